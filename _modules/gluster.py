@@ -1,0 +1,489 @@
+"""
+The ``gluster`` command as data
+===============================
+
+Every read goes through ``--xml --mode=script`` and comes back as plain dicts in Gluster's own words; every change is
+one process. Nothing is decided here and nothing is kept between calls, but for what is asked with ``run``. What makes
+a pool and a volume is in ``gluster_volume.py``, what an option's value means in ``gluster_options.py``.
+
+Needs the ``gluster`` command (Debian: glusterfs-server, RHEL-like: glusterfs-cli) and a running glusterd.
+
+The command may report a failure in the ``opRet`` of its XML and still exit with 0, or fail without any XML: both are
+looked at.
+"""
+
+import os
+import re
+import time
+import xml.etree.ElementTree as ET
+
+import salt.utils.path
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+__virtualname__ = "gluster"
+
+# glusterd writes it when it starts for the first time.
+INFO = "/var/lib/glusterd/glusterd.info"
+# Another command of the pool holds the lock, or a glusterd is just restarting: what passes when several nodes are
+# configured at once.
+PASSING = r"Another transaction|Locking failed|Quorum not met|Commit failed on \S+ Please check log"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def xml(*words, timeout=120, server=None):
+    """
+    Run one ``gluster`` command and return the XML that it answers with (string); wait for Gluster's lock.
+
+    words
+        The command's words (strings).
+
+    timeout
+        Seconds to wait for Gluster's answer and, while another command holds it, for its lock (int, default 120).
+
+    server
+        The server that is asked (host name); it answers only some that read. Default: this node.
+
+    Raises CommandExecutionError when gluster is missing, glusterd does not answer or Gluster refuses.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.xml volume list
+    """
+    if _yet_to_start():
+        return "<cliOutput/>"
+    command = [*_program(timeout), *map(str, words)]
+    if server:
+        command.insert(1, f"--remote-host={server}")
+    deadline = time.monotonic() + timeout
+    pause = 0.5
+    while True:
+        done = __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True, timeout=timeout + 10)
+        error = _error(done, server or "this node")
+        if error is None:
+            return done["stdout"]
+        if not re.search(PASSING, error) or time.monotonic() + pause > deadline:
+            raise CommandExecutionError(f"gluster {' '.join(map(str, words))}: {error}")
+        time.sleep(pause)
+        pause = min(pause * 2, 5)
+
+
+def _yet_to_start():
+    """
+    Whether this is a run with ``test=True`` before glusterd starts here for the first time: no pool, no volume.
+    """
+    return __opts__["test"] and not os.path.exists(INFO)
+
+
+def _program(timeout):
+    binary = salt.utils.path.which("gluster")
+    if not binary:
+        raise CommandExecutionError(
+            "The gluster command is not installed on this node: install glusterfs-server (Debian, Ubuntu, RHEL-like) "
+            "or glusterfs (SUSE)"
+        )
+    return [binary, "--mode=script", f"--timeout={int(timeout)}", "--xml"]
+
+
+def _run(*words, **settings):
+    """
+    The root of a command's XML.
+    """
+    return ET.fromstring(xml(*words, **settings))
+
+
+def _error(done, node):
+    """
+    What went wrong with a finished command, in one line, or None; the node is for that.
+    """
+    try:
+        root = ET.fromstring(done["stdout"])
+    except ET.ParseError:
+        root = None
+    if root is not None and root.findtext("opRet") == "0" and done["retcode"] == 0:
+        return None
+    said = root.findtext("opErrstr") if root is not None else done["stdout"]
+    error = " ".join((said or done["stderr"] or f"failed with status {done['retcode']}").split())
+    if "Connection failed" in error:
+        error = f"glusterd is not running on {node}: start it with `systemctl start glusterd`"
+    return error
+
+
+def pool_list(server=None):
+    """
+    The members of the trusted pool, the node that is asked included (as ``localhost``).
+
+    server
+        The server that is asked (host name). Default: this node. Servers may see different peers connected.
+
+    Returns a list of dicts ``{"hostname": "kvm2", "uuid": "...", "connected": True}``.
+
+    Raises CommandExecutionError when gluster is missing or glusterd does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.pool_list
+    """
+    return _members(_run("pool", "list", server=server))
+
+
+def _members(root):
+    return [
+        {
+            "hostname": peer.findtext("hostname"),
+            "uuid": peer.findtext("uuid"),
+            "connected": peer.findtext("connected") == "1",
+        }
+        for peer in root.iter("peer")
+    ]
+
+
+def volume_list():
+    """
+    The names of the pool's volumes, as a list.
+
+    Raises CommandExecutionError when gluster is missing or glusterd does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.volume_list
+    """
+    return [volume.text for volume in _run("volume", "list").iter("volume")]
+
+
+def volume_info(name=None, run=None):
+    """
+    What the pool's volumes are, by name: one process however many volumes there are.
+
+    name
+        A volume's name (string). Default: all volumes.
+
+    run
+        Take the answer of an earlier call with the same value here, if nothing was changed since: the states of one run
+        give its identifier, so that they ask once (string). Default: ask.
+
+    Returns a dict of dicts; of a name that is no volume's, an empty dict::
+
+        {"one_vol": {"id": "...", "type": "Replicate", "status": "Started", "replica": 3, "arbiter": 0, "disperse": 0,
+                     "redundancy": 0, "bricks": ["kvm1:/data/one_vol", ...],
+                     "servers": ["uuid of the first brick's server", ...],
+                     "options": {"server.allow-insecure": "on", ...}}}
+
+    ``options`` are those that were set, as typed; see :func:`volume_options` for those in force.
+
+    Raises CommandExecutionError when gluster is missing or glusterd does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.volume_info one_vol
+    """
+    volumes = _read("volume info", run)
+    if name is None:
+        return volumes
+    return {name: volumes[name]} if name in volumes else {}
+
+
+def peer_status(run=None):
+    """
+    The other members of the trusted pool as this node's glusterd sees them.
+
+    run
+        See :func:`volume_info`, with which it shares one process.
+
+    Returns a list of dicts; the names are all by which the pool knows the peer, addresses among them, and the state is
+    in Gluster's words, ``Peer in Cluster`` for a member, ``Peer Rejected`` for one whose volumes are not the pool's::
+
+        [{"uuid": "...", "hostnames": ["10.0.0.2", "kvm2"], "connected": True, "state": "Peer in Cluster"}]
+
+    Raises CommandExecutionError when gluster is missing or glusterd does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.peer_status
+    """
+    return _read("peer status", run)
+
+
+def _read(command, run):
+    """
+    What ``peer status`` or ``volume info`` says. In one run one process reads both, and once while nothing is changed.
+    """
+    kept = __context__.get("gluster.read")
+    found = kept[1] if run is not None and kept and kept[0] == run else {}
+    if command not in found:
+        roots = _together(list(PLAIN), timeout=3) if run is not None else {}
+        if command not in roots:
+            roots[command] = _run(*command.split())
+        found = {command: PLAIN[command](root) for command, root in roots.items()}
+        __context__["gluster.read"] = (run, found)
+    return found[command]
+
+
+def _together(commands, timeout):
+    """
+    The roots of several reading commands' XML by command, asked in one process: without a command of its own gluster
+    takes commands from standard input, one a line. Those that failed are not in it; none is when glusterd does not run,
+    which gluster does not notice then.
+    """
+    if _yet_to_start():
+        return {}
+    done = __salt__["cmd.run_all"](
+        _program(timeout),
+        stdin="".join(f"{command}\n" for command in commands),
+        python_shell=False,
+        ignore_retcode=True,
+        timeout=timeout * len(commands) + 10,
+    )
+    answers = [f"<?xml{answer}" for answer in done["stdout"].split("<?xml")[1:]]
+    if len(answers) != len(commands):
+        return {}
+    return {
+        command: ET.fromstring(answer)
+        for command, answer in zip(commands, answers)
+        if not _error({**done, "stdout": answer}, "")
+    }
+
+
+def look(heal=()):
+    """
+    The pool, the volumes and their processes at one moment: one process however many volumes there are.
+
+    heal
+        The volumes of which to count what waits to be healed, too (list of strings, default none).
+
+    Returns a dict of what :func:`pool_list`, :func:`volume_info`, :func:`volume_status` and :func:`heal_counts` return,
+    the latter two by volume: those that are started, and those that were asked for::
+
+        {"pool": [{"hostname": "kvm2", ...}], "volumes": {"one_vol": {"status": "Started", ...}},
+         "status": {"one_vol": [{"hostname": "kvm1", "path": "/data/one_vol", "online": True, ...}]},
+         "heal": {"one_vol": {"pending": 0, "split_brain": 0}}}
+
+    Raises CommandExecutionError when gluster is missing or glusterd does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.look '[one_vol]'
+    """
+    counts = {name: f"volume heal {name} info summary" for name in heal}
+    answers = _together(["pool list", "volume info", "volume status all", *counts.values()], timeout=120)
+
+    def root(command):
+        return answers[command] if command in answers else _run(*command.split())
+
+    found = {"pool": _members(root("pool list")), "volumes": _volumes(root("volume info"))}
+    found["status"] = {
+        volume.findtext("volName"): _processes(volume) for volume in root("volume status all").iter("volume")
+    }
+    for name, volume in found["volumes"].items():
+        # One whose lock another command holds is left out of `status all`, without a word.
+        if volume["status"] == "Started" and name not in found["status"]:
+            found["status"][name] = volume_status(name)
+    found["heal"] = {}
+    for name, command in counts.items():
+        try:
+            found["heal"][name] = _counts(found["volumes"].get(name), lambda command=command: root(command))
+        except CommandExecutionError:
+            found["heal"][name] = {"pending": None, "split_brain": None}
+    return found
+
+
+def _peers(root):
+    return [
+        {
+            "uuid": peer.findtext("uuid"),
+            "hostnames": [name.text for name in peer.iterfind("hostnames/hostname")],
+            "connected": peer.findtext("connected") == "1",
+            "state": peer.findtext("stateStr"),
+        }
+        for peer in root.iter("peer")
+    ]
+
+
+def _volumes(root):
+    return {
+        volume.findtext("name"): {
+            "id": volume.findtext("id"),
+            "type": volume.findtext("typeStr"),
+            "status": volume.findtext("statusStr"),
+            "replica": int(volume.findtext("replicaCount", "1")),
+            "arbiter": int(volume.findtext("arbiterCount", "0")),
+            "disperse": int(volume.findtext("disperseCount", "0")),
+            "redundancy": int(volume.findtext("redundancyCount", "0")),
+            "bricks": [brick.findtext("name") for brick in volume.iter("brick")],
+            "servers": [brick.findtext("hostUuid") for brick in volume.iter("brick")],
+            "options": {option.findtext("name"): option.findtext("value") or "" for option in volume.iter("option")},
+        }
+        for volume in root.iter("volume")
+    }
+
+
+PLAIN = {"peer status": _peers, "volume info": _volumes}
+
+
+def volume_status(name):
+    """
+    The processes of a started volume: bricks and self-heal daemons.
+
+    name
+        The volume's name (string).
+
+    Returns a list of dicts ``{"hostname": "kvm1", "path": "/data/one_vol", "online": True, "port": "49152",
+    "pid": 2034}``; a self-heal daemon has the hostname ``Self-heal Daemon`` and the node's name as path.
+
+    Raises CommandExecutionError when the volume does not exist or is not started.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.volume_status one_vol
+    """
+    return _processes(_run("volume", "status", name))
+
+
+def _processes(root):
+    return [
+        {
+            "hostname": node.findtext("hostname"),
+            "path": node.findtext("path"),
+            "online": node.findtext("status") == "1",
+            "port": node.findtext("port"),
+            "pid": int(node.findtext("pid", "-1")),
+        }
+        for node in root.iter("node")
+        if node.find("hostname") is not None
+    ]
+
+
+def volume_options(name):
+    """
+    All options of a volume that are in force, the defaults of those never set included.
+
+    name
+        The volume's name (string).
+
+    Returns a dict ``{"server.allow-insecure": "on", "storage.owner-uid": "-1", ...}``.
+
+    Raises CommandExecutionError when the volume does not exist.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.volume_options one_vol
+    """
+    return {
+        # Gluster 10 and later mark a value that nobody set: "on (DEFAULT)".
+        option.findtext("Option"): re.sub(r" \(DEFAULT\)$", "", option.findtext("Value") or "")
+        for option in _run("volume", "get", name, "all").iter("Opt")
+    }
+
+
+def volume_set(name, options, timeout=120):
+    """
+    Set options of a volume, all of them in one process.
+
+    name
+        The volume's name (string).
+
+    options
+        Option names and values (dict). A boolean is written as ``on`` or ``off``.
+
+    timeout
+        Seconds to wait for Gluster's answer and, while another command holds it, for its lock (int, default 120).
+
+    Returns True.
+
+    Raises CommandExecutionError with Gluster's own message when the volume does not exist, an option is unknown or a
+    value is refused; Gluster then sets none of them.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.volume_set one_vol '{server.allow-insecure: "on", storage.owner-uid: 9869}'
+    """
+    if not isinstance(options, dict) or not options:
+        raise SaltInvocationError(f"options is {options!r}: names and values are needed, such as {{nfs.disable: on}}")
+    words = [
+        word for option, value in options.items() for word in (str(option), __salt__["gluster.option_text"](value))
+    ]
+    _run("volume", "set", name, *words, timeout=timeout)
+    __context__.pop("gluster.read", None)
+    return True
+
+
+def heal_counts(name):
+    """
+    How many files of a volume wait to be healed, and how many are in split-brain, counted on the brick that has most.
+
+    name
+        The volume's name (string).
+
+    Returns a dict ``{"pending": 3, "split_brain": 0}``; zeros for a volume that has no copies to heal. Both are None
+    while a brick is not connected: then nothing is known.
+
+    Raises CommandExecutionError when the volume does not exist or is not started.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.heal_counts one_vol
+    """
+    return _counts(volume_info(name).get(name), lambda: _run("volume", "heal", name, "info", "summary"))
+
+
+def _counts(info, ask):
+    """
+    What ``ask`` has to say of a volume; one without copies is not asked for.
+    """
+    if info and info["replica"] == 1 and not info["disperse"]:
+        return {"pending": 0, "split_brain": 0}
+    counts = {"pending": [0], "split_brain": [0]}
+    for brick in ask().iter("brick"):
+        for key, tag in (("pending", "totalNumberOfEntries"), ("split_brain", "numberOfEntriesInSplitBrain")):
+            count = brick.findtext(tag, "-")
+            if brick.findtext("status") != "Connected" or not count.isdigit():
+                return {"pending": None, "split_brain": None}
+            counts[key].append(int(count))
+    return {key: max(values) for key, values in counts.items()}
+
+
+def heal(name):
+    """
+    Have the self-heal daemons look now for what waits to be healed; by themselves they look each ten minutes.
+
+    name
+        The volume's name (string).
+
+    Returns True.
+
+    Raises CommandExecutionError when the volume is not started or a self-heal daemon does not run.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.heal one_vol
+    """
+    try:
+        _run("volume", "heal", name)
+    except CommandExecutionError as exc:
+        if "has been successful" not in str(exc):  # it answers in words, also with --xml
+            raise
+    return True

@@ -1,0 +1,442 @@
+"""
+A Gluster volume's place on this node: mount point, line of /etc/fstab, mount, links
+====================================================================================
+
+Each function reads one thing or changes one thing; nothing here looks at what might hang, but by way of
+``gluster_one.mount_health``.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+
+import salt.utils.files
+import salt.utils.path
+import salt.utils.systemd
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+__virtualname__ = "gluster_mount"
+
+# Options that mount.glusterfs gives the client as they are, with two dashes before them.
+CLIENT_OPTIONS = (
+    "acl",
+    "attribute-timeout",
+    "background-qlen",
+    "congestion-threshold",
+    "direct-io-mode",
+    "entry-timeout",
+    "gid-timeout",
+    "invalidate-limit",
+    "log-file",
+    "log-level",
+    "lru-limit",
+    "negative-timeout",
+    "reader-thread-count",
+    "use-readdirp",
+    "worm",
+)
+# Owner, group and mode of a mount point while nothing is mounted: one that oneadmin can write swallows images.
+BARE = "root root 0755"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def entry(path):
+    """
+    The line of /etc/fstab for a directory.
+
+    path
+        The directory (string).
+
+    Returns a dict ``{"device": "kvm1:/one_vol", "fstype": "glusterfs", "opts": ["defaults", "_netdev"], "dump": "0",
+    "pass": "0", "volume": "one_vol"}``, with None for the volume of anything but Gluster; empty when there is none.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.entry /var/lib/one/datastores/0
+    """
+    lines = {os.path.normpath(name): line for name, line in __salt__["mount.fstab"]().items()}
+    line = lines.get(os.path.normpath(path))
+    if not line:
+        return {}
+    gluster = line["fstype"] == "glusterfs"
+    return {**line, "volume": line["device"].partition(":")[2].lstrip("/") if gluster else None}
+
+
+def entry_set(path, device, opts):
+    """
+    Write the line of /etc/fstab for a directory on a Gluster volume; every other line stays as it is.
+
+    path
+        The directory (string).
+
+    device
+        Server and volume (string), such as ``kvm1:/one_vol``.
+
+    opts
+        Mount options (list of strings).
+
+    Returns True.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.entry_set /mnt kvm1:/one_vol '[defaults, _netdev]'
+    """
+    # mount.set_fstab rewrites the file in place and joins its line to a last one without an end; a copy that replaces
+    # the file in one step is never seen half-written.
+    with tempfile.NamedTemporaryFile(dir="/etc", prefix=".fstab.", delete=False) as copy:
+        with open("/etc/fstab", "rb") as stream:
+            text = stream.read()
+        copy.write(text if not text or text.endswith(b"\n") else text + b"\n")
+    try:
+        shutil.copystat("/etc/fstab", copy.name)
+        os.chown(copy.name, os.stat("/etc/fstab").st_uid, os.stat("/etc/fstab").st_gid)
+        __salt__["mount.set_fstab"](path, device, "glusterfs", opts, config=copy.name)
+        os.replace(copy.name, "/etc/fstab")
+    except BaseException:
+        os.unlink(copy.name)
+        raise
+    return True
+
+
+def entry_wanted(path, volume, servers, options=None):
+    """
+    The line that /etc/fstab is to have for a directory. Options that a line which is there already has are kept.
+
+    path
+        The directory (string).
+
+    volume
+        The volume (string).
+
+    servers
+        Its servers (list of host names): the first is mounted from, the others are backup volfile servers.
+
+    options
+        Further mount options (list of strings, default none).
+
+    Returns a dict ``{"device": "kvm1:/one_vol", "opts": ["defaults", "_netdev", "backup-volfile-servers=kvm2:kvm3"]}``.
+
+    Raises CommandExecutionError when /etc/fstab has a line for that directory and something else, SaltInvocationError
+    when there are no servers.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.entry_wanted /var/lib/one/datastores/0 one_vol '[kvm1, kvm2, kvm3]'
+    """
+    if not isinstance(servers, list) or not servers:
+        raise SaltInvocationError(f"servers is {servers!r}: a list of host names is needed, such as [kvm1, kvm2]")
+    there = entry(path)
+    if there and there["volume"] != volume:
+        raise CommandExecutionError(
+            f"/etc/fstab mounts {there['device']} ({there['fstype']}) on {path}, not volume {volume}: remove that "
+            "line, or give the volume another mount point"
+        )
+    opts = there.get("opts", ["defaults"])
+    unwanted = {"noauto", "ro"} & set(opts)
+    if unwanted:
+        raise CommandExecutionError(
+            f"/etc/fstab mounts {path} with {', '.join(sorted(unwanted))}, and it has to be there after a reboot, and "
+            "writable: remove that option"
+        )
+    backups = [f"backup-volfile-servers={':'.join(servers[1:])}"] if servers[1:] else []
+    named = any(option.startswith("backup-volfile-servers=") for option in [*backups, *(options or [])])
+    opts = [option for option in opts if named or not option.startswith("backup-volfile-servers=")]
+    for option in ["_netdev", *backups, *(options or [])]:
+        key = option.partition("=")[0]
+        if key != "xlator-option":  # the one that may stand several times
+            opts = [option if old.partition("=")[0] == key else old for old in opts]
+        opts = opts if option in opts else [*opts, option]
+    return {"device": f"{servers[0]}:/{volume}", "opts": opts}
+
+
+def check_arguments(path, **lists):
+    """
+    The arguments of ``gluster_one.datastore_mounted`` are of the kinds that it needs.
+
+    path
+        The directory to mount on (string).
+
+    lists
+        ``links``, ``datastores``, ``options`` (lists of strings, or None; of ``datastores`` also a dict of names and
+        identifiers or None).
+
+    Raises SaltInvocationError that names the argument and what is needed.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.check_arguments /mnt links='[/var/lib/one/datastores/1]'
+    """
+    if not os.path.isabs(path) or re.search(r"\s", path):
+        raise SaltInvocationError(
+            f"name is {path!r}: an absolute path without spaces is needed, such as /var/lib/one/datastores/0"
+        )
+    for key in ("links", "datastores", "options"):
+        values = lists.get(key)
+        if key == "datastores" and isinstance(values, dict):
+            wrong = [value for value in values.values() if value is not None and type(value) is not int]
+            if wrong:
+                raise SaltInvocationError(f"datastores is {values!r}: each identifier has to be a number or None")
+            values = list(values)
+        if values is not None and not (isinstance(values, list) and all(isinstance(value, str) for value in values)):
+            raise SaltInvocationError(f"{key} is {values!r}: a list of texts is needed")
+    for link_path in lists.get("links") or []:
+        if not os.path.isabs(link_path):
+            raise SaltInvocationError(f"links is {lists['links']!r}: absolute paths are needed")
+
+
+def point_set(path):
+    """
+    Make a directory to mount on, or give one that is there to root.
+
+    path
+        The directory (string). Nothing may be mounted on it.
+
+    Returns True.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.point_set /var/lib/one/datastores/0
+    """
+    __salt__["file.mkdir"](path, *BARE.split())
+    __salt__["file.check_perms"](path, None, *BARE.split())
+    return True
+
+
+def changes(path, volume, wanted, client=True):
+    """
+    What differs between a mount as it is and as it should be.
+
+    path
+        The directory (string).
+
+    volume
+        The volume (string).
+
+    wanted
+        Its line of /etc/fstab, as :func:`entry_wanted` returns it (dict).
+
+    client
+        Whether it is an error that this node cannot mount yet (bool, default True).
+
+    Returns a dict with what differs of ``directory`` (the bare mount point), ``fstab`` and ``mount``::
+
+        {"mount": {"old": None, "new": "kvm1:/one_vol"}}
+
+    Raises CommandExecutionError for what must not be touched: something else is mounted there, the directory holds
+    files, the mount hangs, or this node cannot mount.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.changes /srv/vol one_vol '{device: "kvm1:/one_vol", opts: [defaults, _netdev]}'
+    """
+    health = __salt__["gluster_one.mount_health"](path)
+    if health["state"] == "hung":
+        raise CommandExecutionError(
+            f"{path} does not answer: a brick of volume {volume} or the network hangs, see `gluster volume status "
+            f"{volume}`"
+        )
+    if health["state"] == "offline":
+        raise CommandExecutionError(
+            f"{path} is mounted, and none of volume {volume}'s bricks answers: see `gluster volume status {volume}`"
+        )
+    if health["state"] != "absent" and health["volume"] != volume:
+        raise CommandExecutionError(
+            f"{health['device']} ({health['fstype']}) is mounted on {path}, not volume {volume}: unmount it, or give "
+            "the volume another mount point"
+        )
+    differing = {}
+    if health["state"] == "absent":
+        point = __salt__["gluster_mount.mount_point"](path)
+        if point["blocked"]:
+            raise CommandExecutionError(f"{path} cannot be mounted on: it {point['blocked']}")
+        if point["owner"] != BARE:
+            differing["directory"] = {"old": point["owner"], "new": BARE}
+    there = entry(path)
+    if (there.get("device"), there.get("opts")) != (wanted["device"], wanted["opts"]):
+        old = f"{there['device']} {','.join(there['opts'])}" if there else None
+        differing["fstab"] = {"old": old, "new": f"{wanted['device']} {','.join(wanted['opts'])}"}
+    if health["state"] != "alive":
+        missing = client_missing()
+        if missing and client:
+            raise CommandExecutionError(missing)
+        differing["mount"] = {"old": None if health["state"] == "absent" else "dead", "new": wanted["device"]}
+    return differing
+
+
+def stale(path, wanted):
+    """
+    How a volume is mounted, where fstab is to say otherwise: from other servers, or with other options.
+
+    path
+        The directory (string).
+
+    wanted
+        Its line of /etc/fstab, as :func:`entry_wanted` returns it (dict).
+
+    Returns a string such as ``kvm3`` or ``kvm1, kvm2 with acl, without log-level=WARNING``, None where the FUSE client
+    was started as the line has it, the servers in their order, or none runs. The options that are compared are those
+    that mount.glusterfs hands over to the client by the same name.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.stale /mnt '{device: "kvm1:/one_vol", opts: ["backup-volfile-servers=kvm2:kvm3"]}'
+    """
+    key = "--volfile-server="
+    client = __salt__["gluster_one.client"](path)
+    servers = [word.removeprefix(key) for word in client if word.startswith(key)]
+    has = _client_options(word.removeprefix("--") for word in client)
+    should = _client_options(wanted["opts"])
+    named = [wanted["device"].partition(":/")[0]]
+    for option in wanted["opts"]:
+        if option.startswith("backup-volfile-servers="):
+            named += option.partition("=")[2].split(":")
+    if not servers or (servers, has) == (named, should):
+        return None
+    other = [
+        (word, sorted(options)) for word, options in (("with", has - should), ("without", should - has)) if options
+    ]
+    return ", ".join(servers) + "".join(f" {word} {', '.join(options)}" for word, options in other)
+
+
+def _client_options(words):
+    """
+    Those of these options that the client is given, each as it was said last; the log's level is put into capitals.
+    """
+    found = {}
+    for key, _, value in (word.partition("=") for word in words):
+        value = value.upper() if key == "log-level" else value
+        if key in CLIENT_OPTIONS:
+            found[key] = f"{key}={value}" if value else key
+    return set(found.values())
+
+
+def client_missing():
+    """
+    What this node lacks to mount a Gluster volume.
+
+    Returns None if nothing, else what it is and what to do (string).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.client_missing
+    """
+    if not salt.utils.path.which("mount.glusterfs"):
+        return "mount.glusterfs is not installed on this node: install glusterfs-client (RHEL-like: glusterfs-fuse)"
+    if not os.path.exists("/dev/fuse"):
+        return "This node has no FUSE (/dev/fuse): load it with `modprobe fuse`"
+    return None
+
+
+def mount(path, timeout=120):
+    """
+    Mount what fstab names for a directory: by its mount unit where systemd runs, so that it lives in a control group of
+    its own (a FUSE client that the minion starts itself dies with the minion); by ``mount`` elsewhere. A dead mount is
+    taken away first.
+
+    path
+        The directory (string).
+
+    timeout
+        Seconds to wait for it (int, default 120).
+
+    Returns None if the mount is alive, else what it is, with what the Gluster client's log says (string): a client can
+    seem mounted and end at once.
+
+    Raises CommandExecutionError with what the log says when the command fails.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.mount /var/lib/one/datastores/0
+    """
+    if __salt__["gluster_one.mount_health"](path)["state"] == "dead":
+        unmount(path)
+    if salt.utils.systemd.booted(__context__):
+        __salt__["service.systemctl_reload"]()
+        command = ["systemctl", "restart", _unit(path)]
+    else:
+        command = ["mount", path]
+    log = f"/var/log/glusterfs/{path.strip('/').replace('/', '-')}.log"
+    begin = os.path.getsize(log) if os.path.exists(log) else 0
+    # systemd itself waits for 90 s for a client whom no brick answers.
+    done = __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True, timeout=timeout)
+    if done["retcode"] != 0:
+        raise CommandExecutionError(
+            f"{' '.join(command)}: {_client_error(log, begin) or done['stderr'] or done['stdout']}"
+        )
+    state = __salt__["gluster_one.mount_health"](path)["state"]
+    return None if state == "alive" else f"the mount is {state}: {_client_error(log, begin)}".rstrip(": ")
+
+
+def unmount(path, lazy=True):
+    """
+    Take a mount away.
+
+    path
+        The directory (string).
+
+    lazy
+        Also while a process has its working directory or a file open there, as suits a dead mount (bool, default True).
+
+    Returns True.
+
+    Raises CommandExecutionError with the system's message.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.unmount /var/lib/one/datastores/0
+    """
+    command = ["umount", *(["-l"] if lazy else []), path]
+    done = __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True, timeout=30)
+    if done["retcode"] != 0:
+        raise CommandExecutionError(f"{' '.join(command)}: {done['stderr']}")
+    return True
+
+
+def _unit(path):
+    done = __salt__["cmd.run_all"](["systemd-escape", "--path", "--suffix=mount", path], python_shell=False)
+    return done["stdout"]
+
+
+def _client_error(log, begin):
+    """
+    The last error that a Gluster client wrote into its log behind a place, or an empty string.
+    """
+    try:
+        with salt.utils.files.fopen(log, errors="replace") as stream:
+            stream.seek(begin)
+            text = stream.read()
+    except FileNotFoundError:
+        text = ""
+    errors = re.findall(r"^\[[^\]]*\] [EC] .*?\] (?:\d+-[^:]*: )?(.*)$", text, re.MULTILINE)
+    error = re.sub(r" \[\{.*|\s+$", "", errors[-1]) if errors else ""
+    if re.search("uthentication failed|first lookup on root failed", text):
+        # A brick reads server.allow-insecure when it starts; one that was started with it off stays so.
+        error += (
+            " The bricks refuse this node: server.allow-insecure is off, or was off when a brick was started; restart "
+            "that brick (kill it, `gluster volume start VOLUME force`, wait for the heal)"
+        )
+    return error

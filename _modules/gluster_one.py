@@ -1,0 +1,488 @@
+"""
+This node's part in a GlusterFS datastore of OpenNebula
+=======================================================
+
+Mount, links, the identifiers that the head leaves on the volume, and native access: read as data, changed one thing at
+a time. Whatever might hang (a FUSE mount whose client is dead or whose brick is frozen) is looked at in a child process
+with a time limit.
+"""
+
+import contextlib
+import glob
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import psutil
+import salt.utils.files
+import salt.utils.path
+import salt.utils.user
+from salt.exceptions import CommandExecutionError
+
+__virtualname__ = "gluster_one"
+
+# Where the head leaves the datastores' identifiers, below the volume's root.
+IDS_FILE = ".gluster_one/datastores.json"
+PROBE_SECONDS = 3
+UNOPENABLE = (
+    "its length is no multiple of 512, so QEMU cannot open it over gluster://",
+    "convert it to raw: `qemu-img convert -O raw OLD NEW`, and put NEW in its place",
+)
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def _child(argv, user=None, timeout=PROBE_SECONDS, stdin=None):
+    """
+    Run a command in a session of its own and return (status, standard output, standard error).
+
+    The status is None when it did not end in time: it is killed and not waited for, because a process that looks at a
+    frozen brick cannot be killed until the brick answers.
+    """
+    identity = {}
+    if user:
+        if salt.utils.user.get_uid(user) is None:
+            raise CommandExecutionError(
+                f"There is no user {user} on this node: install OpenNebula's packages (opennebula on the head, "
+                "opennebula-node-kvm on a hypervisor) or name another user"
+            )
+        identity = {"user": user, "group": salt.utils.user.get_default_group(user), "extra_groups": []}
+    child = subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        cwd="/",
+        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+        **identity,
+    )
+    try:
+        out, err = child.communicate(stdin, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        return None, "", f"no answer within {timeout} s"
+    return child.returncode, out, " ".join(err.split())
+
+
+def _mounts():
+    """
+    What is mounted, by directory. Unlike ``mount.active`` this starts no process, and it is looked at often.
+    """
+    return {
+        part.mountpoint: {"device": part.device, "fstype": part.fstype} for part in psutil.disk_partitions(all=True)
+    }
+
+
+def mount_health(path):
+    """
+    What is mounted on a directory and whether it answers.
+
+    path
+        The directory (string).
+
+    Returns a dict ``{"state": "alive", "device": "kvm1:/one_vol", "fstype": "fuse.glusterfs", "volume": "one_vol"}``.
+    ``state`` is ``absent`` (nothing is mounted there; the others are None), ``alive``, ``dead`` (the FUSE client is
+    gone: "Transport endpoint is not connected", or lives and has been refused by the bricks, after which it does not
+    try again), ``offline`` (it says the same because its bricks are away, as when the volume is stopped; files that are
+    open come back with them) or ``hung`` (no answer within 3 s). ``volume`` is None for a file system that is not
+    Gluster's, and has the sub-directory behind it where one is mounted (``one_vol/sub``).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.mount_health /var/lib/one/datastores/0
+    """
+    path = os.path.normpath(path)
+    mounted = _mounts().get(path)
+    if not mounted:
+        return {"state": "absent", "device": None, "fstype": None, "volume": None}
+    volume = _volume(mounted)
+    # statfs is never answered from the kernel's cache, so that a client that has just died is seen to be dead.
+    status, _, error = _child(["stat", "-f", path])
+    if status == 0 and path not in _mounts():  # it ended just now: that was the bare directory
+        return {"state": "absent", "device": None, "fstype": None, "volume": None}
+    state = "alive" if status == 0 else "hung" if status is None else "dead"
+    if state == "dead" and "not connected" not in error:
+        raise CommandExecutionError(f"{path} cannot be looked at: {error}")
+    if state == "dead" and volume and client(path):
+        state = "dead" if _comes_back(path, mounted["device"]) is False else "offline"
+        state = "alive" if _child(["stat", "-f", path])[0] == 0 else state
+    return {"state": state, "device": mounted["device"], "fstype": mounted["fstype"], "volume": volume}
+
+
+def _comes_back(path, device):
+    """
+    Whether a client whose bricks do not answer may still get them back: False when the volume can be mounted anew and
+    this mount does not answer for 5 s more. A client tries again every 3 s, but for one that a brick has refused.
+    """
+    directory = tempfile.mkdtemp(prefix="gluster_one-probe-", dir="/run")
+    try:
+        mounted = __salt__["cmd.run_all"](
+            ["mount", "-t", "glusterfs", device, directory], python_shell=False, ignore_retcode=True, timeout=20
+        )
+        __salt__["cmd.run_all"](["umount", "-l", directory], python_shell=False, ignore_retcode=True, timeout=20)
+    finally:
+        os.rmdir(directory)
+    if mounted["retcode"] != 0:
+        return True
+    for _ in range(5):
+        if _child(["stat", "-f", path])[0] == 0:
+            return True
+        time.sleep(1)
+    return False
+
+
+def _volume(mounted):
+    """
+    The volume of what is mounted, or None where it is not Gluster's.
+    """
+    return mounted["device"].partition(":")[2].lstrip("/") if "glusterfs" in mounted["fstype"] else None
+
+
+def client(path):
+    """
+    The FUSE client of Gluster that runs for a directory.
+
+    path
+        The directory (string).
+
+    Returns its arguments (list of strings), empty where none runs.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.client /var/lib/one/datastores/0
+    """
+    for commandline in glob.glob("/proc/[0-9]*/cmdline"):
+        with contextlib.suppress(OSError), salt.utils.files.fopen(commandline) as stream:
+            words = stream.read().split("\0")[:-1]
+            if words and os.path.basename(words[0]) == "glusterfs" and words[-1] == path:
+                return words
+    return []
+
+
+def space(path):
+    """
+    The size of a mounted volume and how much of it is free.
+
+    path
+        The directory on which it is mounted (string).
+
+    Returns a dict ``{"total_mb": 258020, "free_percent": 61}``, None when it does not answer within 3 s.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.space /var/lib/one/datastores/0
+    """
+    status, out, _ = _child(["stat", "-f", "-c", "%b %a %S", path])
+    if status != 0:
+        return None
+    blocks, free, size = map(int, out.split())
+    return {"total_mb": blocks * size // 2**20, "free_percent": round(100 * free / blocks) if blocks else 0}
+
+
+def hidden(path):
+    """
+    What lies on the local disk beneath a mounted directory: files that were written while nothing was mounted.
+
+    path
+        The directory on which something is mounted (string).
+
+    Returns a list of names, empty when there is nothing.
+
+    Raises CommandExecutionError when it cannot be looked at.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.hidden /var/lib/one/datastores/0
+    """
+    above, name = os.path.split(os.path.realpath(path))
+    # In a mount namespace of its own, the directory above is mounted over itself: without what is mounted in it.
+    look = 'mount --bind "$1" "$1" && exec ls -A "$1/$2"'
+    child = ["unshare", "--mount", "--propagation", "private", "sh", "-c", look, "sh", above, name]
+    status, out, error = _child(child)
+    if status != 0:
+        raise CommandExecutionError(f"What lies beneath {path} cannot be looked at: {error}")
+    return out.splitlines()
+
+
+def writable(path, user="oneadmin"):
+    """
+    Whether a user can write in a directory, found out by writing a file there as that user and removing it.
+
+    path
+        The directory (string).
+
+    user
+        The user's name (string, default ``oneadmin``).
+
+    Returns None if so, else what stood in the way (string).
+
+    Raises CommandExecutionError when there is no such user.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.writable /var/lib/one/datastores/0
+    """
+    # Another name each time: a file that only one brick took, while the root's owner was being changed on them, is not
+    # writable until it is healed (measured with Gluster 10.3). What such tries have left goes with the next that works.
+    script = ': >"$1.$2" && rm -f "$1.$2" && { rm -f "$1".* 2>/dev/null || :; }'
+    probe = os.path.join(path, f".gluster_one.write-test.{socket.gethostname()}")
+    status, _, error = _child(["/bin/sh", "-c", script, "sh", probe, secrets.token_hex(4)], user=user)
+    return None if status == 0 else error
+
+
+def datastore_ids(path, volume=None):
+    """
+    The identifiers of datastores that the head has left on a mounted volume; while it does not answer, those last seen.
+
+    path
+        The directory on which the volume is mounted (string).
+
+    volume
+        The volume (string): while nothing is mounted there, another directory that shows it is looked at.
+
+    Returns a dict ``{"glusterds": 101, "gluster_system": 100}``. Only whole numbers are taken from the file: oneadmin,
+    who owns the volume's root, could have written it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.datastore_ids /var/lib/one/datastores/0
+    """
+    kept = f"gluster_one.datastore_ids:{path}"
+    mounts = _mounts()
+    if volume and path not in mounts:
+        path = next((other for other, mounted in mounts.items() if _volume(mounted) == volume), path)
+    status, out, error = None, "", ""
+    if path in mounts:
+        status, out, error = _child(["head", "-c", "1000000", os.path.join(path, IDS_FILE)])
+    if status != 0 and "No such file" not in error:
+        return __salt__["data.get"](kept) or {}
+    try:
+        found = json.loads(out or "{}")
+    except (ValueError, RecursionError):
+        found = {}
+    found = found if isinstance(found, dict) and "\ufffd" not in out else {}
+    ids = {name: value for name, value in found.items() if type(value) is int and value >= 0}
+    if ids != __salt__["data.get"](kept):
+        __salt__["data.update"](kept, ids)
+    return ids
+
+
+def datastore_id_set(path, name, datastore_id):
+    """
+    Leave a datastore's identifier on a mounted volume, for the nodes that wait for it. Another name that it had there
+    goes.
+
+    path
+        The directory on which the volume is mounted (string).
+
+    name
+        The datastore's name (string).
+
+    datastore_id
+        Its identifier (int), or None to take it away, and with the last one the file.
+
+    Returns True.
+
+    Raises CommandExecutionError when nothing is mounted there.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head gluster_one.datastore_id_set /var/lib/one/datastores/0 glusterds 101
+    """
+    # A new file that is renamed is seen on the other mounts at once; one that is rewritten only after a second.
+    # oneadmin owns the volume's root: root does not go where a link of his leads.
+    script = (
+        'mkdir -p "$1"; cd -P "$1" && [ "$(pwd -P)" = "$1" ] || { echo "$1 is no directory of its own" >&2; exit 1; }; '
+        'new=$(mktemp "$2.XXXXXX") && cat >"$new" && chmod 0644 "$new" && mv -T "$new" "$2" || '
+        '{ rm -f "$new"; exit 1; }'
+    )
+    if mount_health(path)["state"] != "alive":
+        raise CommandExecutionError(f"{path} is not mounted: mount the volume first (gluster_one.datastore_mounted)")
+    ids = {other: value for other, value in datastore_ids(path).items() if value != datastore_id and other != name}
+    if datastore_id is not None:
+        ids[name] = datastore_id
+    if not ids:
+        script = 'cd -P "$1" && [ "$(pwd -P)" = "$1" ] && rm -f "$2" && cd / && { rmdir "$1" 2>/dev/null || :; }'
+    text = json.dumps(ids, indent=1, sort_keys=True)
+    # Of a length that QEMU can open: so there is a file for a native open on every volume.
+    text += " " * (-(len(text) + 1) % 512) + "\n"
+    status, _, error = _child(
+        ["/bin/sh", "-c", script, "sh", *os.path.split(os.path.join(path, IDS_FILE))], timeout=30, stdin=text
+    )
+    if status != 0:
+        raise CommandExecutionError(f"The datastores' identifiers could not be written to {path}: {error}")
+    return True
+
+
+def native_access():
+    """
+    Whether QEMU of this node can open ``gluster://`` (old builds cannot yet, newest ones no longer), and which libvirt
+    there is.
+
+    Returns a dict ``{"qemu": "7.2.22", "libvirt": "9.0.0", "gluster": True}``; a version is None where the program is
+    not installed. ``gluster`` is what QEMU answers when asked for its gluster driver, without any server.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.native_access
+    """
+    versions = {"qemu": None, "libvirt": None, "gluster": False}
+    # virtqemud is libvirt's daemon for QEMU where there is one for each hypervisor.
+    for name, programs in (("qemu", ("qemu-img",)), ("libvirt", ("libvirtd", "virtqemud"))):
+        for program in filter(salt.utils.path.which, programs):
+            version = re.search(r"\d+(\.\d+)+", _child([program, "--version"], timeout=30)[1])
+            versions[name] = version[0] if version else None
+    if versions["qemu"]:
+        # A driver that is there complains of missing parameters; one that is not is unknown.
+        error = _child(["qemu-img", "info", 'json:{"driver": "gluster"}'], timeout=30)[2]
+        versions["gluster"] = "nknown driver" not in error and "nknown protocol" not in error
+    return versions
+
+
+def native_open(volume, image, host="localhost", port=24007, user="oneadmin", timeout=60):
+    """
+    Open an image over the native GlusterFS API, as a virtual machine does; it takes about ten seconds.
+
+    volume
+        The volume's name (string).
+
+    image
+        The image's path below the volume's root (string), such as ``7/disk.0``.
+
+    host, port
+        The Gluster server to ask (string, default ``localhost``; int, default 24007).
+
+    user
+        Who opens it (string, default ``oneadmin``).
+
+    timeout
+        Seconds to wait (int, default 60).
+
+    Returns a dict ``{"opened": True, "format": "raw", "size": 8388608, "error": ""}``.
+
+    Raises CommandExecutionError when qemu-img is not installed or there is no such user.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 gluster_one.native_open one_vol 7/disk.0 host=kvm1
+    """
+    if not salt.utils.path.which("qemu-img"):
+        raise CommandExecutionError("qemu-img is not installed on this node: install qemu-utils (RHEL-like: qemu-img)")
+    url = f"gluster://{host}:{port}/{volume}/{image}"
+    status, out, error = _child(["qemu-img", "info", "--output=json", url], user=user, timeout=timeout)
+    if status != 0:
+        # Gluster's library writes its own log to standard error, too, before.
+        error = error[max(error.find("qemu-img:"), 0) :]
+        return {"opened": False, "format": None, "size": None, "error": error}
+    info = json.loads(out[out.index("{") :])
+    return {"opened": True, "format": info["format"], "size": info["virtual-size"], "error": ""}
+
+
+def images(**connection):
+    """
+    The images and clones that QEMU cannot open natively, or whose machine would start on the wrong file. For the head,
+    where the volume is mounted.
+
+    connection
+        ``endpoint``, ``auth_file``, ``api_timeout`` as in the execution module ``opennebula_api``.
+
+    Returns a list of dicts; ``what`` is ``image``, or ``disk`` for a machine's, with the machine's id, name and owner::
+
+        [{"datastore": "glusterds", "what": "image", "id": 3, "name": "ubuntu", "owner": "oneadmin",
+          "problem": "a qcow2 that is cloned: ...", "cure": "import it again ..."}]
+
+    QEMU's gluster driver takes a short read for an error, so a file whose length is no multiple of 512 does not open;
+    a fresh qcow2 file has such a length unless its disk is a multiple of 32 GB.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head gluster_one.images
+    """
+    stores = __salt__["opennebula.datastore_list"](**connection)
+    native = {store["id"]: store for store in stores if __salt__["one_datastore_check.native"](store)}
+    found = []
+    for image in __salt__["opennebula.image_list"](**connection) if native else []:
+        problem = _image_problem(image) if image["datastore"] in native else None
+        if problem:
+            found.append(_finding(native[image["datastore"]], "image", image, *problem))
+    for machine in __salt__["opennebula.vm_list"](**connection) if native else []:
+        for disk in machine["disks"]:
+            store = native.get(disk["datastore"])
+            if not store or disk["format"] != "qcow2" or not disk["clone"]:
+                continue
+            path = f"{machine['system']}/{machine['id']}/disk.{disk['id']}"
+            if _odd_length(os.path.join(os.path.dirname(store["base_path"]), path)):
+                found.append(_finding(store, "disk", machine, *UNOPENABLE))
+    return found
+
+
+def _finding(store, what, thing, problem, cure):
+    return {
+        "datastore": store["name"],
+        "what": what,
+        "id": thing["id"],
+        "name": thing["name"],
+        "owner": thing["owner"],
+        "problem": problem,
+        "cure": cure,
+    }
+
+
+def _image_problem(image):
+    """
+    What is wrong with an image of a native datastore and what to do, or None.
+    """
+    if image["format"] != "qcow2":
+        return None
+    if image["persistent"] and image["snapshots"]:
+        return (
+            "a persistent qcow2 with a disk snapshot: its machine would start on the file without the snapshot",
+            "flatten or delete its snapshots, then convert it to raw",
+        )
+    if _odd_length(image["source"]):
+        return UNOPENABLE
+    if not image["persistent"] and image["type"] in ("OS", "DATABLOCK") and image["size_mb"] % 32768:
+        return (
+            "a qcow2 that is cloned: the fresh clone's length is no multiple of 512, and QEMU cannot open it over gluster://",
+            "import it again into a datastore with DRIVER = raw, or convert it to raw",
+        )
+    return None
+
+
+def _odd_length(path):
+    """
+    Whether a file's length is no multiple of 512; False when there is no such file.
+    """
+    status, out, _ = _child(["stat", "-L", "-c", "%s", path])
+    return status == 0 and int(out) % 512 != 0

@@ -1,0 +1,90 @@
+"""
+What a state returns, from the changes that it found
+====================================================
+
+Salt's state modules share no functions; these serve all of this formula's.
+"""
+
+__virtualname__ = "gluster_one"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def said(changes):
+    """
+    Changes in words.
+
+    changes
+        What was and what is to be, by what it is (dict of dicts with ``old`` and ``new``).
+
+    Returns a string such as ``server.allow-insecure: off -> on, storage.owner-uid: 9869``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.said '{storage.owner-uid: {old: -1, new: 9869}}'
+    """
+    words = []
+    for key, change in changes.items():
+        new = "gone" if change["new"] is None else change["new"]
+        words.append(f"{key}: {new}" if change["old"] is None else f"{key}: {change['old']} -> {new}")
+    return ", ".join(words)
+
+
+def predicted(ret, changes, fine):
+    """
+    What a state returns when nothing is to be changed, because of ``test=True`` or because nothing differs.
+
+    ret
+        What it would return so far (dict).
+
+    changes
+        What differs (dict of dicts, as :func:`said` takes them).
+
+    fine
+        Its comment where nothing differs (string).
+
+    Returns ``ret`` with ``result``, ``changes`` and ``comment``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.predicted '{name: one_vol, result: true, changes: {}}' '{}' 'all is well'
+    """
+    if not changes:
+        return {**ret, "comment": fine}
+    return {**ret, "result": None, "changes": changes, "comment": f"would change {said(changes)}"}
+
+
+def applied(ret, changes, left, fine):
+    """
+    What a state returns after it has changed something.
+
+    ret
+        What it would return so far (dict).
+
+    changes
+        What differed before (dict of dicts, as :func:`said` takes them).
+
+    left
+        What differs still (dict, the same way): the state has failed unless it is empty.
+
+    fine
+        What else its comment says (string).
+
+    Returns ``ret`` with ``result``, with ``changes`` that were really made, and ``comment``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.applied '{name: one_vol, result: true}' '{size: {old: 1, new: 2}}' '{}' 'all is well'
+    """
+    done = {key: change for key, change in changes.items() if key not in left}
+    if left:
+        return {**ret, "result": False, "changes": done, "comment": f"still different after the change: {said(left)}"}
+    return {**ret, "changes": done, "comment": f"{said(done)}; {fine}" if done else fine}

@@ -1,0 +1,470 @@
+"""
+What is not as the pillar wants it on this node
+===============================================
+
+More functions of the execution module ``gluster_one``: Salt joins modules of one virtual name. Everything is looked at
+with the functions that the states use, and nothing is changed.
+"""
+
+import concurrent.futures
+import contextlib
+import functools
+import glob
+import os
+import pathlib
+import time
+
+import salt.utils.files
+import salt.utils.path
+import salt.utils.systemd
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+__virtualname__ = "gluster_one"
+
+APPARMOR = "/sys/kernel/security/apparmor/profiles"
+APPARMOR_RULES = (
+    "/etc/apparmor.d/local/abstractions/libvirt-qemu",
+    "/etc/apparmor.d/abstractions/libvirt-qemu",
+    "/etc/apparmor.d/abstractions/libvirt-qemu.d/opennebula",
+)
+SELINUX = "/sys/fs/selinux"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def coming(running, *names):
+    """
+    Whether this is a run of states with ``test=True`` of which an earlier state would install or start something: what
+    is missing now will then be there.
+
+    running
+        The results of the states so far (dict), which Salt gives each state as ``__running__``; None where it does not.
+
+    names
+        What is installed or started, by the ``name`` of its state ``pkg``, ``pip`` or ``service`` (strings). Default:
+        any package.
+
+    Returns a bool.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.coming '{}' glusterd
+    """
+    pending = [tag.split("_|-") for tag, state in (running or {}).items() if state["result"] is None]
+    return any(
+        kind == "pkg" if not names else kind in ("pkg", "pip", "service") and name in names
+        for kind, _, name, _ in pending
+    )
+
+
+def check(native=False, heal=True, node=None):
+    """
+    What is not as the pillar wants it on this node, worst first.
+
+    native
+        Open a file of each volume over ``gluster://`` as oneadmin, too, which takes ten seconds (bool, default False).
+
+    heal
+        Count on the coordinator what waits to be healed, and on the head what cannot be opened natively (bool, default
+        True).
+
+    node
+        This node's part (dict of ``gluster_one_pillar.node``). Default: what the pillar makes of it.
+
+    Returns a list of findings, empty when all is well::
+
+        [{"kind": "mount_dead", "on": "/var/lib/one/datastores/0", "seen": "the FUSE client is gone",
+          "expected": "volume one_vol, mounted", "severity": "error",
+          "cure": "salt kvm2 state.apply gluster_one.mount"}]
+
+    ``severity`` is ``error`` (machines or images are affected) or ``warning``. What the coordinator finds of a volume,
+    also of its bricks and peers, has ``volume``, too. A node that is hypervisor alone starts no gluster process for it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt '*' gluster_one.check
+    """
+    return report(native=native, heal=heal, node=node)["findings"]
+
+
+def findings(found=None, at=None):
+    """
+    What :func:`check` finds, with the time: what the beacon leaves in the mine for the reactor.
+
+    found
+        What a look has found (list of findings). Default: look now.
+
+    at
+        When it looked, in seconds since 1970 by this node's clock (float, default now).
+
+    Returns a dict ``{"at": 1764036000.5, "findings": [...]}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 gluster_one.findings
+    """
+    return {"at": at or time.time(), "findings": check(heal=False) if found is None else found}
+
+
+def report(native=False, heal=True, node=None):
+    """
+    The findings of :func:`check` together with what was seen, for an overview of the fleet.
+
+    native, heal, node
+        See :func:`check`.
+
+    Returns a dict; ``volumes`` is what the coordinator sees, ``datastores`` what the head does::
+
+        {"roles": ["hypervisor", "server"], "findings": [...], "looked": ["mount", "links", ...],
+         "access": {"one_vol": "native"},
+         "volumes": {"one_vol": {"bricks": [3, 3], "peers": [2, 2], "heal": 0, "split_brain": 0, "free_percent": 61}},
+         "datastores": {"glusterds": {"id": 101, "type": "IMAGE_DS", "drivers": "fs/shared", "total_mb": 258020,
+                                      "volume": "one_vol"}}}
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.report
+    """
+    node = node or __salt__["gluster_one_pillar.node"]()
+    seen = {"roles": node.get("roles", []), "findings": [], "looked": [], "volumes": {}, "datastores": {}, "access": {}}
+    if node["errors"]:
+        for error in node["errors"]:
+            _find(seen, "pillar", "pillar", error, "a pillar as in pillar.example", "correct it, then run again")
+        return seen
+    roles = set(node["roles"])
+    if {"hypervisor", "head"} & roles:
+        seen["access"] = {name: volume["access"] for name, volume in node["volumes"].items()}
+    volumes = {name: volume for name, volume in node["volumes"].items() if volume["coordinator"]}
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        # Gluster takes longest: the rest goes on meanwhile.
+        look = volumes and pool.submit(__salt__["gluster.look"], heal=list(volumes) if heal else [])
+        parts = {
+            "mounts": (_mounts, {"hypervisor", "head"} & roles),
+            "hypervisor": (_hypervisor, "hypervisor" in roles),
+            "server": (_server, "server" in roles),
+            "datastores": (functools.partial(_datastores, heal=heal), "head" in roles),
+            "volumes": (functools.partial(_volumes, volumes=volumes, look=look), volumes),
+        }
+        for name, (part, here) in parts.items():
+            if here:
+                _looked(seen, name, part, node)
+    if native and "hypervisor" in node["roles"] and not any(one["kind"] == "native" for one in seen["findings"]):
+        _native(seen, node)
+    seen["findings"].sort(key=lambda finding: finding["severity"] != "error")
+    return seen
+
+
+def _find(seen, kind, on, what, expected, cure, severity="error", **more):
+    seen["findings"].append(
+        {"kind": kind, "on": on, "seen": what, "expected": expected, "severity": severity, "cure": cure, **more}
+    )
+
+
+def _looked(seen, on, part, *arguments):
+    """
+    Look at one part, or have a finding that it cannot be looked at; returns whether it could.
+    """
+    try:
+        part(seen, *arguments)
+        return True
+    except (CommandExecutionError, SaltInvocationError, OSError) as exc:
+        _find(seen, "check_failed", on, str(exc), "an answer", "see what it says")
+        return False
+
+
+def _apply(node, sls):
+    return f"salt {node['id']} state.apply gluster_one.{sls}"
+
+
+def _mounts(seen, node):
+    """
+    The head and hypervisors: each volume, whatever is wrong with another.
+    """
+    looked = [_looked(seen, volume["mount"], _mount, node, name, volume) for name, volume in node["volumes"].items()]
+    if all(looked):
+        seen["looked"] += ["mount", "links"]
+
+
+def _mount(seen, node, name, volume):
+    """
+    A volume is mounted, writable and shown by the directories of its datastores.
+    """
+    cure = _apply(node, "mount")
+    path, expected = volume["mount"], f"volume {name}, mounted"
+    entry = __salt__["gluster_mount.entry_wanted"](path, name, volume["servers"], volume["mount_options"])
+    there = __salt__["gluster_mount.entry"](path)
+    if (there.get("device"), there.get("opts")) != (entry["device"], entry["opts"]):
+        line = f"{there['device']} {','.join(there['opts'])}" if there else "no line"
+        wanted = f"{entry['device']} {','.join(entry['opts'])}"
+        _find(seen, "fstab", path, f"{line} in /etc/fstab", wanted, cure, "warning")
+    health = __salt__["gluster_one.mount_health"](path)
+    if health["state"] in ("hung", "offline"):
+        what = "it does not answer: a brick or the network hangs"
+        what = what if health["state"] == "hung" else "it is mounted, and no brick answers"
+        _find(seen, "mount_hangs", path, what, expected, f"gluster volume status {name}")
+    elif health["state"] == "dead":
+        _find(seen, "mount_dead", path, "the FUSE client is gone", expected, cure)
+    elif health["state"] == "absent":
+        _bare(seen, node, name, volume)
+    elif health["volume"] != name:
+        _find(seen, "mount_other", path, f"{health['device']} is mounted", expected, f"umount {path}, then {cure}")
+    else:
+        refused = __salt__["gluster_one.writable"](path, node["user"])
+        seen["looked"] += ["writable"]
+        if refused:
+            owner = "gluster volume get VOLUME storage.owner-uid"
+            _find(seen, "not_writable", path, refused, f"{node['user']} can write", owner)
+        space = __salt__["gluster_one.space"](path)
+        seen["volumes"][name] = {"free_percent": space and space["free_percent"]}
+        if space and space["free_percent"] < node["free_percent"]:
+            seen_space = f"{space['free_percent']} % of {space['total_mb']} MB free"
+            more = f"at least {node['free_percent']} %"
+            _find(seen, "space", path, seen_space, more, "delete images, or add bricks", "warning")
+        _hidden(seen, path)
+    _links(seen, node, name, volume)
+
+
+def _hidden(seen, path):
+    """
+    Nothing was left behind on the local disk, beneath the mount.
+    """
+    names = __salt__["gluster_one.hidden"](path)
+    if not names:
+        return
+    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    what = f"{len(names)} file{'s' if len(names) > 1 else ''} ({shown}) beneath the mount, on the local disk"
+    above, name = os.path.split(path)
+    cure = f"mount --bind {above} /mnt, move what is in /mnt/{name} to {path}, umount /mnt"
+    _find(seen, "hidden", path, what, "nothing but the volume", cure, "warning")
+
+
+def _bare(seen, node, name, volume):
+    """
+    The directory of a mount that is not there: who owns it, and what images have fallen into it.
+    """
+    path = volume["mount"]
+    point = __salt__["gluster_mount.mount_point"](path)
+    if point["blocked"]:
+        move = f"move it away, then {_apply(node, 'mount')}"
+        _find(seen, "blocked", path, f"nothing is mounted, and it {point['blocked']}", "nothing in it", move)
+    else:
+        owner = f", and the bare directory is {point['owner']}'s" if point["owner"] else ""
+        expected = f"volume {name}, mounted"
+        _find(seen, "mount_gone", path, f"nothing is mounted{owner}", expected, _apply(node, "mount"))
+
+
+def _links(seen, node, name, volume):
+    """
+    The directories of a volume's datastores lead to it.
+    """
+    ids = __salt__["gluster_one.datastore_ids"](volume["mount"])
+    for store in sorted(set(volume["datastores"]) & set(ids)):
+        path = os.path.join(node["datastores_dir"], str(ids[store]))
+        state = __salt__["gluster_mount.link_state"](path, volume["mount"], name)
+        if path == volume["mount"] or state["state"] == "linked":
+            continue
+        expected = f"a link to {volume['mount']}, for datastore {store}"
+        if state["state"] == "blocked":
+            move = f"move it to {volume['mount']}, then {_apply(node, 'mount')}"
+            _find(seen, "blocked", path, f"it {state['detail']}", expected, move)
+        else:
+            found = "an empty directory" if state["state"] == "empty" else "nothing"
+            _find(
+                seen, "link", path, found, expected, _apply(node, "datastore" if "head" in node["roles"] else "mount")
+            )
+
+
+def _hypervisor(seen, node):
+    """
+    QEMU and libvirt know gluster where machines are to open it, and what confines them lets them at the datastores.
+    """
+    native = [name for name, volume in node["volumes"].items() if volume["access"] == "native"]
+    if native:
+        _driver(seen, node, native)
+    # A link is followed before the rules are looked at: the volumes' own directories count, too.
+    tops = [node["datastores_dir"], *(volume["mount"] for volume in node["volumes"].values())]
+    tops = [top for top in dict.fromkeys(tops) if top == tops[0] or not top.startswith(f"{tops[0]}/")]
+    for top in tops if _says(APPARMOR, "libvirt") else []:
+        if not any(_allows(path, top) for path in APPARMOR_RULES):
+            rule = f"add `{top}/** rwk,` to {APPARMOR_RULES[0]}"
+            _find(seen, "confined", "AppArmor", f"no rule for {top} in libvirt-qemu", "QEMU may open it", rule)
+    boolean = "virt_use_fusefs"
+    if _says(f"{SELINUX}/enforce", "1") and not _says(f"{SELINUX}/booleans/{boolean}", "1"):
+        _find(seen, "confined", "SELinux", f"{boolean} is off", "on", f"setsebool -P {boolean} on")
+    seen["looked"] += ["native" if native else "fuse"]
+
+
+def _driver(seen, node, native):
+    """
+    QEMU and libvirt can open these volumes over ``gluster://``.
+    """
+    # Asking takes three processes, and only other programs or drivers answer otherwise.
+    programs = filter(None, map(salt.utils.path.which, ("qemu-img", "libvirtd", "virtqemud")))
+    stamp = [
+        os.stat(path).st_mtime for path in (*programs, *glob.glob("/usr/lib*/qemu*"), *glob.glob("/usr/lib/*/qemu"))
+    ]
+    kept = __salt__["data.get"]("gluster_one.native_access") or {}
+    if kept.get("stamp") != stamp:
+        kept = {"stamp": stamp, "found": __salt__["gluster_one.native_access"]()}
+        __salt__["data.update"]("gluster_one.native_access", kept)
+    found = kept["found"]
+    if not found["gluster"]:
+        what = f"QEMU {found['qemu']} cannot open gluster://" if found["qemu"] else "QEMU is not installed"
+        keys = " and ".join(f"gluster_one:volumes:{name}:access" for name in native)
+        cure = f"install {node['package']}, or set {keys} to fuse"
+        _find(seen, "native", "QEMU", what, "a build with the gluster driver", cure)
+    elif not found["libvirt"]:
+        _find(seen, "native", "libvirt", "it is not installed", "libvirt", "install opennebula-node-kvm")
+
+
+def _says(path, text):
+    """
+    Whether a file is there and has a text in it.
+    """
+    with contextlib.suppress(OSError), salt.utils.files.fopen(path) as stream:
+        return text in stream.read()
+    return False
+
+
+def _allows(path, top):
+    """
+    Whether a file with rules of AppArmor has one for what lies in a directory, or for all in one above it.
+    """
+    above = {f"{str(parent).rstrip('/')}/**" for parent in (top, *pathlib.PurePosixPath(top).parents)}
+    with contextlib.suppress(OSError), salt.utils.files.fopen(path) as stream:
+        words = [word.strip('",') for line in stream for word in line.partition("#")[0].split()]
+        return any(word in above or word.startswith(f"{top}/") for word in words)
+    return False
+
+
+def _server(seen, node):
+    """
+    glusterd runs, with the option that lets in who is not root.
+    """
+    service, path = node["glusterd"]["service"], node["glusterd"]["path"]
+    active = ["systemctl", "is-active", "--quiet", service]
+    # As service.status says, which first asks systemd three times.
+    if salt.utils.systemd.booted(__context__):
+        running = __salt__["cmd.retcode"](active, python_shell=False, ignore_retcode=True) == 0
+    else:
+        running = __salt__["service.status"](service)
+    if not running:
+        _find(seen, "glusterd_down", service, "it is not running", "running", f"systemctl start {service}")
+    option = {"rpc-auth-allow-insecure": "on"}
+    for name, change in __salt__["gluster.option_changes"](__salt__["glusterd.options"](path), option).items():
+        what = f"{name} is {change['old'] or 'not set'}"
+        _find(seen, "glusterd_option", path, what, change["new"], _apply(node, "glusterd"))
+    seen["looked"] += ["glusterd"]
+
+
+def _volumes(seen, node, volumes, look):
+    """
+    The coordinator of a volume: its options, bricks, peers, and what waits to be healed.
+    """
+    found = look.result()
+    for name, volume in volumes.items():
+        _looked(seen, name, _volume, node, name, volume, found)
+
+
+def _volume(seen, node, name, volume, look):
+    """
+    One of them, whatever is wrong with another.
+    """
+    facts, findings = __salt__["gluster_one.volume_report"](name, volume, look, node)
+    seen["volumes"].setdefault(name, {}).update(facts)
+    for finding in findings:
+        _find(seen, *finding, volume=name)
+
+
+def _datastores(seen, node, heal):
+    """
+    The head: each datastore as the pillar wants it, and what OpenNebula sees of it.
+    """
+    run = f"look at {time.time()}"  # OpenNebula is asked once for all datastores, and each mount looked at once
+    for name, volume in node["volumes"].items():
+        health = __salt__["gluster_one.mount_health"](volume["mount"])
+        alive = health["state"] == "alive"
+        ids = __salt__["gluster_one.datastore_ids"](volume["mount"]) if alive else None
+        space = __salt__["gluster_one.space"](volume["mount"]) if alive else None
+        planned = [{**settings, "name": store} for store, settings in volume["datastores"].items()]
+        for store, settings in volume["datastores"].items():
+            arguments = {**settings, "mount": volume["mount"]}
+            more = {"planned": planned, "run": run, **node["opennebula"]}
+            try:
+                found = __salt__["one_datastore_check.compare"](store, arguments, **more)
+            except (CommandExecutionError, SaltInvocationError) as exc:
+                # What opennebula_api raises has oned's code: none when it does not answer, 256 for the credentials.
+                away = getattr(exc, "code", 0) in (None, 256)
+                kind, on = ("oned_away", "OpenNebula") if away else ("datastore_wrong", store)
+                _find(seen, kind, on, str(exc), "oned answers" if away else "what the pillar says", "see what it says")
+                if away:
+                    return
+                continue
+            current = found["current"]
+            if not current:
+                again = f"{_apply(node, 'datastore')}, if nobody meant it"
+                _find(seen, "datastore_gone", store, "OpenNebula has no such datastore", "it is there", again)
+                continue
+            differing = ", ".join(f"{key} is {change['old']}" for key, change in found["changes"].items())
+            expected = ", ".join(str(change["new"]) for change in found["changes"].values())
+            if differing:
+                _find(seen, "datastore", store, differing, expected, _apply(node, "datastore"))
+            seen["datastores"][store] = {
+                "id": current["id"],
+                "type": current["type"],
+                "drivers": f"{current['ds_mad'] or '-'}/{current['tm_mad']}",
+                "total_mb": current["total_mb"],
+                "volume": name,
+            }
+            _identifier(seen, node, ids, store, current)
+            _size(seen, space, store, current)
+    seen["looked"] += ["datastores"]
+    if heal:
+        for image in __salt__["gluster_one.images"](**node["opennebula"]):
+            on = f"{image['datastore']}: {image['what']} {image['id']} ({image['name']}, {image['owner']})"
+            _find(seen, "image", on, image["problem"], "it opens over gluster://", image["cure"], "warning")
+
+
+def _identifier(seen, node, ids, store, current):
+    """
+    The head has left the datastore's identifier on the volume for the other nodes.
+    """
+    if ids is not None and ids.get(store) != current["id"]:
+        what = f"its identifier on the volume is {ids.get(store)}"
+        _find(seen, "link", store, what, str(current["id"]), _apply(node, "datastore"))
+
+
+def _size(seen, space, store, current):
+    """
+    The size that OpenNebula sees is the volume's, not that of a local disk; it looks each 300 s.
+    """
+    if space and current["total_mb"] and abs(current["total_mb"] - space["total_mb"]) > space["total_mb"] / 20:
+        what, expected = f"OpenNebula sees {current['total_mb']} MB", f"{space['total_mb']} MB, the volume's size"
+        _find(seen, "datastore_size", store, what, expected, f"ls -l {current['base_path']} on the head", "warning")
+
+
+def _native(seen, node):
+    """
+    A file of each volume opens over ``gluster://`` as oneadmin: the one in which the head leaves the identifiers, which
+    is there with the first datastore.
+    """
+    for name, volume in node["volumes"].items():
+        if volume["access"] != "native" or not volume["datastores"]:
+            continue
+        server = volume["servers"][0]
+        found = __salt__["gluster_one.native_open"](
+            name, ".gluster_one/datastores.json", host=server, user=node["user"]
+        )
+        if not found["opened"]:
+            _find(seen, "native_open", name, found["error"], "it opens over gluster://", "see the volume's options")
+    seen["looked"] += ["native open"]

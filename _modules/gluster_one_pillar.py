@@ -1,0 +1,499 @@
+"""
+What the pillar ``gluster_one`` makes of this minion
+====================================================
+
+The formula's defaults, the check of every key and value, and the roles: the SLS files take from here what they hand to
+the states, and touch nothing when there is an error.
+"""
+
+import difflib
+import posixpath
+import re
+
+import salt.utils.user
+from salt.exceptions import SaltInvocationError
+
+__virtualname__ = "gluster_one_pillar"
+
+ROLES = ("head", "hypervisor", "server")
+TYPES = ("IMAGE_DS", "SYSTEM_DS")
+ACCESS = ("native", "fuse")
+# What a datastore has only when machines open it over gluster://.
+NATIVE = ("GLUSTER_HOST", "GLUSTER_VOLUME")
+# The findings of gluster_one.check that can be put right by applying an SLS; the runner gluster_one has it for each.
+REMEDIES = ("mount_gone", "mount_dead", "fstab", "link", "volume_option", "datastore", "glusterd_down",
+            "glusterd_option", "brick_down")  # fmt: skip
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def node(pillar=None, system=None):
+    """
+    This minion's part, from its pillar.
+
+    pillar
+        The value of the pillar key ``gluster_one`` (dict). Default: this minion's.
+
+    system
+        What differs between operating systems: ``glusterd_service``, ``glusterd_volume_file``, ``user``, ``group``,
+        ``datastores_dir``, ``qemu_gluster_package``, and more packages (dict). Default: Debian's, and over it what the
+        formula's ``os.yaml`` had for this system at the last run.
+
+    Returns a dict. ``errors`` is a list of sentences, each naming a key, its value and what is allowed; when it has
+    any, nothing else is there::
+
+        {"errors": [], "id": "kvm1", "roles": ["hypervisor", "server"], "named": True, "timeout": 120,
+         "disruptive": False, "user": "oneadmin",
+         "glusterd": {"service": "glusterd", "path": "/etc/glusterfs/glusterd.vol"}, "package": "qemu-block-extra",
+         "manage_packages": True, "packages": {"gluster": ["glusterfs-server", "glusterfs-client"], "native":
+         ["qemu-block-extra"], "pyone": None},
+         "datastores_dir": "/var/lib/one/datastores", "opennebula": {}, "beacon": {"interval": 60}, "batch": 10,
+         "free_percent": 10, "heal_files": 100, "names": ["10.0.0.1", "kvm1"],
+         "volumes": {"one_vol": {"servers": ["kvm1", "kvm2"], "coordinator": True, "mount": "/var/lib/one/datastores/0",
+                                 "access": "native", "mount_options": [], "options": {}, "uid": "oneadmin",
+                                 "gid": "oneadmin", "group": None, "bricks": [], "own_bricks": [], "peering": False,
+                                 "layout": {},
+                                 "datastores": {"glusterds": {"volume": "one_vol", "host": "kvm1:24007"}}}}}
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one_pillar.node
+    """
+    pillar = __pillar__.get("gluster_one") if pillar is None else pillar
+    system = {
+        "glusterd_service": "glusterd",
+        "glusterd_volume_file": "/etc/glusterfs/glusterd.vol",
+        "user": "oneadmin",
+        "group": "oneadmin",
+        "datastores_dir": "/var/lib/one/datastores",
+        "qemu_gluster_package": "qemu-block-extra",
+        **(__salt__["gluster_one_pillar.system"]() if system is None else system),
+    }
+    if not pillar:
+        return {
+            "errors": [
+                f"gluster_one is {pillar!r} in the pillar of {__grains__['id']}: it needs volumes, such as {{volumes: "
+                "{one_vol: {servers: [kvm1, kvm2, kvm3]}}}; see pillar.example, and whether the pillar's top file "
+                "names this minion"
+            ]
+        }
+    errors = _errors(pillar)
+    if errors:
+        return {"errors": errors}
+    names = own_names()
+    named = any(server in names for volume in pillar["volumes"].values() for server in volume["servers"])
+    roles = set(pillar.get("roles") or ["hypervisor"]) | ({"server"} if named else set())
+    timeout = pillar.get("timeout", 120)
+    datastores_dir = pillar.get("datastores_dir", system["datastores_dir"]).rstrip("/")
+    plan = {
+        "errors": [],
+        "id": __grains__["id"],
+        "names": sorted(names),
+        "roles": sorted(roles),
+        "named": named,
+        "timeout": timeout,
+        "disruptive": pillar.get("disruptive", False),
+        "user": pillar.get("user", system["user"]),
+        "glusterd": {"service": system["glusterd_service"], "path": system["glusterd_volume_file"]},
+        "package": system["qemu_gluster_package"],
+        "manage_packages": pillar.get("manage_packages", True),
+        "packages": __salt__["gluster_one_pillar.packages"](roles, system),
+        "datastores_dir": datastores_dir,
+        "opennebula": {
+            key: value for key, value in (pillar.get("opennebula") or {}).items() if key in ("endpoint", "auth_file")
+        },
+        "beacon": _beacon(pillar.get("beacon")),
+        "batch": (pillar.get("rollout") or {}).get("batch", 10),
+        "free_percent": pillar.get("free_percent", 10),
+        "heal_files": pillar.get("heal_files", 100),
+        "volumes": {
+            name: {
+                "servers": volume["servers"],
+                "coordinator": volume["servers"][0] in names,
+                "mount": volume.get("mount", f"{datastores_dir}/0"),
+                "access": volume.get("access", "native"),
+                "mount_options": volume.get("mount_options", []),
+                "options": volume.get("options", {}),
+                "uid": volume.get("uid", pillar.get("user", system["user"])),
+                "gid": volume.get("gid", system["group"]),
+                **_bricks(volume, names),
+                "datastores": {
+                    store: _datastore(name, volume, settings or {})
+                    for store, settings in (volume.get("datastores") or {}).items()
+                },
+            }
+            for name, volume in pillar["volumes"].items()
+        },
+    }
+    if all(volume["access"] == "fuse" for volume in plan["volumes"].values()):
+        plan["packages"]["native"] = []  # distributions that need this may have none of them
+    errors = _errors_here(pillar, plan)
+    return {"errors": errors} if errors else plan
+
+
+def _bricks(volume, names):
+    """
+    What makes the volume: nothing where the pillar has no bricks, and then it is expected to be there.
+    """
+    bricks, layout = [], {}
+    if volume.get("bricks"):
+        found = __salt__["gluster_one.layout"](**_layout_arguments(volume))
+        bricks = found["bricks"]
+        layout = {key: found[key] for key in ("replica", "arbiter", "disperse", "redundancy")}
+        layout.update({key: volume[key] for key in ("two_copies", "grow") if key in volume})
+    return {
+        # Gluster refuses virt for a volume without copies.
+        "group": volume.get("group", bricks and ("virt" if layout["replica"] > 1 else "distributed-virt")) or None,
+        "bricks": bricks,
+        "own_bricks": [brick for brick in bricks if brick.partition(":")[0] in names],
+        "peering": bool(bricks) and bool(names & set(list(dict.fromkeys(volume["servers"]))[:2])),
+        "layout": layout,
+    }
+
+
+def _layout_arguments(volume):
+    keys = ("bricks", "servers", "replica", "arbiter", "disperse", "redundancy", "two_copies")
+    return {key: volume[key] for key in keys if key in volume}
+
+
+def _datastore(name, volume, settings):
+    """
+    The arguments of ``one_datastore_present`` for a datastore.
+    """
+    if settings.get("type", "IMAGE_DS") == "SYSTEM_DS":
+        return dict(settings)
+    if volume.get("access") == "fuse":
+        # Said in so many words: one that was native until now has to become one of plain files.
+        attributes = {"DISK_TYPE": "FILE", **(settings.get("attributes") or {})}
+        absent = [*(settings.get("absent_attributes") or []), *NATIVE]
+        return {**settings, "attributes": attributes, "absent_attributes": absent}
+    return {"volume": name, "host": volume["servers"][0], **settings}
+
+
+def _beacon(settings):
+    """
+    The beacon's settings with defaults, or False.
+    """
+    return settings is not False and {"interval": 60, **(settings if isinstance(settings, dict) else {})}
+
+
+def own_names():
+    """
+    The names and addresses by which ``servers`` may mean this minion.
+
+    Returns a set of strings.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one_pillar.own_names
+    """
+    names = {__grains__.get(grain) for grain in ("id", "host", "fqdn", "nodename", "localhost")}
+    for grain in ("fqdn_ip4", "ipv4", "fqdns"):
+        names.update(__grains__.get(grain) or [])
+    return names - {None, "", "localhost", "127.0.0.1"}
+
+
+# What is allowed, key by key: a function that returns what is needed when the value is not that, and None otherwise.
+
+
+def _kind(value):
+    names = {bool: "a boolean", int: "a number", str: "a string", list: "a list", dict: "a mapping"}
+    # Not by the type itself: Salt hands over kinds of its own of lists and dicts whose values it masks.
+    named = (name for kind, name in names.items() if isinstance(value, kind))
+    return next(named, "nothing" if value is None else type(value).__name__)
+
+
+def _needs(types, needed, accept=lambda value: True):
+    """
+    A check by type and, within it, by a condition. A boolean is no number here, though Python has it so.
+    """
+    types = types if isinstance(types, tuple) else (types,)
+
+    def check(value):
+        if isinstance(value, types) and (bool in types or not isinstance(value, bool)) and accept(value):
+            return None
+        return needed
+
+    return check
+
+
+def _is_path(value):
+    return value.startswith("/") and posixpath.normpath(value) == value != "/"
+
+
+def _host(value):
+    if not isinstance(value, (str, list)):
+        return "a host name is needed, such as kvm1 or kvm1:24007, or a list of those"
+    try:
+        __salt__["one_datastore.gluster_host"](value)
+    except SaltInvocationError as exc:
+        return "it" + str(exc).removeprefix(repr(value))
+    return None
+
+
+def _permissions(value):
+    return re.fullmatch(r"[0-7]{3}|([u-][m-][a-]){3}", str(value))
+
+
+def _owner(value):
+    return re.fullmatch(r"\d+|[A-Za-z_][\w.-]*\$?", str(value))
+
+
+_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
+_POSITIVE = _needs(int, "a number of seconds above 0 is needed", lambda value: value > 0)
+_PATH = _needs(str, "an absolute path is needed, such as /var/lib/one/datastores/0", _is_path)
+_BOOL = _needs(bool, "true or false is needed")
+_TEXT = _needs(str, "a text is needed", bool)
+_TEXTS = _needs(list, "a list of texts is needed", lambda value: all(isinstance(text, str) for text in value))
+_OPTIONS = _needs(
+    dict,
+    "option names and values are needed, such as {network.ping-timeout: 10}; those of a group each by its name",
+    lambda value: all("." in str(name) and isinstance(option, (str, int, float)) for name, option in value.items()),
+)
+_DIRS = _needs(
+    (str, list), "absolute paths are needed, such as [/etc, /root]",
+    lambda value: all(str(path).startswith("/") for path in (value.split() if isinstance(value, str) else value)),
+)  # fmt: skip
+
+_OPENNEBULA = {
+    "endpoint": _needs(
+        str, "a URL is needed, such as http://localhost:2633/RPC2", re.compile(r"https?://[^/\s@]+(/\S*)?$").match
+    ),
+    "auth_file": _needs(str, "the absolute path of a file with user:password is needed", _is_path),
+    "username": _TEXT,
+    "password": _TEXT,
+    "token": _TEXT,
+    "timeout": _POSITIVE,
+    "ca_file": _needs(str, "the absolute path of a file with certificates is needed", _is_path),
+    "proxy": _BOOL,
+}
+_DATASTORE = {
+    "type": _needs(str, f"{' or '.join(TYPES)} is needed", lambda value: value in TYPES),
+    "host": _host,
+    "ds_mad": _TEXT,
+    "tm_mad": _TEXT,
+    "driver": _TEXT,
+    "restricted_dirs": _DIRS,
+    "safe_dirs": _DIRS,
+    "no_decompress": _BOOL,
+    "clusters": _needs(list, "a list of cluster names or identifiers is needed, such as [default]", bool),
+    "clusters_exact": _BOOL,
+    "attributes": _needs(dict, "attribute names and values are needed, such as {LIMIT_MB: 10000}"),
+    "absent_attributes": _TEXTS,
+    "datastore_id": _needs(int, "the number that OpenNebula gave a datastore is needed"),
+    "owner": _TEXT,
+    "group": _TEXT,
+    "permissions": _needs((str, int), "letters such as um-u-----, or 640, are needed", _permissions),
+    "enabled": _BOOL,
+    "in_use": _needs(str, "allow is possible", lambda value: value == "allow"),
+    "wait_monitored": _POSITIVE,
+}
+_VOLUME = {
+    "servers": _needs(
+        list, "a list of host names is needed, such as [kvm1, kvm2, kvm3]",
+        lambda value: value and all(isinstance(name, str) and re.fullmatch(_NAME, name) for name in value),
+    ),
+    "mount": _PATH,
+    "access": _needs(str, f"{' or '.join(ACCESS)} is needed", lambda value: value in ACCESS),
+    "mount_options": _TEXTS,
+    "options": _OPTIONS,
+    "uid": _needs((int, str), "a number or the name of a user is needed, such as oneadmin", _owner),
+    "gid": _needs((int, str), "a number or the name of a group is needed, such as oneadmin", _owner),
+    "bricks": _needs(
+        (str, list), "an absolute path is needed, the same on all its servers, or a list such as [kvm1:/data/one_vol, "
+        "kvm2:/data/one_vol, kvm3:/data/one_vol]",
+        lambda value: _is_path(value) if isinstance(value, str)
+        else value and all(isinstance(brick, str) for brick in value),
+    ),
+    "replica": _needs(int, "a number of copies is needed, 1 for none but the file itself", lambda value: value > 0),
+    "arbiter": _needs(int, "0 or 1 is needed", lambda value: value in (0, 1)),
+    "disperse": _needs(int, "a number of bricks from 3 on is needed, or 0", lambda value: value == 0 or value > 2),
+    "redundancy": _needs(int, "a number of bricks is needed", lambda value: value >= 0),
+    "two_copies": _needs(str, "allow is possible", lambda value: value == "allow"),
+    "grow": _needs(str, "allow is possible", lambda value: value == "allow"),
+    "group": _needs(
+        (str, bool), "the name of an option group is needed, such as virt, or false",
+        lambda value: value is not True and (not value or re.fullmatch(_NAME, value)),
+    ),
+    "datastores": _needs((dict, type(None)), "datastores by name are needed, such as {glusterds: {}}"),
+}  # fmt: skip
+_TOP = {
+    "roles": _needs(
+        list, f"a list is needed of {', '.join(ROLES)}", lambda value: all(role in ROLES for role in value)
+    ),
+    "user": _TEXT,
+    "manage_packages": _BOOL,
+    "datastores_dir": _PATH,
+    "timeout": _POSITIVE,
+    "beacon": _needs(
+        (bool, dict, type(None)), "false is possible, or {interval: 60}, in seconds",
+        lambda value: not value or value is True
+        or (value.keys() <= {"interval"} and not _POSITIVE(value.get("interval", 1))),
+    ),
+    "remediate": _needs(
+        list, f"a list is needed of {', '.join(REMEDIES)}", lambda value: all(kind in REMEDIES for kind in value)
+    ),
+    "maintenance": _BOOL,
+    "disruptive": _BOOL,
+    "free_percent": _needs(int, "a number from 0 to 100 is needed", lambda value: 0 <= value <= 100),
+    "heal_files": _needs(int, "a number of files is needed", lambda value: value >= 0),
+    "rollout": _needs(
+        dict, "{batch: 10} is possible: hypervisors at a time",
+        lambda value: value.keys() <= {"batch"} and not _POSITIVE(value.get("batch", 1)),
+    ),
+    "opennebula": _needs((dict, type(None)), "a mapping is needed, such as {endpoint: 'http://localhost:2633/RPC2'}"),
+    "volumes": _needs(
+        dict,
+        "volumes by name are needed, such as {one_vol: {servers: [kvm1, kvm2, kvm3]}}; to have none, take gluster_one "
+        "out of the pillar (it leaves what is there; gluster_one.clean, before, takes it away)",
+        lambda value: value and all(isinstance(name, str) and re.fullmatch(r"[\w-]+", name) for name in value),
+    ),
+}  # fmt: skip
+
+
+def _errors(pillar):
+    """
+    What is wrong with the pillar's keys and values, as sentences.
+    """
+    errors = _section("gluster_one", pillar, _TOP, required=["volumes"])
+    if errors:
+        return errors
+    errors = _section("gluster_one:opennebula", pillar.get("opennebula") or {}, _OPENNEBULA)
+    for name, volume in pillar["volumes"].items():
+        key = f"gluster_one:volumes:{name}"
+        errors += _section(key, volume, _VOLUME, required=["servers"])
+        errors += _layout_errors(key, volume) if not errors else []
+        datastores = volume.get("datastores") if isinstance(volume, dict) else None
+        for store, settings in datastores.items() if isinstance(datastores, dict) else ():
+            errors += _section(f"{key}:datastores:{store}", settings if settings is not None else {}, _DATASTORE)
+            if not isinstance(settings, dict):
+                continue
+            if volume.get("access") == "fuse":
+                errors += _native(f"{key}:datastores:{store}", settings)
+            elif settings.get("type") == "SYSTEM_DS" and settings.get("host"):
+                errors.append(
+                    f"{key}:datastores:{store}:host is {settings['host']!r}: machines open nothing of a SYSTEM_DS over "
+                    "gluster://, leave it out"
+                )
+    return errors
+
+
+def _layout_errors(key, volume):
+    """
+    What is wrong between the keys that make a volume.
+    """
+    if not volume.get("bricks"):
+        alone = [
+            name for name in ("replica", "arbiter", "disperse", "redundancy", "two_copies", "grow") if name in volume
+        ]
+        return [
+            f"{key}:{name} is {volume[name]!r}, and there are no bricks: it says how the volume is made of them; add "
+            "bricks, such as /data/one_vol, or leave it out"
+            for name in alone
+        ]
+    wrong = __salt__["gluster_one.layout"](**_layout_arguments(volume))["errors"]
+    return [f"{key}:{name} is {volume.get(name, 'not there')!r}: {error}" for name, error in wrong]
+
+
+def _native(key, settings):
+    """
+    What a datastore's settings say of gluster:// although its volume is opened by FUSE.
+    """
+    said = {"host": settings.get("host")}
+    attributes = settings.get("attributes")
+    for name, value in attributes.items() if isinstance(attributes, dict) else ():
+        if str(name).upper() in NATIVE or (str(name).upper(), str(value).upper()) == ("DISK_TYPE", "GLUSTER"):
+            said[f"attributes:{name}"] = value
+    return [
+        f"{key}:{name} is {value!r}: with access: fuse nothing opens gluster://, leave it out, or set access to native"
+        for name, value in said.items()
+        if value is not None
+    ]
+
+
+def _section(key, section, known, required=()):
+    if not isinstance(section, dict):
+        return [f"{key} is {_kind(section)}: a mapping is needed, with the keys {', '.join(known)}"]
+    errors = []
+    for name, value in section.items():
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, 1)
+            known_text = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+            errors.append(f"{key}:{name} is no known key: {known_text}")
+            continue
+        needed = known[name](value)
+        if needed:
+            shown = f"{value!r} ({_kind(value)})"
+            if name in ("password", "token"):
+                shown = "****"
+            elif name in ("auth_file", "opennebula") or "@" in str(value):
+                shown = _kind(value)  # what stands here by mistake may be a password
+            errors.append(f"{key}:{name} is {shown}: {needed}")
+    errors += [f"{key}:{name} is missing: {known[name](None)}" for name in required if name not in section]
+    return errors
+
+
+def _errors_here(pillar, plan):
+    """
+    What is wrong between keys, or on this minion: one mount point for two volumes, no such account, credentials where
+    they do not belong.
+    """
+    errors = []
+    mounting = {"head", "hypervisor"} & set(plan["roles"])
+    if mounting and salt.utils.user.get_uid(plan["user"]) is None:
+        return [
+            f"gluster_one:user is {plan['user']!r}: there is no such account on {plan['id']}; install OpenNebula's "
+            "packages (opennebula on the head, opennebula-node-kvm on a hypervisor)"
+        ]
+    if "server" in (pillar.get("roles") or []) and not plan["named"]:
+        errors.append(
+            f"gluster_one:roles has server, and no volume names {plan['id']} among its servers: name it as the "
+            f"pool does; known here are {', '.join(sorted(own_names()))}"
+        )
+    mounts = {}
+    for name, volume in plan["volumes"].items():
+        other = mounts.setdefault(volume["mount"], name)
+        if other != name:
+            errors.append(
+                f"gluster_one:volumes:{name}:mount is {volume['mount']!r}, where volume {other} is mounted: each "
+                "volume needs a directory of its own"
+            )
+        for key, kind, find in (("uid", "user", salt.utils.user.get_uid), ("gid", "group", salt.utils.user.get_gid)):
+            owner = volume[key]
+            if volume["coordinator"] and not str(owner).isdecimal() and find(owner) is None:
+                errors.append(
+                    f"gluster_one:volumes:{name}:{key} is {owner!r}: there is no such {kind} on {plan['id']}; give the "
+                    f"number that it has on the head, or install OpenNebula's packages, which make oneadmin"
+                )
+        errors += _first_server_errors(name, volume)
+    stores = [store for volume in plan["volumes"].values() for store in volume["datastores"]]
+    for store in sorted({store for store in stores if stores.count(store) > 1}):
+        errors.append(f"gluster_one:volumes: datastore {store} stands under two volumes: it can be on one only")
+    secret = {"password", "token"} & set(pillar.get("opennebula") or {})
+    if secret and "head" not in plan["roles"]:
+        errors.append(
+            f"gluster_one:opennebula:{min(secret)} is in the pillar of {plan['id']}, which is no head: keep it in the "
+            "pillar of the head alone"
+        )
+    return errors
+
+
+def _first_server_errors(name, volume):
+    """
+    On a server: the first one, which everybody mounts from and new machines open their disks at, is in its pool. That
+    of a volume with bricks comes into it.
+    """
+    first, servers = volume["servers"][0], volume["servers"]
+    if volume["bricks"] or volume["coordinator"] or not own_names() & set(servers):
+        return []
+    known = __salt__["glusterd.pool_without"](first, servers)
+    return known and [
+        f"gluster_one:volumes:{name}:servers begins with {first!r}, which is not in the pool of this server (with "
+        f"{', '.join(known)}): name a member first, or run `gluster peer probe {first}` here"
+    ]

@@ -1,0 +1,272 @@
+"""
+What the pool makes of a volume: options, bricks, quorum, and what waits to be healed
+=====================================================================================
+
+More functions of the execution module ``gluster_one``: Salt joins modules of one virtual name.
+"""
+
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+__virtualname__ = "gluster_one"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def volume_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
+    """
+    The options of a volume that OpenNebula's machines are to open.
+
+    uid, gid
+        The owner of its root: a number, or the name of a user and a group of this node (default ``oneadmin``).
+
+    options
+        Further options, and others of these (dict, default none).
+
+    group
+        An option group, such as ``virt``, over whose options all of these are laid (string, default none).
+
+    Returns a dict ``{"server.allow-insecure": "on", "storage.owner-uid": "9869", "storage.owner-gid": "9869"}``.
+
+    Raises SaltInvocationError for a user or group that is not there, or options that are none, CommandExecutionError
+    for an option group that is not on this node.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.volume_options
+    """
+    needed = {
+        **(__salt__["gluster.group_options"](group) if group else {}),
+        "server.allow-insecure": "on",
+        "storage.owner-uid": __salt__["gluster.owner_id"](uid, "user"),
+        "storage.owner-gid": __salt__["gluster.owner_id"](gid, "group"),
+    }
+    return __salt__["gluster.options_wanted"](needed, options)
+
+
+def volume_report(name, volume, seen, node):
+    """
+    A volume as its coordinator sees it.
+
+    name
+        The volume (string).
+
+    volume
+        What the pillar says of it (dict of ``gluster_one_pillar.node``).
+
+    seen
+        What ``gluster.look`` returned (dict): read once for all volumes.
+
+    node
+        This node's part (dict of ``gluster_one_pillar.node``).
+
+    Returns a list of two: facts as ``volumes`` of ``gluster_one.report`` has them, and findings, each a list of kind,
+    what it is about, seen, expected, cure and severity.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.volume_report one_vol '{servers: [kvm1]}' '{pool: [], volumes: {}}' '{}'
+    """
+    found, pool = [], seen["pool"]
+    made = "salt '*' state.apply gluster_one" if volume.get("bricks") else None
+    away = [peer["hostname"] for peer in pool if not peer["connected"]]
+    facts = {"bricks": None, "peers": [len(pool) - len(away) - 1, len(pool) - 1], "heal": None, "split_brain": None}
+    for peer in away:
+        found.append(["peer_away", peer, "disconnected", "connected", f"systemctl start glusterd on {peer}", "error"])
+    what = _missing(set(volume["servers"]), pool, node)
+    if what:
+        cure = made or "gluster peer probe SERVER"
+        found.append(["peer_gone", name, what, "all of them", cure, "error"])
+    if name not in seen["volumes"]:
+        cure = made or "gluster volume create"
+        found.append(["volume_gone", name, "no such volume", "it is there", cure, "error"])
+        return [facts, found]
+    info = seen["volumes"][name]
+    try:
+        wanted = volume_options(volume["uid"], volume["gid"], volume["options"], volume.get("group"))
+        differing = __salt__["gluster_one.options_plan"](info["options"], wanted)["changes"]
+    except (CommandExecutionError, SaltInvocationError) as exc:  # its bricks are to be looked at all the same
+        differing = {}
+        found.append(["check_failed", name, str(exc), "options that can be set", "see the pillar's", "error"])
+    for option, change in differing.items():
+        what, cure = f"{option} is {change['old'] or 'not set'}", f"salt {node['id']} state.apply gluster_one.volume"
+        found.append(["volume_option", name, what, change["new"] or "not set", cure, "error"])
+    if info["status"] != "Started":
+        what, cure = f"it is {info['status']}", f"gluster volume start {name}, if nobody meant it"
+        found.append(["volume_stopped", name, what, "Started", cure, "error"])
+        return [facts, found]
+    online = _online(seen["status"].get(name, []))
+    facts["bricks"] = [len(online & set(info["bricks"])), len(info["bricks"])]
+    for brick in _down(info["bricks"], online, pool):
+        found.append(["brick_down", brick, "it is down", "online", f"gluster volume start {name} force", "error"])
+    lost = [("client_quorum", text) for text in _brick_quorum(name, info, online)]
+    lost += [("server_quorum", text) for text in _server_quorum(name, info, pool)]
+    for kind, text in lost:
+        found.append([kind, name, text, "more of them", "bring bricks and peers back", "error"])
+    if name in seen["heal"]:
+        counts = seen["heal"][name]
+        facts.update(heal=counts["pending"], split_brain=counts["split_brain"])
+        show = f"gluster volume heal {name} info"
+        kept = __context__.setdefault("gluster_one.heal", {})
+        before, kept[name] = kept.get(name), counts["pending"]
+        if (counts["pending"] or 0) > node["heal_files"]:
+            growing = f", {before} at the look before" if before is not None and before < counts["pending"] else ""
+            what = f"{counts['pending']} files wait to be healed{growing}"
+            found.append(["heal", name, what, f"at most {node['heal_files']}", show, "warning"])
+        if counts["pending"]:
+            try:
+                __salt__["gluster.heal"](name)
+            except CommandExecutionError as exc:
+                # Self-heal daemons that bricks once refused, as while server.allow-insecure was off, do not try again.
+                cure = f"on each server: pkill -f glustershd; gluster volume start {name} force"
+                found.append(["heal_daemon", name, str(exc), "the self-heal daemons heal", cure, "error"])
+        if counts["split_brain"]:
+            what = f"{counts['split_brain']} files are in split-brain"
+            found.append(["split_brain", name, what, "none", f"{show} split-brain", "error"])
+    return [facts, found]
+
+
+def _missing(servers, pool, node):
+    """
+    Which of a volume's servers are not in the pool, as a sentence, or None.
+
+    The pool may know a member by another name or address than the pillar: of the servers that it does not seem to know,
+    as many may be there as there are members that the pillar does not seem to name.
+    """
+    aliases = __salt__["glusterd.peers"]()
+    members = [{"localhost", *node.get("names", ())}]
+    for peer in pool:
+        if peer["hostname"] != "localhost":
+            names = {peer["hostname"]}
+            members.append(names.union(*(known for known in aliases if peer["hostname"] in known)))
+    every = sorted(set().union(*members))
+    known = {
+        server: server if server in every else __salt__["gluster.peer_known_as"](server, every)
+        for server in servers.union(*(volume["servers"] for volume in node.get("volumes", {}).values()))
+    }
+    unseen = sorted(server for server in servers if not known[server])
+    strangers = [names for names in members[1:] if not names & set(known.values())]
+    count = len(unseen) - len(strangers)
+    if count <= 0:
+        return None
+    who = f"{count} of {', '.join(unseen)}" if strangers else ", ".join(unseen)
+    what = f"the pool has {len(pool)} servers, the pillar names {len(servers)}"
+    return f"{what}: {who} {'is' if count == 1 else 'are'} not among them"
+
+
+def bricks_down(name):
+    """
+    The bricks of a started volume that are down although their servers are connected.
+
+    name
+        The volume (string).
+
+    Returns a list of bricks such as ``kvm2:/data/one_vol``, empty for a volume that is not started, or not there.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.bricks_down one_vol
+    """
+    seen = __salt__["gluster.look"]()
+    info = seen["volumes"].get(name, {})
+    if info.get("status") != "Started":
+        return []
+    return _down(info["bricks"], _online(seen["status"].get(name, [])), seen["pool"])
+
+
+def _down(bricks, online, pool):
+    away = [peer["hostname"] for peer in pool if not peer["connected"]]
+    return [brick for brick in bricks if brick not in online and brick.partition(":/")[0] not in away]
+
+
+def stop_blockers(names, restart=False):
+    """
+    Why a server of the pool may not go down now; to be asked on another server.
+
+    names
+        The names and addresses of the server (list of strings), one of them as the pool and the bricks have it.
+
+    restart
+        Only its glusterd is to be restarted, its bricks go on: those that make a set alone do not count (bool, default
+        False).
+
+    Returns a list of sentences, empty when it may go: it is known that nothing waits to be healed on its volumes, these
+    keep their bricks' quorum without it, and all volumes, also those of which it has no brick, the servers'.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.stop_blockers '[kvm2]'
+    """
+    blockers = []
+    own = {
+        name: {brick for brick in info["bricks"] if brick.partition(":/")[0] in names}
+        for name, info in __salt__["gluster.volume_info"]().items()
+        if info["status"] == "Started"
+    }
+    seen = __salt__["gluster.look"](heal=[name for name in sorted(own) if own[name]])
+    rest = [{**peer, "connected": peer["connected"] and peer["hostname"] not in names} for peer in seen["pool"]]
+    for name in sorted(set(own) & set(seen["volumes"])):
+        info, online = seen["volumes"][name], _online(seen["status"].get(name, []))
+        alone = restart and (info["disperse"] or info["replica"] or 1) == 1
+        lost = _brick_quorum(name, info, online - own[name]) if own[name] and not alone else []
+        blockers += [f"without it {text}" for text in lost + _server_quorum(name, info, rest)]
+        if name not in seen["heal"]:
+            continue
+        pending = seen["heal"][name]["pending"]
+        if pending:
+            blockers.append(f"{pending} files of volume {name} wait to be healed")
+        elif pending is None and (info["replica"] > 1 or info["disperse"]):
+            blockers.append(f"it is not known what waits to be healed on volume {name}")
+    return blockers
+
+
+def _online(processes):
+    """
+    The bricks among a volume's processes that are online; those of a server that is away are not even listed.
+    """
+    return {f"{brick['hostname']}:{brick['path']}" for brick in processes if brick["online"]}
+
+
+def _brick_quorum(name, info, online):
+    """
+    Of which sets of bricks a volume has too few with these online, as sentences.
+    """
+    lost = []
+    size = info["disperse"] or info["replica"] or 1
+    options = info["options"]
+    if info["disperse"]:
+        needed = info["disperse"] - info["redundancy"]
+    elif options.get("cluster.quorum-type") == "fixed":
+        needed = int(options.get("cluster.quorum-count", 1))
+    elif size < 3 or options.get("cluster.quorum-type") == "none":
+        needed = 1
+    else:
+        needed = size // 2 + 1
+    for first in range(0, len(info["bricks"]), size):
+        bricks = info["bricks"][first : first + size]
+        there = [brick for brick in bricks if brick in online]
+        if len(there) < needed:
+            lost.append(
+                f"{len(there)} of the bricks {', '.join(bricks)} of volume {name} are online, {needed} are needed"
+            )
+    return lost
+
+
+def _server_quorum(name, info, pool):
+    """
+    A sentence, in a list, when a volume does not have its server quorum with these peers connected. All of the pool
+    count, with bricks of it or without.
+    """
+    connected = sum(peer["connected"] for peer in pool)
+    if info["options"].get("cluster.server-quorum-type") != "server" or connected * 2 > len(pool):
+        return []
+    return [f"{connected} of {len(pool)} servers are connected, too few for volume {name}'s server quorum"]

@@ -1,0 +1,172 @@
+"""
+What an option of a volume means: values that are equal, owners by name, option groups
+======================================================================================
+
+More functions of the execution module ``gluster``: Salt joins modules of one virtual name.
+"""
+
+import os
+import re
+
+import salt.utils.files
+import salt.utils.user
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+__virtualname__ = "gluster"
+
+GROUPS = "/var/lib/glusterd/groups"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def option_text(value):
+    """
+    An option's value as Gluster is told it: YAML makes an unquoted ``on`` a boolean and ``1`` a number.
+
+    value
+        A string, number or boolean.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.option_text True
+    """
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
+
+
+def options_wanted(needed, options=None):
+    """
+    The options that are needed with further ones laid over them.
+
+    needed
+        Option names and values (dict).
+
+    options
+        The same; what stands in both is taken from here (dict, default none).
+
+    Returns a dict of option names and values.
+
+    Raises SaltInvocationError when ``options`` is no such dict.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.options_wanted '{server.allow-insecure: "on"}' '{network.ping-timeout: 10}'
+    """
+    if options is not None and not isinstance(options, dict):
+        raise SaltInvocationError(
+            f"options is {options!r}: option names and values are needed, such as {{network.ping-timeout: 10}}"
+        )
+    return {**needed, **(options or {})}
+
+
+def option_changes(current, wanted):
+    """
+    The options that differ. ``on``, ``yes``, ``true``, ``enable`` and ``1`` are equal, their opposites too, and so are
+    sizes in different units (``1GB`` and ``1024MB``).
+
+    current
+        Options and values as they are (dict).
+
+    wanted
+        Options and values as they should be (dict of strings, numbers and booleans).
+
+    Returns a dict ``{"server.allow-insecure": {"old": "off", "new": "on"}}``; ``old`` is None for an option that is not
+    set.
+
+    The words are those of ``gf_string2boolean`` and the units those of ``gf_string2bytesize`` in Gluster's
+    libglusterfs/src/common-utils.c.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.option_changes '{features.shard: enable}' '{features.shard: "on"}'
+    """
+    return {
+        option: {"old": current.get(option), "new": option_text(value)}
+        for option, value in wanted.items()
+        if option not in current or _canonical(current[option]) != _canonical(value)
+    }
+
+
+def _canonical(value):
+    """
+    A value in a form in which equal ones compare equal.
+    """
+    text = option_text(value).strip()
+    lower = text.lower()
+    if lower in ("on", "yes", "true", "enable"):
+        return 1
+    if lower in ("off", "no", "false", "disable"):
+        return 0
+    size = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)\s*([kmgtp])i?b", lower)
+    if size:
+        return int(size[1]) if size[1] else float(size[2]) * 1024 ** " kmgtp".index(size[3])
+    return text
+
+
+def owner_id(owner, kind="user"):
+    """
+    The number that ``storage.owner-uid`` or ``storage.owner-gid`` needs.
+
+    owner
+        A number, or the name of a user or group of this node (int or string).
+
+    kind
+        ``user`` or ``group`` (string, default ``user``).
+
+    Returns an int.
+
+    Raises SaltInvocationError when it is neither.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.owner_id oneadmin
+    """
+    if str(owner).isdecimal():
+        return int(owner)
+    found = (salt.utils.user.get_uid if kind == "user" else salt.utils.user.get_gid)(str(owner))
+    if found is None:
+        raise SaltInvocationError(
+            f"{owner!r} is no {kind} of this node: give its number, or install OpenNebula's packages, which make "
+            "oneadmin"
+        )
+    return found
+
+
+def group_options(name):
+    """
+    The options of an option group, as Gluster's packages bring it; ``volume set VOLUME group NAME`` sets the same.
+
+    name
+        The group (string), such as ``virt``.
+
+    Returns a dict ``{"features.shard": "on", "network.remote-dio": "disable", ...}``.
+
+    Raises CommandExecutionError when there is no such group on this node.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.group_options virt
+    """
+    path = os.path.join(GROUPS, name)
+    try:
+        with salt.utils.files.fopen(path) as stream:
+            lines = [line.strip().partition("=") for line in stream if "=" in line and not line.startswith("#")]
+    except FileNotFoundError:
+        raise CommandExecutionError(
+            f"Option group {name} is not on this node, {path} is missing: it comes with glusterfs-server (Debian, "
+            "Ubuntu, RHEL-like) or glusterfs (SUSE)"
+        ) from None
+    return {option.strip(): value.strip() for option, _, value in lines}

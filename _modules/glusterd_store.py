@@ -1,0 +1,96 @@
+"""
+What glusterd keeps on disk
+===========================
+
+More functions of the execution module ``glusterd``: Salt joins modules of one virtual name. They read glusterd's own
+directory: they start no process, and answer while glusterd does not run.
+"""
+
+import glob
+import os
+
+import salt.utils.files
+
+__virtualname__ = "glusterd"
+
+DIRECTORY = "/var/lib/glusterd"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def _read(path):
+    """
+    The lines ``key=value`` of a file as a dict, an empty one where there is no such file.
+    """
+    try:
+        with salt.utils.files.fopen(path) as stream:
+            return dict(line.strip().split("=", 1) for line in stream if "=" in line)
+    except FileNotFoundError:
+        return {}
+
+
+def peers():
+    """
+    The names by which this server knows the other members of its pool.
+
+    Returns a list of lists of host names and addresses, one for each peer: ``[["10.0.0.2", "kvm2"], ["kvm3"]]``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 glusterd.peers
+    """
+    files = [_read(path) for path in sorted(glob.glob(os.path.join(DIRECTORY, "peers/*")))]
+    return [[value for key, value in sorted(peer.items()) if key.startswith("hostname")] for peer in files if peer]
+
+
+def pool_without(server, servers):
+    """
+    The members of this server's pool, when another server is none of them.
+
+    server
+        The other server (string).
+
+    servers
+        The names of a volume's servers (list of strings). A member that goes by none of them may be the other server,
+        by another network's address.
+
+    Returns the members' names and addresses (list of strings), empty when the server is one of them or may be, or this
+    server is in no pool.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 glusterd.pool_without kvm1 '[kvm1, kvm2, kvm3]'
+    """
+    members = peers()
+    known = [name for names in members for name in names]
+    strangers = [names for names in members if not set(servers) & set(names)]
+    if not known or strangers or server in known or __salt__["gluster.peer_known_as"](server, known):
+        return []
+    return known
+
+
+def own_bricks():
+    """
+    This server's bricks of all volumes that its glusterd knows.
+
+    Returns a dict ``{"/data/one_vol": "one_vol"}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 glusterd.own_bricks
+    """
+    own = _read(os.path.join(DIRECTORY, "glusterd.info")).get("UUID")
+    found = {}
+    for path in glob.glob(os.path.join(DIRECTORY, "vols/*/bricks/*")):
+        brick = _read(path)
+        if own and brick.get("uuid") == own:
+            found[brick["path"]] = path.split("/")[-3]
+    return found

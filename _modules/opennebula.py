@@ -1,0 +1,500 @@
+"""
+OpenNebula's datastores and what is around them, as data
+========================================================
+
+Names are OpenNebula's. Each function is one request, but for those that say otherwise, and takes ``endpoint``,
+``auth_file`` and ``api_timeout`` as ``connection``: see the execution module ``opennebula_api``, where the defaults,
+the credentials and the errors are, too.
+"""
+
+import re
+
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+__virtualname__ = "opennebula"
+
+DATASTORE_TYPES = ("IMAGE_DS", "SYSTEM_DS", "FILE_DS", "BACKUP_DS")
+DATASTORE_STATES = ("READY", "DISABLED")
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def version(**connection):
+    """
+    oned's version, a string such as ``7.5.80``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head opennebula.version
+    """
+    return __salt__["opennebula_api.call"]("system.version", **connection)
+
+
+def datastore_list(run=None, **connection):
+    """
+    The datastores that the user may see.
+
+    run
+        Take the answer of an earlier call with the same value here, if nothing was changed since: the states of one run
+        give its identifier, so that they ask once (string). Default: ask.
+
+    Returns a list of flat dicts: OpenNebula's own elements in lower case, its template's attributes in upper case::
+
+        [{"id": 101, "name": "glusterds", "uid": 0, "gid": 0, "owner": "oneadmin", "group": "oneadmin",
+          "permissions": "um-u-----", "type": "IMAGE_DS", "ds_mad": "fs", "tm_mad": "shared", "state": "READY",
+          "base_path": "/var/lib/one/datastores/101",
+          "clusters": [0], "images": [], "total_mb": 258020, "free_mb": 75051, "used_mb": 31427,
+          "DISK_TYPE": "GLUSTER", "GLUSTER_HOST": "kvm1:24007", "GLUSTER_VOLUME": "one_vol", ...}]
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head opennebula.datastore_list
+    """
+    return _pool("datastorepool", "DATASTORE", _datastore, run, connection)
+
+
+def _kept(key, run, connection, ask):
+    """
+    What was kept under a key in the same run from the same oned, or else what ``ask`` returns.
+    """
+    kept = __context__.get(f"opennebula.{key}")
+    if run is None or not kept or kept[0] != (run, connection):
+        kept = ((run, connection), ask())
+        __context__[f"opennebula.{key}"] = kept
+    return kept[1]
+
+
+def _pool(pool, element, convert, run, connection):
+    """
+    The members of a pool as dicts.
+    """
+
+    def ask():
+        answer = __salt__["opennebula_api.call"](f"{pool}.info", **connection)
+        return [convert(member) for member in answer.get(element, [])]
+
+    return _kept(pool, run, connection, ask)
+
+
+def _datastore(element):
+    letters = [
+        letter if int(element["PERMISSIONS"][f"{who}_{letter.upper()}"]) else "-"
+        for who in ("OWNER", "GROUP", "OTHER")
+        for letter in "uma"
+    ]
+    return {
+        **{name.upper(): "" if value is None else value for name, value in element.get("TEMPLATE", {}).items()},
+        "id": int(element["ID"]),
+        "name": element["NAME"],
+        "uid": int(element["UID"]),
+        "gid": int(element["GID"]),
+        "owner": element["UNAME"],
+        "group": element["GNAME"],
+        "permissions": "".join(letters),
+        "type": DATASTORE_TYPES[int(element["TYPE"])],
+        "ds_mad": element["DS_MAD"],
+        "tm_mad": element["TM_MAD"],
+        "state": DATASTORE_STATES[int(element["STATE"])],
+        "base_path": element["BASE_PATH"],
+        "clusters": _ids(element["CLUSTERS"]),
+        "images": _ids(element["IMAGES"]),
+        "total_mb": int(element["TOTAL_MB"]),
+        "free_mb": int(element["FREE_MB"]),
+        "used_mb": int(element["USED_MB"]),
+    }
+
+
+def _ids(element):
+    return [int(value) for value in element.get("ID", [])]
+
+
+def datastore_info(name, run=None, **connection):
+    """
+    One datastore, by name or identifier.
+
+    name
+        The datastore's name (string), or its identifier (int, or a string of digits).
+
+    run
+        See :func:`datastore_list`.
+
+    Returns a dict as in :func:`datastore_list`, empty when there is no such datastore.
+
+    Raises CommandExecutionError when two datastores have that name, too.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head opennebula.datastore_info glusterds
+    """
+    datastores = datastore_list(run=run, **connection)
+    found = [store for store in datastores if store["name"] == name]  # a number is no name, even if one looks like it
+    if not found and re.fullmatch(r"\d+", str(name)):
+        found = [store for store in datastores if store["id"] == int(name)]
+    if len(found) > 1:
+        ids = " and ".join(str(store["id"]) for store in found)
+        raise CommandExecutionError(f"OpenNebula has more than one datastore called {name} ({ids}): rename one")
+    return found[0] if found else {}
+
+
+def datastore_create(attributes, cluster=-1, **connection):
+    """
+    Create a datastore.
+
+    attributes
+        Its template's attributes (dict), ``NAME``, ``TM_MAD`` and, but for a system datastore, ``DS_MAD`` among them.
+
+    cluster
+        The identifier of its first cluster (int). Default: -1, OpenNebula's own default, which is cluster 0 today.
+
+    Returns the new datastore's identifier (int).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head opennebula.datastore_create '{NAME: scratch, TYPE: SYSTEM_DS, TM_MAD: shared}'
+    """
+    return _changed("datastore.allocate", _template(attributes), int(cluster), **connection)
+
+
+def datastore_update(datastore_id, attributes, replace=False, **connection):
+    """
+    Set attributes of a datastore and keep all others.
+
+    datastore_id
+        The datastore's identifier (int).
+
+    attributes
+        The attributes to set (dict); a dict is written as OpenNebula's vector, a list as an attribute that is there
+        several times, None removes one. ``NAME`` renames nothing.
+
+    replace
+        Drop all others (bool, default False). One that is forgotten, such as ``DISK_TYPE``, makes it another kind of
+        datastore.
+
+    Returns the datastore's identifier (int).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head opennebula.datastore_update 101 '{GLUSTER_HOST: "kvm2:24007"}'
+    """
+    return _changed("datastore.update", int(datastore_id), _template(attributes), int(not replace), **connection)
+
+
+def _template(attributes):
+    """
+    Attributes in OpenNebula's own notation.
+    """
+    if not isinstance(attributes, dict) or not attributes:
+        raise SaltInvocationError(
+            f"attributes is {attributes!r}: names and values are needed, such as {{TM_MAD: shared}}"
+        )
+    lines = []
+    for name, value in attributes.items():
+        if not re.fullmatch(r"\w+", str(name)):
+            raise SaltInvocationError(f"Attribute {name!r} is no name: letters, digits and _ are allowed")
+        lines += [f"{str(name).upper()}={_quoted(each)}\n" for each in (value if isinstance(value, list) else [value])]
+    return "".join(lines)
+
+
+def _quoted(value):
+    """
+    A value in quotes, or OpenNebula's vector of a dict. An empty vector in a merge removes the attribute.
+    """
+    if value is None or isinstance(value, dict):
+        return "[" + ",".join(f"{key}={_quoted(member)}" for key, member in (value or {}).items()) + "]"
+    text = str(value).replace('"', '\\"')
+    if text.endswith("\\"):
+        raise SaltInvocationError(f"{value!r} ends with a backslash, which OpenNebula's notation has no place for")
+    return f'"{text}"'
+
+
+def datastore_rename(datastore_id, name, **connection):
+    """
+    Rename a datastore.
+
+    datastore_id
+        The datastore's identifier (int).
+
+    name
+        Its new name (string). OpenNebula refuses one that another datastore of the same owner has.
+
+    Returns the datastore's identifier (int).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head opennebula.datastore_rename 101 glusterds
+    """
+    return _changed("datastore.rename", int(datastore_id), str(name), **connection)
+
+
+def datastore_delete(datastore_id, **connection):
+    """
+    Delete a datastore. OpenNebula refuses one that has images.
+
+    datastore_id
+        The datastore's identifier (int).
+
+    Returns the datastore's identifier (int).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head opennebula.datastore_delete 101
+    """
+    return _changed("datastore.delete", int(datastore_id), **connection)
+
+
+def datastore_enable(datastore_id, enable=True, **connection):
+    """
+    Let the scheduler use a system datastore, or not. OpenNebula refuses it for others.
+
+    datastore_id
+        The datastore's identifier (int).
+
+    enable
+        Whether it is to be used (bool, default True).
+
+    Returns the datastore's identifier (int).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head opennebula.datastore_enable 100 False
+    """
+    return _changed("datastore.enable", int(datastore_id), bool(enable), **connection)
+
+
+def datastore_chmod(datastore_id, permissions, **connection):
+    """
+    Set who may use, manage and administer a datastore.
+
+    datastore_id
+        The datastore's identifier (int).
+
+    permissions
+        Owner, group and others in letters, ``um-u-----``, or in octal digits, ``640`` (string or int).
+
+    Returns the datastore's identifier (int).
+
+    Raises SaltInvocationError for permissions of another form.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head opennebula.datastore_chmod 101 um-u-----
+    """
+    bits = [int(letter != "-") for letter in permission_letters(permissions)]
+    return _changed("datastore.chmod", int(datastore_id), *bits, **connection)
+
+
+def permission_letters(permissions):
+    """
+    Permissions in OpenNebula's letters.
+
+    permissions
+        ``um-u-----`` or ``640`` (string or int).
+
+    Returns a string of nine letters.
+
+    Raises SaltInvocationError for anything else.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head opennebula.permission_letters 640
+    """
+    text = str(permissions)
+    if re.fullmatch("[0-7]{3}", text):
+        return "".join(letter if int(digit) & bit else "-" for digit in text for letter, bit in zip("uma", (4, 2, 1)))
+    if not re.fullmatch("([u-][m-][a-]){3}", text):
+        raise SaltInvocationError(f"permissions is {permissions!r}: nine letters such as um-u-----, or 640, are needed")
+    return text
+
+
+def datastore_chown(datastore_id, uid=-1, gid=-1, **connection):
+    """
+    Give a datastore to another user or group.
+
+    datastore_id
+        The datastore's identifier (int).
+
+    uid, gid
+        The identifiers of OpenNebula's user and group (int, default -1: as it is).
+
+    Returns the datastore's identifier (int).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head opennebula.datastore_chown 101 uid=2
+    """
+    return _changed("datastore.chown", int(datastore_id), int(uid), int(gid), **connection)
+
+
+def _changed(method, *args, **connection):
+    """
+    Send a request that changes something, after which nothing is what was kept.
+    """
+    answer = __salt__["opennebula_api.call"](method, *args, **connection)
+    for key in ("datastorepool", "clusterpool"):
+        __context__.pop(f"opennebula.{key}", None)
+    return answer
+
+
+def cluster_list(run=None, **connection):
+    """
+    The clusters that the user may see.
+
+    run
+        See :func:`datastore_list`.
+
+    Returns a list of dicts ``{"id": 0, "name": "default", "hosts": [0, 1], "datastores": [0, 1, 2]}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head opennebula.cluster_list
+    """
+    return _pool(
+        "clusterpool",
+        "CLUSTER",
+        lambda element: {
+            "id": int(element["ID"]),
+            "name": element["NAME"],
+            "hosts": _ids(element["HOSTS"]),
+            "datastores": _ids(element["DATASTORES"]),
+        },
+        run,
+        connection,
+    )
+
+
+def cluster_datastore_add(cluster_id, datastore_id, **connection):
+    """
+    Add a datastore to a cluster.
+
+    cluster_id, datastore_id
+        Their identifiers (int).
+
+    Returns the cluster's identifier (int).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head opennebula.cluster_datastore_add 100 101
+    """
+    return _changed("cluster.adddatastore", int(cluster_id), int(datastore_id), **connection)
+
+
+def cluster_datastore_remove(cluster_id, datastore_id, **connection):
+    """
+    Take a datastore out of a cluster.
+
+    cluster_id, datastore_id
+        Their identifiers (int).
+
+    Returns the cluster's identifier (int).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head opennebula.cluster_datastore_remove 0 101
+    """
+    return _changed("cluster.deldatastore", int(cluster_id), int(datastore_id), **connection)
+
+
+def host_list(run=None, **connection):
+    """
+    The hosts that the user may see.
+
+    run
+        See :func:`datastore_list`.
+
+    Returns a list of dicts ``{"id": 0, "name": "kvm1", "vm_mad": "kvm", "im_mad": "kvm", "cluster": 0}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head opennebula.host_list
+    """
+    return _pool(
+        "hostpool",
+        "HOST",
+        lambda element: {
+            "id": int(element["ID"]),
+            "name": element["NAME"],
+            "vm_mad": element["VM_MAD"],
+            "im_mad": element["IM_MAD"],
+            "cluster": int(element["CLUSTER_ID"]),
+        },
+        run,
+        connection,
+    )
+
+
+def drivers(run=None, **connection):
+    """
+    The drivers that oned runs.
+
+    run
+        See :func:`datastore_list`.
+
+    Returns a dict::
+
+        {"ds_mad": ["dummy", "fs", ...], "tm_mad": ["dummy", "lvm", "shared", ...],
+         "tm_mad_conf": {"shared": {"CLONE_TARGET": "SYSTEM", "LN_TARGET": "NONE", ...}, ...},
+         "vm_mad": {"kvm": "kvm", "lxc": "xml"}}
+
+    ``ds_mad`` and ``tm_mad`` are what oned's datastore and transfer processes were started with (``-d`` and, for the
+    transfer manager, ``-d`` of TM_MAD or else ``-s`` of DATASTORE_MAD), not what DS_MAD_CONF describes: ``shared`` is
+    described there to this day, and no process runs it. ``vm_mad`` gives each virtualization driver's type.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head opennebula.drivers
+    """
+    return _kept(
+        "drivers", run, connection, lambda: _drivers(__salt__["opennebula_api.call"]("system.config", **connection))
+    )
+
+
+def _drivers(config):
+    return {
+        "ds_mad": _arguments(config["DATASTORE_MAD"], "d"),
+        "tm_mad": _arguments(config.get("TM_MAD"), "d") or _arguments(config["DATASTORE_MAD"], "s"),
+        "tm_mad_conf": {conf["NAME"]: conf for conf in config["TM_MAD_CONF"]},
+        "vm_mad": {mad["NAME"]: mad["TYPE"] for mad in config["VM_MAD"]},
+    }
+
+
+def _arguments(mads, option):
+    """
+    The comma-separated names behind one option in the ARGUMENTS of a driver process.
+    """
+    mads = mads if isinstance(mads, list) else [mads] if mads else []
+    found = [re.search(rf"-{option}\s+(\S+)", mad.get("ARGUMENTS", "")) for mad in mads]
+    return [name for match in found if match for name in match[1].split(",")]

@@ -1,0 +1,25 @@
+{#- The head: the datastores in OpenNebula, their directories linked to the mounted volume. -#}
+{%- from 'gluster_one/map.jinja' import node with context %}
+include:
+  - gluster_one.pillar
+{%- if not node.errors and 'head' in node.roles %}
+  - gluster_one.mount
+{%- for name, volume in node.volumes.items() %}
+{%- for store, settings in volume.datastores.items() %}
+
+{{ ('gluster_one_datastore_' ~ store) | json }}:
+  gluster_one.one_datastore_present:
+    - name: {{ store | json }}
+{%- for key, value in settings.items() %}
+    - {{ key }}: {{ value | json }}
+{%- endfor %}
+    - mount: {{ volume.mount | json }}
+    - datastores_dir: {{ node.datastores_dir | json }}
+{%- for key, value in node.opennebula.items() %}
+    - {{ key }}: {{ value | json }}
+{%- endfor %}
+    - require:
+      - gluster_one: gluster_one_mount_{{ name }}
+{%- endfor %}
+{%- endfor %}
+{%- endif %}

@@ -1,0 +1,43 @@
+{#- The head and every hypervisor: the volume mounted, and the directories of its datastores linked to it. The head links
+    each datastore where it creates it: see datastore.sls. -#}
+{%- from 'gluster_one/map.jinja' import node with context %}
+include:
+  - gluster_one.pillar
+{%- if not node.errors %}
+{%- set hypervisor = 'hypervisor' in node.roles %}
+{%- set head = 'head' in node.roles %}
+{%- set native = [] %}
+{%- for name, volume in node.volumes.items() if hypervisor and volume.access == 'native' %}
+{%- do native.append(name) %}
+{%- endfor %}
+{%- if native %}
+
+gluster_one_native_access:
+  gluster_one_check.native_access_supported:
+    - name: gluster://
+    - package: {{ node.package | json }}
+    - volumes: {{ native | json }}
+{%- endif %}
+{%- for name, volume in node.volumes.items() if hypervisor or head %}
+{%- set ids = {} %}
+{%- for store, wanted in volume.datastores.items() if not head %}
+{%- do ids.update({store: wanted.get('datastore_id')}) %}
+{%- endfor %}
+
+gluster_one_mount_{{ name }}:
+  gluster_one.datastore_mounted:
+    - name: {{ volume.mount | json }}
+    - volume: {{ name | json }}
+    - servers: {{ volume.servers | json }}
+    - datastores: {{ ids | json }}
+    - options: {{ volume.mount_options | json }}
+    - user: {{ node.user | json }}
+    - datastores_dir: {{ node.datastores_dir | json }}
+    - disruptive: {{ node.disruptive }}
+    - timeout: {{ node.timeout }}
+{%- if name in native %}
+    - require:
+      - gluster_one_check: gluster_one_native_access
+{%- endif %}
+{%- endfor %}
+{%- endif %}

@@ -1,0 +1,14 @@
+{#- First of all: is the pillar one that the formula understands? If not, this is the only state. -#}
+{%- from 'gluster_one/map.jinja' import node with context %}
+gluster_one_pillar:
+  gluster_one_check.pillar_valid:
+    - name: gluster_one
+    - errors: {{ node.errors | json }}
+    - roles: {{ node.roles | default([]) | json }}
+{%- if not node.errors and ('head' in node.roles or 'hypervisor' in node.roles) %}
+    - mounts: {{ node.volumes.values() | map(attribute='mount') | list | json }}
+{%- endif %}
+    - order: first
+{%- if node.reload %}
+    - force_reload_modules: True
+{%- endif %}

@@ -1,0 +1,306 @@
+"""The lab as a whole: class Lab, for lab/lab and for tests."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from lab import build, enter, files
+from lab.system import Cgroups, LabError, Lock
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+ALL_STATES = Path("/var/lib/gluster_one-lab")
+LOCKS = Path("/run/lock")
+
+
+def default_name():
+    """A name of its own for the lab of each checkout."""
+    digest = hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:6]
+    return re.sub(r"[^a-z0-9]+", "-", CHECKOUT.name.lower())[:20].strip("-") + f"-{digest}"
+
+
+def by_number(name):
+    """Sort key: head, kvm1, kvm2, ... kvm10."""
+    return int(name.removeprefix("kvm")) if name != "head" else 0
+
+
+def labs_of_checkout():
+    """Names of all labs that were started from this checkout."""
+    names = []
+    for path in ALL_STATES.glob("*/checkout"):
+        if path.read_text() == str(CHECKOUT):
+            names.append(path.parent.name)
+    return sorted(names)
+
+
+class Lab:
+    """One fleet. A lab is its name: any number of Lab objects, in any process, can speak of the same one."""
+
+    def __init__(self, name=None, quiet=False):
+        self.name = name or os.environ.get("LAB_NAME") or default_name()
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,29}", self.name):
+            raise LabError(f"{self.name!r} is no name for a lab: 1 to 30 of a-z, 0-9 and -")
+        self.quiet = quiet
+        self.checkout = CHECKOUT
+        self.state = ALL_STATES / self.name
+        self.pillar_dir = self.state / "pillar"
+        self.sls_dir = self.state / "salt"
+        self.log_dir = self.state / "log"
+        self.master_dir = self.state / "master"
+        self.cgroups = Cgroups(self.state / "cgroup", f"gluster_one-{self.name}")
+        self.giving_up = threading.Event()
+        self._began = time.monotonic()
+
+    # What is there
+
+    @property
+    def is_up(self):
+        """Whether an `up` has come to its end and no `down` has begun since."""
+        return (self.state / "up").exists()
+
+    @property
+    def is_bare(self):
+        """Whether the lab came up with --bare."""
+        return (self.state / "bare").exists()
+
+    @property
+    def hosts(self):
+        """Names of the hosts: head, kvm1, kvm2, ..."""
+        return sorted((path.name for path in self.state.glob("hosts/*")), key=by_number)
+
+    @property
+    def venv(self):
+        """The virtual environment of the lab's Salt: once it is up the one it came up with, before that the one that
+        runs this, and .venv where that is the system's Python."""
+        recorded = self.state / "venv"
+        if recorded.exists():
+            venv = Path(recorded.read_text())
+        else:
+            venv = Path(sys.prefix if sys.prefix != sys.base_prefix else self.checkout / ".venv").resolve()
+        if not (venv / "bin/salt-minion").exists():
+            raise LabError(f"no Salt in {venv}: run `make setup`")
+        return venv
+
+    def root(self, host):
+        """The root directory of a host as the machine sees it: readable and writable also while the host is down."""
+        return self.state / "hosts" / host / "root"
+
+    def pid(self, host):
+        """The machine's id of the host's first process, None if the host is down."""
+        try:
+            pid = int((self.state / "hosts" / host / "pid").read_text())
+            groups = Path(f"/proc/{pid}/cgroup").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        return pid if f"/{self.cgroups.name}/{host}/" in groups.replace("\n", "/\n") else None
+
+    # Up and down
+
+    def up(self, hosts=3, opennebula=None, auth=None, bare=False):
+        """Start the lab, or what of it is down. Returns False if there was nothing to do.
+
+        A bare lab stays one: whatever is started again later, the lab makes no pool and no volume in it.
+        """
+        build.check(self, hosts, opennebula, auth)
+        self.giving_up.clear()
+        with self._lock():
+            names = ["head", *(f"kvm{number}" for number in range(1, hosts + 1))]
+            if self.is_up:
+                if bare and not self.is_bare:
+                    raise LabError("--bare is for a new lab: run `lab/lab down` first")
+                groups = ["master", "relay"] if (self.state / "opennebula").exists() else ["master"]
+                alive = all(map(self.pid, self.hosts)) and all(map(self.cgroups.pids, groups))
+                if alive and set(names) <= set(self.hosts):
+                    return False
+                if opennebula and not (self.state / "opennebula").exists():
+                    raise LabError("--opennebula is for a new lab: run `lab/lab down` first")
+            elif build.anything_left(self):
+                self.say("taking away what a killed command left")
+                build.tear_down(self)
+            build.make_state(self, bare)
+            names = sorted({*names, *self.hosts}, key=by_number)
+            build.start_network(self)
+            build.start_master(self)
+            build.start_relay(self, opennebula)
+            with ThreadPoolExecutor(4) as pool:
+                list(pool.map(lambda name: build.make_host(self, name, names, auth, bool(opennebula)), names))
+            self.say(f"{len(names)} hosts boot: {names[0]} to {names[-1]}")
+            with ThreadPoolExecutor(len(names) + 1) as pool:
+                try:
+                    volume = None if self.is_bare else pool.submit(build.make_volume, self)
+                    list(pool.map(lambda name: build.start_host(self, name), names))
+                    self.say("systemd is up on all of them")
+                    if volume:
+                        volume.result()
+                        self.say(f"the volume {build.VOLUME} is started")
+                except BaseException:
+                    self.giving_up.set()
+                    raise
+            self.wait_for_minions(names)
+            self.say("all minions answer")
+            (self.state / "up").touch()
+            return True
+
+    def down(self):
+        """End the lab and everything it started. Returns False if there was none."""
+        if os.geteuid():
+            raise LabError("the lab needs root")
+        with self._lock() as lock:
+            there = build.anything_left(self)
+            build.tear_down(self)
+            lock.remove()
+            return there
+
+    def reboot(self, *names):
+        """End hosts as a power cut does and start them again; returns when they and their minions are back."""
+        for name in names:
+            self.way_in(name)
+        with self._lock():
+            for name in names:
+                self.power_off(name)
+            self.say(f"{', '.join(names)} without power, and on again")
+            with ThreadPoolExecutor(len(names)) as pool:
+                list(pool.map(lambda name: build.start_host(self, name), names))
+            self.wait_for_minions(names)
+            self.say(f"{', '.join(names)} answers")
+
+    def power_off(self, name):
+        """End a host as a power cut does; `up` starts it again."""
+        (self.state / "hosts" / name / "pid").unlink(missing_ok=True)
+        self.cgroups.kill(name)
+
+    # Commands in hosts
+
+    def way_in(self, host):
+        """First process and cgroups of a host, as arguments for enter.py."""
+        pid = self.pid(host)
+        if pid is None:
+            raise LabError(f"{host} is down" if host in self.hosts else f"lab {self.name} has no host {host}")
+        return [str(pid), *(str(path) for path in self.cgroups.paths(f"{host}/exec"))]
+
+    def exec(self, host, *command, user=None, input=None, check=False, timeout=120):
+        """Run a command in a host, as root or another user; returns subprocess.CompletedProcess with text.
+
+        With check=True a failure is a LabError with the command's own last words.
+        """
+        if user:
+            command = ("runuser", "-u", user, "--", *command)
+        command = [str(arg) for arg in command]
+        standard_input = {"input": input} if input is not None else {"stdin": subprocess.DEVNULL}
+        try:
+            done = subprocess.run(
+                [sys.executable, "-I", "-S", enter.__file__, *self.way_in(host), "--", *command],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout,
+                **standard_input,
+            )
+        except subprocess.TimeoutExpired:
+            raise LabError(f"{host}: `{' '.join(command)}` did not end within {timeout} s") from None
+        if check and done.returncode:
+            said = (done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}").splitlines()[-1]
+            raise LabError(f"{host}: `{' '.join(command)}`: {said}")
+        return done
+
+    # Salt
+
+    def salt_command(self, program, *args):
+        """The command line of one of the master's programs (salt, salt-run, salt-key, ...)."""
+        if not self.cgroups.pids("master"):
+            raise LabError(f"lab {self.name} is not up")
+        command = [f"{self.venv}/bin/{program}", "-c", self.master_dir, *args]
+        return self.cgroups.enter("cli", *build.in_network(self, "lab", *command))
+
+    def salt(self, *args, program="salt", timeout=600):
+        """Run the `salt` command; returns subprocess.CompletedProcess with text."""
+        command = self.salt_command(program, *args)
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
+
+    def python(self, script, *args, input=None, timeout=900):
+        """Run Python beside the master, with Salt to import; returns subprocess.CompletedProcess with text."""
+        command = build.in_network(self, "lab", f"{self.venv}/bin/python", "-c", script, *args)
+        command = self.cgroups.enter("cli", *command)
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, input=input)
+
+    def run(self, *args, timeout=600):
+        """Run `salt-run`; returns subprocess.CompletedProcess with text."""
+        return self.salt(*args, program="salt-run", timeout=timeout)
+
+    def call(self, target, *args, timeout=600):
+        """Run a Salt function; returns {minion: what it returned}; a minion that did not answer is not in it."""
+        done = self.salt("--static", "--out=json", "--no-color", target, *args, timeout=timeout)
+        try:
+            return json.loads(done.stdout[done.stdout.index("{") :])
+        except ValueError:
+            said = (done.stderr + done.stdout).strip()
+        if "No minions matched" in said or "No return received" in said:
+            return {}
+        raise LabError(f"salt {target} {' '.join(map(str, args))}: {said}")
+
+    def restart_master(self):
+        """Start the master again, for instance after a change below master_dir/master.d."""
+        self.cgroups.kill("master")
+        build.start_master(self)
+        self.wait_for_minions(self.hosts)
+
+    def answering(self, names, timeout=5):
+        """Which of these minions answer."""
+        try:
+            answers = self.call(f"--timeout={timeout}", "-L", ",".join(names), "test.ping")
+        except LabError:  # the master is not ready yet
+            return []
+        return [name for name, answer in answers.items() if answer is True]
+
+    def wait_for_minions(self, names):
+        """Return when every one of these minions answers."""
+        silent = set(names)
+        end = time.monotonic() + 120 + 2 * len(names)
+        while silent:
+            # A question to a minion that is not there yet costs many seconds; its connection shows that it is.
+            if silent <= set(build.connected_to_master(self, names)):
+                silent -= set(self.answering(sorted(silent)))
+            if silent and time.monotonic() > end:
+                raise LabError(f"no answer from the minion on {', '.join(sorted(silent, key=by_number))}")
+            time.sleep(0.1)
+
+    # For the user
+
+    def status(self):
+        """One dict for each host: host, address, systemd, failed (units), glusterd, minion, roles, ok."""
+        up = [name for name in self.hosts if self.pid(name)]
+        answering = self.answering(up) if up and self.cgroups.pids("master") else []
+
+        def one(name):
+            row = {"host": name, "address": files.address(name), "systemd": "down", "failed": [], "glusterd": "-"}
+            row["minion"] = "answers" if name in answering else "silent"
+            row["roles"] = "head" if name == "head" else "hypervisor"
+            if name in files.SERVERS:
+                row["roles"] += " server"
+            if name in up:
+                row["systemd"] = self.exec(name, "systemctl", "is-system-running").stdout.strip()
+                units = self.exec(name, "systemctl", "--failed", "--plain", "--no-legend").stdout
+                row["failed"] = [line.split()[0] for line in units.splitlines()]
+                if name in files.SERVERS:
+                    row["glusterd"] = self.exec(name, "systemctl", "is-active", "glusterd").stdout.strip()
+            well = ("-", "active", "inactive") if self.is_bare else ("-", "active")
+            row["ok"] = row["systemd"] == "running" and row["minion"] == "answers" and row["glusterd"] in well
+            return row
+
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(one, self.hosts))
+
+    def say(self, text):
+        """Progress, with the seconds since the command began."""
+        if not self.quiet:
+            print(f"{time.monotonic() - self._began:5.1f} s  {text}", file=sys.stderr, flush=True)
+
+    def _lock(self):
+        waiting = lambda: self.say(f"waiting for another command on lab {self.name}")  # noqa: E731
+        return Lock(LOCKS / f"gluster_one-lab-{self.name}", waiting)

@@ -1,0 +1,47 @@
+#!/bin/sh
+# What the lab and the tests need on this machine: Debian's packages, and a virtual environment with pinned versions.
+# The environment lies in a cache, under a name made of the lock file's contents: another checkout finds it there, and
+# a changed lock file makes a new one. Arguments: the Python to make it with, the version of Salt in it, and the link
+# that leads to it (.venv for the newest Salt, one of its own for each other).
+set -eu
+cd "$(dirname "$0")/.."
+python=$1 lock=requirements-$2.lock link=$3
+if [ ! -e "$lock" ]; then
+    echo "SALT=$2: these are possible:" requirements-*.lock | sed 's/requirements-//g; s/[.]lock//g' >&2
+    exit 2
+fi
+
+packages="python3-venv systemd systemd-sysv systemd-container dbus polkitd iproute2 util-linux socat fuse3
+    glusterfs-server glusterfs-client qemu-utils qemu-block-extra qemu-system-x86
+    libvirt-daemon-system libvirt-clients libvirt-daemon-driver-storage-gluster dpkg-dev dpkg-repack"
+missing=
+for package in $packages; do
+    case $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) in
+        installed) ;;
+        *) missing="$missing $package" ;;
+    esac
+done
+if [ -n "$missing" ]; then
+    echo "installing$missing"
+    apt-get update -q
+    # shellcheck disable=SC2086 # a list
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
+fi
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/gluster_one
+hash=$( (cat "$lock"; "$python" -V) | sha256sum | cut -c1-16)
+venv=$cache/venv-$hash
+mkdir -p "$cache"
+exec 9>"$cache/lock"
+flock 9 # two checkouts may come at the same time
+if [ ! -e "$venv/complete" ]; then
+    echo "making $venv"
+    rm -rf "$venv"
+    "$python" -m venv "$venv"
+    "$venv/bin/python" -m pip install -q "$(grep '^uv==' "$lock")"
+    # The lock file is complete, so nothing is resolved again (see requirements.override.in). The bytecode is made now:
+    # the hosts of a lab could only make it each for itself, at each start.
+    "$venv/bin/uv" pip install -q --python "$venv/bin/python" --no-deps --compile-bytecode -r "$lock"
+    touch "$venv/complete"
+fi
+[ "$(readlink "$link" 2>/dev/null)" = "$venv" ] || ln -sfn "$venv" "$link"

@@ -1,0 +1,281 @@
+"""Salt's loaders, volumes, mounts and the stand-in for oned, for the tests in this folder."""
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from . import host
+from .standin import StandIn
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).parent
+HAND_MADE = """\
+# ours; do not touch
+volume management
+\ttype mgmt/glusterd
+    option transport-type  socket
+
+  option   max-port 60999   # not a comment for Gluster
+#   option rpc-auth-allow-insecure on
+    option bind "a  b"
+end-volume
+# the end"""
+ONEADMIN = {"server__allow_insecure": "on", "storage__owner_uid": "9869", "storage__owner_gid": "9869"}
+
+
+def pytest_collectstart(collector):
+    if HERE in (collector.path, *collector.path.parents) and not host.in_lab():
+        pytest.exit("tests/functional runs in a host of the lab: `make functional`", returncode=4)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.functional)
+
+
+# Salt
+
+
+def minion_opts(home, pillar=None):
+    """The options of a minion that lives in a directory of its own."""
+    import salt.config
+    import salt.utils.yaml
+
+    tree = home / "states"
+    for directory in (tree, home / "pillar", home / "cache", home / "pki"):
+        directory.mkdir(parents=True)
+    # The checkout itself would do for file_roots, and Salt would list its virtual environment for 20 s.
+    for name in ("_modules", "_states"):
+        (tree / name).symlink_to(CHECKOUT / name)
+    (home / "pillar/top.sls").write_text("base: {'*': [data]}\n")
+    (home / "pillar/data.sls").write_text(salt.utils.yaml.safe_dump(pillar or {}))
+    opts = salt.config.minion_config(None)
+    opts.update(
+        id="kvm1",
+        root_dir=str(home),
+        cachedir=str(home / "cache"),
+        # Outside of the cache, which is emptied after each test: what sync_all brings stays.
+        extension_modules=str(home / "extmods"),
+        pki_dir=str(home / "pki"),
+        sock_dir=str(home / "sock"),
+        log_file=str(home / "log"),
+        file_client="local",
+        file_roots={"base": [str(tree)]},
+        pillar_roots={"base": [str(home / "pillar")]},
+        enable_fqdns_grains=False,
+        enable_gpu_grains=False,
+    )
+    return opts
+
+
+@pytest.fixture(scope="session")
+def make_loaders(tmp_path_factory):
+    """make_loaders(pillar): Salt's loaders for a minion with that pillar; it takes some seconds."""
+    import salt._logging
+    from saltfactories.utils.functional import Loaders
+
+    salt._logging.shutdown_temp_handler()  # it would write to pytest's streams when those are closed
+    return lambda pillar=None: Loaders(minion_opts(tmp_path_factory.mktemp("minion"), pillar))
+
+
+@pytest.fixture(scope="session")
+def loaders(make_loaders):
+    return make_loaders()
+
+
+@pytest.fixture(autouse=True)
+def _loaders_reset(loaders):
+    yield
+    loaders.reset_state()
+
+
+@pytest.fixture
+def modules(loaders):
+    return loaders.modules
+
+
+@pytest.fixture
+def states(loaders):
+    return loaders.states
+
+
+# Gluster
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_vol():
+    """
+    The lab's own volume, with server.allow-insecure on from the start of its processes: a brick that was started with
+    it off refuses clients for ever, and a self-heal daemon that was once refused does not try again.
+    """
+    host.gluster("volume", "set", "one_vol", "server.allow-insecure", "on")
+    host.gluster("volume", "stop", "one_vol")
+    host.gluster("volume", "start", "one_vol")
+    host.eventually("the self-heal daemons work", lambda: "successful" in host.heal("one_vol"))
+    return "one_vol"
+
+
+@pytest.fixture(scope="session")
+def small_vol(one_vol):
+    """A volume of one brick, as volume_configured leaves it."""
+    with host.volume("small_vol", **ONEADMIN) as name:
+        yield name
+
+
+@pytest.fixture
+def new_volume():
+    """new_volume(name, start=True, option=value): a volume for one test."""
+    made = []
+
+    def make(name, **settings):
+        context = host.volume(name, **settings)
+        made.append(context)
+        return context.__enter__()
+
+    yield make
+    for context in made:
+        context.__exit__(None, None, None)
+
+
+# glusterd's own volume file
+
+
+@pytest.fixture
+def volume_file(tmp_path):
+    path = tmp_path / "glusterd.vol"
+    path.write_text(HAND_MADE)
+    return path
+
+
+@pytest.fixture
+def own_file():
+    """The file of this host's own glusterd, restored afterwards; glusterd itself is left with what it has read."""
+    before = host.VOLUME_FILE.read_bytes()
+    yield host.VOLUME_FILE
+    host.VOLUME_FILE.write_bytes(before)
+
+
+@pytest.fixture
+def another_server(one_vol, tmp_path):
+    """Another server has its turn: it holds the lock on the volume, over a mount of its own."""
+    point = tmp_path / "other"
+    point.mkdir()
+    host.sh("mount", "-t", "glusterfs", f"kvm2:/{one_vol}", point)
+    try:
+        (point / ".gluster_one").mkdir(exist_ok=True)
+        with (point / ".gluster_one/lock").open("a") as stream:
+            fcntl.lockf(stream, fcntl.LOCK_EX)
+            yield stream
+    finally:
+        host.let_go(point)
+
+
+# Mounts
+
+
+@pytest.fixture(scope="session")
+def elsewhere(small_vol):
+    """small_vol as another node sees it: a mount of its own."""
+    point = host.open_directory("elsewhere")
+    host.sh("mount", "-t", "glusterfs", f"kvm1:/{small_vol}", point)
+    yield point
+    host.let_go(point)
+
+
+@pytest.fixture
+def other_node(elsewhere):
+    """The root of small_vol as another node sees it, for one test: nothing is left on it."""
+    yield elsewhere
+    for left in elsewhere.iterdir():
+        host.sh("rm", "-rf", left)
+    shutil.chown(elsewhere, "oneadmin", "oneadmin")
+
+
+@pytest.fixture
+def place(other_node):
+    """
+    A directory like /var/lib/one/datastores, for one test; what is mounted in it, its lines of fstab and what lies on
+    small_vol are taken away again.
+    """
+    root = Path("/mnt/place-1")
+    fstab = host.FSTAB.read_bytes()
+    mode = host.FSTAB.stat().st_mode
+    root.mkdir()
+    shutil.chown(root, "oneadmin", "oneadmin")
+    yield root
+    for _, point in reversed(host.mounts()):
+        if Path(point).is_relative_to(root):
+            host.sh("systemctl", "stop", host.unit_of(point), check=False)
+            host.let_go(point)
+    if host.FSTAB.read_bytes() != fstab:
+        host.FSTAB.write_bytes(fstab)
+        host.sh("systemctl", "daemon-reload")
+    host.FSTAB.chmod(mode)
+    host.sh("rm", "-rf", "--one-file-system", root)
+
+
+@pytest.fixture
+def point(place):
+    """Where small_vol is to be mounted: the directory of datastore 0, which is not there yet."""
+    return place / "0"
+
+
+@pytest.fixture
+def served(modules, point, small_vol):
+    """small_vol, mounted by its unit."""
+    modules.gluster_mount.entry_set(str(point), f"kvm1:/{small_vol}", ["defaults", "_netdev"])
+    modules.gluster_mount.point_set(str(point))
+    assert modules.gluster_mount.mount(str(point)) is None
+    return point
+
+
+@pytest.fixture
+def mounted(states, place):
+    """mounted(test=..., links=...): the state for small_vol in ``place``."""
+
+    def run(name=place / "0", **arguments):
+        fixed = {"volume": "small_vol", "servers": ["kvm1", "kvm2", "kvm3"], "datastores_dir": str(place)}
+        return states.gluster_one.datastore_mounted(str(name), **{**fixed, **arguments})
+
+    return run
+
+
+@pytest.fixture
+def identifiers(other_node):
+    """What the head leaves on the volume."""
+
+    def leave(text='{"glusterds": 101, "gluster_system": 100}'):
+        (other_node / ".gluster_one").mkdir(exist_ok=True)
+        (other_node / ".gluster_one/new").write_text(text)
+        os.rename(other_node / ".gluster_one/new", other_node / ".gluster_one/datastores.json")
+
+    return leave
+
+
+# OpenNebula
+
+
+@pytest.fixture(scope="session")
+def _oned():
+    server = StandIn(host.open_directory("oned"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def oned(_oned):
+    """A fresh OpenNebula."""
+    _oned.lab(reset=True)
+    return _oned
+
+
+@pytest.fixture
+def oned_on_disk(place):
+    """A fresh OpenNebula that makes the directories of its datastores in ``place``."""
+    server = StandIn(host.open_directory("oned"), datastores=place)
+    yield server
+    server.stop()

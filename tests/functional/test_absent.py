@@ -1,0 +1,118 @@
+"""What this node does not have, or does not run: one line each, quickly, and nothing half done."""
+
+import sys
+
+import pytest
+
+from . import host
+from .runs import raises, refuses
+
+NO_GLUSTER = "The gluster command is not installed on this node: install glusterfs-server"
+FUNCTIONS = {
+    "pool_list": [],
+    "volume_list": [],
+    "volume_info": [],
+    "volume_status": ["one_vol"],
+    "volume_options": ["one_vol"],
+    "volume_set": ["one_vol", {"user.note": "x"}],
+    "heal_counts": ["one_vol"],
+}
+
+
+# Without the gluster command
+
+
+@pytest.fixture
+def no_gluster(one_vol):
+    with host.hidden("/usr/sbin/gluster"):
+        yield
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_gluster_command(modules, function, no_gluster):
+    assert raises(getattr(modules.gluster, function), *FUNCTIONS[function]).startswith(NO_GLUSTER)
+
+
+def test_no_gluster_command_for_the_states(states, no_gluster):
+    assert NO_GLUSTER in refuses(states.gluster_one.volume_configured, "one_vol", timeout=20)
+
+
+def test_no_gluster_command_for_glusterd(states, no_gluster):
+    before = host.outside()
+    run = states.gluster_one.glusterd_configured("glusterd")
+    assert (run.result, run.changes) == (False, {})
+    assert NO_GLUSTER in run.comment
+    assert host.outside() == before
+
+
+# Without a client, without FUSE
+
+
+@pytest.mark.parametrize(
+    "path, said",
+    [
+        ("/usr/sbin/mount.glusterfs", "mount.glusterfs is not installed on this node: install glusterfs-client"),
+        ("/dev/fuse", "This node has no FUSE (/dev/fuse): load it with `modprobe fuse`"),
+    ],
+)
+def test_no_client(modules, mounted, place, path, said):
+    assert modules.gluster_mount.client_missing() is None
+    with host.hidden(path):
+        assert modules.gluster_mount.client_missing().startswith(said)
+        assert said in refuses(mounted, paths=[place], timeout=20)
+
+
+def test_a_mount_that_is_there_needs_no_mount_command(mounted):
+    assert mounted().result is True
+    with host.hidden("/usr/sbin/mount.glusterfs"):
+        assert mounted().result is True
+
+
+# Without oneadmin
+
+
+def test_no_such_user(mounted, place):
+    text = refuses(mounted, paths=[place], user="no-such-one", timeout=20)
+    assert "'no-such-one' is no user of this node" in text
+
+
+# Without OpenNebula
+
+
+@pytest.fixture
+def present(states, oned):
+    fixed = {"volume": "one_vol", "host": "kvm1", **oned.arguments()}
+    return lambda **more: states.gluster_one.one_datastore_present("glusterds", **{**fixed, **more})
+
+
+@pytest.fixture
+def nobody(oned, tmp_path):
+    """Each way in which oned does not serve, as arguments of the state."""
+    wrong = tmp_path / "one_auth"
+    wrong.write_text("oneadmin:wrong\n")
+    return {
+        "down": {"endpoint": "http://127.0.0.1:9/RPC2"},
+        "wrong password": {"auth_file": str(wrong)},
+        "no auth file": {"auth_file": str(tmp_path / "none")},
+    }
+
+
+@pytest.mark.parametrize(
+    "how, said",
+    [
+        ("down", "OpenNebula at http://127.0.0.1:9/RPC2 cannot be reached"),
+        ("wrong password", "did not accept the credentials"),
+        ("no auth file", "OpenNebula's credentials cannot be read from"),
+    ],
+)
+def test_no_opennebula(present, nobody, oned, how, said):
+    oned.requests()
+    assert said in refuses(present, within=15, **nobody[how])
+    assert oned.writes() == []
+
+
+def test_no_pyone(present, oned, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyone", None)
+    oned.requests()
+    assert "pyone is not installed for this minion's Python: `salt-pip install pyone`" in refuses(present)
+    assert oned.requests() == []

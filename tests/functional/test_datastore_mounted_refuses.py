@@ -1,0 +1,154 @@
+"""The state gluster_one.datastore_mounted: it loses nothing, and it waits for others, but not for ever."""
+
+import pytest
+
+from . import host
+from .obstacles import BLOCKING, FILES, MOUNTS, files
+from .runs import fails, idle, refuses
+
+# Loses nothing
+
+
+@pytest.mark.parametrize("make, said", MOUNTS.values(), ids=MOUNTS)
+def test_what_must_not_be_mounted_on(mounted, place, point, make, said):
+    make(point)
+    try:
+        text = refuses(mounted, paths=[place], links=[str(place / "1")])
+        assert said in text and str(point) in text
+    finally:
+        host.sh("umount", point, check=False)
+
+
+@pytest.mark.parametrize("make, detail", BLOCKING.values(), ids=BLOCKING)
+def test_what_must_not_become_a_link(mounted, place, point, make, detail):
+    make(place / "101")
+    text = refuses(mounted, paths=[place], links=[str(place / "1"), str(place / "101")])
+    assert f"{place}/101 {detail} and cannot become a link to {point}: move what it holds there" in text
+
+
+def test_what_must_not_become_the_link_of_a_datastore(mounted, place, point, identifiers):
+    identifiers('{"glusterds": 101}')
+    files(place / "101")
+    text = refuses(mounted, paths=[place], datastores=["glusterds"])  # known from another mount of the volume
+    assert f"{place}/101 {FILES} and cannot become a link" in text
+
+
+def test_a_link_that_turns_out_to_be_impossible_after_the_mount(mounted, place, other_node):
+    files(place / "101")
+    before = host.tree(place / "101")
+    inside = other_node / ".gluster_one"
+    leave = f"""mkdir -p {inside} && echo '{{"glusterds": 101}}' >{inside}/datastores.json"""
+    with host.later(3, leave):
+        run = fails(mounted, datastores=["glusterds"])
+    assert f"{place}/101 {FILES} and cannot become a link" in run.comment
+    assert host.tree(place / "101") == before
+    assert set(run.changes) == {"directory", "fstab", "mount"}, "what was done is said"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "/dev/vdc {} ext4 defaults 0 2",
+        "/dev/vdc {}/ ext4 defaults 0 2",
+        "kvm1:/other_vol {} glusterfs defaults 0 0",
+        "kvm1:/small_vol {} nfs ro 0 0",
+    ],
+)
+def test_a_line_of_somebody_else_in_fstab(mounted, place, point, line):
+    host.FSTAB.write_text(f"# mine\n{line.format(point)}\n")
+    text = refuses(mounted, paths=[place])
+    assert f"/etc/fstab mounts {line.split()[0]} " in text and "remove that line" in text
+
+
+def test_a_mount_that_hangs(mounted, served):
+    with host.stopped(host.fuse_client(served)):
+        text = refuses(mounted)
+    assert f"{served} does not answer: a brick of volume small_vol or the network hangs" in text
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("servers", []),
+        ("servers", "kvm1, kvm2"),
+        ("name", "mnt/place-1/0"),
+        ("name", "/mnt/place-1/a b"),
+        ("links", "/mnt/place-1/1"),
+        ("links", ["1"]),
+        ("datastores", "glusterds"),
+        ("options", "acl"),
+    ],
+)
+def test_a_wrong_argument_is_named_before_anything_is_touched(mounted, place, key, value):
+    text = refuses(mounted, paths=[place], timeout=2, **{key: value})
+    assert (value if key == "name" else f"{key} is {value!r}") in text
+
+
+# Waiting
+
+
+def test_a_volume_that_is_created_later(mounted, place):
+    name = "late_vol"
+    words = " ".join([name, *host.create_words(name)])
+    script = f"gluster --mode=script volume create {words} >/dev/null; gluster --mode=script volume set {name} \
+        storage.owner-uid 9869 >/dev/null; sleep 1; gluster --mode=script volume start {name} >/dev/null"
+    try:
+        with host.later(1, script):
+            run = mounted(volume=name)
+        assert run.result is True, run.comment
+        idle(mounted, volume=name)
+    finally:
+        host.let_go(place / "0")
+        host.remove_volume(name)
+
+
+def test_an_owner_that_is_set_later(mounted, small_vol):
+    host.gluster("volume", "set", small_vol, "storage.owner-uid", "0", "storage.owner-gid", "0")
+    command = f"gluster --mode=script volume set {small_vol} storage.owner-uid 9869 storage.owner-gid 9869 >/dev/null"
+    with host.later(1, command):
+        run = mounted()
+    assert run.result is True, run.comment
+
+
+def test_identifiers_that_the_head_leaves_later(mounted, place, other_node, identifiers):
+    identifiers('{"gluster_system": 100}')
+    assert mounted().result is True
+    new = other_node / ".gluster_one/new"
+    script = f"""echo '{{"gluster_system": 100, "glusterds": 101}}' >{new}; mv {new} {new.parent}/datastores.json"""
+    with host.later(3, script):
+        run = mounted(datastores=["glusterds", "gluster_system"])
+    assert run.result is True, run.comment
+    assert "s for the head)" in run.comment
+    assert (place / "101").is_symlink() and (place / "100").is_symlink()
+
+
+def test_a_volume_that_never_comes(mounted, point):
+    run = fails(mounted, volume="no_such_vol", timeout=2, within=10)
+    # Its client may live just long enough to be taken for a mount.
+    mounted_once = "mount" in run.changes
+    said = "oneadmin could not write in" if mounted_once else "Volume no_such_vol was not mounted on"
+    assert f"{said} {point} within 2 s (last seen: " in run.comment
+    assert set(run.changes) - {"mount"} == {"directory", "fstab"}
+
+
+def test_an_owner_that_is_never_set(mounted, point, small_vol):
+    host.gluster("volume", "set", small_vol, "storage.owner-uid", "0", "storage.owner-gid", "0")
+    try:
+        run = fails(mounted, timeout=2)
+    finally:
+        host.gluster("volume", "set", small_vol, "storage.owner-uid", "9869", "storage.owner-gid", "9869")
+    assert f"oneadmin could not write in {point} within 2 s (last seen: " in run.comment
+    assert "Permission denied" in run.comment
+
+
+def test_identifiers_that_never_come(mounted, identifiers):
+    identifiers('{"gluster_system": 100, "glusterds": "101"}')
+    run = fails(mounted, datastores=["gluster_system", "glusterds"], timeout=2)
+    assert "within 2 s (last seen: none for glusterds)" in run.comment
+
+
+def test_a_mount_that_never_answers_is_an_error_after_timeout(mounted, new_volume):
+    """A client whom the only brick refuses says nothing, and systemd waits for it for 90 s."""
+    name = new_volume("closed_vol", server__allow_insecure="off")
+    run = fails(mounted, volume=name, timeout=5, within=20)
+    assert f"Volume {name} was not mounted" in run.comment

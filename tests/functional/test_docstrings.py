@@ -1,0 +1,74 @@
+"""What Salt shows of a function: its examples call functions that exist, and every argument is explained."""
+
+import inspect
+import re
+
+import pytest
+
+from .conftest import CHECKOUT
+
+
+def virtual_names(directory):
+    """The names by which Salt knows the modules of a directory; several files may share one."""
+    texts = [path.read_text() for path in (CHECKOUT / directory).glob("*.py")]
+    return sorted({re.search(r'^__virtualname__ = "(\w+)"', text, re.MULTILINE)[1] for text in texts})
+
+
+MODULES = virtual_names("_modules")
+STATES = virtual_names("_states")
+
+
+def public(functions, module):
+    """(full name, function, docstring of its module) of all public functions of a module."""
+    found = []
+    for name in sorted(functions):
+        if name.startswith(f"{module}."):
+            function = inspect.unwrap(getattr(functions[name], "func", functions[name]))
+            found.append((name, function, inspect.getmodule(function).__doc__ or ""))
+    assert found, f"Salt does not load {module}"
+    return found
+
+
+@pytest.fixture(scope="module")
+def state_functions(loaders):
+    """The state functions themselves, which ``loaders.states`` hides behind a proxy."""
+    import salt.loader
+
+    return salt.loader.states(loaders.opts, loaders.modules, loaders.utils, loaders.serializers)
+
+
+def names(text):
+    """What stands in backquotes, or as the head of a paragraph about arguments."""
+    heads = re.findall(r"^ *([\w*]+(?:, [\w*]+)*)$", text, re.MULTILINE)
+    return set(re.findall(r"``(\w+)``", text)) | {name for head in heads for name in head.split(", ")}
+
+
+def unexplained(function, module_text, other=""):
+    known = names(inspect.getdoc(function) or "") | names(module_text) | names(other)
+    arguments = inspect.signature(function).parameters
+    return [name for name in arguments if name not in known]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_example_of_a_module_calls_a_function_that_exists(modules, module):
+    for name, function, _ in public(modules, module):
+        text = inspect.getdoc(function) or ""
+        examples = re.findall(r"^ *salt (?:'\*'|\S+) (\w+\.\w+)", text, re.MULTILINE)
+        assert "CLI Example" in text and name in examples, f"{name} has no CLI example"
+        assert not [example for example in examples if example not in modules]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_argument_of_a_module_is_explained(modules, state_functions, module):
+    for name, function, module_text in public(modules, module):
+        text = inspect.getdoc(function) or ""
+        same_as = re.search(r"arguments are those of the state ``(\w+\.\w+)``", text)
+        other = inspect.getdoc(inspect.unwrap(state_functions[same_as[1]].func)) if same_as else ""
+        assert not unexplained(function, module_text, other), name
+
+
+@pytest.mark.parametrize("module", STATES)
+def test_every_state_explains_its_arguments_and_shows_an_example(state_functions, module):
+    for name, function, module_text in public(state_functions, module):
+        assert not unexplained(function, module_text), name
+        assert f"{name}" in inspect.getdoc(function), f"{name} has no example"

@@ -1,0 +1,192 @@
+"""The line of /etc/fstab, byte for byte, and what may be mounted on."""
+
+import os
+import re
+
+import pytest
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+from . import host
+from .obstacles import MOUNTS
+
+OTHERS = """\
+# /etc/fstab: static file system information.
+UUID=0a1b  /        ext4\terrors=remount-ro 0 1
+   # indented, with a tab\tin it
+tmpfs\t/scratch\\040space  tmpfs   size=1m,mode=0700   0   0
+
+kvm9:/other_vol /mnt/other glusterfs defaults,_netdev,backup-volfile-servers=kvm8 0 0
+/dev/vdb none swap sw 0 0"""
+POINT = "/mnt/place-1/0"
+LINE = f"kvm1:/small_vol\t\t{POINT}\tglusterfs\tdefaults,_netdev\t0 0\n"
+OPTS = ["defaults", "_netdev"]
+
+
+def words(line):
+    return line.split()
+
+
+@pytest.fixture
+def fstab(place):
+    """/etc/fstab with lines of other people; ``place`` restores it."""
+    host.FSTAB.write_text(OTHERS)
+    return host.FSTAB
+
+
+def test_no_entry(modules, fstab):
+    assert modules.gluster_mount.entry(POINT) == {}
+    assert modules.gluster_mount.entry("/")["volume"] is None
+
+
+@pytest.mark.parametrize("end", ["", "\n"], ids=["last line without an end", "with one"])
+def test_entry_set_adds_one_line_and_leaves_every_other_byte(modules, fstab, end):
+    fstab.write_text(OTHERS + end)
+    assert modules.gluster_mount.entry_set(POINT, "kvm1:/small_vol", OPTS) is True
+    text = fstab.read_text()
+    assert text.startswith(OTHERS + "\n")
+    assert words(text.removeprefix(OTHERS + "\n")) == words(LINE)
+    assert text.endswith("\n") and text.count("\n") == OTHERS.count("\n") + 2
+    assert modules.gluster_mount.entry(POINT) == {
+        "device": "kvm1:/small_vol",
+        "fstype": "glusterfs",
+        "opts": OPTS,
+        "dump": "0",
+        "pass": "0",
+        "volume": "small_vol",
+    }
+
+
+def test_entry_set_in_an_empty_file(modules, fstab):
+    fstab.write_text("")
+    modules.gluster_mount.entry_set(POINT, "kvm1:/small_vol", OPTS)
+    assert words(fstab.read_text()) == words(LINE)
+
+
+def test_entry_set_replaces_its_own_line_where_it_stands(modules, fstab):
+    before, after = OTHERS.split("UUID", 1)
+    fstab.write_text(f"{before}kvm9:/small_vol  {POINT}  glusterfs  ro  0  0\nUUID{after}\n")
+    modules.gluster_mount.entry_set(POINT, "kvm1:/small_vol", OPTS)
+    text = fstab.read_text()
+    assert text.startswith(before) and text.endswith(f"UUID{after}\n")
+    assert words(text.removeprefix(before).removesuffix(f"UUID{after}\n")) == words(LINE)
+
+
+def test_entry_set_twice_is_the_same_file(modules, fstab):
+    modules.gluster_mount.entry_set(POINT, "kvm1:/small_vol", OPTS)
+    before = fstab.read_bytes()
+    modules.gluster_mount.entry_set(POINT, "kvm1:/small_vol", OPTS)
+    assert fstab.read_bytes() == before
+
+
+@pytest.mark.parametrize("mode, owner", [(0o644, 0), (0o600, 0), (0o664, 9869)])
+def test_entry_set_keeps_mode_and_owner(modules, fstab, mode, owner):
+    fstab.chmod(mode)
+    os.chown(fstab, owner, owner)
+    try:
+        modules.gluster_mount.entry_set(POINT, "kvm1:/small_vol", OPTS)
+        seen = fstab.stat()
+    finally:
+        os.chown(fstab, 0, 0)
+    assert (seen.st_mode & 0o7777, seen.st_uid, seen.st_gid) == (mode, owner, owner)
+    assert not [name for name in os.listdir("/etc") if name.startswith(".fstab")]
+
+
+@pytest.mark.parametrize(
+    "servers, options, opts",
+    [
+        (["kvm1"], None, ["defaults", "_netdev"]),
+        (["kvm1", "kvm2", "kvm3"], None, ["defaults", "_netdev", "backup-volfile-servers=kvm2:kvm3"]),
+        (["kvm1"], ["log-level=WARNING", "_netdev"], ["defaults", "_netdev", "log-level=WARNING"]),
+    ],
+)
+def test_entry_wanted_where_there_is_none(modules, fstab, servers, options, opts):
+    wanted = modules.gluster_mount.entry_wanted(POINT, "small_vol", servers, options)
+    assert wanted == {"device": "kvm1:/small_vol", "opts": opts}
+
+
+def test_entry_wanted_keeps_the_options_that_somebody_added(modules, fstab):
+    fstab.write_text(f"{OTHERS}\nkvm9:/small_vol {POINT} glusterfs acl,log-level=INFO,backup-volfile-servers=kvm9 0 0")
+    wanted = modules.gluster_mount.entry_wanted(POINT, "small_vol", ["kvm1", "kvm2"], ["log-level=WARNING"])
+    assert wanted["opts"] == ["acl", "log-level=WARNING", "backup-volfile-servers=kvm2", "_netdev"]
+
+
+def test_entry_wanted_names_no_backup_server_where_one_server_is_left(modules, fstab):
+    fstab.write_text(f"{OTHERS}\nkvm1:/small_vol {POINT} glusterfs _netdev,backup-volfile-servers=kvm2:kvm3 0 0")
+    assert modules.gluster_mount.entry_wanted(POINT, "small_vol", ["kvm1"])["opts"] == ["_netdev"]
+
+
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        (f"/dev/vdc {POINT} ext4 defaults 0 2", r"/dev/vdc \(ext4\)"),
+        (f"kvm1:/other_vol {POINT} glusterfs defaults 0 0", r"kvm1:/other_vol \(glusterfs\)"),
+        (f"kvm1:/small_vol {POINT} nfs defaults 0 0", r"kvm1:/small_vol \(nfs\)"),
+    ],
+    ids=["another file system", "another volume", "the volume by NFS"],
+)
+def test_a_line_of_somebody_else_is_an_error_that_names_it(modules, fstab, line, said):
+    fstab.write_text(f"{OTHERS}\n{line}\n")
+    with pytest.raises(CommandExecutionError, match=f"{said} on {POINT}, not volume small_vol: remove that line"):
+        modules.gluster_mount.entry_wanted(POINT, "small_vol", ["kvm1"])
+
+
+@pytest.mark.parametrize("servers", [[], None, "kvm1"])
+def test_entry_wanted_needs_a_list_of_servers(modules, servers):
+    with pytest.raises(SaltInvocationError, match="a list of host names is needed"):
+        modules.gluster_mount.entry_wanted(POINT, "small_vol", servers)
+
+
+# The mount point
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "oneadmin's"])
+def test_point_set_gives_the_bare_directory_to_root(modules, point, there):
+    if there:
+        point.mkdir(mode=0o775)
+        os.chown(point, 9869, 9869)
+    modules.gluster_mount.point_set(str(point))
+    seen = point.stat()
+    assert (seen.st_mode & 0o7777, seen.st_uid, seen.st_gid) == (0o755, 0, 0)
+
+
+def wanted(modules, point):
+    return modules.gluster_mount.entry_wanted(str(point), "small_vol", ["kvm1"])
+
+
+def test_changes_on_a_clean_host(modules, fstab, point):
+    assert modules.gluster_mount.changes(str(point), "small_vol", wanted(modules, point)) == {
+        "directory": {"old": None, "new": "root root 0755"},
+        "fstab": {"old": None, "new": "kvm1:/small_vol defaults,_netdev"},
+        "mount": {"old": None, "new": "kvm1:/small_vol"},
+    }
+
+
+def test_no_changes_once_mounted(modules, served):
+    assert modules.gluster_mount.changes(str(served), "small_vol", wanted(modules, served)) == {}
+
+
+def test_changes_of_a_dead_mount(modules, served):
+    host.kill(host.fuse_client(served))
+    assert modules.gluster_mount.changes(str(served), "small_vol", wanted(modules, served)) == {
+        "mount": {"old": "dead", "new": "kvm1:/small_vol"}
+    }
+
+
+def test_changes_of_a_mount_that_hangs_is_an_error(modules, served):
+    entry = wanted(modules, served)
+    with host.stopped(host.fuse_client(served)), host.seconds(8):
+        with pytest.raises(CommandExecutionError, match=f"{served} does not answer: a brick of volume small_vol"):
+            modules.gluster_mount.changes(str(served), "small_vol", entry)
+
+
+@pytest.mark.parametrize("make, said", MOUNTS.values(), ids=MOUNTS)
+def test_what_must_not_be_mounted_on(modules, fstab, point, make, said):
+    make(point)
+    before = host.outside(point)
+    try:
+        with pytest.raises(CommandExecutionError, match=re.escape(said)) as failure:
+            modules.gluster_mount.changes(str(point), "small_vol", wanted(modules, point))
+        assert str(point) in str(failure.value)
+        assert host.outside(point) == before
+    finally:
+        host.sh("umount", point, check=False)

@@ -1,0 +1,229 @@
+"""This node's part: mounts in every condition, what a user can write, and native access."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from salt.exceptions import CommandExecutionError
+
+from . import host
+
+ABSENT = {"state": "absent", "device": None, "fstype": None, "volume": None}
+ALIVE = {"state": "alive", "device": "kvm1:/small_vol", "fstype": "fuse.glusterfs", "volume": "small_vol"}
+
+
+@pytest.fixture(scope="module")
+def closed_vol(one_vol):
+    """A volume as it is before the guide: its bricks refuse whoever does not come from a low port."""
+    with host.volume("closed_vol", copies=3, server__allow_insecure="off") as name:
+        yield name
+
+
+def health(modules, point):
+    with host.seconds(8):
+        return modules.gluster_one.mount_health(str(point))
+
+
+def test_health_of_nothing(modules, point):
+    assert health(modules, point) == ABSENT
+    point.mkdir()
+    assert health(modules, point) == ABSENT
+
+
+def test_health_of_a_mount(modules, served):
+    assert health(modules, served) == ALIVE
+
+
+def test_health_of_a_sub_directory_of_a_volume(modules, point, other_node):
+    (other_node / "sub").mkdir()
+    point.mkdir()
+    host.sh("mount", "-t", "glusterfs", "kvm1:/small_vol/sub", point)
+    assert health(modules, point) == {**ALIVE, "device": "kvm1:/small_vol/sub", "volume": "small_vol/sub"}
+
+
+def test_health_of_another_file_system(modules, point):
+    point.mkdir()
+    host.sh("mount", "-t", "tmpfs", "scratch", point)
+    try:
+        assert health(modules, point) == {"state": "alive", "device": "scratch", "fstype": "tmpfs", "volume": None}
+    finally:
+        host.sh("umount", point)
+
+
+def test_health_of_a_mount_whose_client_died(modules, served):
+    host.kill(host.fuse_client(served))
+    assert health(modules, served) == {**ALIVE, "state": "dead"}
+
+
+def test_health_of_a_mount_that_hangs(modules, served):
+    with host.stopped(host.fuse_client(served)):
+        assert health(modules, served) == {**ALIVE, "state": "hung"}
+    assert health(modules, served) == ALIVE
+
+
+# Mounting
+
+
+@pytest.fixture
+def in_fstab(modules, point):
+    point.mkdir()
+    modules.gluster_mount.entry_set(str(point), "kvm1:/small_vol", ["defaults", "_netdev"])
+    return point
+
+
+def test_mount_gives_the_client_to_its_mount_unit(modules, in_fstab, other_node):
+    assert modules.gluster_mount.mount(str(in_fstab)) is None
+    unit = host.unit_of(in_fstab)
+    assert unit == "mnt-place\\x2d1-0.mount"
+    assert f"/system.slice/{unit}\n" in Path(f"/proc/{host.fuse_client(in_fstab)}/cgroup").read_text()
+    (in_fstab / "here").write_text("x")
+    assert (other_node / "here").read_text() == "x"
+
+
+def test_mount_of_what_is_mounted(modules, served):
+    assert modules.gluster_mount.mount(str(served)) is None
+    assert [point for _, point in host.mounts()].count(str(served)) == 1
+
+
+def test_mount_repairs_a_dead_mount_that_is_in_use(modules, served, other_node):
+    (served / "here").write_text("x")
+    user = os.open(served, os.O_RDONLY)
+    try:
+        host.kill(host.fuse_client(served))
+        assert modules.gluster_mount.mount(str(served)) is None
+        assert (served / "here").read_text() == "x"
+    finally:
+        os.close(user)
+
+
+def test_mount_of_what_fstab_does_not_know(modules, point):
+    point.mkdir()
+    with pytest.raises(CommandExecutionError, match="systemctl restart mnt-place"):
+        modules.gluster_mount.mount(str(point))
+
+
+def test_mount_of_a_volume_that_does_not_exist_says_what_the_client_said(modules, point):
+    point.mkdir()
+    modules.gluster_mount.entry_set(str(point), "kvm1:/no_such_vol", ["defaults", "_netdev"])
+    try:  # the client may end before the command does, or right behind it
+        said = modules.gluster_mount.mount(str(point))
+    except CommandExecutionError as exc:
+        said = str(exc)
+    assert re.search("(?i)failed to (get|fetch).*volume file|volfile", said)
+    assert "\n" not in said
+
+
+def test_mount_that_the_bricks_refuse_says_so(modules, point, closed_vol):
+    point.mkdir()
+    modules.gluster_mount.entry_set(str(point), f"kvm1:/{closed_vol}", ["defaults", "_netdev"])
+    with pytest.raises(CommandExecutionError, match="server.allow-insecure is off, or was off when") as failure:
+        modules.gluster_mount.mount(str(point))
+    assert "\n" not in str(failure.value)
+
+
+def test_unmount(modules, served):
+    assert modules.gluster_mount.unmount(str(served)) is True
+    assert not host.mounted(served)
+
+
+def test_unmount_a_dead_mount(modules, served):
+    host.kill(host.fuse_client(served))
+    assert modules.gluster_mount.unmount(str(served)) is True
+    assert not host.mounted(served)
+
+
+def test_unmount_of_nothing(modules, point):
+    point.mkdir()
+    with pytest.raises(CommandExecutionError, match=f"umount -l {point}: .*not mounted"):
+        modules.gluster_mount.unmount(str(point))
+
+
+# Who can write
+
+
+def test_oneadmin_can_write(modules, served):
+    assert modules.gluster_one.writable(str(served)) is None
+    assert os.listdir(served) == []
+
+
+def test_somebody_else_cannot(modules, served):
+    assert "Permission denied" in modules.gluster_one.writable(str(served), user="daemon")
+    assert os.listdir(served) == []
+
+
+def test_nobody_can_in_the_bare_mount_point(modules, point):
+    modules.gluster_mount.point_set(str(point))
+    assert "Permission denied" in modules.gluster_one.writable(str(point))
+
+
+def test_writable_beside_a_file_of_an_earlier_look_that_cannot_be_written(modules, served):
+    """It was left when only one brick took it; here it is root's. The owner of the directory can remove it."""
+    left = served / f".gluster_one.write-test.{os.uname().nodename}.00000000"
+    left.write_text("")
+    left.chmod(0o600)
+    assert modules.gluster_one.writable(str(served)) is None
+    assert not [name for name in os.listdir(served) if "write-test" in name]
+
+
+def test_writable_for_no_such_user(modules, served):
+    with pytest.raises(CommandExecutionError, match="There is no user no-such-one on this node: install OpenNebula's"):
+        modules.gluster_one.writable(str(served), user="no-such-one")
+
+
+def test_writable_while_the_mount_hangs(modules, served):
+    with host.stopped(host.fuse_client(served)), host.seconds(8):
+        assert modules.gluster_one.writable(str(served)) == "no answer within 3 s"
+
+
+def test_writable_with_a_dead_mount(modules, served):
+    host.kill(host.fuse_client(served))
+    assert "Transport endpoint is not connected" in modules.gluster_one.writable(str(served))
+
+
+# Native access
+
+
+def test_native_access(modules):
+    found = modules.gluster_one.native_access()
+    assert found["gluster"] is True
+    assert found["qemu"] in host.sh("qemu-img", "--version")
+    assert found["libvirt"] in host.sh("libvirtd", "--version")
+
+
+def test_native_access_without_the_driver(modules):
+    (driver,) = Path("/usr/lib").glob("*/qemu/block-gluster.so")
+    with host.hidden(driver):
+        assert modules.gluster_one.native_access()["gluster"] is False
+
+
+def test_native_access_without_qemu_and_libvirt(modules):
+    with host.hidden("/usr/bin/qemu-img", "/usr/sbin/libvirtd"):
+        assert modules.gluster_one.native_access() == {"qemu": None, "libvirt": None, "gluster": False}
+
+
+def test_native_open(modules, other_node, small_vol):
+    image = other_node / "7/disk.0"
+    image.parent.mkdir()
+    host.sh("qemu-img", "create", "-q", "-f", "raw", image, "8M")
+    host.sh("chown", "-R", "oneadmin:", image.parent)
+    try:
+        found = modules.gluster_one.native_open(small_vol, "7/disk.0", host="kvm1")
+        assert found == {"opened": True, "format": "raw", "size": 8 * 2**20, "error": ""}
+    finally:
+        host.sh("rm", "-rf", image.parent)
+
+
+def test_native_open_that_fails_says_what_gluster_said(modules, closed_vol):
+    found = modules.gluster_one.native_open(closed_vol, "7/disk.0", host="kvm1")
+    assert (found["opened"], found["format"], found["size"]) == (False, None, None)
+    assert f"Gluster connection for volume {closed_vol}, path 7/disk.0 failed to connect" in found["error"]
+    assert "\n" not in found["error"]
+
+
+def test_native_open_for_no_such_user_or_without_qemu(modules, small_vol):
+    with pytest.raises(CommandExecutionError, match="There is no user no-such-one on this node"):
+        modules.gluster_one.native_open(small_vol, "image", user="no-such-one")
+    with host.hidden("/usr/bin/qemu-img"):
+        with pytest.raises(CommandExecutionError, match="qemu-img is not installed on this node: install qemu-utils"):
+            modules.gluster_one.native_open(small_vol, "image")

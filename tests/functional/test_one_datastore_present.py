@@ -1,0 +1,256 @@
+"""The state gluster_one.one_datastore_present, against the stand-in for oned, which makes directories as oned does."""
+
+import os
+
+import pytest
+
+from . import host
+from .runs import fails, four_runs, idle, refuses
+
+GLUSTER = {"DISK_TYPE": "GLUSTER", "GLUSTER_HOST": "kvm1:24007", "GLUSTER_VOLUME": "small_vol", "DRIVER": "raw"}
+
+
+@pytest.fixture
+def present(states, oned):
+    """present("glusterds", volume=...): the state, against the stand-in."""
+    return lambda *args, **more: states.gluster_one.one_datastore_present(*args, **{**oned.arguments(), **more})
+
+
+@pytest.fixture
+def look(oned):
+    """All datastores as oned shows them."""
+    return lambda: oned.call("datastorepool.info")
+
+
+@pytest.fixture
+def store(modules, oned):
+    """store("glusterds"): a datastore as it is."""
+    return lambda name: modules.opennebula.datastore_info(name, **oned.arguments())
+
+
+def new(**attributes):
+    return {key: {"old": None, "new": value} for key, value in attributes.items()}
+
+
+IMAGE = {"volume": "small_vol", "host": "kvm1"}
+
+
+def test_an_image_datastore(present, look, store):
+    run = four_runs(present, "glusterds", look=look, **IMAGE)
+    assert run.changes == new(TYPE="IMAGE_DS", TM_MAD="shared", DS_MAD="fs", **GLUSTER)
+    made = store("glusterds")
+    assert made.items() >= {"type": "IMAGE_DS", "tm_mad": "shared", "ds_mad": "fs", **GLUSTER}.items()
+    assert f"datastore glusterds has the identifier {made['id']}" in run.comment
+
+
+def test_a_system_datastore(present, look, store):
+    run = four_runs(present, "gluster_system", type="SYSTEM_DS", look=look)
+    assert run.changes == new(TYPE="SYSTEM_DS", TM_MAD="shared")
+    assert store("gluster_system")["type"] == "SYSTEM_DS"
+
+
+def test_every_attribute_of_the_guide_s_table(present, look, store):
+    run = four_runs(
+        present,
+        "glusterds",
+        **{**IMAGE, "host": ["kvm1", "kvm2:24008"]},
+        driver="raw",
+        restricted_dirs=["/etc", "/root"],
+        safe_dirs="/var/tmp /srv",
+        no_decompress=True,
+        attributes={"limit_mb": 10000, "Bridge_List": "kvm1 kvm2", "LABELS": 'a "b", c'},
+        look=look,
+    )
+    expected = {
+        "GLUSTER_HOST": "kvm1:24007 kvm2:24008",
+        "DRIVER": "raw",
+        "RESTRICTED_DIRS": "/etc /root",
+        "SAFE_DIRS": "/var/tmp /srv",
+        "NO_DECOMPRESS": "YES",
+        "LIMIT_MB": "10000",
+        "BRIDGE_LIST": "kvm1 kvm2",
+        "LABELS": 'a "b", c',
+    }
+    assert run.changes.items() >= new(**expected).items()
+    assert store("glusterds").items() >= expected.items()
+
+
+def test_a_change_is_one_merge_and_leaves_what_others_have_set(present, oned, look, store):
+    assert present("glusterds", **IMAGE).result is True
+    number = store("glusterds")["id"]
+    oned.call("datastore.update", number, 'NOTE="a <b> & \\"c\\""\nLIMIT_MB="5"', 1)
+    before = store("glusterds")
+    oned.requests()
+    run = four_runs(present, "glusterds", volume="small_vol", host="kvm2", look=look)
+    assert run.changes == {"GLUSTER_HOST": {"old": "kvm1:24007", "new": "kvm2:24007"}}
+    assert oned.writes() == ["one.datastore.update"]
+    assert store("glusterds") == {**before, "GLUSTER_HOST": "kvm2:24007"}
+
+
+def test_the_dead_datastore_that_the_guide_makes_is_mended(present, oned, look):
+    oned.datastore("glusterds", DS_MAD="shared", **GLUSTER)
+    run = four_runs(present, "glusterds", look=look, **IMAGE)
+    assert run.changes == {"DS_MAD": {"old": "shared", "new": "fs"}}
+
+
+@pytest.mark.parametrize(
+    "by_hand, wanted",
+    [
+        ({"GLUSTER_HOST": "kvm1"}, {"host": "kvm1:24007"}),
+        ({"GLUSTER_HOST": "kvm1:24007"}, {"host": "kvm1"}),
+        ({"GLUSTER_HOST": "kvm1 kvm2:24007"}, {"host": ["kvm1:24007", "kvm2"]}),
+        ({"DISK_TYPE": "gluster"}, {}),
+        ({"disk_type": "Gluster"}, {}),
+        ({"NO_DECOMPRESS": "yes"}, {"no_decompress": True}),
+        ({"note": "x"}, {"attributes": {"Note": "x"}}),
+        ({"LIMIT_MB": "10"}, {"attributes": {"limit_mb": 10}}),
+        ({"RESTRICTED_DIRS": "/etc /root"}, {"restricted_dirs": ["/etc", "/root"]}),
+    ],
+)
+def test_equal_is_equal(present, oned, look, by_hand, wanted):
+    oned.datastore("glusterds", **{**GLUSTER, **by_hand})
+    idle(present, "glusterds", look=look, **{**IMAGE, **wanted})
+
+
+def test_an_attribute_without_a_value(present, look):
+    four_runs(present, "glusterds", attributes={"NOTE": ""}, look=look, **IMAGE)
+
+
+def test_a_converged_datastore_costs_reads_alone(present, oned):
+    assert present("glusterds", **IMAGE).result is True
+    oned.requests()
+    assert present("glusterds", **IMAGE).changes == {}
+    assert set(oned.requests()) == {"one.datastorepool.info", "one.hostpool.info"}
+
+
+def test_clusters(present, oned, look, store):
+    first, second = (oned.call("cluster.allocate", name) for name in ("first", "second"))
+    run = four_runs(present, "glusterds", clusters=["first", second], look=look, **IMAGE)
+    assert run.changes["clusters"] == {"old": None, "new": [first, second]}
+    assert store("glusterds")["clusters"] == [first, second]
+    run = present("glusterds", clusters=[0], **IMAGE)
+    assert run.changes == {"clusters": {"old": [first, second], "new": [0, first, second]}}
+
+
+# What is wrong
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        ({"type": "IMAGES"}, "type is 'IMAGES': IMAGE_DS, SYSTEM_DS, FILE_DS are possible"),
+        ({"volume": "small_vol"}, "host is None: a Gluster server is needed"),
+        ({**IMAGE, "host": "kvm1,kvm2"}, "'kvm1,kvm2' has a comma"),
+        ({**IMAGE, "host": "kvm1:99999"}, "'kvm1:99999' has no valid port"),
+        ({**IMAGE, "host": "fe80::1"}, "'fe80::1' is an IPv6 address"),
+        ({**IMAGE, "type": "SYSTEM_DS"}, "volume is 'small_vol': only an image datastore"),
+        ({"type": "SYSTEM_DS", "ds_mad": "fs"}, "ds_mad is 'fs': a system datastore has none"),
+        ({**IMAGE, "ds_mad": "shared"}, "DS_MAD shared is not among the drivers that oned runs"),
+        ({**IMAGE, "tm_mad": "glusterfs"}, "TM_MAD glusterfs is not among the drivers that oned runs"),
+        ({**IMAGE, "restricted_dirs": ["etc"]}, "restricted_dirs is ['etc']: absolute paths are needed"),
+        ({**IMAGE, "clusters": ["none"]}, "clusters names none, and OpenNebula has default (0)"),
+        ({**IMAGE, "attributes": {"CLONE_TARGET": "NONE"}}, "CLONE_TARGET is NONE, and oned would make it SYSTEM"),
+        ({**IMAGE, "attributes": {"BAD NAME": "x"}}, "'BAD NAME' is no name"),
+        ({**IMAGE, "attributes": ["NOTE"]}, "attributes"),
+    ],
+    ids=lambda value: str(value)[:40] if isinstance(value, str) else "",
+)
+def test_what_no_machine_could_use_is_refused_before_anything_is_created(present, look, arguments, said):
+    assert said in refuses(present, "glusterds", look=look, **arguments)
+
+
+def test_a_host_that_cannot_open_gluster(present, oned, look):
+    oned.call("host.allocate", "box1", "lxc", "lxc", 0)
+    assert "box1 (lxc) cannot open gluster://" in refuses(present, "glusterds", look=look, **IMAGE)
+
+
+def test_a_datastore_of_another_type(present, oned, look):
+    number = oned.datastore("glusterds", TYPE="FILE_DS")
+    text = refuses(present, "glusterds", look=look, **IMAGE)
+    assert f"Datastore glusterds ({number}) is of type FILE_DS, which cannot be changed to IMAGE_DS" in text
+
+
+@pytest.mark.parametrize("trouble", [{"fail": [512, "no"]}, {"garbage": True}, {"drop": True}], ids=str)
+def test_trouble_while_it_is_created(present, oned, trouble):
+    with oned.trouble(**trouble, method="one.datastore.allocate"):
+        run = fails(present, "glusterds", **IMAGE)
+    assert oned.endpoint in run.comment and "one.datastore.allocate" in run.comment
+    if "drop" not in trouble:
+        assert run.changes == {}
+    again = present("glusterds", **IMAGE)  # whatever oned had done by then
+    assert again.result is True, again.comment
+    idle(present, "glusterds", **IMAGE)
+
+
+# The directory
+
+
+@pytest.fixture
+def on_disk(states, oned_on_disk, served, place):
+    """on_disk("glusterds"): the state on a head that has small_vol mounted."""
+    where = {"mount": str(served), "datastores_dir": str(place), **oned_on_disk.arguments(), **IMAGE}
+    return lambda *args, **more: states.gluster_one.one_datastore_present(*args, **{**where, **more})
+
+
+def test_the_directory_becomes_a_link_and_the_identifier_is_left_for_others(
+    on_disk, modules, oned_on_disk, place, served, other_node
+):
+    run = four_runs(on_disk, "glusterds", paths=[place])
+    number = modules.opennebula.datastore_info("glusterds", **oned_on_disk.arguments())["id"]
+    assert run.changes["link"] == {"old": None, "new": f"{place}/{number} -> {served}"}
+    assert run.changes["identifier"] == {"old": None, "new": number}
+    assert os.readlink(place / str(number)) == str(served)
+    assert modules.gluster_one.datastore_ids(str(other_node)) == {"glusterds": number}
+
+
+def test_oned_reports_the_size_of_the_volume(on_disk, modules, oned_on_disk, served):
+    assert on_disk("glusterds").result is True
+    volume = os.statvfs(served)
+    megabytes = volume.f_blocks * volume.f_frsize // 2**20
+
+    def reported():
+        return modules.opennebula.datastore_info("glusterds", **oned_on_disk.arguments())["total_mb"]
+
+    host.eventually("oned has measured it", lambda: abs(reported() - megabytes) <= 1)
+
+
+def test_a_system_datastore_on_the_mounted_volume(on_disk, modules, oned_on_disk, place, served):
+    run = four_runs(on_disk, "gluster_system", type="SYSTEM_DS", volume=None, host=None, paths=[place])
+    number = modules.opennebula.datastore_info("gluster_system", **oned_on_disk.arguments())["id"]
+    assert run.changes["identifier"]["new"] == number
+    assert os.readlink(place / str(number)) == str(served)
+
+
+def test_a_directory_that_oned_made_long_ago_is_replaced(on_disk, oned_on_disk, place, served):
+    number = oned_on_disk.datastore("glusterds", **GLUSTER)
+    host.eventually("oned has made the directory", (place / str(number)).is_dir)
+    run = four_runs(on_disk, "glusterds", paths=[place])
+    assert set(run.changes) == {"link", "identifier"}
+    assert os.readlink(place / str(number)) == str(served)
+
+
+def test_a_directory_that_holds_images_is_named_and_left(on_disk, oned_on_disk, place):
+    number = oned_on_disk.datastore("glusterds", **{**GLUSTER, "GLUSTER_HOST": "kvm9"})
+    host.eventually("oned has made the directory", (place / str(number)).is_dir)
+    (place / str(number) / "0f3a").write_text("an image")
+    oned_on_disk.requests()
+    text = refuses(on_disk, "glusterds", paths=[place])
+    assert f"{place}/{number} holds 1 file (0f3a) and cannot become a link" in text
+    assert oned_on_disk.writes() == []
+
+
+def test_a_volume_that_is_not_mounted(on_disk, modules, oned_on_disk, place, served):
+    """Or the identifier would lie on the local disk, and nothing could be mounted over it any more."""
+    host.sh("umount", served)
+    run = on_disk("glusterds")
+    assert run.result is False and f"{served} is not mounted" in run.comment
+    assert modules.opennebula.datastore_info("glusterds", **oned_on_disk.arguments()) == {}
+
+
+def test_an_identifier_that_changed_is_corrected(on_disk, modules, oned_on_disk, served):
+    modules.gluster_one.datastore_id_set(str(served), "glusterds", 77)
+    modules.gluster_one.datastore_id_set(str(served), "other", 78)
+    run = four_runs(on_disk, "glusterds")
+    number = modules.opennebula.datastore_info("glusterds", **oned_on_disk.arguments())["id"]
+    assert run.changes["identifier"] == {"old": 77, "new": number}
+    assert modules.gluster_one.datastore_ids(str(served)) == {"glusterds": number, "other": 78}

@@ -1,0 +1,253 @@
+"""The state gluster_one.volume_configured."""
+
+import pytest
+
+from . import host
+from .runs import fails, four_runs, idle, refuses
+
+GUIDE = {
+    "server.allow-insecure": {"old": "on", "new": "on"},
+    "storage.owner-uid": {"old": "-1", "new": "9869"},
+    "storage.owner-gid": {"old": "-1", "new": "9869"},
+}
+
+
+NOTE = "user.gluster_one"
+
+
+@pytest.fixture
+def configured(states):
+    return states.gluster_one.volume_configured
+
+
+@pytest.fixture(scope="module")
+def _volume(one_vol):
+    with host.volume("state_vol") as name:
+        yield name
+
+
+@pytest.fixture
+def volume(_volume):
+    """A started volume with Gluster's own options."""
+    host.gluster("volume", "reset", _volume)
+    return _volume
+
+
+def test_what_the_guide_asks_for(configured, volume):
+    host.gluster("volume", "set", volume, "server.allow-insecure", "off")
+    before = host.commands()
+    run = four_runs(configured, volume)
+    assert run.changes == {**GUIDE, "server.allow-insecure": {"old": "off", "new": "on"}}
+    assert "server.allow-insecure: off -> on, storage.owner-uid: -1 -> 9869" in run.comment
+    (command,) = host.commands()[len(before) :]
+    assert command.startswith(f"volume set {volume} ")
+
+
+def test_an_option_that_was_never_set_has_its_default_as_old_value(configured, volume):
+    run = four_runs(configured, volume, options={"network.ping-timeout": 10})
+    assert run.changes == {**GUIDE, "network.ping-timeout": {"old": "42", "new": "10"}}
+
+
+def test_options_of_others_survive_byte_for_byte(configured, volume):
+    theirs = {"user.note": "a  b; c", "auth.allow": "10.*,192.168.0.1", "performance.cache-size": "64MB"}
+    by_hand(volume, theirs)
+    before = host.set_options(volume)
+    assert configured(volume).result is True
+    after = host.set_options(volume)
+    assert {key: after[key] for key in before} == before
+    assert after.keys() - before.keys() == {*GUIDE, NOTE}
+
+
+def test_owner_by_number_and_by_other_name(configured, volume):
+    assert configured(volume, uid=7, gid="daemon").result is True
+    assert host.set_options(volume)["storage.owner-uid"] == "7"
+    assert host.set_options(volume)["storage.owner-gid"] == "1"
+
+
+def test_an_option_of_the_guide_is_overridden_by_name(configured, volume):
+    options = {"storage.owner-uid": 0, "server.allow-insecure": False}
+    assert set(configured(volume, options=options).changes) == GUIDE.keys()
+    assert host.set_options(volume)["storage.owner-uid"] == "0"
+    assert host.set_options(volume)["server.allow-insecure"] == "off"
+
+
+def test_one_difference_is_one_change(configured, volume):
+    assert configured(volume).result is True
+    host.gluster("volume", "set", volume, "storage.owner-gid", "7")
+    before = host.commands()
+    run = configured(volume)
+    assert len(host.commands()) == len(before) + 1
+    assert run.changes == {"storage.owner-gid": {"old": "7", "new": "9869"}}
+
+
+# What is not asked for any more
+
+
+def test_a_dropped_option_goes_back_to_what_it_was(configured, volume):
+    by_hand(volume, {"performance.cache-size": "64MB"})
+    options = {"performance.cache-size": "128MB", "network.ping-timeout": 10, "user.note": "a,b=c: d"}
+    assert configured(volume, options=options).result is True
+    assert configured(volume, options={**options, "network.ping-timeout": 20}).result is True
+    before = host.commands()
+    run = four_runs(configured, volume, options={"user.note": "a,b=c: d"})
+    assert run.changes == {
+        "performance.cache-size": {"old": "128MB", "new": "64MB"},
+        "network.ping-timeout": {"old": "20", "new": None},
+    }
+    assert "network.ping-timeout: 20 -> gone" in run.comment
+    assert [command.split()[1] for command in host.commands()[len(before) :]] == ["reset", "set"]
+    after = host.set_options(volume)
+    assert after["performance.cache-size"] == "64MB" and "network.ping-timeout" not in after
+
+
+@pytest.mark.parametrize("by_hand_then", [True, False], ids=["by hand before", "by hand since"])
+def test_an_option_that_somebody_set_is_left_when_it_is_dropped(configured, volume, by_hand_then):
+    timeout = {"network.ping-timeout": "10"}
+    if by_hand_then:
+        by_hand(volume, timeout)
+    assert configured(volume, options=timeout).result is True
+    if not by_hand_then:
+        timeout = {"network.ping-timeout": "30"}
+        by_hand(volume, timeout)
+    run = configured(volume)
+    assert run.result is True and not run.changes.keys() - {NOTE}
+    assert host.set_options(volume)["network.ping-timeout"] == timeout["network.ping-timeout"]
+    idle(configured, volume)
+
+
+# Equal is equal
+
+
+def by_hand(volume, options):
+    host.gluster("volume", "set", volume, *[word for pair in options.items() for word in pair])
+
+
+SPELLINGS = [
+    ("performance.quick-read", "enable", True),
+    ("performance.io-cache", "1", "on"),
+    ("performance.read-ahead", "True", "enable"),
+    ("performance.stat-prefetch", "on", 1),
+    ("performance.write-behind", "YES", "true"),
+    ("performance.readdir-ahead", "disable", False),
+    ("performance.nl-cache", "0", "off"),
+    ("performance.parallel-readdir", "False", "disable"),
+    ("features.shard", "off", 0),
+    ("cluster.lookup-optimize", "NO", "false"),
+    ("performance.cache-size", "1GB", "1024MB"),
+    ("performance.cache-max-file-size", "64MB", 67108864),
+    ("performance.write-behind-window-size", "2MB", "2mb"),
+    ("features.shard-block-size", "65536KB", "64MB"),
+    ("network.ping-timeout", "10", 10),
+]
+
+
+def test_every_spelling_of_a_value_is_equal(configured, volume):
+    assert configured(volume).result is True
+    by_hand(volume, {option: there for option, there, _ in SPELLINGS})
+    idle(configured, volume, options={option: wanted for option, _, wanted in SPELLINGS})
+
+
+def test_the_guide_s_own_option_by_hand(configured, volume):
+    assert configured(volume).result is True
+    for allow in ("enable", "1", "True", "on"):
+        by_hand(volume, {"server.allow-insecure": allow})
+        assert configured(volume, test=True).changes == {}
+    assert host.set_options(volume)["server.allow-insecure"] == "on"
+
+
+def test_sizes_that_differ(configured, volume):
+    host.gluster("volume", "set", volume, "performance.cache-size", "1GB")
+    changes = configured(volume, options={"performance.cache-size": "1000MB"}, test=True).changes
+    assert changes["performance.cache-size"] == {"old": "1GB", "new": "1000MB"}
+
+
+# What is wrong
+
+
+@pytest.mark.parametrize("key, kind", [("uid", "user"), ("gid", "group")])
+def test_no_such_account(configured, volume, key, kind):
+    assert f"'no-such-one' is no {kind} of this node" in refuses(configured, volume, **{key: "no-such-one"})
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        ({"no.such-option": 1}, "option : no.such-option does not exist"),
+        ({"network.ping-timeout": "soon"}, 'invalid time format "soon"'),
+        ({"performance.quick-read": "perhaps"}, "Validation Failed"),
+    ],
+)
+def test_what_gluster_refuses_is_an_error_and_nothing_is_set(configured, volume, options, said):
+    before = host.volume_text(volume)
+    run = fails(configured, volume, within=20, options=options)
+    assert said in run.comment
+    assert run.changes == {}
+    assert host.volume_text(volume) == before
+
+
+@pytest.mark.parametrize("options", ["network.ping-timeout", ["network.ping-timeout"]])
+def test_options_that_are_none(configured, volume, options):
+    assert f"options is {options!r}" in refuses(configured, volume, options=options)
+
+
+# Waiting
+
+
+def create(name):
+    return f"gluster --mode=script volume create {' '.join([name, *host.create_words(name)])} >/dev/null"
+
+
+@pytest.fixture
+def late_volume():
+    yield "late_vol"
+    host.remove_volume("late_vol")
+
+
+def test_a_volume_that_is_created_later_is_waited_for(configured, late_volume):
+    script = f"{create(late_volume)}; sleep 1; gluster --mode=script volume start {late_volume} >/dev/null"
+    with host.later(1, script):
+        run = configured(late_volume)
+    assert (run.result, run.changes.keys()) == (True, GUIDE.keys()), run.comment
+    idle(configured, late_volume)
+
+
+def test_a_volume_that_is_started_later_is_waited_for(configured, new_volume):
+    name = new_volume("created_vol", start=False)
+    predicted = configured(name, test=True)
+    assert predicted.result is None
+    with host.later(1, f"gluster --mode=script volume start {name} >/dev/null"):
+        run = configured(name)
+    assert run.result is True, run.comment
+    assert run.changes == predicted.changes
+
+
+@pytest.mark.parametrize("there, last", [(False, "no such volume"), (True, "Created")])
+def test_a_volume_that_never_comes_is_an_error_after_timeout(configured, new_volume, there, last):
+    name = new_volume("created_vol", start=False) if there else "no_such_vol"
+    run = fails(configured, name, timeout=2, within=8)
+    assert f"Volume {name} was not started" in run.comment
+    assert f"within 2 s (last seen: {last})" in run.comment
+    assert run.changes == {}
+
+
+def test_a_volume_that_is_not_there_yet_is_predicted_at_once(configured):
+    with host.seconds(5):
+        run = configured("no_such_vol", test=True)
+    assert run.result is None
+    assert {key: change["new"] for key, change in run.changes.items()} == {
+        key: change["new"] for key, change in GUIDE.items()
+    }
+
+
+def test_the_lock_of_another_command_delays_and_does_not_fail(configured, volume):
+    with host.lock_held(volume, 6):
+        run = configured(volume)
+    assert run.result is True, run.comment
+    assert run.changes == GUIDE
+
+
+def test_a_lock_that_is_never_released_is_an_error_after_timeout(configured, volume):
+    with host.lock_held(volume, 12):
+        run = fails(configured, volume, timeout=2, within=10)
+    assert "Another transaction is in progress" in run.comment
+    assert run.changes == {}

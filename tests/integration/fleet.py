@@ -1,0 +1,312 @@
+"""The fleet as these tests see it: what it answers to Salt, and how it looks from outside the formula."""
+
+import contextlib
+import json
+import os
+import shlex
+import stat
+import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import yaml
+
+from lab.fleet import CHECKOUT
+from lab.system import wait_for
+
+STORES = "/var/lib/one/datastores"
+MOUNT = f"{STORES}/0"
+HYPERVISORS = ("kvm1", "kvm2", "kvm3")
+# Where the formula may change anything on a host's own disk.
+TOUCHED = ("etc/fstab", "etc/glusterfs", "etc/systemd/system", "var/lib/one/datastores", "srv")
+
+
+def standard():
+    """The pillar of everyone as pillar.example has it, without beacons, which would put right what tests break."""
+    pillar = yaml.safe_load((CHECKOUT / "pillar.example").read_text())
+    pillar["gluster_one"]["beacon"] = False
+    return pillar
+
+
+def changed(**keys):
+    """The standard pillar with more below gluster_one; `volume` goes to one_vol, `datastores` to its datastores."""
+    pillar = standard()
+    volume = pillar["gluster_one"]["volumes"]["one_vol"]
+    volume["datastores"].update(keys.pop("datastores", {}))
+    volume.update(keys.pop("volume", {}))
+    pillar["gluster_one"]["volumes"].update(keys.pop("volumes", {}))
+    pillar["gluster_one"].update(keys)
+    return pillar
+
+
+class Run(dict):
+    """One `state.apply`: {minion: {state id: what the state returned}}, or instead of states what Salt said."""
+
+    def __init__(self, done):
+        super().__init__()
+        self.text = done.stdout + done.stderr
+        try:
+            answers = json.loads(done.stdout[done.stdout.index("{") :])
+        except ValueError:
+            raise AssertionError(f"salt gave no answer: {self.text}") from None
+        for minion, answer in answers.items():
+            if isinstance(answer, dict):
+                answer = {key.split("_|-")[1]: state for key, state in answer.items()}
+            self[minion] = answer
+
+    def _each(self, accept):
+        found = {}
+        for minion, states in self.items():
+            if not isinstance(states, dict):
+                states = {"": {"result": False, "changes": {}, "comment": states}}
+            for name, state in states.items():
+                value = accept(state)
+                if value:
+                    found.setdefault(minion, {})[name] = value
+        return found
+
+    @property
+    def failures(self):
+        """{minion: {state id: comment}} of the states that failed; the id "" where there are no states at all."""
+        return self._each(lambda state: state["comment"] or "failed" if state["result"] is False else None)
+
+    @property
+    def own_failures(self):
+        """The failures that are no mere consequence of another."""
+        return {
+            minion: own
+            for minion, failed in self.failures.items()
+            if (own := {name: text for name, text in failed.items() if "requisite failed" not in str(text)})
+        }
+
+    @property
+    def changes(self):
+        """{minion: {state id: changes}} of the states that changed, or would change, anything."""
+        return self._each(lambda state: state["changes"])
+
+    @property
+    def results(self):
+        """The set of all results."""
+        return {state["result"] for states in self.values() if isinstance(states, dict) for state in states.values()}
+
+
+class Fleet:
+    """One lab and what is known about it: stage is None (down), "clean", "converged" or "used"."""
+
+    def __init__(self, lab):
+        self.lab, self.stage, self.transcript = lab, None, []
+
+    # Stages
+
+    def new(self, bare=False):
+        """A fleet on which the formula has never run."""
+        self.lab.down()
+        self.stage = None
+        self.lab.up(bare=bare)
+        pillar = self.lab.pillar_dir / "gluster_one.sls"
+        pillar.unlink()
+        pillar.write_text(yaml.safe_dump(standard(), sort_keys=False))
+        self.stage = "clean"
+
+    def converge(self):
+        """The fleet as a run with the standard pillar leaves it."""
+        if self.stage in (None, "used"):
+            self.new()
+        run = self.apply()
+        if run.failures and self.stage == "doubtful":
+            self.new()
+            run = self.apply()
+        assert not run.failures, run.failures
+        self.stage = "converged"
+
+    # Salt
+
+    def salt(self, *args, timeout=300):
+        """`salt ARGUMENTS` with the answers as JSON, kept for the evidence of a failure."""
+        # With --static the command waits no longer than its timeout, whatever the minions are doing.
+        command = ("--static", f"--timeout={timeout}", "--out=json", "--no-color", *args)
+        done = self.lab.salt(*command, timeout=timeout + 60)
+        self.transcript.append(f"$ salt {shlex.join(command)}\n{done.stdout}{done.stderr}\n")
+        return done
+
+    def apply(self, sls="gluster_one", on="*", test=False):
+        """`salt '*' state.apply gluster_one`, or another SLS, or on a list of minions."""
+        target = [on] if isinstance(on, str) else ["-L", ",".join(on)]
+        run = Run(self.salt(*target, "state.apply", sls, *(["test=True"] if test else [])))
+        missing = set(self.lab.hosts if on == "*" else on) - set(run)
+        assert not missing, f"no answer from {missing}"
+        return run
+
+    @contextlib.contextmanager
+    def pillar(self, everyone=None, head=None, **files):
+        """Other pillar files while the block runs: dicts, or text as it is; `name=...` is the file NAME.sls."""
+        files = {**files, **({"gluster_one": everyone} if everyone is not None else {})}
+        files.update({"gluster_one_head": head} if head is not None else {})
+        kept = {}
+        try:
+            for name, content in files.items():
+                path = self.lab.pillar_dir / f"{name}.sls"
+                kept[path] = path.readlink() if path.is_symlink() else path.read_text() if path.exists() else None
+                path.unlink(missing_ok=True)
+                path.write_text(content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False))
+            yield
+        finally:
+            for path, content in kept.items():
+                path.unlink(missing_ok=True)
+                if isinstance(content, Path):
+                    path.symlink_to(content)
+                elif content is not None:
+                    path.write_text(content)
+
+    # Hosts
+
+    def sh(self, host, script, user=None, check=True, timeout=120):
+        """What a shell script prints on a host."""
+        return self.lab.exec(host, "sh", "-ec", script, user=user, check=check, timeout=timeout).stdout
+
+    def everywhere(self, work, hosts=None):
+        """{host: work(host)}, on all at once."""
+        hosts = list(hosts or self.lab.hosts)
+        with ThreadPoolExecutor(len(hosts)) as pool:
+            return dict(zip(hosts, pool.map(work, hosts)))
+
+    def processes(self, host):
+        """{the machine's process id: arguments} of all that runs on a host."""
+        found = {}
+        for pid in self.lab.cgroups.pids(host):
+            with contextlib.suppress(OSError):
+                argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+                if argv:
+                    found[pid] = argv
+        return found
+
+    def pids(self, host, program, *words):
+        """The processes of a program with these arguments."""
+        return sorted(
+            pid
+            for pid, argv in self.processes(host).items()
+            if os.path.basename(argv[0]) == program and all(word in argv for word in words)
+        )
+
+    def bricks(self):
+        """{host: the brick's process}."""
+        return {host: self.pids(host, "glusterfsd") for host in HYPERVISORS}
+
+    def clients(self):
+        """{host: the FUSE client of the datastores}."""
+        return {host: self.pids(host, "glusterfs", MOUNT) for host in self.lab.hosts}
+
+    def mounts(self, host):
+        """{directory: (device, type)} of the Gluster mounts on a host."""
+        lines = Path(f"/proc/{self.lab.pid(host)}/mounts").read_text().splitlines()
+        return {line.split()[1]: tuple(line.split()[::2][:2]) for line in lines if "glusterfs" in line.split()[2]}
+
+    def tree(self, host, *tops):
+        """{path: owner, mode and content} on a host's own disk, below what is mounted."""
+        root, found = self.lab.root(host), {}
+        for top in tops or TOUCHED:
+            paths = [root / top]
+            for directory, names, files in os.walk(root / top):
+                paths += [Path(directory) / name for name in (*names, *files)]
+            for path in paths:
+                with contextlib.suppress(FileNotFoundError):
+                    info = path.lstat()
+                    content = os.readlink(path) if stat.S_ISLNK(info.st_mode) else None
+                    content = path.read_bytes() if stat.S_ISREG(info.st_mode) else content
+                    found[str(path.relative_to(root))] = (oct(info.st_mode), info.st_uid, info.st_gid, content)
+        return found
+
+    def look(self, host):
+        """All that the formula could change on a host, glusterd's process included."""
+        return {
+            "disk": self.tree(host),
+            "mounts": self.mounts(host),
+            "processes": [self.pids(host, program) for program in ("glusterd", "glusterfsd")],
+        }
+
+    def look_all(self):
+        """All that the formula could change on the fleet."""
+        return {
+            **{host: self.look(host) for host in self.lab.hosts},
+            "volumes": self.sh("kvm3", "gluster --mode=script volume info"),
+            "datastores": self.datastores(),
+        }
+
+    def native_open(self, host, image):
+        """qemu-img, as oneadmin, opens an image over gluster://: (virtual size or None, what it said)."""
+        url = f"gluster://kvm1:24007/one_vol/{image}"
+        done = self.lab.exec(host, "qemu-img", "info", "--output=json", url, user="oneadmin", timeout=120)
+        size = json.loads(done.stdout[done.stdout.index("{") :])["virtual-size"] if done.returncode == 0 else None
+        return size, done.stderr
+
+    def healed(self):
+        """Wait until no file of one_vol waits to be healed."""
+        nothing = {"pending": 0, "split_brain": 0}
+        counts = lambda: self.lab.call("kvm1", "gluster.heal_counts", "one_vol").get("kvm1")  # noqa: E731
+        wait_for("no file to heal", lambda: counts() == nothing, 120, every=1)
+
+    # OpenNebula
+
+    def oned(self, method, *args):
+        """What oned answers to oneadmin, on the head; fails with oned's text."""
+        return self.oned_each(method, [args])[0]
+
+    def oned_each(self, method, calls):
+        """The answers to the same method with each of these lists of arguments."""
+        script = (
+            "import json, sys, xmlrpc.client as x\n"
+            "method, calls = json.load(sys.stdin)\n"
+            "session = open('/var/lib/one/.one/one_auth').read().strip()\n"
+            "call = getattr(x.ServerProxy('http://127.0.0.1:2633/RPC2'), method)\n"
+            "print(json.dumps([call(session, *args)[:2] for args in calls]))"
+        )
+        asked = json.dumps([method, calls])
+        answers = json.loads(self.lab.exec("head", "python3", "-c", script, input=asked, check=True).stdout)
+        assert all(fine for fine, _ in answers), answers
+        return [answer for _, answer in answers]
+
+    def stand_in(self, **words):
+        """A word to the stand-in for oned, past its XML-RPC; returns its answer."""
+        command = ("curl", "-sf", "-d", json.dumps(words), "http://127.0.0.1:2633/lab")
+        return json.loads(self.lab.exec("head", *command, check=True).stdout)
+
+    def requests(self):
+        """The methods that oned was asked for since the last time, in order."""
+        return [request["method"] for request in self.stand_in(log=True)["log"]]
+
+    def datastores(self):
+        """{name: {ID, attributes of the template...}} as oned has them."""
+        found = {}
+        for element in ET.fromstring(self.oned("one.datastorepool.info", -2, -1, -1)).iter("DATASTORE"):
+            found[element.findtext("NAME")] = {
+                "ID": int(element.findtext("ID")),
+                "CLUSTERS": [cluster.text for cluster in element.iterfind("CLUSTERS/ID")],
+                **{attribute.tag: attribute.text for attribute in element.find("TEMPLATE")},
+            }
+        return found
+
+    def sizes(self):
+        """{name: size in MB} of the datastores as oned reports them."""
+        pool = ET.fromstring(self.oned("one.datastorepool.info", -2, -1, -1))
+        return {store.findtext("NAME"): int(store.findtext("TOTAL_MB")) for store in pool.iter("DATASTORE")}
+
+    # What is left of a failure
+
+    def save(self, folder):
+        """Salt's output and the last of every log, for who looks at a failed test."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "salt.txt").write_text("\n".join(self.transcript))
+        logs = {"master": self.lab.log_dir.glob("*")}
+        for host in self.lab.hosts:
+            with contextlib.suppress(Exception):
+                journal = self.lab.exec(host, "journalctl", "--no-pager", "--lines=2000", timeout=30).stdout
+                (folder / f"{host}.journal").write_text(journal)
+            logs[host] = self.lab.root(host).glob("var/log/**/*")
+        for name, paths in logs.items():
+            for path in paths:
+                if path.is_file() and "journal" not in path.parts:
+                    with contextlib.suppress(OSError), path.open("rb") as log:
+                        log.seek(max(0, path.stat().st_size - 500_000))
+                        copied = folder / name / path.name
+                        copied.parent.mkdir(exist_ok=True)
+                        copied.write_bytes(log.read())

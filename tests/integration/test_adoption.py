@@ -1,0 +1,183 @@
+"""What somebody made by hand, after the guide and in its usual variants, is taken over while it is in use."""
+
+import re
+
+import pytest
+
+from lab.system import wait_for
+
+from .fleet import HYPERVISORS, MOUNT, STORES, changed
+
+pytestmark = pytest.mark.timeout(600)
+
+VOLUME = "gluster --mode=script volume"
+HOLDER = f"""
+import os, time
+stream = os.open("{MOUNT}/held-" + os.uname().nodename, os.O_RDWR | os.O_CREAT | os.O_DIRECT | os.O_SYNC, 0o644)
+import mmap
+page, number = mmap.mmap(-1, 4096), 0
+while not os.path.exists("/run/let-go"):
+    page[:8] = b"%08d" % number
+    os.pwrite(stream, page, 0)
+    os.fsync(stream)
+    number += 1
+    time.sleep(0.05)
+print("wrote", number, "times")
+"""
+TEMPLATE = """
+NAME = "by_hand"
+DS_MAD = shared
+TM_MAD = shared
+DISK_TYPE = GLUSTER
+GLUSTER_HOST = kvm1:24007
+GLUSTER_VOLUME = one_vol
+CLONE_TARGET="SYSTEM"
+LN_TARGET="NONE"
+"""
+# How each has mounted the volume: the guide's way, another server's name, an address and options of its own.
+MOUNTS = {
+    "head": f"mount -t glusterfs kvm1:/one_vol {MOUNT}",
+    "kvm1": f"mount -t glusterfs -o log-level=WARNING kvm1:/one_vol {MOUNT}",
+    "kvm2": f"mount -t glusterfs kvm3:/one_vol {MOUNT}",
+    "kvm3": f"mount -t glusterfs $(getent hosts kvm2 | cut -d' ' -f1):/one_vol {MOUNT}",
+}
+
+
+def pillar(store, **keys):
+    """The datastores that there are: OpenNebula's own for machines, and that one, which is to have another name."""
+    made = changed(**keys)
+    stores = {"system": {"type": "SYSTEM_DS"}, "glusterds": {"datastore_id": store}}
+    made["gluster_one"]["volumes"]["one_vol"]["datastores"] = stores
+    return made
+
+
+@pytest.fixture(scope="module")
+def adopted(clean):
+    """Made by hand, taken over by a run while files were open; what was before, the run, what was held, and after."""
+    fleet = clean
+    fleet.stage = "used"
+    fleet.sh("kvm1", f"{VOLUME} set one_vol server.allow-insecure on")
+    fleet.sh("kvm1", f"{VOLUME} set one_vol storage.owner-uid 9869")
+    fleet.sh("kvm1", f"{VOLUME} set one_vol storage.owner-gid 9869")
+    for host in HYPERVISORS:  # which have refused before, and go on with it
+        fleet.sh(host, f"pkill -9 -x glusterfsd; sleep 1; {VOLUME} start one_vol force")
+    wait_for("every brick", lambda: all(fleet.bricks().values()), 30)
+    for host in HYPERVISORS:  # and their self-heal daemons, which do not try again
+        fleet.sh(host, f"pkill -9 -f '[g]lustershd'; sleep 1; {VOLUME} start one_vol force")
+    for host in ("kvm1", "kvm2"):
+        line = "s/^end-volume/    option rpc-auth-allow-insecure on\\nend-volume/"
+        fleet.sh(host, f"sed -i '{line}' /etc/glusterfs/glusterd.vol; sed -i /glusterd/d /etc/fstab")
+    for host, mount in MOUNTS.items():
+        fleet.sh(host, f"rmdir {STORES}/0 {STORES}/1 2>/dev/null || true; mkdir -p {MOUNT}")
+        wait_for(f"the mount on {host}", lambda host=host, mount=mount: mounted(fleet, host, mount), 60, every=1)
+        fleet.sh(host, f"chown oneadmin:oneadmin {MOUNT}; ln -sn {MOUNT} {STORES}/1")
+    fleet.oned("one.datastore.update", 0, "TM_MAD=shared", 1)
+    store = fleet.oned("one.datastore.allocate", TEMPLATE, 0)
+    for host in fleet.lab.hosts:  # by hand, too, for the identifier that OpenNebula has picked; on kvm3 by a mount
+        fleet.sh(host, f"rmdir {STORES}/{store} 2>/dev/null || true")
+        link, mount = f"ln -sn {STORES}/1 {STORES}/{store}", f"mount -t glusterfs kvm2:/one_vol {STORES}/{store}"
+        fleet.sh(host, f"mkdir {STORES}/{store}; {mount}" if host == "kvm3" else link)
+    make = f"qemu-img create -q -f raw {MOUNT}/held 1M && qemu-io -f raw -c 'write -P 0xab 0 1M' {MOUNT}/held"
+    fleet.sh("head", make, user="oneadmin")
+    fleet.sh("head", "truncate -s 1M /var/tmp/held")
+    # An oned of then ran the driver shared; that of today registers nothing by it.
+    fleet.oned("one.datastore.update", store, "DS_MAD=fs", 1)
+    fleet.oned("one.image.allocate", 'NAME = "held"\nPATH = "/var/tmp/held"\nSIZE = 1', store)
+    fleet.oned("one.datastore.update", store, "DS_MAD=shared", 1)
+    run = ("systemd-run", "--quiet", "--uid=oneadmin")
+    for host in fleet.lab.hosts:
+        fleet.lab.exec(host, *run, "--unit=holder", "python3", "-c", HOLDER, check=True)
+    wait_for("a native open", lambda: fleet.native_open("kvm3", "held")[0], 60, every=1)
+    native = "(sleep 45; echo 'read -P 0xab 0 1M'; echo quit) | qemu-io -r -f raw gluster://kvm2/one_vol/held"
+    fleet.lab.exec("kvm3", *run, "--unit=native", "sh", "-c", native, check=True)
+    wait_for("the native open", lambda: fleet.sh("kvm3", "pgrep -x qemu-io", check=False), 30)
+    before = state(fleet)
+    with fleet.pillar(pillar(store)):
+        predicted = fleet.apply(test=True)
+        untouched = state(fleet)
+        run = fleet.apply()
+        after = state(fleet)
+        yield {
+            "fleet": fleet, "store": store, "before": before, "untouched": untouched, "predicted": predicted,
+            "run": run, "after": after, "again": fleet.apply(),
+        }  # fmt: skip
+
+
+def mounted(fleet, host, mount):
+    fleet.sh(host, f"mountpoint -q {MOUNT} || {mount}", check=False)
+    return fleet.lab.exec(host, "stat", "-f", MOUNT).returncode == 0
+
+
+def state(fleet):
+    """The processes and mounts that must stay."""
+    return {
+        "mounts": {host: fleet.mounts(host) for host in fleet.lab.hosts},
+        "clients": {host: fleet.pids(host, "glusterfs", MOUNT) for host in fleet.lab.hosts},
+        "bricks": fleet.bricks(),
+        "glusterd": {host: fleet.pids(host, "glusterd") for host in HYPERVISORS},
+    }
+
+
+def test_the_run_succeeds_and_the_next_changes_nothing(adopted):
+    assert adopted["predicted"].failures == {}
+    assert adopted["run"].failures == {}
+    assert (adopted["again"].failures, adopted["again"].changes) == ({}, {})
+
+
+def test_nothing_that_is_in_use_is_unmounted_or_restarted(adopted):
+    assert all(adopted["before"]["clients"].values()) and all(adopted["before"]["bricks"].values())
+    assert adopted["before"] == adopted["untouched"] == adopted["after"]
+
+
+def test_what_differs_is_brought_to_the_pillar(adopted):
+    changes = adopted["run"].changes
+    for host in adopted["fleet"].lab.hosts:
+        assert "fstab" in changes[host]["gluster_one_mount_one_vol"]
+        assert "mount" not in changes[host]["gluster_one_mount_one_vol"]
+    assert {host for host in HYPERVISORS if "gluster_one_glusterd" in changes[host]} == {"kvm3"}
+    assert "gluster_one_volume_one_vol" not in changes["kvm1"]
+    store = adopted["fleet"].datastores()["glusterds"]
+    assert (store["ID"], store["DS_MAD"], store["DRIVER"]) == (adopted["store"], "fs", "raw")
+    assert set(changes["head"]["gluster_one_datastore_glusterds"]) == {"name", "DS_MAD", "DRIVER", "identifier"}
+    assert set(changes["head"]["gluster_one_datastore_system"]) == {"identifier"}
+
+
+def test_what_takes_effect_later_is_said(adopted):
+    comments = {host: states["gluster_one_mount_one_vol"]["comment"] for host, states in adopted["again"].items()}
+    assert "; from kvm3, and by fstab from the next mount on (or now: disruptive)" in comments["kvm2"]
+    assert "; from kvm1, and by fstab" in comments["head"]  # the backup servers are missing
+    assert "; from kvm1 with log-level=WARNING, and by fstab" in comments["kvm1"]
+
+
+def test_open_files_stay_usable(adopted):
+    fleet = adopted["fleet"]
+    for host in fleet.lab.hosts:
+        assert fleet.sh(host, "systemctl is-active holder").strip() == "active"
+        fleet.sh(host, "touch /run/let-go")
+    said = "journalctl -u holder -o cat"
+    for host in fleet.lab.hosts:
+        wait_for(f"the holder on {host}", lambda host=host: "wrote" in fleet.sh(host, said), 20)
+        (times,) = re.findall(r"wrote (\d+) times", fleet.sh(host, said))
+        other = "kvm1" if host != "kvm1" else "kvm2"
+        assert int(fleet.sh(other, f"head -c 8 {MOUNT}/held-{host}")) == int(times) - 1
+    wait_for("the native read", lambda: "read 1048576/1048576" in fleet.sh("kvm3", "journalctl -u native -o cat"), 90)
+    assert "failed" not in fleet.sh("kvm3", "journalctl -u native -o cat")
+    assert fleet.native_open("kvm1", "held")[0] == 2**20
+
+
+def test_mounted_anew_only_when_told_and_unused(adopted):
+    fleet, before = adopted["fleet"], adopted["fleet"].clients()
+    with fleet.pillar(pillar(adopted["store"], disruptive=True)):
+        inside = ("systemd-run", "--quiet", "--unit=inside", "sh", "-c", f"cd {MOUNT}; sleep 300")
+        fleet.lab.exec("kvm2", *inside, check=True)
+        busy = fleet.apply("gluster_one.mount", on=["kvm2"])
+        assert fleet.clients() == before
+        said = busy.failures["kvm2"]["gluster_one_mount_one_vol"]
+        assert said.startswith(f"It is mounted from kvm3, and {MOUNT} is in use by sh (") and "sleep" in said
+        fleet.sh("kvm2", "systemctl stop inside")
+        run = fleet.apply("gluster_one.mount", on=["kvm2"])
+        assert run.failures == {}
+        assert run.changes["kvm2"]["gluster_one_mount_one_vol"] == {"mount": {"old": "kvm3", "new": "kvm1:/one_vol"}}
+        assert fleet.apply("gluster_one.mount", on=["kvm2"]).changes == {}
+    assert fleet.clients()["kvm2"] != before["kvm2"]
+    assert fleet.mounts("kvm2")[MOUNT][0] == "kvm1:/one_vol"

@@ -1,0 +1,160 @@
+"""Whatever is not as it should be is found where it is, and named: gluster_one.check on a fleet that was well."""
+
+import re
+
+import pytest
+
+from lab.system import wait_for
+
+from .fleet import HYPERVISORS, MOUNT, STORES, changed
+
+UNIT = "var-lib-one-datastores-0.mount"
+VOLUME = "gluster --mode=script volume"
+GLUSTERD = "/etc/glusterfs/glusterd.vol"
+CLIENT = f"pgrep -f '[g]lusterfs.* {MOUNT}$'"
+DRIVER = "$(dirname /usr/lib/*/qemu/block-curl.so)/block-gluster.so"
+
+
+def findings(fleet, minion, **arguments):
+    """{kind: the finding} on a minion."""
+    answer = fleet.lab.call(minion, "gluster_one.check", *(f"{key}={value}" for key, value in arguments.items()))
+    assert isinstance(answer[minion], list), answer
+    return {finding["kind"]: finding for finding in answer[minion]}
+
+
+BREAKS = {
+    "left beneath the mount": (
+        f"systemctl stop {UNIT}; echo image >{MOUNT}/image; systemctl start {UNIT}",
+        "hidden", "1 file \\(image\\) beneath the mount",
+        f"systemctl stop {UNIT}; rm {MOUNT}/image; systemctl start {UNIT}",
+    ),
+    "a bare directory of oneadmin's": (
+        f"systemctl stop {UNIT}; chown oneadmin {MOUNT}",
+        "mount_gone", "nothing is mounted, and the bare directory is oneadmin",
+        f"chown root:root {MOUNT}; systemctl start {UNIT}",
+    ),
+    "something else is mounted": (
+        f"systemctl stop {UNIT}; mount -t tmpfs other {MOUNT}",
+        "mount_other", "other is mounted", f"umount {MOUNT}; systemctl start {UNIT}",
+    ),
+    "a client that hangs": (
+        f"kill -STOP $({CLIENT})", "mount_hangs", "it does not answer", f"kill -CONT $({CLIENT})",
+    ),
+    "QEMU without the driver": (
+        f"mv {DRIVER} /var/tmp/", "native", "cannot open gluster://", f"mv /var/tmp/block-gluster.so {DRIVER}",
+    ),
+    "an image in a datastore's own directory": (
+        f"rm {STORES}/101; mkdir {STORES}/101; echo image >{STORES}/101/image",
+        "blocked", "holds 1 file \\(image\\)", f"rm -r {STORES}/101; ln -s {MOUNT} {STORES}/101",
+    ),
+    "glusterd without its option": (
+        f"cp {GLUSTERD} /var/tmp/kept; sed -i /rpc-auth-allow-insecure/d {GLUSTERD}",
+        "glusterd_option", "rpc-auth-allow-insecure is not set", f"cp /var/tmp/kept {GLUSTERD}",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_finds_on_the_node(fleet, name):
+    script, kind, seen, undo = BREAKS[name]
+    assert findings(fleet, "kvm2") == {}
+    fleet.sh("kvm2", script)
+    try:
+        found = findings(fleet, "kvm2")
+    finally:
+        fleet.sh("kvm2", undo)
+    assert set(found) == {kind}
+    assert re.search(seen, found[kind]["seen"])
+    assert found[kind]["cure"] and found[kind]["expected"]
+    assert findings(fleet, "kvm2") == {}
+
+
+@pytest.mark.parametrize(
+    "pillar, minion, kind, seen",
+    [
+        ({"free_percent": 100}, "kvm2", "space", r"\d+ % of \d+ MB free"),
+        (
+            {"volume": {"servers": [*HYPERVISORS, "kvm4"]}},
+            "kvm1",
+            "peer_gone",
+            "the pool has 3 servers, the pillar names 4",
+        ),
+        (
+            {"volume": {"options": {"network.ping-timeout": 17}}},
+            "kvm1",
+            "volume_option",
+            "network.ping-timeout is not set",
+        ),
+    ],
+    ids=["little space", "a server that is no peer", "an option"],
+)
+def test_finds_what_the_pillar_says_otherwise(fleet, pillar, minion, kind, seen):
+    refresh = "saltutil.refresh_pillar", "wait=True"
+    with fleet.pillar(changed(**pillar)):
+        fleet.lab.call("*", *refresh)
+        found = findings(fleet, minion)
+    fleet.lab.call("*", *refresh)
+    assert re.search(seen, found[kind]["seen"])
+    assert findings(fleet, minion) == {}
+
+
+def test_a_host_that_is_not_kvm_is_found_on_the_head(fleet):
+    host = fleet.oned("one.host.allocate", "xen1", "xen", "xen", 0)
+    try:
+        found = findings(fleet, "head")
+    finally:
+        fleet.oned("one.host.delete", host)
+    assert set(found) == {"datastore_wrong"}
+    assert "xen1" in found["datastore_wrong"]["seen"]
+
+
+def test_quorum_heal_and_split_brain(fleet):
+    """A file written on one side while the other was away, then on the other: the coordinator counts and tells."""
+    restart = f"{VOLUME} start one_vol force"
+    kill = "pkill -9 -x glusterfsd"
+    options = "cluster.self-heal-daemon off cluster.quorum-type none"
+    fleet.sh("kvm1", f"{VOLUME} set one_vol {options}; echo before >{MOUNT}/torn")
+    try:
+        fleet.sh("kvm3", kill)
+        fleet.sh("kvm1", f"echo one >{MOUNT}/torn; echo one >{MOUNT}/late")
+        fleet.sh("kvm2", kill)
+        found = findings(fleet, "kvm1")
+        assert {"brick_down"} <= set(found) and "client_quorum" not in found  # the option says that one is enough
+        fleet.sh("kvm1", f"{VOLUME} reset one_vol cluster.quorum-type")
+        assert "1 of the bricks" in findings(fleet, "kvm1")["client_quorum"]["seen"]
+        fleet.sh("kvm1", f"{VOLUME} set one_vol cluster.quorum-type none")
+        fleet.sh("kvm1", restart)
+        bricks_up(fleet)
+        refresh = "saltutil.refresh_pillar", "wait=True"
+        with fleet.pillar(changed(heal_files=0)):
+            fleet.lab.call("kvm1", *refresh)
+            assert "wait to be healed" in findings(fleet, "kvm1")["heal"]["seen"]
+        fleet.lab.call("kvm1", *refresh)
+        for host in ("kvm1", "kvm2"):
+            fleet.sh(host, kill)
+        # Only the brick that has not seen the file's last words is there now.
+        wait_for("the old words", lambda: fleet.sh("kvm3", f"cat {MOUNT}/torn") == "before\n", 20)
+        fleet.sh("kvm3", f"echo other >{MOUNT}/torn")
+        fleet.sh("kvm1", restart)
+        bricks_up(fleet)
+        assert findings(fleet, "kvm1")["split_brain"]["seen"] == "1 files are in split-brain"
+        assert findings(fleet, "kvm1", heal=False) == {}
+    finally:
+        fleet.sh("kvm1", restart)
+        bricks_up(fleet)
+        fleet.sh("kvm1", f"{VOLUME} heal one_vol split-brain latest-mtime /torn", check=False)
+        for option in options.split()[::2]:
+            fleet.sh("kvm1", f"{VOLUME} reset one_vol {option}")
+        bricks_up(fleet)
+        gone = f"rm -f {MOUNT}/torn {MOUNT}/late; echo gone"
+        wait_for("no torn file", lambda: fleet.sh("kvm1", gone, check=False), 90)
+    fleet.healed()
+    assert findings(fleet, "kvm1") == {}
+
+
+def bricks_up(fleet):
+    """Wait until every client has all bricks."""
+    wait_for("all bricks", lambda: fleet.lab.call("kvm1", "gluster_one.bricks_down", "one_vol") == {"kvm1": []}, 30)
+    connected = f"grep -h '^connected = 1' {MOUNT}/.meta/graphs/active/one_vol-client-*/private | wc -l"
+    for host in fleet.lab.hosts:
+        wait_for(f"all bricks on {host}", lambda host=host: fleet.sh(host, connected, check=False) == "3\n", 30)

@@ -1,0 +1,66 @@
+"""Every CLI example of the execution modules works as it stands."""
+
+import json
+import re
+
+import pytest
+
+from lab.fleet import CHECKOUT
+
+CODE = [path.read_text() for path in (CHECKOUT / "_modules").glob("*.py")]
+# What the examples need to be there: a cluster 100, a user 2.
+NEEDED = [("one.cluster.allocate", "racks"), ("one.user.allocate", "ann", "secret", "core", [])]
+# A volume to grow, and a fourth server: the head by another name.
+SERVERS = ("kvm1", "kvm2", "kvm3")
+TWO_VOL = " ".join(f"{host}:/data/two_vol" for host in SERVERS)
+# What takes away what others need comes last.
+LAST = ("opennebula.datastore_delete", "gluster_mount.unmount")
+# What `salt` does with each, without starting it for each, which takes a second.
+CLIENT = """
+import json, shlex, sys, salt.client
+from salt.utils.args import parse_input
+client = salt.client.LocalClient(sys.argv[1])
+for example in json.load(sys.stdin):
+    target, function, *args = shlex.split(example)
+    answers = client.cmd(target, function, parse_input(args), timeout=60, full_return=True)
+    print(json.dumps([example, answers], default=str))
+"""
+
+
+def function(example):
+    return example.split()[1]
+
+
+@pytest.fixture(scope="module")
+def described(fleet_of_module):
+    """What the minions answered to each example: {example: {minion: {"ret": ..., "retcode": 0}}}."""
+    fleet = fleet_of_module
+    fleet.stage = "used"
+    for method, *args in NEEDED:
+        fleet.oned(method, *args)
+    fleet.sh("head", "systemctl start glusterd")
+    fleet.everywhere(lambda host: fleet.sh(host, "echo 10.77.0.2 kvm4 >>/etc/hosts"), SERVERS)
+    gluster = "gluster --mode=script"
+    fleet.sh("kvm1", f"{gluster} peer probe kvm4 && {gluster} volume create two_vol replica 3 {TWO_VOL}")
+    fleet.sh("kvm1", f"{gluster} volume start two_vol")
+    done = fleet.lab.python(CLIENT, fleet.lab.master_dir / "master", input=json.dumps(all_examples()))
+    assert done.returncode == 0, done.stderr
+    return dict(map(json.loads, done.stdout.splitlines()))
+
+
+def all_examples():
+    examples = {example for text in CODE for example in re.findall(r"^        salt (\S+ .+)$", text, re.MULTILINE)}
+    return sorted(examples, key=lambda example: (function(example) in LAST, example))
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("example", all_examples())
+def test_example_works(described, example):
+    answers = described[example]
+    assert answers and not any(answer["retcode"] for answer in answers.values()), answers
+    assert not re.search("Traceback|is not available|Passed invalid arguments", str(answers))
+
+
+def test_every_public_function_has_one():
+    public = {name for text in CODE for name in re.findall(r"^def ([a-z]\w*)\(", text, re.MULTILINE)}
+    assert public == {function(example).partition(".")[2] for example in all_examples()}

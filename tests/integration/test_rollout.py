@@ -1,0 +1,185 @@
+"""The fleet from the master: the rollout step by step, the overview, and whether a server may go down."""
+
+import json
+import time
+
+import pytest
+
+from .fleet import HYPERVISORS, MOUNT, changed, standard
+
+ROLLOUT = ("state.orchestrate", "gluster_one.orchestrate.rollout")
+
+
+def runner(fleet, *words):
+    """(exit status, data) of a runner."""
+    done = fleet.lab.run("--out=json", *words)
+    return done.returncode, json.loads(done.stdout[done.stdout.index("{") :])
+
+
+def made_of(servers):
+    """A volume of one copy, so that it can grow by one server."""
+    volume = {"servers": servers, "bricks": "/data/one_vol", "replica": 1, "grow": "allow"}
+    return changed(volume=volume)
+
+
+@pytest.fixture(scope="module")
+def rolled_out(_fleet):
+    """Bare hosts, of which two have been made servers by a rollout."""
+    fleet = _fleet
+    fleet.new(bare=True)
+    fleet.stage = "used"
+    with fleet.pillar(made_of(list(HYPERVISORS[:2]))):
+        done = fleet.lab.run(*ROLLOUT)
+        assert done.returncode == 0, done.stdout + done.stderr
+        run = fleet.apply()
+    assert (run.failures, run.changes) == ({}, {})
+    return fleet
+
+
+def opens_natively(fleet, image):
+    fleet.sh("head", f"qemu-img create -q -f raw {MOUNT}/{image} 1M", user="oneadmin")
+    return [fleet.native_open(host, image)[0] for host in HYPERVISORS] == [2**20] * 3
+
+
+def test_from_bare_hosts_to_a_volume_that_opens_natively(rolled_out):
+    assert opens_natively(rolled_out, "image")
+
+
+def test_a_server_that_was_none_joins_the_pool_and_the_volume_grows_by_it(rolled_out):
+    fleet = rolled_out
+    assert fleet.sh("kvm3", "pgrep -x glusterd", check=False) == ""
+    clients = fleet.clients()
+    with fleet.pillar(made_of(list(HYPERVISORS))):
+        run = fleet.apply()
+        again = fleet.apply()
+    assert run.failures == {}
+    assert run.changes["kvm1"]["gluster_one_peers_one_vol"] == {"kvm3": {"old": None, "new": "member"}}
+    bricks = {"old": "kvm1:/data/one_vol kvm2:/data/one_vol", "new": "kvm3:/data/one_vol"}
+    assert run.changes["kvm1"]["gluster_one_present_one_vol"] == {"bricks": bricks}
+    assert (again.failures, again.changes) == ({}, {})
+    assert fleet.clients() == clients
+    assert opens_natively(fleet, "more")
+
+
+def test_a_pillar_with_an_error_begins_nothing(clean):
+    pillar = standard()
+    pillar["gluster_one"]["volumes"]["one_vol"]["datastores"]["glusterds"] = {"hots": "kvm1"}
+    before = clean.look_all()
+    with clean.pillar(pillar):
+        done = clean.lab.run(*ROLLOUT)
+    assert done.returncode != 0
+    assert "glusterds:hots is no known key: did you mean host?" in done.stdout + done.stderr
+    assert clean.look_all() == before
+
+
+def test_a_minion_that_does_not_answer_begins_nothing(clean):
+    before = clean.look_all()
+    clean.sh("kvm3", "systemctl stop salt-minion")
+    done = clean.lab.run(*ROLLOUT)
+    clean.sh("kvm3", "systemctl start salt-minion")
+    clean.lab.wait_for_minions(clean.lab.hosts)
+    assert done.returncode != 0
+    assert "kvm3 does not answer" in done.stdout + done.stderr
+    assert clean.look_all() == before
+
+
+def test_shows_the_plan_and_touches_nothing(clean):
+    before = clean.look_all()
+    done = clean.lab.run("--out=json", *ROLLOUT, "test=True")
+    assert "glusterd on kvm2" in done.stdout and "hypervisors 1 of 1" in done.stdout
+    assert clean.look_all() == before
+
+
+def test_carries_out_the_guide_step_by_step(clean):
+    clean.stage = "doubtful"
+    done = clean.lab.run(*ROLLOUT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    steps = [line[10:].split(":")[0] for line in done.stderr.splitlines() if line[2:3] == line[5:6] == ":"]
+    servers = [f"glusterd on {server}" for server in HYPERVISORS]
+    assert steps == ["check", "packages", "volume on kvm1", *servers, "head head", "hypervisors 1 of 1"]
+    run = clean.apply()
+    assert (run.failures, run.changes) == ({}, {})
+    clean.stage = "converged"
+
+
+def test_status_of_a_fleet_that_is_well(fleet):
+    status, found = runner(fleet, "gluster_one.status")
+    assert (status, found["findings"], found["absent"]) == (0, [], [])
+    assert set(found["nodes"]) == set(fleet.lab.hosts)
+    volume = found["volumes"]["one_vol"]
+    assert (volume["bricks"], volume["peers"], volume["heal"], volume["split_brain"]) == ([3, 3], [2, 2], 0, 0)
+    assert set(found["datastores"]) == {"gluster_system", "glusterds"}
+    table = fleet.lab.run("gluster_one.status").stdout
+    assert table.startswith("VOLUME") and "no findings on 4 nodes" in table
+
+
+def test_status_takes_hardly_longer_than_test_ping(fleet):
+    """One after the other, several times: other work on the machine disturbs single ones."""
+
+    def seconds(command, *words):
+        begin = time.monotonic()
+        command(*words)
+        return time.monotonic() - begin
+
+    ratios = []
+    while len(ratios) < 10 and not (ratios and min(ratios) <= 1.5):
+        ping = seconds(fleet.lab.salt, "*", "test.ping")
+        ratios.append(seconds(fleet.lab.run, "gluster_one.status") / ping)
+    assert min(ratios) <= 1.5, ratios
+
+
+def test_status_opens_a_file_natively(fleet):
+    status, found = runner(fleet, "gluster_one.status", "native=True", "timeout=60")
+    assert (status, found["findings"]) == (0, [])
+    assert "native open" in found["nodes"]["kvm2"]["looked"]
+
+
+def test_status_of_a_fleet_that_is_not(fleet):
+    fleet.sh("kvm3", "pkill -9 -x glusterfsd")
+    try:
+        status, found = runner(fleet, "gluster_one.status")
+        assert status == 1
+        assert [(finding["kind"], finding["on"]) for finding in found["findings"]] == [
+            ("brick_down", "kvm3:/data/one_vol")
+        ]
+        status, answer = runner(fleet, "gluster_one.ok_to_stop", "kvm2")
+        assert (status, answer["ok"]) == (1, False)
+        assert "1 of the bricks" in answer["reasons"][0]
+    finally:
+        run = fleet.apply("gluster_one.started", on=["kvm1"])
+    assert run.changes["kvm1"]["gluster_one_bricks_one_vol"] == {"kvm3:/data/one_vol": {"old": "down", "new": "online"}}
+    fleet.healed()
+
+
+def test_ok_to_stop_when_all_is_well(fleet):
+    status, answer = runner(fleet, "gluster_one.ok_to_stop", "kvm2")
+    assert (status, answer) == (0, {"ok": True, "reasons": [], "retcode": 0})
+    assert runner(fleet, "gluster_one.ok_to_stop", "head")[0] == 0
+
+
+def test_stops_where_a_server_may_not_go_and_goes_on_from_there(fleet):
+    fleet.sh("kvm3", "pkill -9 -x glusterfsd")
+    try:
+        done = fleet.lab.run(*ROLLOUT, "pillar={patience: 5}")
+        assert done.returncode != 0
+        assert "kvm1 may not be stopped: without it 1 of the bricks" in done.stdout
+        assert [line[10:].split(":")[0] for line in done.stderr.splitlines() if line[2:3] == line[5:6] == ":"] == [
+            "check",
+            "packages",
+            "volume on kvm1",
+            "glusterd on kvm1",
+        ]
+    finally:
+        assert fleet.apply("gluster_one.started", on=["kvm1"]).failures == {}
+    assert fleet.lab.run(*ROLLOUT).returncode == 0
+
+
+def test_the_beacon_comes_and_goes_with_the_pillar(fleet):
+    with fleet.pillar(changed(beacon={"interval": 600})):
+        assert fleet.apply("gluster_one.beacon", on=["kvm2"]).failures == {}
+        (there,) = fleet.lab.call("kvm2", "beacons.list", "return_yaml=False")["kvm2"]["gluster_one"][:1]
+        assert there == {"interval": 600}
+        assert "gluster_one" in fleet.sh("kvm2", "cat /etc/salt/minion.d/beacons.conf")
+        assert fleet.apply("gluster_one.beacon", on=["kvm2"]).changes == {}
+    assert fleet.apply("gluster_one.beacon", on=["kvm2"]).failures == {}
+    assert "gluster_one" not in fleet.lab.call("kvm2", "beacons.list", "return_yaml=False")["kvm2"]

@@ -1,0 +1,134 @@
+"""Salt's loaders and the stand-in for oned, for the tests in this folder: they need no root and no lab."""
+
+from pathlib import Path
+
+import pytest
+
+from .standin import StandIn
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.functional)
+
+
+def minion_opts(home):
+    """The options of a minion that lives in a directory of its own."""
+    import salt.config
+
+    tree = home / "states"
+    for directory in (tree, home / "pillar", home / "cache", home / "pki"):
+        directory.mkdir(parents=True)
+    # The checkout itself would do for file_roots, and Salt would list its virtual environment for 20 s.
+    for name in ("_modules", "_states"):
+        (tree / name).symlink_to(CHECKOUT / name)
+    (home / "pillar/top.sls").write_text("base: {'*': [data]}\n")
+    write_pillar(home, {})
+    opts = salt.config.minion_config(None)
+    opts.update(
+        id="head",
+        root_dir=str(home),
+        cachedir=str(home / "cache"),
+        # Outside of the cache, which is emptied after each test: what sync_all brings stays.
+        extension_modules=str(home / "extmods"),
+        pki_dir=str(home / "pki"),
+        sock_dir=str(home / "sock"),
+        log_file=str(home / "log"),
+        file_client="local",
+        file_roots={"base": [str(tree)]},
+        pillar_roots={"base": [str(home / "pillar")]},
+        enable_fqdns_grains=False,
+        enable_gpu_grains=False,
+    )
+    return opts
+
+
+def write_pillar(home, data):
+    """What the minion's pillar is from now on. No Jinja: Salt logs what that makes of a file."""
+    import salt.utils.yaml
+
+    (Path(home) / "pillar/data.sls").write_text("#!yaml\n" + salt.utils.yaml.safe_dump(data))
+
+
+@pytest.fixture(scope="session")
+def loaders(tmp_path_factory):
+    """Salt's loaders for a minion. One for all tests: the states of a second one would run as the first one's."""
+    import salt._logging
+    from saltfactories.utils.functional import Loaders
+
+    salt._logging.shutdown_temp_handler()  # it would write to pytest's streams when those are closed
+    return Loaders(minion_opts(tmp_path_factory.mktemp("minion")))
+
+
+@pytest.fixture
+def opennebula_pillar(loaders):
+    """opennebula_pillar(key=value): the minion's pillar gluster_one:opennebula, for one test."""
+    packed = loaders.modules.pack["__pillar__"]
+
+    def change(**settings):
+        data = {"gluster_one": {"opennebula": settings}} if settings else {}
+        write_pillar(loaders.opts["root_dir"], data)  # which a run of states reads
+        packed.clear()
+        packed.update(data)  # which a function that is called by itself has
+
+    yield change
+    change()
+
+
+@pytest.fixture
+def modules(loaders):
+    return loaders.modules
+
+
+@pytest.fixture(scope="session")
+def _oned(tmp_path_factory):
+    server = StandIn(tmp_path_factory.mktemp("oned"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def oned(_oned):
+    """A fresh OpenNebula."""
+    _oned.lab(reset=True)
+    return _oned
+
+
+@pytest.fixture
+def present(loaders, oned):
+    """present(name, test=False, ...): the state, in a run of its own."""
+
+    def run(name="glusterds", test=False, **arguments):
+        return loaders.states.gluster_one.one_datastore_present(name=name, test=test, **{**oned.arguments, **arguments})
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def in_one_run(loaders):
+    """in_one_run({name: arguments}, test=False): many of that state in one run; the returns by name."""
+
+    def run(states, test=False):
+        data = {
+            name: {
+                "__env__": "base",
+                "__sls__": "stores",
+                "gluster_one": ["one_datastore_present", *({key: value} for key, value in arguments.items())],
+            }
+            for name, arguments in states.items()
+        }
+        returned = loaders.modules.state.high(data, test=test)
+        return {result.id: result for result in returned}
+
+    return run
+
+
+@pytest.fixture
+def another_oned(tmp_path):
+    """A second OpenNebula, for one test."""
+    server = StandIn(tmp_path)
+    yield server
+    server.stop()

@@ -1,0 +1,292 @@
+"""
+What a state says when OpenNebula does not do as it should: one line with the endpoint, the request, the datastore and
+what to do, in test mode as well, in bounded time; and what is tried again.
+"""
+
+import time
+
+import pytest
+from salt.exceptions import CommandExecutionError
+
+from .standin import StandIn
+from .wire import certificate, speaking, unused_endpoint
+
+NATIVE = {"volume": "one_vol", "host": "kvm1"}
+LIMIT = 1  # seconds that an answer may take, in the pillar of these tests
+READ, CREATE = "one.datastorepool.info", "one.datastore.allocate"
+
+
+@pytest.fixture
+def failing(present, opennebula_pillar):
+    """failing(...): the state that cannot work; its comment, and the seconds that it took."""
+    opennebula_pillar(timeout=LIMIT)
+
+    def run(test=False, **arguments):
+        begin = time.monotonic()
+        result = present(test=test, **{**NATIVE, **arguments})
+        assert (result.result, result.changes) == (False, {}), result.comment
+        return str(result.comment), time.monotonic() - begin
+
+    return run
+
+
+def check(comment, endpoint, request, *words):
+    assert "\n" not in comment and "Traceback" not in comment
+    assert comment.startswith("Datastore glusterds: OpenNebula at ") and comment.count("glusterds") == 1
+    for word in (endpoint, request, *words):
+        assert word in comment, comment
+
+
+# What the stand-in is told to do at one method, and what is said then. test: both modes meet it.
+TROUBLES = [
+    ({"hang": True}, READ, "did not answer", f"within {LIMIT} s", "oned.log"),
+    ({"slow": 3}, READ, "did not answer", f"within {LIMIT} s", "oned.log"),
+    ({"garbage": True}, READ, "gave no valid answer", "ExpatError", "is the endpoint oned's XML-RPC port?"),
+    ({"drop": True}, READ, "broke off the connection", "oned.log"),
+    ({"status": 503}, READ, "with HTTP status 503", "is the endpoint oned's XML-RPC port?"),
+    ({"fail": [256, "User couldn't be authenticated, aborting call."]}, READ, "did not accept", "one_auth",
+     "correct them", "token may have expired"),
+    ({"fail": [512, "User [2] : Not authorized to perform USE."]}, READ, "Not authorized", "(512)", "oneadmin"),
+    ({"fail": [1024, "Error getting datastore [9]."]}, READ, "Error getting datastore [9] (1024)", "run again"),
+    ({"fail": [2048, "It is\nin use."]}, READ, "It is in use (2048)", "put that right"),
+    ({"fail": [4096, "Wrong type."]}, READ, "Wrong type (4096)", "correct the arguments"),
+    ({"fail": [8192, "Database gone."]}, READ, "Database gone (8192)", "oned.log"),
+    ({"fail": [16384, "New code."]}, READ, "New code", "oned.log"),
+    ({"fail": [512, "Not authorized to perform CREATE."]}, CREATE, "CREATE (512)", "oneacl"),
+    ({"fail": [8192, "NAME is already taken by DATASTORE 100."]}, CREATE, "already taken by DATASTORE 100 (8192)",
+     "correct what it names"),
+    ({"hang": True}, CREATE, "did not answer", "may have been carried out", "run again"),
+    ({"drop": True}, CREATE, "broke off the connection", "may have been carried out", "run again"),
+    ({"garbage": True}, CREATE, "gave no valid answer"),
+    ({"hang": True}, "one.system.config", "did not answer"),
+    ({"status": 500}, "one.hostpool.info", "with HTTP status 500"),
+]  # fmt: skip
+# Test mode meets those of reads alone: it sends nothing else.
+CASES = [(test, *case) for case in TROUBLES for test in (True, False) if not test or case[1] != CREATE]
+IDS = [
+    f"{'test' if test else 'run'}-{next(iter(trouble))}-{method}-{word}" for test, trouble, method, word, *_ in CASES
+]
+
+
+@pytest.mark.parametrize("test, trouble, method, words", [(a, b, c, words) for a, b, c, *words in CASES], ids=IDS)
+def test_each_trouble_is_one_line(oned, failing, test, trouble, method, words):
+    with oned.trouble(**trouble, method=method):
+        comment, seconds = failing(test)
+    check(comment, oned.endpoint, method, *words)
+    assert seconds < 3 * LIMIT + 4
+
+
+@pytest.mark.parametrize("test", [True, False], ids=["test", "run"])
+def test_oned_that_is_down(failing, test):
+    endpoint = unused_endpoint()
+    comment, seconds = failing(test, endpoint=endpoint)
+    check(comment, endpoint, READ, "cannot be reached", "systemctl start opennebula", "correct the endpoint")
+    assert seconds < 8
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n<?xml version", b"SSH-2.0-OpenSSH_9.2\r\n", b"\x16\x03\x01"],
+    ids=["nothing", "half", "ssh", "tls"],
+)
+def test_what_is_no_oned(failing, answer):
+    with speaking(answer) as (endpoint, _):
+        comment, seconds = failing(endpoint=endpoint)
+    check(comment, endpoint, READ)
+    assert seconds < 8
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n<?xml version"])
+def test_silence_before_or_in_the_middle_of_an_answer(failing, answer):
+    with speaking(answer, silent=True) as (endpoint, heard):
+        comment, seconds = failing(endpoint=endpoint)
+    check(comment, endpoint, READ, f"did not answer one.datastorepool.info within {LIMIT} s")
+    assert len(heard) == 1 and seconds < 3 * LIMIT
+
+
+@pytest.mark.parametrize("endpoint", ["head:2633", "ftp://head/RPC2", "http://"])
+def test_an_endpoint_that_is_no_url(failing, endpoint):
+    comment, _ = failing(endpoint=endpoint)
+    assert comment == (
+        f"Datastore glusterds: OpenNebula's endpoint is {endpoint!r}: a URL such as http://localhost:2633/RPC2 is "
+        "needed, correct it"
+    )
+
+
+# Credentials
+
+
+def test_a_wrong_password(oned, failing, tmp_path):
+    wrong = tmp_path / "one_auth"
+    wrong.write_text("oneadmin:wrong\n")
+    for test in (True, False):
+        comment, _ = failing(test, auth_file=str(wrong))
+        check(comment, oned.endpoint, READ, "did not accept the credentials", str(wrong), "correct them")
+
+
+def test_an_expired_token(oned, present, opennebula_pillar):
+    token = "5e1f" * 16
+    opennebula_pillar(username="oneadmin", token=token)
+    oned.call("user.login", "oneadmin", token, 5)
+    assert present(**NATIVE).result is True
+    time.sleep(5.5)
+    for test in (True, False):
+        result = present(test=test, **NATIVE)
+        assert result.result is False
+        check(result.comment, oned.endpoint, READ, "login token", "has expired", "oneuser token-create")
+        assert token not in str(result.raw)
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [(None, "cannot be read from"), ("oneadmin", "not of the form user:password"), ("", "not of the form")],
+)
+def test_an_auth_file_that_is_none(failing, tmp_path, text, words):
+    path = tmp_path / "auth"
+    if text is not None:
+        path.write_text(text)
+    comment, _ = failing(auth_file=str(path))
+    assert words in comment and str(path) in comment and "\n" not in comment
+
+
+# https
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory):
+    """secured(kind): a stand-in with that certificate; secured.authority is the file of who signed it."""
+    home = tmp_path_factory.mktemp("tls")
+    authority, signer = certificate(home / "authority.pem")
+    _, other_signer = certificate(home / "other.pem")
+    kinds = {
+        "good": {"signed_by": signer},
+        "expired": {"signed_by": signer, "ends_in_days": -1},
+        "wrong host name": {"signed_by": signer, "address": "192.0.2.1"},
+        "of another authority": {"signed_by": other_signer},
+    }
+    running = {}
+
+    def get(kind):
+        if kind not in running:
+            directory = home / kind.replace(" ", "")
+            directory.mkdir()
+            path, _ = certificate(directory / "head.pem", **kinds[kind])
+            running[kind] = StandIn(directory, "--tls", path)
+        return running[kind]
+
+    get.authority = str(authority)
+    yield get
+    for server in running.values():
+        server.stop()
+
+
+@pytest.fixture
+def secure(secured, present, opennebula_pillar):
+    """secure(kind, ca_file): the state against an endpoint with that certificate, and the endpoint."""
+
+    def run(kind, ca_file=secured.authority, test=False):
+        opennebula_pillar(**({"ca_file": str(ca_file)} if ca_file else {"timeout": 30}))
+        server = secured(kind)
+        return present(test=test, **NATIVE, **server.arguments), server.endpoint
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "kind, ca_file, why",
+    [
+        ("expired", ..., "certificate has expired"),
+        ("wrong host name", ..., "not valid for '127.0.0.1'"),
+        ("of another authority", ..., "unable to get local issuer certificate"),
+        ("good", None, "unable to get local issuer certificate"),
+    ],
+)
+def test_a_certificate_that_is_not_valid(secure, kind, ca_file, why):
+    for test in (True, False):
+        result, endpoint = secure(kind, test=test, **({} if ca_file is ... else {"ca_file": ca_file}))
+        assert result.result is False
+        check(result.comment, endpoint, READ, "has no valid certificate", why, "ca_file")
+
+
+def test_a_certificate_that_is_valid(secure):
+    assert secure("good")[0].result is True
+
+
+def test_an_authority_that_is_not_there(secure, tmp_path):
+    result, endpoint = secure("good", ca_file=tmp_path / "nowhere.pem")
+    assert result.comment == (
+        f"Datastore glusterds: The certificate authority of OpenNebula at {endpoint} cannot be read from "
+        f"{tmp_path}/nowhere.pem: correct gluster_one:opennebula:ca_file"
+    )
+
+
+# What is tried again
+
+
+@pytest.mark.parametrize("trouble", [{"drop": True}])
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_reads_is_asked_again(oned, present, trouble, times):
+    oned.datastore("scratch")
+    oned.log()
+    with oned.trouble(**trouble, times=times, method=READ):
+        assert present("scratch").result is True
+    assert oned.requests() == ["datastorepool.info"] * (times + 1)
+
+
+@pytest.mark.parametrize("trouble", [{"slow": 3}, {"status": 503}, {"garbage": True}, {"fail": [512, "No."]}])
+def test_what_would_fail_again_is_not(oned, failing, trouble):
+    """A third try would find no more than the first."""
+    oned.datastore("glusterds")
+    oned.log()
+    with oned.trouble(**trouble, times=1, method=READ):
+        failing()
+    time.sleep(3 if "slow" in trouble else 0)
+    assert len(oned.requests()) == ("slow" in trouble or "fail" in trouble)
+
+
+def test_reads_are_tried_three_times_in_a_few_seconds(oned, failing):
+    oned.log()
+    with oned.trouble(drop=True):
+        _, seconds = failing()
+    assert oned.requests() == ["datastorepool.info"] * 3
+    assert 2 < seconds < 10
+
+
+@pytest.mark.parametrize(
+    "method, arguments",
+    [
+        ("datastore_create", ({"NAME": "n", "TYPE": "IMAGE_DS", "TM_MAD": "shared", "DS_MAD": "fs"},)),
+        ("datastore_update", (1, {"A": 1})),
+        ("datastore_rename", (1, "n")),
+        ("datastore_delete", (1,)),
+        ("datastore_chmod", (1, "640")),
+        ("datastore_chown", (1, 0, 0)),
+        ("datastore_enable", (0, False)),
+        ("cluster_datastore_add", (0, 1)),
+        ("cluster_datastore_remove", (0, 1)),
+    ],
+)
+def test_what_changes_something_is_sent_once(oned, modules, method, arguments):
+    oned.log()
+    with oned.trouble(drop=True):
+        with pytest.raises(CommandExecutionError, match="broke off .* may have been carried out: run again to see"):
+            getattr(modules.opennebula, method)(*arguments, **oned.arguments)
+    assert len(oned.requests()) == 1
+
+
+def test_a_redirection_is_not_followed(modules, oned):
+    """The credentials are for the endpoint alone."""
+    with speaking(b"") as (elsewhere, heard):
+        moved = f"HTTP/1.1 307 Moved\r\nLocation: {elsewhere}\r\nContent-Length: 0\r\n\r\n".encode()
+        with speaking(moved) as (endpoint, _):
+            with pytest.raises(CommandExecutionError, match="gave no valid answer"):
+                modules.opennebula.datastore_list(**{**oned.arguments, "endpoint": endpoint})
+        assert heard == []
+
+
+def test_no_proxy_of_the_environment(modules, oned, monkeypatch):
+    with speaking(b"") as (proxy, heard):
+        monkeypatch.setenv("http_proxy", proxy)
+        monkeypatch.delenv("no_proxy", raising=False)
+        assert modules.opennebula.datastore_list(**oned.arguments)
+        assert heard == []

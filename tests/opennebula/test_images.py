@@ -1,0 +1,251 @@
+"""
+Images and clones as oned and its drivers make them, in files of their real lengths: which of them machines can open
+over gluster://, and which would start on the wrong file.
+"""
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from .standin import StandIn, template
+
+NATIVE = {"DISK_TYPE": "GLUSTER", "GLUSTER_HOST": "kvm1:24007", "GLUSTER_VOLUME": "one_vol"}
+EMPTY = 196_624  # the length of a fresh qcow2 file of a disk of 1 GB
+EVE = "eve:Medlar-of-eve"
+SHORT = "its length is no multiple of 512"
+CLONED = "a qcow2 that is cloned"
+SNAPSHOT = "a persistent qcow2 with a disk snapshot"
+
+
+def qemu_img(*words):
+    subprocess.run(["qemu-img", *map(str, words)], check=True, capture_output=True)
+
+
+def eventually(look, seconds=20):
+    end = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def _cloud(tmp_path_factory):
+    if not shutil.which("qemu-img"):
+        pytest.fail("qemu-img is not installed: apt-get install qemu-utils")
+    home = tmp_path_factory.mktemp("cloud")
+    server = StandIn(home, datastores=home / "datastores")
+    server.home = home
+    (home / "data").write_bytes(b"\x5a" * (8 << 20))
+    qemu_img("convert", "-O", "qcow2", home / "data", home / "data.qcow2")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def cloud(_cloud):
+    """An OpenNebula with files: a native datastore that keeps qcow2, another with DRIVER raw, one of plain files."""
+    _cloud.lab(reset=True)
+    _cloud.call("user.allocate", *EVE.split(":"), "core", [])
+    _cloud.system = _cloud.datastore("system of gluster", TYPE="SYSTEM_DS", DS_MAD=None)
+    _cloud.keeps = _cloud.datastore("keeps qcow2", **NATIVE)
+    _cloud.raw = _cloud.datastore("raw", **NATIVE, DRIVER="raw")
+    _cloud.plain = _cloud.datastore("plain")
+    places = [directory(_cloud, store) for store in (_cloud.system, _cloud.keeps, _cloud.raw, _cloud.plain)]
+    for place in places:
+        shutil.rmtree(place, ignore_errors=True)
+    eventually(lambda: all(place.is_dir() for place in places))
+    return _cloud
+
+
+def directory(cloud, store):
+    return cloud.home / "datastores" / str(store)
+
+
+@pytest.fixture
+def image(cloud):
+    """image(store, name, ...): an image that is there, by its identifier."""
+
+    def make(store, name, session=None, **attributes):
+        attributes = {"TYPE": "OS", **attributes, "NAME": name}
+        number = cloud.call("image.allocate", template(attributes), store, session=session)
+        eventually(lambda: "<STATE>1</STATE>" in cloud.call("image.info", number))
+        return number
+
+    return make
+
+
+def source_of(modules, cloud, number):
+    images = modules.opennebula.image_list(**cloud.arguments)
+    (found,) = [image for image in images if image["id"] == number]
+    return found["source"]
+
+
+def length(path):
+    return path.stat().st_size
+
+
+def found(modules, cloud):
+    """What is listed, by what it is and its name, with the problem's beginning."""
+    listed = modules.gluster_one.images(**cloud.arguments)
+    assert all(set(entry) == {"datastore", "what", "id", "name", "owner", "problem", "cure"} for entry in listed)
+    assert all("\n" not in entry["problem"] + entry["cure"] and entry["cure"] for entry in listed)
+    return {(entry["datastore"], entry["what"], entry["name"], entry["owner"]): entry["problem"] for entry in listed}
+
+
+# The image, and what is said of it.
+IMAGES = [
+    ("raw of a file", {"PATH": "data"}, None),
+    ("raw that is empty", {"TYPE": "DATABLOCK", "SIZE": 16, "FORMAT": "raw"}, None),
+    ("raw that is persistent", {"PATH": "data", "PERSISTENT": "YES"}, None),
+    ("a raw CD", {"PATH": "data", "TYPE": "CDROM"}, None),
+    ("qcow2 that is empty", {"TYPE": "DATABLOCK", "SIZE": 1024, "FORMAT": "qcow2"}, SHORT),
+    ("qcow2 that is empty and kept", {"TYPE": "DATABLOCK", "SIZE": 16, "FORMAT": "qcow2", "PERSISTENT": "YES"}, SHORT),
+    ("qcow2 with data", {"PATH": "data.qcow2"}, CLONED),
+    ("qcow2 with data, persistent", {"PATH": "data.qcow2", "PERSISTENT": "YES"}, None),
+    ("qcow2 of 32 GB", {"TYPE": "DATABLOCK", "SIZE": 32768, "FORMAT": "qcow2"}, None),
+    ("qcow2 of 33 GB", {"TYPE": "DATABLOCK", "SIZE": 33792, "FORMAT": "qcow2"}, SHORT),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, attributes, problem", IMAGES, ids=[name for name, *_ in IMAGES])
+def test_each_kind_of_image(modules, cloud, image, name, attributes, problem):
+    if "PATH" in attributes:
+        attributes = {**attributes, "PATH": cloud.home / attributes["PATH"]}
+    number = image(cloud.keeps, name, **attributes)
+    said = found(modules, cloud)
+    expected = {("keeps qcow2", "image", name, "oneadmin")} if problem else set()
+    assert set(said) == expected
+    assert all(words.startswith(problem) for words in said.values())
+    path = Path(source_of(modules, cloud, number))
+    assert (length(path) % 512 != 0) is (problem == SHORT)  # the file is as QEMU makes it
+    if name == "qcow2 that is empty":
+        assert length(path) == EMPTY
+
+
+def test_a_persistent_qcow2_with_a_disk_snapshot(modules, cloud, image):
+    """Its machine would start on the file without the snapshot, and say nothing."""
+    number = image(cloud.keeps, "disk", PATH=cloud.home / "data.qcow2", PERSISTENT="YES")
+    cloud.lab(put={"image": {"id": number, "snapshots": [{"ID": "0", "SIZE": "8", "NAME": "before", "ACTIVE": "YES"}]}})
+    (listed,) = modules.gluster_one.images(**cloud.arguments)
+    assert listed["problem"].startswith(SNAPSHOT) and "delete its snapshots" in listed["cure"]
+    cloud.lab(put={"image": {"id": number, "snapshots": []}})
+    assert modules.gluster_one.images(**cloud.arguments) == []
+
+
+def test_a_raw_image_may_have_snapshots(modules, cloud, image):
+    number = image(cloud.keeps, "disk", PATH=cloud.home / "data", PERSISTENT="YES")
+    cloud.lab(put={"image": {"id": number, "snapshots": [{"ID": "0"}, {"ID": "1"}]}})
+    assert modules.gluster_one.images(**cloud.arguments) == []
+    (listed,) = modules.opennebula.image_list(cloud.keeps, **cloud.arguments)
+    assert listed["snapshots"] == 2
+
+
+def test_other_datastores_are_not_looked_at(modules, cloud, image):
+    image(cloud.plain, "plain", PATH=cloud.home / "data.qcow2")
+    image(cloud.raw, "converted", PATH=cloud.home / "data.qcow2")
+    assert modules.gluster_one.images(**cloud.arguments) == []
+
+
+def test_whose_image_it_is(modules, cloud, image):
+    image(cloud.keeps, "hers", session=EVE, TYPE="DATABLOCK", SIZE=16, FORMAT="qcow2")
+    assert set(found(modules, cloud)) == {("keeps qcow2", "image", "hers", "eve")}
+
+
+# Machines
+
+
+def machine(cloud, name, number, uid=0, **disk):
+    """A machine that runs with a disk of an image."""
+    values = {"name": name, "uid": uid, "host": "kvm1", "ds": cloud.system, "disks": [{"IMAGE_ID": number, **disk}]}
+    return cloud.lab(put={"vm": values})["id"]
+
+
+def cloned(modules, cloud, vm, number, form, grown=False):
+    """The disk as oned's shared driver clones it: a raw one is copied, a qcow2 is disk.0 -> disk.0.snap/0."""
+    base = source_of(modules, cloud, number)
+    home = directory(cloud, cloud.system) / str(vm)
+    home.mkdir()
+    disk = home / "disk.0"
+    if form == "raw":
+        shutil.copyfile(base, disk)
+        return disk
+    snapshots = home / "disk.0.snap"
+    snapshots.mkdir()
+    (snapshots / "disk.0.snap").symlink_to(".")
+    qemu_img("create", "-f", "qcow2", "-b", base, "-F", "qcow2", snapshots / "0")
+    disk.symlink_to("disk.0.snap/0")
+    if grown:  # by the guest's first write
+        with (snapshots / "0").open("r+b") as stream:
+            stream.truncate(327_680)
+    return disk
+
+
+@pytest.mark.parametrize(
+    "form, grown, problem", [("raw", False, None), ("qcow2", False, SHORT), ("qcow2", True, None)],
+    ids=["raw", "fresh qcow2", "qcow2 that was written to"],
+)  # fmt: skip
+def test_clones_of_machines(modules, cloud, image, form, grown, problem):
+    number = image(cloud.keeps, "base", PATH=cloud.home / ("data" if form == "raw" else "data.qcow2"))
+    vm = machine(cloud, "web", number, uid=2)
+    disk = cloned(modules, cloud, vm, number, form, grown)
+    assert (length(disk) % 512 != 0) is bool(problem)
+    disks = {key: words for key, words in found(modules, cloud).items() if key[1] == "disk"}
+    assert set(disks) == ({("keeps qcow2", "disk", "web", "eve")} if problem else set())
+    assert all(words.startswith(problem) for words in disks.values())
+
+
+def test_a_clone_that_is_not_there_yet(modules, cloud, image):
+    number = image(cloud.keeps, "base", PATH=cloud.home / "data.qcow2")
+    machine(cloud, "pending", number)
+    assert not [key for key in found(modules, cloud) if key[1] == "disk"]
+
+
+def test_a_persistent_image_is_listed_once_not_for_its_machine(modules, cloud, image):
+    number = image(cloud.keeps, "mine", TYPE="DATABLOCK", SIZE=16, FORMAT="qcow2", PERSISTENT="YES")
+    vm = machine(cloud, "db", number)
+    home = directory(cloud, cloud.system) / str(vm)
+    home.mkdir()
+    (home / "disk.0").symlink_to(source_of(modules, cloud, number))
+    assert set(found(modules, cloud)) == {("keeps qcow2", "image", "mine", "oneadmin")}
+
+
+# What the module tells of them
+
+
+def test_images_as_data(modules, cloud, image):
+    number = image(cloud.keeps, "hers", session=EVE, PATH=cloud.home / "data.qcow2")
+    (listed,) = modules.opennebula.image_list(cloud.keeps, **cloud.arguments)
+    assert listed.pop("source").startswith(f"{cloud.home}/datastores/{cloud.keeps}/")
+    assert listed == {
+        "id": number, "name": "hers", "owner": "eve", "group": "users", "type": "OS", "state": "READY",
+        "persistent": False, "format": "qcow2", "size_mb": 8, "snapshots": 0, "datastore": cloud.keeps,
+    }  # fmt: skip
+    assert modules.opennebula.image_list(cloud.raw, **cloud.arguments) == []
+
+
+def test_machines_as_data(modules, cloud, image):
+    number = image(cloud.keeps, "base", PATH=cloud.home / "data")
+    vm = machine(cloud, "web", number)
+    (listed,) = modules.opennebula.vm_list(cloud.keeps, **cloud.arguments)
+    assert listed == {
+        "id": vm, "name": "web", "owner": "oneadmin", "state": 3, "lcm_state": 3, "host": "kvm1",
+        "system": cloud.system,
+        "disks": [
+            {"id": 0, "image": "base", "datastore": cloud.keeps, "format": "raw", "clone": True, "type": "GLUSTER"},
+        ],
+    }  # fmt: skip
+    on_system = modules.opennebula.vm_list(cloud.system, **cloud.arguments)
+    assert vm in [found["id"] for found in on_system]
+    assert modules.opennebula.vm_list(cloud.raw, **cloud.arguments) == []
+
+
+def test_the_list_costs_three_requests(modules, cloud):
+    """However many datastores there are."""
+    for number in range(5):
+        cloud.datastore(f"store{number}", **NATIVE)
+    cloud.log()
+    assert modules.gluster_one.images(**cloud.arguments) == []
+    assert cloud.requests() == ["datastorepool.info", "imagepool.info", "vmpool.infoextended"]

@@ -1,0 +1,77 @@
+"""What gluster_one.check makes of several volumes on one node."""
+
+import pytest
+from salt.exceptions import CommandExecutionError
+
+
+@pytest.fixture
+def module(execution):
+    """The module on a node where one_vol's line of fstab is foreign and two_vol's client is gone."""
+
+    def entry_wanted(path, name, servers, options):
+        if name == "one_vol":
+            raise CommandExecutionError(f"/etc/fstab mounts other:/x on {path}, not volume {name}")
+        return {"device": f"kvm1:/{name}", "opts": ["defaults"]}
+
+    return execution(
+        "gluster_one_check",
+        __salt__={
+            "gluster_mount.entry_wanted": entry_wanted,
+            "gluster_mount.entry": lambda path: {"device": f"kvm1:/{path[1:]}", "opts": ["defaults"]},
+            "gluster_one.mount_health": lambda path: {"state": "dead", "volume": path[1:]},
+            "gluster_one.datastore_ids": lambda path: {},
+            "gluster_one.native_open": lambda name, *words, **named: {"opened": False, "error": "no such file"},
+        },
+    )
+
+
+def node(*names, **more):
+    volumes = {
+        name: {
+            "mount": f"/{name}", "servers": ["kvm1"], "mount_options": [], "datastores": {}, "access": "native",
+            "coordinator": False, **more,
+        }
+        for name in names
+    }  # fmt: skip
+    return {
+        "id": "kvm2",
+        "errors": [],
+        "roles": ["head"],
+        "user": "oneadmin",
+        "datastores_dir": "/",
+        "volumes": volumes,
+    }
+
+
+def test_one_volumes_error_hides_no_other_volume(module):
+    seen = {"findings": [], "looked": [], "volumes": {}}
+    module._mounts(seen, node("one_vol", "two_vol"))
+    assert [(one["kind"], one["on"]) for one in seen["findings"]] == [
+        ("check_failed", "/one_vol"),
+        ("mount_dead", "/two_vol"),
+    ]
+    assert "other:/x" in seen["findings"][0]["seen"]
+    assert "mount" not in seen["looked"]
+
+
+def test_all_volumes_were_looked_at(module):
+    seen = {"findings": [], "looked": [], "volumes": {}}
+    module._mounts(seen, node("two_vol"))
+    assert seen["looked"] == ["mount", "links"]
+
+
+@pytest.mark.parametrize("datastores, kinds", [({}, []), ({"glusterds": {}}, ["native_open"])])
+def test_a_volume_without_datastores_has_no_file_to_be_opened(module, datastores, kinds):
+    seen = {"findings": [], "looked": [], "volumes": {}}
+    module._native(seen, node("two_vol", datastores=datastores))
+    assert [one["kind"] for one in seen["findings"]] == kinds
+
+
+def test_what_the_coordinator_finds_names_its_volume(module):
+    brick = ["brick_down", "kvm3:/data/two_vol", "it is down", "online", "gluster volume start two_vol force", "error"]
+    module.__salt__["gluster_one.volume_report"] = lambda *words: [{"bricks": [2, 3]}, [brick]]
+    module.__salt__["gluster.look"] = lambda heal: {}
+    report = module.report(heal=False, node={**node("two_vol", coordinator=True), "roles": []})
+    assert [(one["on"], one["volume"]) for one in report["findings"] if one["kind"] == "brick_down"] == [
+        ("kvm3:/data/two_vol", "two_vol")
+    ]

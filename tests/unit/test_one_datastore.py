@@ -1,0 +1,319 @@
+"""The rules that oned does not check, the notation and the equalities that it does not know."""
+
+import pytest
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+DRIVERS = {
+    "ds_mad": ["dummy", "fs", "ceph"],
+    "tm_mad": ["shared", "ssh", "qcow2"],
+    "tm_mad_conf": {"shared": {"CLONE_TARGET": "SYSTEM", "LN_TARGET": "NONE", "ALLOW_ORPHANS": "FORMAT"}},
+    "vm_mad": {"kvm": "kvm", "kvm_slow": "kvm", "lxc": "xml"},
+}
+NATIVE = {
+    "TYPE": "IMAGE_DS",
+    "TM_MAD": "shared",
+    "DISK_TYPE": "GLUSTER",
+    "GLUSTER_VOLUME": "one_vol",
+    "GLUSTER_HOST": "kvm1:24007",
+    "DRIVER": "raw",
+}
+THERE = {"id": 101, "type": "IMAGE_DS", "tm_mad": "shared", "ds_mad": "fs", "clusters": [0], **NATIVE, "DS_MAD": "fs"}
+
+
+@pytest.fixture
+def store(execution):
+    """store(): the module; its oned runs DRIVERS, and what was asked of it is in module.asked."""
+
+    def make(drivers=None, datastores=()):
+        asked = []
+
+        def answer(name, value):
+            def function(*arguments, **_):
+                asked.append((name, *arguments))
+                return value
+
+            return function
+
+        check = execution("one_datastore_check")
+        opennebula = execution("opennebula")
+        module = execution(
+            "one_datastore",
+            __salt__={
+                "opennebula.permission_letters": opennebula.permission_letters,
+                "opennebula.datastore_list": answer("datastores", list(datastores)),
+                "opennebula.cluster_list": answer(
+                    "clusters", [{"id": 0, "name": "default"}, {"id": 100, "name": "kvm"}]
+                ),
+                "one_datastore_check.native": check.native,
+                "one_datastore_check.drivers": answer("drivers", DRIVERS if drivers is None else drivers),
+            },
+        )
+        module.asked = asked
+        return module
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("host", "written"),
+    [
+        ("kvm1", "kvm1:24007"),
+        ("kvm1:24007", "kvm1:24007"),
+        ("kvm1:1234", "kvm1:1234"),
+        ("10.0.0.1", "10.0.0.1:24007"),
+        (["kvm1", "kvm2:1"], "kvm1:24007 kvm2:1"),
+        ("kvm1 kvm2", "kvm1:24007 kvm2:24007"),
+    ],
+)
+def test_hosts_as_oned_splits_them(store, host, written):
+    assert store().gluster_host(host) == written
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("kvm1,kvm2", "comma"),
+        ("kvm1, kvm2", "comma"),
+        ("fe80::1", "IPv6"),
+        ("[fe80::1]:24007", "IPv6"),
+        ("kvm1:0", "port"),
+        ("kvm1:65536", "port"),
+        ("kvm1:x", "port"),
+        ("", "names no host"),
+        ([], "names no host"),
+        ("-x", "no host"),
+        ('a"b', "no host"),
+    ],
+)
+def test_hosts_that_oned_would_misread(store, host, why):
+    with pytest.raises(SaltInvocationError, match=why):
+        store().gluster_host(host)
+
+
+def test_a_native_datastore_is_raw_by_default(store):
+    assert store().template(volume="one_vol", host="kvm1") == NATIVE
+    assert store().template(volume="one_vol", host="kvm1", driver="qcow2")["DRIVER"] == "qcow2"
+    assert store().template() == {"TYPE": "IMAGE_DS", "TM_MAD": "shared"}
+
+
+def test_every_attribute_of_the_guide_and_others(store):
+    wanted = store().template(
+        restricted_dirs=["/etc", "/root"], safe_dirs="/var/tmp /tmp", no_decompress=True, attributes={"limit_mb": 5}
+    )
+    assert wanted["RESTRICTED_DIRS"] == "/etc /root"
+    assert wanted["SAFE_DIRS"] == "/var/tmp /tmp"
+    assert wanted["NO_DECOMPRESS"] == "YES"
+    assert wanted["LIMIT_MB"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"type": "SYSTEM"}, "type is 'SYSTEM'"),
+        ({"type": "SYSTEM_DS", "ds_mad": "fs"}, "a system datastore has none"),
+        ({"type": "SYSTEM_DS", "volume": "v", "host": "h"}, "only an image datastore"),
+        ({"volume": "v"}, "host is None"),
+        ({"host": "h"}, "volume is None, and host is 'h'"),
+        ({"safe_dirs": ["tmp"]}, "absolute paths"),
+        ({"restricted_dirs": "/ etc"}, "absolute paths"),
+    ],
+)
+def test_what_no_datastore_can_be(store, arguments, why):
+    with pytest.raises(SaltInvocationError, match=why):
+        store().template(**arguments)
+
+
+def test_native_access_by_attributes_alone(store):
+    attributes = {"disk_type": "gluster", "GLUSTER_HOST": "kvm1", "Gluster_Volume": "one_vol"}
+    assert store().template(attributes=attributes) == NATIVE
+
+
+def attributes(module, wanted, current):
+    return module.completed("d", wanted, current)["attributes"]
+
+
+def test_the_guides_driver_where_it_runs_and_fs_elsewhere(store):
+    assert attributes(store(), NATIVE, {})["DS_MAD"] == "fs"
+    old = {**DRIVERS, "ds_mad": ["fs", "shared"]}
+    assert attributes(store(old), NATIVE, {})["DS_MAD"] == "shared"
+
+
+def test_the_guides_dead_datastore_is_mended(store):
+    module = store()
+    dead = {**THERE, "ds_mad": "shared", "DS_MAD": "shared"}
+    assert module.changes(attributes(module, NATIVE, dead), dead) == {"DS_MAD": {"old": "shared", "new": "fs"}}
+
+
+def test_drivers_that_oned_does_not_tell(store):
+    """A datastore that has a driver keeps it."""
+    for there, ds_mad in (({}, "fs"), ({**THERE, "ds_mad": "shared"}, "fs"), ({**THERE, "ds_mad": "ceph"}, None)):
+        found = store(drivers={}).completed("d", {**NATIVE, "TM_MAD": "ssh"}, there)
+        assert found["attributes"].get("DS_MAD") == ds_mad
+        assert "so they are not checked" in found["warnings"][0]
+
+
+def test_oned_is_asked_for_drivers_only_when_something_depends_on_them(store):
+    module = store()
+    assert attributes(module, NATIVE, THERE) == NATIVE and module.asked == []
+    attributes(module, NATIVE, {})
+    assert module.asked == [("drivers",)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "made"),
+    [
+        ({"CLONE_TARGET": "SYSTEM", "LN_TARGET": "NONE", "ALLOW_ORPHANS": "format"}, None),
+        ({"PERSISTENT_SNAPSHOTS": "YES"}, None),
+        ({"PERSISTENT_SNAPSHOTS": "NO"}, "YES"),
+        ({"CLONE_TARGET": "SELF"}, "SYSTEM"),
+    ],
+)
+def test_what_the_transfer_driver_decides(store, wanted, made):
+    if not made:
+        assert attributes(store(), {**NATIVE, **wanted}, THERE) == NATIVE
+        return
+    with pytest.raises(CommandExecutionError, match=f"oned would make it {made}"):
+        attributes(store(), {**NATIVE, **wanted}, THERE)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "old", "new"),
+    [
+        ("GLUSTER_HOST", "kvm1", "kvm1:24007"),
+        ("GLUSTER_HOST", "kvm1:24007  kvm2", "kvm1:24007 kvm2:24007"),
+        ("NO_DECOMPRESS", "yes", "YES"),
+        ("DISK_TYPE", "gluster", "GLUSTER"),
+        ("SAFE_DIRS", "/var/tmp  /tmp ", "/var/tmp /tmp"),
+        ("A", "", ""),
+    ],
+)
+def test_equal_is_equal(store, attribute, old, new):
+    assert store().changes({attribute: new}, {attribute: old}) == {}
+
+
+@pytest.mark.parametrize("old", ["kvm1", "a,b", "", {"A": "1"}, ["kvm2:24007", "x"], None])
+def test_different_is_one_change_with_old_and_new(store, old):
+    """Whatever somebody may have typed in by hand."""
+    assert store().changes({"GLUSTER_HOST": "kvm2:24007", "A": "1"}, {"GLUSTER_HOST": old, "A": "1"}) == {
+        "GLUSTER_HOST": {"old": old, "new": "kvm2:24007"}
+    }
+
+
+def named(*names):
+    return [{"id": 100 + number, "name": name} for number, name in enumerate(names)]
+
+
+def test_a_datastore_by_name_or_identifier(store):
+    one, two = named("one", "two")
+    module = store(datastores=[two, one])
+    assert module.find("one") == module.find("one", 100) == module.find("new", "100") == one
+    assert module.find("none") == {}
+    for name, given, why in (
+        ("one", 101, "101 cannot be renamed to it, because datastore 100 has that name"),
+        ("one", 7, "has none with the identifier 7"),
+    ):
+        with pytest.raises(CommandExecutionError, match=why):
+            module.find(name, given)
+    with pytest.raises(SaltInvocationError, match="a number is needed"):
+        module.find("one", "two")
+
+
+def test_two_datastores_of_one_name(store):
+    module = store(datastores=named("one", "one"))
+    with pytest.raises(CommandExecutionError, match=r"more than one of that name \(100 and 101\): give datastore_id"):
+        module.find("one")
+    assert [module.find("one", number)["id"] for number in (100, 101)] == [100, 101]
+
+
+def test_a_number_is_no_name(execution):
+    """Even where a datastore is called like another one's identifier."""
+    module = execution("opennebula")
+    module.datastore_list = lambda **_: [{"id": 100, "name": "one"}, {"id": 101, "name": "100"}]
+    found = [module.datastore_info(asked)["id"] for asked in ("one", 100, "100", "101")]
+    assert found == [100, 100, 101, 101] and module.datastore_info(7) == {}
+
+
+def test_all_that_differs(store):
+    found = store().difference(
+        "d", {"A": "1"}, {**THERE, "name": "d", "GONE": "x", "permissions": "um-u-----"}, absent_attributes=["gone"],
+        clusters=["kvm"], permissions="660",
+    )  # fmt: skip
+    assert found == {
+        "A": {"old": None, "new": "1"},
+        "GONE": {"old": "x", "new": None},
+        "permissions": {"old": "um-u-----", "new": "um-um----"},
+        "clusters": {"old": [0], "new": [0, 100]},
+    }
+
+
+def test_an_old_oned_whose_merge_removes_nothing(store):
+    """Then the template that was just read goes back without the attribute."""
+    module, sent = store(), []
+
+    def update(number, attributes, replace=False):
+        sent.append((number, attributes, replace))
+
+    seen = {"id": 101, "name": "d", "A": "1", "GONE": "", "VECTOR": {"X": "1"}}
+    module.__salt__.update({"opennebula.datastore_update": update, "opennebula.datastore_info": lambda number: seen})
+    changes = {"GONE": {"old": "x", "new": None}, "A": {"old": "0", "new": "1"}}
+    assert module.send("d", changes, {"id": 101, "A": "0", "GONE": "x"}) == 101
+    assert sent == [(101, {"GONE": None, "A": "1"}, False), (101, {"A": "1", "VECTOR": {"X": "1"}}, True)]
+
+
+def test_what_was_done_before_an_error(store):
+    module = store()
+
+    def refuse(*_):
+        raise CommandExecutionError("no")
+
+    module.__salt__.update({"opennebula.datastore_update": lambda *_: 101, "opennebula.datastore_rename": refuse})
+    changes = {"A": {"old": None, "new": "1"}, "name": {"old": "d", "new": "e"}}
+    with pytest.raises(CommandExecutionError) as caught:
+        module.send("e", changes, {"id": 101})
+    assert caught.value.done == {"A": changes["A"]}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "written"),
+    [
+        ({"a": 1, "B": 'x "y"'}, 'A="1"\nB="x \\"y\\""\n'),
+        ({"V": {"X": 1, "Y": "a b"}}, 'V=[X="1",Y="a b"]\n'),
+        ({"TWICE": ["1", "2"]}, 'TWICE="1"\nTWICE="2"\n'),
+        ({"GONE": None}, "GONE=[]\n"),
+    ],
+)
+def test_attributes_in_opennebulas_notation(execution, attributes, written):
+    assert execution("opennebula")._template(attributes) == written
+
+
+@pytest.mark.parametrize("attributes", [{}, None, {"A B": 1}, {"A": "ends with \\"}])
+def test_attributes_that_have_no_notation(execution, attributes):
+    with pytest.raises(SaltInvocationError):
+        execution("opennebula")._template(attributes)
+
+
+def test_of_two_datastores_of_one_name_none_is_deleted(execution):
+    """Until datastore_id says which."""
+    stores = [{**THERE, "id": number, "name": "d"} for number in (100, 101)]
+    salt = {name: lambda *_, **__: [] for name in ("opennebula.image_list", "opennebula.vm_list")}
+    module = execution("one_datastore_clean", __salt__={**salt, "opennebula.datastore_list": lambda **_: stores})
+    found = module.look("one_vol", {"d": {}})
+    assert found["blockers"] == ["there is more than one datastore d (100 and 101): give datastore_id"]
+    assert found["changes"] == {}
+    found = module.look("one_vol", {"d": {"datastore_id": 101}})
+    assert (found["blockers"], found["there"]) == ([], {"d": 101})
+
+
+def test_the_check_knows_all_datastores_of_the_pillar(execution):
+    """Their transfer drivers may have been changed together."""
+    seen, asked = {"findings": [], "looked": []}, {}
+
+    def compare(name, arguments, planned=(), **_):
+        asked[name] = {store["name"]: store.get("tm_mad") for store in planned}
+        raise CommandExecutionError("seen enough")
+
+    salt = {"gluster_one.mount_health": lambda _: {"state": "absent"}, "one_datastore_check.compare": compare}
+    volume = {"mount": "/srv/m", "datastores": {"d": {"tm_mad": "ssh"}, "e": {"type": "SYSTEM_DS"}}}
+    node = {"volumes": {"v": volume}, "opennebula": {}}
+    execution("gluster_one_check", __salt__=salt)._datastores(seen, node, False)
+    assert asked == {"d": {"d": "ssh", "e": None}, "e": {"d": "ssh", "e": None}}

@@ -1,0 +1,314 @@
+"""What the pillar makes of a minion, and what it says of a pillar that is wrong."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+ORDINARY = {
+    "volumes": {
+        "one_vol": {
+            "servers": ["kvm1", "kvm2", "kvm3"],
+            "datastores": {"gluster_system": {"type": "SYSTEM_DS"}, "glusterds": {}},
+        }
+    }
+}
+
+
+@pytest.fixture
+def node(execution, monkeypatch):
+    """node(pillar, minion): the plan of that minion. oneadmin is the only account."""
+
+    def make(pillar, minion="kvm1", peers=(), **grains):
+        for name in ("get_uid", "get_gid"):
+            monkeypatch.setattr(f"salt.utils.user.{name}", {"oneadmin": 9869}.get)
+        store = execution(
+            "glusterd_store",
+            __salt__={
+                "gluster.peer_known_as": lambda server, names: (
+                    "10.0.0.2" if server == "kvm2" and "10.0.0.2" in names else None
+                )
+            },
+        )
+        store.peers = lambda: peers
+        salt = {
+            "one_datastore.gluster_host": execution("one_datastore").gluster_host,
+            "gluster_one.layout": execution("gluster_one_layout").layout,
+            "gluster_one_pillar.system": lambda: {},
+            "gluster_one_pillar.packages": execution("gluster_one_system").packages,
+            "glusterd.pool_without": store.pool_without,
+        }
+        grains = {"id": minion, "host": minion.partition(".")[0], **grains}
+        return execution("gluster_one_pillar", __salt__=salt, __grains__=grains).node(pillar)
+
+    return make
+
+
+def with_volume(**keys):
+    return {"volumes": {"one_vol": {"servers": ["kvm1"], **keys}}}
+
+
+def with_datastore(**keys):
+    return with_volume(datastores={"glusterds": keys})
+
+
+def test_the_ordinary_case(node):
+    plan = node(ORDINARY)
+    assert plan["errors"] == []
+    assert plan["roles"] == ["hypervisor", "server"]
+    volume = plan["volumes"]["one_vol"]
+    assert volume["coordinator"] and volume["mount"] == "/var/lib/one/datastores/0"
+    assert volume["datastores"] == {
+        "gluster_system": {"type": "SYSTEM_DS"},
+        "glusterds": {"volume": "one_vol", "host": "kvm1"},
+    }
+
+
+def test_a_volume_opened_by_fuse_has_datastores_of_plain_files(node):
+    stores = {"gluster_system": {"type": "SYSTEM_DS"}, "glusterds": {"attributes": {"LIMIT_MB": 5}}}
+    volume = node(with_volume(access="fuse", datastores=stores))["volumes"]["one_vol"]
+    assert volume["access"] == "fuse"
+    assert volume["datastores"] == {
+        "gluster_system": {"type": "SYSTEM_DS"},
+        "glusterds": {
+            "attributes": {"DISK_TYPE": "FILE", "LIMIT_MB": 5},
+            "absent_attributes": ["GLUSTER_HOST", "GLUSTER_VOLUME"],
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("minion", "roles", "expected"),
+    [
+        ("kvm1", None, ["hypervisor", "server"]),
+        ("kvm4", None, ["hypervisor"]),
+        ("head", ["head"], ["head"]),
+        ("kvm2", ["head"], ["head", "server"]),
+        ("kvm3", ["server"], ["server"]),
+        ("kvm3", ["head", "hypervisor", "server"], ["head", "hypervisor", "server"]),
+        ("kvm2.example.com", None, ["hypervisor", "server"]),
+    ],
+)
+def test_roles(node, minion, roles, expected):
+    assert node({**ORDINARY, **({"roles": roles} if roles else {})}, minion)["roles"] == expected
+
+
+def test_only_the_first_server_coordinates(node):
+    assert [node(ORDINARY, name)["volumes"]["one_vol"]["coordinator"] for name in ("kvm1", "kvm2", "head")] == [
+        True,
+        False,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("minion", "servers", "keys", "errors"),
+    [
+        ("kvm1", ["kvm4", "kvm1", "kvm3", "10.0.0.2"], {}, 1),
+        ("kvm1", ["kvm4", "kvm1", "kvm3"], {}, 0),  # the one that is known by an address alone may be kvm4
+        ("kvm1", ["kvm2", "kvm1", "kvm3", "10.0.0.2"], {}, 0),
+        ("kvm1", ["kvm3", "kvm1", "10.0.0.2"], {}, 0),
+        ("kvm4", ["kvm4", "kvm1", "kvm3", "10.0.0.2"], {}, 0),
+        ("head", ["kvm4", "kvm1", "kvm3", "10.0.0.2"], {}, 0),
+        ("kvm1", ["kvm4", "kvm1", "kvm3", "10.0.0.2"], {"bricks": "/data/b", "replica": 1}, 0),
+    ],
+)
+def test_the_first_server_has_to_be_in_the_pool_of_the_others(node, minion, servers, keys, errors):
+    """kvm2 is known by its address alone."""
+    pillar = {"volumes": {"one_vol": {"servers": servers, **keys}}}
+    found = node(pillar, minion, peers=[["10.0.0.2"], ["10.0.0.3", "kvm3"]])["errors"]
+    assert len(found) == errors
+    assert not found or "one_vol:servers begins with 'kvm4', which is not in the pool" in found[0]
+
+
+def test_a_server_may_be_named_by_address(node):
+    pillar = {"volumes": {"one_vol": {"servers": ["10.0.0.1", "10.0.0.2"]}}}
+    assert node(pillar, "storage", ipv4=["127.0.0.1", "10.0.0.1"])["volumes"]["one_vol"]["coordinator"]
+    assert node(pillar, "other", ipv4=["127.0.0.1", "10.0.0.9"])["roles"] == ["hypervisor"]
+
+
+def test_without_bricks_nothing_of_pool_and_volume_is_made(node):
+    volume = node(ORDINARY)["volumes"]["one_vol"]
+    made = {key: volume[key] for key in ("bricks", "own_bricks", "peering", "layout", "group")}
+    assert made == {"bricks": [], "own_bricks": [], "peering": False, "layout": {}, "group": None}
+
+
+def test_bricks_make_each_server_s_part(node):
+    servers = ["kvm1", "kvm2", "kvm3"]
+    pillar = {"volumes": {"one_vol": {"servers": servers, "bricks": "/data/b", "grow": "allow"}}}
+    volumes = {name: node(pillar, name)["volumes"]["one_vol"] for name in (*servers, "kvm4")}
+    assert all(volume["bricks"] == [f"{server}:/data/b" for server in servers] for volume in volumes.values())
+    assert {name: volume["own_bricks"] for name, volume in volumes.items()} == {
+        "kvm1": ["kvm1:/data/b"],
+        "kvm2": ["kvm2:/data/b"],
+        "kvm3": ["kvm3:/data/b"],
+        "kvm4": [],
+    }
+    assert [volume["peering"] for volume in volumes.values()] == [True, True, False, False]
+    layout = {"replica": 3, "arbiter": 0, "disperse": 0, "redundancy": 0, "grow": "allow"}
+    assert (volumes["kvm1"]["layout"], volumes["kvm1"]["group"]) == (layout, "virt")
+    for keys, expected in (
+        ({"group": False}, None),
+        ({"group": "db-workload"}, "db-workload"),
+        ({"replica": 1}, "distributed-virt"),
+        ({"disperse": 3}, "distributed-virt"),
+    ):
+        volume = {**pillar["volumes"]["one_vol"], **keys}
+        assert node({"volumes": {"one_vol": volume}})["volumes"]["one_vol"]["group"] == expected
+
+
+BAD = [
+    ({}, r"gluster_one is \{\} in the pillar of kvm1: it needs volumes"),
+    ({"volumes": {}}, r"gluster_one:volumes is \{\} \(a mapping\): volumes by name are needed"),
+    ({"roles": ["head"]}, r"gluster_one:volumes is missing: volumes by name are needed"),
+    ("text", r"gluster_one is a string: a mapping is needed"),
+    ({"volumes": {"one_vol": {}}}, r"gluster_one:volumes:one_vol:servers is missing: a list of host names"),
+    (with_volume(servers=[]), r"gluster_one:volumes:one_vol:servers is \[\] \(a list\): a list of host names"),
+    (
+        with_volume(servers="kvm1, kvm2"),
+        r"gluster_one:volumes:one_vol:servers is 'kvm1, kvm2' \(a string\): a list of host names is needed",
+    ),
+    (with_volume(servers=["kvm1", "kvm 2"]), r"servers is \['kvm1', 'kvm 2'\]"),
+    (with_volume(mont="/x"), r"gluster_one:volumes:one_vol:mont is no known key: did you mean mount\?"),
+    ({**ORDINARY, "rolls": ["head"]}, r"gluster_one:rolls is no known key: did you mean roles\?"),
+    (with_datastore(hots="kvm1"), r"datastores:glusterds:hots is no known key: did you mean host\?"),
+    (with_datastore(zzz=1), r"datastores:glusterds:zzz is no known key: known are type, host"),
+    (with_volume(mount="one/datastores"), r"one_vol:mount is 'one/datastores' \(a string\): an absolute path"),
+    (with_volume(mount="/var/../lib"), r"one_vol:mount is '/var/../lib'"),
+    (with_volume(mount="/"), r"one_vol:mount is '/'"),
+    (with_volume(mount=0), r"one_vol:mount is 0 \(a number\): an absolute path"),
+    (
+        {"volumes": {"one_vol": {"servers": ["kvm1"]}, "two_vol": {"servers": ["kvm1"]}}},
+        r"gluster_one:volumes:two_vol:mount is '/var/lib/one/datastores/0', where volume one_vol is mounted",
+    ),
+    (with_volume(access="nfs"), r"one_vol:access is 'nfs' \(a string\): native or fuse is needed"),
+    (
+        with_volume(access="fuse", datastores={"glusterds": {"host": "kvm1"}}),
+        r"glusterds:host is 'kvm1': with access: fuse nothing opens gluster://, leave it out, or set access to native",
+    ),
+    (
+        with_volume(access="fuse", datastores={"glusterds": {"attributes": {"disk_type": "Gluster"}}}),
+        r"glusterds:attributes:disk_type is 'Gluster': with access: fuse",
+    ),
+    (with_datastore(type="SYSTEM_DS", host="kvm1"), r"glusterds:host is 'kvm1': machines open nothing of a SYSTEM_DS"),
+    (with_datastore(host="kvm1:99999"), r"glusterds:host is 'kvm1:99999' \(a string\): it has no valid port"),
+    (with_datastore(host="kvm1:port"), r"glusterds:host is 'kvm1:port'"),
+    (with_datastore(host="kvm1:"), r"glusterds:host is 'kvm1:'"),
+    (with_datastore(host="fe80::1"), r"glusterds:host is 'fe80::1' \(a string\): it is an IPv6 address"),
+    (with_datastore(host="[fe80::1]:24007"), r"IPv6"),
+    (with_datastore(host="kvm1,kvm2"), r"glusterds:host is 'kvm1,kvm2' \(a string\): it has a comma"),
+    (with_datastore(type="FILES"), r"glusterds:type is 'FILES' \(a string\): IMAGE_DS or SYSTEM_DS is needed"),
+    (with_datastore(no_decompress="maybe"), r"no_decompress is 'maybe' \(a string\): true or false"),
+    (with_datastore(safe_dirs="var/tmp"), r"safe_dirs is 'var/tmp' \(a string\): absolute paths"),
+    (with_datastore(clusters="default"), r"clusters is 'default' \(a string\): a list of cluster names"),
+    (with_datastore(attributes=["A"]), r"attributes is \['A'\] \(a list\)"),
+    (with_volume(datastores=["glusterds"]), r"one_vol:datastores is \['glusterds'\] \(a list\): datastores by name"),
+    (with_volume(datastores={"glusterds": "x"}), r"datastores:glusterds is a string: a mapping is needed"),
+    (with_volume(uid="no such"), r"one_vol:uid is 'no such' \(a string\): a number or the name of a user"),
+    (with_volume(uid="nosuch"), r"one_vol:uid is 'nosuch': there is no such user on kvm1"),
+    (with_volume(uid=True), r"one_vol:uid is True \(a boolean\)"),
+    (with_volume(options={"a": [1]}), r"one_vol:options is \{'a': \[1\]\} \(a mapping\): option names and values"),
+    ({**ORDINARY, "roles": ["boss"]}, r"gluster_one:roles is \['boss'\] \(a list\): a list is needed of head"),
+    ({**ORDINARY, "roles": "head"}, r"gluster_one:roles is 'head' \(a string\): a list is needed of head"),
+    ({**ORDINARY, "timeout": "1m"}, r"gluster_one:timeout is '1m' \(a string\): a number of seconds"),
+    ({**ORDINARY, "timeout": 0}, r"gluster_one:timeout is 0 \(a number\): a number of seconds above 0"),
+    ({**ORDINARY, "timeout": True}, r"gluster_one:timeout is True \(a boolean\)"),
+    ({**ORDINARY, "user": "nobody1"}, r"gluster_one:user is 'nobody1': there is no such account on kvm1"),
+    ({**ORDINARY, "opennebula": {"endpoint": "head:2633"}}, r"gluster_one:opennebula:endpoint is 'head:2633'"),
+    (with_volume(mount="/srv/x/"), r"one_vol:mount is '/srv/x/' \(a string\): an absolute path"),
+    (
+        with_volume(bricks="data/b"),
+        r"one_vol:bricks is 'data/b' \(a string\): an absolute path is needed, the same on all",
+    ),
+    (with_volume(bricks=[]), r"one_vol:bricks is \[\] \(a list\)"),
+    (with_volume(bricks=[{"kvm1": "/a"}]), r"one_vol:bricks is \[\{'kvm1': '/a'\}\] \(a list\)"),
+    (with_volume(bricks="/data/b"), r"one_vol:bricks is '/data/b': 1 bricks are no whole number of sets of 3"),
+    (with_volume(bricks=["kvm2:/b"], replica=1), r"kvm2 of kvm2:/b is not among its servers \(kvm1\)"),
+    (with_volume(bricks="/data/b", replica=2), r"one_vol:replica is 2: two copies end in split-brain"),
+    (with_volume(bricks="/data/b", replica=0), r"one_vol:replica is 0 \(a number\): a number of copies"),
+    (with_volume(bricks="/data/b", arbiter=2), r"one_vol:arbiter is 2 \(a number\): 0 or 1"),
+    (with_volume(bricks="/data/b", disperse=2), r"one_vol:disperse is 2 \(a number\)"),
+    (with_volume(bricks="/data/b", replica=1, grow=True), r"one_vol:grow is True \(a boolean\): allow is possible"),
+    (with_volume(bricks="/data/b", replica=1, two_copies="yes"), r"one_vol:two_copies is 'yes' .*: allow is possible"),
+    (with_volume(replica=3), r"one_vol:replica is 3, and there are no bricks"),
+    (with_volume(group="../virt"), r"one_vol:group is '../virt' \(a string\): the name of an option group"),
+    (with_volume(options={"group": "virt"}), r"one_vol:options is .*those of a group each by its name"),
+    (with_datastore(host=None), r"glusterds:host is None \(nothing\): a host name is needed"),
+    (with_datastore(host=True), r"glusterds:host is True \(a boolean\): a host name is needed"),
+    ({**ORDINARY, "opennebula": {"endpoint": "http://u:s3cret@head/RPC2"}}, r"opennebula:endpoint is a string: a URL"),
+    (
+        {"volumes": {"v": {"servers": ["gl1"]}}, "roles": ["server"]},
+        r"roles has server, and no volume names kvm1 among",
+    ),
+    ({**ORDINARY, "opennebula": {"password": "s3cret"}}, r"gluster_one:opennebula:password is in the pillar of kvm1"),
+    (
+        {"volumes": {name: {"servers": ["kvm1"], "mount": f"/{name}", "datastores": {"d": {}}} for name in ("a", "b")}},
+        r"datastore d stands under two volumes",
+    ),
+]
+
+
+@pytest.mark.parametrize(("pillar", "error"), BAD, ids=[error[:60] for _, error in BAD])
+def test_a_bad_pillar_is_one_sentence_that_names_key_value_and_what_is_allowed(node, pillar, error):
+    plan = node(pillar)
+    assert list(plan) == ["errors"] and len(plan["errors"]) == 1
+    assert re.search(error, plan["errors"][0]), plan["errors"]
+
+
+def test_every_error_is_said_at_once(node):
+    plan = node({"volumes": {"one_vol": {"servers": "kvm1", "mont": 1, "datastores": {"d": {"hots": 1}}}}})
+    assert len(plan["errors"]) == 3
+
+
+def test_a_password_is_never_shown(node):
+    for wrong in (
+        {"password": ["s3cret"]},
+        {"auth_file": "u:s3cret"},
+        "u:s3cret",
+        {"endpoint": "http://u:s3cret@head"},
+    ):
+        errors = node({**ORDINARY, "opennebula": wrong})["errors"]
+        assert errors and "s3cret" not in str(errors)
+    assert "s3cret" not in str(node(["s3cret"])["errors"])
+    plan = node({**ORDINARY, "roles": ["head"], "opennebula": {"username": "u", "password": "s3cret"}}, "head")
+    assert not plan["errors"] and "s3cret" not in str(plan)
+
+
+def test_without_an_account_of_that_name_nothing_begins(execution, monkeypatch):
+    monkeypatch.setattr("salt.utils.user.get_uid", lambda name: None)
+    module = execution(
+        "gluster_one_pillar",
+        __salt__={
+            "gluster_one_pillar.system": lambda: {},
+            "gluster_one_pillar.packages": execution("gluster_one_system").packages,
+        },
+        __grains__={"id": "kvm9"},
+    )
+    assert "gluster_one:user is 'oneadmin': there is no such account on kvm9" in module.node(ORDINARY)["errors"][0]
+
+
+def test_the_example_is_the_ordinary_case(node):
+    example = yaml.safe_load((CHECKOUT / "pillar.example").read_text())
+    assert example == {"gluster_one": ORDINARY}
+
+
+def test_the_example_names_every_key_with_its_default(node, execution):
+    text = (CHECKOUT / "pillar.example").read_text()
+    lines = text[text.index("# All that can be said") :].splitlines()[2:]
+    everything = yaml.safe_load("\n".join(line[2:] for line in lines))["gluster_one"]
+    module = execution("gluster_one_pillar")
+    volume = everything["volumes"]["one_vol"]
+    assert set(everything) == set(module._TOP)
+    assert set(everything["opennebula"]) == set(module._OPENNEBULA)
+    assert set(volume) == set(module._VOLUME)
+    assert set(volume["datastores"]["glusterds"]) == set(module._DATASTORE)
+    everything["roles"] = ["head"]  # credentials stand in the head's pillar only
+    given, default = node(everything, "head"), node({**ORDINARY, "roles": ["head"]}, "head")
+    assert given["errors"] == []
+    assert everything["remediate"] == list(module.REMEDIES)
+    for key in ("user", "datastores_dir", "timeout", "beacon", "batch", "free_percent", "heal_files"):
+        assert given[key] == default[key]
+    for key in ("mount", "mount_options", "options", "uid", "gid"):
+        assert given["volumes"]["one_vol"][key] == default["volumes"]["one_vol"][key]

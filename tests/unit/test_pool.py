@@ -1,0 +1,162 @@
+"""What the pool makes of a volume: quorum, servers that are missing, and whether one may go down."""
+
+import pytest
+
+BRICKS = [f"kvm{number}:/b" for number in (1, 2, 3)]
+REPLICA = {"status": "Started", "replica": 3, "disperse": 0, "redundancy": 0, "options": {}, "bricks": BRICKS}
+QUORUM = {"options": {"cluster.server-quorum-type": "server"}}
+
+
+def pool(*away, servers=("kvm1", "kvm2", "kvm3")):
+    """The pool as kvm1 sees it."""
+    return [{"hostname": "localhost" if name == "kvm1" else name, "connected": name not in away} for name in servers]
+
+
+@pytest.mark.parametrize(
+    "info, down, lost",
+    [
+        ({"replica": 3}, 1, 0),
+        ({"replica": 3}, 2, 1),
+        ({"replica": 3, "options": {"cluster.quorum-type": "none"}}, 2, 0),
+        ({"replica": 3, "options": {"cluster.quorum-type": "fixed", "cluster.quorum-count": "3"}}, 1, 1),
+        ({"replica": 1}, 1, 1),
+        ({"disperse": 3, "redundancy": 1}, 1, 0),
+        ({"disperse": 3, "redundancy": 1}, 2, 1),
+        ({"replica": 3, **QUORUM}, 1, 0),
+        ({"replica": 3, **QUORUM}, 2, 2),
+    ],
+)
+def test_quorum(execution, info, down, lost):
+    module = execution("gluster_one_pool")
+    info = {**REPLICA, "replica": 1, **info}
+    found = module._brick_quorum("one_vol", info, set(BRICKS[down:]))
+    found += module._server_quorum("one_vol", info, pool("kvm1", *["kvm2"] * (down > 1)))
+    assert len(found) == lost
+
+
+@pytest.fixture
+def missing(execution):
+    """missing(servers, pool's names, ...): the sentence on kvm1 of the volume's servers that are not in the pool."""
+
+    def make(servers, members, peers=(), addresses=None, others=None):
+        module = execution(
+            "gluster_one_pool",
+            __salt__={
+                "glusterd.peers": lambda: [list(names) for names in peers],
+                "gluster.peer_known_as": lambda server, names: (addresses or {}).get(server),
+                "gluster_one.options_plan": lambda *words: {"changes": {}},
+                "gluster.owner_id": lambda owner, kind: "0",
+                "gluster.options_wanted": lambda needed, options: {},
+            },
+        )
+        volumes = {"one_vol": {"servers": servers}, **({"other_vol": {"servers": others}} if others else {})}
+        node = {"id": "kvm1", "names": ["10.0.0.1", "kvm1"], "volumes": volumes}
+        volume = {"servers": servers, "uid": 0, "gid": 0, "options": {}}
+        seen = {"pool": pool(servers=members), "volumes": {}, "status": {}, "heal": {}}
+        return [each[2] for each in module.volume_report("one_vol", volume, seen, node)[1] if each[0] == "peer_gone"]
+
+    return make
+
+
+ALL = ["kvm1", "kvm2", "kvm3"]
+
+
+@pytest.mark.parametrize(
+    "servers, members, more",
+    [
+        (ALL, ALL, {}),
+        ([*ALL, "kvm2", "kvm3"], ALL, {}),  # each twice, for an order of bricks
+        (["10.0.0.1", "kvm2", "kvm3"], ALL, {}),  # an address of its own
+        (ALL, ["kvm1", "10.0.0.2", "kvm3"], {"peers": [["10.0.0.2", "kvm2"], ["kvm3"]]}),  # another name in the pool
+        (ALL, ["kvm1", "10.0.0.2", "kvm3"], {"addresses": {"kvm2": "10.0.0.2"}}),  # known by an address alone
+        (ALL, ["kvm1", "storage2", "kvm3"], {}),  # by a name on another network, of which nothing is known here
+        (ALL, [*ALL, "kvm4"], {}),
+        (ALL, [*ALL, "kvm4"], {"others": ["kvm1", "kvm4"]}),
+        (["kvm1", "kvm2.lan"], ["kvm1", "kvm2"], {"others": ["kvm1", "kvm2"], "addresses": {"kvm2.lan": "kvm2"}}),
+    ],
+)
+def test_no_server_is_missing(missing, servers, members, more):
+    assert missing(servers, members, **more) == []
+
+
+@pytest.mark.parametrize(
+    "servers, members, more, said",
+    [
+        ([*ALL, "kvm4"], ALL, {}, "the pool has 3 servers, the pillar names 4: kvm4 is not among them"),
+        ([*ALL, *ALL], ["kvm1"], {}, "the pool has 1 servers, the pillar names 3: kvm2, kvm3 are not among them"),
+        (
+            ALL, ["kvm1", "kvm2", "kvm4"], {"others": ["kvm4"]},
+            "the pool has 3 servers, the pillar names 3: kvm3 is not among them",
+        ),
+        (
+            ALL, ["kvm1", "storage2"], {},
+            "the pool has 2 servers, the pillar names 3: 1 of kvm2, kvm3 is not among them",
+        ),
+    ],
+)  # fmt: skip
+def test_a_server_is_missing(missing, servers, members, more, said):
+    assert missing(servers, members, **more) == [said]
+
+
+@pytest.fixture
+def blockers(execution):
+    """blockers(names, volumes): why that server may not go, as kvm1 says it."""
+
+    def make(*names, volumes, down=(), away=(), pending=0, members=ALL):
+        def look(heal):
+            bricks = {name: [brick for brick in info["bricks"] if brick not in down] for name, info in volumes.items()}
+            status = {
+                name: [
+                    {"hostname": host, "path": f"/{path}", "online": True}
+                    for host, _, path in (brick.partition(":/") for brick in up)
+                ]
+                for name, up in bricks.items()
+            }
+            counts = {name: {"pending": pending, "split_brain": pending} for name in heal}
+            return {"pool": pool(*away, servers=members), "volumes": volumes, "status": status, "heal": counts}
+
+        salt = {"gluster.volume_info": lambda: volumes, "gluster.look": look}
+        return execution("gluster_one_pool", __salt__=salt).stop_blockers(list(names))
+
+    return make
+
+
+def test_a_server_may_go_when_all_is_well(blockers):
+    assert blockers("kvm2", volumes={"one_vol": {**REPLICA, **QUORUM}}) == []
+
+
+def test_a_server_stays_that_has_the_one_copy(blockers):
+    assert blockers("kvm2", volumes={"one_vol": {**REPLICA, "replica": 1}}) == [
+        "without it 0 of the bricks kvm2:/b of volume one_vol are online, 1 are needed"
+    ]
+
+
+def test_a_server_stays_while_files_wait_to_be_healed(blockers):
+    assert blockers("kvm2", volumes={"one_vol": REPLICA}, pending=3) == ["3 files of volume one_vol wait to be healed"]
+
+
+@pytest.mark.parametrize("layout", [{}, {"replica": 1, "disperse": 3, "redundancy": 1}])
+def test_a_server_stays_while_it_is_not_known_what_waits(blockers, layout):
+    """As while a brick is down, also its own: nobody says then what waits to be healed."""
+    unknown = "it is not known what waits to be healed on volume one_vol"
+    volumes = {"one_vol": {**REPLICA, **layout}}
+    assert blockers("kvm2", volumes=volumes, pending=None) == [unknown]
+    assert blockers("kvm2", volumes=volumes, pending=None, down=["kvm2:/b"]) == [unknown]
+    lost, *rest = blockers("kvm2", volumes=volumes, pending=None, down=["kvm3:/b"])
+    assert "1 of the bricks" in lost and rest == [unknown]
+
+
+def test_a_member_counts_for_the_server_quorum_of_volumes_elsewhere(blockers):
+    members = [*ALL, "kvm4"]
+    volumes = {"one_vol": {**REPLICA, **QUORUM}}
+    assert blockers("kvm4", volumes=volumes, members=members) == []
+    assert blockers("kvm4", volumes=volumes, members=members, away=["kvm3"], down=["kvm3:/b"]) == [
+        "without it 2 of 4 servers are connected, too few for volume one_vol's server quorum"
+    ]
+
+
+def test_a_member_has_no_part_in_what_is_wrong_with_bricks_elsewhere(blockers):
+    members = [*ALL, "kvm4"]
+    assert blockers("kvm4", volumes={"one_vol": REPLICA}, members=members, down=BRICKS[1:]) == []
+    stopped = {**REPLICA, **QUORUM, "status": "Stopped"}
+    assert blockers("kvm4", volumes={"one_vol": stopped}, members=members, away=["kvm3"]) == []

@@ -1,0 +1,276 @@
+"""The beacon's memory and its mine, what confines a hypervisor, and the tables of the fleet."""
+
+import os
+import threading
+import time
+
+import pytest
+
+from .conftest import CHECKOUT, imported
+
+DEAD = {"kind": "mount_dead", "on": "/0", "seen": "gone", "expected": "mounted", "severity": "error", "cure": "apply"}
+HEAL = {**DEAD, "kind": "heal", "on": "one_vol"}
+
+
+class Look:
+    def __init__(self, *findings, heal=False):
+        self.findings, self.heal = list(findings), heal
+
+
+@pytest.fixture
+def event():
+    """event(findings, at second, heal): what the beacon fires after that look."""
+    beacon = imported(CHECKOUT / "_beacons/gluster_one.py")
+    watch = {"known": {}}
+    return lambda findings, now, heal=False: beacon._event(watch, Look(*findings, heal=heal), 10, now)
+
+
+def test_fires_when_a_finding_appears_and_when_it_goes(event):
+    assert event([], 0) is None
+    assert event([DEAD], 10) == {"tag": "changed", "found": [DEAD], "gone": []}
+    assert event([DEAD], 20) is None
+    assert event([], 30) == {"tag": "changed", "found": [], "gone": [{"kind": "mount_dead", "on": "/0"}]}
+    assert event([], 40) is None
+
+
+def test_reminds_more_and_more_seldom(event):
+    fired = [now for now in range(0, 100_000, 10) if event([DEAD], now)]
+    assert fired[:5] == [0, 20, 60, 140, 300]
+    assert max(later - earlier for earlier, later in zip(fired, fired[1:])) == 3600
+
+
+def test_what_is_counted_seldom_does_not_go_in_between(event):
+    assert event([HEAL], 0, heal=True)
+    assert event([], 10) is None
+    assert event([], 20, heal=True)["gone"] == [{"kind": "heal", "on": "one_vol"}]
+
+
+@pytest.fixture
+def watched(tmp_path):
+    """watched(check): the beacon's answer after it has looked with that, and what it has sent to the mine."""
+
+    def make(check):
+        sent = []
+        salt = {"gluster_one.check": check, "mine.send": lambda *words, **named: sent.append((words, named))}
+        module = imported(CHECKOUT / "_beacons/gluster_one.py", __salt__=salt, __opts__={"cachedir": str(tmp_path)})
+        return module.beacon([{"node": {"id": "kvm1", "beacon": {"interval": 60}}}]), sent
+
+    return make
+
+
+def test_what_was_seen_goes_into_the_mine_without_a_second_look(watched, execution):
+    looks = []
+
+    def check(**arguments):
+        looks.append(arguments)
+        return [DEAD]
+
+    before = time.time()
+    events, [(words, named)] = watched(check)
+    assert events == [{"tag": "changed", "found": [DEAD], "gone": []}]
+    assert len(looks) == 1
+    assert words == ("gluster_one.findings",)
+    module = execution("gluster_one_check")
+    mine = module.findings(**named)
+    assert mine == {"at": named["at"], "findings": [DEAD]} and before <= mine["at"] <= time.time()
+    assert module.findings(found=[], at=5)["findings"] == []
+
+
+def test_a_look_that_began_before_states_were_applied_says_nothing(watched, tmp_path):
+    def check(**arguments):
+        (tmp_path / "sls.p").touch()
+        os.utime(tmp_path / "sls.p", (time.time() + 1, time.time() + 1))
+        return [DEAD]
+
+    assert watched(check) == ([], [])
+
+
+def test_nothing_goes_into_the_mine_when_nothing_is_fired(watched):
+    assert watched(lambda **arguments: []) == ([], [])
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_look_that_came_too_late_is_taken_anew_unless_it_hangs_again(monkeypatch, tmp_path, hangs):
+    gates = [threading.Event(), threading.Event()]
+    seen = iter([(gates[0], [DEAD]), (gates[1], [])])
+
+    def check(**arguments):
+        gate, findings = next(seen)
+        gate.wait(10)
+        return findings
+
+    salt = {"gluster_one.check": check, "mine.send": lambda *words, **named: None}
+    module = imported(CHECKOUT / "_beacons/gluster_one.py", __salt__=salt, __opts__={"cachedir": str(tmp_path)})
+    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    config = [{"node": {"id": "kvm1", "beacon": {"interval": 60}}}]
+    assert [module.beacon(config), module.beacon(config)] == [[], []]
+    (late,) = (thread for thread in threading.enumerate() if isinstance(thread, module._Look))
+    gates[0].set()
+    late.join()
+    if not hangs:
+        gates[1].set()
+    expected = [{"tag": "changed", "found": [DEAD], "gone": []}] if hangs else []
+    assert module.beacon(config) == expected
+    gates[1].set()
+
+
+@pytest.mark.parametrize(
+    "config, valid", [([{"interval": 5}], False), ([{"node": {"roles": []}}], True), ({"node": {}}, False), ([], False)]
+)
+def test_configuration(config, valid):
+    assert imported(CHECKOUT / "_beacons/gluster_one.py").validate(config)[0] is valid
+
+
+def test_the_runner_has_a_repair_for_what_the_pillar_may_name(execution):
+    runner = imported(CHECKOUT / "_runners/gluster_one.py")
+    assert set(runner.REPAIRS) == set(execution("gluster_one_pillar").REMEDIES)
+    assert all((CHECKOUT / f"{sls.replace('.', '/')}.sls").exists() for sls in runner.REPAIRS.values())
+    assert set(runner.ONE_AT_A_TIME) <= set(runner.REPAIRS.values())
+
+
+@pytest.fixture
+def confined(execution, tmp_path, monkeypatch):
+    """confined(profiles, rules, enforcing, boolean): the findings on a hypervisor with these files."""
+
+    def make(access="native", driver=True, mount="/var/lib/one/datastores/0", **contents):
+        module = execution(
+            "gluster_one_check",
+            __salt__={
+                "gluster_one.native_access": lambda: {"qemu": "7.2", "libvirt": "9.0", "gluster": driver},
+                "data.get": lambda key: None,
+                "data.update": lambda key, value: True,
+            },
+        )
+        (tmp_path / "booleans").mkdir()
+        paths = {
+            "profiles": "profiles",
+            "rules": "rules",
+            "enforcing": "enforce",
+            "boolean": "booleans/virt_use_fusefs",
+        }
+        for key, text in contents.items():
+            (tmp_path / paths[key]).write_text(text)
+        monkeypatch.setattr(module, "APPARMOR", str(tmp_path / "profiles"))
+        monkeypatch.setattr(module, "APPARMOR_RULES", (str(tmp_path / "rules"),))
+        monkeypatch.setattr(module, "SELINUX", str(tmp_path))
+        seen = {"findings": [], "looked": []}
+        node = {"package": "qemu", "datastores_dir": "/var/lib/one/datastores"}
+        module._hypervisor(seen, {**node, "volumes": {"one_vol": {"access": access, "mount": mount}}})
+        return [(finding["kind"], finding["on"], finding["cure"]) for finding in seen["findings"]]
+
+    return make
+
+
+def test_nothing_is_confined_where_neither_is_in_force(confined):
+    assert confined() == []
+
+
+def test_opened_by_fuse_qemu_needs_no_driver_and_is_confined_all_the_same(confined):
+    found = confined(access="fuse", driver=False, enforcing="1", boolean="0 0")
+    assert [kind for kind, *_ in found] == ["confined"]
+
+
+def test_opened_natively_qemu_needs_its_driver_or_the_pillar_another_word(confined):
+    cure = "install qemu, or set gluster_one:volumes:one_vol:access to fuse"
+    assert confined(driver=False) == [("native", "QEMU", cure)]
+
+
+def test_apparmor_needs_a_rule_for_the_datastores(confined, tmp_path):
+    cure = f"add `/var/lib/one/datastores/** rwk,` to {tmp_path / 'rules'}"
+    assert confined(profiles="libvirtd (enforce)\n", rules="/srv/** rwk,") == [("confined", "AppArmor", cure)]
+
+
+@pytest.mark.parametrize(
+    ("rules", "mount", "missing"),
+    [
+        ("/var/lib/one/datastores/** rwk,", "/var/lib/one/datastores/0", 0),
+        ("# /var/lib/one/datastores/** rwk,", "/var/lib/one/datastores/0", 1),
+        ("/var/lib/one/datastores/** rwk,", "/srv/one", 1),
+        ("/var/lib/one/datastores/** rwk,\n/srv/one/** rwk,", "/srv/one", 0),
+        ('/var/lib/** rwk,\n  owner "/srv/**" rwk,', "/srv/one", 0),
+        ("/var/lib/one/datastores/** rwk,\n/srv/one2/** rwk,", "/srv/one", 1),
+    ],
+)
+def test_apparmor_with_rules(confined, rules, mount, missing):
+    found = confined(profiles="libvirtd (enforce)\n", rules=rules, mount=mount)
+    assert [(kind, on) for kind, on, _ in found] == [("confined", "AppArmor")] * missing
+
+
+def test_selinux_needs_its_boolean(confined):
+    found = confined(enforcing="1", boolean="0 0")
+    assert found == [("confined", "SELinux", "setsebool -P virt_use_fusefs on")]
+
+
+@pytest.mark.parametrize("enforcing, boolean", [("1", "1 1"), ("0", "0 0")])
+def test_selinux_with_it_or_not_enforcing(confined, enforcing, boolean):
+    assert confined(enforcing=enforcing, boolean=boolean) == []
+
+
+def fleet(nodes, absent=()):
+    found = [finding for node in nodes.values() for finding in node["findings"]]
+    volume = {"bricks": [2, 3], "peers": [2, 2], "heal": 41, "split_brain": 0, "free_percent": 61, "wrong": ["down"]}
+    store = {"id": 101, "type": "IMAGE_DS", "drivers": "fs/shared", "total_mb": 2048, "volume": "one_vol"}
+    return {"volumes": {"one_vol": volume}, "nodes": nodes, "absent": list(absent), "datastores": {"glusterds": store},
+            "findings": found, "summary": "done"}  # fmt: skip
+
+
+def shown(data):
+    return imported(CHECKOUT / "_output/gluster_one.py").output(data).splitlines()
+
+
+def test_worst_first_and_the_rest_in_one_line():
+    looked = ["mount", "links", "writable", "native"]
+    nodes = {f"kvm{number}": {"roles": ["hypervisor"], "looked": looked, "findings": []} for number in range(30)}
+    nodes["kvm7"]["findings"] = [DEAD]
+    lines = shown(fleet(nodes, absent=["kvm99"]))
+    assert lines[1].split() == ["one_vol", "2/3", "!", "2/2", "41", "!", "0", "61", "%", "down"]
+    assert lines[4].split()[:4] == ["kvm7", "hypervisor", "dead", "!"]
+    assert lines[4].endswith("/0: gone: apply")
+    assert lines[5].startswith("kvm99") and lines[5].endswith("does not answer")
+    assert lines[6].startswith("29 more nodes")
+    assert lines[-1] == "done"
+
+
+def test_other_answers_as_they_are():
+    assert shown("No such minion") == ["No such minion"]
+
+
+def row(lines, first):
+    return next(number for number, line in enumerate(lines) if line.split()[:1] == [first])
+
+
+def test_errors_stand_before_warnings_and_these_before_what_is_well():
+    warning = {**DEAD, "kind": "space", "severity": "warning"}
+    looked = ["mount", "links", "writable", "native"]
+    nodes = {
+        name: {"roles": ["hypervisor"], "looked": looked, "findings": found}
+        for name, found in (("a", [warning]), ("b", []), ("c", [warning, DEAD]), ("d", [DEAD]))
+    }
+    data = fleet(nodes)
+    facts, store = data["volumes"].pop("one_vol"), data["datastores"].pop("glusterds")
+    for table, one, others in (("volumes", facts, "klmn"), ("datastores", store, "wxyz")):
+        data[table] = {f"{name}_vol": one for name in others}
+    data["findings"] = [
+        {**warning, "on": "k_vol"},
+        {**DEAD, "kind": "brick_down", "on": "kvm3:/data/m", "volume": "m_vol"},
+        {**DEAD, "on": "n_vol"},
+        {**warning, "on": "w_vol"},
+        {**DEAD, "on": "z_vol"},
+    ]
+    lines = shown(data)
+    for order in ("cdab", ["m_vol", "n_vol", "k_vol", "l_vol"], ["z_vol", "w_vol", "x_vol", "y_vol"]):
+        rows = [row(lines, name) for name in order]
+        assert rows == sorted(rows), order
+
+
+def test_a_brick_that_is_down_is_wrong_with_its_volume(monkeypatch):
+    brick = {**DEAD, "kind": "brick_down", "on": "kvm3:/data/one_vol", "seen": "it is down", "volume": "one_vol"}
+    option = {**DEAD, "kind": "volume_option", "on": "one_vol", "seen": "an option", "volume": "one_vol"}
+    answer = {"roles": ["server"], "looked": [], "findings": [brick, option, DEAD], "datastores": {}, "access": {}}
+    runner = imported(CHECKOUT / "_runners/gluster_one.py")
+    monkeypatch.setattr(runner, "_ours", lambda target: ["kvm1"])
+    volumes = {"one_vol": {"bricks": [2, 3]}, "two_vol": {"bricks": [3, 3]}}
+    monkeypatch.setattr(runner, "_ask", lambda *words: {"kvm1": {**answer, "volumes": volumes}})
+    volumes = runner.status()["data"]["volumes"]
+    assert volumes["one_vol"]["wrong"] == ["kvm3:/data/one_vol: it is down", "an option"]
+    assert volumes["two_vol"]["wrong"] == []
