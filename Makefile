@@ -16,10 +16,10 @@ YAML_FILES = $(wildcard FORMULA pillar.example) \
   $(shell find gluster_one tests docs \( -name '*.yaml' -o -name '*.yml' \) 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock lint format test unit opennebula functional integration faults idle othersalts demo
+.PHONY: help setup lock lint format test unit opennebula functional fleet test-long faults othersalts demo
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: ## Debian's packages and the virtual environment, if they are not there
 	@sh lab/setup.sh $(PYTHON) $(SALT) $(VENV)
@@ -45,16 +45,15 @@ format: setup ## put the Python files into ruff's format
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-test: setup ## all tests, some beside the others, the other Salts' unit and functional ones as well; ARGS are pytest's; SALT=3007.15 picks that Salt alone
-	@logs=$$(mktemp -d); status=0; \
-	  $(MAKE) --no-print-directory opennebula >$$logs/opennebula 2>&1 & opennebula=$$!; \
-	  $(MAKE) --no-print-directory -k idle $(if $(filter .venv,$(VENV)),othersalts) >$$logs/idle 2>&1 & idle=$$!; \
-	  trap "kill $$opennebula $$idle" INT TERM; \
-	  for kind in unit functional; do $(MAKE) --no-print-directory $$kind || status=1; done; \
-	  wait $$opennebula || status=1; cat $$logs/opennebula; \
-	  $(MAKE) --no-print-directory integration || status=1; \
-	  wait $$idle || status=1; cat $$logs/idle; \
-	  $(MAKE) --no-print-directory faults || status=1; rm -rf $$logs; exit $$status
+# What glusterd is waited for costs no processor, so the two kinds of functional tests run side by side.
+test: setup ## unit, functional and fleet tests, in five minutes; ARGS are pytest's
+	@log=$$(mktemp); status=0; \
+	  $(MAKE) --no-print-directory unit || status=1; \
+	  $(MAKE) --no-print-directory opennebula >$$log 2>&1 & opennebula=$$!; \
+	  trap "kill $$opennebula" INT TERM; \
+	  $(MAKE) --no-print-directory functional || status=1; \
+	  wait $$opennebula || status=1; cat $$log; rm -f $$log; \
+	  $(MAKE) --no-print-directory fleet || status=1; exit $$status
 
 unit: setup ## the tests of pure logic
 	$(PYTEST) tests/unit $(ARGS)
@@ -65,14 +64,16 @@ opennebula: setup ## the datastore state and OpenNebula's modules against the st
 functional: setup ## each module and state against a real glusterd and the stand-in for oned
 	$(PY) tests/functional/run.py $(ARGS)
 
-integration: setup ## the lab's master and minions
-	$(PYTEST) tests/integration $(ARGS)
+fleet: setup ## the main job on the lab's master and minions
+	$(PYTEST) tests/fleet $(ARGS)
+
+test-long: setup ## what takes hours: faults, kills, quorum, everything else on a fleet, the other Salts; ARGS are pytest's
+	@status=0; $(PYTEST) tests/long $(ARGS) || status=1; \
+	  $(PY) tests/functional/run.py -m long $(ARGS) || status=1; \
+	  $(if $(filter .venv,$(VENV)),$(MAKE) --no-print-directory othersalts || status=1;) exit $$status
 
 faults: setup ## break a fleet in many ways, with beacons and reactor on
-	$(PYTEST) tests/faults/test_faults.py $(ARGS)
-
-idle: setup ## leave a fleet alone for ten minutes: what it says and what its beacons cost
-	$(PYTEST) tests/faults/test_idle.py $(ARGS)
+	$(PYTEST) tests/long/faults/test_faults.py $(ARGS)
 
 othersalts: ## the unit and the functional tests on each Salt but the newest
 	@status=0; for salt in $(filter-out $(firstword $(SALTS)),$(SALTS)); do \

@@ -31,12 +31,6 @@ def pytest_collectstart(collector):
         pytest.exit("tests/functional runs in a host of the lab: `make functional`", returncode=4)
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.functional)
-
-
 # Salt
 
 

@@ -12,6 +12,7 @@ from salt.exceptions import CommandExecutionError
 from . import host
 from .conftest import HAND_MADE
 
+pytestmark = pytest.mark.long
 DROP_INS = Path("/run/systemd/system/glusterd.service.d")
 OWN_DROP_IN = DROP_INS / "50-gluster_one.conf"
 

@@ -9,6 +9,7 @@ import pytest
 from . import host
 from .runs import fails, four_runs, idle, refuses
 
+pytestmark = pytest.mark.long
 SERVERS = ["kvm1", "kvm2", "kvm3"]
 
 

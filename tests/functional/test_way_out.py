@@ -10,6 +10,7 @@ from . import host
 from .conftest import HAND_MADE
 from .runs import fails, four_runs, idle, refuses
 
+pytestmark = pytest.mark.long
 OTHERS = """\
 # kvm1:/small_vol /mnt/place-1/0 glusterfs defaults 0 0
 UUID=0a1b /\t ext4   errors=remount-ro 0 1

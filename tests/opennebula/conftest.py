@@ -9,12 +9,6 @@ from .standin import StandIn
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.functional)
-
-
 def minion_opts(home):
     """The options of a minion that lives in a directory of its own."""
     import salt.config

@@ -8,12 +8,6 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.unit)
-
-
 def imported(path, **dunders):
     """A fresh import of one file, with the names that Salt's loader would give it."""
     spec = importlib.util.spec_from_file_location(path.stem, path)

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from .fleet import MOUNT, STORES, Run, standard
+from tests.fleet.fleet import MOUNT, STORES, Run, standard
 
 PILLAR, VOLUME, GLUSTERD = "gluster_one_pillar", "gluster_one_volume_one_vol", "gluster_one_glusterd"
 PACKAGES, RUNNING = "gluster_one_packages", "gluster_one_glusterd_running"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .fleet import MOUNT, STORES, changed
+from tests.fleet.fleet import MOUNT, STORES, changed
 
 OURS = "kvm1:/one_vol"
 FSTAB = """\

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from .fleet import HYPERVISORS, MOUNT, STORES, changed, standard
+from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed, standard
 
 ELSEWHERE = "/srv/one"
 PILLAR = "gluster_one_pillar"

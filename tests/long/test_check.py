@@ -5,8 +5,7 @@ import re
 import pytest
 
 from lab.system import wait_for
-
-from .fleet import HYPERVISORS, MOUNT, STORES, changed
+from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
 
 UNIT = "var-lib-one-datastores-0.mount"
 VOLUME = "gluster --mode=script volume"

@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from lab.system import wait_for
+from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
 
-from .fleet import HYPERVISORS, MOUNT, STORES, changed
 from .test_cost import counting
 
 GLUSTER = "gluster --mode=script"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab.system import LabError, wait_for
+from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
 
-from ..integration.fleet import HYPERVISORS, MOUNT, STORES, changed
 from .conftest import INTERVAL, ROWS
 
 CLIENT = f"pkill -9 -f '[g]lusterfs.* {MOUNT}$'"

@@ -8,8 +8,7 @@ import pytest
 import yaml
 
 from lab.fleet import CHECKOUT
-
-from .fleet import MOUNT, STORES, Run
+from tests.fleet.fleet import MOUNT, STORES, Run
 
 SLS = re.search(r"```yaml\n(/var/lib/one.*?)```", (CHECKOUT / "docs/datastores.md").read_text(), re.DOTALL)[1]
 STATES = list(yaml.safe_load(SLS))

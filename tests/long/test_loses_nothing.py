@@ -2,7 +2,7 @@
 
 import pytest
 
-from .fleet import STORES, changed
+from tests.fleet.fleet import STORES, changed
 
 TWO = "/srv/two"
 

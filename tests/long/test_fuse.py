@@ -7,8 +7,8 @@ import json
 import pytest
 
 from lab.system import wait_for
+from tests.fleet.fleet import STORES, changed
 
-from .fleet import STORES, changed
 from .test_machines import BOOT, SIZE, create
 
 FUSE = changed(volume={"access": "fuse"})

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from .fleet import HYPERVISORS, MOUNT, changed, standard
+from tests.fleet.fleet import HYPERVISORS, MOUNT, changed, standard
 
 ROLLOUT = ("state.orchestrate", "gluster_one.orchestrate.rollout")
 

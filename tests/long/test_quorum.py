@@ -3,8 +3,7 @@
 import pytest
 
 from lab.system import wait_for
-
-from .fleet import HYPERVISORS, MOUNT
+from tests.fleet.fleet import HYPERVISORS, MOUNT
 
 VOLUME = "gluster --mode=script volume"
 WRITER = f"""

@@ -5,8 +5,7 @@ import json
 import pytest
 
 from lab.system import wait_for
-
-from .fleet import HYPERVISORS, MOUNT, STORES, changed
+from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
 
 CLEAN = "gluster_one.clean"
 # What of the minion is the formula's as well.

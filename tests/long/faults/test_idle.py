@@ -1,4 +1,4 @@
-"""A fleet to which nothing happens: silent, and hardly any work. `make idle`; it takes a quarter of an hour."""
+"""A fleet to which nothing happens: silent, and hardly any work. It takes a quarter of an hour."""
 
 import contextlib
 import os
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ..integration.fleet import changed
-from ..integration.test_cost import counting
+from tests.fleet.fleet import changed
+
+from ..test_cost import counting
 from .test_faults import settled
 
 IDLE, BASE = 600, 300

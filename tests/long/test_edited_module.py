@@ -2,7 +2,7 @@
 
 import pytest
 
-from .fleet import CHECKOUT
+from tests.fleet.fleet import CHECKOUT
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ import contextlib
 import pytest
 
 from lab.system import wait_for
-
-from .fleet import HYPERVISORS, MOUNT, STORES, changed
+from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
 
 PROGRAMS = ("gluster", "glusterfsd", "mount.glusterfs")  # glusterd and glusterfs are links to the second
 LOG = "/var/log/started"

@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from .fleet import HYPERVISORS, MOUNT, STORES, changed
+from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
 
 # Each host lacks another part.
 LACKING = {

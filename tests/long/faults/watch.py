@@ -6,8 +6,7 @@ import threading
 import time
 
 from lab.system import wait_for
-
-from ..integration.fleet import MOUNT
+from tests.fleet.fleet import MOUNT
 
 RECORDS, IMAGE = f"{MOUNT}/faults.records", "faults.img"
 ACKNOWLEDGED, READS = "/var/tmp/faults.acknowledged", "/var/tmp/faults.reads"

@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from .fleet import MOUNT, changed
+from tests.fleet.fleet import MOUNT, changed
 
 ONE_AUTH = "/var/lib/one/.one/one_auth"
 MINION = "systemctl restart salt-minion"

@@ -1,7 +1,7 @@
 """
 The first run, from bare hosts, killed at a random moment: the next run converges, and nothing is lost or doubled.
 
-`KILLS=20 SEED=7 make integration ARGS='-k test_killed'` kills twenty times; the seed says what and when.
+`KILLS=20 SEED=7 make test-long ARGS="-k test_killed"` kills twenty times; the seed says what and when.
 """
 
 import json
@@ -14,8 +14,7 @@ from collections import Counter
 import pytest
 
 from lab.system import wait_for
-
-from .fleet import HYPERVISORS, MOUNT, STORES, changed
+from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
 
 BARE = changed(volume={"bricks": "/data/one_vol"}, timeout=40)
 # Not quite as long as the first run takes.

@@ -6,8 +6,8 @@ import signal
 import pytest
 
 from lab.fleet import CHECKOUT, Lab, default_name
+from tests.fleet.fleet import Fleet, changed
 
-from ..integration.fleet import Fleet, changed
 from .watch import Events, Load
 
 ARTIFACTS = CHECKOUT / "artifacts" / "faults"

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from .fleet import STORES, changed
+from tests.fleet.fleet import STORES, changed
 
 # A boot sector that copies itself to the disk's second sector and stops: what the guest's disk received shows there.
 #   xor ax,ax; mov es,ax; mov bx,7c00h; mov ax,0301h; mov cx,2; mov dh,0; int 13h; hlt; jmp hlt

@@ -5,8 +5,7 @@ import re
 import pytest
 
 from lab.system import wait_for
-
-from .fleet import HYPERVISORS, MOUNT, STORES, changed
+from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
 
 pytestmark = pytest.mark.timeout(600)
 

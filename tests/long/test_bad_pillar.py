@@ -2,7 +2,7 @@
 
 import pytest
 
-from .fleet import changed
+from tests.fleet.fleet import changed
 
 HEAD = ["head"]
 HYPERVISOR = ["hypervisor"]

@@ -7,8 +7,7 @@ import threading
 import pytest
 
 from lab.system import wait_for
-
-from .fleet import HYPERVISORS, changed
+from tests.fleet.fleet import HYPERVISORS, changed
 
 GLUSTER = "gluster --mode=script volume"
 WAITING = "/srv/waiting"
