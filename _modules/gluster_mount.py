@@ -58,7 +58,7 @@ def entry(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.entry /var/lib/one/datastores/0
+        salt kvm1 gluster_mount.entry /var/lib/one/gluster/one_vol
     """
     lines = {os.path.normpath(name): line for name, line in __salt__["mount.fstab"]().items()}
     line = lines.get(os.path.normpath(path))
@@ -131,7 +131,7 @@ def entry_wanted(path, volume, servers, options=None):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.entry_wanted /var/lib/one/datastores/0 one_vol '[kvm1, kvm2, kvm3]'
+        salt kvm1 gluster_mount.entry_wanted /var/lib/one/gluster/one_vol one_vol '[kvm1, kvm2, kvm3]'
     """
     if not isinstance(servers, list) or not servers:
         raise SaltInvocationError(f"servers is {servers!r}: a list of host names is needed, such as [kvm1, kvm2]")
@@ -180,7 +180,7 @@ def check_arguments(path, **lists):
     """
     if not os.path.isabs(path) or re.search(r"\s", path):
         raise SaltInvocationError(
-            f"name is {path!r}: an absolute path without spaces is needed, such as /var/lib/one/datastores/0"
+            f"name is {path!r}: an absolute path without spaces is needed, such as /var/lib/one/gluster/one_vol"
         )
     for key in ("links", "datastores", "options"):
         values = lists.get(key)
@@ -209,14 +209,14 @@ def point_set(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.point_set /var/lib/one/datastores/0
+        salt kvm1 gluster_mount.point_set /var/lib/one/gluster/one_vol
     """
     __salt__["file.mkdir"](path, *BARE.split())
     __salt__["file.check_perms"](path, None, *BARE.split())
     return True
 
 
-def changes(path, volume, wanted, client=True):
+def changes(path, volume, wanted):
     """
     What differs between a mount as it is and as it should be.
 
@@ -228,9 +228,6 @@ def changes(path, volume, wanted, client=True):
 
     wanted
         Its line of /etc/fstab, as :func:`entry_wanted` returns it (dict).
-
-    client
-        Whether it is an error that this node cannot mount yet (bool, default True).
 
     Returns a dict with what differs of ``directory`` (the bare mount point), ``fstab`` and ``mount``::
 
@@ -273,7 +270,7 @@ def changes(path, volume, wanted, client=True):
         differing["fstab"] = {"old": old, "new": f"{wanted['device']} {','.join(wanted['opts'])}"}
     if health["state"] != "alive":
         missing = client_missing()
-        if missing and client:
+        if missing:
             raise CommandExecutionError(missing)
         differing["mount"] = {"old": None if health["state"] == "absent" else "dead", "new": wanted["device"]}
     return differing
@@ -368,7 +365,7 @@ def mount(path, timeout=120):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.mount /var/lib/one/datastores/0
+        salt kvm1 gluster_mount.mount /var/lib/one/gluster/one_vol
     """
     if __salt__["gluster_one.mount_health"](path)["state"] == "dead":
         unmount(path)
@@ -407,7 +404,7 @@ def unmount(path, lazy=True):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.unmount /var/lib/one/datastores/0
+        salt kvm1 gluster_mount.unmount /var/lib/one/gluster/one_vol
     """
     command = ["umount", *(["-l"] if lazy else []), path]
     done = __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True, timeout=30)

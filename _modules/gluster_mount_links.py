@@ -42,7 +42,7 @@ def link_state(path, target, volume=None):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.link_state /var/lib/one/datastores/101 /var/lib/one/datastores/0
+        salt kvm1 gluster_mount.link_state /var/lib/one/datastores/101 /var/lib/one/gluster/one_vol
     """
     if os.path.islink(path):
         seen, end = os.readlink(path), path
@@ -85,7 +85,7 @@ def mount_point(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.mount_point /var/lib/one/datastores/0
+        salt kvm1 gluster_mount.mount_point /var/lib/one/gluster/one_vol
     """
     real = os.path.realpath(path)
     if real != os.path.normpath(path):
@@ -145,7 +145,7 @@ def link(path, target):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.link /var/lib/one/datastores/101 /var/lib/one/datastores/0
+        salt kvm1 gluster_mount.link /var/lib/one/datastores/101 /var/lib/one/gluster/one_vol
     """
     # oned makes the directory of a new datastore within a second, perhaps just between these two steps.
     for _ in range(10):
@@ -185,7 +185,7 @@ def link_changes(target, volume, paths):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.link_changes /var/lib/one/datastores/0 one_vol '{link: /var/lib/one/datastores/101}'
+        salt kvm1 gluster_mount.link_changes /var/lib/one/gluster/one_vol one_vol '{link: /var/lib/one/datastores/101}'
     """
     changes = {}
     for label, path in paths.items():
@@ -214,7 +214,7 @@ def links_made(directory, target):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.links_made /var/lib/one/datastores /var/lib/one/datastores/0
+        salt kvm1 gluster_mount.links_made /var/lib/one/datastores /var/lib/one/gluster/one_vol
     """
     made = __salt__["data.get"](MADE) or []
     return [
@@ -240,7 +240,7 @@ def links(directory, target):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.links /var/lib/one/datastores /var/lib/one/datastores/0
+        salt kvm1 gluster_mount.links /var/lib/one/datastores /var/lib/one/gluster/one_vol
     """
     with contextlib.suppress(FileNotFoundError):
         paths = [os.path.join(directory, name) for name in sorted(os.listdir(directory))]
@@ -272,7 +272,7 @@ def link_absent(path, target):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.link_absent /var/lib/one/datastores/101 /var/lib/one/datastores/0
+        salt kvm1 gluster_mount.link_absent /var/lib/one/datastores/101 /var/lib/one/gluster/one_vol
     """
     there = _leads(path, target)
     if there:

@@ -102,7 +102,7 @@ def mount_health(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.mount_health /var/lib/one/datastores/0
+        salt kvm1 gluster_one.mount_health /var/lib/one/gluster/one_vol
     """
     path = os.path.normpath(path)
     mounted = _mounts().get(path)
@@ -164,7 +164,7 @@ def client(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.client /var/lib/one/datastores/0
+        salt kvm1 gluster_one.client /var/lib/one/gluster/one_vol
     """
     for commandline in glob.glob("/proc/[0-9]*/cmdline"):
         with contextlib.suppress(OSError), salt.utils.files.fopen(commandline) as stream:
@@ -187,7 +187,7 @@ def space(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.space /var/lib/one/datastores/0
+        salt kvm1 gluster_one.space /var/lib/one/gluster/one_vol
     """
     status, out, _ = _child(["stat", "-f", "-c", "%b %a %S", path])
     if status != 0:
@@ -211,7 +211,7 @@ def hidden(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.hidden /var/lib/one/datastores/0
+        salt kvm1 gluster_one.hidden /var/lib/one/gluster/one_vol
     """
     above, name = os.path.split(os.path.realpath(path))
     # In a mount namespace of its own, the directory above is mounted over itself: without what is mounted in it.
@@ -241,7 +241,7 @@ def writable(path, user="oneadmin"):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.writable /var/lib/one/datastores/0
+        salt kvm1 gluster_one.writable /var/lib/one/gluster/one_vol
     """
     # Another name each time: a file that only one brick took, while the root's owner was being changed on them, is not
     # writable until it is healed (measured with Gluster 10.3). What such tries have left goes with the next that works.
@@ -268,7 +268,7 @@ def datastore_ids(path, volume=None):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.datastore_ids /var/lib/one/datastores/0
+        salt kvm1 gluster_one.datastore_ids /var/lib/one/gluster/one_vol
     """
     kept = f"gluster_one.datastore_ids:{path}"
     mounts = _mounts()
@@ -312,7 +312,7 @@ def datastore_id_set(path, name, datastore_id):
 
     .. code-block:: bash
 
-        salt head gluster_one.datastore_id_set /var/lib/one/datastores/0 glusterds 101
+        salt head gluster_one.datastore_id_set /var/lib/one/gluster/one_vol glusterds 101
     """
     # A new file that is renamed is seen on the other mounts at once; one that is rewritten only after a second.
     # oneadmin owns the volume's root: root does not go where a link of his leads.

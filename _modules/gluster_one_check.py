@@ -34,33 +34,6 @@ def __virtual__():
     return __virtualname__
 
 
-def coming(running, *names):
-    """
-    Whether this is a run of states with ``test=True`` of which an earlier state would install or start something: what
-    is missing now will then be there.
-
-    running
-        The results of the states so far (dict), which Salt gives each state as ``__running__``; None where it does not.
-
-    names
-        What is installed or started, by the ``name`` of its state ``pkg``, ``pip`` or ``service`` (strings). Default:
-        any package.
-
-    Returns a bool.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_one.coming '{}' glusterd
-    """
-    pending = [tag.split("_|-") for tag, state in (running or {}).items() if state["result"] is None]
-    return any(
-        kind == "pkg" if not names else kind in ("pkg", "pip", "service") and name in names
-        for kind, _, name, _ in pending
-    )
-
-
 def check(native=False, heal=True, node=None):
     """
     What is not as the pillar wants it on this node, worst first.
@@ -77,7 +50,7 @@ def check(native=False, heal=True, node=None):
 
     Returns a list of findings, empty when all is well::
 
-        [{"kind": "mount_dead", "on": "/var/lib/one/datastores/0", "seen": "the FUSE client is gone",
+        [{"kind": "mount_dead", "on": "/var/lib/one/gluster/one_vol", "seen": "the FUSE client is gone",
           "expected": "volume one_vol, mounted", "severity": "error",
           "cure": "salt kvm2 state.apply gluster_one.mount"}]
 
@@ -124,7 +97,6 @@ def report(native=False, heal=True, node=None):
     Returns a dict; ``volumes`` is what the coordinator sees, ``datastores`` what the head does::
 
         {"roles": ["hypervisor", "server"], "findings": [...], "looked": ["mount", "links", ...],
-         "access": {"one_vol": "native"},
          "volumes": {"one_vol": {"bricks": [3, 3], "peers": [2, 2], "heal": 0, "split_brain": 0, "free_percent": 61}},
          "datastores": {"glusterds": {"id": 101, "type": "IMAGE_DS", "drivers": "fs/shared", "total_mb": 258020,
                                       "volume": "one_vol"}}}
@@ -136,14 +108,12 @@ def report(native=False, heal=True, node=None):
         salt kvm1 gluster_one.report
     """
     node = node or __salt__["gluster_one_pillar.node"]()
-    seen = {"roles": node.get("roles", []), "findings": [], "looked": [], "volumes": {}, "datastores": {}, "access": {}}
+    seen = {"roles": node.get("roles", []), "findings": [], "looked": [], "volumes": {}, "datastores": {}}
     if node["errors"]:
         for error in node["errors"]:
             _find(seen, "pillar", "pillar", error, "a pillar as in pillar.example", "correct it, then run again")
         return seen
     roles = set(node["roles"])
-    if {"hypervisor", "head"} & roles:
-        seen["access"] = {name: volume["access"] for name, volume in node["volumes"].items()}
     volumes = {name: volume for name, volume in node["volumes"].items() if volume["coordinator"]}
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         # Gluster takes longest: the rest goes on meanwhile.
@@ -286,11 +256,9 @@ def _links(seen, node, name, volume):
 
 def _hypervisor(seen, node):
     """
-    QEMU and libvirt know gluster where machines are to open it, and what confines them lets them at the datastores.
+    QEMU and libvirt know gluster, and what confines them lets them at the datastores.
     """
-    native = [name for name, volume in node["volumes"].items() if volume["access"] == "native"]
-    if native:
-        _driver(seen, node, native)
+    _driver(seen, node)
     # A link is followed before the rules are looked at: the volumes' own directories count, too.
     tops = [node["datastores_dir"], *(volume["mount"] for volume in node["volumes"].values())]
     tops = [top for top in dict.fromkeys(tops) if top == tops[0] or not top.startswith(f"{tops[0]}/")]
@@ -301,12 +269,12 @@ def _hypervisor(seen, node):
     boolean = "virt_use_fusefs"
     if _says(f"{SELINUX}/enforce", "1") and not _says(f"{SELINUX}/booleans/{boolean}", "1"):
         _find(seen, "confined", "SELinux", f"{boolean} is off", "on", f"setsebool -P {boolean} on")
-    seen["looked"] += ["native" if native else "fuse"]
+    seen["looked"] += ["native"]
 
 
-def _driver(seen, node, native):
+def _driver(seen, node):
     """
-    QEMU and libvirt can open these volumes over ``gluster://``.
+    QEMU and libvirt can open volumes over ``gluster://``.
     """
     # Asking takes three processes, and only other programs or drivers answer otherwise.
     programs = filter(None, map(salt.utils.path.which, ("qemu-img", "libvirtd", "virtqemud")))
@@ -320,8 +288,7 @@ def _driver(seen, node, native):
     found = kept["found"]
     if not found["gluster"]:
         what = f"QEMU {found['qemu']} cannot open gluster://" if found["qemu"] else "QEMU is not installed"
-        keys = " and ".join(f"gluster_one:volumes:{name}:access" for name in native)
-        cure = f"install {node['package']}, or set {keys} to fuse"
+        cure = f"install {node['package']}"
         _find(seen, "native", "QEMU", what, "a build with the gluster driver", cure)
     elif not found["libvirt"]:
         _find(seen, "native", "libvirt", "it is not installed", "libvirt", "install opennebula-node-kvm")
@@ -459,7 +426,7 @@ def _native(seen, node):
     is there with the first datastore.
     """
     for name, volume in node["volumes"].items():
-        if volume["access"] != "native" or not volume["datastores"]:
+        if not volume["datastores"]:
             continue
         server = volume["servers"][0]
         found = __salt__["gluster_one.native_open"](

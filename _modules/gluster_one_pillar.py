@@ -17,9 +17,6 @@ __virtualname__ = "gluster_one_pillar"
 
 ROLES = ("head", "hypervisor", "server")
 TYPES = ("IMAGE_DS", "SYSTEM_DS")
-ACCESS = ("native", "fuse")
-# What a datastore has only when machines open it over gluster://.
-NATIVE = ("GLUSTER_HOST", "GLUSTER_VOLUME")
 # The findings of gluster_one.check that can be put right by applying an SLS; the runner gluster_one has it for each.
 REMEDIES = ("mount_gone", "mount_dead", "fstab", "link", "volume_option", "datastore", "glusterd_down",
             "glusterd_option", "brick_down")  # fmt: skip
@@ -45,16 +42,13 @@ def node(pillar=None, system=None):
     any, nothing else is there::
 
         {"errors": [], "id": "kvm1", "roles": ["hypervisor", "server"], "named": True, "timeout": 120,
-         "disruptive": False, "user": "oneadmin",
+         "user": "oneadmin",
          "glusterd": {"service": "glusterd", "path": "/etc/glusterfs/glusterd.vol"}, "package": "qemu-block-extra",
-         "manage_packages": True, "packages": {"gluster": ["glusterfs-server", "glusterfs-client"], "native":
-         ["qemu-block-extra"], "pyone": None},
          "datastores_dir": "/var/lib/one/datastores", "opennebula": {}, "beacon": {"interval": 60}, "batch": 10,
          "free_percent": 10, "heal_files": 100, "names": ["10.0.0.1", "kvm1"],
-         "volumes": {"one_vol": {"servers": ["kvm1", "kvm2"], "coordinator": True, "mount": "/var/lib/one/datastores/0",
-                                 "access": "native", "mount_options": [], "options": {}, "uid": "oneadmin",
-                                 "gid": "oneadmin", "group": None, "bricks": [], "own_bricks": [], "peering": False,
-                                 "layout": {},
+         "volumes": {"one_vol": {"servers": ["kvm1", "kvm2"], "coordinator": True,
+                                 "mount": "/var/lib/one/gluster/one_vol", "mount_options": [], "options": {},
+                                 "uid": "oneadmin", "gid": "oneadmin", "group": None,
                                  "datastores": {"glusterds": {"volume": "one_vol", "host": "kvm1:24007"}}}}}
 
     CLI Example:
@@ -96,12 +90,9 @@ def node(pillar=None, system=None):
         "roles": sorted(roles),
         "named": named,
         "timeout": timeout,
-        "disruptive": pillar.get("disruptive", False),
         "user": pillar.get("user", system["user"]),
         "glusterd": {"service": system["glusterd_service"], "path": system["glusterd_volume_file"]},
         "package": system["qemu_gluster_package"],
-        "manage_packages": pillar.get("manage_packages", True),
-        "packages": __salt__["gluster_one_pillar.packages"](roles, system),
         "datastores_dir": datastores_dir,
         "opennebula": {
             key: value for key, value in (pillar.get("opennebula") or {}).items() if key in ("endpoint", "auth_file")
@@ -114,13 +105,12 @@ def node(pillar=None, system=None):
             name: {
                 "servers": volume["servers"],
                 "coordinator": volume["servers"][0] in names,
-                "mount": volume.get("mount", f"{datastores_dir}/0"),
-                "access": volume.get("access", "native"),
+                "mount": volume.get("mount", f"{posixpath.dirname(datastores_dir)}/gluster/{name}"),
                 "mount_options": volume.get("mount_options", []),
                 "options": volume.get("options", {}),
                 "uid": volume.get("uid", pillar.get("user", system["user"])),
                 "gid": volume.get("gid", system["group"]),
-                **_bricks(volume, names),
+                "group": volume.get("group"),
                 "datastores": {
                     store: _datastore(name, volume, settings or {})
                     for store, settings in (volume.get("datastores") or {}).items()
@@ -129,35 +119,8 @@ def node(pillar=None, system=None):
             for name, volume in pillar["volumes"].items()
         },
     }
-    if all(volume["access"] == "fuse" for volume in plan["volumes"].values()):
-        plan["packages"]["native"] = []  # distributions that need this may have none of them
     errors = _errors_here(pillar, plan)
     return {"errors": errors} if errors else plan
-
-
-def _bricks(volume, names):
-    """
-    What makes the volume: nothing where the pillar has no bricks, and then it is expected to be there.
-    """
-    bricks, layout = [], {}
-    if volume.get("bricks"):
-        found = __salt__["gluster_one.layout"](**_layout_arguments(volume))
-        bricks = found["bricks"]
-        layout = {key: found[key] for key in ("replica", "arbiter", "disperse", "redundancy")}
-        layout.update({key: volume[key] for key in ("two_copies", "grow") if key in volume})
-    return {
-        # Gluster refuses virt for a volume without copies.
-        "group": volume.get("group", bricks and ("virt" if layout["replica"] > 1 else "distributed-virt")) or None,
-        "bricks": bricks,
-        "own_bricks": [brick for brick in bricks if brick.partition(":")[0] in names],
-        "peering": bool(bricks) and bool(names & set(list(dict.fromkeys(volume["servers"]))[:2])),
-        "layout": layout,
-    }
-
-
-def _layout_arguments(volume):
-    keys = ("bricks", "servers", "replica", "arbiter", "disperse", "redundancy", "two_copies")
-    return {key: volume[key] for key in keys if key in volume}
 
 
 def _datastore(name, volume, settings):
@@ -166,11 +129,6 @@ def _datastore(name, volume, settings):
     """
     if settings.get("type", "IMAGE_DS") == "SYSTEM_DS":
         return dict(settings)
-    if volume.get("access") == "fuse":
-        # Said in so many words: one that was native until now has to become one of plain files.
-        attributes = {"DISK_TYPE": "FILE", **(settings.get("attributes") or {})}
-        absent = [*(settings.get("absent_attributes") or []), *NATIVE]
-        return {**settings, "attributes": attributes, "absent_attributes": absent}
     return {"volume": name, "host": volume["servers"][0], **settings}
 
 
@@ -247,7 +205,7 @@ def _owner(value):
 
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 _POSITIVE = _needs(int, "a number of seconds above 0 is needed", lambda value: value > 0)
-_PATH = _needs(str, "an absolute path is needed, such as /var/lib/one/datastores/0", _is_path)
+_PATH = _needs(str, "an absolute path is needed, such as /var/lib/one/gluster/one_vol", _is_path)
 _BOOL = _needs(bool, "true or false is needed")
 _TEXT = _needs(str, "a text is needed", bool)
 _TEXTS = _needs(list, "a list of texts is needed", lambda value: all(isinstance(text, str) for text in value))
@@ -300,26 +258,12 @@ _VOLUME = {
         lambda value: value and all(isinstance(name, str) and re.fullmatch(_NAME, name) for name in value),
     ),
     "mount": _PATH,
-    "access": _needs(str, f"{' or '.join(ACCESS)} is needed", lambda value: value in ACCESS),
     "mount_options": _TEXTS,
     "options": _OPTIONS,
     "uid": _needs((int, str), "a number or the name of a user is needed, such as oneadmin", _owner),
     "gid": _needs((int, str), "a number or the name of a group is needed, such as oneadmin", _owner),
-    "bricks": _needs(
-        (str, list), "an absolute path is needed, the same on all its servers, or a list such as [kvm1:/data/one_vol, "
-        "kvm2:/data/one_vol, kvm3:/data/one_vol]",
-        lambda value: _is_path(value) if isinstance(value, str)
-        else value and all(isinstance(brick, str) for brick in value),
-    ),
-    "replica": _needs(int, "a number of copies is needed, 1 for none but the file itself", lambda value: value > 0),
-    "arbiter": _needs(int, "0 or 1 is needed", lambda value: value in (0, 1)),
-    "disperse": _needs(int, "a number of bricks from 3 on is needed, or 0", lambda value: value == 0 or value > 2),
-    "redundancy": _needs(int, "a number of bricks is needed", lambda value: value >= 0),
-    "two_copies": _needs(str, "allow is possible", lambda value: value == "allow"),
-    "grow": _needs(str, "allow is possible", lambda value: value == "allow"),
     "group": _needs(
-        (str, bool), "the name of an option group is needed, such as virt, or false",
-        lambda value: value is not True and (not value or re.fullmatch(_NAME, value)),
+        str, "the name of an option group is needed, such as virt", lambda value: re.fullmatch(_NAME, value)
     ),
     "datastores": _needs((dict, type(None)), "datastores by name are needed, such as {glusterds: {}}"),
 }  # fmt: skip
@@ -328,7 +272,6 @@ _TOP = {
         list, f"a list is needed of {', '.join(ROLES)}", lambda value: all(role in ROLES for role in value)
     ),
     "user": _TEXT,
-    "manage_packages": _BOOL,
     "datastores_dir": _PATH,
     "timeout": _POSITIVE,
     "beacon": _needs(
@@ -340,7 +283,6 @@ _TOP = {
         list, f"a list is needed of {', '.join(REMEDIES)}", lambda value: all(kind in REMEDIES for kind in value)
     ),
     "maintenance": _BOOL,
-    "disruptive": _BOOL,
     "free_percent": _needs(int, "a number from 0 to 100 is needed", lambda value: 0 <= value <= 100),
     "heal_files": _needs(int, "a number of files is needed", lambda value: value >= 0),
     "rollout": _needs(
@@ -351,7 +293,7 @@ _TOP = {
     "volumes": _needs(
         dict,
         "volumes by name are needed, such as {one_vol: {servers: [kvm1, kvm2, kvm3]}}; to have none, take gluster_one "
-        "out of the pillar (it leaves what is there; gluster_one.clean, before, takes it away)",
+        "out of the pillar (it leaves what is there)",
         lambda value: value and all(isinstance(name, str) and re.fullmatch(r"[\w-]+", name) for name in value),
     ),
 }  # fmt: skip
@@ -368,53 +310,17 @@ def _errors(pillar):
     for name, volume in pillar["volumes"].items():
         key = f"gluster_one:volumes:{name}"
         errors += _section(key, volume, _VOLUME, required=["servers"])
-        errors += _layout_errors(key, volume) if not errors else []
         datastores = volume.get("datastores") if isinstance(volume, dict) else None
         for store, settings in datastores.items() if isinstance(datastores, dict) else ():
             errors += _section(f"{key}:datastores:{store}", settings if settings is not None else {}, _DATASTORE)
             if not isinstance(settings, dict):
                 continue
-            if volume.get("access") == "fuse":
-                errors += _native(f"{key}:datastores:{store}", settings)
-            elif settings.get("type") == "SYSTEM_DS" and settings.get("host"):
+            if settings.get("type") == "SYSTEM_DS" and settings.get("host"):
                 errors.append(
                     f"{key}:datastores:{store}:host is {settings['host']!r}: machines open nothing of a SYSTEM_DS over "
                     "gluster://, leave it out"
                 )
     return errors
-
-
-def _layout_errors(key, volume):
-    """
-    What is wrong between the keys that make a volume.
-    """
-    if not volume.get("bricks"):
-        alone = [
-            name for name in ("replica", "arbiter", "disperse", "redundancy", "two_copies", "grow") if name in volume
-        ]
-        return [
-            f"{key}:{name} is {volume[name]!r}, and there are no bricks: it says how the volume is made of them; add "
-            "bricks, such as /data/one_vol, or leave it out"
-            for name in alone
-        ]
-    wrong = __salt__["gluster_one.layout"](**_layout_arguments(volume))["errors"]
-    return [f"{key}:{name} is {volume.get(name, 'not there')!r}: {error}" for name, error in wrong]
-
-
-def _native(key, settings):
-    """
-    What a datastore's settings say of gluster:// although its volume is opened by FUSE.
-    """
-    said = {"host": settings.get("host")}
-    attributes = settings.get("attributes")
-    for name, value in attributes.items() if isinstance(attributes, dict) else ():
-        if str(name).upper() in NATIVE or (str(name).upper(), str(value).upper()) == ("DISK_TYPE", "GLUSTER"):
-            said[f"attributes:{name}"] = value
-    return [
-        f"{key}:{name} is {value!r}: with access: fuse nothing opens gluster://, leave it out, or set access to native"
-        for name, value in said.items()
-        if value is not None
-    ]
 
 
 def _section(key, section, known, required=()):
@@ -486,11 +392,10 @@ def _errors_here(pillar, plan):
 
 def _first_server_errors(name, volume):
     """
-    On a server: the first one, which everybody mounts from and new machines open their disks at, is in its pool. That
-    of a volume with bricks comes into it.
+    On a server: the first one, which everybody mounts from and new machines open their disks at, is in its pool.
     """
     first, servers = volume["servers"][0], volume["servers"]
-    if volume["bricks"] or volume["coordinator"] or not own_names() & set(servers):
+    if volume["coordinator"] or not own_names() & set(servers):
         return []
     known = __salt__["glusterd.pool_without"](first, servers)
     return known and [

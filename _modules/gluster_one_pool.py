@@ -73,23 +73,20 @@ def volume_report(name, volume, seen, node):
         salt kvm1 gluster_one.volume_report one_vol '{servers: [kvm1]}' '{pool: [], volumes: {}}' '{}'
     """
     found, pool = [], seen["pool"]
-    made = "salt '*' state.apply gluster_one" if volume.get("bricks") else None
     away = [peer["hostname"] for peer in pool if not peer["connected"]]
     facts = {"bricks": None, "peers": [len(pool) - len(away) - 1, len(pool) - 1], "heal": None, "split_brain": None}
     for peer in away:
         found.append(["peer_away", peer, "disconnected", "connected", f"systemctl start glusterd on {peer}", "error"])
     what = _missing(set(volume["servers"]), pool, node)
     if what:
-        cure = made or "gluster peer probe SERVER"
-        found.append(["peer_gone", name, what, "all of them", cure, "error"])
+        found.append(["peer_gone", name, what, "all of them", "gluster peer probe SERVER", "error"])
     if name not in seen["volumes"]:
-        cure = made or "gluster volume create"
-        found.append(["volume_gone", name, "no such volume", "it is there", cure, "error"])
+        found.append(["volume_gone", name, "no such volume", "it is there", "gluster volume create", "error"])
         return [facts, found]
     info = seen["volumes"][name]
     try:
         wanted = volume_options(volume["uid"], volume["gid"], volume["options"], volume.get("group"))
-        differing = __salt__["gluster_one.options_plan"](info["options"], wanted)["changes"]
+        differing = __salt__["gluster.option_changes"](info["options"], wanted)
     except (CommandExecutionError, SaltInvocationError) as exc:  # its bricks are to be looked at all the same
         differing = {}
         found.append(["check_failed", name, str(exc), "options that can be set", "see the pillar's", "error"])

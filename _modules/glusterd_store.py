@@ -73,24 +73,3 @@ def pool_without(server, servers):
     if not known or strangers or server in known or __salt__["gluster.peer_known_as"](server, known):
         return []
     return known
-
-
-def own_bricks():
-    """
-    This server's bricks of all volumes that its glusterd knows.
-
-    Returns a dict ``{"/data/one_vol": "one_vol"}``.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 glusterd.own_bricks
-    """
-    own = _read(os.path.join(DIRECTORY, "glusterd.info")).get("UUID")
-    found = {}
-    for path in glob.glob(os.path.join(DIRECTORY, "vols/*/bricks/*")):
-        brick = _read(path)
-        if own and brick.get("uuid") == own:
-            found[brick["path"]] = path.split("/")[-3]
-    return found

@@ -120,10 +120,7 @@ def template(
     if kind not in TYPES:
         raise SaltInvocationError(f"type is {kind!r}: {', '.join(TYPES)} are possible")
     if volume and not __salt__["one_datastore_check.native"](wanted):
-        raise SaltInvocationError(
-            f"attributes has DISK_TYPE {disk_type}, and with volume it is GLUSTER: leave one out; in the pillar, "
-            "access: fuse does that"
-        )
+        raise SaltInvocationError(f"attributes has DISK_TYPE {disk_type}, and with volume it is GLUSTER: leave one out")
     if kind == "SYSTEM_DS" and wanted["DS_MAD"]:
         raise SaltInvocationError(f"ds_mad is {wanted['DS_MAD']!r}: a system datastore has none, leave it out")
     if disk_type and kind != "IMAGE_DS":

@@ -300,7 +300,7 @@ def mounted(name, volume, mount):
 
     .. code-block:: bash
 
-        salt head one_datastore_check.mounted glusterds one_vol /var/lib/one/datastores/0
+        salt head one_datastore_check.mounted glusterds one_vol /var/lib/one/gluster/one_vol
     """
     health = __salt__["gluster_one.mount_health"](mount)
     if health["state"] != "absent" and health["volume"] != volume:

@@ -39,8 +39,6 @@ HELD_BY = {
     "gluster_one.datastore": ("datastore_gone",),
     "gluster_one.volume": ("volume_stopped", "volume_gone", "peer_gone"),
 }
-# The SLS that does a part of another's work.
-INCLUDED = {"gluster_one.started": "gluster_one.packages", "gluster_one.volume": "gluster_one.pool"}
 # These concern the pool: on one server at a time.
 ONE_AT_A_TIME = ("gluster_one.started", "gluster_one.glusterd")
 BANK = "gluster_one/remediate"
@@ -51,10 +49,10 @@ NO_ANSWER = "the minion did not answer"
 UNCHANGED = "the formula finds nothing to change there"
 # A volume at which no server has looked.
 UNSEEN = {"bricks": None, "peers": None, "heal": None, "split_brain": None}
-SAME_ACCESS = "give all minions the same in their pillar"
+# Seconds that a server waits for the others.
+PATIENCE = 600
 # Seconds after which a minion is asked, again and again, whether the job still runs there.
 ASK_AFTER = 15
-PATIENCE = 600
 
 
 def status(target="*", native=False, timeout=15):
@@ -85,7 +83,7 @@ def status(target="*", native=False, timeout=15):
             f"target is {target!r}: no accepted minion of that name has gluster_one in its pillar"
         )
     answers = _ask(asked, "gluster_one.report", {"native": native}, timeout)
-    nodes, absent, volumes, datastores, findings, access = {}, [], {}, {}, [], {}
+    nodes, absent, volumes, datastores, findings = {}, [], {}, {}, []
     for minion in asked:
         answer = answers.get(minion)
         if minion not in answers:
@@ -97,13 +95,7 @@ def status(target="*", native=False, timeout=15):
             for name, facts in answer["volumes"].items():
                 volumes.setdefault(name, dict(UNSEEN)).update(facts)
             datastores.update(answer["datastores"])
-            access[minion] = answer["access"]
         findings += nodes.get(minion, {}).get("findings", [])
-    for name, text in _mixed(access).items():
-        volumes.setdefault(name, dict(UNSEEN))
-        findings.append(
-            {"kind": "access", "on": name, "seen": text, "expected": "one", "severity": "error", "cure": SAME_ACCESS}
-        )
     for name, volume in volumes.items():
         volume["wrong"] = [
             finding["seen"] if finding["on"] == name else f"{finding['on']}: {finding['seen']}"
@@ -117,24 +109,6 @@ def status(target="*", native=False, timeout=15):
     return {
         "data": {**fleet, "summary": count + silent, "retcode": int(bool(wrong or absent))},
         "outputter": "gluster_one",
-    }
-
-
-def _mixed(access):
-    """
-    The volumes that some minions are to open natively and others by FUSE, each with a sentence.
-
-    access
-        The access to each volume, by minions that mount it (dict of dicts).
-    """
-    ways = {}
-    for minion, volumes in access.items():
-        for name, way in volumes.items():
-            ways.setdefault(name, {}).setdefault(way, []).append(minion)
-    return {
-        name: "its access is " + " and ".join(f"{way} on {', '.join(seen)}" for way, seen in sorted(found.items()))
-        for name, found in ways.items()
-        if len(found) > 1
     }
 
 
@@ -235,7 +209,7 @@ def rollout_plan(target="*"):
     Returns a dict of lists of minions, ``batches`` of lists of them::
 
         {"errors": [], "minions": ["head", "kvm1", ...], "coordinators": ["kvm1"], "servers": ["kvm1", "kvm2", "kvm3"],
-         "bricks": [], "heads": ["head"], "batches": [["kvm1", "kvm2"], ["kvm3"]]}
+         "heads": ["head"], "batches": [["kvm1", "kvm2"], ["kvm3"]]}
 
     ``errors`` are sentences about minions that do not answer and pillars that are wrong: then nothing is to be begun,
     and nothing else is there.
@@ -256,12 +230,6 @@ def rollout_plan(target="*"):
     wrong += [f"{minion}: {answer}" for minion, answer in sorted(nodes.items()) if not isinstance(answer, dict)]
     nodes = {minion: node for minion, node in nodes.items() if isinstance(node, dict)}
     wrong += [f"{minion}: {error}" for minion, node in sorted(nodes.items()) for error in node["errors"]]
-    mounting = {
-        minion: {name: volume["access"] for name, volume in node["volumes"].items()}
-        for minion, node in sorted(nodes.items())
-        if not node["errors"] and {"hypervisor", "head"} & set(node["roles"])
-    }
-    wrong += [f"volume {name}: {text}: {SAME_ACCESS}" for name, text in _mixed(mounting).items()]
     if wrong:
         return {"errors": wrong}
     of = {
@@ -277,20 +245,14 @@ def rollout_plan(target="*"):
         "minions": sorted(nodes),
         "coordinators": coordinators,
         "servers": of["server"],
-        "bricks": [
-            minion
-            for minion in sorted(nodes)
-            if any(volume["own_bricks"] for volume in nodes[minion]["volumes"].values())
-        ],
         "heads": of["head"],
         "batches": [rest[first : first + size] for first in range(0, len(rest), size)],
     }
 
 
-def rollout_step(step, minions, stop=None, patience=PATIENCE):
+def rollout_step(step, minions):
     """
-    Say on the terminal and on the event bus which step of a rollout begins; if it stops a server's glusterd, wait until
-    it may.
+    Say on the terminal and on the event bus which step of a rollout begins.
 
     step
         The step (string).
@@ -298,32 +260,16 @@ def rollout_step(step, minions, stop=None, patience=PATIENCE):
     minions
         The minions that it concerns (list of strings).
 
-    stop
-        The server that is to be stopped (string). Default: none.
-
-    patience
-        Seconds to wait for that (int, default 600).
-
     Returns the step.
-
-    Raises SaltClientError when the server may still not be stopped.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt-run gluster_one.rollout_step 'glusterd on kvm2' '[kvm2]' stop=kvm2
+        salt-run gluster_one.rollout_step 'glusterd on kvm2' '[kvm2]'
     """
     print(f"{time.strftime('%H:%M:%S')}  {step}: {', '.join(minions)}", file=sys.stderr, flush=True)
     __salt__["event.send"]("gluster_one/rollout", {"step": step, "minions": minions})
-    deadline = time.monotonic() + patience
-    while stop:
-        seen = ok_to_stop(stop, restart=True)["reasons"]
-        if not seen:
-            break
-        if time.monotonic() > deadline:
-            raise SaltClientError(f"{stop} may not be stopped: {'; '.join(seen)}")
-        time.sleep(5)
     return step
 
 
@@ -483,7 +429,7 @@ def _repair(minion, mods):
         return dict.fromkeys(mods, NO_ANSWER if silent else str(answer))
     came = {}
     for sls in mods:
-        own = ("gluster_one.pillar", sls, INCLUDED.get(sls))
+        own = ("gluster_one.pillar", sls)
         states = [state for state in answer.values() if state.get("__sls__") in own]
         failed = [f"{state.get('name')}: {state.get('comment')}" for state in states if state.get("result") is False]
         changed = any(state.get("result") and state.get("changes") for state in states)

@@ -24,13 +24,12 @@ def __virtual__():
     return __virtualname__
 
 
-def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=None, wait=True, timeout=120):
+def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=None, timeout=120):
     """
     A volume lets OpenNebula's processes in (``server.allow-insecure on``) and its root belongs to oneadmin
     (``storage.owner-uid``, ``storage.owner-gid``). For one node of the pool.
 
-    All that differ are set in one process. What this state has set before and is not asked for any more is put back to
-    what it was; other options are left as they are.
+    All that differ are set in one process; other options are left as they are.
 
     name
         The volume (string).
@@ -44,8 +43,8 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
     group
         An option group, such as ``virt`` (string, default none): its options are wanted, too, and the others win.
 
-    wait, timeout
-        Whether to wait until the volume is started (bool, default True), and seconds for it and Gluster's lock (int).
+    timeout
+        Seconds to wait until the volume is started, and for Gluster's lock (int, default 120).
 
     .. code-block:: yaml
 
@@ -55,28 +54,18 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
-        later = ""
-        try:
-            wanted = __salt__["gluster_one.volume_options"](uid, gid, options, group)
-        except CommandExecutionError:
-            # Each Gluster has the group virt: without it none is installed yet.
-            coming = __salt__["gluster_one.coming"](globals().get("__running__"))
-            if not coming or __salt__["file.file_exists"]("/var/lib/glusterd/groups/virt"):
-                raise
-            wanted = __salt__["gluster_one.volume_options"](uid, gid, options)
-            later = f"; those of the group {group} are looked at once Gluster is installed"
+        wanted = __salt__["gluster_one.volume_options"](uid, gid, options, group)
         fine = f"volume {name} has its {len(wanted)} options"
-        info = _started_volume(name, timeout if wait else 0)
-        changes = (plan := __salt__["gluster_one.options_plan"](info["options"], wanted))["changes"]
+        info = _started_volume(name, timeout)
+        changes = _option_changes(info["options"], wanted)
         if info["status"] and changes.keys() - info["options"].keys():
             # What was never set has a default in force: the honest old value, and worth a process only now.
             current = {**__salt__["gluster.volume_options"](name), **info["options"]}
             changes = {option: {**change, "old": current.get(option)} for option, change in changes.items()}
         if __opts__["test"] or not changes:
-            ret = __salt__["gluster_one.predicted"](ret, changes, fine)
-            return {**ret, "comment": ret["comment"] + later}
-        __salt__["gluster_one.options_apply"](name, plan, timeout=timeout)
-        left = __salt__["gluster_one.options_plan"](_started_volume(name, timeout)["options"], wanted)["changes"]
+            return __salt__["gluster_one.predicted"](ret, changes, fine)
+        __salt__["gluster.volume_set"](name, {option: change["new"] for option, change in changes.items()}, timeout)
+        left = _option_changes(_started_volume(name, timeout)["options"], wanted)
         return __salt__["gluster_one.applied"](ret, changes, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
@@ -91,7 +80,6 @@ def datastore_mounted(
     options=None,
     user="oneadmin",
     datastores_dir="/var/lib/one/datastores",
-    disruptive=False,
     timeout=120,
 ):
     """
@@ -104,7 +92,7 @@ def datastore_mounted(
     local disk by mistake.
 
     name
-        The directory to mount on (string), such as /var/lib/one/datastores/0.
+        The directory to mount on (string), such as /var/lib/one/gluster/one_vol.
 
     volume
         The volume (string).
@@ -129,16 +117,12 @@ def datastore_mounted(
     datastores_dir
         Where OpenNebula keeps the directories of its datastores (string, default /var/lib/one/datastores).
 
-    disruptive
-        Mount anew a volume that is mounted from other servers than these, in another order or with other options (bool,
-        default False); it fails where a process uses the mount.
-
     timeout
         Seconds for each of: the mount, its owner, the datastores' identifiers (int, default 120).
 
     .. code-block:: yaml
 
-        /var/lib/one/datastores/0:
+        /var/lib/one/gluster/one_vol:
           gluster_one.datastore_mounted:
             - volume: one_vol
             - servers: [kvm1, kvm2, kvm3]
@@ -152,16 +136,10 @@ def datastore_mounted(
         name = os.path.normpath(name)
         entry = __salt__["gluster_mount.entry_wanted"](name, volume, servers, options)
         paths = _link_paths(name, volume, links, datastores, datastores_dir)
-        client = not __salt__["gluster_one.coming"](globals().get("__running__"))
-        changes = __salt__["gluster_mount.changes"](name, volume, entry, client=client)
+        changes = __salt__["gluster_mount.changes"](name, volume, entry)
         stale = __salt__["gluster_mount.stale"](name, entry) if "mount" not in changes else None
-        busy = __salt__["gluster_mount.busy"](name, volume, native=False) if stale and disruptive else None
-        if busy:
-            raise CommandExecutionError(f"It is mounted from {stale}, and {busy}")
-        if stale and disruptive:
-            changes["mount"] = {"old": stale, "new": entry["device"]}
-        elif stale:
-            fine += f"; from {stale}, and by fstab from the next mount on (or now: disruptive)"
+        if stale:
+            fine += f"; from {stale}, and by fstab from the next mount on"
         link_changes = __salt__["gluster_mount.link_changes"](name, volume, paths)
         if __opts__["test"]:
             return __salt__["gluster_one.predicted"](ret, {**changes, **link_changes}, fine)
@@ -301,7 +279,7 @@ def one_datastore_present(
           gluster_one.one_datastore_present:
             - volume: one_vol
             - host: kvm1
-            - mount: /var/lib/one/datastores/0
+            - mount: /var/lib/one/gluster/one_vol
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     api = {"endpoint": endpoint, "auth_file": auth_file}
@@ -349,8 +327,6 @@ def one_datastore_present(
         return __salt__["gluster_one.applied"](ret, {**changes, **links}, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         said = str(exc)
-        if __salt__["gluster_one.coming"](globals().get("__running__"), "pyone", "python3-pyone"):
-            return {**ret, "result": None, "comment": f"datastore {name} is compared once pyone is installed"}
         said = said if said.startswith(f"Datastore {name}") else f"Datastore {name}: {said}"
         return {**ret, "result": False, "changes": getattr(exc, "done", ret["changes"]), "comment": said}
 
@@ -389,6 +365,20 @@ def _wait(look, timeout, failure, cure=""):
             raise CommandExecutionError(f"{failure} within {timeout} s (last seen: {seen}){cure}")
         time.sleep(pause)
         pause = min(pause * 1.5, 3)
+
+
+def _option_changes(current, wanted):
+    """
+    What differs of a volume's options. What was written while ``features.shard`` was on lies in shards, of which only
+    the first is read once it is off: it stays on.
+    """
+    changes = __salt__["gluster.option_changes"](current, wanted)
+    if "features.shard" in changes and not __salt__["gluster.option_changes"](current, {"features.shard": "on"}):
+        raise SaltInvocationError(
+            "options: features.shard is on, and files written since can be read no longer once it is off: leave it on, "
+            "or turn it off by hand if the volume has never held a file"
+        )
+    return changes
 
 
 def _started_volume(name, timeout):

@@ -12,7 +12,7 @@ def __virtual__():
     return __virtualname__
 
 
-def pillar_valid(name, errors, roles=None, mounts=None, force_reload_modules=False):  # pylint: disable=unused-argument
+def pillar_valid(name, errors, roles=None, force_reload_modules=False):  # pylint: disable=unused-argument
     """
     The pillar is one that the formula understands. Nothing is changed: it fails and says what is wrong.
 
@@ -25,10 +25,6 @@ def pillar_valid(name, errors, roles=None, mounts=None, force_reload_modules=Fal
     roles
         What the pillar makes of this minion (list of strings), said when nothing is wrong.
 
-    mounts
-        The directories on which the pillar has volumes (list of strings): what the formula has mounted elsewhere is
-        named, and left alone. Default: nothing is said of that.
-
     force_reload_modules
         For Salt itself, which reads it here: list all modules anew for the states that follow (bool, default False).
 
@@ -39,16 +35,10 @@ def pillar_valid(name, errors, roles=None, mounts=None, force_reload_modules=Fal
             - errors: []
     """
     comment = "\n".join(errors) or f"this minion is {', '.join(roles or [])}"
-    # Not there yet in the first run of all, which can have left nothing.
-    look = mounts is not None and not errors and "gluster_mount.left" in __salt__
-    left = __salt__["gluster_mount.left"](mounts) if look else []
-    if left:
-        named = ", ".join(f"{mount['volume']} on {mount['path']}" for mount in left)
-        comment += f"; not in the pillar any more, and left alone: {named} (see docs/changes.md)"
     return {"name": name, "result": not errors, "changes": {}, "comment": comment}
 
 
-def native_access_supported(name, package="QEMU's gluster driver", volumes=None):
+def native_access_supported(name, package="QEMU's gluster driver"):
     """
     QEMU and libvirt of this hypervisor can open ``gluster://``. Nothing is changed: it is a check that fails.
 
@@ -58,9 +48,6 @@ def native_access_supported(name, package="QEMU's gluster driver", volumes=None)
     package
         What to install when they cannot (string).
 
-    volumes
-        The pillar's volumes that machines open so (list of names, default none): the error says how to do without.
-
     .. code-block:: yaml
 
         native access:
@@ -69,14 +56,10 @@ def native_access_supported(name, package="QEMU's gluster driver", volumes=None)
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     found = __salt__["gluster_one.native_access"]()
-    keys = " and ".join(f"gluster_one:volumes:{volume}:access" for volume in volumes or [])
-    instead = f", or set {keys} to fuse" if keys else ""
     if not found["qemu"] or not found["gluster"]:
-        if __salt__["gluster_one.coming"](globals().get("__running__"), package):
-            return {**ret, "result": None, "comment": f"QEMU is looked at once {package} is installed"}
         seen = f"QEMU {found['qemu']} cannot open gluster:// (no gluster driver in this build)"
         seen = seen if found["qemu"] else "QEMU (qemu-img) is not installed"
-        return {**ret, "result": False, "comment": f"{seen}: install {package}{instead}"}
+        return {**ret, "result": False, "comment": f"{seen}: install {package}"}
     if not found["libvirt"]:
         return {**ret, "result": False, "comment": "libvirt is not installed: install opennebula-node-kvm or libvirt"}
     return {**ret, "comment": f"QEMU {found['qemu']} opens gluster://, libvirt is {found['libvirt']}"}

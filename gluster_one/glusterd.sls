@@ -8,5 +8,4 @@ gluster_one_glusterd:
   gluster_one.glusterd_configured:
     - name: {{ node.glusterd.service | json }}
     - path: {{ node.glusterd.path | json }}
-    - timeout: {{ node.timeout }}
 {%- endif %}

@@ -4,21 +4,15 @@
 include:
   - gluster_one.pillar
 {%- if not node.errors %}
-{%- set hypervisor = 'hypervisor' in node.roles %}
 {%- set head = 'head' in node.roles %}
-{%- set native = [] %}
-{%- for name, volume in node.volumes.items() if hypervisor and volume.access == 'native' %}
-{%- do native.append(name) %}
-{%- endfor %}
-{%- if native %}
+{%- if 'hypervisor' in node.roles %}
 
 gluster_one_native_access:
   gluster_one_check.native_access_supported:
     - name: gluster://
     - package: {{ node.package | json }}
-    - volumes: {{ native | json }}
 {%- endif %}
-{%- for name, volume in node.volumes.items() if hypervisor or head %}
+{%- for name, volume in node.volumes.items() if head or 'hypervisor' in node.roles %}
 {%- set ids = {} %}
 {%- for store, wanted in volume.datastores.items() if not head %}
 {%- do ids.update({store: wanted.get('datastore_id')}) %}
@@ -33,11 +27,6 @@ gluster_one_mount_{{ name }}:
     - options: {{ volume.mount_options | json }}
     - user: {{ node.user | json }}
     - datastores_dir: {{ node.datastores_dir | json }}
-    - disruptive: {{ node.disruptive }}
     - timeout: {{ node.timeout }}
-{%- if name in native %}
-    - require:
-      - gluster_one_check: gluster_one_native_access
-{%- endif %}
 {%- endfor %}
 {%- endif %}

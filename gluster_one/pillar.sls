@@ -5,9 +5,6 @@ gluster_one_pillar:
     - name: gluster_one
     - errors: {{ node.errors | json }}
     - roles: {{ node.roles | default([]) | json }}
-{%- if not node.errors and ('head' in node.roles or 'hypervisor' in node.roles) %}
-    - mounts: {{ node.volumes.values() | map(attribute='mount') | list | json }}
-{%- endif %}
     - order: first
 {%- if node.reload %}
     - force_reload_modules: True

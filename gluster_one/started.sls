@@ -1,14 +1,12 @@
 {#- What is stopped that should run: glusterd on a server, and from the coordinator the bricks of a started volume. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
-  - gluster_one.packages
+  - gluster_one.pillar
 {%- if not node.errors and 'server' in node.roles %}
-{%- if not node.manage_packages %}
 
 gluster_one_glusterd_running:
   service.running:
     - name: {{ node.glusterd.service | json }}
-{%- endif %}
 {%- for name, volume in node.volumes.items() if volume.coordinator %}
 
 gluster_one_bricks_{{ name }}:

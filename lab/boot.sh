@@ -1,10 +1,11 @@
 #!/bin/sh
 # The first process of a host, until systemd takes its place. Runs in the host's own namespaces; arguments: the host's
-# root directory, its name, the file that takes its process id, the directory for /data ("" for none), and then pairs
-# of a directory of the machine and the place in the host where it is to be seen, and only seen.
+# root directory, its name, the file that takes its process id, the directory for /data ("" for none), "unified" on a
+# machine with version 2 of cgroups alone, and then pairs of a directory of the machine and the place in the host where
+# it is to be seen, and only seen.
 set -eu
-root=$1 name=$2 pidfile=$3 data=$4
-shift 4
+root=$1 name=$2 pidfile=$3 data=$4 cgroups=$5
+shift 5
 
 # /proc is still the machine's, so this is the id that the machine knows this process by.
 read -r pid rest </proc/self/stat
@@ -29,11 +30,15 @@ cat "$root/proc/sys/kernel/random/uuid" >"$root/run/boot_id"
 mount --bind "$root/run/boot_id" "$root/proc/sys/kernel/random/boot_id"
 mount -t sysfs -o ro sysfs "$root/sys"
 
-# The cgroup namespace makes the host's own cgroup the top of both hierarchies.
-mount -t tmpfs -o mode=755 cgroup "$root/sys/fs/cgroup"
-mkdir "$root/sys/fs/cgroup/systemd" "$root/sys/fs/cgroup/unified"
-mount -t cgroup -o none,name=systemd cgroup "$root/sys/fs/cgroup/systemd"
-mount -t cgroup2 cgroup "$root/sys/fs/cgroup/unified"
+# The cgroup namespace makes the host's own cgroup the top of each hierarchy.
+if [ "$cgroups" = unified ]; then
+    mount -t cgroup2 cgroup "$root/sys/fs/cgroup"
+else
+    mount -t tmpfs -o mode=755 cgroup "$root/sys/fs/cgroup"
+    mkdir "$root/sys/fs/cgroup/systemd" "$root/sys/fs/cgroup/unified"
+    mount -t cgroup -o none,name=systemd cgroup "$root/sys/fs/cgroup/systemd"
+    mount -t cgroup2 cgroup "$root/sys/fs/cgroup/unified"
+fi
 
 # A /dev of its own: with the machine's, journald and udev of a host would change it under the machine's feet.
 mount -t tmpfs -o mode=755 dev "$root/dev"
@@ -72,5 +77,6 @@ pivot_root . .machine
 cd /
 umount --lazy /.machine
 rmdir /.machine
+[ "$cgroups" = unified ] && legacy= || legacy=systemd.unified_cgroup_hierarchy=0
 exec env -i container=lab PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
-    /lib/systemd/systemd systemd.unified_cgroup_hierarchy=0
+    /lib/systemd/systemd $legacy

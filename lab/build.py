@@ -1,9 +1,11 @@
 """How a lab comes and goes, step by step. Every function takes the Lab and may find its work done already."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,12 +30,14 @@ def wait(lab, what, probe, timeout, every=0.2):
     return wait_for(what, probe_unless_given_up, timeout, every)
 
 
-def check(lab, hosts, opennebula, auth):
+def check(lab, hosts, opennebula, auth, shape):
     """What must be right before anything is started."""
     if os.geteuid():
         raise LabError("the lab needs root")
-    if hosts < 3:
+    if hosts < 3 and not shape["alone"]:
         raise LabError(f"--hosts {hosts}: at least 3, they are the servers of the volume")
+    if not 0 < shape["bricks"] < 10:
+        raise LabError(f"--bricks-per-host {shape['bricks']}: 1 to 9")
     if hosts > 500:
         raise LabError(f"--hosts {hosts}: at most 500")
     missing = [program for program in PROGRAMS if not shutil.which(program)]
@@ -55,7 +59,7 @@ def check(lab, hosts, opennebula, auth):
             raise LabError("--auth: USER:PASSWORD is needed")
 
 
-def make_state(lab, bare):
+def make_state(lab, shape):
     """The state directory, a file system of its own: nothing of it is on the disk, nor to be seen in the hosts."""
     lab.state.mkdir(parents=True, exist_ok=True)
     if str(lab.state) not in mounts_under(lab.state):
@@ -63,8 +67,7 @@ def make_state(lab, bare):
     for name in ("hosts", "net", "log", "pillar", "salt", "master/master.d", "relay"):
         (lab.state / name).mkdir(parents=True, exist_ok=True)
     (lab.state / "checkout").write_text(str(lab.checkout))
-    if bare:
-        (lab.state / "bare").touch()
+    (lab.state / "shape").write_text(json.dumps(shape))
     (lab.state / "venv").write_text(str(lab.venv))
     lab.cgroups.mount()
     if int(INOTIFY.read_text()) < INOTIFY_NEEDED:
@@ -140,7 +143,8 @@ def start_master(lab):
             )
         )
         (lab.pillar_dir / "top.sls").write_text(master.PILLAR_TOP)
-        (lab.pillar_dir / "gluster_one_head.sls").write_text(master.PILLAR_HEAD)
+        alone = lab.shape["alone"]
+        (lab.pillar_dir / "gluster_one_head.sls").write_text(master.PILLAR_ALONE if alone else master.PILLAR_HEAD)
         (lab.pillar_dir / "gluster_one.sls").symlink_to(checkout / "pillar.example")
     if not lab.cgroups.pids("master"):
         command = [f"{lab.venv}/bin/salt-master", "-c", lab.master_dir]
@@ -179,10 +183,10 @@ def make_host(lab, name, names, auth, relay):
         files.make_upper(home / "upper")
         options = f"lowerdir=/,upperdir={home}/upper,workdir={home}/work,index=off,metacopy=off"
         run("mount", "-t", "overlay", "-o", options, "overlay", root)
-        if name in files.SERVERS:
+        if name in lab.servers:
             (home / "data").mkdir()
             run("mount", "-t", "tmpfs", "-o", "mode=755,size=2g", "data", home / "data")
-        files.prepare(root, name, lab.venv, auth or "oneadmin:opennebula", relay, lab.is_bare)
+        files.prepare(root, name, lab, auth or "oneadmin:opennebula", relay)
     files.write(root / "etc/hosts", files.etc_hosts(names))
     connect(lab, name)
 
@@ -204,7 +208,8 @@ def boot(lab, name):
             binds += [path, path]
     data = home / "data" if (home / "data").is_dir() else ""
     unshare = ["unshare", "-m", "-u", "-i", "-p", "-C", "--fork", "--kill-child"]
-    script = ["/bin/sh", lab.checkout / "lab/boot.sh", home / "root", name, home / "pid", data, *binds]
+    cgroups = "unified" if lab.cgroups.UNIFIED_ONLY else "hybrid"
+    script = ["/bin/sh", lab.checkout / "lab/boot.sh", home / "root", name, home / "pid", data, cgroups, *binds]
     spawn(lab, name, in_network(lab, name, *unshare, *script), f"{name}.console")
 
 
@@ -222,40 +227,49 @@ def start_host(lab, name):
 
 
 def make_volume(lab):
-    """The trusted pool and the volume, as the guide presupposes them."""
-    first, second, *_ = files.SERVERS
+    """The trusted pool and, unless the lab is to have none, the started volume, as the guide presupposes them."""
+    servers, shape = lab.servers, lab.shape
+    first = servers[0]
 
     def gluster(host, *words):
         return lab.exec(host, "gluster", "--mode=script", *words)
 
     def connected():
-        listed = [gluster(host, "pool", "list").stdout for host in files.SERVERS]
-        return all(text.count("Connected") == len(files.SERVERS) for text in listed)
+        listed = [gluster(host, "pool", "list").stdout for host in servers]
+        return all(text.count("Connected") == len(servers) for text in listed)
 
     def up():
         return all(
             lab.pid(host) and lab.exec(host, "systemctl", "is-active", "--quiet", "glusterd").returncode == 0
-            for host in files.SERVERS
+            for host in servers
         )
 
-    wait(lab, "glusterd on " + ", ".join(files.SERVERS), up, 300, every=0.3)
+    wait(lab, "glusterd on " + ", ".join(servers), up, 300, every=0.3)
     if gluster(first, "volume", "info", VOLUME).returncode == 0:
         return
-    for peer in files.SERVERS[1:]:
+    for peer in servers[1:]:
         wait(lab, f"the peer {peer}", lambda peer=peer: gluster(first, "peer", "probe", peer).returncode == 0, 60)
-    # Until somebody calls the first server by its name, the others know it by its address.
-    wait(lab, f"the peer {first}", lambda: gluster(second, "peer", "probe", first).returncode == 0, 60)
+    if servers[1:]:
+        # Until somebody calls the first server by its name, the others know it by its address.
+        wait(lab, f"the peer {first}", lambda: gluster(servers[1], "peer", "probe", first).returncode == 0, 60)
     wait(lab, "the trusted pool", connected, 60)
-    bricks = [f"{host}:/data/{VOLUME}" for host in files.SERVERS]
-    # In this order: a brick that was started while the option is off ignores, until it is started again, that it is on.
-    for words in (
-        ["volume", "create", VOLUME, "replica", "3", *bricks],
-        ["volume", "start", VOLUME],
-        ["volume", "set", VOLUME, "server.allow-insecure", "off"],
-    ):
-        done = gluster(first, *words)
+    if not shape["volume"]:
+        return
+    names = [VOLUME, *(f"{VOLUME}-{number}" for number in range(2, shape["bricks"] + 1))]
+    bricks = [f"{host}:/data/{name}" for name in names for host in servers]
+    replica = ["replica", str(len(servers))] if servers[1:] else []
+    for words in (["create", VOLUME, *replica, *bricks], ["start", VOLUME]):
+        done = gluster(first, "volume", *words)
         if done.returncode:
-            raise LabError(f"gluster {' '.join(words)}: {(done.stderr or done.stdout).strip()}")
+            raise LabError(f"gluster volume {' '.join(words)}: {(done.stderr or done.stdout).strip()}")
+    wait(lab, f"the bricks of {VOLUME}", lambda: bricks_online(lab) == len(bricks), 60)
+
+
+def bricks_online(lab):
+    """How many of the volume's bricks are online."""
+    status = lab.exec(lab.servers[0], "gluster", "--mode=script", "--xml", "volume", "status", VOLUME).stdout
+    nodes = ET.fromstring(status).iter("node") if status.startswith("<?xml") else ()
+    return sum(node.findtext("path", "").startswith("/data/") and node.findtext("status") == "1" for node in nodes)
 
 
 def anything_left(lab):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 ONEADMIN = 9869  # uid and gid, as in OpenNebula's own packages
 MASTER_ADDRESS = "10.77.0.1"
-SERVERS = ("kvm1", "kvm2", "kvm3")
 
 # Below /, empty in a host whatever the machine has there.
 EMPTY = ["var/lib/one", "var/log", "var/cache/salt", "var/tmp", "etc/salt", "etc/systemd/system", "etc/libvirt/qemu"]
@@ -223,7 +222,7 @@ def enable(root, unit, target="multi-user.target"):
     link.symlink_to(path)
 
 
-def prepare(root, name, venv, auth, relay, bare):
+def prepare(root, name, lab, auth, relay):
     """Everything that a new host has of its own, written into its root directory before it starts."""
     for gone in GONE:
         path = root / gone
@@ -253,8 +252,8 @@ def prepare(root, name, venv, auth, relay, bare):
     write(root / "etc/salt/minion", MINION_CONF.format(name=name))
     for program in ("salt-call", "salt-minion"):
         (root / "usr/local/bin" / program).unlink(missing_ok=True)
-        (root / "usr/local/bin" / program).symlink_to(f"{venv}/bin/{program}")
-    write(units / "salt-minion.service", MINION_UNIT.format(venv=venv))
+        (root / "usr/local/bin" / program).symlink_to(f"{lab.venv}/bin/{program}")
+    write(units / "salt-minion.service", MINION_UNIT.format(venv=lab.venv))
     enable(root, "salt-minion.service")
     enable(root, "remote-fs.target")  # mounts the lines of fstab that need the network
 
@@ -265,10 +264,11 @@ def prepare(root, name, venv, auth, relay, bare):
         unit = "opennebula-relay.service" if relay else "oned.service"
         write(units / unit, RELAY_UNIT if relay else ONED_UNIT)
         enable(root, unit)
-        return
+        if name not in lab.servers:
+            return
     write(root / "etc/libvirt/qemu.conf", QEMU_CONF, 0o600)
     enable(root, "libvirtd.service")
     for socket in SOCKETS:
         enable(root, f"{socket}.socket", "sockets.target")
-    if name in SERVERS and not bare:
+    if name in lab.servers:
         enable(root, "glusterd.service")

@@ -65,9 +65,14 @@ class Lab:
         return (self.state / "up").exists()
 
     @property
-    def is_bare(self):
-        """Whether the lab came up with --bare."""
-        return (self.state / "bare").exists()
+    def shape(self):
+        """What kind of lab came up: alone (one host that is everything), volume (whether it has one), bricks a host."""
+        return json.loads((self.state / "shape").read_text())
+
+    @property
+    def servers(self):
+        """Names of the Gluster servers."""
+        return ["head"] if self.shape["alone"] else ["kvm1", "kvm2", "kvm3"]
 
     @property
     def hosts(self):
@@ -102,18 +107,20 @@ class Lab:
 
     # Up and down
 
-    def up(self, hosts=3, opennebula=None, auth=None, bare=False):
+    def up(self, hosts=3, opennebula=None, auth=None, alone=False, volume=True, bricks=1):
         """Start the lab, or what of it is down. Returns False if there was nothing to do.
 
-        A bare lab stays one: whatever is started again later, the lab makes no pool and no volume in it.
+        Its kind (alone, volume, bricks) is that of the command that made it, whatever is started again later.
         """
-        build.check(self, hosts, opennebula, auth)
+        shape = {"alone": alone, "volume": volume, "bricks": bricks}
+        hosts = 0 if alone else hosts
+        build.check(self, hosts, opennebula, auth, shape)
         self.giving_up.clear()
         with self._lock():
             names = ["head", *(f"kvm{number}" for number in range(1, hosts + 1))]
             if self.is_up:
-                if bare and not self.is_bare:
-                    raise LabError("--bare is for a new lab: run `lab/lab down` first")
+                if alone != self.shape["alone"]:
+                    raise LabError("--alone is for a new lab: run `lab/lab down` first")
                 groups = ["master", "relay"] if (self.state / "opennebula").exists() else ["master"]
                 alive = all(map(self.pid, self.hosts)) and all(map(self.cgroups.pids, groups))
                 if alive and set(names) <= set(self.hosts):
@@ -123,7 +130,7 @@ class Lab:
             elif build.anything_left(self):
                 self.say("taking away what a killed command left")
                 build.tear_down(self)
-            build.make_state(self, bare)
+            build.make_state(self, self.shape if self.is_up else shape)
             names = sorted({*names, *self.hosts}, key=by_number)
             build.start_network(self)
             build.start_master(self)
@@ -133,12 +140,11 @@ class Lab:
             self.say(f"{len(names)} hosts boot: {names[0]} to {names[-1]}")
             with ThreadPoolExecutor(len(names) + 1) as pool:
                 try:
-                    volume = None if self.is_bare else pool.submit(build.make_volume, self)
+                    volume = pool.submit(build.make_volume, self)
                     list(pool.map(lambda name: build.start_host(self, name), names))
                     self.say("systemd is up on all of them")
-                    if volume:
-                        volume.result()
-                        self.say(f"the volume {build.VOLUME} is started")
+                    volume.result()
+                    self.say(f"the volume {build.VOLUME} is started" if self.shape["volume"] else "the pool is there")
                 except BaseException:
                     self.giving_up.set()
                     raise
@@ -280,17 +286,17 @@ class Lab:
         def one(name):
             row = {"host": name, "address": files.address(name), "systemd": "down", "failed": [], "glusterd": "-"}
             row["minion"] = "answers" if name in answering else "silent"
-            row["roles"] = "head" if name == "head" else "hypervisor"
-            if name in files.SERVERS:
+            row["roles"] = "hypervisor" if name != "head" else "head hypervisor" if self.shape["alone"] else "head"
+            if name in self.servers:
                 row["roles"] += " server"
             if name in up:
                 row["systemd"] = self.exec(name, "systemctl", "is-system-running").stdout.strip()
                 units = self.exec(name, "systemctl", "--failed", "--plain", "--no-legend").stdout
                 row["failed"] = [line.split()[0] for line in units.splitlines()]
-                if name in files.SERVERS:
+                if name in self.servers:
                     row["glusterd"] = self.exec(name, "systemctl", "is-active", "glusterd").stdout.strip()
-            well = ("-", "active", "inactive") if self.is_bare else ("-", "active")
-            row["ok"] = row["systemd"] == "running" and row["minion"] == "answers" and row["glusterd"] in well
+            well = row["glusterd"] in ("-", "active")
+            row["ok"] = row["systemd"] == "running" and row["minion"] == "answers" and well
             return row
 
         with ThreadPoolExecutor(8) as pool:

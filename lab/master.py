@@ -51,3 +51,12 @@ PILLAR_HEAD = """\
 gluster_one:
   roles: [head]
 """
+
+# The pillar files of a minion are merged, lists by replacing.
+PILLAR_ALONE = """\
+gluster_one:
+  roles: [head, hypervisor]
+  volumes:
+    one_vol:
+      servers: [head]
+"""

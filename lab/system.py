@@ -100,14 +100,19 @@ class Lock:
 
 
 class Cgroups:
-    """The lab's cgroups, one for each host, in both hierarchies that the systemd of a host works with.
+    """The lab's cgroups, one for each host, in each hierarchy that the systemd of a host works with.
 
     Everything that the lab starts lives in one of them: this is how it is found, and ended, without ever looking for
     a process by its name. The hierarchies are mounted by the lab for itself, so that it does not matter how (or
     whether) the machine mounts them.
     """
 
-    HIERARCHIES = {"systemd": ["-t", "cgroup", "-o", "none,name=systemd"], "unified": ["-t", "cgroup2"]}
+    # A machine with version 2 alone lets nobody mount one of version 1; a host's systemd does without it then.
+    UNIFIED_ONLY = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    HIERARCHIES = {
+        **({} if UNIFIED_ONLY else {"systemd": ["-t", "cgroup", "-o", "none,name=systemd"]}),
+        "unified": ["-t", "cgroup2"],
+    }
 
     def __init__(self, mounts, name):
         self.mounts, self.name = Path(mounts), name
@@ -136,7 +141,7 @@ class Cgroups:
     def pids(self, group=""):
         """Processes in the group and below it."""
         found = []
-        for procs in self.paths(group)[1].glob("**/cgroup.procs"):
+        for procs in self.paths(group)[-1].glob("**/cgroup.procs"):
             try:
                 found += [int(pid) for pid in procs.read_text().split()]
             except OSError:  # the group went away while we looked
@@ -148,7 +153,7 @@ class Cgroups:
 
         def gone():
             try:
-                for cgroup_kill in self.paths(group)[1].glob("cgroup.kill"):
+                for cgroup_kill in self.paths(group)[-1].glob("cgroup.kill"):
                     cgroup_kill.write_text("1")
                 for top in self.paths(group):
                     for directory, _, _ in os.walk(top, topdown=False):

@@ -1,5 +1,4 @@
-{#- The formula on a whole fleet, step by step: see docs/rollout.md. Every step needs the one before it. The volume's
-    options come first: the servers' turns are a lock on the volume, which they can mount only once it lets them in. -#}
+{#- The formula on a whole fleet, step by step: see docs/rollout.md. Every step needs the one before it. -#}
 {%- set plan = salt['saltutil.runner']('gluster_one.rollout_plan', [pillar.get('target', '*')]) %}
 {%- if plan.errors %}
 nothing was begun:
@@ -9,15 +8,11 @@ nothing was begun:
     - comment: {{ plan.errors | join('\n') | json }}
 {%- else %}
 {%- set steps = [{'id': 'check', 'minions': plan.minions, 'sls': 'gluster_one', 'test': True}] %}
-{%- if plan.servers %}
-{%- do steps.append({'id': 'packages', 'minions': plan.servers, 'sls': 'gluster_one.packages'}) %}
-{%- endif %}
 {%- for minion in plan.coordinators %}
-{#- With the servers that have bricks to be made: it waits for what they say of them. #}
-{%- do steps.append({'id': 'volume on ' ~ minion, 'minions': ([minion] + plan.bricks) | unique, 'sls': 'gluster_one.volume'}) %}
+{%- do steps.append({'id': 'volume on ' ~ minion, 'minions': [minion], 'sls': 'gluster_one.volume'}) %}
 {%- endfor %}
 {%- for minion in plan.servers %}
-{%- do steps.append({'id': 'glusterd on ' ~ minion, 'minions': [minion], 'sls': 'gluster_one.glusterd', 'stop': minion}) %}
+{%- do steps.append({'id': 'glusterd on ' ~ minion, 'minions': [minion], 'sls': 'gluster_one.glusterd'}) %}
 {%- endfor %}
 {%- for minion in plan.heads %}
 {%- do steps.append({'id': 'head ' ~ minion, 'minions': [minion], 'sls': 'gluster_one'}) %}
@@ -33,10 +28,6 @@ nothing was begun:
     - name: gluster_one.rollout_step
     - step: {{ step.id | json }}
     - minions: {{ step.minions | json }}
-{%- if step.stop is defined %}
-    - stop: {{ step.stop | json }}
-    - patience: {{ pillar.get('patience', 600) | json }}
-{%- endif %}
 {%- if not loop.first %}
     - require:
       - salt: {{ steps[loop.index0 - 1].id | json }}

@@ -15,10 +15,10 @@ from lab.fleet import CHECKOUT
 from lab.system import wait_for
 
 STORES = "/var/lib/one/datastores"
-MOUNT = f"{STORES}/0"
+MOUNT = "/var/lib/one/gluster/one_vol"
 HYPERVISORS = ("kvm1", "kvm2", "kvm3")
 # Where the formula may change anything on a host's own disk.
-TOUCHED = ("etc/fstab", "etc/glusterfs", "etc/systemd/system", "var/lib/one/datastores", "srv")
+TOUCHED = ("etc/fstab", "etc/glusterfs", "etc/systemd/system", "var/lib/one/datastores", "var/lib/one/gluster", "srv")
 
 
 def standard():
@@ -98,11 +98,18 @@ class Fleet:
 
     # Stages
 
-    def new(self, bare=False):
-        """A fleet on which the formula has never run."""
+    def new(self):
+        """A fleet on which the formula has never run, and whose volume refuses who is not root."""
         self.lab.down()
         self.stage = None
-        self.lab.up(bare=bare)
+        self.lab.up()
+        script = """
+            mount -t glusterfs kvm1:/one_vol /mnt
+            qemu-img create -q -f raw /mnt/before 1M
+            umount /mnt
+            gluster --mode=script volume set one_vol server.allow-insecure off
+        """
+        self.sh("kvm1", script)
         pillar = self.lab.pillar_dir / "gluster_one.sls"
         pillar.unlink()
         pillar.write_text(yaml.safe_dump(standard(), sort_keys=False))
@@ -192,9 +199,9 @@ class Fleet:
         """{host: the brick's process}."""
         return {host: self.pids(host, "glusterfsd") for host in HYPERVISORS}
 
-    def clients(self):
+    def clients(self, mount=MOUNT):
         """{host: the FUSE client of the datastores}."""
-        return {host: self.pids(host, "glusterfs", MOUNT) for host in self.lab.hosts}
+        return {host: self.pids(host, "glusterfs", mount) for host in self.lab.hosts}
 
     def mounts(self, host):
         """{directory: (device, type)} of the Gluster mounts on a host."""
@@ -231,6 +238,13 @@ class Fleet:
             "volumes": self.sh("kvm3", "gluster --mode=script volume info"),
             "datastores": self.datastores(),
         }
+
+    def native_read(self, host, image, *reads):
+        """What qemu-io, as oneadmin, says of reads over gluster://, such as `read -P 0xab 0 512`; it does not close."""
+        commands = " ".join(f"-c '{read}'" for read in (*reads, "sigraise 9"))
+        url = f"gluster://kvm1:24007/one_vol/{image}"
+        done = self.lab.exec(host, "sh", "-c", f"stdbuf -oL qemu-io -r -f raw {commands} {url}", user="oneadmin")
+        return done.stdout + done.stderr
 
     def native_open(self, host, image):
         """qemu-img, as oneadmin, opens an image over gluster://: (virtual size or None, what it said)."""

@@ -2,13 +2,19 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from .fleet import HYPERVISORS, MOUNT, STORES
 
+# What the user has of his own on kvm2; the file has no newline at its end.
+FSTAB = "/dev/vdz1\t/srv/own   ext4  noauto,user  0 2\n  tmpfs /srv/fast\ttmpfs noauto,size=1m 0\t0\n# the end"
+OPTIONS = {"network.ping-timeout": "17", "user.note": "my own"}
+
 CHANGING = re.compile(r"\.(allocate|update|add\w+|del\w+|delete|rename|chmod|chown|enable)$")
-SIZE = 16 * 2**20
+HALF = 2**19
+READS = (f"read -P 0xab 0 {HALF}", f"read -P 0xcd {HALF} {HALF}")
 # As oned writes it: see the <disk> of its deployment files.
 DOMAIN = """\
 <domain type='qemu'>
@@ -43,11 +49,15 @@ def started(fleet):
 
 @pytest.fixture(scope="module")
 def before(clean):
-    """The fleet before the run: how it looks, what a native open and a machine's start say."""
-    opened = clean.native_open("kvm2", "probe.img")
-    machine = started(clean)
+    """The fleet before the run, with things of the user's own; what a native read and a machine's start say."""
+    words = " ".join(f"{option} '{value}'" for option, value in OPTIONS.items())
+    clean.sh("kvm1", f"gluster --mode=script volume set one_vol {words}")
+    clean.sh("kvm2", f"printf '{FSTAB}' >/etc/fstab; mkdir /srv/own; ln -s /srv/own {STORES}/200")
+    with ThreadPoolExecutor() as pool:
+        machine = pool.submit(started, clean)
+        read = clean.native_read("kvm2", "before", "read 0 512")
     clean.requests()
-    return {"look": clean.look_all(), "opened": opened, "machine": machine}
+    return {"look": clean.look_all(), "read": read, "machine": machine.result()}
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +72,15 @@ def predicted(clean, before):
 def first(clean, predicted):
     """The one run."""
     clean.stage = "used"
-    bricks = clean.bricks()
+    daemons = processes(clean)
     run = clean.apply()
     clean.stage = "used" if run.failures else "converged"
-    return {"run": run, "bricks": (bricks, clean.bricks()), "stores": clean.datastores()}
+    return {"run": run, "daemons": (daemons, processes(clean)), "stores": clean.datastores()}
+
+
+def processes(fleet):
+    """Every glusterd and every brick."""
+    return {host: [fleet.pids(host, name) for name in ("glusterd", "glusterfsd")] for host in HYPERVISORS}
 
 
 @pytest.fixture(scope="module")
@@ -73,18 +88,24 @@ def image(clean, first):
     """An image written through the image datastore on the head, and its clone through the system datastore on kvm3."""
     image = f"{STORES}/{first['stores']['glusterds']['ID']}/3f2a9c"
     clone = f"{STORES}/{first['stores']['gluster_system']['ID']}/7/disk.0"
-    clean.sh("head", f"qemu-img create -q -f raw {image} {SIZE}", user="oneadmin")
+    write = f"qemu-io -f raw -c 'write -q -P 0xab 0 {HALF}' -c 'write -q -P 0xcd {HALF} {HALF}' {image}"
+    clean.sh("head", f"qemu-img create -q -f raw {image} {2 * HALF} && {write}", user="oneadmin")
     clean.sh("kvm3", f"mkdir -p $(dirname {clone}) && cp {image} {clone}", user="oneadmin")
-    return {"name": "3f2a9c", "clone": "7/disk.0"}
+    return ("3f2a9c", "7/disk.0")
 
 
 # Before
 
 
-def test_before_the_run_gluster_refuses_a_native_open(before):
-    size, said = before["opened"]
-    assert size is None
-    assert "Gluster connection for volume one_vol, path probe.img failed to connect" in said
+def test_before_the_run_nobody_reads_natively(before):
+    assert "Gluster connection for volume one_vol, path before failed to connect" in before["read"]
+    assert "read 512/512" not in before["read"]
+
+
+def test_before_the_run_oneadmin_can_write_nowhere_on_the_volume(before):
+    look = before["look"]
+    assert not any(look[host]["mounts"] for host in ("head", *HYPERVISORS))
+    assert not look["datastores"].keys() & {"gluster_system", "glusterds"}
 
 
 def test_before_the_run_the_machine_does_not_start(before):
@@ -133,10 +154,10 @@ def test_run_does_what_was_predicted(predicted, first):
     assert without_ids(first["run"].changes) == predicted["run"].changes
 
 
-def test_no_brick_was_restarted(first):
-    bricks, bricks_after = first["bricks"]
-    assert all(len(pids) == 1 for pids in bricks.values())
-    assert bricks_after == bricks
+def test_no_glusterd_and_no_brick_was_restarted(first):
+    before, after = first["daemons"]
+    assert all(len(pids) == 1 for host in before.values() for pids in host)
+    assert after == before
 
 
 # What it is for
@@ -150,11 +171,13 @@ def test_every_node_has_both_directories(clean, first):
             assert clean.sh(host, f"readlink -f {STORES}/{store}").strip() == MOUNT
 
 
-def test_image_and_clone_open_natively_on_every_hypervisor(clean, image):
-    opened = clean.everywhere(
-        lambda job: clean.native_open(*job), [(h, i) for h in HYPERVISORS for i in image.values()]
-    )
-    assert {job: size for job, (size, _) in opened.items()} == dict.fromkeys(opened, SIZE), opened
+def test_image_and_clone_are_read_natively_on_every_hypervisor(clean, image):
+    jobs = [(host, name) for host in HYPERVISORS for name in (*image, "before")]
+    said = clean.everywhere(lambda job: clean.native_read(*job, *(READS if job[1] in image else ["read 0 512"])), jobs)
+    for (host, name), text in said.items():
+        wanted = 2 * [f"read {HALF}/{HALF} bytes"] if name in image else ["read 512/512 bytes"]
+        assert re.findall(r"read \d+/\d+ bytes", text) == wanted, (host, name, text)
+        assert "Pattern verification failed" not in text, (host, name)
 
 
 def test_machine_runs_as_oneadmin(clean, image):
@@ -193,3 +216,26 @@ def test_oned_reports_the_size_of_the_volume(clean, first):
 def test_oneadmin_reads_on_one_node_what_it_wrote_on_another(clean, first):
     clean.sh("kvm1", f"echo 'from kvm1' >{MOUNT}/note", user="oneadmin")
     assert {clean.sh(host, f"cat {MOUNT}/note", user="oneadmin") for host in clean.lab.hosts} == {"from kvm1\n"}
+
+
+def test_what_is_the_user_s_own_stays(clean, before, first):
+    info = clean.sh("kvm1", "gluster --mode=script volume info one_vol")
+    assert all(f"\n{option}: {value}\n" in info for option, value in OPTIONS.items())
+    text = (clean.lab.root("kvm2") / "etc/fstab").read_text()
+    own, _, line = text.rpartition("\n# the end\n")
+    assert f"{own}\n# the end" == FSTAB and line.split()[1] == MOUNT
+    assert clean.sh("kvm2", f"readlink {STORES}/200").strip() == "/srv/own"
+    others = {name: store for name, store in first["stores"].items() if name not in ("gluster_system", "glusterds")}
+    assert others == before["look"]["datastores"]
+
+
+def test_the_bare_mount_point_is_root_s_and_takes_no_image(clean, first):
+    unit = clean.sh("kvm3", f"systemd-escape --path --suffix=mount {MOUNT}").strip()
+    clean.sh("kvm3", f"systemctl stop '{unit}'")
+    try:
+        assert clean.sh("kvm3", f"stat -c '%U %G %a' {MOUNT}").strip() == "root root 755"
+        for path in (MOUNT, f"{STORES}/{first['stores']['glusterds']['ID']}"):
+            done = clean.lab.exec("kvm3", "touch", f"{path}/image", user="oneadmin")
+            assert "Permission denied" in done.stderr
+    finally:
+        clean.sh("kvm3", f"systemctl start '{unit}'")

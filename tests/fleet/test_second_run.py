@@ -9,9 +9,13 @@ from lab.system import wait_for
 from .fleet import MOUNT
 
 
-def test_second_run_changes_nothing(fleet):
+def test_second_run_changes_nothing_and_leaves_the_user_s_attributes(fleet):
+    store = fleet.datastores()["glusterds"]["ID"]
+    fleet.oned("one.datastore.update", store, 'MY_OWN="it is, <mine> \\"too\\""\nLIMIT_MB="5000"', 1)
+    before = fleet.datastores()
     run = fleet.apply()
     assert (run.failures, run.changes, run.results) == ({}, {}, {True})
+    assert fleet.datastores() == before
 
 
 def test_prediction_says_so(fleet):

@@ -1,6 +1,5 @@
 """Salt's loaders, volumes, mounts and the stand-in for oned, for the tests in this folder."""
 
-import fcntl
 import os
 import shutil
 from pathlib import Path
@@ -151,21 +150,6 @@ def own_file():
     before = host.VOLUME_FILE.read_bytes()
     yield host.VOLUME_FILE
     host.VOLUME_FILE.write_bytes(before)
-
-
-@pytest.fixture
-def another_server(one_vol, tmp_path):
-    """Another server has its turn: it holds the lock on the volume, over a mount of its own."""
-    point = tmp_path / "other"
-    point.mkdir()
-    host.sh("mount", "-t", "glusterfs", f"kvm2:/{one_vol}", point)
-    try:
-        (point / ".gluster_one").mkdir(exist_ok=True)
-        with (point / ".gluster_one/lock").open("a") as stream:
-            fcntl.lockf(stream, fcntl.LOCK_EX)
-            yield stream
-    finally:
-        host.let_go(point)
 
 
 # Mounts

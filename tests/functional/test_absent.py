@@ -37,17 +37,6 @@ def test_no_gluster_command_for_the_states(states, no_gluster):
     assert NO_GLUSTER in refuses(states.gluster_one.volume_configured, "one_vol", timeout=20)
 
 
-def test_no_gluster_command_for_glusterd(states, no_gluster):
-    before = host.outside()
-    run = states.gluster_one.glusterd_configured("glusterd")
-    assert (run.result, run.changes) == (False, {})
-    assert NO_GLUSTER in run.comment
-    assert host.outside() == before
-
-
-# Without a client, without FUSE
-
-
 @pytest.mark.parametrize(
     "path, said",
     [

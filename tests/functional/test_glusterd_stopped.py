@@ -24,9 +24,5 @@ def test_volume_configured(states):
     assert NO_GLUSTERD in refuses(states.gluster_one.volume_configured, "one_vol", timeout=20)
 
 
-def test_glusterd_configured(states):
-    assert refuses(states.gluster_one.glusterd_configured, "glusterd") == NO_GLUSTERD
-
-
 def test_glusterd_configured_before_its_start(states, volume_file):
-    four_runs(states.gluster_one.glusterd_configured, "glusterd", path=str(volume_file), restart=False)
+    four_runs(states.gluster_one.glusterd_configured, "glusterd", path=str(volume_file))

@@ -13,7 +13,6 @@ from tests.fleet.conftest import (  # noqa: F401 - fixtures and the hook of this
 HERE = Path(__file__).parent
 # A fleet takes half a minute to come up: those that need a clean one stand first on theirs, those that spoil it last.
 ORDER = [
-    "test_bare",
     "test_killed",
     "test_rollout",
     "test_check",
@@ -22,19 +21,14 @@ ORDER = [
     "test_each_sls",
     "test_edited_module",
     "test_own_sls",
-    "test_clean",
-    "test_fuse",
     "test_machines",
     "test_credentials",
     "test_cost",
     "test_examples",
     "test_bad_pillar",
-    "test_quorum",
     "test_adoption",
     "test_waiting",
     "test_absent",
-    "test_pool",
-    "test_changed_mind",
 ]
 
 

@@ -8,7 +8,7 @@ from tests.fleet.fleet import MOUNT, changed
 
 ONE_AUTH = "/var/lib/one/.one/one_auth"
 MINION = "systemctl restart salt-minion"
-REMOUNT = "systemctl restart var-lib-one-datastores-0.mount"
+REMOUNT = "systemctl restart var-lib-one-gluster-one_vol.mount"
 # Round by round, minion by minion: what to do to it, what undoes that, the state that fails, and the parts of its text.
 ROUNDS = [
     {
@@ -70,12 +70,6 @@ ROUNDS = [
             "gluster_one_datastore_gluster_system",
             f"did not accept the credentials|{ONE_AUTH}|correct",
         ),
-        "kvm2": (
-            "systemctl stop glusterd",
-            "systemctl start glusterd",
-            "gluster_one_glusterd",
-            "glusterd is not running|start it with `systemctl start glusterd`",
-        ),
     },
 ]
 CASES = [(number, minion) for number, minions in enumerate(ROUNDS) for minion in minions]
@@ -97,7 +91,6 @@ def absent(fleet_of_module):
         datastores={"archive": {"type": "SYSTEM_DS"}},
         volume={"options": {"user.note": "new"}},
         timeout=4,
-        manage_packages=False,
     )
     with fleet.pillar(pillar):
         for minions in ROUNDS:

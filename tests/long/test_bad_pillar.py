@@ -41,9 +41,9 @@ CASES = {
     ),
     "two volumes on one mount point": bad(
         "kvm2",
-        "gluster_one:volumes:two_vol:mount is '/var/lib/one/datastores/0', where volume one_vol is mounted",
+        "gluster_one:volumes:two_vol:mount is '/var/lib/one/gluster/one_vol', where volume one_vol is mounted",
         "a directory of its own",
-        volumes={"two_vol": {"servers": ["kvm1"]}},
+        volumes={"two_vol": {"servers": ["kvm1"], "mount": "/var/lib/one/gluster/one_vol"}},
     ),
     "bad port": bad(
         "kvm3",

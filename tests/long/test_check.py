@@ -7,7 +7,7 @@ import pytest
 from lab.system import wait_for
 from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
 
-UNIT = "var-lib-one-datastores-0.mount"
+UNIT = "var-lib-one-gluster-one_vol.mount"
 VOLUME = "gluster --mode=script volume"
 GLUSTERD = "/etc/glusterfs/glusterd.vol"
 CLIENT = f"pgrep -f '[g]lusterfs.* {MOUNT}$'"

@@ -8,17 +8,10 @@ import yaml
 from tests.fleet.fleet import MOUNT, STORES, Run, standard
 
 PILLAR, VOLUME, GLUSTERD = "gluster_one_pillar", "gluster_one_volume_one_vol", "gluster_one_glusterd"
-PACKAGES, RUNNING = "gluster_one_packages", "gluster_one_glusterd_running"
-DRIVERS = ["gluster_one_qemu-block-extra", "gluster_one_libvirt-daemon-driver-storage-gluster"]
 BEACON, NATIVE, MOUNTED = "gluster_one_beacon", "gluster_one_native_access", "gluster_one_mount_one_vol"
 STORED = {"gluster_one_datastore_gluster_system", "gluster_one_datastore_glusterds"}
 # SLS: what it is on the coordinator, on another hypervisor, on the head.
 STATES = {
-    "gluster_one.packages": (
-        {PILLAR, PACKAGES, *DRIVERS, RUNNING},
-        {PILLAR, PACKAGES, *DRIVERS, RUNNING},
-        {PILLAR, PACKAGES},
-    ),
     "gluster_one.mount": ({PILLAR, NATIVE, MOUNTED}, {PILLAR, NATIVE, MOUNTED}, {PILLAR, MOUNTED}),
     "gluster_one.glusterd": ({PILLAR, GLUSTERD}, {PILLAR, GLUSTERD}, {PILLAR}),
     "gluster_one.volume": ({PILLAR, VOLUME}, {PILLAR}, {PILLAR}),
@@ -26,7 +19,6 @@ STATES = {
 }
 # SLS: what somebody spoils where, and the changes that put it right.
 SPOILT = {
-    "gluster_one.packages": ("kvm3", "systemctl disable glusterd", {RUNNING: {"glusterd": True}}),
     "gluster_one.mount": (
         "kvm2",
         f"rm {STORES}/101",
@@ -97,7 +89,7 @@ def test_minion_without_a_master(fleet, test):
     done = fleet.lab.exec("kvm3", "sh", "-c", f"{command} --log-level=quiet state.apply gluster_one test={test}")
     done.stdout = json.dumps({"kvm3": json.loads(done.stdout)["local"]})
     run = Run(done)
-    assert set(run["kvm3"]) == {PILLAR, PACKAGES, *DRIVERS, RUNNING, GLUSTERD, NATIVE, MOUNTED}
+    assert set(run["kvm3"]) == {PILLAR, GLUSTERD, NATIVE, MOUNTED}
     assert (run.failures, run.changes) == ({}, {})
 
 
@@ -119,9 +111,6 @@ def test_one_minion_with_every_role(fleet):
     assert run.failures == {}
     assert list(run["head"]) == [
         PILLAR,
-        PACKAGES,
-        *DRIVERS,
-        RUNNING,
         "gluster_one_volume_solo_vol",
         GLUSTERD,
         NATIVE,
@@ -130,9 +119,7 @@ def test_one_minion_with_every_role(fleet):
         "gluster_one_datastore_solo_images",
         BEACON,
     ]
-    left = f"not in the pillar any more, and left alone: one_vol on {MOUNT} (see docs/changes.md)"
-    assert run["head"][PILLAR]["comment"] == f"this minion is head, hypervisor, server; {left}"
-    assert set(run.changes["head"]) == set(run["head"]) - {PILLAR, PACKAGES, *DRIVERS, NATIVE, BEACON}
+    assert set(run.changes["head"]) == set(run["head"]) - {PILLAR, NATIVE, BEACON}
     assert (again.failures, again.changes) == ({}, {})
     store = fleet.datastores()["solo_images"]["ID"]
     fleet.sh("head", f"qemu-img create -q -f raw {STORES}/{store}/image 1M", user="oneadmin")

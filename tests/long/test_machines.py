@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from tests.fleet.fleet import STORES, changed
+from tests.fleet.fleet import MOUNT, STORES, changed
 
 # A boot sector that copies itself to the disk's second sector and stops: what the guest's disk received shows there.
 #   xor ax,ax; mov es,ax; mov bx,7c00h; mov ax,0301h; mov cx,2; mov dh,0; int 13h; hlt; jmp hlt
@@ -142,7 +142,7 @@ def test_machine_starts_by_its_second_server_and_its_writes_arrive(fleet_of_modu
 
 def sector_arrives(fleet, image):
     """Whether the head reads through FUSE, within a minute, what the machine wrote on its disk."""
-    seen = f"dd if={STORES}/0/{image} bs=512 skip=1 count=1 status=none | base64 -w0"
+    seen = f"dd if={MOUNT}/{image} bs=512 skip=1 count=1 status=none | base64 -w0"
     for _ in range(60):
         if base64.b64decode(fleet.sh("head", seen)) == BOOT:
             return True

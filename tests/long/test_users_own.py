@@ -31,11 +31,9 @@ SAME = {
 
 
 def options(fleet):
-    """{option: value} of one_vol that were ever set, but for the formula's own note."""
+    """{option: value} of one_vol that were ever set."""
     text = fleet.sh("kvm1", "gluster --mode=script volume info one_vol").partition("Options Reconfigured:\n")[2]
-    found = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
-    found.pop("user.gluster_one")
-    return found
+    return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +75,7 @@ def different(fleet_of_module, own):
     other = {"glusterds": {"host": ["kvm1", "kvm2"], "attributes": {"limit_mb": 6000}}}
     volume = {"options": {**SAME, "performance.io-cache": False}, "mount_options": ["log-level=WARNING"]}
     with fleet.pillar(changed(volume=volume, datastores=other)):
-        yield fleet.apply()
-    fleet.apply()  # the option goes back to what the user had set
+        return fleet.apply()
 
 
 def test_each_difference_is_one_change(different, own):

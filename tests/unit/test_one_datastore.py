@@ -292,18 +292,6 @@ def test_attributes_that_have_no_notation(execution, attributes):
         execution("opennebula")._template(attributes)
 
 
-def test_of_two_datastores_of_one_name_none_is_deleted(execution):
-    """Until datastore_id says which."""
-    stores = [{**THERE, "id": number, "name": "d"} for number in (100, 101)]
-    salt = {name: lambda *_, **__: [] for name in ("opennebula.image_list", "opennebula.vm_list")}
-    module = execution("one_datastore_clean", __salt__={**salt, "opennebula.datastore_list": lambda **_: stores})
-    found = module.look("one_vol", {"d": {}})
-    assert found["blockers"] == ["there is more than one datastore d (100 and 101): give datastore_id"]
-    assert found["changes"] == {}
-    found = module.look("one_vol", {"d": {"datastore_id": 101}})
-    assert (found["blockers"], found["there"]) == ([], {"d": 101})
-
-
 def test_the_check_knows_all_datastores_of_the_pillar(execution):
     """Their transfer drivers may have been changed together."""
     seen, asked = {"findings": [], "looked": []}, {}

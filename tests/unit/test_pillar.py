@@ -35,9 +35,7 @@ def node(execution, monkeypatch):
         store.peers = lambda: peers
         salt = {
             "one_datastore.gluster_host": execution("one_datastore").gluster_host,
-            "gluster_one.layout": execution("gluster_one_layout").layout,
             "gluster_one_pillar.system": lambda: {},
-            "gluster_one_pillar.packages": execution("gluster_one_system").packages,
             "glusterd.pool_without": store.pool_without,
         }
         grains = {"id": minion, "host": minion.partition(".")[0], **grains}
@@ -59,23 +57,10 @@ def test_the_ordinary_case(node):
     assert plan["errors"] == []
     assert plan["roles"] == ["hypervisor", "server"]
     volume = plan["volumes"]["one_vol"]
-    assert volume["coordinator"] and volume["mount"] == "/var/lib/one/datastores/0"
+    assert volume["coordinator"] and volume["mount"] == "/var/lib/one/gluster/one_vol"
     assert volume["datastores"] == {
         "gluster_system": {"type": "SYSTEM_DS"},
         "glusterds": {"volume": "one_vol", "host": "kvm1"},
-    }
-
-
-def test_a_volume_opened_by_fuse_has_datastores_of_plain_files(node):
-    stores = {"gluster_system": {"type": "SYSTEM_DS"}, "glusterds": {"attributes": {"LIMIT_MB": 5}}}
-    volume = node(with_volume(access="fuse", datastores=stores))["volumes"]["one_vol"]
-    assert volume["access"] == "fuse"
-    assert volume["datastores"] == {
-        "gluster_system": {"type": "SYSTEM_DS"},
-        "glusterds": {
-            "attributes": {"DISK_TYPE": "FILE", "LIMIT_MB": 5},
-            "absent_attributes": ["GLUSTER_HOST", "GLUSTER_VOLUME"],
-        },
     }
 
 
@@ -104,20 +89,19 @@ def test_only_the_first_server_coordinates(node):
 
 
 @pytest.mark.parametrize(
-    ("minion", "servers", "keys", "errors"),
+    ("minion", "servers", "errors"),
     [
-        ("kvm1", ["kvm4", "kvm1", "kvm3", "10.0.0.2"], {}, 1),
-        ("kvm1", ["kvm4", "kvm1", "kvm3"], {}, 0),  # the one that is known by an address alone may be kvm4
-        ("kvm1", ["kvm2", "kvm1", "kvm3", "10.0.0.2"], {}, 0),
-        ("kvm1", ["kvm3", "kvm1", "10.0.0.2"], {}, 0),
-        ("kvm4", ["kvm4", "kvm1", "kvm3", "10.0.0.2"], {}, 0),
-        ("head", ["kvm4", "kvm1", "kvm3", "10.0.0.2"], {}, 0),
-        ("kvm1", ["kvm4", "kvm1", "kvm3", "10.0.0.2"], {"bricks": "/data/b", "replica": 1}, 0),
+        ("kvm1", ["kvm4", "kvm1", "kvm3", "10.0.0.2"], 1),
+        ("kvm1", ["kvm4", "kvm1", "kvm3"], 0),  # the one that is known by an address alone may be kvm4
+        ("kvm1", ["kvm2", "kvm1", "kvm3", "10.0.0.2"], 0),
+        ("kvm1", ["kvm3", "kvm1", "10.0.0.2"], 0),
+        ("kvm4", ["kvm4", "kvm1", "kvm3", "10.0.0.2"], 0),
+        ("head", ["kvm4", "kvm1", "kvm3", "10.0.0.2"], 0),
     ],
 )
-def test_the_first_server_has_to_be_in_the_pool_of_the_others(node, minion, servers, keys, errors):
+def test_the_first_server_has_to_be_in_the_pool_of_the_others(node, minion, servers, errors):
     """kvm2 is known by its address alone."""
-    pillar = {"volumes": {"one_vol": {"servers": servers, **keys}}}
+    pillar = {"volumes": {"one_vol": {"servers": servers}}}
     found = node(pillar, minion, peers=[["10.0.0.2"], ["10.0.0.3", "kvm3"]])["errors"]
     assert len(found) == errors
     assert not found or "one_vol:servers begins with 'kvm4', which is not in the pool" in found[0]
@@ -127,36 +111,6 @@ def test_a_server_may_be_named_by_address(node):
     pillar = {"volumes": {"one_vol": {"servers": ["10.0.0.1", "10.0.0.2"]}}}
     assert node(pillar, "storage", ipv4=["127.0.0.1", "10.0.0.1"])["volumes"]["one_vol"]["coordinator"]
     assert node(pillar, "other", ipv4=["127.0.0.1", "10.0.0.9"])["roles"] == ["hypervisor"]
-
-
-def test_without_bricks_nothing_of_pool_and_volume_is_made(node):
-    volume = node(ORDINARY)["volumes"]["one_vol"]
-    made = {key: volume[key] for key in ("bricks", "own_bricks", "peering", "layout", "group")}
-    assert made == {"bricks": [], "own_bricks": [], "peering": False, "layout": {}, "group": None}
-
-
-def test_bricks_make_each_server_s_part(node):
-    servers = ["kvm1", "kvm2", "kvm3"]
-    pillar = {"volumes": {"one_vol": {"servers": servers, "bricks": "/data/b", "grow": "allow"}}}
-    volumes = {name: node(pillar, name)["volumes"]["one_vol"] for name in (*servers, "kvm4")}
-    assert all(volume["bricks"] == [f"{server}:/data/b" for server in servers] for volume in volumes.values())
-    assert {name: volume["own_bricks"] for name, volume in volumes.items()} == {
-        "kvm1": ["kvm1:/data/b"],
-        "kvm2": ["kvm2:/data/b"],
-        "kvm3": ["kvm3:/data/b"],
-        "kvm4": [],
-    }
-    assert [volume["peering"] for volume in volumes.values()] == [True, True, False, False]
-    layout = {"replica": 3, "arbiter": 0, "disperse": 0, "redundancy": 0, "grow": "allow"}
-    assert (volumes["kvm1"]["layout"], volumes["kvm1"]["group"]) == (layout, "virt")
-    for keys, expected in (
-        ({"group": False}, None),
-        ({"group": "db-workload"}, "db-workload"),
-        ({"replica": 1}, "distributed-virt"),
-        ({"disperse": 3}, "distributed-virt"),
-    ):
-        volume = {**pillar["volumes"]["one_vol"], **keys}
-        assert node({"volumes": {"one_vol": volume}})["volumes"]["one_vol"]["group"] == expected
 
 
 BAD = [
@@ -180,17 +134,8 @@ BAD = [
     (with_volume(mount="/"), r"one_vol:mount is '/'"),
     (with_volume(mount=0), r"one_vol:mount is 0 \(a number\): an absolute path"),
     (
-        {"volumes": {"one_vol": {"servers": ["kvm1"]}, "two_vol": {"servers": ["kvm1"]}}},
-        r"gluster_one:volumes:two_vol:mount is '/var/lib/one/datastores/0', where volume one_vol is mounted",
-    ),
-    (with_volume(access="nfs"), r"one_vol:access is 'nfs' \(a string\): native or fuse is needed"),
-    (
-        with_volume(access="fuse", datastores={"glusterds": {"host": "kvm1"}}),
-        r"glusterds:host is 'kvm1': with access: fuse nothing opens gluster://, leave it out, or set access to native",
-    ),
-    (
-        with_volume(access="fuse", datastores={"glusterds": {"attributes": {"disk_type": "Gluster"}}}),
-        r"glusterds:attributes:disk_type is 'Gluster': with access: fuse",
+        {"volumes": {name: {"servers": ["kvm1"], "mount": "/mnt"} for name in ("one_vol", "two_vol")}},
+        r"gluster_one:volumes:two_vol:mount is '/mnt', where volume one_vol is mounted",
     ),
     (with_datastore(type="SYSTEM_DS", host="kvm1"), r"glusterds:host is 'kvm1': machines open nothing of a SYSTEM_DS"),
     (with_datastore(host="kvm1:99999"), r"glusterds:host is 'kvm1:99999' \(a string\): it has no valid port"),
@@ -218,21 +163,6 @@ BAD = [
     ({**ORDINARY, "user": "nobody1"}, r"gluster_one:user is 'nobody1': there is no such account on kvm1"),
     ({**ORDINARY, "opennebula": {"endpoint": "head:2633"}}, r"gluster_one:opennebula:endpoint is 'head:2633'"),
     (with_volume(mount="/srv/x/"), r"one_vol:mount is '/srv/x/' \(a string\): an absolute path"),
-    (
-        with_volume(bricks="data/b"),
-        r"one_vol:bricks is 'data/b' \(a string\): an absolute path is needed, the same on all",
-    ),
-    (with_volume(bricks=[]), r"one_vol:bricks is \[\] \(a list\)"),
-    (with_volume(bricks=[{"kvm1": "/a"}]), r"one_vol:bricks is \[\{'kvm1': '/a'\}\] \(a list\)"),
-    (with_volume(bricks="/data/b"), r"one_vol:bricks is '/data/b': 1 bricks are no whole number of sets of 3"),
-    (with_volume(bricks=["kvm2:/b"], replica=1), r"kvm2 of kvm2:/b is not among its servers \(kvm1\)"),
-    (with_volume(bricks="/data/b", replica=2), r"one_vol:replica is 2: two copies end in split-brain"),
-    (with_volume(bricks="/data/b", replica=0), r"one_vol:replica is 0 \(a number\): a number of copies"),
-    (with_volume(bricks="/data/b", arbiter=2), r"one_vol:arbiter is 2 \(a number\): 0 or 1"),
-    (with_volume(bricks="/data/b", disperse=2), r"one_vol:disperse is 2 \(a number\)"),
-    (with_volume(bricks="/data/b", replica=1, grow=True), r"one_vol:grow is True \(a boolean\): allow is possible"),
-    (with_volume(bricks="/data/b", replica=1, two_copies="yes"), r"one_vol:two_copies is 'yes' .*: allow is possible"),
-    (with_volume(replica=3), r"one_vol:replica is 3, and there are no bricks"),
     (with_volume(group="../virt"), r"one_vol:group is '../virt' \(a string\): the name of an option group"),
     (with_volume(options={"group": "virt"}), r"one_vol:options is .*those of a group each by its name"),
     (with_datastore(host=None), r"glusterds:host is None \(nothing\): a host name is needed"),
@@ -280,10 +210,7 @@ def test_without_an_account_of_that_name_nothing_begins(execution, monkeypatch):
     monkeypatch.setattr("salt.utils.user.get_uid", lambda name: None)
     module = execution(
         "gluster_one_pillar",
-        __salt__={
-            "gluster_one_pillar.system": lambda: {},
-            "gluster_one_pillar.packages": execution("gluster_one_system").packages,
-        },
+        __salt__={"gluster_one_pillar.system": lambda: {}},
         __grains__={"id": "kvm9"},
     )
     assert "gluster_one:user is 'oneadmin': there is no such account on kvm9" in module.node(ORDINARY)["errors"][0]

@@ -132,7 +132,7 @@ def test_the_runner_has_a_repair_for_what_the_pillar_may_name(execution):
 def confined(execution, tmp_path, monkeypatch):
     """confined(profiles, rules, enforcing, boolean): the findings on a hypervisor with these files."""
 
-    def make(access="native", driver=True, mount="/var/lib/one/datastores/0", **contents):
+    def make(driver=True, mount="/var/lib/one/datastores/0", **contents):
         module = execution(
             "gluster_one_check",
             __salt__={
@@ -155,7 +155,7 @@ def confined(execution, tmp_path, monkeypatch):
         monkeypatch.setattr(module, "SELINUX", str(tmp_path))
         seen = {"findings": [], "looked": []}
         node = {"package": "qemu", "datastores_dir": "/var/lib/one/datastores"}
-        module._hypervisor(seen, {**node, "volumes": {"one_vol": {"access": access, "mount": mount}}})
+        module._hypervisor(seen, {**node, "volumes": {"one_vol": {"mount": mount}}})
         return [(finding["kind"], finding["on"], finding["cure"]) for finding in seen["findings"]]
 
     return make
@@ -165,13 +165,8 @@ def test_nothing_is_confined_where_neither_is_in_force(confined):
     assert confined() == []
 
 
-def test_opened_by_fuse_qemu_needs_no_driver_and_is_confined_all_the_same(confined):
-    found = confined(access="fuse", driver=False, enforcing="1", boolean="0 0")
-    assert [kind for kind, *_ in found] == ["confined"]
-
-
-def test_opened_natively_qemu_needs_its_driver_or_the_pillar_another_word(confined):
-    cure = "install qemu, or set gluster_one:volumes:one_vol:access to fuse"
+def test_qemu_needs_its_driver(confined):
+    cure = "install qemu"
     assert confined(driver=False) == [("native", "QEMU", cure)]
 
 
@@ -266,7 +261,7 @@ def test_errors_stand_before_warnings_and_these_before_what_is_well():
 def test_a_brick_that_is_down_is_wrong_with_its_volume(monkeypatch):
     brick = {**DEAD, "kind": "brick_down", "on": "kvm3:/data/one_vol", "seen": "it is down", "volume": "one_vol"}
     option = {**DEAD, "kind": "volume_option", "on": "one_vol", "seen": "an option", "volume": "one_vol"}
-    answer = {"roles": ["server"], "looked": [], "findings": [brick, option, DEAD], "datastores": {}, "access": {}}
+    answer = {"roles": ["server"], "looked": [], "findings": [brick, option, DEAD], "datastores": {}}
     runner = imported(CHECKOUT / "_runners/gluster_one.py")
     monkeypatch.setattr(runner, "_ours", lambda target: ["kvm1"])
     volumes = {"one_vol": {"bricks": [2, 3]}, "two_vol": {"bricks": [3, 3]}}
