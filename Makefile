@@ -25,14 +25,12 @@ setup: ## Debian's packages and the virtual environment, if they are not there
 	@sh lab/setup.sh $(PYTHON) $(SALT) $(VENV)
 
 lock: setup ## choose the versions in the lock files anew, one for each Salt
-	@rm -f requirements-*.lock.new
 	@for salt in $(SALTS); do \
-	  { echo '# Made by `make lock` from requirements.in and requirements.override.in; do not edit.'; \
+	  { echo '# Made by `make lock` from dev.in and override.in; do not edit.'; \
 	    echo "salt==$$salt" | $(VENV)/bin/uv pip compile -q --upgrade --python-version 3.11 --no-annotate --no-header \
-	      --override requirements.override.in requirements.in -; } > requirements-$$salt.lock.new || exit 1; \
+	      --generate-hashes --override requirements/override.in requirements/dev.in -; } > requirements/$$salt.lock.new \
+	    && mv requirements/$$salt.lock.new requirements/$$salt.lock || exit 1; \
 	done
-	@rm -f requirements-*.lock
-	@for salt in $(SALTS); do mv requirements-$$salt.lock.new requirements-$$salt.lock; done
 
 lint: setup ## ruff, salt-lint and yamllint
 	$(VENV)/bin/ruff check .

@@ -366,45 +366,48 @@ def native_access():
     return versions
 
 
-def native_open(volume, image, host="localhost", port=24007, user="oneadmin", timeout=60):
+def native_read(volume, path, host="localhost", port=24007, user="oneadmin", timeout=15):
     """
-    Open an image over the native GlusterFS API, as a virtual machine does; it takes about ten seconds.
+    Read the first 512 bytes of a file over the native GlusterFS API, through QEMU's own driver, as a virtual machine
+    reads its disk. It takes 0.3 s; where it is refused, ten to twelve.
 
     volume
         The volume's name (string).
 
-    image
-        The image's path below the volume's root (string), such as ``7/disk.0``.
+    path
+        The file's path below the volume's root (string), such as ``7/disk.0``. Its length has to be a multiple of 512.
 
     host, port
         The Gluster server to ask (string, default ``localhost``; int, default 24007).
 
     user
-        Who opens it (string, default ``oneadmin``).
+        Who reads it (string, default ``oneadmin``).
 
     timeout
-        Seconds to wait (int, default 60).
+        Seconds to wait (int, default 15).
 
-    Returns a dict ``{"opened": True, "format": "raw", "size": 8388608, "error": ""}``.
+    Returns None if it was read, else what stood in the way (string).
 
-    Raises CommandExecutionError when qemu-img is not installed or there is no such user.
+    Raises CommandExecutionError when qemu-io is not installed or there is no such user.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt kvm2 gluster_one.native_open one_vol 7/disk.0 host=kvm1
+        salt kvm2 gluster_one.native_read one_vol 7/disk.0 host=kvm1
     """
-    if not salt.utils.path.which("qemu-img"):
-        raise CommandExecutionError("qemu-img is not installed on this node: install qemu-utils (RHEL-like: qemu-img)")
-    url = f"gluster://{host}:{port}/{volume}/{image}"
-    status, out, error = _child(["qemu-img", "info", "--output=json", url], user=user, timeout=timeout)
-    if status != 0:
-        # Gluster's library writes its own log to standard error, too, before.
-        error = error[max(error.find("qemu-img:"), 0) :]
-        return {"opened": False, "format": None, "size": None, "error": error}
-    info = json.loads(out[out.index("{") :])
-    return {"opened": True, "format": info["format"], "size": info["virtual-size"], "error": ""}
+    if not salt.utils.path.which("qemu-io"):
+        raise CommandExecutionError("qemu-io is not installed on this node: install qemu-utils (RHEL-like: qemu-img)")
+    # Gluster's library takes ten seconds to close a file: the process ends itself before, and what it said until then
+    # must not be in a buffer.
+    command = ["stdbuf", "-oL", "qemu-io", "-r", "-f", "raw", "-c", "read 0 512", "-c", "sigraise 9"]
+    url = f"gluster://{host}:{port}/{volume}/{path}"
+    _, out, error = _child([*command, url], user=user, timeout=timeout)
+    if "read 512/512 bytes" in out:
+        return None
+    # What it cannot open it says on standard error, behind the library's log; what it cannot read on standard output.
+    _, found, said = error.partition("qemu-io: ")
+    return said if found else out.strip() or error
 
 
 def images(**connection):

@@ -39,7 +39,7 @@ def check(native=False, heal=True, node=None):
     What is not as the pillar wants it on this node, worst first.
 
     native
-        Open a file of each volume over ``gluster://`` as oneadmin, too, which takes ten seconds (bool, default False).
+        Read a file of each volume over ``gluster://`` as oneadmin, too (bool, default False).
 
     heal
         Count on the coordinator what waits to be healed, and on the head what cannot be opened natively (bool, default
@@ -422,16 +422,16 @@ def _size(seen, space, store, current):
 
 def _native(seen, node):
     """
-    A file of each volume opens over ``gluster://`` as oneadmin: the one in which the head leaves the identifiers, which
-    is there with the first datastore.
+    oneadmin reads a file of each volume over ``gluster://``: the one in which the head leaves the identifiers, which is
+    there with the first datastore.
     """
     for name, volume in node["volumes"].items():
         if not volume["datastores"]:
             continue
         server = volume["servers"][0]
-        found = __salt__["gluster_one.native_open"](
+        refused = __salt__["gluster_one.native_read"](
             name, ".gluster_one/datastores.json", host=server, user=node["user"]
         )
-        if not found["opened"]:
-            _find(seen, "native_open", name, found["error"], "it opens over gluster://", "see the volume's options")
-    seen["looked"] += ["native open"]
+        if refused:
+            _find(seen, "native_read", name, refused, "it is read over gluster://", "see the volume's options")
+    seen["looked"] += ["native read"]

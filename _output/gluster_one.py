@@ -71,7 +71,7 @@ COLUMNS = {
     "MOUNT": ("mount", ("mount_gone", "mount_dead", "mount_hangs", "mount_other", "fstab")),
     "LINKS": ("links", ("link", "blocked")),
     "WRITABLE": ("writable", ("not_writable",)),
-    "NATIVE": ("native", ("native", "native_open", "confined")),
+    "NATIVE": ("native", ("native", "native_read", "confined")),
 }
 
 
@@ -84,7 +84,6 @@ def _nodes(data):
         for part, wrong in COLUMNS.values():
             bad = next((kind for kind in kinds if kind in wrong), None)
             fine_cell = "ok" if part in node["looked"] else "-"
-            fine_cell = "fuse" if part == "native" and "fuse" in node["looked"] else fine_cell
             cells.append(f"{bad.split('_')[-1]} !" if bad else fine_cell)
         if not node["findings"]:
             fine.setdefault(tuple(cells), []).append(name)

@@ -63,7 +63,7 @@ def status(target="*", native=False, timeout=15):
         Which minions (string, a glob, default ``*``). Those whose pillar has no ``gluster_one`` are left out.
 
     native
-        Have each hypervisor open a file over ``gluster://``, too, which takes ten seconds (bool, default False).
+        Have each hypervisor read a file over ``gluster://``, too (bool, default False).
 
     timeout
         Seconds after which a minion that has not answered is asked whether it is still at it (int, default 15).

@@ -1,9 +1,13 @@
 """
-Checks that the formula makes before it begins, as states
-=========================================================
+What the formula checks before it begins and proves in the end, as states
+=========================================================================
 
 They change nothing: they fail, and say what is wrong and what to do.
 """
+
+import time
+
+from salt.exceptions import CommandExecutionError
 
 __virtualname__ = "gluster_one_check"
 
@@ -63,3 +67,62 @@ def native_access_supported(name, package="QEMU's gluster driver"):
     if not found["libvirt"]:
         return {**ret, "result": False, "comment": "libvirt is not installed: install opennebula-node-kvm or libvirt"}
     return {**ret, "comment": f"QEMU {found['qemu']} opens gluster://, libvirt is {found['libvirt']}"}
+
+
+def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
+    """
+    A process of oneadmin reads a file of the volume over ``gluster://``, as a machine reads its disk: what all else is
+    for. Nothing is changed: it is a check that fails. For every hypervisor.
+
+    The file is the one in which the head leaves the datastores' identifiers; it is waited for, as the volume's options
+    are, which another node may be about to set. ``test=True`` looks once, and fails nothing that a run may put right.
+
+    name
+        Any text (string).
+
+    volume
+        The volume (string).
+
+    host
+        The Gluster server to ask (string), or a list of which the first is asked; ``server`` or ``server:port``.
+
+    mount
+        The directory on which this node has the volume mounted (string).
+
+    user
+        Who reads it (string, default ``oneadmin``).
+
+    timeout
+        Seconds to wait (int, default 120).
+
+    .. code-block:: yaml
+
+        gluster://one_vol:
+          gluster_one_check.native_readable:
+            - volume: one_vol
+            - host: kvm1
+            - mount: /var/lib/one/gluster/one_vol
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    server, _, port = (host if isinstance(host, str) else host[0]).partition(":")
+    path, deadline = ".gluster_one/datastores.json", time.monotonic() + timeout
+    try:
+        while True:
+            refused = "the head has left no datastore's identifier there yet"
+            if __salt__["gluster_one.datastore_ids"](mount):
+                refused = __salt__["gluster_one.native_read"](volume, path, server, int(port or 24007), user)
+            if not refused:
+                return {**ret, "comment": f"{user} reads {volume} over gluster://{server}"}
+            if __opts__["test"]:
+                return {**ret, "comment": f"the run will show it; now {user} cannot read {volume}: {refused}"}
+            if time.monotonic() > deadline:
+                break
+            time.sleep(1)
+    except CommandExecutionError as exc:
+        return {**ret, "result": False, "comment": str(exc)}
+    comment = (
+        f"{user} cannot read {volume} over gluster://{server} after {timeout} s (last seen: {refused}); where "
+        "server.allow-insecure is on, it is bricks that were started while it was off: restart them one at a time, by "
+        f"`kill` and `gluster volume start {volume} force`, and wait for the heal in between"
+    )
+    return {**ret, "result": False, "comment": comment}

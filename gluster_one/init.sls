@@ -15,5 +15,8 @@ include:
 {%- if 'head' in node.roles %}
   - gluster_one.datastore
 {%- endif %}
+{%- if 'hypervisor' in node.roles %}
+  - gluster_one.native
+{%- endif %}
   - gluster_one.beacon
 {%- endif %}

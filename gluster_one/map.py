@@ -18,6 +18,7 @@ LISTED = (
     "gluster_mount.changes",
     "gluster_mount.link_changes",
     "gluster_one.mount_health",
+    "gluster_one.native_read",
     "gluster_one.report",
     "gluster_one.said",
     "gluster_one.volume_options",

@@ -5,13 +5,6 @@ include:
   - gluster_one.pillar
 {%- if not node.errors %}
 {%- set head = 'head' in node.roles %}
-{%- if 'hypervisor' in node.roles %}
-
-gluster_one_native_access:
-  gluster_one_check.native_access_supported:
-    - name: gluster://
-    - package: {{ node.package | json }}
-{%- endif %}
 {%- for name, volume in node.volumes.items() if head or 'hypervisor' in node.roles %}
 {%- set ids = {} %}
 {%- for store, wanted in volume.datastores.items() if not head %}

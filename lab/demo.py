@@ -93,15 +93,17 @@ def run(lab, host, line, user="root"):
     return done
 
 
-def open_natively(lab, hosts, images):
-    """`qemu-img info` as oneadmin, on all hosts at once because each takes ten seconds."""
-    asked = [(host, f"qemu-img info gluster://kvm1:24007/one_vol/{image}") for image in images for host in hosts]
+def read_natively(lab, hosts, images):
+    """Whether QEMU, as oneadmin, reads each image, on all hosts at once. The signal ends it before the library closes,
+    which takes ten seconds."""
+    line = "stdbuf -oL qemu-io -r -f raw -c 'read 0 512' -c 'sigraise 9' gluster://kvm1:24007/one_vol/{}"
+    asked = [(host, line.format(image)) for image in images for host in hosts]
     with ThreadPoolExecutor(len(asked)) as pool:
         answers = list(pool.map(lambda one: lab.exec(one[0], "sh", "-c", one[1], user="oneadmin"), asked))
     for (host, line), done in zip(asked, answers):
         command(f"oneadmin@{host}$ {line}")
-        outcome(done, "" if done.returncode else "^(file format|virtual size)")
-    return answers
+        outcome(done, "^(read |qemu-io|hint)")
+    return ["read 512/512 bytes" in done.stdout for done in answers]
 
 
 def apply(lab, *arguments):
@@ -158,12 +160,11 @@ def before(lab):
     lab.exec("kvm2", "sh", "-c", "cat >one-7.xml", input=DOMAIN, check=True)
     with ThreadPoolExecutor(1) as pool:
         machine = pool.submit(lab.exec, "kvm2", "virsh", "create", "one-7.xml")
-        opened = open_natively(lab, NODES[1:], ["probe.img"])
+        opened = read_natively(lab, NODES[1:], ["probe.img"])
         command("root@kvm2# virsh create one-7.xml")
         outcome(machine.result())
     check(written.returncode, "oneadmin should not have been able to write")
-    refused = all(one.returncode and "failed to connect" in one.stderr for one in opened)
-    check(refused, "the volume should have refused every hypervisor")
+    check(not any(opened), "the volume should have refused every hypervisor")
     refused = machine.result().returncode and "gluster connection" in machine.result().stderr
     check(refused, "the machine should not have started, for want of its gluster connection")
 
@@ -207,9 +208,9 @@ def write_image(lab, ids):
         run(lab, "kvm3", f"mkdir {clone} && cp {image} {clone}/disk.0 && ls -l {clone}/disk.0", "oneadmin"),
     ]
     check(not any(one.returncode for one in done), "oneadmin should have been able to write")
-    say("Now the same open as before, as oneadmin on every hypervisor, of the image and of the clone.")
-    opened = open_natively(lab, NODES[1:], ["probe.img", "7/disk.0"])
-    check(not any(one.returncode for one in opened), "every hypervisor should have opened both")
+    say("Now the same read as before, as oneadmin on every hypervisor, of the image and of the clone.")
+    opened = read_natively(lab, NODES[1:], ["probe.img", "7/disk.0"])
+    check(all(opened), "every hypervisor should have read both")
 
 
 def start_machine(lab):
@@ -248,7 +249,7 @@ def show_nodes(lab, ids):
     asked = [
         ("'*'", "gluster_one.mount_health", MOUNT),
         *(("'*'", "gluster_mount.link_state", path, MOUNT, "one_vol") for path in paths),
-        ("'kvm*'", "gluster_one.native_open", "one_vol", "7/disk.0", "host=kvm1"),
+        ("'kvm*'", "gluster_one.native_read", "one_vol", "7/disk.0", "host=kvm1"),
         ("head", "opennebula.datastore_list"),
         ("head", "disk.usage"),
     ]
@@ -258,12 +259,12 @@ def show_nodes(lab, ids):
         health, *links, opened, stores, usage = pool.map(lambda line: lab.call(line[0].strip("'"), *line[1:]), asked)
     rows, wrong = [("NODE", "MOUNTED", *(f"LINK {Path(path).name}" for path in paths), "NATIVE ACCESS AS ONEADMIN")], []
     for node in NODES:
-        mount, native = health[node], opened.get(node, {"opened": None, "error": "- (runs no machines)"})
-        access = f"opens one_vol/7/disk.0 ({native['format']})" if native["opened"] else native["error"]
+        mount, native = health[node], opened.get(node, "- (runs no machines)")
+        access = native or "reads one_vol/7/disk.0"
         linked = [states[node]["state"] for states in links]
         rows.append((node, f"{mount['device']}, {mount['state']}", *linked, access))
         right = mount["state"] == "alive" and mount["volume"] == "one_vol" and set(linked) == {"linked"}
-        wrong += [] if right and (native["opened"] or node == "head") else [node]
+        wrong += [] if right and (native is None or node == "head") else [node]
     table(*rows)
     volume = int(usage["head"][MOUNT]["1K-blocks"]) // 1024
     rows = [("DATASTORE", "ID", "TYPE", "DS_MAD", "TM_MAD", "SIZE IN OPENNEBULA", "SIZE OF THE VOLUME")]

@@ -5,15 +5,15 @@
 # that leads to it (.venv for the newest Salt, one of its own for each other).
 set -eu
 cd "$(dirname "$0")/.."
-python=$1 lock=requirements-$2.lock link=$3
+python=$1 lock=requirements/$2.lock link=$3
 if [ ! -e "$lock" ]; then
-    echo "SALT=$2: these are possible:" requirements-*.lock | sed 's/requirements-//g; s/[.]lock//g' >&2
+    echo "SALT=$2: these are possible:" requirements/*.lock | sed 's|requirements/||g; s/[.]lock//g' >&2
     exit 2
 fi
 
 packages="python3-venv systemd systemd-sysv systemd-container dbus polkitd iproute2 util-linux socat fuse3
     glusterfs-server glusterfs-client qemu-utils qemu-block-extra qemu-system-x86
-    libvirt-daemon-system libvirt-clients libvirt-daemon-driver-storage-gluster dpkg-dev dpkg-repack"
+    libvirt-daemon-system libvirt-clients libvirt-daemon-driver-storage-gluster"
 missing=
 for package in $packages; do
     case $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) in
@@ -38,10 +38,10 @@ if [ ! -e "$venv/complete" ]; then
     echo "making $venv"
     rm -rf "$venv"
     "$python" -m venv "$venv"
-    "$venv/bin/python" -m pip install -q "$(grep '^uv==' "$lock")"
-    # The lock file is complete, so nothing is resolved again (see requirements.override.in). The bytecode is made now:
+    "$venv/bin/python" -m pip install -q "$(grep -o '^uv==[^ ]*' "$lock")"
+    # The lock file is complete, so nothing is resolved again (see requirements/override.in). The bytecode is made now:
     # the hosts of a lab could only make it each for itself, at each start.
-    "$venv/bin/uv" pip install -q --python "$venv/bin/python" --no-deps --compile-bytecode -r "$lock"
+    "$venv/bin/uv" pip sync -q --python "$venv/bin/python" --require-hashes --compile-bytecode "$lock"
     touch "$venv/complete"
 fi
 [ "$(readlink "$link" 2>/dev/null)" = "$venv" ] || ln -sfn "$venv" "$link"

@@ -246,13 +246,6 @@ class Fleet:
         done = self.lab.exec(host, "sh", "-c", f"stdbuf -oL qemu-io -r -f raw {commands} {url}", user="oneadmin")
         return done.stdout + done.stderr
 
-    def native_open(self, host, image):
-        """qemu-img, as oneadmin, opens an image over gluster://: (virtual size or None, what it said)."""
-        url = f"gluster://kvm1:24007/one_vol/{image}"
-        done = self.lab.exec(host, "qemu-img", "info", "--output=json", url, user="oneadmin", timeout=120)
-        size = json.loads(done.stdout[done.stdout.index("{") :])["virtual-size"] if done.returncode == 0 else None
-        return size, done.stderr
-
     def healed(self):
         """Wait until no file of one_vol waits to be healed."""
         nothing = {"pending": 0, "split_brain": 0}

@@ -202,28 +202,27 @@ def test_native_access_without_qemu_and_libvirt(modules):
         assert modules.gluster_one.native_access() == {"qemu": None, "libvirt": None, "gluster": False}
 
 
-def test_native_open(modules, other_node, small_vol):
+def test_native_read(modules, other_node, small_vol):
     image = other_node / "7/disk.0"
     image.parent.mkdir()
     host.sh("qemu-img", "create", "-q", "-f", "raw", image, "8M")
     host.sh("chown", "-R", "oneadmin:", image.parent)
-    try:
-        found = modules.gluster_one.native_open(small_vol, "7/disk.0", host="kvm1")
-        assert found == {"opened": True, "format": "raw", "size": 8 * 2**20, "error": ""}
-    finally:
-        host.sh("rm", "-rf", image.parent)
+    with host.seconds(5):
+        assert modules.gluster_one.native_read(small_vol, "7/disk.0", host="kvm1") is None
+    image.write_bytes(b"short")
+    assert "Input/output error" in modules.gluster_one.native_read(small_vol, "7/disk.0", host="kvm1")
+    assert "No such file or directory" in modules.gluster_one.native_read(small_vol, "none", host="kvm1")
 
 
-def test_native_open_that_fails_says_what_gluster_said(modules, closed_vol):
-    found = modules.gluster_one.native_open(closed_vol, "7/disk.0", host="kvm1")
-    assert (found["opened"], found["format"], found["size"]) == (False, None, None)
-    assert f"Gluster connection for volume {closed_vol}, path 7/disk.0 failed to connect" in found["error"]
-    assert "\n" not in found["error"]
+def test_native_read_that_is_refused_says_what_gluster_said(modules, closed_vol):
+    said = modules.gluster_one.native_read(closed_vol, "7/disk.0", host="kvm1")
+    assert f"Gluster connection for volume {closed_vol}, path 7/disk.0 failed to connect" in said
+    assert "\n" not in said and said.startswith("can't open device gluster://")
 
 
-def test_native_open_for_no_such_user_or_without_qemu(modules, small_vol):
+def test_native_read_for_no_such_user_or_without_qemu(modules, small_vol):
     with pytest.raises(CommandExecutionError, match="There is no user no-such-one on this node"):
-        modules.gluster_one.native_open(small_vol, "image", user="no-such-one")
-    with host.hidden("/usr/bin/qemu-img"):
-        with pytest.raises(CommandExecutionError, match="qemu-img is not installed on this node: install qemu-utils"):
-            modules.gluster_one.native_open(small_vol, "image")
+        modules.gluster_one.native_read(small_vol, "image", user="no-such-one")
+    with host.hidden("/usr/bin/qemu-io"):
+        with pytest.raises(CommandExecutionError, match="qemu-io is not installed on this node: install qemu-utils"):
+            modules.gluster_one.native_read(small_vol, "image")

@@ -80,6 +80,36 @@ def test_native_access_without_libvirt(native):
         assert refuses(native, "gluster://").startswith("libvirt is not installed: install ")
 
 
+@pytest.fixture
+def readable(states, served):
+    """The state for small_vol, mounted."""
+
+    def run(*args, host="kvm1", **arguments):
+        fixed = {"volume": "small_vol", "mount": str(served)}
+        return states.gluster_one_check.native_readable("gluster://small_vol", host=host, **{**fixed, **arguments})
+
+    return run
+
+
+def test_oneadmin_reads_natively_what_the_head_has_left(readable, identifiers):
+    identifiers('{"glusterds": 101}'.ljust(511) + "\n")
+    idle(readable)
+    assert readable(host=["kvm1:24007", "kvm2"]).comment == "oneadmin reads small_vol over gluster://kvm1"
+
+
+def test_a_head_that_leaves_nothing_is_waited_for(readable, other_node):
+    run = fails(readable, timeout=1)
+    assert "after 1 s (last seen: the head has left no datastore's identifier there yet)" in run.comment
+    run = readable(test=True)
+    assert (run.result, run.changes) == (True, {}) and "the run will show it" in run.comment
+
+
+def test_a_server_that_does_not_let_in_is_said(readable, identifiers):
+    identifiers('{"glusterds": 101}'.ljust(511) + "\n")
+    run = fails(readable, host="kvm1:1", timeout=1, within=30)
+    assert "failed to connect" in run.comment and "bricks that were started while it was off" in run.comment
+
+
 def test_a_valid_pillar(modules, states):
     node = modules.gluster_one_pillar.node(pillar={"volumes": {"one_vol": {"servers": ["kvm1", "kvm2"]}}})
     assert (node["errors"], node["roles"]) == ([], ["hypervisor", "server"])

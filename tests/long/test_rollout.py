@@ -84,7 +84,7 @@ def test_status_takes_hardly_longer_than_test_ping(fleet):
 def test_status_opens_a_file_natively(fleet):
     status, found = runner(fleet, "gluster_one.status", "native=True", "timeout=60")
     assert (status, found["findings"]) == (0, [])
-    assert "native open" in found["nodes"]["kvm2"]["looked"]
+    assert "native read" in found["nodes"]["kvm2"]["looked"]
 
 
 def test_status_of_a_fleet_that_is_not(fleet):

@@ -20,7 +20,7 @@ def module(execution):
             "gluster_mount.entry": lambda path: {"device": f"kvm1:/{path[1:]}", "opts": ["defaults"]},
             "gluster_one.mount_health": lambda path: {"state": "dead", "volume": path[1:]},
             "gluster_one.datastore_ids": lambda path: {},
-            "gluster_one.native_open": lambda name, *words, **named: {"opened": False, "error": "no such file"},
+            "gluster_one.native_read": lambda name, *words, **named: "no such file",
         },
     )
 
@@ -28,7 +28,7 @@ def module(execution):
 def node(*names, **more):
     volumes = {
         name: {
-            "mount": f"/{name}", "servers": ["kvm1"], "mount_options": [], "datastores": {}, "access": "native",
+            "mount": f"/{name}", "servers": ["kvm1"], "mount_options": [], "datastores": {},
             "coordinator": False, **more,
         }
         for name in names
@@ -60,7 +60,7 @@ def test_all_volumes_were_looked_at(module):
     assert seen["looked"] == ["mount", "links"]
 
 
-@pytest.mark.parametrize("datastores, kinds", [({}, []), ({"glusterds": {}}, ["native_open"])])
+@pytest.mark.parametrize("datastores, kinds", [({}, []), ({"glusterds": {}}, ["native_read"])])
 def test_a_volume_without_datastores_has_no_file_to_be_opened(module, datastores, kinds):
     seen = {"findings": [], "looked": [], "volumes": {}}
     module._native(seen, node("two_vol", datastores=datastores))

@@ -1,0 +1,25 @@
+{#- Every hypervisor: QEMU can open gluster://, and oneadmin reads a file of each volume that way. Behind all else. -#}
+{%- from 'gluster_one/map.jinja' import node with context %}
+include:
+  - gluster_one.mount
+{%- if not node.errors and 'hypervisor' in node.roles %}
+
+gluster_one_native_access:
+  gluster_one_check.native_access_supported:
+    - name: gluster://
+    - package: {{ node.package | json }}
+{%- for name, volume in node.volumes.items() if volume.datastores %}
+
+gluster_one_native_{{ name }}:
+  gluster_one_check.native_readable:
+    - name: gluster://{{ name }}
+    - volume: {{ name | json }}
+    - host: {{ volume.servers | first | json }}
+    - mount: {{ volume.mount | json }}
+    - user: {{ node.user | json }}
+    - timeout: {{ node.timeout }}
+    - require:
+      - gluster_one_check: gluster_one_native_access
+      - gluster_one: gluster_one_mount_{{ name }}
+{%- endfor %}
+{%- endif %}
