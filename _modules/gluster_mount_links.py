@@ -5,16 +5,12 @@ What stands where a volume is mounted, and where a datastore's directory leads t
 More functions of the execution module ``gluster_mount``: Salt joins modules of one virtual name.
 """
 
-import contextlib
 import itertools
 import os
 
 from salt.exceptions import CommandExecutionError
 
 __virtualname__ = "gluster_mount"
-
-# Kept on this node: the links that this formula has made.
-MADE = "gluster_mount.links"
 
 
 def __virtual__():
@@ -153,7 +149,6 @@ def link(path, target):
             if os.path.isdir(path) and not os.path.islink(path):
                 os.rmdir(path)
             os.symlink(target, path)
-            __salt__["data.update"](MADE, sorted({*(__salt__["data.get"](MADE) or []), path}))
         except FileExistsError:
             found = link_state(path, target)
             if found["state"] == "linked":
@@ -198,85 +193,3 @@ def link_changes(target, volume, paths):
         if found["state"] != "linked":
             changes[label] = {"old": None, "new": f"{path} -> {target}"}
     return changes
-
-
-def links_made(directory, target):
-    """
-    The links among :func:`links` that this formula has made, or may have made: OpenNebula's own datastores, below 100,
-    and other names may have been linked by somebody else.
-
-    directory, target
-        See :func:`links`.
-
-    Returns a list of paths.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_mount.links_made /var/lib/one/datastores /var/lib/one/gluster/one_vol
-    """
-    made = __salt__["data.get"](MADE) or []
-    return [
-        path
-        for path in links(directory, target)
-        if path in made or (os.path.basename(path).isdecimal() and int(os.path.basename(path)) >= 100)
-    ]
-
-
-def links(directory, target):
-    """
-    The links in a directory that lead to a mounted volume.
-
-    directory
-        Where to look (string), such as /var/lib/one/datastores.
-
-    target
-        The directory on which the volume is mounted (string).
-
-    Returns a list of paths.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_mount.links /var/lib/one/datastores /var/lib/one/gluster/one_vol
-    """
-    with contextlib.suppress(FileNotFoundError):
-        paths = [os.path.join(directory, name) for name in sorted(os.listdir(directory))]
-        return [path for path in paths if _leads(path, target)]
-    return []
-
-
-def _leads(path, target):
-    # Compared as text: resolving it would look at the mount, which can hang.
-    if not os.path.islink(path):
-        return False
-    seen = os.path.join(os.path.dirname(path), os.readlink(path))
-    return os.path.normpath(seen) == os.path.normpath(target)
-
-
-def link_absent(path, target):
-    """
-    Remove a link to a mounted volume. Anything else is left.
-
-    path
-        The link (string).
-
-    target
-        The directory on which the volume is mounted (string).
-
-    Returns whether there was one.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_mount.link_absent /var/lib/one/datastores/101 /var/lib/one/gluster/one_vol
-    """
-    there = _leads(path, target)
-    if there:
-        os.unlink(path)
-        made = __salt__["data.get"](MADE) or []
-        __salt__["data.update"](MADE, [link for link in made if link != path])
-    return there

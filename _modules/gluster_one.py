@@ -302,7 +302,7 @@ def datastore_id_set(path, name, datastore_id):
         The datastore's name (string).
 
     datastore_id
-        Its identifier (int), or None to take it away, and with the last one the file.
+        Its identifier (int).
 
     Returns True.
 
@@ -324,10 +324,7 @@ def datastore_id_set(path, name, datastore_id):
     if mount_health(path)["state"] != "alive":
         raise CommandExecutionError(f"{path} is not mounted: mount the volume first (gluster_one.datastore_mounted)")
     ids = {other: value for other, value in datastore_ids(path).items() if value != datastore_id and other != name}
-    if datastore_id is not None:
-        ids[name] = datastore_id
-    if not ids:
-        script = 'cd -P "$1" && [ "$(pwd -P)" = "$1" ] && rm -f "$2" && cd / && { rmdir "$1" 2>/dev/null || :; }'
+    ids[name] = datastore_id
     text = json.dumps(ids, indent=1, sort_keys=True)
     # Of a length that QEMU can open: so there is a file for a native open on every volume.
     text += " " * (-(len(text) + 1) % 512) + "\n"

@@ -197,6 +197,7 @@ def boot(lab, name):
     if lab.pid(name):
         return
     lab.cgroups.kill(name)  # what a first process that ended by itself may have left
+    (home / "pid").unlink(missing_ok=True)
     binds = []
     if name == "head":
         binds += [lab.checkout / "lab", "/opt/lab", lab.state / "relay", "/opt/relay"]

@@ -92,7 +92,7 @@ User=oneadmin
 Group=oneadmin
 ExecStartPre=+/bin/sh -c 'rm -rf /usr/local/lib/one; install -D -m 0755 -t /usr/local/lib/one /opt/lab/oned*.py'
 ExecStart=/usr/bin/python3 /usr/local/lib/one/oned.py --listen 127.0.0.1:2633 \\
-    --auth /var/lib/one/.one/one_auth --datastores /var/lib/one/datastores
+    --auth /var/lib/one/.one/one_auth --datastores /var/lib/one/datastores --monitor 2
 Restart=on-failure
 RestartSec=1
 

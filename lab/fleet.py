@@ -30,13 +30,21 @@ def by_number(name):
     return int(name.removeprefix("kvm")) if name != "head" else 0
 
 
-def labs_of_checkout():
-    """Names of all labs that were started from this checkout."""
+def labs_of_checkout(checkout=CHECKOUT):
+    """Names of all labs that were started from a checkout, by default this one; with None, from one that is gone."""
     names = []
     for path in ALL_STATES.glob("*/checkout"):
-        if path.read_text() == str(CHECKOUT):
+        found = Path(path.read_text())
+        if found == checkout or (checkout is None and found.is_absolute() and not found.exists()):
             names.append(path.parent.name)
     return sorted(names)
+
+
+def remove_abandoned(say):
+    """Take away each lab whose checkout is gone, and so everybody who could."""
+    for name in labs_of_checkout(None):
+        say(f"taking away the lab {name}, whose checkout is gone")
+        Lab(name, quiet=True).down()
 
 
 class Lab:
@@ -101,7 +109,10 @@ class Lab:
         try:
             pid = int((self.state / "hosts" / host / "pid").read_text())
             groups = Path(f"/proc/{pid}/cgroup").read_text()
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except (FileNotFoundError, ProcessLookupError):
+            return None
+        if state in "ZX":  # dead, and nobody has taken note of it yet
             return None
         return pid if f"/{self.cgroups.name}/{host}/" in groups.replace("\n", "/\n") else None
 
@@ -116,6 +127,7 @@ class Lab:
         hosts = 0 if alone else hosts
         build.check(self, hosts, opennebula, auth, shape)
         self.giving_up.clear()
+        remove_abandoned(self.say)
         with self._lock():
             names = ["head", *(f"kvm{number}" for number in range(1, hosts + 1))]
             if self.is_up:

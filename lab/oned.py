@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 """A stand-in for oned, OpenNebula's daemon: its XML-RPC interface, with its rules behind it and no cloud.
 
-    oned.py --auth one_auth [--listen 127.0.0.1:2633] [--datastores DIR] [--log FILE] [--tls CERT [KEY]]
+    oned.py --auth one_auth [--listen 127.0.0.1:2633] [--datastores DIR [--monitor SECONDS]] [--log FILE]
+            [--tls CERT [KEY]]
 
 The files oned_*.py lie beside it. The auth file holds `user:password` of the administrator. Port 0 takes a free one;
 the first line on standard output is the endpoint. It starts as a fresh OpenNebula and keeps everything in memory.
-With --datastores it does on disk what oned's drivers do: it makes the directory of each datastore that they monitor,
-measures the file system found there each second, and puts images into it; without, sizes are 0 and any path is an
-image of 1 MB. Each request is one line on standard error (and in the log), without its session, passwords and tokens.
+With --datastores it does on disk what oned's drivers do: it makes the directory of each datastore that they monitor and
+measures the file system found there, at once and then each 300 seconds (--monitor), and puts images into it; without,
+sizes are 0 and any path is an image of 1 MB. Each request is one line on standard error (and in the log), without its
+session, passwords and tokens.
 
 Tests get at what oned would meet by other ways through `POST /lab`, from the same machine only, with a JSON object:
 
@@ -158,6 +160,7 @@ def main():
     parser.add_argument("--listen", default="127.0.0.1:2633", metavar="ADDRESS:PORT")
     parser.add_argument("--auth", required=True, metavar="FILE")
     parser.add_argument("--datastores", metavar="DIR")
+    parser.add_argument("--monitor", type=float, default=300, metavar="SECONDS")
     parser.add_argument("--log", metavar="FILE")
     parser.add_argument("--tls", nargs="+", metavar="FILE")
     options = parser.parse_args()
@@ -169,7 +172,7 @@ def main():
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(*options.tls)
     address, port = options.listen.rsplit(":", 1)
-    server = Server((address, int(port)), Lab(lambda: Oned(admin, options.datastores)), log, tls)
+    server = Server((address, int(port)), Lab(lambda: Oned(admin, options.datastores, options.monitor)), log, tls)
     print(f"http{'s' if tls else ''}://{address}:{server.server_port}/RPC2", flush=True)
     server.serve_forever()
 

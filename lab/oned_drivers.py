@@ -20,7 +20,8 @@ def runs(oned, datastore):
 
 
 def monitor(oned, datastore):
-    """Each second make the datastore's directory and measure what it lies on, until the datastore is deleted."""
+    """At once and then at each interval make the datastore's directory and measure what it lies on, until the datastore
+    is deleted."""
     path = os.path.join(oned.location, str(datastore.id))
     while oned.pools["DATASTORE"].get(datastore.id) is datastore:
         if runs(oned, datastore):
@@ -31,7 +32,7 @@ def monitor(oned, datastore):
                 datastore.size = tuple(math.ceil(number * found.f_frsize / MB) for number in blocks)
             except OSError:
                 pass  # as oned, which keeps the last size
-        time.sleep(1)
+        time.sleep(oned.interval)
 
 
 def measure(path):

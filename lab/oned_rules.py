@@ -28,9 +28,10 @@ def arguments_of(signature, given):
 class Oned(Users, Hosts, Images):
     """The daemon. A method of its interface is the method here of that name, or the one for all kinds."""
 
-    def __init__(self, admin, location=None):
-        """admin is `user:password`; location is where the datastores' directories are made, if they are."""
-        self.lock, self.location, self.drivers = threading.RLock(), location, conf.DS_DRIVERS
+    def __init__(self, admin, location=None, interval=300):
+        """admin is `user:password`; location is where the datastores' directories are made, if they are, and interval
+        the seconds from one look at them to the next."""
+        self.lock, self.location, self.interval, self.drivers = threading.RLock(), location, interval, conf.DS_DRIVERS
         self.pools = {kind: {} for kind in conf.OBJECTS}
         self.last = dict.fromkeys(conf.OBJECTS, -1)
         name, password = admin.split(":", 1)

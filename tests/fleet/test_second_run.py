@@ -6,7 +6,7 @@ import pytest
 
 from lab.system import wait_for
 
-from .fleet import MOUNT
+from .fleet import MOUNT, changed
 
 
 def test_second_run_changes_nothing_and_leaves_the_user_s_attributes(fleet):
@@ -62,3 +62,20 @@ def test_rebooted_hypervisor_comes_back_by_itself(fleet):
     run = fleet.apply()
     assert (run.failures, run.changes) == ({}, {})
     assert {host: pids for host, pids in fleet.clients().items() if host != "kvm2"} == others
+
+
+def test_options_are_not_touched_while_a_peer_is_away(fleet):
+    options = "gluster --mode=script volume info one_vol"
+    before = fleet.sh("kvm1", options)
+    fleet.stage = "used"
+    fleet.sh("kvm3", "systemctl stop glusterd")
+    wait_for("kvm1 to notice", lambda: "Disconnected" in fleet.sh("kvm1", "gluster pool list"), 30)
+    with fleet.pillar(changed(volume={"options": {"network.ping-timeout": 21}}, timeout=3)):
+        run = fleet.apply("gluster_one.volume", on=["kvm1"])
+        said = run.failures["kvm1"]["gluster_one_volume_one_vol"]
+        assert "were not touched: a peer was not connected within 3 s (last seen: kvm3 disconnected)" in said
+        assert fleet.sh("kvm1", options) == before
+        fleet.sh("kvm3", "systemctl start glusterd")
+    with fleet.pillar(changed(volume={"options": {"network.ping-timeout": 21}})):
+        run = fleet.apply("gluster_one.volume", on=["kvm1"])
+    assert run.failures == {} and list(run.changes["kvm1"]["gluster_one_volume_one_vol"]) == ["network.ping-timeout"]

@@ -29,7 +29,7 @@ class StandIn:
         shutil.chown(self.auth_file, "oneadmin", "oneadmin")
         self.auth_file.chmod(0o600)
         command = ["python3", "-B", f"{program}/oned.py", "--listen", "127.0.0.1:0", "--auth", self.auth_file]
-        command += ["--datastores", datastores] if datastores else []
+        command += ["--datastores", datastores, "--monitor", "1"] if datastores else []
         command += ["--tls", *tls] if tls else []
         with LOG.open("ab") as log:
             self.process = subprocess.Popen(

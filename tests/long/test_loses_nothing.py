@@ -71,7 +71,7 @@ def test_prediction_gives_the_same_error(run, case):
 
 
 def test_nothing_else_fails(run):
-    assert {(host, state) for host, states in run["run"].failures.items() for state in states} == {
+    assert {(host, state) for host, states in run["run"].own_failures.items() for state in states} == {
         (host, state) for host, state, _ in CASES.values()
     }
 

@@ -27,7 +27,7 @@ class StandIn:
         program = [LAB / "oned.py"]
         if datastores:
             program = ["-c", ELSEWHERE.format(lab=str(LAB), place=str(datastores))]
-            options = ("--datastores", datastores, *options)
+            options = ("--datastores", datastores, "--monitor", "1", *options)
         command = [sys.executable, "-B", *program, "--listen", "127.0.0.1:0", "--auth", self.auth_file]
         command += ["--log", self.log_file, *options]
         self.process = subprocess.Popen(
