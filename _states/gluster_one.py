@@ -59,10 +59,6 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
         fine = f"volume {name} has its {len(wanted)} options"
         info = _started_volume(name, timeout)
         changes = _option_changes(info["options"], wanted)
-        if info["status"] and changes.keys() - info["options"].keys():
-            # What was never set has a default in force: the honest old value, and worth a process only now.
-            current = {**__salt__["gluster.volume_options"](name), **info["options"]}
-            changes = {option: {**change, "old": current.get(option)} for option, change in changes.items()}
         if __opts__["test"] or not changes:
             return __salt__["gluster_one.predicted"](ret, changes, fine)
         _wait(_peers_away, timeout, f"The options of volume {name} were not touched: a peer was not connected", PEER)

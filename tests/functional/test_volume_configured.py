@@ -6,9 +6,9 @@ from . import host
 from .runs import fails, four_runs, idle, refuses
 
 GUIDE = {
-    "server.allow-insecure": {"old": "on", "new": "on"},
-    "storage.owner-uid": {"old": "-1", "new": "9869"},
-    "storage.owner-gid": {"old": "-1", "new": "9869"},
+    "server.allow-insecure": {"old": None, "new": "on"},
+    "storage.owner-uid": {"old": None, "new": "9869"},
+    "storage.owner-gid": {"old": None, "new": "9869"},
 }
 
 
@@ -35,14 +35,14 @@ def test_what_the_guide_asks_for(configured, volume):
     before = host.commands()
     run = four_runs(configured, volume)
     assert run.changes == {**GUIDE, "server.allow-insecure": {"old": "off", "new": "on"}}
-    assert "server.allow-insecure: off -> on, storage.owner-uid: -1 -> 9869" in run.comment
+    assert "server.allow-insecure: off -> on, storage.owner-uid: 9869" in run.comment
     (command,) = host.commands()[len(before) :]
     assert command.startswith(f"volume set {volume} ")
 
 
-def test_an_option_that_was_never_set_has_its_default_as_old_value(configured, volume):
+def test_an_option_that_was_never_set_has_no_old_value(configured, volume):
     run = four_runs(configured, volume, options={"network.ping-timeout": 10})
-    assert run.changes == {**GUIDE, "network.ping-timeout": {"old": "42", "new": "10"}}
+    assert run.changes == {**GUIDE, "network.ping-timeout": {"old": None, "new": "10"}}
 
 
 def test_options_of_others_survive_byte_for_byte(configured, volume):
