@@ -246,10 +246,14 @@ class Fleet:
         done = self.lab.exec(host, "sh", "-c", f"stdbuf -oL qemu-io -r -f raw {commands} {url}", user="oneadmin")
         return done.stdout + done.stderr
 
-    def healed(self):
-        """Wait until no file waits to be healed; self-heal daemons that were refused once are started anew."""
+    def start_healers(self):
+        """Start the self-heal daemons anew: one that was refused, while allow-insecure was off, does not try again."""
         for host in HYPERVISORS:
             self.sh(host, "pkill -9 -f '[g]lustershd' || true; gluster --mode=script volume start one_vol force")
+
+    def healed(self):
+        """Wait until no file of one_vol waits to be healed."""
+        self.start_healers()
         nothing = {"pending": 0, "split_brain": 0}
         counts = lambda: self.lab.call("kvm1", "gluster.heal_counts", "one_vol").get("kvm1")  # noqa: E731
         wait_for("no file to heal", lambda: counts() == nothing, 120, every=1)

@@ -43,6 +43,7 @@ def described(fleet_of_module):
     gluster = "gluster --mode=script"
     fleet.sh("kvm1", f"{gluster} peer probe kvm4 && {gluster} volume create two_vol replica 3 {TWO_VOL}")
     fleet.sh("kvm1", f"{gluster} volume start two_vol")
+    fleet.start_healers()
     done = fleet.lab.python(CLIENT, fleet.lab.master_dir / "master", input=json.dumps(all_examples()))
     assert done.returncode == 0, done.stderr
     return dict(map(json.loads, done.stdout.splitlines()))
