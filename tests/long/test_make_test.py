@@ -48,7 +48,12 @@ def kill(session, labs):
 @pytest.mark.timeout(2400)
 def test_passes_after_a_run_that_was_killed(clone, tmp_path):
     first = make_test(clone, tmp_path / "first.log")
-    wait_for("the functional tests", lambda: "test_gluster.py .." in (tmp_path / "first.log").read_text(), 600, every=1)
+    wait_for(
+        "the functional tests",
+        lambda: "tests/functional/test_gluster.py .." in (tmp_path / "first.log").read_text(),
+        600,
+        every=1,
+    )
     labs = [Lab(name, quiet=True) for name in labs_of_checkout(clone)]
     assert labs
     kill(first.pid, labs)
