@@ -138,7 +138,7 @@ def test_gluster_lock_of_another_command_delays_the_run(fleet):
     finally:
         hook.unlink()
     assert run.failures == {}
-    assert run.changes == {"kvm1": {"gluster_one_volume_one_vol": {"network.ping-timeout": {"old": "42", "new": "23"}}}}
+    assert run.changes == {"kvm1": {"gluster_one_volume_one_vol": {"network.ping-timeout": {"old": None, "new": "23"}}}}
     assert run["kvm1"]["gluster_one_volume_one_vol"]["duration"] > 1000
     options = fleet.sh("kvm1", f"{GLUSTER} info one_vol")
     assert "user.held: yes" in options and "user.refused" not in options
