@@ -363,7 +363,7 @@ def native_access():
     return versions
 
 
-def native_read(volume, path, host="localhost", port=24007, user="oneadmin", timeout=15):
+def native_read(volume, path=IDS_FILE, host="localhost", port=24007, user="oneadmin", timeout=15):
     """
     Read the first 512 bytes of a file over the native GlusterFS API, through QEMU's own driver, as a virtual machine
     reads its disk. It takes 0.3 s; where it is refused, ten to twelve.
@@ -373,6 +373,7 @@ def native_read(volume, path, host="localhost", port=24007, user="oneadmin", tim
 
     path
         The file's path below the volume's root (string), such as ``7/disk.0``. Its length has to be a multiple of 512.
+        Default: the file in which the head leaves the datastores' identifiers.
 
     host, port
         The Gluster server to ask (string, default ``localhost``; int, default 24007).

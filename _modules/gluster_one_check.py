@@ -429,9 +429,7 @@ def _native(seen, node):
         if not volume["datastores"]:
             continue
         server = volume["servers"][0]
-        refused = __salt__["gluster_one.native_read"](
-            name, ".gluster_one/datastores.json", host=server, user=node["user"]
-        )
+        refused = __salt__["gluster_one.native_read"](name, host=server, user=node["user"])
         if refused:
             _find(seen, "native_read", name, refused, "it is read over gluster://", "see the volume's options")
     seen["looked"] += ["native read"]

@@ -105,12 +105,12 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     server, _, port = (host if isinstance(host, str) else host[0]).partition(":")
-    path, deadline = ".gluster_one/datastores.json", time.monotonic() + timeout
+    deadline = time.monotonic() + timeout
     try:
         while True:
             refused = "the head has left no datastore's identifier there yet"
             if __salt__["gluster_one.datastore_ids"](mount):
-                refused = __salt__["gluster_one.native_read"](volume, path, server, int(port or 24007), user)
+                refused = __salt__["gluster_one.native_read"](volume, host=server, port=int(port or 24007), user=user)
             if not refused:
                 return {**ret, "comment": f"{user} reads {volume} over gluster://{server}"}
             if __opts__["test"]:

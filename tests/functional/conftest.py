@@ -101,13 +101,7 @@ def states(loaders):
 
 @pytest.fixture(scope="session", autouse=True)
 def one_vol():
-    """
-    The lab's own volume, with server.allow-insecure on from the start of its processes: a brick that was started with
-    it off refuses clients for ever, and a self-heal daemon that was once refused does not try again.
-    """
-    host.gluster("volume", "set", "one_vol", "server.allow-insecure", "on")
-    host.gluster("volume", "stop", "one_vol")
-    host.gluster("volume", "start", "one_vol")
+    """The lab's own volume."""
     host.eventually("the self-heal daemons work", lambda: "successful" in host.heal("one_vol"))
     return "one_vol"
 
