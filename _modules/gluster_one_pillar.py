@@ -16,7 +16,7 @@ from salt.exceptions import SaltInvocationError
 __virtualname__ = "gluster_one_pillar"
 
 ROLES = ("head", "hypervisor", "server")
-TYPES = ("IMAGE_DS", "SYSTEM_DS")
+TYPES = ("IMAGE_DS", "SYSTEM_DS", "FILE_DS")
 # The findings of gluster_one.check that can be put right by applying an SLS; the runner gluster_one has it for each.
 REMEDIES = ("mount_gone", "mount_dead", "fstab", "link", "volume_option", "datastore", "glusterd_down",
             "glusterd_option", "brick_down")  # fmt: skip
@@ -127,7 +127,7 @@ def _datastore(name, volume, settings):
     """
     The arguments of ``one_datastore_present`` for a datastore.
     """
-    if settings.get("type", "IMAGE_DS") == "SYSTEM_DS":
+    if settings.get("type", "IMAGE_DS") != "IMAGE_DS":
         return dict(settings)
     return {"volume": name, "host": volume["servers"][0], **settings}
 
@@ -181,8 +181,12 @@ def _needs(types, needed, accept=lambda value: True):
     return check
 
 
+def _is_word(value):
+    return isinstance(value, str) and value.isprintable() and len(value.split()) == 1 and value.strip() == value
+
+
 def _is_path(value):
-    return value.startswith("/") and posixpath.normpath(value) == value != "/"
+    return value.startswith("/") and posixpath.normpath(value) == value != "/" and _is_word(value)
 
 
 def _host(value):
@@ -200,28 +204,50 @@ def _permissions(value):
 
 
 def _owner(value):
-    return re.fullmatch(r"\d+|[A-Za-z_][\w.-]*\$?", str(value))
+    return re.fullmatch(r"[0-9]+|[A-Za-z_][\w.-]*\$?", str(value))
 
 
+def _store_name(name):
+    """
+    What oned takes for a name (7.5.80 refuses the rest), but for blanks at its ends, which it cuts.
+    """
+    fine = isinstance(name, str) and name.strip() == name and name.isprintable()
+    return fine and 0 < len(name.encode()) <= 128 and not set(name) & set(_BAD_IN_NAMES)
+
+
+_BAD_IN_NAMES = "&|:\\\";/'#{}$<>"
+_VOLUME_NAME = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
+_NUMBER = _needs(int, "a number is needed, 0 or more", lambda value: value >= 0)
 _POSITIVE = _needs(int, "a number of seconds above 0 is needed", lambda value: value > 0)
-_PATH = _needs(str, "an absolute path is needed, such as /var/lib/one/gluster/one_vol", _is_path)
+_PATH = _needs(str, "an absolute path without spaces is needed, such as /var/lib/one/gluster/one_vol", _is_path)
 _BOOL = _needs(bool, "true or false is needed")
-_TEXT = _needs(str, "a text is needed", bool)
-_TEXTS = _needs(list, "a list of texts is needed", lambda value: all(isinstance(text, str) for text in value))
+_TEXT = _needs(str, "a text of one line is needed", lambda value: value and value.isprintable())
+_TEXTS = _needs(
+    list, "a list of words is needed",
+    lambda value: all(map(_is_word, value)),
+)  # fmt: skip
 _OPTIONS = _needs(
     dict,
     "option names and values are needed, such as {network.ping-timeout: 10}; those of a group each by its name",
-    lambda value: all("." in str(name) and isinstance(option, (str, int, float)) for name, option in value.items()),
+    lambda value: all(
+        re.fullmatch(r"[a-z0-9-]+(\.[A-Za-z0-9._-]+)+", str(name))
+        and isinstance(option, (str, int, float))
+        and str(option)
+        and str(option).isprintable()
+        for name, option in value.items()
+    ),
 )
 _DIRS = _needs(
     (str, list), "absolute paths are needed, such as [/etc, /root]",
-    lambda value: all(str(path).startswith("/") for path in (value.split() if isinstance(value, str) else value)),
+    lambda value: all(
+        _is_word(path) and path.startswith("/") for path in (value.split(" ") if isinstance(value, str) else value)
+    ),
 )  # fmt: skip
 
 _OPENNEBULA = {
     "endpoint": _needs(
-        str, "a URL is needed, such as http://localhost:2633/RPC2", re.compile(r"https?://[^/\s@]+(/\S*)?$").match
+        str, "a URL is needed, such as http://localhost:2633/RPC2", re.compile(r"https?://[^/\s@]+(/\S*)?").fullmatch
     ),
     "auth_file": _needs(str, "the absolute path of a file with user:password is needed", _is_path),
     "username": _TEXT,
@@ -232,7 +258,7 @@ _OPENNEBULA = {
     "proxy": _BOOL,
 }
 _DATASTORE = {
-    "type": _needs(str, f"{' or '.join(TYPES)} is needed", lambda value: value in TYPES),
+    "type": _needs(str, f"{', '.join(TYPES[:-1])} or {TYPES[-1]} is needed", lambda value: value in TYPES),
     "host": _host,
     "ds_mad": _TEXT,
     "tm_mad": _TEXT,
@@ -240,11 +266,25 @@ _DATASTORE = {
     "restricted_dirs": _DIRS,
     "safe_dirs": _DIRS,
     "no_decompress": _BOOL,
-    "clusters": _needs(list, "a list of cluster names or identifiers is needed, such as [default]", bool),
+    "clusters": _needs(
+        list,
+        "a list of cluster names or identifiers is needed, such as [default]",
+        lambda value: value and all(_TEXT(each) is None or _NUMBER(each) is None for each in value),
+    ),
     "clusters_exact": _BOOL,
-    "attributes": _needs(dict, "attribute names and values are needed, such as {LIMIT_MB: 10000}"),
-    "absent_attributes": _TEXTS,
-    "datastore_id": _needs(int, "the number that OpenNebula gave a datastore is needed"),
+    "attributes": _needs(
+        dict,
+        "attribute names and values are needed, such as {LIMIT_MB: 10000}",
+        lambda value: all(
+            re.fullmatch(r"\w+", str(name)) and isinstance(each, (str, int, float)) for name, each in value.items()
+        ),
+    ),
+    "absent_attributes": _needs(
+        list,
+        "a list of attribute names is needed",
+        lambda value: all(isinstance(name, str) and re.fullmatch(r"\w+", name) for name in value),
+    ),
+    "datastore_id": _NUMBER,
     "owner": _TEXT,
     "group": _TEXT,
     "permissions": _needs((str, int), "letters such as um-u-----, or 640, are needed", _permissions),
@@ -254,8 +294,9 @@ _DATASTORE = {
 }
 _VOLUME = {
     "servers": _needs(
-        list, "a list of host names is needed, such as [kvm1, kvm2, kvm3]",
-        lambda value: value and all(isinstance(name, str) and re.fullmatch(_NAME, name) for name in value),
+        list, "a list of host names is needed, each once, such as [kvm1, kvm2, kvm3]",
+        lambda value: value and all(isinstance(name, str) and re.fullmatch(_NAME, name) for name in value)
+        and len(set(value)) == len(value),
     ),
     "mount": _PATH,
     "mount_options": _TEXTS,
@@ -265,11 +306,16 @@ _VOLUME = {
     "group": _needs(
         str, "the name of an option group is needed, such as virt", lambda value: re.fullmatch(_NAME, value)
     ),
-    "datastores": _needs((dict, type(None)), "datastores by name are needed, such as {glusterds: {}}"),
+    "datastores": _needs(
+        (dict, type(None)),
+        "datastores by name are needed, such as {glusterds: {}}; a name is a text of up to 128 bytes without any of "
+        + " ".join(_BAD_IN_NAMES),
+        lambda value: all(map(_store_name, value or [])),
+    ),
 }  # fmt: skip
 _TOP = {
     "roles": _needs(
-        list, f"a list is needed of {', '.join(ROLES)}", lambda value: all(role in ROLES for role in value)
+        list, f"a list is needed of {', '.join(ROLES)}", lambda value: value and all(role in ROLES for role in value)
     ),
     "user": _TEXT,
     "datastores_dir": _PATH,
@@ -294,7 +340,7 @@ _TOP = {
         dict,
         "volumes by name are needed, such as {one_vol: {servers: [kvm1, kvm2, kvm3]}}; to have none, take gluster_one "
         "out of the pillar (it leaves what is there)",
-        lambda value: value and all(isinstance(name, str) and re.fullmatch(r"[\w-]+", name) for name in value),
+        lambda value: value and all(isinstance(name, str) and re.fullmatch(_VOLUME_NAME, name) for name in value),
     ),
 }  # fmt: skip
 
@@ -311,14 +357,16 @@ def _errors(pillar):
         key = f"gluster_one:volumes:{name}"
         errors += _section(key, volume, _VOLUME, required=["servers"])
         datastores = volume.get("datastores") if isinstance(volume, dict) else None
-        for store, settings in datastores.items() if isinstance(datastores, dict) else ():
+        if _VOLUME["datastores"](datastores):
+            continue
+        for store, settings in (datastores or {}).items():
             errors += _section(f"{key}:datastores:{store}", settings if settings is not None else {}, _DATASTORE)
             if not isinstance(settings, dict):
                 continue
-            if settings.get("type") == "SYSTEM_DS" and settings.get("host"):
+            if settings.get("type", "IMAGE_DS") in TYPES[1:] and settings.get("host"):
                 errors.append(
-                    f"{key}:datastores:{store}:host is {settings['host']!r}: machines open nothing of a SYSTEM_DS over "
-                    "gluster://, leave it out"
+                    f"{key}:datastores:{store}:host is {settings['host']!r}: machines open nothing of a "
+                    f"{settings['type']} over gluster://, leave it out"
                 )
     return errors
 
@@ -331,7 +379,8 @@ def _section(key, section, known, required=()):
         if name not in known:
             close = difflib.get_close_matches(str(name), known, 1)
             known_text = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
-            errors.append(f"{key}:{name} is no known key: {known_text}")
+            shown = name if isinstance(name, str) and name.isprintable() else repr(name)
+            errors.append(f"{key}:{shown} is no known key: {known_text}")
             continue
         needed = known[name](value)
         if needed:

@@ -67,7 +67,7 @@ CASES = {
         **one(host="kvm1,kvm2"),
     ),
     "another type": bad(
-        "kvm2", f"{ONE}:datastores:glusterds:type is 'FILES'", "IMAGE_DS or SYSTEM_DS", **one(type="FILES")
+        "kvm2", f"{ONE}:datastores:glusterds:type is 'FILES'", "IMAGE_DS, SYSTEM_DS or FILE_DS", **one(type="FILES")
     ),
     "uid that is nobody": bad(
         "kvm1", f"{ONE}:uid is 'nobodysuch'", "no such user on kvm1", "number", volume={"uid": "nobodysuch"}
@@ -76,7 +76,24 @@ CASES = {
         "head", "gluster_one:roles is ['frontend'] (a list)", "head, hypervisor, server", roles=["frontend"]
     ),
     "empty pillar": ("kvm3", {"gluster_one": {}}, ("gluster_one is {}", "kvm3", "volumes", "pillar.example")),
+    "another formula's": ("kvm1", {"gluster_one": {"bricks": ["/srv"]}}, ("gluster_one:bricks is no known key",)),
     "no pillar": ("kvm2", {}, ("gluster_one is {}", "kvm2", "volumes", "top file")),
+    "a null": bad("kvm1", f"{ONE}:mount is None (nothing)", "an absolute path", volume={"mount": None}),
+    "a list for a mapping": (
+        "kvm2",
+        {"gluster_one": {"volumes": ["one_vol"]}},
+        ("gluster_one:volumes is ['one_vol']",),
+    ),
+    "name with a slash": bad("kvm3", f"{ONE}:datastores is", "datastores by name", datastores={"../x": {}}),
+    "name with a quote": bad("head", f"{ONE}:datastores is", "datastores by name", datastores={"it's": {}}),
+    "name that is Jinja": bad("kvm1", f"{ONE}:datastores is", "datastores by name", datastores={"{{ 7 * 7 }}": {}}),
+    "name with a newline": bad("kvm2", f"{ONE}:datastores is", "datastores by name", datastores={"a\nb": {}}),
+    "volume that is an option": bad(
+        "kvm3", "gluster_one:volumes is", "volumes by name", volumes={"--mode": {"servers": ["kvm1"]}}
+    ),
+    "command in an option": bad(
+        "kvm1", f"{ONE}:options is", "option names", volume={"options": {"$(touch /srv/hacked)": "on"}}
+    ),
     "timeout that is a text": bad("head", "gluster_one:timeout is '2 minutes'", "seconds above 0", timeout="2 minutes"),
     "password on a hypervisor": bad(
         "kvm3",

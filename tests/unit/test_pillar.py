@@ -129,22 +129,47 @@ BAD = [
     ({**ORDINARY, "rolls": ["head"]}, r"gluster_one:rolls is no known key: did you mean roles\?"),
     (with_datastore(hots="kvm1"), r"datastores:glusterds:hots is no known key: did you mean host\?"),
     (with_datastore(zzz=1), r"datastores:glusterds:zzz is no known key: known are type, host"),
-    (with_volume(mount="one/datastores"), r"one_vol:mount is 'one/datastores' \(a string\): an absolute path"),
+    (
+        with_volume(mount="one/datastores"),
+        r"one_vol:mount is 'one/datastores' \(a string\): an absolute path without spaces",
+    ),
     (with_volume(mount="/var/../lib"), r"one_vol:mount is '/var/../lib'"),
     (with_volume(mount="/"), r"one_vol:mount is '/'"),
-    (with_volume(mount=0), r"one_vol:mount is 0 \(a number\): an absolute path"),
+    (with_volume(mount=0), r"one_vol:mount is 0 \(a number\): an absolute path without spaces"),
     (
         {"volumes": {name: {"servers": ["kvm1"], "mount": "/mnt"} for name in ("one_vol", "two_vol")}},
         r"gluster_one:volumes:two_vol:mount is '/mnt', where volume one_vol is mounted",
     ),
     (with_datastore(type="SYSTEM_DS", host="kvm1"), r"glusterds:host is 'kvm1': machines open nothing of a SYSTEM_DS"),
+    (with_datastore(type="FILE_DS", host="kvm1"), r"glusterds:host is 'kvm1': machines open nothing of a FILE_DS"),
+    (with_volume(datastores={"a/b": {}}), r"one_vol:datastores is \{'a/b': \{\}\} \(a mapping\): datastores by name"),
+    (with_volume(datastores={"a'b": {}}), r"datastores by name are needed"),
+    (with_volume(datastores={"{{ x }}": {}}), r"datastores by name are needed"),
+    (
+        with_volume(datastores={"a\nb": {}}),
+        r"datastores is \{'a\\nb': \{\}\} \(a mapping\): datastores by name are needed",
+    ),
+    (with_volume(datastores={"a ": {}}), r"datastores by name are needed"),
+    (with_volume(datastores={101: {}}), r"datastores is \{101: \{\}\} \(a mapping\): datastores by name are needed"),
+    ({"volumes": {"a/b": {"servers": ["kvm1"]}}}, r"gluster_one:volumes is .*: volumes by name are needed"),
+    ({"volumes": {"--mode": {"servers": ["kvm1"]}}}, r"gluster_one:volumes is .*: volumes by name are needed"),
+    ({"volumes": {"one_vol": None}}, r"gluster_one:volumes:one_vol is nothing: a mapping is needed"),
+    ({"volumes": ["one_vol"]}, r"gluster_one:volumes is \['one_vol'\] \(a list\): volumes by name are needed"),
+    ({**ORDINARY, "a\nb": 1}, r"gluster_one:'a\\nb' is no known key"),
+    (with_volume(servers=["kvm1", "kvm1"]), r"one_vol:servers is \['kvm1', 'kvm1'\] \(a list\): .*each once"),
+    (with_volume(mount="/srv/a b"), r"one_vol:mount is '/srv/a b' \(a string\): an absolute path without spaces"),
+    (with_volume(mount_options=["acl, ro"]), r"one_vol:mount_options is \['acl, ro'\] \(a list\): a list of words"),
+    (with_volume(options={"user.note": "a\nb"}), r"one_vol:options is .*: option names and values are needed"),
+    ({**ORDINARY, "roles": []}, r"gluster_one:roles is \[\] \(a list\): a list is needed of head"),
+    (with_datastore(tm_mad=None), r"glusterds:tm_mad is None \(nothing\): a text"),
+    (with_datastore(attributes={"A": None}), r"glusterds:attributes is \{'A': None\} \(a mapping\): attribute names"),
     (with_datastore(host="kvm1:99999"), r"glusterds:host is 'kvm1:99999' \(a string\): it has no valid port"),
     (with_datastore(host="kvm1:port"), r"glusterds:host is 'kvm1:port'"),
     (with_datastore(host="kvm1:"), r"glusterds:host is 'kvm1:'"),
     (with_datastore(host="fe80::1"), r"glusterds:host is 'fe80::1' \(a string\): it is an IPv6 address"),
     (with_datastore(host="[fe80::1]:24007"), r"IPv6"),
     (with_datastore(host="kvm1,kvm2"), r"glusterds:host is 'kvm1,kvm2' \(a string\): it has a comma"),
-    (with_datastore(type="FILES"), r"glusterds:type is 'FILES' \(a string\): IMAGE_DS or SYSTEM_DS is needed"),
+    (with_datastore(type="FILES"), r"glusterds:type is 'FILES' \(a string\): IMAGE_DS, SYSTEM_DS or FILE_DS is needed"),
     (with_datastore(no_decompress="maybe"), r"no_decompress is 'maybe' \(a string\): true or false"),
     (with_datastore(safe_dirs="var/tmp"), r"safe_dirs is 'var/tmp' \(a string\): absolute paths"),
     (with_datastore(clusters="default"), r"clusters is 'default' \(a string\): a list of cluster names"),
@@ -162,7 +187,7 @@ BAD = [
     ({**ORDINARY, "timeout": True}, r"gluster_one:timeout is True \(a boolean\)"),
     ({**ORDINARY, "user": "nobody1"}, r"gluster_one:user is 'nobody1': there is no such account on kvm1"),
     ({**ORDINARY, "opennebula": {"endpoint": "head:2633"}}, r"gluster_one:opennebula:endpoint is 'head:2633'"),
-    (with_volume(mount="/srv/x/"), r"one_vol:mount is '/srv/x/' \(a string\): an absolute path"),
+    (with_volume(mount="/srv/x/"), r"one_vol:mount is '/srv/x/' \(a string\): an absolute path without spaces"),
     (with_volume(group="../virt"), r"one_vol:group is '../virt' \(a string\): the name of an option group"),
     (with_volume(options={"group": "virt"}), r"one_vol:options is .*those of a group each by its name"),
     (with_datastore(host=None), r"glusterds:host is None \(nothing\): a host name is needed"),
@@ -190,6 +215,12 @@ def test_a_bad_pillar_is_one_sentence_that_names_key_value_and_what_is_allowed(n
 def test_every_error_is_said_at_once(node):
     plan = node({"volumes": {"one_vol": {"servers": "kvm1", "mont": 1, "datastores": {"d": {"hots": 1}}}}})
     assert len(plan["errors"]) == 3
+    other = {"server": {"bricks": ["/srv"]}, "client": {"volumes": {"v": {"path": "/mnt"}}}}  # of another formula
+    assert [error[:40] for error in node(other)["errors"]] == [
+        "gluster_one:server is no known key: did ",
+        "gluster_one:client is no known key: know",
+        "gluster_one:volumes is missing: volumes ",
+    ]
 
 
 def test_a_password_is_never_shown(node):
