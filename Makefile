@@ -39,9 +39,10 @@ lint: setup ## ruff, salt-lint and yamllint
 	find gluster_one lab tests docs -name '*.sls' -o -name '*.jinja' 2>/dev/null | xargs -r $(VENV)/bin/salt-lint -x 205
 	$(VENV)/bin/yamllint -s -d '$(YAML_RULES)' $(YAML_FILES)
 
-format: setup ## put the Python files into ruff's format
+format: setup ## put the Python files into ruff's format, and the modules' checksums into the formula
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+	$(PY) -m lab.stamp
 
 # What glusterd is waited for costs no processor, so the two kinds of functional tests run side by side.
 test: setup ## unit, functional and fleet tests, in five minutes; ARGS are pytest's

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lab import build, enter, files
+from lab.stamp import stamp
 from lab.system import Cgroups, LabError, Lock
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -233,6 +234,7 @@ class Lab:
         """The command line of one of the master's programs (salt, salt-run, salt-key, ...)."""
         if not self.cgroups.pids("master"):
             raise LabError(f"lab {self.name} is not up")
+        stamp()  # what was edited takes effect at the next call
         command = [f"{self.venv}/bin/{program}", "-c", self.master_dir, *args]
         return self.cgroups.enter("cli", *build.in_network(self, "lab", *command))
 

@@ -1,40 +1,55 @@
-"""An edited module takes effect at the next run, without anybody's sync."""
+"""What was edited takes effect at the next run, without anybody's sync; a run that finds nothing new syncs nothing."""
+
+import shutil
 
 import pytest
 
+from lab.stamp import KINDS, stamp
 from tests.fleet.fleet import CHECKOUT
 
 
 @pytest.fixture
-def overlay(fleet):
-    """A directory of the master's that comes before the working tree: a module edited there is the one that counts."""
+def copy(fleet):
+    """A copy of the formula that the master serves instead of the working tree."""
     directory = fleet.lab.state / "edited"
     configuration = fleet.lab.master_dir / "master.d/edited.conf"
-    for name in ("_states", "_modules"):
-        (directory / name).mkdir(parents=True, exist_ok=True)
-    configuration.write_text(f"file_roots:\n  base:\n    - {directory}\n    - {CHECKOUT}\n")
+    for name in (*KINDS, "gluster_one"):
+        shutil.copytree(CHECKOUT / name, directory / name)
+    configuration.write_text(f"file_roots:\n  base:\n    - {directory}\n")
     fleet.lab.restart_master()
     yield directory
     configuration.unlink()
     fleet.lab.restart_master()
+    shutil.rmtree(directory)
 
 
-def edit(overlay, path, old, new):
+def edit(path, old, new):
     """Write a module with one piece of it replaced."""
-    text = (CHECKOUT / path).read_text()
+    text = path.read_text()
     assert old in text
-    (overlay / path).write_text(text.replace(old, new))
+    path.write_text(text.replace(old, new))
 
 
-def test_edited_module_takes_effect_at_the_next_run(fleet, overlay):
-    said = []
+def test_edited_module_takes_effect_at_the_next_run(fleet, copy):
+    said, before = [], ("minion is", "sorted(roles)")
     for word in ("edited", "edited again"):
-        edit(overlay, "_states/gluster_one_check.py", "this minion is", f"this {word} minion is")
-        edit(overlay, "_modules/gluster_one_pillar.py", "sorted(roles)", f"sorted(roles) + ['{word}']")
+        after = (f"{word} minion is", f"sorted(roles) + ['{word}']")
+        edit(copy / "_states/gluster_one_check.py", before[0], after[0])
+        edit(copy / "_modules/gluster_one_pillar.py", before[1], after[1])
+        stamp(copy)
         run = fleet.apply(on=["kvm2"])
         assert run.failures == {}
         said.append(run["kvm2"]["gluster_one_pillar"]["comment"])
+        before = after
     assert said == [
         "this edited minion is hypervisor, server, edited",
         "this edited again minion is hypervisor, server, edited again",
     ]
+
+
+def test_what_was_damaged_on_the_minion_is_synced_again(fleet):
+    module = "/var/cache/salt/minion/extmods/modules/gluster_one_pillar.py"
+    fleet.sh("kvm2", f"echo 'raise RuntimeError' >>{module}")
+    run = fleet.apply(on=["kvm2"])
+    assert (run.failures, run.changes) == ({}, {})
+    assert "RuntimeError" not in fleet.sh("kvm2", f"cat {module}")

@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from lab.stamp import CHECKOUT, checksums
+
 
 @pytest.mark.parametrize(
     ("later", "asked", "found"),
@@ -18,3 +20,7 @@ def test_the_sls_files_of_one_run_share_what_the_first_has_worked_out(execution,
     assert module.shared({"roles": ["head"]}, {"node": 1}) == {"node": 1}
     clock[0] += later
     assert module.shared(asked) == found
+
+
+def test_the_checksums_are_those_of_the_modules():
+    assert (CHECKOUT / "gluster_one/modules.sha256").read_text() == checksums(), "run `make format`"
