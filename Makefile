@@ -16,7 +16,7 @@ YAML_FILES = $(wildcard FORMULA pillar.example) \
   $(shell find gluster_one tests docs \( -name '*.yaml' -o -name '*.yml' \) 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock lint format test unit opennebula functional fleet test-long faults othersalts demo
+.PHONY: help setup lock lint format test unit opennebula functional fleet test-long faults othersalts demo bench
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -80,3 +80,6 @@ othersalts: ## the unit and the functional tests on each Salt but the newest
 
 demo: setup ## the main job on a fresh lab, explained; KEEP=1 keeps the lab
 	@KEEP=$(KEEP) $(PY) lab/demo.py
+
+bench: setup ## what a run costs, against five test.nop and against Ansible; PAIRS=10
+	@PAIRS=$(PAIRS) $(PY) lab/bench.py

@@ -3,13 +3,12 @@ A Gluster volume's place on this node: mount point, line of /etc/fstab, mount, l
 ====================================================================================
 
 Each function reads one thing or changes one thing; nothing here looks at what might hang, but by way of
-``gluster_one.mount_health``.
+``gluster_one.mount_health``. What is about /etc/fstab is in ``gluster_mount_fstab.py``, about links in
+``gluster_mount_links.py``.
 """
 
 import os
 import re
-import shutil
-import tempfile
 
 import salt.utils.files
 import salt.utils.path
@@ -38,125 +37,11 @@ CLIENT_OPTIONS = (
 )
 # Owner, group and mode of a mount point while nothing is mounted: one that oneadmin can write swallows images.
 BARE = "root root 0755"
+_SERVER = "--volfile-server="  # an option of the client
 
 
 def __virtual__():
     return __virtualname__
-
-
-def entry(path):
-    """
-    The line of /etc/fstab for a directory.
-
-    path
-        The directory (string).
-
-    Returns a dict ``{"device": "kvm1:/one_vol", "fstype": "glusterfs", "opts": ["defaults", "_netdev"], "dump": "0",
-    "pass": "0", "volume": "one_vol"}``, with None for the volume of anything but Gluster; empty when there is none.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_mount.entry /var/lib/one/gluster/one_vol
-    """
-    lines = {os.path.normpath(name): line for name, line in __salt__["mount.fstab"]().items()}
-    line = lines.get(os.path.normpath(path))
-    if not line:
-        return {}
-    gluster = line["fstype"] == "glusterfs"
-    return {**line, "volume": line["device"].partition(":")[2].lstrip("/") if gluster else None}
-
-
-def entry_set(path, device, opts):
-    """
-    Write the line of /etc/fstab for a directory on a Gluster volume; every other line stays as it is.
-
-    path
-        The directory (string).
-
-    device
-        Server and volume (string), such as ``kvm1:/one_vol``.
-
-    opts
-        Mount options (list of strings).
-
-    Returns True.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_mount.entry_set /mnt kvm1:/one_vol '[defaults, _netdev]'
-    """
-    # mount.set_fstab rewrites the file in place and joins its line to a last one without an end; a copy that replaces
-    # the file in one step is never seen half-written.
-    with tempfile.NamedTemporaryFile(dir="/etc", prefix=".fstab.", delete=False) as copy:
-        with open("/etc/fstab", "rb") as stream:
-            text = stream.read()
-        copy.write(text if not text or text.endswith(b"\n") else text + b"\n")
-    try:
-        shutil.copystat("/etc/fstab", copy.name)
-        os.chown(copy.name, os.stat("/etc/fstab").st_uid, os.stat("/etc/fstab").st_gid)
-        __salt__["mount.set_fstab"](path, device, "glusterfs", opts, config=copy.name)
-        os.replace(copy.name, "/etc/fstab")
-    except BaseException:
-        os.unlink(copy.name)
-        raise
-    return True
-
-
-def entry_wanted(path, volume, servers, options=None):
-    """
-    The line that /etc/fstab is to have for a directory. Options that a line which is there already has are kept.
-
-    path
-        The directory (string).
-
-    volume
-        The volume (string).
-
-    servers
-        Its servers (list of host names): the first is mounted from, the others are backup volfile servers.
-
-    options
-        Further mount options (list of strings, default none).
-
-    Returns a dict ``{"device": "kvm1:/one_vol", "opts": ["defaults", "_netdev", "backup-volfile-servers=kvm2:kvm3"]}``.
-
-    Raises CommandExecutionError when /etc/fstab has a line for that directory and something else, SaltInvocationError
-    when there are no servers.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_mount.entry_wanted /var/lib/one/gluster/one_vol one_vol '[kvm1, kvm2, kvm3]'
-    """
-    if not isinstance(servers, list) or not servers:
-        raise SaltInvocationError(f"servers is {servers!r}: a list of host names is needed, such as [kvm1, kvm2]")
-    there = entry(path)
-    if there and there["volume"] != volume:
-        raise CommandExecutionError(
-            f"/etc/fstab mounts {there['device']} ({there['fstype']}) on {path}, not volume {volume}: remove that "
-            "line, or give the volume another mount point"
-        )
-    opts = there.get("opts", ["defaults"])
-    unwanted = {"noauto", "ro"} & set(opts)
-    if unwanted:
-        raise CommandExecutionError(
-            f"/etc/fstab mounts {path} with {', '.join(sorted(unwanted))}, and it has to be there after a reboot, and "
-            "writable: remove that option"
-        )
-    backups = [f"backup-volfile-servers={':'.join(servers[1:])}"] if servers[1:] else []
-    named = any(option.startswith("backup-volfile-servers=") for option in [*backups, *(options or [])])
-    opts = [option for option in opts if named or not option.startswith("backup-volfile-servers=")]
-    for option in ["_netdev", *backups, *(options or [])]:
-        key = option.partition("=")[0]
-        if key != "xlator-option":  # the one that may stand several times
-            opts = [option if old.partition("=")[0] == key else old for old in opts]
-        opts = opts if option in opts else [*opts, option]
-    return {"device": f"{servers[0]}:/{volume}", "opts": opts}
 
 
 def check_arguments(path, **lists):
@@ -257,6 +142,11 @@ def changes(path, volume, wanted):
             f"{health['device']} ({health['fstype']}) is mounted on {path}, not volume {volume}: unmount it, or give "
             "the volume another mount point"
         )
+    if health["state"] != "absent":
+        hosts = [
+            word.removeprefix(_SERVER) for word in __salt__["gluster_one.client"](path) if word.startswith(_SERVER)
+        ]
+        __salt__["gluster_mount.check_servers"](health["device"], hosts, _servers(wanted), f"is mounted on {path}")
     differing = {}
     if health["state"] == "absent":
         point = __salt__["gluster_mount.mount_point"](path)
@@ -264,7 +154,7 @@ def changes(path, volume, wanted):
             raise CommandExecutionError(f"{path} cannot be mounted on: it {point['blocked']}")
         if point["owner"] != BARE:
             differing["directory"] = {"old": point["owner"], "new": BARE}
-    there = entry(path)
+    there = __salt__["gluster_mount.entry"](path)
     if (there.get("device"), there.get("opts")) != (wanted["device"], wanted["opts"]):
         old = f"{there['device']} {','.join(there['opts'])}" if there else None
         differing["fstab"] = {"old": old, "new": f"{wanted['device']} {','.join(wanted['opts'])}"}
@@ -296,21 +186,23 @@ def stale(path, wanted):
 
         salt kvm1 gluster_mount.stale /mnt '{device: "kvm1:/one_vol", opts: ["backup-volfile-servers=kvm2:kvm3"]}'
     """
-    key = "--volfile-server="
     client = __salt__["gluster_one.client"](path)
-    servers = [word.removeprefix(key) for word in client if word.startswith(key)]
+    servers = [word.removeprefix(_SERVER) for word in client if word.startswith(_SERVER)]
     has = _client_options(word.removeprefix("--") for word in client)
     should = _client_options(wanted["opts"])
-    named = [wanted["device"].partition(":/")[0]]
-    for option in wanted["opts"]:
-        if option.startswith("backup-volfile-servers="):
-            named += option.partition("=")[2].split(":")
-    if not servers or (servers, has) == (named, should):
+    if not servers or (servers, has) == (_servers(wanted), should):
         return None
     other = [
         (word, sorted(options)) for word, options in (("with", has - should), ("without", should - has)) if options
     ]
     return ", ".join(servers) + "".join(f" {word} {', '.join(options)}" for word, options in other)
+
+
+def _servers(line):
+    """
+    The servers that a line of fstab names: the one that is mounted from, and the backups.
+    """
+    return [line["device"].rpartition(":")[0], *__salt__["gluster_mount.backups"](line["opts"])]
 
 
 def _client_options(words):

@@ -148,7 +148,8 @@ def _volume(mounted):
     """
     The volume of what is mounted, or None where it is not Gluster's.
     """
-    return mounted["device"].partition(":")[2].lstrip("/") if "glusterfs" in mounted["fstype"] else None
+    device = mounted["device"]
+    return __salt__["gluster_mount.device_volume"](device) if "glusterfs" in mounted["fstype"] else None
 
 
 def client(path):

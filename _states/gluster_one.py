@@ -96,7 +96,8 @@ def datastore_mounted(
         The volume (string).
 
     servers
-        Its Gluster servers (list of host names): the first is mounted from, the others are backup volfile servers.
+        All its Gluster servers (list of host names): the first is mounted from, the others are backup volfile servers.
+        A line of fstab or a mount by another of them, or by an address, is as good.
 
     links
         Paths that are to be links to the directory (list of strings, default none).
@@ -320,6 +321,8 @@ def one_datastore_present(
         arguments["datastore_id"] = store  # it may have been renamed since
         left = {**read()["changes"], **_directory_changes(name, volume, mount, datastores_dir, store)}
         fine = f"datastore {name} has the identifier {store}"
+        if (links.get("identifier") or {}).get("old"):
+            fine += ", another than before: the other nodes link it at their next run of gluster_one.mount"
         if (changes.get("GLUSTER_HOST") or {}).get("old"):
             fine += "; running machines keep the old GLUSTER_HOST until they are started anew"
         return __salt__["gluster_one.applied"](ret, {**changes, **links}, left, fine)

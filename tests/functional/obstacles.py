@@ -29,9 +29,12 @@ def link_to(text):
     return lambda path: path.symlink_to(text)
 
 
-def another_volume(path):
-    path.mkdir()
-    host.sh("mount", "-t", "glusterfs", "kvm1:/one_vol", path)
+def mounted(device):
+    def mount(path):
+        path.mkdir()
+        host.sh("mount", "-t", "glusterfs", device, path)
+
+    return mount
 
 
 def a_tmpfs(path):
@@ -62,6 +65,8 @@ MOUNTS = {
     "files": (files, f"it {FILES}: move that away"),
     "a file": (a_file, "it is a file: remove it"),
     "a link": (link_to("/data"), "it lies behind a link"),
-    "another volume": (another_volume, "kvm1:/one_vol (fuse.glusterfs) is mounted on"),
+    "another volume": (mounted("kvm1:/one_vol"), "kvm1:/one_vol (fuse.glusterfs) is mounted on"),
+    # This very glusterd, by a name that the pool does not have.
+    "another pool's volume of the same name": (mounted("127.0.0.2:/small_vol"), "and 127.0.0.2 is none of kvm1"),
     "another file system": (a_tmpfs, "scratch (tmpfs) is mounted on"),
 }

@@ -79,15 +79,22 @@ def test_a_line_that_is_there_is_completed_and_keeps_its_options(mounted, point)
     }
 
 
-def test_another_first_server_is_written_and_not_remounted(mounted, point):
+def test_another_order_of_the_servers_is_no_difference(mounted, point):
+    assert mounted().result is True
+    idle(mounted, servers=["kvm3", "kvm2", "kvm1"])
+
+
+@pytest.mark.parametrize(
+    "servers, line",
+    [(["kvm2", "kvm1"], "kvm1:/small_vol defaults,_netdev,backup-volfile-servers=kvm2"),
+     (["kvm2", "kvm3"], "kvm2:/small_vol defaults,_netdev,backup-volfile-servers=kvm3")],
+)  # fmt: skip
+def test_a_server_that_is_gone_is_written_and_not_remounted(mounted, point, servers, line):
     assert mounted().result is True
     client = host.fuse_client(point)
-    run = four_runs(mounted, servers=["kvm2", "kvm1"])
+    run = four_runs(mounted, servers=servers)
     assert run.changes == {
-        "fstab": {
-            "old": "kvm1:/small_vol defaults,_netdev,backup-volfile-servers=kvm2:kvm3",
-            "new": "kvm2:/small_vol defaults,_netdev,backup-volfile-servers=kvm1",
-        }
+        "fstab": {"old": "kvm1:/small_vol defaults,_netdev,backup-volfile-servers=kvm2:kvm3", "new": line}
     }
     assert host.fuse_client(point) == client
 
@@ -106,9 +113,10 @@ def test_a_server_alone_has_no_backup(mounted, point):
     assert host.FSTAB.read_text().split() == f"kvm1:/small_vol {point} glusterfs defaults,_netdev 0 0".split()
 
 
-def test_a_mount_that_somebody_made_by_hand_is_only_written_to_fstab(mounted, point):
+@pytest.mark.parametrize("device", ["kvm1:/small_vol", "kvm1:small_vol", "kvm1:/small_vol.tcp", "localhost:/small_vol"])
+def test_a_mount_that_somebody_made_by_hand_is_only_written_to_fstab(mounted, point, device):
     point.mkdir()
-    host.sh("mount", "-t", "glusterfs", "kvm1:/small_vol", point)
+    host.sh("mount", "-t", "glusterfs", device, point)
     run = four_runs(mounted)
     assert list(run.changes) == ["fstab"]
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 
 import pytest
 from salt.exceptions import CommandExecutionError, SaltInvocationError
@@ -50,8 +51,6 @@ def test_entry_set_adds_one_line_and_leaves_every_other_byte(modules, fstab, end
         "device": "kvm1:/small_vol",
         "fstype": "glusterfs",
         "opts": OPTS,
-        "dump": "0",
-        "pass": "0",
         "volume": "small_vol",
     }
 
@@ -69,6 +68,62 @@ def test_entry_set_replaces_its_own_line_where_it_stands(modules, fstab):
     text = fstab.read_text()
     assert text.startswith(before) and text.endswith(f"UUID{after}\n")
     assert words(text.removeprefix(before).removesuffix(f"UUID{after}\n")) == words(LINE)
+
+
+# All of these are the line of POINT, and as they should be.
+SPELLINGS = {
+    "four fields": f"kvm1:/small_vol {POINT} glusterfs defaults,_netdev",
+    "tabs and blanks": f"  kvm1:/small_vol\t \t{POINT}\tglusterfs\tdefaults,_netdev\t0\t0  ",
+    "a slash at the end": f"kvm1:/small_vol {POINT}/ glusterfs defaults,_netdev 0 0",
+    "octal codes": rf"kvm1:/small_vol {POINT.replace('-', chr(92) + '055')} glusterfs defaults,_netdev 0 0",
+    "no slash before the volume": f"kvm1:small_vol {POINT} glusterfs defaults,_netdev 0 0",
+    "the transport": f"kvm1:/small_vol.tcp {POINT} glusterfs defaults,_netdev 0 0",
+    "this node": f"localhost:/small_vol {POINT} glusterfs defaults,_netdev 0 0",
+    "something behind it": f"kvm1:/small_vol {POINT} glusterfs defaults,_netdev 0 2 # mine",
+}
+
+
+@pytest.mark.parametrize("line", SPELLINGS.values(), ids=SPELLINGS)
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_line_is_found_however_it_is_spelled(modules, fstab, line, end):
+    before, after = b"# \xe4 in latin-1\r\n" + OTHERS.encode() + b"\n", b"/dev/vdz /srv ext4 noauto 0 0" if end else b""
+    fstab.write_bytes(before + (line + end).encode() + after)
+    device, _, _, opts, *more = line.split()
+    there = modules.gluster_mount.entry(POINT)
+    assert (there["device"], there["opts"], there["volume"]) == (device, opts.split(","), "small_vol")
+    assert modules.gluster_mount.entry_wanted(POINT, "small_vol", ["kvm1"]) == {"device": device, "opts": OPTS}
+    modules.gluster_mount.entry_set(POINT, device, [*OPTS, "acl"])
+    text = fstab.read_bytes()
+    assert text.startswith(before) and text.endswith(end.encode() + after)
+    written = text.removeprefix(before).removesuffix(end.encode() + after).decode()
+    assert words(written) == [device, line.split()[1], "glusterfs", "defaults,_netdev,acl", *(more or ["0", "0"])]
+
+
+@pytest.mark.parametrize("first", ["kvm2", "address"])
+def test_another_server_of_the_volume_is_as_good(modules, fstab, first):
+    address = re.search(r"^(\S+)\s+kvm2$", Path("/etc/hosts").read_text(), re.MULTILINE)[1]
+    device = f"{address if first == 'address' else first}:/small_vol"
+    fstab.write_text(f"{device} {POINT} glusterfs _netdev,backup-volfile-servers=kvm3:kvm1 0 0\n")
+    wanted = modules.gluster_mount.entry_wanted(POINT, "small_vol", ["kvm1", "kvm2", "kvm3"])
+    assert wanted == {"device": device, "opts": ["_netdev", "backup-volfile-servers=kvm3:kvm1"]}
+    wanted = modules.gluster_mount.entry_wanted(POINT, "small_vol", ["kvm1", "kvm2"])
+    assert wanted == {"device": device, "opts": ["_netdev", "backup-volfile-servers=kvm1"]}
+    wanted = modules.gluster_mount.entry_wanted(POINT, "small_vol", ["kvm1", "kvm3"])
+    assert wanted == {"device": "kvm1:/small_vol", "opts": ["_netdev", "backup-volfile-servers=kvm3"]}
+
+
+def test_the_volume_of_another_pool_is_an_error_that_names_its_server(modules, fstab):
+    fstab.write_text(f"{OTHERS}\nkvm9:/small_vol {POINT} glusterfs defaults,backup-volfile-servers=kvm8 0 0\n")
+    with pytest.raises(
+        CommandExecutionError, match="kvm9:/small_vol is what /etc/fstab mounts on .*, and kvm9 is none"
+    ):
+        modules.gluster_mount.entry_wanted(POINT, "small_vol", ["kvm1", "kvm2"])
+
+
+def test_two_lines_for_one_directory_are_an_error_that_names_both(modules, fstab):
+    fstab.write_text(f"/dev/vdc {POINT}/ ext4 noauto 0 2\n{LINE}")
+    with pytest.raises(CommandExecutionError, match=r"has 2 lines for .* \(of /dev/vdc and kvm1:/small_vol\)"):
+        modules.gluster_mount.entry_wanted(POINT, "small_vol", ["kvm1"])
 
 
 def test_entry_set_twice_is_the_same_file(modules, fstab):
@@ -105,7 +160,7 @@ def test_entry_wanted_where_there_is_none(modules, fstab, servers, options, opts
 
 
 def test_entry_wanted_keeps_the_options_that_somebody_added(modules, fstab):
-    fstab.write_text(f"{OTHERS}\nkvm9:/small_vol {POINT} glusterfs acl,log-level=INFO,backup-volfile-servers=kvm9 0 0")
+    fstab.write_text(f"{OTHERS}\nkvm1:/small_vol {POINT} glusterfs acl,log-level=INFO,backup-volfile-servers=kvm9 0 0")
     wanted = modules.gluster_mount.entry_wanted(POINT, "small_vol", ["kvm1", "kvm2"], ["log-level=WARNING"])
     assert wanted["opts"] == ["acl", "log-level=WARNING", "backup-volfile-servers=kvm2", "_netdev"]
 

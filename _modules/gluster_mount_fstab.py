@@ -1,0 +1,271 @@
+"""
+The line of /etc/fstab for a Gluster volume
+===========================================
+
+More functions of the execution module ``gluster_mount``: Salt joins modules of one virtual name. ``mount.set_fstab``
+would do, but for other people's lines: it changes their ends, and stops at text that is no UTF-8.
+"""
+
+import os
+import re
+import shutil
+import tempfile
+
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+__virtualname__ = "gluster_mount"
+
+FSTAB = "/etc/fstab"
+_BACKUPS = "backup-volfile-servers="
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def device_volume(device):
+    """
+    The volume that the device of a Gluster mount names.
+
+    device
+        Server and volume (string): ``kvm1:/one_vol``, ``kvm1:one_vol`` or ``kvm1:/one_vol.tcp``.
+
+    Returns its name (string), with a sub-directory behind it where one is named (``one_vol/sub``).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.device_volume kvm1:/one_vol
+    """
+    return re.sub(r"\.(tcp|rdma)$", "", device.rpartition(":")[2].strip("/"))
+
+
+def backups(opts):
+    """
+    The backup volfile servers that mount options name.
+
+    opts
+        Mount options (list of strings).
+
+    Returns a list of strings.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.backups '[defaults, "backup-volfile-servers=kvm2:kvm3"]'
+    """
+    named = [option.removeprefix(_BACKUPS) for option in opts if option.startswith(_BACKUPS)]
+    return named[-1].split(":") if named else []
+
+
+def _server(host, servers):
+    """
+    Which of a volume's servers a host is: by its name, an address, or as this very node.
+    """
+    if host in servers:
+        return host
+    own = [name for name in servers if name in __salt__["gluster_one_pillar.own_names"]()]
+    if own and host in ("localhost", "127.0.0.1", "::1"):
+        return own[0]
+    return __salt__["gluster.peer_known_as"](host, servers)
+
+
+def check_servers(device, hosts, servers, what):
+    """
+    What is mounted, or to be mounted, comes from the pool of the volume's servers: another pool can have a volume of
+    the same name.
+
+    device
+        Server and volume (string), such as ``kvm1:/one_vol``.
+
+    hosts
+        Further servers that it can be had from (list of strings): one that is among the volume's is enough.
+
+    servers
+        The volume's servers (list of strings).
+
+    what
+        What the device does (string), for the error: ``is mounted on /mnt``.
+
+    Raises CommandExecutionError when none of them is one of the volume's servers, by name or by address.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.check_servers kvm1:/one_vol '[]' '[kvm1, kvm2]' 'is mounted on /mnt'
+    """
+    host = device.rpartition(":")[0]
+    if not any(_server(each, servers) for each in (host, *hosts)):
+        raise CommandExecutionError(
+            f"{device} {what}, and {host} is none of {', '.join(servers)}: add it to the volume's servers if it is of "
+            "their pool; if it is of another pool, take that away, or give the volume another mount point"
+        )
+
+
+def _fields(line):
+    """
+    The fields of a line of fstab (list of strings), none where it is a comment or no entry.
+    """
+    words = line.decode(errors="surrogateescape").split()
+    return words if len(words) >= 4 and not words[0].startswith("#") else []
+
+
+def _is_for(line, path):
+    """
+    Whether a line of fstab is the one for a directory, whose name may have octal codes in it and slashes at its end.
+    """
+    fields = _fields(line)
+    name = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields[1]) if fields else ""
+    return bool(fields) and os.path.normpath(name) == os.path.normpath(path)
+
+
+def _lines():
+    try:
+        with open(FSTAB, "rb") as stream:
+            return stream.read().splitlines(keepends=True)
+    except FileNotFoundError:
+        return []
+
+
+def entry(path):
+    """
+    The line of /etc/fstab for a directory.
+
+    path
+        The directory (string).
+
+    Returns a dict ``{"device": "kvm1:/one_vol", "fstype": "glusterfs", "opts": ["defaults", "_netdev"],
+    "volume": "one_vol"}``, with None for the volume of anything but Gluster; empty when there is none.
+
+    Raises CommandExecutionError when there are two: systemd would take one of them.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.entry /var/lib/one/gluster/one_vol
+    """
+    found = [_fields(line) for line in _lines() if _is_for(line, path)]
+    if len(found) > 1:
+        raise CommandExecutionError(
+            f"/etc/fstab has {len(found)} lines for {path} (of {' and '.join(line[0] for line in found)}): remove all "
+            "but one"
+        )
+    if not found:
+        return {}
+    device, _, fstype, opts = found[0][:4]
+    volume = device_volume(device) if fstype == "glusterfs" else None
+    return {"device": device, "fstype": fstype, "opts": opts.split(","), "volume": volume}
+
+
+def entry_set(path, device, opts):
+    """
+    Write the line of /etc/fstab for a directory on a Gluster volume; every other line stays as it is.
+
+    path
+        The directory (string).
+
+    device
+        Server and volume (string), such as ``kvm1:/one_vol``.
+
+    opts
+        Mount options (list of strings).
+
+    Returns True.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.entry_set /mnt kvm1:/one_vol '[defaults, _netdev]'
+    """
+    lines = _lines()
+    number = next((number for number, line in enumerate(lines) if _is_for(line, path)), len(lines))
+    name, more, end = path, [], b"\n"
+    if number < len(lines):
+        _, name, _, _, *more = _fields(lines[number])
+        end = lines[number][len(lines[number].rstrip()) :]
+    elif lines and not lines[-1].endswith(b"\n"):
+        lines[-1] += b"\n"
+    words = [device, name, "glusterfs", ",".join(opts), *(more or ["0", "0"])]
+    lines[number:] = [" ".join(words).encode(errors="surrogateescape") + end, *lines[number + 1 :]]
+    # A copy that replaces the file in one step is never seen half-written.
+    config = os.path.realpath(FSTAB)
+    copy = tempfile.NamedTemporaryFile(dir=os.path.dirname(config), prefix=".fstab.", delete=False)  # noqa: SIM115
+    try:
+        with copy:
+            copy.write(b"".join(lines))
+        os.chmod(copy.name, 0o644)
+        if os.path.exists(config):
+            shutil.copystat(config, copy.name)
+            os.chown(copy.name, os.stat(config).st_uid, os.stat(config).st_gid)
+        os.replace(copy.name, config)
+    except BaseException:
+        os.unlink(copy.name)
+        raise
+    return True
+
+
+def entry_wanted(path, volume, servers, options=None):
+    """
+    The line that /etc/fstab is to have for a directory. Of a line that is there the options are kept, and the server
+    that is mounted from, if it is one of the volume's.
+
+    path
+        The directory (string).
+
+    volume
+        The volume (string).
+
+    servers
+        Its servers (list of host names): the first is mounted from, the others are backup volfile servers.
+
+    options
+        Further mount options (list of strings, default none).
+
+    Returns a dict ``{"device": "kvm1:/one_vol", "opts": ["defaults", "_netdev", "backup-volfile-servers=kvm2:kvm3"]}``.
+
+    Raises CommandExecutionError when /etc/fstab has a line for that directory and something else, SaltInvocationError
+    when there are no servers.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.entry_wanted /var/lib/one/gluster/one_vol one_vol '[kvm1, kvm2, kvm3]'
+    """
+    if not isinstance(servers, list) or not servers:
+        raise SaltInvocationError(f"servers is {servers!r}: a list of host names is needed, such as [kvm1, kvm2]")
+    there = entry(path)
+    if there and there["volume"] != volume:
+        raise CommandExecutionError(
+            f"/etc/fstab mounts {there['device']} ({there['fstype']}) on {path}, not volume {volume}: remove that "
+            "line, or give the volume another mount point"
+        )
+    device, first, opts = f"{servers[0]}:/{volume}", servers[0], there.get("opts", ["defaults"])
+    if there:
+        check_servers(there["device"], backups(opts), servers, f"is what /etc/fstab mounts on {path}")
+        named = _server(there["device"].rpartition(":")[0], servers)
+        device, first = (there["device"], named) if named else (device, first)
+    unwanted = {"noauto", "ro"} & set(opts)
+    if unwanted:
+        raise CommandExecutionError(
+            f"/etc/fstab mounts {path} with {', '.join(sorted(unwanted))}, and it has to be there after a reboot, and "
+            "writable: remove that option"
+        )
+    others = [server for server in servers if server != first]
+    named = backups(opts)
+    if len(named) == len(others) and {_server(host, servers) for host in named} == set(others):
+        others = named  # as somebody has written them
+    more = ["_netdev", *([_BACKUPS + ":".join(others)] if others else []), *(options or [])]
+    if not backups(more):
+        opts = [option for option in opts if not option.startswith(_BACKUPS)]
+    for option in more:
+        key = option.partition("=")[0]
+        if key != "xlator-option":  # the one that may stand several times
+            opts = [option if old.partition("=")[0] == key else old for old in opts]
+        opts = opts if option in opts else [*opts, option]
+    return {"device": device, "opts": opts}

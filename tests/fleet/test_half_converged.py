@@ -1,0 +1,73 @@
+"""Each step undone by hand, one after the other: `test=True` names that step alone, and the run does just that."""
+
+import pytest
+
+from .fleet import MOUNT, STORES
+
+LINE = "kvm1:/one_vol defaults,_netdev,backup-volfile-servers=kvm2:kvm3"
+GLUSTERD = "/etc/glusterfs/glusterd.vol"
+MOUNTED, IMAGES = "gluster_one_mount_one_vol", "gluster_one_datastore_glusterds"
+STEPS = {
+    "glusterd's option": (
+        "kvm2",
+        f"sed -i '/rpc-auth-allow-insecure/d' {GLUSTERD}",
+        "gluster_one_glusterd",
+        {"rpc-auth-allow-insecure": {"old": None, "new": "on"}},
+    ),
+    "volume's option": (
+        "kvm1",
+        "gluster --mode=script volume set one_vol storage.owner-gid 12",
+        "gluster_one_volume_one_vol",
+        {"storage.owner-gid": {"old": "12", "new": "9869"}},
+    ),
+    "mount": ("kvm3", f"umount {MOUNT}", MOUNTED, {"mount": {"old": None, "new": "kvm1:/one_vol"}}),
+    "bare mount point": (
+        "kvm2",
+        f"umount {MOUNT}; chown oneadmin {MOUNT}",
+        MOUNTED,
+        {
+            "directory": {"old": "oneadmin root 0755", "new": "root root 0755"},
+            "mount": {"old": None, "new": "kvm1:/one_vol"},
+        },
+    ),
+    "line of fstab": (
+        "head",
+        "sed -i /glusterfs/d /etc/fstab; systemctl daemon-reload",
+        MOUNTED,
+        {"fstab": {"old": None, "new": LINE}},
+    ),
+    "link": (
+        "kvm1",
+        f"rm {STORES}/101",
+        MOUNTED,
+        {"link for glusterds": {"old": None, "new": f"{STORES}/101 -> {MOUNT}"}},
+    ),
+    "link that is a directory": (
+        "kvm3",
+        f"rm {STORES}/100; mkdir {STORES}/100",
+        MOUNTED,
+        {"link for gluster_system": {"old": "empty directory", "new": f"{STORES}/100 -> {MOUNT}"}},
+    ),
+    "head's link": ("head", f"rm {STORES}/101", IMAGES, {"link": {"old": None, "new": f"{STORES}/101 -> {MOUNT}"}}),
+    "attribute": (
+        "head",
+        ("one.datastore.update", 101, 'DRIVER="qcow2"', 1),
+        IMAGES,
+        {"DRIVER": {"old": "qcow2", "new": "raw"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_just_that_step_is_named_and_done(fleet, step):
+    host, undo, state, changes = STEPS[step]
+    assert {name: fleet.datastores()[name]["ID"] for name in ("gluster_system", "glusterds")} == {
+        "gluster_system": 100,
+        "glusterds": 101,
+    }
+    fleet.oned(*undo) if isinstance(undo, tuple) else fleet.sh(host, undo)
+    predicted = fleet.apply(test=True)
+    assert (predicted.failures, predicted.changes) == ({}, {host: {state: changes}})
+    assert [one["result"] for states in predicted.values() for one in states.values()].count(None) == 1
+    run = fleet.apply()
+    assert (run.failures, run.changes) == ({}, {host: {state: changes}})
