@@ -21,7 +21,7 @@ from lab.system import LabError  # noqa: E402
 ANSIBLE = "ansible==9.13.0"  # the last that brings the collection gluster.gluster along
 PAIRS = int(os.environ.get("PAIRS") or 10)
 VOLUMES = [f"bench{number}" for number in range(10)]
-OPTIONS = {"server.allow-insecure": "on", "storage.owner-uid": 9869, "storage.owner-gid": 9869}
+OPTIONS = {"server.allow-insecure": "on", "storage.owner-uid": "9869", "storage.owner-gid": "9869"}
 STARTED = "/var/log/started"
 # It notes that it was started, and becomes the program itself.
 WRAPPER = f'#!/bin/sh\necho "$*" >>{STARTED}\nexec /usr/sbin/gluster.real "$@"\n'
@@ -53,7 +53,7 @@ def sh(lab, script, timeout=300):
     """What a shell script prints on kvm1."""
     done = lab.exec("kvm1", "sh", "-ec", script, timeout=timeout)
     if done.returncode:
-        raise LabError(f"{script}: {done.stdout}{done.stderr}")
+        raise LabError(f"{script}: {(done.stdout + done.stderr)[:1000]}")
     return done.stdout
 
 

@@ -46,7 +46,7 @@ STEPS = {
         "kvm3",
         f"rm {STORES}/100; mkdir {STORES}/100",
         MOUNTED,
-        {"link for gluster_system": {"old": "empty directory", "new": f"{STORES}/100 -> {MOUNT}"}},
+        {"link for gluster_system": {"old": None, "new": f"{STORES}/100 -> {MOUNT}"}},
     ),
     "head's link": ("head", f"rm {STORES}/101", IMAGES, {"link": {"old": None, "new": f"{STORES}/101 -> {MOUNT}"}}),
     "attribute": (
