@@ -158,6 +158,9 @@ def changes(path, volume, wanted):
     if (there.get("device"), there.get("opts")) != (wanted["device"], wanted["opts"]):
         old = f"{there['device']} {','.join(there['opts'])}" if there else None
         differing["fstab"] = {"old": old, "new": f"{wanted['device']} {','.join(wanted['opts'])}"}
+        unwritable = __salt__["gluster_mount.unwritable"]()
+        if unwritable:
+            raise CommandExecutionError(unwritable)
     if health["state"] != "alive":
         missing = client_missing()
         if missing:

@@ -16,6 +16,10 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 __virtualname__ = "gluster_mount"
 
 FSTAB = "/etc/fstab"
+UNWRITABLE = (
+    "/etc/fstab cannot be written ({}): see that its file system is mounted writable (`mount -o remount,rw /`) and has "
+    "room, and run again"
+)
 _BACKUPS = "backup-volfile-servers="
 
 
@@ -176,6 +180,8 @@ def entry_set(path, device, opts):
 
     Returns True.
 
+    Raises CommandExecutionError when it cannot be written, as on a full disk; nothing is changed then.
+
     CLI Example:
 
     .. code-block:: bash
@@ -192,21 +198,46 @@ def entry_set(path, device, opts):
         lines[-1] += b"\n"
     words = [device, name, "glusterfs", ",".join(opts), *(more or ["0", "0"])]
     lines[number:] = [" ".join(words).encode(errors="surrogateescape") + end, *lines[number + 1 :]]
-    # A copy that replaces the file in one step is never seen half-written.
-    config = os.path.realpath(FSTAB)
-    copy = tempfile.NamedTemporaryFile(dir=os.path.dirname(config), prefix=".fstab.", delete=False)  # noqa: SIM115
+    try:
+        _replace(os.path.realpath(FSTAB), b"".join(lines))
+    except OSError as exc:
+        raise CommandExecutionError(UNWRITABLE.format(exc.strerror)) from None
+    return True
+
+
+def _replace(path, text):
+    """
+    Replace a file in one step, so that it is never seen half-written; owner and mode stay.
+    """
+    copy = tempfile.NamedTemporaryFile(dir=os.path.dirname(path), prefix=".fstab.", delete=False)  # noqa: SIM115
     try:
         with copy:
-            copy.write(b"".join(lines))
+            copy.write(text)
         os.chmod(copy.name, 0o644)
-        if os.path.exists(config):
-            shutil.copystat(config, copy.name)
-            os.chown(copy.name, os.stat(config).st_uid, os.stat(config).st_gid)
-        os.replace(copy.name, config)
+        if os.path.exists(path):
+            shutil.copystat(path, copy.name)
+            os.chown(copy.name, os.stat(path).st_uid, os.stat(path).st_gid)
+        os.replace(copy.name, path)
     except BaseException:
         os.unlink(copy.name)
         raise
-    return True
+
+
+def unwritable():
+    """
+    Why /etc/fstab cannot be written, as far as that can be known before.
+
+    Returns None if it can, else a sentence (string).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.unwritable
+    """
+    # Not even root may write on a file system that is mounted read-only.
+    fine = os.access(os.path.dirname(os.path.realpath(FSTAB)), os.W_OK)
+    return None if fine else UNWRITABLE.format("read-only file system")
 
 
 def entry_wanted(path, volume, servers, options=None):

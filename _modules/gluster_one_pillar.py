@@ -390,7 +390,8 @@ def _section(key, section, known, required=()):
             elif name in ("auth_file", "opennebula") or "@" in str(value):
                 shown = _kind(value)  # what stands here by mistake may be a password
             errors.append(f"{key}:{name} is {shown}: {needed}")
-    errors += [f"{key}:{name} is missing: {known[name](None)}" for name in required if name not in section]
+    if set(section) <= set(known):  # one that seems to be missing may be misspelt
+        errors += [f"{key}:{name} is missing: {known[name](None)}" for name in required if name not in section]
     return errors
 
 

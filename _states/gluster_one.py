@@ -143,12 +143,12 @@ def datastore_mounted(
         if __opts__["test"]:
             return __salt__["gluster_one.predicted"](ret, {**changes, **link_changes}, fine)
         done = ret["changes"]  # as far as it comes, also when a later step fails
-        if "directory" in changes:
-            __salt__["gluster_mount.point_set"](name)
-            done["directory"] = changes["directory"]
         if "fstab" in changes:
             __salt__["gluster_mount.entry_set"](name, entry["device"], entry["opts"])
             done["fstab"] = changes["fstab"]
+        if "directory" in changes:
+            __salt__["gluster_mount.point_set"](name)
+            done["directory"] = changes["directory"]
         if "mount" in changes:
             mount = functools.partial(__salt__["gluster_mount.mount"], name, timeout)
             _wait(mount, timeout, f"Volume {volume} was not mounted on {name}")

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from . import host
-from .runs import raises, refuses
+from .runs import fails, four_runs, raises, refuses
 
 NO_GLUSTER = "The gluster command is not installed on this node: install glusterfs-server"
 FUNCTIONS = {
@@ -55,6 +55,48 @@ def test_a_mount_that_is_there_needs_no_mount_command(mounted):
     assert mounted().result is True
     with host.hidden("/usr/sbin/mount.glusterfs"):
         assert mounted().result is True
+
+
+# Without a place to write, or systemd
+
+
+def test_fstab_on_a_file_system_that_is_read_only(mounted, place):
+    host.sh("mount", "--bind", "/etc", "/etc")
+    try:
+        host.sh("mount", "-o", "remount,bind,ro", "/etc")
+        text = refuses(mounted, paths=[place])
+    finally:
+        host.sh("umount", "/etc")
+    assert "/etc/fstab cannot be written (read-only file system): see that its file system is mounted writable" in text
+
+
+def test_fstab_on_a_full_disk(mounted, place):
+    disk, own = place / "disk", host.FSTAB.with_name("fstab.own")
+    disk.mkdir()
+    host.sh("mount", "-t", "tmpfs", "-o", "size=16k", "disk", disk)
+    (disk / "fstab").write_bytes(host.FSTAB.read_bytes())
+    host.FSTAB.rename(own)
+    host.FSTAB.symlink_to(disk / "fstab")
+    host.sh("sh", "-c", f"cat /dev/zero >{disk}/more", check=False)
+    try:
+        before = host.outside(place)
+        run = fails(mounted)
+        assert run.changes == {} and host.outside(place) == before
+        assert sorted(path.name for path in disk.iterdir()) == ["fstab", "more"]
+    finally:
+        own.replace(host.FSTAB)
+        host.sh("umount", disk)
+    assert "/etc/fstab cannot be written (No space left on device): see that" in run.comment
+
+
+def test_a_host_without_systemd(mounted, place, point):
+    host.sh("mount", "-t", "tmpfs", "none", "/run/systemd")
+    try:
+        run = four_runs(mounted, paths=[place])
+        host.sh("umount", point)
+    finally:
+        host.sh("umount", "/run/systemd")
+    assert set(run.changes) == {"directory", "fstab", "mount"}
 
 
 # Without oneadmin

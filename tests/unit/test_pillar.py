@@ -219,7 +219,6 @@ def test_every_error_is_said_at_once(node):
     assert [error[:40] for error in node(other)["errors"]] == [
         "gluster_one:server is no known key: did ",
         "gluster_one:client is no known key: know",
-        "gluster_one:volumes is missing: volumes ",
     ]
 
 
