@@ -70,9 +70,8 @@ def test_fstab_on_a_file_system_that_is_read_only(mounted, place):
     assert "/etc/fstab cannot be written (read-only file system): see that its file system is mounted writable" in text
 
 
-def test_fstab_on_a_full_disk(mounted, place):
-    disk, own = place / "disk", host.FSTAB.with_name("fstab.own")
-    disk.mkdir()
+def test_fstab_on_a_full_disk(mounted, place, tmp_path):
+    disk, own = tmp_path, host.FSTAB.with_name("fstab.own")
     host.sh("mount", "-t", "tmpfs", "-o", "size=16k", "disk", disk)
     (disk / "fstab").write_bytes(host.FSTAB.read_bytes())
     host.FSTAB.rename(own)
