@@ -59,15 +59,17 @@ def xml(*words, timeout=120, server=None):
     command = [*_program(timeout), *map(str, words)]
     if server:
         command.insert(1, f"--remote-host={server}")
-    deadline = time.monotonic() + timeout
+    begin = time.monotonic()
     pause = 0.5
     while True:
         done = __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True, timeout=timeout + 10)
         error = _error(done, server or "this node")
         if error is None:
             return done["stdout"]
-        if not re.search(PASSING, error) or time.monotonic() + pause > deadline:
-            raise CommandExecutionError(f"gluster {' '.join(map(str, words))}: {error}")
+        asked, passed = f"gluster {' '.join(map(str, words))}", time.monotonic() - begin
+        if not re.search(PASSING, error) or passed + pause > timeout:
+            raise CommandExecutionError(f"{asked}: {error}")
+        __salt__["gluster_one.waiting"](f"{asked} was not carried out", error, passed)
         time.sleep(pause)
         pause = min(pause * 2, 5)
 
@@ -422,8 +424,10 @@ def volume_set(name, options, timeout=120):
     words = [
         word for option, value in options.items() for word in (str(option), __salt__["gluster.option_text"](value))
     ]
-    _run("volume", "set", name, *words, timeout=timeout)
-    __context__.pop("gluster.read", None)
+    try:
+        _run("volume", "set", name, *words, timeout=timeout)
+    finally:
+        __context__.pop("gluster.read", None)  # what was reported as failed may be done
     return True
 
 

@@ -9,6 +9,8 @@ Each function reads one thing or changes one thing; nothing here looks at what m
 
 import os
 import re
+import tempfile
+import time
 
 import salt.utils.files
 import salt.utils.path
@@ -277,8 +279,13 @@ def mount(path, timeout=120):
         raise CommandExecutionError(
             f"{' '.join(command)}: {_client_error(log, begin) or done['stderr'] or done['stdout']}"
         )
-    state = __salt__["gluster_one.mount_health"](path)["state"]
-    return None if state == "alive" else f"the mount is {state}: {_client_error(log, begin)}".rstrip(": ")
+    # A client that could not get its volume, or is refused, can look mounted for a moment.
+    for pause in (0, 1):
+        time.sleep(pause)
+        state = __salt__["gluster_one.mount_health"](path)["state"]
+        if state != "alive":
+            return f"the mount is {state}: {_client_error(log, begin)}".rstrip(": ")
+    return None
 
 
 def unmount(path, lazy=True):
@@ -308,6 +315,48 @@ def unmount(path, lazy=True):
     return True
 
 
+def bricks_refusing(volume, bricks):
+    """
+    Which bricks of a volume refuse clients that are not root, whatever ``server.allow-insecure`` says: those that were
+    started while it was off. A client is started and its log read, on a server of the volume.
+
+    volume
+        The volume (string).
+
+    bricks
+        Its bricks in their order (list of strings), as ``gluster.volume_info`` has them.
+
+    Returns those that refuse (list of strings).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.bricks_refusing one_vol '["kvm1:/data/one_vol", "kvm2:/data/one_vol"]'
+    """
+    with tempfile.TemporaryDirectory(prefix="gluster_one-probe-", dir="/run") as directory:
+        log, point = os.path.join(directory, "log"), os.path.join(directory, "mount")
+        os.mkdir(point)
+        mounting = ["mount", "-t", "glusterfs", "-o", f"log-file={log}", f"localhost:/{volume}", point]
+        __salt__["cmd.run_all"](mounting, python_shell=False, ignore_retcode=True, timeout=20)
+        __salt__["cmd.run_all"](["umount", "-l", point], python_shell=False, ignore_retcode=True, timeout=20)
+        text = _read(log)
+    refused = set(re.findall(rf"\d-{re.escape(volume)}-client-(\d+): .*uthentication failed", text))
+    return [brick for number, brick in enumerate(bricks) if str(number) in refused]
+
+
+def _read(path, begin=0):
+    """
+    A client's log behind a place, an empty string where there is none.
+    """
+    try:
+        with salt.utils.files.fopen(path, errors="replace") as stream:
+            stream.seek(begin)
+            return stream.read()
+    except FileNotFoundError:
+        return ""
+
+
 def _unit(path):
     done = __salt__["cmd.run_all"](["systemd-escape", "--path", "--suffix=mount", path], python_shell=False)
     return done["stdout"]
@@ -317,12 +366,7 @@ def _client_error(log, begin):
     """
     The last error that a Gluster client wrote into its log behind a place, or an empty string.
     """
-    try:
-        with salt.utils.files.fopen(log, errors="replace") as stream:
-            stream.seek(begin)
-            text = stream.read()
-    except FileNotFoundError:
-        text = ""
+    text = _read(log, begin)
     errors = re.findall(r"^\[[^\]]*\] [EC] .*?\] (?:\d+-[^:]*: )?(.*)$", text, re.MULTILINE)
     error = re.sub(r" \[\{.*|\s+$", "", errors[-1]) if errors else ""
     if re.search("uthentication failed|first lookup on root failed", text):

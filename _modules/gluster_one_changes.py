@@ -1,9 +1,13 @@
 """
-What a state returns, from the changes that it found
-====================================================
+What a state says: while it waits, and in the end, from the changes that it found
+=================================================================================
 
 Salt's state modules share no functions; these serve all of this formula's.
 """
+
+import logging
+
+log = logging.getLogger(__name__)
 
 __virtualname__ = "gluster_one"
 
@@ -88,3 +92,36 @@ def applied(ret, changes, left, fine):
     if left:
         return {**ret, "result": False, "changes": done, "comment": f"still different after the change: {said(left)}"}
     return {**ret, "changes": done, "comment": f"{said(done)}; {fine}" if done else fine}
+
+
+def waiting(what, seen, seconds):
+    """
+    Say what is waited for, in the minion's log and as an event ``gluster_one/MINION/waiting``: from the fifth second
+    on, and then each ten seconds.
+
+    what
+        What would be so if nothing came (string), such as ``Volume one_vol was not started``.
+
+    seen
+        What is there instead (string).
+
+    seconds
+        How long it has been waited for already (number).
+
+    Returns whether it was said.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.waiting 'Volume one_vol was not started' Created 7
+    """
+    said = __context__.setdefault("gluster_one.waiting", {})
+    if seconds < 5 or 0 <= seconds - said.get(what, seconds - 10) < 10:
+        return False
+    said[what] = seconds
+    log.info("waiting for %d s: %s (last seen: %s)", seconds, what, seen)
+    if __opts__.get("file_client") != "local":  # without a master there is nobody to hear it
+        tag = f"gluster_one/{__opts__['id']}/waiting"
+        __salt__["event.send"](tag, {"what": what, "seen": seen, "seconds": round(seconds)})
+    return True

@@ -19,6 +19,10 @@ UNKNOWN = "(identifier)"  # a datastore's, that OpenNebula has not picked yet
 OWNER = ": run it on the volume's first server, which sets the owner, and see that the user has the same number there"
 HEAD = ": run it on the head, and see its result"
 PEER = ": start glusterd there, or bring its network back"
+BRICKS = (
+    ", which were started while server.allow-insecure was off: restart one after the other, by `kill` and `gluster "
+    "volume start {0} force`, and wait in between until `gluster volume heal {0} info` shows no entries"
+)
 
 
 def __virtual__():
@@ -62,9 +66,16 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
         if __opts__["test"] or not changes:
             return __salt__["gluster_one.predicted"](ret, changes, fine)
         _wait(_peers_away, timeout, f"The options of volume {name} were not touched: a peer was not connected", PEER)
-        __salt__["gluster.volume_set"](name, {option: change["new"] for option, change in changes.items()}, timeout)
-        left = _option_changes(_started_volume(name, timeout)["options"], wanted)
-        return __salt__["gluster_one.applied"](ret, changes, left, fine)
+        error = _set(name, changes, timeout)
+        info = _started_volume(name, timeout)
+        left = _option_changes(info["options"], wanted)
+        ret["changes"] = {option: change for option, change in changes.items() if option not in left}
+        if error and left:
+            raise CommandExecutionError(error)
+        if "server.allow-insecure" in ret["changes"]:
+            refusing = functools.partial(_refusing, name, info["bricks"])
+            _wait(refusing, 10, f"Bricks of volume {name} did not let in who is not root", BRICKS.format(name))
+        return __salt__["gluster_one.applied"](ret, changes, left, f"{fine}; Gluster said {error}" if error else fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -364,6 +375,7 @@ def _wait(look, timeout, failure, cure=""):
             return round(passed)
         if passed + pause > timeout:
             raise CommandExecutionError(f"{failure} within {timeout} s (last seen: {seen}){cure}")
+        __salt__["gluster_one.waiting"](failure, seen, passed)
         time.sleep(pause)
         pause = min(pause * 1.5, 3)
 
@@ -389,6 +401,24 @@ def _peers_away():
     """
     away = [peer["hostnames"][-1] for peer in __salt__["gluster.peer_status"]() if not peer["connected"]]
     return f"{', '.join(away)} disconnected" if away else None
+
+
+def _set(name, changes, timeout):
+    """
+    Set a volume's options; what Gluster says when it fails, or seems to: it may have set them all the same.
+    """
+    try:
+        __salt__["gluster.volume_set"](name, {option: change["new"] for option, change in changes.items()}, timeout)
+    except CommandExecutionError as exc:
+        return str(exc)
+    return None
+
+
+def _refusing(name, bricks):
+    """
+    Which bricks refuse who is not root, as a sentence.
+    """
+    return ", ".join(__salt__["gluster_mount.bricks_refusing"](name, bricks))
 
 
 def _started_volume(name, timeout):

@@ -105,7 +105,7 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     server, _, port = (host if isinstance(host, str) else host[0]).partition(":")
-    deadline = time.monotonic() + timeout
+    begin = time.monotonic()
     try:
         while True:
             refused = "the head has left no datastore's identifier there yet"
@@ -115,8 +115,10 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
                 return {**ret, "comment": f"{user} reads {volume} over gluster://{server}"}
             if __opts__["test"]:
                 return {**ret, "comment": f"the run will show it; now {user} cannot read {volume}: {refused}"}
-            if time.monotonic() > deadline:
+            passed = time.monotonic() - begin
+            if passed > timeout:
                 break
+            __salt__["gluster_one.waiting"](f"{user} could not read {volume} over gluster://{server}", refused, passed)
             time.sleep(1)
     except CommandExecutionError as exc:
         return {**ret, "result": False, "comment": str(exc)}

@@ -78,8 +78,10 @@ def bricks_running(name, timeout=120):
         if __opts__["test"]:
             return {**ret, "result": None, "changes": changes, "comment": f"would start {', '.join(down)}"}
         __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
-        deadline = time.monotonic() + timeout
-        while (left := __salt__["gluster_one.bricks_down"](name)) and time.monotonic() < deadline:
+        begin = time.monotonic()
+        while (left := __salt__["gluster_one.bricks_down"](name)) and time.monotonic() - begin < timeout:
+            what = f"The bricks of volume {name} did not all run"
+            __salt__["gluster_one.waiting"](what, f"{', '.join(left)} down", time.monotonic() - begin)
             time.sleep(1)
         done = {brick: change for brick, change in changes.items() if brick not in left}
         if left:

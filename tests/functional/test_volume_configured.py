@@ -1,5 +1,7 @@
 """The state gluster_one.volume_configured."""
 
+from pathlib import Path
+
 import pytest
 
 from . import host
@@ -217,3 +219,45 @@ def test_a_lock_that_is_never_released_is_an_error_after_timeout(configured, vol
         run = fails(configured, volume, timeout=2, within=10)
     assert "Another transaction is in progress" in run.comment
     assert run.changes == {}
+
+
+# Exit status is no proof
+
+# It carries the command out, and says otherwise.
+LYING = """\
+#!/bin/sh
+/usr/sbin/gluster.hidden "$@" >/run/said
+case "$*" in
+*' volume set '*) echo 'Error : Request timed out' >&2; exit 1;;
+*) cat /run/said;;
+esac
+"""
+
+
+def test_what_was_reported_as_failed_but_done_is_a_change_with_a_remark(configured, volume):
+    with host.hidden("/usr/sbin/gluster"):
+        Path("/usr/sbin/gluster").write_text(LYING)
+        Path("/usr/sbin/gluster").chmod(0o755)
+        run = configured(volume)
+        assert (run.result, run.changes) == (True, GUIDE), run.comment
+        assert "; Gluster said gluster volume set state_vol" in run.comment and "Request timed out" in run.comment
+        idle(configured, volume)
+    assert host.set_options(volume).items() >= {"server.allow-insecure": "on", "storage.owner-uid": "9869"}.items()
+
+
+def test_bricks_that_were_started_while_the_option_was_off_are_named(configured, new_volume):
+    name = new_volume("closed_vol", copies=2, server__allow_insecure="off")
+    bricks = [f"kvm1:/data/{name}/{number}" for number in (0, 1)]
+    run = fails(configured, name, within=50)
+    assert set(run.changes) == set(GUIDE), "it was set"
+    assert f"Bricks of volume {name} did not let in who is not root within 10 s (last seen: {', '.join(bricks)})" in (
+        run.comment
+    )
+    assert f"restart one after the other, by `kill` and `gluster volume start {name} force`" in run.comment
+    # One of them restarted: the other one alone is named.
+    host.sh("pkill", "-9", "-f", f"glusterfsd .*--brick-name /data/{name}/0 ")
+    host.gluster("volume", "start", name, "force")
+    host.eventually("the brick is back", lambda: host.bricks_online(name))
+    host.gluster("volume", "set", name, "server.allow-insecure", "off")
+    run = fails(configured, name, within=50)
+    assert f"(last seen: {bricks[1]})" in run.comment

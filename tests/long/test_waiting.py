@@ -1,8 +1,11 @@
 """What another node has not done yet is waited for, up to the pillar's timeout."""
 
+import contextlib
 import json
 import re
+import subprocess
 import threading
+import time
 
 import pytest
 
@@ -22,6 +25,21 @@ def create(fleet, name, start=True, servers=HYPERVISORS):
         fleet.sh(servers[0], f"{GLUSTER} start {name}")
 
 
+@contextlib.contextmanager
+def listening(fleet):
+    """Note what each node says it waits for; yields the file."""
+    path = fleet.lab.state / "waiting"
+    command = fleet.lab.salt_command("salt-run", "state.event", "gluster_one/*/waiting", "pretty=False")
+    with path.open("wb") as output:
+        listener = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+    try:
+        time.sleep(2)  # it says nothing once it listens
+        yield path
+    finally:
+        listener.terminate()
+        listener.wait(20)
+
+
 @pytest.mark.timeout(400)
 def test_volume_that_comes_late_is_waited_for(clean):
     fleet = clean
@@ -39,8 +57,14 @@ def test_volume_that_comes_late_is_waited_for(clean):
         assert not fleet.datastores().keys() & {"glusterds"}
         return create(fleet, "one_vol")
 
-    run = fleet.everywhere(late, ["run", "create"])["run"]
+    with listening(fleet) as events:
+        run = fleet.everywhere(late, ["run", "create"])["run"]
     assert run.failures == {}
+    said = events.read_text()
+    for host in ("head", *HYPERVISORS):
+        assert f"gluster_one/{host}/waiting" in said
+    assert '"what": "Volume one_vol was not started' in said and '"seen": "no such volume"' in said
+    assert "waiting for 5 s: Volume one_vol was not started" in fleet.sh("kvm1", "cat /var/log/salt/minion")
     assert set(run.changes) == set(fleet.lab.hosts)
     again = fleet.apply()
     assert (again.failures, again.changes) == ({}, {})

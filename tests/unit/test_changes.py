@@ -29,3 +29,16 @@ def test_result_says_what_was_done_and_what_is_left(changes):
     assert (failed["result"], failed["changes"]) == (False, {"owner": CHANGES["owner"]})
     assert failed["comment"] == "still different after the change: insecure: off -> on, x: 1 -> gone"
     assert changes.applied(RET, {}, {}, "fine") == {**RET, "comment": "fine"}
+
+
+def test_a_wait_is_said_from_five_seconds_on_and_then_each_ten(execution):
+    events = []
+    salt = {"event.send": lambda tag, data: events.append((tag, data["seen"], data["seconds"]))}
+    module = execution("gluster_one_changes", __salt__=salt, __opts__={"id": "kvm1"}, __context__={})
+    said = [second for second in range(31) if module.waiting("The volume was not started", "Created", second)]
+    assert said == [5, 15, 25]
+    assert events == [("gluster_one/kvm1/waiting", "Created", second) for second in said]
+    assert not module.waiting("The volume was not started", "Created", 1)  # another wait for the same
+    assert module.waiting("The volume was not started", "Created", 5)
+    module.__opts__["file_client"] = "local"
+    assert module.waiting("The volume was not started", "Created", 15) and len(events) == 4

@@ -30,7 +30,8 @@ def answering(execution, monkeypatch):
             return {"stdout": texts.pop(0) if len(texts) > 1 else texts[0], "stderr": "", "retcode": retcode}
 
         text = execution("gluster_options").option_text
-        module = execution("gluster", __salt__={"cmd.run_all": run_all, "gluster.option_text": text})
+        salt = {"cmd.run_all": run_all, "gluster.option_text": text, "gluster_one.waiting": lambda *words: None}
+        module = execution("gluster", __salt__=salt)
         monkeypatch.setattr(module.salt.utils.path, "which", lambda name: f"/usr/sbin/{name}")
         monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
         return module, commands
