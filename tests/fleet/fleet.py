@@ -98,11 +98,11 @@ class Fleet:
 
     # Stages
 
-    def new(self):
-        """A fleet on which the formula has never run, and whose volume refuses who is not root."""
+    def new(self, **shape):
+        """A fleet on which the formula has never run, and whose volume refuses who is not root; shape is `up`'s."""
         self.lab.down()
         self.stage = None
-        self.lab.up()
+        self.lab.up(**shape)
         script = """
             mount -t glusterfs kvm1:/one_vol /mnt
             qemu-img create -q -f raw /mnt/before 1M
