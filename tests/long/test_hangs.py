@@ -27,7 +27,7 @@ def frozen_brick(fleet):
 
 @contextlib.contextmanager
 def dead_client(fleet):
-    fleet.sh("kvm3", f"pkill -9 -f 'glusterfs .*{MOUNT}'")
+    fleet.sh("kvm3", f"pkill -9 -f '[g]lusterfs .*{MOUNT}'")
     wait_for("the dead mount", lambda: fleet.lab.exec("kvm3", "stat", "-f", MOUNT).returncode, 20)
     yield
 
