@@ -71,7 +71,8 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
         left = _option_changes(info["options"], wanted)
         ret["changes"] = {option: change for option, change in changes.items() if option not in left}
         if error and left:
-            raise CommandExecutionError(error)
+            away = _peers_away()
+            raise CommandExecutionError(f"{error} ({away})" if away else error)
         if "server.allow-insecure" in ret["changes"]:
             refusing = functools.partial(_refusing, name, info["bricks"])
             _wait(refusing, 10, f"Bricks of volume {name} did not let in who is not root", BRICKS.format(name))
@@ -399,8 +400,14 @@ def _peers_away():
     Which members of the pool are not connected, as a sentence. An option that is set meanwhile spoils the volume's size
     where a server has several of its bricks (600 MB became 300 for good; measured with Gluster 10.3).
     """
-    away = [peer["hostnames"][-1] for peer in __salt__["gluster.peer_status"]() if not peer["connected"]]
-    return f"{', '.join(away)} disconnected" if away else None
+    peers = __salt__["gluster.peer_status"]()
+    away = [peer["hostnames"][-1] for peer in peers if not peer["connected"]]
+    if away:
+        return f"{', '.join(away)} disconnected"
+    # glusterd takes a while to notice that a peer's network is gone.
+    connect = functools.partial(__salt__["network.connect"], port=24007, timeout=2)
+    silent = [peer["hostnames"][-1] for peer in peers if not any(connect(n)["result"] for n in peer["hostnames"])]
+    return f"{', '.join(silent)} silent at port 24007" if silent else None
 
 
 def _set(name, changes, timeout):

@@ -58,7 +58,10 @@ CASES = {
     "a frozen brick": (frozen_brick, f"{MOUNT} does not answer|kvm2|native"),
     "a dead client": (dead_client, None),
     "a peer whose packets are dropped": (dropped_packets, "kvm3|does not answer|not connected"),
-    "a silent oned": (silent_oned, "OpenNebula at http://localhost:2633/RPC2 gave no answer within"),
+    "a silent oned": (
+        silent_oned,
+        "OpenNebula at http://localhost:2633/RPC2 did not answer one.datastorepool.info within 5 s",
+    ),
 }
 
 
