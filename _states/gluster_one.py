@@ -14,6 +14,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one"
 
+INSECURE = "server.allow-insecure"
 UNKNOWN = "(identifier)"  # a datastore's, that OpenNebula has not picked yet
 # What to do when another node did not do its part.
 OWNER = ": run it on the volume's first server, which sets the owner, and see that the user has the same number there"
@@ -73,7 +74,7 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
         if error and left:
             away = _peers_away()
             raise CommandExecutionError(f"{error} ({away})" if away else error)
-        if "server.allow-insecure" in ret["changes"]:
+        if not __salt__["gluster.option_changes"](ret["changes"].get(INSECURE, {"new": "off"}), {"new": "on"}):
             refusing = functools.partial(_refusing, name, info["bricks"])
             _wait(refusing, 10, f"Bricks of volume {name} did not let in who is not root", BRICKS.format(name))
         return __salt__["gluster_one.applied"](ret, changes, left, f"{fine}; Gluster said {error}" if error else fine)
