@@ -7,6 +7,7 @@ Each function reads one thing or changes one thing; nothing here looks at what m
 ``gluster_mount_links.py``.
 """
 
+import contextlib
 import os
 import re
 import tempfile
@@ -334,13 +335,18 @@ def bricks_refusing(volume, bricks):
 
         salt kvm1 gluster_mount.bricks_refusing one_vol '["kvm1:/data/one_vol", "kvm2:/data/one_vol"]'
     """
-    with tempfile.TemporaryDirectory(prefix="gluster_one-probe-", dir="/run") as directory:
-        log, point = os.path.join(directory, "log"), os.path.join(directory, "mount")
-        os.mkdir(point)
+    point = tempfile.mkdtemp(prefix="gluster_one-probe-", dir="/run")
+    log = f"{point}.log"
+    try:
         mounting = ["mount", "-t", "glusterfs", "-o", f"log-file={log}", f"localhost:/{volume}", point]
         __salt__["cmd.run_all"](mounting, python_shell=False, ignore_retcode=True, timeout=20)
         __salt__["cmd.run_all"](["umount", "-l", point], python_shell=False, ignore_retcode=True, timeout=20)
         text = _read(log)
+    finally:
+        # Never more than the empty directory: the volume may be mounted on it still.
+        for remove, path in ((os.rmdir, point), (os.unlink, log)):
+            with contextlib.suppress(OSError):
+                remove(path)
     refused = set(re.findall(rf"\d-{re.escape(volume)}-client-(\d+): .*uthentication failed", text))
     return [brick for number, brick in enumerate(bricks) if str(number) in refused]
 
