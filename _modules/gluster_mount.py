@@ -3,8 +3,8 @@ A Gluster volume's place on this node: mount point, line of /etc/fstab, mount, l
 ====================================================================================
 
 Each function reads one thing or changes one thing; nothing here looks at what might hang, but by way of
-``gluster_one.mount_health``. What is about /etc/fstab is in ``gluster_mount_fstab.py``, about links in
-``gluster_mount_links.py``.
+``gluster_one.mount_health``. What is about /etc/fstab is in ``gluster_mount_fstab.py``, about a boot in
+``gluster_mount_boot.py``, about links in ``gluster_mount_links.py``.
 """
 
 import contextlib
@@ -117,7 +117,8 @@ def changes(path, volume, wanted):
     wanted
         Its line of /etc/fstab, as :func:`entry_wanted` returns it (dict).
 
-    Returns a dict with what differs of ``directory`` (the bare mount point), ``fstab`` and ``mount``::
+    Returns a dict with what differs of ``directory`` (the bare mount point), ``fstab``, ``mount`` and ``boot`` (the
+    service that mounts it after a boot at which no glusterd answered)::
 
         {"mount": {"old": None, "new": "kvm1:/one_vol"}}
 
@@ -169,6 +170,9 @@ def changes(path, volume, wanted):
         if missing:
             raise CommandExecutionError(missing)
         differing["mount"] = {"old": None if health["state"] == "absent" else "dead", "new": wanted["device"]}
+    retry = __salt__["gluster_mount.retry_missing"](path)
+    if retry:
+        differing["boot"] = {"old": None, "new": retry}
     return differing
 
 
@@ -269,7 +273,7 @@ def mount(path, timeout=120):
         unmount(path)
     if salt.utils.systemd.booted(__context__):
         __salt__["service.systemctl_reload"]()
-        command = ["systemctl", "restart", _unit(path)]
+        command = ["systemctl", "restart", __salt__["gluster_mount.unit"](path)]
     else:
         command = ["mount", path]
     log = f"/var/log/glusterfs/{path.strip('/').replace('/', '-')}.log"
@@ -361,11 +365,6 @@ def _read(path, begin=0):
             return stream.read()
     except FileNotFoundError:
         return ""
-
-
-def _unit(path):
-    done = __salt__["cmd.run_all"](["systemd-escape", "--path", "--suffix=mount", path], python_shell=False)
-    return done["stdout"]
 
 
 def _client_error(log, begin):

@@ -162,6 +162,9 @@ def datastore_mounted(
         if "directory" in changes:
             __salt__["gluster_mount.point_set"](name)
             done["directory"] = changes["directory"]
+        if "boot" in changes:
+            __salt__["gluster_mount.retry_set"](name)
+            done["boot"] = changes["boot"]
         if "mount" in changes:
             mount = functools.partial(__salt__["gluster_mount.mount"], name, timeout)
             _wait(mount, timeout, f"Volume {volume} was not mounted on {name}")

@@ -168,7 +168,7 @@ def other_node(elsewhere):
 
 
 @pytest.fixture
-def place(other_node):
+def place(other_node, _retried):
     """
     A directory like /var/lib/one/datastores, for one test; what is mounted in it, its lines of fstab and what lies on
     small_vol are taken away again.
@@ -194,6 +194,22 @@ def place(other_node):
 def point(place):
     """Where small_vol is to be mounted: the directory of datastore 0, which is not there yet."""
     return place / "0"
+
+
+@pytest.fixture(scope="session")
+def _retried(loaders):
+    """The service that mounts /mnt/place-1/0 again after a boot: it is no difference to most tests."""
+    loaders.modules.gluster_mount.retry_set("/mnt/place-1/0")
+    yield
+    host.forget_retry("/mnt/place-1/0")
+
+
+@pytest.fixture
+def no_retry(place, modules):
+    """Without that service."""
+    host.forget_retry(place / "0")
+    yield
+    modules.gluster_mount.retry_set(str(place / "0"))
 
 
 @pytest.fixture

@@ -241,6 +241,12 @@ def kill(pid):
     eventually(f"the end of {pid}", lambda: not Path(f"/proc/{pid}").exists())
 
 
+def forget_retry(path):
+    """Take away the service that mounts a directory again after a boot."""
+    name = sh("systemd-escape", "--path", "--template=gluster-one-mount@.service", path).strip()
+    sh("systemctl", "disable", "--now", name, check=False)
+
+
 def let_go(path):
     """Unmount a directory, whatever state its mount is in."""
     if mounted(path):

@@ -18,7 +18,7 @@ kvm9:/other_vol\t/mnt/other glusterfs defaults,backup-volfile-servers=kvm8 0 0
 tmpfs   /scratch\\040space tmpfs size=1m 0 0"""
 
 
-def test_a_clean_host(mounted, place, point, identifiers, other_node):
+def test_a_clean_host(mounted, place, point, identifiers, other_node, no_retry):
     identifiers()
     links = [str(place / "1")]
     run = four_runs(mounted, paths=[place], links=links, datastores=["glusterds", "gluster_system"])
@@ -27,6 +27,7 @@ def test_a_clean_host(mounted, place, point, identifiers, other_node):
         "directory": {"old": None, "new": "root root 0755"},
         "fstab": {"old": None, "new": f"{device} defaults,_netdev,backup-volfile-servers=kvm2:kvm3"},
         "mount": {"old": None, "new": device},
+        "boot": {"old": None, "new": r"gluster-one-mount@mnt-place\x2d1-0.service"},
         links[0]: {"old": None, "new": f"{place}/1 -> {point}"},
         "link for glusterds": {"old": None, "new": f"{place}/101 -> {point}"},
         "link for gluster_system": {"old": None, "new": f"{place}/100 -> {point}"},
@@ -119,6 +120,23 @@ def test_a_mount_that_somebody_made_by_hand_is_only_written_to_fstab(mounted, po
     host.sh("mount", "-t", "glusterfs", device, point)
     run = four_runs(mounted)
     assert list(run.changes) == ["fstab"]
+
+
+def test_what_the_first_try_did_not_mount_is_mounted_by_the_service(mounted, point, no_retry):
+    """As after a boot: the unit was tried once and failed, nobody calls Salt."""
+    unit = r"gluster-one-mount@mnt-place\x2d1-0.service"
+    assert mounted().changes["boot"] == {"old": None, "new": unit}
+    assert host.sh("systemctl", "is-enabled", unit).strip() == "enabled"
+    host.sh("umount", point)
+    with host.hidden("/usr/sbin/mount.glusterfs"):
+        host.sh("systemctl", "start", unit)
+        host.eventually("it has failed", lambda: host.sh("systemctl", "show", "-P", "NRestarts", unit) != "0\n")
+        assert not host.mounted(point)
+    host.eventually("it is mounted", lambda: host.mounted(point))
+    host.eventually("it has ended", lambda: host.sh("systemctl", "is-active", unit, check=False) == "inactive\n")
+    host.sh("umount", point)  # by hand: it stays so
+    host.sh("sleep", "7")
+    assert not host.mounted(point)
 
 
 # One directory by several names
