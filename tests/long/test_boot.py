@@ -31,9 +31,9 @@ def machine(fleet_of_module):
     fleet.sh("kvm2", f"mkdir -p {MOUNT}/9 && truncate -s 1M {MOUNT}/9/disk.1", user="oneadmin")
     fleet.lab.exec("kvm2", "tee", "/run/one-9.xml", input=DOMAIN, check=True)
     fleet.sh("kvm2", "virsh define /run/one-9.xml && virsh autostart one-9")
-    fleet.everywhere(lambda host: fleet.sh(host, "systemctl mask --now salt-minion"))
+    fleet.everywhere(lambda host: fleet.sh(host, "systemctl disable --now salt-minion"))
     yield fleet
-    fleet.everywhere(lambda host: fleet.sh(host, "systemctl unmask salt-minion && systemctl start salt-minion"))
+    fleet.everywhere(lambda host: fleet.sh(host, "systemctl enable --now salt-minion"))
 
 
 def mounted(fleet, host):
