@@ -147,9 +147,7 @@ def changes(path, volume, wanted):
             "the volume another mount point"
         )
     if health["state"] != "absent":
-        hosts = [
-            word.removeprefix(_SERVER) for word in __salt__["gluster_one.client"](path) if word.startswith(_SERVER)
-        ]
+        hosts = _client_servers(__salt__["gluster_one.client"](path))
         __salt__["gluster_mount.check_servers"](health["device"], hosts, _servers(wanted), f"is mounted on {path}")
     differing = {}
     if health["state"] == "absent":
@@ -197,7 +195,7 @@ def stale(path, wanted):
         salt kvm1 gluster_mount.stale /mnt '{device: "kvm1:/one_vol", opts: ["backup-volfile-servers=kvm2:kvm3"]}'
     """
     client = __salt__["gluster_one.client"](path)
-    servers = [word.removeprefix(_SERVER) for word in client if word.startswith(_SERVER)]
+    servers = _client_servers(client)
     has = _client_options(word.removeprefix("--") for word in client)
     should = _client_options(wanted["opts"])
     if not servers or (servers, has) == (_servers(wanted), should):
@@ -206,6 +204,13 @@ def stale(path, wanted):
         (word, sorted(options)) for word, options in (("with", has - should), ("without", should - has)) if options
     ]
     return ", ".join(servers) + "".join(f" {word} {', '.join(options)}" for word, options in other)
+
+
+def _client_servers(words):
+    """
+    The servers that a client was started with, from its arguments.
+    """
+    return [word.removeprefix(_SERVER) for word in words if word.startswith(_SERVER)]
 
 
 def _servers(line):
