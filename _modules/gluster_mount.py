@@ -7,10 +7,8 @@ Each function reads one thing or changes one thing; nothing here looks at what m
 ``gluster_mount_boot.py``, about links in ``gluster_mount_links.py``.
 """
 
-import contextlib
 import os
 import re
-import tempfile
 import time
 
 import salt.utils.files
@@ -323,41 +321,6 @@ def unmount(path, lazy=True):
     if done["retcode"] != 0:
         raise CommandExecutionError(f"{' '.join(command)}: {done['stderr']}")
     return True
-
-
-def bricks_refusing(volume, bricks):
-    """
-    Which bricks of a volume refuse clients that are not root, whatever ``server.allow-insecure`` says: those that were
-    started while it was off. A client is started and its log read, on a server of the volume.
-
-    volume
-        The volume (string).
-
-    bricks
-        Its bricks in their order (list of strings), as ``gluster.volume_info`` has them.
-
-    Returns those that refuse (list of strings).
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_mount.bricks_refusing one_vol '["kvm1:/data/one_vol", "kvm2:/data/one_vol"]'
-    """
-    point = tempfile.mkdtemp(prefix="gluster_one-probe-", dir="/run")
-    log = f"{point}.log"
-    try:
-        mounting = ["mount", "-t", "glusterfs", "-o", f"log-file={log}", f"localhost:/{volume}", point]
-        __salt__["cmd.run_all"](mounting, python_shell=False, ignore_retcode=True, timeout=20)
-        __salt__["cmd.run_all"](["umount", "-l", point], python_shell=False, ignore_retcode=True, timeout=20)
-        text = _read(log)
-    finally:
-        # Never more than the empty directory: the volume may be mounted on it still.
-        for remove, path in ((os.rmdir, point), (os.unlink, log)):
-            with contextlib.suppress(OSError):
-                remove(path)
-    refused = set(re.findall(rf"\d-{re.escape(volume)}-client-(\d+): .*uthentication failed", text))
-    return [brick for number, brick in enumerate(bricks) if str(number) in refused]
 
 
 def _read(path, begin=0):

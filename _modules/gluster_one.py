@@ -16,7 +16,6 @@ import secrets
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 
 import psutil
@@ -127,15 +126,7 @@ def _comes_back(path, device):
     Whether a client whose bricks do not answer may still get them back: False when the volume can be mounted anew and
     this mount does not answer for 5 s more. A client tries again every 3 s, but for one that a brick has refused.
     """
-    directory = tempfile.mkdtemp(prefix="gluster_one-probe-", dir="/run")
-    try:
-        mounted = __salt__["cmd.run_all"](
-            ["mount", "-t", "glusterfs", device, directory], python_shell=False, ignore_retcode=True, timeout=20
-        )
-        __salt__["cmd.run_all"](["umount", "-l", directory], python_shell=False, ignore_retcode=True, timeout=20)
-    finally:
-        os.rmdir(directory)
-    if mounted["retcode"] != 0:
+    if not __salt__["gluster_mount.mountable"](device):
         return True
     for _ in range(5):
         if _child(["stat", "-f", path])[0] == 0:

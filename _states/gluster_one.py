@@ -76,7 +76,7 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
             raise CommandExecutionError(f"{error} ({away})" if away else error)
         if not __salt__["gluster.option_changes"](ret["changes"].get(INSECURE, {"new": "off"}), {"new": "on"}):
             refusing = functools.partial(_refusing, name, info["bricks"])
-            _wait(refusing, 10, f"Bricks of volume {name} did not let in who is not root", BRICKS.format(name))
+            _wait(refusing, 3, f"Bricks of volume {name} did not let in who is not root", BRICKS.format(name))
         return __salt__["gluster_one.applied"](ret, changes, left, f"{fine}; Gluster said {error}" if error else fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}

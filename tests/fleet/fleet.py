@@ -236,8 +236,17 @@ class Fleet:
         return {
             **{host: self.look(host) for host in self.lab.hosts},
             "volumes": self.sh("kvm3", "gluster --mode=script volume info"),
+            "history": self.history(),
             "datastores": self.datastores(),
         }
+
+    def history(self):
+        """The lines of every server's journal of commands that take Gluster's lock."""
+        return [
+            line
+            for host in HYPERVISORS
+            for line in (self.lab.root(host) / "var/log/glusterfs/cmd_history.log").read_text().splitlines()
+        ]
 
     def native_read(self, host, image, *reads):
         """What qemu-io, as oneadmin, says of reads over gluster://, such as `read -P 0xab 0 512`; it does not close."""

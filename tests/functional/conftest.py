@@ -213,11 +213,13 @@ def no_retry(place, modules):
 
 
 @pytest.fixture
-def served(modules, point, small_vol):
+def served(point, small_vol):
     """small_vol, mounted by its unit."""
-    modules.gluster_mount.entry_set(str(point), f"kvm1:/{small_vol}", ["defaults", "_netdev"])
-    modules.gluster_mount.point_set(str(point))
-    assert modules.gluster_mount.mount(str(point)) is None
+    with host.FSTAB.open("a") as fstab:
+        fstab.write(f"kvm1:/{small_vol} {point} glusterfs defaults,_netdev 0 0\n")
+    point.mkdir()
+    host.sh("systemctl", "daemon-reload")
+    host.sh("systemctl", "start", host.unit_of(point))
     return point
 
 

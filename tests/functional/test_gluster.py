@@ -219,7 +219,7 @@ def test_a_lock_held_by_another_command_is_waited_for(modules, volume):
 
 
 def test_a_lock_that_is_never_released_is_an_error_after_timeout(modules, volume):
-    with host.lock_held(volume, 12):
-        with host.seconds(10), pytest.raises(CommandExecutionError, match="Another transaction is in progress"):
+    with host.lock_held(volume, 8):
+        with host.seconds(7), pytest.raises(CommandExecutionError, match="Another transaction is in progress"):
             modules.gluster.volume_set(volume, {"user.note": "never"}, timeout=2)
     assert host.set_options(volume).get("user.note") != "never"

@@ -211,7 +211,6 @@ def test_native_read(modules, other_node, small_vol):
         assert modules.gluster_one.native_read(small_vol, "7/disk.0", host="kvm1") is None
     image.write_bytes(b"short")
     assert "Input/output error" in modules.gluster_one.native_read(small_vol, "7/disk.0", host="kvm1")
-    assert "No such file or directory" in modules.gluster_one.native_read(small_vol, "none", host="kvm1")
 
 
 def test_native_read_that_is_refused_says_what_gluster_said(modules, closed_vol):

@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from lab.system import wait_for
-from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
+from tests.fleet.fleet import MOUNT, STORES, changed
 
 PROGRAMS = ("gluster", "glusterfsd", "mount.glusterfs")  # glusterd and glusterfs are links to the second
 LOG = "/var/log/started"
@@ -66,18 +66,9 @@ def test_a_look_starts_gluster_on_the_coordinator_only(fleet):
     assert {host: number for host, number in more.items() if number} == {"kvm1": 1}
 
 
-def history(fleet):
-    """The lines of every server's journal of changing commands."""
-    return [
-        line
-        for host in HYPERVISORS
-        for line in (fleet.lab.root(host) / "var/log/glusterfs/cmd_history.log").read_text().splitlines()
-    ]
-
-
 def test_three_options_are_one_command(fleet):
     fleet.sh("kvm1", "gluster --mode=script volume set one_vol storage.owner-uid 0 storage.owner-gid 0")
-    before = history(fleet)
+    before = fleet.history()
     with fleet.pillar(changed(volume={"options": {"network.ping-timeout": 21}})):
         run = fleet.apply()
     assert run.failures == {}
@@ -86,7 +77,7 @@ def test_three_options_are_one_command(fleet):
         "storage.owner-gid",
         "network.ping-timeout",
     }
-    new = [line for line in history(fleet) if line not in before]
+    new = [line for line in fleet.history() if line not in before]
     assert len(new) == 1, new
     assert " volume set one_vol " in new[0]
 

@@ -1,0 +1,88 @@
+"""
+A volume mounted aside, for a look
+==================================
+
+More functions of the execution module ``gluster_mount``: Salt joins modules of one virtual name.
+
+Nobody else sees this mount: it lies in namespaces of its own, which go with the process that made them, the Gluster
+client included, however that process ends. Nothing that clears away can meet the volume's files.
+"""
+
+import os
+import re
+
+import salt.utils.files
+import salt.utils.path
+from salt.exceptions import CommandExecutionError
+
+__virtualname__ = "gluster_mount"
+
+UNSHARE = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
+# In a memory of its own, so that nothing is left of its directories and of the clients' logs.
+BEGIN = "mount -t tmpfs none /tmp && cd /tmp || exit; "
+# Of each brick a client of its own: one of the whole volume ends when the first of them refuses it.
+EACH = """
+for text; do
+    n=$((n + 1)); mkdir $n; echo "$text" >$n.vol
+    { glusterfs --volfile=/tmp/$n.vol --log-file=/tmp/$n.log /tmp/$n; timeout 5 stat -f $n; } >/dev/null 2>&1 &
+done; wait; grep -l 'uthentication failed' *.log; exit 0
+"""
+VOLFILES = "/var/lib/glusterd/vols"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def _aside(script, *words):
+    """
+    What a shell script says that runs with namespaces of its own, in an empty directory.
+    """
+    if not salt.utils.path.which(UNSHARE[0]):
+        raise CommandExecutionError("unshare is not installed on this node: install util-linux")
+    command = [*UNSHARE, "sh", "-c", BEGIN + script, "sh", *words]
+    return __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True, timeout=20)
+
+
+def mountable(device):
+    """
+    Whether this node can mount a volume.
+
+    device
+        The volume, with the server to ask (string), such as ``kvm1:/one_vol``.
+
+    Returns True or False.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.mountable kvm1:/one_vol
+    """
+    return _aside("mkdir volume && mount -t glusterfs -o log-file=/tmp/log $1 volume", device)["retcode"] == 0
+
+
+def bricks_refusing(volume, bricks):
+    """
+    Which bricks of a volume refuse clients that are not root, whatever ``server.allow-insecure`` says: those that were
+    started while it was off. Each is asked by a client; on a server of the volume.
+
+    volume
+        The volume (string).
+
+    bricks
+        Its bricks in their order (list of strings), as ``gluster.volume_info`` has them.
+
+    Returns those that refuse (list of strings).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.bricks_refusing one_vol '["kvm1:/data/one_vol", "kvm2:/data/one_vol"]'
+    """
+    with salt.utils.files.fopen(os.path.join(VOLFILES, volume, f"{volume}.tcp-fuse.vol")) as stream:
+        client = rf"^volume {re.escape(volume)}-client-\d+$.*?^end-volume$"
+        texts = re.findall(client, stream.read(), re.MULTILINE | re.DOTALL)
+    refusing = _aside(EACH, *texts)["stdout"].split()
+    return [brick for number, brick in enumerate(bricks, 1) if f"{number}.log" in refusing]
