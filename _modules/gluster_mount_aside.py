@@ -34,14 +34,33 @@ def __virtual__():
     return __virtualname__
 
 
-def _aside(script, *words):
+def aside(script, *words):
     """
-    What a shell script says that runs with namespaces of its own, in an empty directory.
+    The command that runs a shell script with namespaces of its own, in an empty directory /tmp of its own.
+
+    script
+        The script (string).
+
+    words
+        Its arguments (strings).
+
+    Returns the command (list of strings).
+
+    Raises CommandExecutionError where there is no unshare.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.aside 'mkdir volume && mount -t glusterfs $1 volume' localhost:/one_vol
     """
     if not salt.utils.path.which(UNSHARE[0]):
         raise CommandExecutionError("unshare is not installed on this node: install util-linux")
-    command = [*UNSHARE, "sh", "-c", BEGIN + script, "sh", *words]
-    return __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True, timeout=20)
+    return [*UNSHARE, "sh", "-c", BEGIN + script, "sh", *words]
+
+
+def _run(script, *words):
+    return __salt__["cmd.run_all"](aside(script, *words), python_shell=False, ignore_retcode=True, timeout=20)
 
 
 def mountable(device):
@@ -59,7 +78,7 @@ def mountable(device):
 
         salt kvm1 gluster_mount.mountable kvm1:/one_vol
     """
-    return _aside("mkdir volume && mount -t glusterfs -o log-file=/tmp/log $1 volume", device)["retcode"] == 0
+    return _run("mkdir volume && mount -t glusterfs -o log-file=/tmp/log $1 volume", device)["retcode"] == 0
 
 
 def bricks_refusing(volume, bricks):
@@ -84,5 +103,5 @@ def bricks_refusing(volume, bricks):
     with salt.utils.files.fopen(os.path.join(VOLFILES, volume, f"{volume}.tcp-fuse.vol")) as stream:
         client = rf"^volume {re.escape(volume)}-client-\d+$.*?^end-volume$"
         texts = re.findall(client, stream.read(), re.MULTILINE | re.DOTALL)
-    refusing = _aside(EACH, *texts)["stdout"].split()
+    refusing = _run(EACH, *texts)["stdout"].split()
     return [brick for number, brick in enumerate(bricks, 1) if f"{number}.log" in refusing]

@@ -6,6 +6,9 @@ Salt's state modules share no functions; these serve all of this formula's.
 """
 
 import logging
+import time
+
+from salt.exceptions import CommandExecutionError
 
 log = logging.getLogger(__name__)
 
@@ -125,3 +128,47 @@ def waiting(what, seen, seconds):
         tag = f"gluster_one/{__opts__['id']}/waiting"
         __salt__["event.send"](tag, {"what": what, "seen": seen, "seconds": round(seconds)})
     return True
+
+
+def awaited(look, timeout, failure, cure=""):
+    """
+    Call a function until it returns nothing; what it raises counts as what it returns.
+
+    look
+        The function, or the name of an execution function (string).
+
+    timeout
+        Seconds to wait (number).
+
+    failure
+        What has not come about when it never does (string).
+
+    cure
+        What the error says in its end (string, default nothing).
+
+    Returns the seconds that it took (int).
+
+    Raises CommandExecutionError that says the failure and what was seen last.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.awaited gluster_one.unsettled 60 'The pool was not ready'
+    """
+    look = __salt__[look] if isinstance(look, str) else look
+    begin = time.monotonic()
+    pause = 0.25
+    while True:
+        try:
+            seen = look()
+        except CommandExecutionError as exc:
+            seen = str(exc)
+        passed = time.monotonic() - begin
+        if not seen:
+            return round(passed)
+        if passed + pause > timeout:
+            raise CommandExecutionError(f"{failure} within {timeout} s (last seen: {seen}){cure}")
+        waiting(failure, seen, passed)
+        time.sleep(pause)
+        pause = min(pause * 1.5, 3)

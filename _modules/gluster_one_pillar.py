@@ -45,7 +45,8 @@ def node(pillar=None, system=None):
          "user": "oneadmin",
          "glusterd": {"service": "glusterd", "path": "/etc/glusterfs/glusterd.vol"}, "package": "qemu-block-extra",
          "datastores_dir": "/var/lib/one/datastores", "opennebula": {}, "beacon": {"interval": 60}, "batch": 10,
-         "free_percent": 10, "heal_files": 100, "names": ["10.0.0.1", "kvm1"],
+         "restart": {"keep_bricks": True, "outage": None}, "free_percent": 10, "heal_files": 100,
+         "names": ["10.0.0.1", "kvm1"],
          "volumes": {"one_vol": {"servers": ["kvm1", "kvm2"], "coordinator": True,
                                  "mount": "/var/lib/one/gluster/one_vol", "mount_options": [], "options": {},
                                  "uid": "oneadmin", "gid": "oneadmin", "group": None,
@@ -99,6 +100,7 @@ def node(pillar=None, system=None):
         },
         "beacon": _beacon(pillar.get("beacon")),
         "batch": (pillar.get("rollout") or {}).get("batch", 10),
+        "restart": {"keep_bricks": pillar.get("keep_bricks", True), "outage": pillar.get("outage")},
         "free_percent": pillar.get("free_percent", 10),
         "heal_files": pillar.get("heal_files", 100),
         "volumes": {
@@ -222,6 +224,7 @@ _NUMBER = _needs(int, "a number is needed, 0 or more", lambda value: value >= 0)
 _POSITIVE = _needs(int, "a number of seconds above 0 is needed", lambda value: value > 0)
 _PATH = _needs(str, "an absolute path without spaces is needed, such as /var/lib/one/gluster/one_vol", _is_path)
 _BOOL = _needs(bool, "true or false is needed")
+_ALLOW = _needs(str, "allow is possible", lambda value: value == "allow")
 _TEXT = _needs(str, "a text of one line is needed", lambda value: value and value.isprintable())
 _TEXTS = _needs(
     list, "a list of words is needed",
@@ -289,7 +292,7 @@ _DATASTORE = {
     "group": _TEXT,
     "permissions": _needs((str, int), "letters such as um-u-----, or 640, are needed", _permissions),
     "enabled": _BOOL,
-    "in_use": _needs(str, "allow is possible", lambda value: value == "allow"),
+    "in_use": _ALLOW,
     "wait_monitored": _POSITIVE,
 }
 _VOLUME = {
@@ -329,6 +332,8 @@ _TOP = {
         list, f"a list is needed of {', '.join(REMEDIES)}", lambda value: all(kind in REMEDIES for kind in value)
     ),
     "maintenance": _BOOL,
+    "keep_bricks": _BOOL,
+    "outage": _ALLOW,
     "free_percent": _needs(int, "a number from 0 to 100 is needed", lambda value: 0 <= value <= 100),
     "heal_files": _needs(int, "a number of files is needed", lambda value: value >= 0),
     "rollout": _needs(

@@ -156,6 +156,58 @@ def _missing(servers, pool, node):
     return f"{what}: {who} {'is' if count == 1 else 'are'} not among them"
 
 
+def peers_away():
+    """
+    Which members of the pool are not connected, or do not answer.
+
+    Returns a sentence such as ``kvm3 disconnected`` or ``kvm2 silent at port 24007``, None when all do.
+
+    Raises CommandExecutionError when glusterd does not answer here.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.peers_away
+    """
+    peers = __salt__["gluster.peer_status"]()
+    away = [peer["hostnames"][-1] for peer in peers if not peer["connected"]]
+    if away:
+        return f"{', '.join(away)} disconnected"
+    # glusterd takes a while to notice that a peer's network is gone.
+    silent = [
+        peer["hostnames"][-1]
+        for peer in peers
+        if not any(__salt__["network.connect"](name, port=24007, timeout=2)["result"] for name in peer["hostnames"])
+    ]
+    return f"{', '.join(silent)} silent at port 24007" if silent else None
+
+
+def peers_apart():
+    """
+    Which members of the pool are not connected, by what each of them sees: after a restart of one, another may need 3 s
+    more than this one to see it.
+
+    Returns a sentence such as ``kvm2 sees kvm3 disconnected``, None when all see all others.
+
+    Raises CommandExecutionError when glusterd does not answer here.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.peers_apart
+    """
+    away = peers_away()
+    for peer in [] if away else __salt__["gluster.peer_status"]():
+        server = peer["hostnames"][-1]
+        there = __salt__["gluster.pool_list"](server=server)
+        missing = [other["hostname"] for other in there if not other["connected"]]
+        if missing:
+            return f"{server} sees {', '.join(missing)} disconnected"
+    return away
+
+
 def bricks_down(name):
     """
     The bricks of a started volume that are down although their servers are connected.
@@ -224,6 +276,34 @@ def stop_blockers(names, restart=False):
         elif pending is None and (info["replica"] > 1 or info["disperse"]):
             blockers.append(f"it is not known what waits to be healed on volume {name}")
     return blockers
+
+
+def brick_blockers(volume, brick):
+    """
+    Why a brick may not go down now, although its server does not: its copies on other servers do not suffice.
+
+    volume
+        The volume (string), which is started.
+
+    brick
+        The brick (string), such as ``kvm1:/data/one_vol``.
+
+    Returns a list of sentences, empty when it may go.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.brick_blockers one_vol kvm1:/data/one_vol
+    """
+    seen = __salt__["gluster.look"]()
+    info = seen["volumes"][volume]
+    size = info["disperse"] or info["replica"] or 1
+    first = info["bricks"].index(brick) // size * size
+    copies = {**info, "bricks": info["bricks"][first : first + size]}
+    host = brick.partition(":/")[0]
+    online = {other for other in _online(seen["status"].get(volume, [])) if other.partition(":/")[0] != host}
+    return [f"without it {text}" for text in _brick_quorum(volume, copies, online)]
 
 
 def _online(processes):

@@ -8,7 +8,6 @@ again afterwards. Each works on its own in any SLS; the formula ``gluster_one`` 
 
 import functools
 import os
-import time
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
@@ -20,10 +19,8 @@ UNKNOWN = "(identifier)"  # a datastore's, that OpenNebula has not picked yet
 OWNER = ": run it on the volume's first server, which sets the owner, and see that the user has the same number there"
 HEAD = ": run it on the head, and see its result"
 PEER = ": start glusterd there, or bring its network back"
-BRICKS = (
-    ", which were started while server.allow-insecure was off: restart one after the other, by `kill` and `gluster "
-    "volume start {0} force`, and wait in between until `gluster volume heal {0} info` shows no entries"
-)
+BRICKS = ", started while server.allow-insecure was off: apply gluster_one.restart to the servers of these bricks"
+CLOSED = "gluster_one.closed:"  # in the minion's data: a volume whose bricks are yet to be seen to let anybody in
 
 
 def __virtual__():
@@ -64,20 +61,23 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
         fine = f"volume {name} has its {len(wanted)} options"
         info = _started_volume(name, timeout)
         changes = _option_changes(info["options"], wanted)
-        if __opts__["test"] or not changes:
-            return __salt__["gluster_one.predicted"](ret, changes, fine)
-        _wait(_peers_away, timeout, f"The options of volume {name} were not touched: a peer was not connected", PEER)
-        error = _set(name, changes, timeout)
-        info = _started_volume(name, timeout)
-        left = _option_changes(info["options"], wanted)
-        ret["changes"] = {option: change for option, change in changes.items() if option not in left}
-        if error and left:
-            away = _peers_away()
-            raise CommandExecutionError(f"{error} ({away})" if away else error)
-        if not __salt__["gluster.option_changes"](ret["changes"].get(INSECURE, {"new": "off"}), {"new": "on"}):
-            refusing = functools.partial(_refusing, name, info["bricks"])
-            _wait(refusing, 3, f"Bricks of volume {name} did not let in who is not root", BRICKS.format(name))
-        return __salt__["gluster_one.applied"](ret, changes, left, f"{fine}; Gluster said {error}" if error else fine)
+        opening = not __salt__["gluster.option_changes"](changes.get(INSECURE, {"new": "off"}), {"new": "on"})
+        bricks = {} if opening else _bricks_closed(name, info["bricks"])
+        if __opts__["test"] or not {**changes, **bricks}:
+            return __salt__["gluster_one.predicted"](ret, {**changes, **bricks}, fine)
+        if opening:
+            __salt__["data.update"](CLOSED + name, True)
+        if changes:
+            error = _set(name, changes, timeout)
+            fine += f"; Gluster said {error}" if error else ""
+            info = _started_volume(name, timeout)
+            left = _option_changes(info["options"], wanted)
+            ret["changes"] = {option: change for option, change in changes.items() if option not in left}
+            if error and left:
+                raise CommandExecutionError(error)
+        if opening or bricks:
+            fine += _let_in(name, info["bricks"], timeout)
+        return __salt__["gluster_one.applied"](ret, {**changes, **bricks}, left if changes else {}, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -167,12 +167,12 @@ def datastore_mounted(
             done["boot"] = changes["boot"]
         if "mount" in changes:
             mount = functools.partial(__salt__["gluster_mount.mount"], name, timeout)
-            _wait(mount, timeout, f"Volume {volume} was not mounted on {name}")
+            __salt__["gluster_one.awaited"](mount, timeout, f"Volume {volume} was not mounted on {name}")
             done["mount"] = changes["mount"]
         write = functools.partial(_refused, name, user, timeout)
-        _wait(write, timeout, f"{user} could not write in {name}", OWNER)
+        __salt__["gluster_one.awaited"](write, timeout, f"{user} could not write in {name}", OWNER)
         missing = functools.partial(_ids_missing, name, datastores)
-        waited = _wait(missing, timeout, f"The head did not name {volume}'s datastores", HEAD)
+        waited = __salt__["gluster_one.awaited"](missing, timeout, f"The head did not name {volume}'s datastores", HEAD)
         paths = _link_paths(name, volume, links, datastores, datastores_dir)
         link_changes = __salt__["gluster_mount.link_changes"](name, volume, paths)
         for label in link_changes:
@@ -333,7 +333,7 @@ def one_datastore_present(
             __salt__["gluster_one.datastore_id_set"](mount, name, store)
         if wait_monitored and not current:
             measured = functools.partial(__salt__["one_datastore_check.measured"], store, **api)
-            _wait(measured, wait_monitored, f"OpenNebula did not measure datastore {store}")
+            __salt__["gluster_one.awaited"](measured, wait_monitored, f"OpenNebula did not measure datastore {store}")
         arguments["datastore_id"] = store  # it may have been renamed since
         left = {**read()["changes"], **_directory_changes(name, volume, mount, datastores_dir, store)}
         fine = f"datastore {name} has the identifier {store}"
@@ -364,27 +364,6 @@ def _planned(mount):
     return [each for each in states if all(each.get(key) == value for key, value in alike.items())]
 
 
-def _wait(look, timeout, failure, cure=""):
-    """
-    Call ``look`` until it returns nothing; return the seconds that took. The error ends with what it said last.
-    """
-    begin = time.monotonic()
-    pause = 0.25
-    while True:
-        try:
-            seen = look()
-        except CommandExecutionError as exc:
-            seen = str(exc)
-        passed = time.monotonic() - begin
-        if not seen:
-            return round(passed)
-        if passed + pause > timeout:
-            raise CommandExecutionError(f"{failure} within {timeout} s (last seen: {seen}){cure}")
-        __salt__["gluster_one.waiting"](failure, seen, passed)
-        time.sleep(pause)
-        pause = min(pause * 1.5, 3)
-
-
 def _option_changes(current, wanted):
     """
     What differs of a volume's options. What was written while ``features.shard`` was on lies in shards, of which only
@@ -399,51 +378,67 @@ def _option_changes(current, wanted):
     return changes
 
 
-def _peers_away():
-    """
-    Which members of the pool are not connected, as a sentence. An option that is set meanwhile spoils the volume's size
-    where a server has several of its bricks (600 MB became 300 for good; measured with Gluster 10.3).
-    """
-    peers = __salt__["gluster.peer_status"]()
-    away = [peer["hostnames"][-1] for peer in peers if not peer["connected"]]
-    if away:
-        return f"{', '.join(away)} disconnected"
-    # glusterd takes a while to notice that a peer's network is gone.
-    connect = functools.partial(__salt__["network.connect"], port=24007, timeout=2)
-    silent = [peer["hostnames"][-1] for peer in peers if not any(connect(n)["result"] for n in peer["hostnames"])]
-    return f"{', '.join(silent)} silent at port 24007" if silent else None
-
-
 def _set(name, changes, timeout):
     """
-    Set a volume's options; what Gluster says when it fails, or seems to: it may have set them all the same.
+    Set a volume's options while no server is being restarted and all peers are connected: an option that is set while
+    one is away spoils the volume's size where a server has several of its bricks (600 MB became 300 for good; measured
+    with Gluster 10.3). Returns what Gluster says when it fails, or seems to: it may have set them all the same.
     """
+    untouched = f"The options of volume {name} were not touched: a peer was not connected"
+    __salt__["gluster_one.lock"](timeout)
     try:
-        __salt__["gluster.volume_set"](name, {option: change["new"] for option, change in changes.items()}, timeout)
-    except CommandExecutionError as exc:
-        return str(exc)
-    return None
+        __salt__["gluster_one.awaited"]("gluster_one.peers_away", timeout, untouched, PEER)
+        try:
+            __salt__["gluster.volume_set"](name, {option: change["new"] for option, change in changes.items()}, timeout)
+        except CommandExecutionError as exc:
+            away = __salt__["gluster_one.peers_away"]()
+            return f"{exc} ({away})" if away else str(exc)
+        return None
+    finally:
+        __salt__["gluster_one.unlock"]()
 
 
-def _refusing(name, bricks):
+def _bricks_closed(name, bricks):
     """
-    Which bricks refuse who is not root, as a sentence.
+    What differs of the bricks after a run that was ended between setting ``server.allow-insecure`` and looking whether
+    they let anybody in.
     """
-    return ", ".join(__salt__["gluster_mount.bricks_refusing"](name, bricks))
+    refusing = __salt__["data.get"](CLOSED + name) and __salt__["gluster_mount.bricks_refusing"](name, bricks)
+    return {"bricks": {"old": f"refuse clients: {', '.join(refusing)}", "new": "let clients in"}} if refusing else {}
+
+
+def _let_in(name, bricks, timeout):
+    """
+    See that a volume's bricks let in who is not root. Where all of them refuse, nobody can be connected, and the volume
+    is stopped and started. Returns a remark when that was done.
+    """
+    refusing = lambda: ", ".join(__salt__["gluster_mount.bricks_refusing"](name, bricks))  # noqa: E731
+    remark = ""
+    if refusing() == ", ".join(bricks):
+        __salt__["gluster.volume_stop"](name, timeout)
+        __salt__["gluster.volume_start"](name, timeout=timeout)
+        remark = "; all its bricks refused clients, so nobody was connected, and they were started anew"
+    failure = f"Bricks of volume {name} did not let in who is not root"
+    __salt__["gluster_one.awaited"](refusing, 3, failure, BRICKS)
+    __salt__["data.pop"](CLOSED + name)
+    return remark
 
 
 def _started_volume(name, timeout):
     """
     A volume's information, once it is started; in test mode at once.
     """
-    info = {"status": None, "options": {}}
+    info = {"status": None, "options": {}, "bricks": []}
 
     def look(run=None):
         info.update(__salt__["gluster.volume_info"](name, run=run).get(name, {}))
         return None if info["status"] == "Started" else info["status"] or "no such volume"
 
     if look(run=_run()) and not __opts__["test"]:
-        _wait(look, timeout, f"Volume {name} was not started (`gluster volume start {name}`)")
+        if info["status"] == "Stopped" and __salt__["data.get"](CLOSED + name):
+            __salt__["gluster.volume_start"](name, timeout=timeout)  # a run was ended while it had it stopped
+        failure = f"Volume {name} was not started (`gluster volume start {name}`)"
+        __salt__["gluster_one.awaited"](look, timeout, failure)
     return info
 
 

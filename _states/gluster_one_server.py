@@ -5,7 +5,7 @@ What a Gluster server and the coordinator of a volume do besides its options, as
 More states of ``gluster_one``: Salt joins modules of one virtual name.
 """
 
-import time
+import functools
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
@@ -78,15 +78,158 @@ def bricks_running(name, timeout=120):
         if __opts__["test"]:
             return {**ret, "result": None, "changes": changes, "comment": f"would start {', '.join(down)}"}
         __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
-        begin = time.monotonic()
-        while (left := __salt__["gluster_one.bricks_down"](name)) and time.monotonic() - begin < timeout:
-            what = f"The bricks of volume {name} did not all run"
-            __salt__["gluster_one.waiting"](what, f"{', '.join(left)} down", time.monotonic() - begin)
-            time.sleep(1)
-        done = {brick: change for brick, change in changes.items() if brick not in left}
-        if left:
-            comment = f"{', '.join(left)} did not start within {timeout} s: see the brick's log on its server"
-            return {**ret, "result": False, "changes": done, "comment": comment}
-        return {**ret, "changes": done, "comment": f"started {', '.join(done)}"}
+        down = lambda: ", ".join(__salt__["gluster_one.bricks_down"](name))  # noqa: E731
+        failure = f"the bricks of volume {name} did not all run"
+        __salt__["gluster_one.awaited"](down, timeout, failure, ": see the log of the brick that is down on its server")
+        return {**ret, "changes": changes, "comment": f"started {', '.join(changes)}"}
     except CommandExecutionError as exc:
         return {**ret, "result": False, "comment": str(exc)}
+
+
+def glusterd_restarted(
+    name="glusterd",
+    path="/etc/glusterfs/glusterd.vol",
+    keep_bricks=True,
+    outage=None,
+    orchestrated=False,
+    timeout=120,
+):
+    """
+    glusterd runs with what its volume file says: where that is younger than the daemon, it is restarted. For every
+    server, on all of them at once if need be, and only when somebody asks for it.
+
+    One server of the pool at a time, by a lock on a volume: it begins when all peers are connected, all bricks online
+    and connected to all clients and nothing waits to be healed, and the next server's turn comes when that is so again.
+    The bricks live on: a drop-in of glusterd's unit sees to it where the unit itself does not.
+
+    name
+        glusterd's service (string, default ``glusterd``).
+
+    path
+        Its volume file (string, default /etc/glusterfs/glusterd.vol).
+
+    keep_bricks
+        Whether the bricks are to live on (bool, default True). Otherwise the unit is left alone, and what it does to
+        them, too.
+
+    outage
+        ``allow`` to restart it although a brick of this server has no living copy on another, or a volume loses its
+        quorum without this server (string).
+
+    orchestrated
+        Whether whoever calls this sees to it that no other server is restarted meanwhile (bool, default False). It is
+        needed where no volume can be mounted for the lock.
+
+    timeout
+        Seconds for each of: the turn, for each peer that may come before; the pool before and after (int, default 120).
+
+    .. code-block:: yaml
+
+        glusterd:
+          gluster_one.glusterd_restarted
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    try:
+        changes = __salt__["glusterd.restart_changes"](name, path, keep_bricks)
+        fine = f"{name} runs with what {path} says"
+        if __opts__["test"] or not changes:
+            return __salt__["gluster_one.predicted"](ret, changes, fine)
+        if "KillMode" in changes:
+            __salt__["glusterd.keep_bricks"](name)
+            ret["changes"]["KillMode"] = changes["KillMode"]
+        if name in changes:
+            restart = functools.partial(__salt__["service.restart"], name)
+            blockers = functools.partial(__salt__["gluster_one.stop_blockers"], __salt__["gluster_one.pool_names"]())
+            _in_turn(restart, name, blockers, outage, orchestrated, timeout)
+        left = __salt__["glusterd.restart_changes"](name, path, keep_bricks)
+        return __salt__["gluster_one.applied"](ret, changes, left, fine)
+    except (CommandExecutionError, SaltInvocationError, OSError) as exc:
+        return {**ret, "result": False, "comment": str(exc)}
+
+
+def bricks_restarted(name, every=False, outage=None, orchestrated=False, timeout=120):
+    """
+    No brick of this server refuses clients: those that do, because they were started while ``server.allow-insecure``
+    was off, are restarted. For every server, on all of them at once if need be, and only when somebody asks for it.
+
+    Nobody is connected to a brick that refuses, so it is restarted at once. Any other only when ``every`` says so: one
+    at a time over the whole pool, as ``glusterd_restarted`` does it.
+
+    name
+        The volume (string).
+
+    every
+        Restart all bricks of this server, each time, as after a change of an option that they read at their start
+        (bool, default False).
+
+    outage, orchestrated, timeout
+        As for ``glusterd_restarted``.
+
+    .. code-block:: yaml
+
+        one_vol:
+          gluster_one.bricks_restarted: []
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    try:
+        fine = f"no brick of volume {name} here refuses clients"
+        refusing, own = _own_bricks(name)
+        changes = {brick: {"old": "refuses clients", "new": "restarted"} for brick in refusing}
+        if every:
+            changes.update({brick: {"old": "online", "new": "restarted"} for brick in own if brick not in refusing})
+        if __opts__["test"] or not changes:
+            return __salt__["gluster_one.predicted"](ret, changes, fine)
+        for brick in changes:
+            restart = functools.partial(__salt__["gluster.brick_restart"], name, brick, timeout)
+            if brick in refusing:
+                restart()
+                down = lambda: ", ".join(__salt__["gluster_one.bricks_down"](name))  # noqa: E731
+                __salt__["gluster_one.awaited"](down, timeout, f"{brick} was restarted, and bricks are down")
+            else:
+                blockers = functools.partial(__salt__["gluster_one.brick_blockers"], name, brick)
+                _in_turn(restart, brick, blockers, outage, orchestrated, timeout)
+            ret["changes"][brick] = changes[brick]
+        left = {brick: change for brick, change in changes.items() if brick in _own_bricks(name)[0]}
+        return __salt__["gluster_one.applied"](ret, changes, left, fine)
+    except (CommandExecutionError, SaltInvocationError, OSError) as exc:
+        return {**ret, "result": False, "comment": str(exc)}
+
+
+def _own_bricks(name):
+    """
+    The bricks of a started volume on this server: those that refuse clients, and all of them.
+    """
+    info = __salt__["gluster.volume_info"](name).get(name, {})
+    if info.get("status") != "Started":
+        return [], []
+    own = [brick for brick in info["bricks"] if brick.partition(":/")[0] in __salt__["gluster_one.pool_names"]()]
+    refusing = __salt__["gluster_mount.bricks_refusing"](name, info["bricks"]) if own else []
+    return [brick for brick in own if brick in refusing], own
+
+
+def _in_turn(restart, what, blockers, outage, orchestrated, timeout):
+    """
+    Restart something of this server while no other server does, when nobody loses anything by it; then wait until the
+    next may.
+    """
+    before = f"{what} was not restarted: the pool was not ready for it"
+    after = f"{what} was restarted, and the pool was not ready for the next"
+    if outage not in (None, "allow"):
+        raise SaltInvocationError(f"outage is {outage!r}: allow is possible")
+    turns = timeout * max(1, len(__salt__["gluster.peer_status"]()))
+    if not __salt__["gluster_one.lock"](turns) and not orchestrated:
+        raise CommandExecutionError(
+            f"{what} was not restarted: no volume of the pool can be mounted here for the lock by which servers take "
+            "turns; run `salt-run state.orchestrate gluster_one.orchestrate.restart`, which takes one after the other"
+        )
+    try:
+        __salt__["gluster_one.awaited"]("gluster_one.unsettled", timeout, before)
+        because = blockers() if outage is None else []
+        if because:
+            raise CommandExecutionError(
+                f"{what} was not restarted: {'; '.join(because)}; `outage: allow` in the pillar restarts it even so"
+            )
+        restart()
+        __salt__["gluster_one.awaited"]("gluster_one.unsettled", timeout, after)
+    finally:
+        __salt__["gluster_one.unlock"]()

@@ -1,0 +1,219 @@
+"""
+One server of the pool at a time
+================================
+
+More functions of the execution module ``gluster_one``: Salt joins modules of one virtual name.
+
+Two servers that restart something at once can take two copies of a disk away, and with ``cluster.server-quorum-type
+server``, as in the option group ``virt``, the third stops its own brick besides. Servers take turns by a POSIX lock on
+the first of the pool's volumes: no server of its own is needed, it outlives the restart of the holder's glusterd and of
+one brick, and goes with the process that holds it (measured with Gluster 10.3).
+"""
+
+import contextlib
+import logging
+import select
+import subprocess
+import sys
+import time
+
+from salt.exceptions import CommandExecutionError
+
+log = logging.getLogger(__name__)
+
+__virtualname__ = "gluster_one"
+
+MOUNT = 'mkdir volume && mount -t glusterfs -o log-file=/tmp/log $1 volume && exec $2 -c "$3"'
+# oneadmin owns the volume's root: no link of his is followed. It ends with the process that started it, whose end
+# closes its standard input.
+HOLD = """
+import fcntl, os, select, sys
+os.makedirs("volume/.gluster_one", exist_ok=True)
+inside = os.open("volume/.gluster_one", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=inside)
+while True:
+    try:
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        break
+    except (BlockingIOError, PermissionError):
+        if select.select([sys.stdin], [], [], 0.5)[0]:
+            sys.exit()
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def _lock_volume():
+    """
+    The volume on which the lock lies, the same for all servers, and its bricks; None and none where there is no such
+    volume. It is the first, by name, that is started and lets in who is not root.
+    """
+    for name, info in sorted(__salt__["gluster.volume_info"]().items()):
+        closed = not __salt__["gluster.option_changes"](info["options"], {"server.allow-insecure": "off"})
+        if info["status"] == "Started" and not closed:
+            return name, info["bricks"]
+    return None, []
+
+
+def lock(timeout=120):
+    """
+    Wait for this server's turn, and keep it until :func:`unlock`, or until the process that asked ends.
+
+    timeout
+        Seconds to wait while another server has it (int, default 120).
+
+    Returns the volume on which the lock lies (string); None where there is none to lock on, because no volume of the
+    pool is started and lets its servers in (then no other server has the turn either), or this server cannot mount it.
+
+    Raises CommandExecutionError when the turn does not come.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.lock timeout=10
+    """
+    begin = time.monotonic()
+    while True:
+        volume, bricks = _lock_volume()
+        if not volume or __salt__["gluster_mount.bricks_refusing"](volume, bricks):
+            return None
+        holder = _hold(volume, begin, timeout)
+        if not holder:
+            return None
+        __context__["gluster_one.lock"] = holder
+        if _lock_volume()[0] == volume:
+            return volume
+        unlock()  # one that comes before it was started meanwhile
+
+
+def _hold(volume, begin, timeout):
+    """
+    The process that has the lock on a volume, or None when that cannot be mounted.
+    """
+    command = __salt__["gluster_mount.aside"](MOUNT, f"localhost:/{volume}", sys.executable, HOLD)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    holder = subprocess.Popen(command, cwd="/", text=True, start_new_session=True, **pipes)
+    while not select.select([holder.stdout], [], [], 1)[0]:
+        passed = time.monotonic() - begin
+        if passed > timeout:
+            _end(holder)
+            raise CommandExecutionError(
+                f"Another server had its turn for more than {timeout} s (the lock .gluster_one/lock on volume "
+                f"{volume}), and this one was left as it is: run again"
+            )
+        __salt__["gluster_one.waiting"]("It was not this server's turn", f"another has the lock on {volume}", passed)
+    if holder.stdout.readline() != "locked\n":
+        _end(holder)
+        log.warning("volume %s cannot be mounted for the servers' lock: %s", volume, holder.stderr.read())
+        return None
+    return holder
+
+
+def _end(holder):
+    holder.stdin.close()
+    try:
+        holder.wait(10)
+    except subprocess.TimeoutExpired:
+        holder.kill()
+
+
+def unlock():
+    """
+    End this server's turn, if it has it.
+
+    Returns True.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.unlock
+    """
+    holder = __context__.pop("gluster_one.lock", None)
+    if holder:
+        _end(holder)
+    return True
+
+
+def pool_names():
+    """
+    By which names this server's own pool and its bricks know it.
+
+    Returns a sorted list of strings, ``localhost`` among them.
+
+    Raises CommandExecutionError when glusterd does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.pool_names
+    """
+    own = next(peer["uuid"] for peer in __salt__["gluster.pool_list"]() if peer["hostname"] == "localhost")
+    bricks = [
+        brick.partition(":/")[0]
+        for info in __salt__["gluster.volume_info"]().values()
+        for brick, server in zip(info["bricks"], info["servers"])
+        if server == own
+    ]
+    return sorted({"localhost", *bricks})
+
+
+def unsettled():
+    """
+    What has to be so again before the next server of the pool, or the next brick, may be restarted: all peers see all
+    others connected, all bricks are online, every client is connected to all of them, and nothing waits to be healed.
+
+    Returns None when all that is known to be so, else what is not (string), such as ``3 files of volume one_vol wait to
+    be healed``.
+
+    Raises CommandExecutionError when glusterd does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.unsettled
+    """
+    apart = __salt__["gluster_one.peers_apart"]()
+    if apart:
+        return apart
+    volumes = {name: info for name, info in __salt__["gluster.volume_info"]().items() if info["status"] == "Started"}
+    seen = __salt__["gluster.look"](
+        heal=[name for name, info in volumes.items() if info["replica"] > 1 or info["disperse"]]
+    )
+    for name, info in sorted(volumes.items()):
+        online = {f"{row['hostname']}:{row['path']}" for row in seen["status"].get(name, []) if row["online"]}
+        down = [brick for brick in info["bricks"] if brick not in online]
+        if down:
+            return f"{', '.join(down)} down"
+        pending = seen["heal"].get(name, {"pending": 0})["pending"]
+        if pending:
+            with contextlib.suppress(CommandExecutionError):  # or nobody looks at it for ten minutes
+                __salt__["gluster.heal"](name)
+            return f"{pending} files of volume {name} wait to be healed"
+        if pending is None:
+            return f"it is not known what waits to be healed on volume {name}"
+        missing = _unconnected(name, info["bricks"]) if len(info["bricks"]) > 1 else None
+        if missing:
+            return missing
+    return None
+
+
+def _unconnected(volume, bricks):
+    """
+    Which client is not connected to one of the bricks, as a sentence. A client is known by its address alone: one with
+    two clients has two connections to every brick.
+    """
+    clients = __salt__["gluster.clients"](volume)
+    for address in sorted({address for there in clients.values() for address in there}):
+        counts = {brick: clients.get(brick, {}).get(address, 0) for brick in bricks}
+        without = [brick for brick, count in counts.items() if count < max(counts.values())]
+        if without:
+            return f"a client at {address} is not connected to {', '.join(without)}"
+    return None

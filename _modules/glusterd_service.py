@@ -1,0 +1,127 @@
+"""
+glusterd's service, and what its restart does to the bricks
+===========================================================
+
+More functions of the execution module ``glusterd``: Salt joins modules of one virtual name.
+
+The bricks are processes that glusterd has started, in its control group. Upstream's unit has ``KillMode=process``, with
+which a restart leaves them alone; Debian's (glusterfs-server 10.3) has systemd's ``control-group``, with which it ends
+every brick of the server.
+"""
+
+import os
+import time
+
+import salt.utils.files
+import salt.utils.systemd
+from salt.exceptions import CommandExecutionError
+
+__virtualname__ = "glusterd"
+
+DROP_IN = "/etc/systemd/system/{}.service.d/gluster_one.conf"
+TEXT = """\
+# Written by the Salt formula gluster_one: bricks live on while glusterd is restarted. With systemd's own KillMode each
+# restart, one by an upgrade of the package too, ends every brick of this server.
+[Service]
+KillMode=process
+# When the system goes down they end with glusterd, while there is a network: clients would otherwise wait for them.
+ExecStopPost=/bin/sh -c '[ "$(systemctl is-system-running)" != stopping ] || pkill -x glusterfsd || :'
+"""
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def service(name="glusterd"):
+    """
+    How glusterd's service runs.
+
+    name
+        The service (string, default ``glusterd``).
+
+    Returns a dict ``{"kill_mode": "control-group", "started": 1764230400.5}``: the mode in force, drop-ins included,
+    and when it was started, in seconds since 1970.
+
+    Raises CommandExecutionError when it does not run, or this is no system of systemd's.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 glusterd.service
+    """
+    if not salt.utils.systemd.booted(__context__):
+        raise CommandExecutionError(
+            f"systemd does not run this system: restart {name} by hand, after the bricks are safe"
+        )
+    show = ["systemctl", "show", "--property=ActiveState,KillMode,ExecMainStartTimestampMonotonic", f"{name}.service"]
+    done = __salt__["cmd.run_all"](show, python_shell=False, ignore_retcode=True, timeout=30)
+    seen = dict(line.split("=", 1) for line in done["stdout"].splitlines() if "=" in line)
+    if seen.get("ActiveState") != "active":
+        state = seen.get("ActiveState", done["stderr"])
+        raise CommandExecutionError(f"{name} does not run ({state}): start it with `systemctl start {name}`")
+    ago = time.monotonic() - int(seen["ExecMainStartTimestampMonotonic"]) / 1e6
+    return {"kill_mode": seen["KillMode"], "started": time.time() - ago}
+
+
+def restart_changes(name="glusterd", path="/etc/glusterfs/glusterd.vol", keep_bricks=True):
+    """
+    What a restart of glusterd would bring into force, and what of its unit has to be changed before.
+
+    name
+        The service (string, default ``glusterd``).
+
+    path
+        glusterd's own volume file (string, default /etc/glusterfs/glusterd.vol): younger than the daemon, a restart is
+        due.
+
+    keep_bricks
+        Whether the bricks are to live on (bool, default True).
+
+    Returns a dict with what differs, an empty one when nothing is due::
+
+        {"KillMode": {"old": "control-group", "new": "process"},
+         "glusterd": {"old": "started before /etc/glusterfs/glusterd.vol was changed", "new": "restarted"}}
+
+    Raises CommandExecutionError when glusterd does not run or there is no such file.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 glusterd.restart_changes
+    """
+    seen = service(name)
+    changes = {}
+    if keep_bricks and seen["kill_mode"] != "process":
+        changes["KillMode"] = {"old": seen["kill_mode"], "new": "process"}
+    try:
+        changed = os.path.getmtime(path)
+    except FileNotFoundError:
+        raise CommandExecutionError(f"{path} is missing: install glusterfs-server on this node") from None
+    if changed > seen["started"]:
+        changes[name] = {"old": f"started before {path} was changed", "new": "restarted"}
+    return changes
+
+
+def keep_bricks(name="glusterd"):
+    """
+    Have the bricks live on while glusterd is restarted: ``KillMode=process`` in a drop-in of its unit, which says why.
+
+    name
+        The service (string, default ``glusterd``).
+
+    Returns True.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 glusterd.keep_bricks
+    """
+    path = DROP_IN.format(name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with salt.utils.files.fopen(path, "w") as stream:
+        stream.write(TEXT)
+    return __salt__["service.systemctl_reload"]()

@@ -1,0 +1,17 @@
+{#- Every server, when somebody asks for it: what takes effect only after a restart, one server at a time. -#}
+{%- from 'gluster_one/map.jinja' import node with context %}
+include:
+  - gluster_one.bricks
+{%- if not node.errors and 'server' in node.roles %}
+
+gluster_one_glusterd_restarted:
+  gluster_one.glusterd_restarted:
+    - name: {{ node.glusterd.service | json }}
+    - path: {{ node.glusterd.path | json }}
+    - keep_bricks: {{ node.restart.keep_bricks }}
+    - outage: {{ node.restart.outage | json }}
+    - orchestrated: {{ pillar.get('gluster_one_orchestrated', False) }}
+    - timeout: {{ node.timeout }}
+    - require:
+      - sls: gluster_one.bricks
+{%- endif %}

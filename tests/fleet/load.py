@@ -1,0 +1,124 @@
+"""What machines would feel: writers on every node, a native reader, and which bricks each client has, all the time."""
+
+import contextlib
+import json
+import os
+import socket
+import struct
+import threading
+from pathlib import Path
+
+from lab import files
+from lab.system import wait_for
+
+from .fleet import HYPERVISORS, MOUNT
+
+IMAGE = "load.img"
+# Blocks of a disk, past the cache, each for good before the next; or reads by one QEMU that has the image open. How
+# long each took is what a machine would feel.
+LOAD = f"""
+import json, mmap, os, subprocess, sys, time
+
+def write():
+    file = os.open("{MOUNT}/load." + os.uname().nodename, os.O_WRONLY | os.O_CREAT | os.O_DIRECT, 0o644)
+    block = mmap.mmap(-1, 4096)
+    def once(number):
+        block[:8] = number.to_bytes(8, "big")
+        assert os.pwrite(file, block, number % 256 * 4096) == 4096
+        os.fsync(file)
+    return once
+
+def read():
+    command = ["stdbuf", "-oL", "qemu-io", "-r", "-f", "raw", "gluster://kvm1/one_vol/{IMAGE}"]
+    qemu = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def once(number):
+        qemu.stdin.write("read -P 0xab 0 4096\\n")
+        qemu.stdin.flush()
+        line = qemu.stdout.readline()
+        assert "read 4096/4096" in line, line
+        qemu.stdout.readline()
+    return once
+
+once, number, longest, error = {{"write": write, "read": read}}[sys.argv[1]](), 0, 0, None
+while not os.path.exists("/run/load.end") and not error:
+    begin = time.monotonic()
+    try:
+        once(number)
+        number += 1
+    except Exception as exc:
+        error = repr(exc)
+    longest = max(longest, time.monotonic() - begin)
+    with open(sys.argv[2] + ".new", "w") as said:
+        json.dump([number, longest, error], said)
+    os.rename(sys.argv[2] + ".new", sys.argv[2])
+    time.sleep(0.05)
+"""
+
+
+class Load:
+    """Writers on every node and a reader on kvm3, from now to :meth:`end`."""
+
+    def __init__(self, fleet):
+        self.fleet = fleet
+        self.jobs = {**dict.fromkeys(fleet.lab.hosts, "write"), "kvm3 native": "read"}
+        image = f"{MOUNT}/{IMAGE}"
+        make = f"qemu-img create -q -f raw {image} 1M && qemu-io -f raw -c 'write -q -P 0xab 0 1M' {image}"
+        fleet.sh("head", make, user="oneadmin")
+        for job, kind in self.jobs.items():
+            host = job.split()[0]
+            fleet.sh(host, f"rm -f /run/load.end; install -d -o oneadmin /run/load; rm -f /run/load/{kind}*")
+            run = f"systemd-run --quiet --uid=oneadmin --unit=load-{kind} python3 -c".split()
+            fleet.lab.exec(host, *run, LOAD, kind, f"/run/load/{kind}", check=True)
+        wait_for("all writers and readers", lambda: all(self.felt(job)[0] > 3 for job in self.jobs), 30)
+        self.fewest, self.over = {}, threading.Event()
+        self.sampler = threading.Thread(target=self._sample)
+        self.sampler.start()
+
+    def felt(self, job):
+        """How many writes or reads there were, the longest in seconds, and the error, if any."""
+        with contextlib.suppress(FileNotFoundError):
+            return json.loads((self.fleet.lab.root(job.split()[0]) / f"run/load/{self.jobs[job]}").read_text())
+        host, kind = job.split()[0], self.jobs[job]
+        return json.loads(self.fleet.sh(host, f"cat /run/load/{kind} 2>/dev/null || echo '[0, 0, null]'"))
+
+    def _sample(self):
+        """How many bricks each node's client is connected to, at the least."""
+        clients = {host: pids[0] for host, pids in self.fleet.clients().items()}
+        while not self.over.wait(0.1):
+            for host, pid in clients.items():
+                count = len(connected(pid))
+                self.fewest[host] = min(self.fewest.get(host, count), count)
+
+    def end(self):
+        """What they felt, {job: [count, longest, error]}; `fewest` has the bricks then."""
+        self.over.set()
+        self.sampler.join()
+        for host in self.fleet.lab.hosts:
+            self.fleet.sh(host, "touch /run/load.end")
+        felt = {job: self.felt(job) for job in self.jobs}
+        for job, kind in self.jobs.items():
+            self.fleet.sh(job.split()[0], f"systemctl stop load-{kind} || true")
+        return felt
+
+
+def connected(pid):
+    """The hosts of the bricks that a process is connected to: their ports begin where those of clients end."""
+    sockets, found = set(), set()
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                sockets.add(os.readlink(entry.path).removeprefix("socket:[").removesuffix("]"))
+        for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+            words = line.split()
+            address, port = words[2].split(":")
+            if words[3] == "01" and words[9] in sockets and int(port, 16) >= 49152:
+                found.add(socket.inet_ntoa(struct.pack("<L", int(address, 16))))
+    return found & {files.address(host) for host in HYPERVISORS}
+
+
+def unharmed(load):
+    """Nobody who wrote or read felt an error or 5 s without an answer, and each client had two bricks at all times."""
+    felt = load.end()
+    wrong = {job: seen for job, seen in felt.items() if seen[2] or seen[1] > 5 or seen[0] < 10}
+    few = {host: count for host, count in load.fewest.items() if count < 2}
+    return {**wrong, **few}

@@ -1,0 +1,278 @@
+"""What takes effect only after a restart: glusterd's volume file, bricks that refuse clients, one server at a time."""
+
+import contextlib
+import fcntl
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from . import host
+from .runs import fails, four_runs, idle
+
+UNIT = Path("/etc/systemd/system/glusterd.service.d/gluster_one.conf")
+DUE = {"old": f"started before {host.VOLUME_FILE} was changed", "new": "restarted"}
+KILL_MODE = {"old": "control-group", "new": "process"}
+ALONE = "without it 0 of the bricks kvm1:/data/small_vol/0 of volume small_vol are online, 1 are needed"
+
+
+@pytest.fixture
+def restarted(states):
+    return states.gluster_one.glusterd_restarted
+
+
+@pytest.fixture
+def bricks(states):
+    return states.gluster_one.bricks_restarted
+
+
+@pytest.fixture(autouse=True)
+def unit():
+    """glusterd's unit as it is in Debian's package."""
+    yield
+    if UNIT.exists():
+        UNIT.unlink()
+        host.sh("systemctl", "daemon-reload")
+
+
+@pytest.fixture
+def due(own_file, small_vol):
+    """glusterd's volume file is younger than the daemon."""
+    os.utime(own_file)
+    return own_file
+
+
+@contextlib.contextmanager
+def mounted(name):
+    point = host.open_directory("aside")
+    host.sh("mount", "-t", "glusterfs", f"kvm1:/{name}", point)
+    try:
+        yield point
+    finally:
+        host.let_go(point)
+
+
+# glusterd
+
+
+def test_the_service(modules, small_vol):
+    found = modules.glusterd.service()
+    assert found["kill_mode"] == "control-group"
+    assert abs(found["started"] - Path("/run/glusterd.pid").stat().st_mtime) < 5
+
+
+def test_nothing_is_due_after_a_start(modules, restarted, small_vol):
+    assert modules.glusterd.restart_changes() == {"KillMode": KILL_MODE}
+    assert modules.glusterd.restart_changes(keep_bricks=False) == {}
+    idle(restarted, "glusterd", keep_bricks=False)
+
+
+def test_a_service_that_does_not_run(restarted):
+    run = fails(restarted, "no-such-daemon")
+    assert "no-such-daemon does not run (inactive): start it with `systemctl start no-such-daemon`" in run.comment
+
+
+def test_glusterd_is_restarted_and_the_bricks_live_on(restarted, due, one_vol, small_vol):
+    pid, before = host.glusterd_pid(), host.brick_pids(one_vol, small_vol)
+    predicted = restarted("glusterd", outage="allow", test=True)
+    assert (predicted.result, predicted.changes) == (None, {"KillMode": KILL_MODE, "glusterd": DUE})
+    assert (host.glusterd_pid(), UNIT.exists()) == (pid, False)
+    run = restarted("glusterd", outage="allow")
+    assert (run.result, run.changes) == (True, predicted.changes), run.comment
+    assert host.glusterd_pid() != pid
+    assert host.brick_pids(one_vol, small_vol) == before
+    assert host.sh("systemctl", "show", "-P", "KillMode", "glusterd") == "process\n"
+    assert UNIT.read_text().startswith("# Written by the Salt formula gluster_one: bricks live on")
+    idle(restarted, "glusterd")
+
+
+def test_a_brick_without_a_copy_is_not_risked_untold(restarted, due):
+    pid = host.glusterd_pid()
+    run = fails(restarted, "glusterd", within=20)
+    assert f"glusterd was not restarted: {ALONE}; `outage: allow` in the pillar restarts it even so" in run.comment
+    assert run.changes == {"KillMode": KILL_MODE}
+    assert host.glusterd_pid() == pid
+
+
+def test_outage_is_told_in_one_word(restarted, due):
+    assert "outage is 'yes': allow is possible" in fails(restarted, "glusterd", outage="yes").comment
+
+
+def without_a_brick():
+    (pid,) = host.brick_pids("one_vol")["one_vol"]
+    host.kill(pid)
+    host.eventually("the brick is down", lambda: not host.bricks_online("one_vol"))
+    return "kvm1:/data/one_vol down"
+
+
+def with_a_client_of_one_brick():
+    text = Path("/var/lib/glusterd/vols/one_vol/one_vol.tcp-fuse.vol").read_text()
+    volfile = host.open_directory("one_brick.d") / "vol"
+    volfile.write_text(re.search(r"^volume one_vol-client-0$.*?^end-volume$", text, re.MULTILINE | re.DOTALL)[0] + "\n")
+    host.sh("glusterfs", f"--volfile={volfile}", host.open_directory("one_brick"))
+    address = host.sh("getent", "hosts", "kvm1").split()[0]
+    return f"a client at {address} is not connected to kvm2:/data/one_vol, kvm3:/data/one_vol"
+
+
+def with_files_to_heal():
+    host.gluster("volume", "set", "one_vol", "cluster.self-heal-daemon", "off")
+    without_a_brick()
+    with mounted("one_vol") as point:
+        (point / "written").write_text("x")
+    host.gluster("volume", "start", "one_vol", "force")
+    host.eventually("the brick is back", lambda: host.bricks_online("one_vol"))
+    return "files of volume one_vol wait to be healed"
+
+
+def with_a_peer_away():
+    peer = re.search(r"^(\S+)\s+kvm2$", Path("/etc/hosts").read_text(), re.MULTILINE)[1]
+    host.sh("ip", "route", "add", "blackhole", f"{peer}/32")
+    return "kvm2 silent at port 24007"
+
+
+@pytest.fixture
+def mended(one_vol, modules):
+    """All that these tests break, put right afterwards."""
+    yield
+    for route in re.findall(r"^blackhole (\S+)", host.sh("ip", "route"), re.MULTILINE):
+        host.sh("ip", "route", "del", "blackhole", route)
+    host.let_go(host.open_directory("one_brick"))
+    host.eventually("all peers are back", lambda: host.gluster("pool", "list", check=False).count("Connected") == 3)
+    host.gluster("volume", "reset", one_vol, "cluster.self-heal-daemon")
+    host.gluster("volume", "start", one_vol, "force")
+    host.eventually("the bricks run", lambda: host.bricks_online(one_vol))
+    host.eventually("all is settled", lambda: modules.gluster_one.unsettled() is None, 60)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [without_a_brick, with_a_client_of_one_brick, with_files_to_heal, with_a_peer_away],
+    ids=lambda f: f.__name__,
+)
+def test_what_must_not_be_while_a_server_is_restarted(restarted, modules, due, mended, spoil):
+    assert modules.gluster_one.unsettled() is None
+    pid, said = host.glusterd_pid(), spoil()
+    run = fails(restarted, "glusterd", keep_bricks=False, outage="allow", timeout=3, within=30)
+    assert "glusterd was not restarted: the pool was not ready for it within 3 s (last seen: " in run.comment
+    assert said in run.comment
+    assert (run.changes, host.glusterd_pid()) == ({}, pid)
+
+
+# The lock
+
+
+@contextlib.contextmanager
+def lock_taken():
+    """Another server has its turn."""
+    with mounted("one_vol") as point:
+        (point / ".gluster_one").mkdir(exist_ok=True)
+        with open(point / ".gluster_one/lock", "w") as stream:
+            fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+
+
+def test_the_lock_is_taken_and_released(modules, one_vol, small_vol):
+    for _ in range(2):
+        assert modules.gluster_one.lock(10) == one_vol
+        with pytest.raises(BlockingIOError), lock_taken():
+            pass
+        assert modules.gluster_one.unlock() is True
+        with lock_taken():
+            pass
+    assert "gluster_one-" not in host.sh("ps", "ax") and "unshare" not in host.sh("ps", "ax")
+
+
+def test_another_server_s_turn_is_waited_for(restarted, due, small_vol):
+    pid = host.glusterd_pid()
+    with lock_taken():
+        run = fails(restarted, "glusterd", outage="allow", timeout=1, within=20)
+        assert "Another server had its turn for more than 2 s (the lock .gluster_one/lock on volume one_vol)" in (
+            run.comment
+        )
+        assert host.glusterd_pid() == pid
+
+
+def test_options_are_not_set_in_another_server_s_turn(states, new_volume):
+    name = new_volume("plain_vol")
+    with lock_taken():
+        run = fails(states.gluster_one.volume_configured, name, timeout=1)
+        assert "Another server had its turn for more than 1 s" in run.comment
+        assert "storage.owner-uid" not in host.set_options(name)
+    assert states.gluster_one.volume_configured(name).result is True
+
+
+def test_without_a_volume_for_the_lock_only_the_orchestration_restarts(restarted, due, one_vol, small_vol):
+    host.gluster("volume", "set", one_vol, "server.allow-insecure", "off")
+    host.gluster("volume", "set", small_vol, "server.allow-insecure", "off")
+    pid = host.glusterd_pid()
+    try:
+        run = fails(restarted, "glusterd", outage="allow", within=20)
+        assert "no volume of the pool can be mounted here for the lock" in run.comment
+        assert "run `salt-run state.orchestrate gluster_one.orchestrate.restart`" in run.comment
+        assert host.glusterd_pid() == pid
+    finally:
+        host.gluster("volume", "set", one_vol, "server.allow-insecure", "on")
+        host.gluster("volume", "set", small_vol, "server.allow-insecure", "on")
+
+
+# Bricks
+
+
+@pytest.fixture
+def closed(new_volume):
+    """A volume whose two bricks were started while the option was off, which is on now."""
+    name = new_volume("closed_vol", copies=2, server__allow_insecure="off")
+    host.eventually("its bricks run", lambda: host.bricks_online(name))
+    host.gluster("volume", "set", name, "server.allow-insecure", "on")
+    return name
+
+
+def pids(name):
+    files = sorted(Path("/run/gluster/vols", name).glob("*.pid"))
+    return [int(path.read_text()) for path in files]
+
+
+def let_in(name):
+    with mounted(name) as point:
+        return host.answers(point)
+
+
+def test_bricks_that_refuse_are_restarted(bricks, closed, modules):
+    names = [f"kvm1:/data/{closed}/{number}" for number in (0, 1)]
+    assert modules.gluster_mount.bricks_refusing(closed, names) == names
+    before = pids(closed)
+    run = four_runs(bricks, closed, look=lambda: pids(closed))
+    assert run.changes == dict.fromkeys(names, {"old": "refuses clients", "new": "restarted"})
+    assert not set(before) & set(pids(closed))
+    assert let_in(closed)
+
+
+def test_a_brick_that_serves_clients_is_restarted_only_when_told(bricks, small_vol):
+    before = host.brick_pids(small_vol)
+    idle(bricks, small_vol)
+    assert ALONE in fails(bricks, small_vol, every=True, within=20).comment
+    assert host.brick_pids(small_vol) == before
+    run = bricks(small_vol, every=True, outage="allow")
+    assert run.changes == {f"kvm1:/data/{small_vol}/0": {"old": "online", "new": "restarted"}}, run.comment
+    assert host.brick_pids(small_vol) != before
+
+
+def test_one_of_three_bricks_is_restarted_while_a_writer_goes_on(bricks, one_vol):
+    before = host.brick_pids(one_vol)
+    with mounted(one_vol) as point:
+        with open(point / "written", "w") as stream:
+            run = bricks(one_vol, every=True)
+            for _ in range(10):
+                stream.write("x")
+                stream.flush()
+                os.fsync(stream.fileno())
+        assert (point / "written").read_text() == 10 * "x"
+        (point / "written").unlink()
+    assert (run.result, list(run.changes)) == (True, [f"kvm1:/data/{one_vol}"]), run.comment
+    assert host.brick_pids(one_vol) != before
+
+
+def test_a_volume_without_bricks_here_or_that_is_stopped(bricks, new_volume):
+    idle(bricks, "no_such_vol")
+    idle(bricks, new_volume("created_vol", start=False))

@@ -1,0 +1,159 @@
+"""Restarts under load: whatever the unit does to the bricks, nobody loses a disk, and the volume keeps its size."""
+
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lab import build
+from lab.system import wait_for
+from tests.fleet.fleet import HYPERVISORS, MOUNT, changed
+from tests.fleet.load import Load, unharmed
+
+TOUCH = "touch /etc/glusterfs/glusterd.vol"
+KILL_MODE = "systemctl show --value --property=KillMode glusterd"
+NO_DROP_IN = "rm -f /etc/systemd/system/glusterd.service.d/gluster_one.conf; systemctl daemon-reload"
+RESTARTED = "gluster_one_glusterd_restarted"
+
+
+@pytest.fixture(scope="module")
+def virt(_fleet):
+    """A fleet with two replica sets, two bricks a host, and the quorum that machines need."""
+    fleet = _fleet
+    fleet.new(bricks=2)
+    fleet.stage = "used"
+    with fleet.pillar(changed(volume={"group": "virt"}, timeout=60)):
+        assert fleet.apply().failures == {}
+        yield fleet
+
+
+@pytest.fixture
+def size(virt):
+    """The volume's size, which must be the same after the test."""
+    before = virt.sizes()["glusterds"], df(virt)
+    yield before
+    assert (virt.sizes()["glusterds"], df(virt)) == before
+
+
+def df(fleet):
+    return fleet.sh("head", f"df --output=size -m {MOUNT} | tail -n 1").strip()
+
+
+def settled(fleet):
+    wait_for("a settled pool", lambda: fleet.lab.call("kvm1", "gluster_one.unsettled") == {"kvm1": None}, 120, every=1)
+
+
+def restarts(run):
+    """The servers whose glusterd a run has restarted."""
+    return sorted(host for host, states in run.changes.items() if "glusterd" in states.get(RESTARTED, {}))
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("keep", [True, False], ids=["drop-in", "the unit as it is"])
+def test_two_servers_at_once(virt, size, keep):
+    virt.everywhere(lambda host: virt.sh(host, NO_DROP_IN), HYPERVISORS)
+    virt.everywhere(lambda host: virt.sh(host, TOUCH), ["kvm1", "kvm2"])
+    settled(virt)
+    bricks = virt.bricks()
+    load = Load(virt)
+    with virt.pillar(changed(volume={"group": "virt"}, timeout=60, keep_bricks=keep)):
+        run = virt.apply("gluster_one.restart", on=HYPERVISORS)
+    assert unharmed(load) == {}
+    assert run.failures == {}
+    assert restarts(run) == ["kvm1", "kvm2"]
+    modes = {virt.sh(host, KILL_MODE).strip() for host in HYPERVISORS}
+    assert modes == ({"process"} if keep else {"control-group"})
+    assert (virt.bricks() == bricks) is keep
+
+
+@pytest.mark.timeout(400)
+def test_every_brick(virt, size):
+    """As after an option that bricks read at their start: six of them, one at a time, asked for everywhere at once."""
+    settled(virt)
+    bricks = virt.bricks()
+    load = Load(virt)
+    answers = virt.lab.call(
+        "kvm*", "state.single", "gluster_one.bricks_restarted", "one_vol", "every=True", timeout=400
+    )
+    assert unharmed(load) == {}
+    for host in HYPERVISORS:
+        (state,) = answers[host].values()
+        assert (state["result"], len(state["changes"])) == (True, 2), state
+        assert not set(virt.bricks()[host]) & set(bricks[host])
+
+
+@pytest.mark.timeout(400)
+def test_options_in_the_same_run(virt, size):
+    virt.everywhere(lambda host: virt.sh(host, TOUCH), HYPERVISORS)
+    settled(virt)
+    load = Load(virt)
+    pillar = changed(volume={"group": "virt", "options": {"network.ping-timeout": 21}}, timeout=60)
+    with virt.pillar(pillar), ThreadPoolExecutor() as pool:
+        restart = pool.submit(virt.apply, "gluster_one.restart", ["kvm2", "kvm3"])
+        time.sleep(1)  # in the midst of them
+        options = virt.apply("gluster_one.volume", on=["kvm1"])
+        runs = [restart.result(), options]
+    assert unharmed(load) == {}
+    assert [run.failures for run in runs] == [{}, {}]
+    assert options.changes["kvm1"]["gluster_one_volume_one_vol"]["network.ping-timeout"]["new"] == "21"
+
+
+# Killed
+
+
+VICTIMS = ["minion", "state", "host"]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("number", range(6))
+def test_killed_in_the_middle(virt, size, number):
+    random.seed(number)
+    victim, host, moment = VICTIMS[number % 3], random.choice(HYPERVISORS), random.uniform(2, 12)
+    virt.everywhere(lambda each: virt.sh(each, TOUCH), HYPERVISORS)
+    settled(virt)
+    with ThreadPoolExecutor() as pool:
+        run = pool.submit(virt.salt, "kvm*", "state.apply", "gluster_one.restart", timeout=300)
+        time.sleep(moment)
+        if victim == "host":
+            virt.lab.power_off(host)
+            build.start_host(virt.lab, host)
+        elif victim == "minion":
+            virt.sh(host, "systemctl kill -s KILL salt-minion; systemctl restart salt-minion")
+        else:
+            virt.lab.call(host, "saltutil.kill_all_jobs")
+        run.result()
+    virt.lab.wait_for_minions(list(HYPERVISORS))
+    nothing_runs = lambda: virt.lab.call("kvm*", "saltutil.is_running", "state.*") == dict.fromkeys(HYPERVISORS, [])  # noqa: E731
+    wait_for("the end of the runs", nothing_runs, 120, every=1)
+    settled(virt)
+    run = virt.apply("gluster_one.restart", on=HYPERVISORS)
+    assert run.failures == {}, (victim, host, moment)
+    assert virt.apply("gluster_one.restart", on=HYPERVISORS, test=True).changes == {}
+    left = virt.everywhere(lambda each: virt.sh(each, "pgrep -fc '[g]luster_one/lock' || true").strip(), HYPERVISORS)
+    assert set(left.values()) == {"0"}
+    assert all(len(pids) == 2 for pids in virt.bricks().values())
+
+
+# A shutdown
+
+
+def test_bricks_end_with_a_host_that_goes_down(virt):
+    """In time, while there is a network: clients that hear nothing wait for network.ping-timeout."""
+    unit = "[Unit]\nBefore=network.target\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=true\nExecStop={}\n"
+    link = virt.sh("kvm3", "ip -o route get 10.255.255.1 2>/dev/null || ip -o route").split("dev ")[1].split()[0]
+    down = unit.format(f"/bin/sh -c 'ip link set {link} down'")
+    virt.lab.exec("kvm3", "tee", "/etc/systemd/system/the-network.service", input=down, check=True)
+    virt.sh("kvm3", "systemctl daemon-reload && systemctl start the-network")
+    assert virt.sh("kvm3", KILL_MODE).strip() == "process"
+    settled(virt)
+    load = Load(virt)
+    virt.lab.exec("kvm3", "systemctl", "poweroff", timeout=60)
+    wait_for("the end of kvm3", lambda: virt.lab.pid("kvm3") is None, 60)
+    time.sleep(8)
+    virt.lab.power_off("kvm3")
+    felt = {job: load.felt(job) for job in load.jobs if "kvm3" not in job}
+    build.start_host(virt.lab, "kvm3")
+    virt.lab.wait_for_minions(["kvm3"])
+    load.end()
+    assert all(longest < 5 and not error for _, longest, error in felt.values()), felt
