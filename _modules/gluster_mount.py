@@ -345,7 +345,7 @@ def _client_error(log, begin):
     if re.search("uthentication failed|first lookup on root failed", text):
         # A brick reads server.allow-insecure when it starts; one that was started with it off stays so.
         error += (
-            " The bricks refuse this node: server.allow-insecure is off, or was off when a brick was started; restart "
-            "that brick (kill it, `gluster volume start VOLUME force`, wait for the heal)"
+            " The bricks refuse this node: server.allow-insecure is off, or was off when a brick was started: apply "
+            "gluster_one.volume to the volume's first server, then gluster_one.restart to all of them"
         )
     return error

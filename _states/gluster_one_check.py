@@ -124,7 +124,7 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
         return {**ret, "result": False, "comment": str(exc)}
     comment = (
         f"{user} cannot read {volume} over gluster://{server} after {timeout} s (last seen: {refused}); where "
-        "server.allow-insecure is on, it is bricks that were started while it was off: restart them one at a time, by "
-        f"`kill` and `gluster volume start {volume} force`, and wait for the heal in between"
+        "server.allow-insecure is on, bricks were started while it was off: apply gluster_one.restart to the "
+        "volume's servers"
     )
     return {**ret, "result": False, "comment": comment}
