@@ -1,4 +1,4 @@
-"""Restarts on all servers at once: one after the other, and nobody who writes or reads feels it."""
+"""Restarts: of bricks that refuse everybody by the first run; of all servers at once, which nobody feels."""
 
 import pytest
 
@@ -7,12 +7,31 @@ from .load import Load, unharmed
 
 
 @pytest.fixture(scope="module")
-def virt(fleet_of_module):
+def first(clean):
+    """The first run on a fleet that was never connected: all bricks were started while nobody was let in."""
+    clean.stage = "used"
+    script = """
+        gluster --mode=script volume stop one_vol
+        gluster --mode=script volume set one_vol server.allow-insecure off
+        gluster --mode=script volume start one_vol
+        until [ "$(gluster --mode=script volume status one_vol | grep -c '^Brick.* Y ')" = 3 ]; do sleep 0.2; done
+    """
+    clean.sh("kvm1", script)
+    return clean.apply()
+
+
+@pytest.fixture(scope="module")
+def virt(clean, first):
     """A fleet whose volume has the quorum that machines need; glusterd's volume file is new on all servers."""
-    fleet = fleet_of_module
-    fleet.stage = "used"
-    fleet.sh("kvm1", "gluster --mode=script volume set one_vol group virt")
-    return fleet
+    clean.sh("kvm1", "gluster --mode=script volume set one_vol group virt")
+    return clean
+
+
+def test_bricks_that_all_refuse_are_started_anew_by_the_first_run(clean, first):
+    assert first.failures == {}
+    assert "they were started anew" in first["kvm1"]["gluster_one_volume_one_vol"]["comment"]
+    said = clean.everywhere(lambda host: clean.native_read(host, "before", "read 0 512"), HYPERVISORS)
+    assert all("read 512/512 bytes" in text for text in said.values()), said
 
 
 def daemons(fleet):

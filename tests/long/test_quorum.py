@@ -25,6 +25,7 @@ def virt(_fleet):
     fleet.stage = "used"
     with fleet.pillar(changed(volume={"group": "virt"}, timeout=60)):
         assert fleet.apply().failures == {}
+        assert fleet.apply("gluster_one.restart", on=HYPERVISORS).failures == {}
         yield fleet
 
 

@@ -1,6 +1,7 @@
 """What a state returns, from the changes that it found."""
 
 import pytest
+from salt.exceptions import CommandExecutionError
 
 RET = {"name": "one_vol", "result": True, "changes": {}, "comment": ""}
 CHANGES = {"owner": {"old": None, "new": 9869}, "insecure": {"old": "off", "new": "on"}, "x": {"old": 1, "new": None}}
@@ -42,3 +43,20 @@ def test_a_wait_is_said_from_five_seconds_on_and_then_each_ten(execution):
     assert module.waiting("The volume was not started", "Created", 5)
     module.__opts__["file_client"] = "local"
     assert module.waiting("The volume was not started", "Created", 15) and len(events) == 4
+
+
+def test_a_function_is_called_until_it_returns_nothing(execution, monkeypatch):
+    seen = iter(["Created", CommandExecutionError("glusterd is not running"), None])
+
+    def look():
+        found = next(seen)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    module = execution("gluster_one_changes", __salt__={"gluster_one.look": look})
+    monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
+    assert module.awaited("gluster_one.look", 10, "The volume was not started") == 0
+    with pytest.raises(CommandExecutionError) as failure:
+        module.awaited(lambda: "Created", 0, "The volume was not started", ": start it")
+    assert str(failure.value) == "The volume was not started within 0 s (last seen: Created): start it"

@@ -160,3 +160,34 @@ def test_a_member_has_no_part_in_what_is_wrong_with_bricks_elsewhere(blockers):
     assert blockers("kvm4", volumes={"one_vol": REPLICA}, members=members, down=BRICKS[1:]) == []
     stopped = {**REPLICA, **QUORUM, "status": "Stopped"}
     assert blockers("kvm4", volumes={"one_vol": stopped}, members=members, away=["kvm3"]) == []
+
+
+def test_a_server_asks_for_itself(blockers):
+    """By the name that its bricks have, and by the one that its own pool has for it."""
+    one_vol = {**REPLICA, **QUORUM}
+    assert blockers("kvm1", "localhost", volumes={"one_vol": one_vol}) == []
+    lost = blockers("kvm1", "localhost", volumes={"one_vol": one_vol}, away=["kvm2"])
+    assert lost == ["without it 1 of 3 servers are connected, too few for volume one_vol's server quorum"]
+
+
+@pytest.mark.parametrize(
+    "layout, brick, down, lost",
+    [
+        ({}, "kvm1:/b", [], 0),
+        ({}, "kvm1:/b", ["kvm2:/b"], 1),
+        ({"replica": 1}, "kvm1:/b", [], 1),
+        ({"replica": 2, "bricks": ["kvm1:/b", "kvm1:/c"]}, "kvm1:/b", [], 1),  # the copy is on the same server
+        (
+            {"bricks": [*BRICKS, "kvm1:/c", "kvm2:/c", "kvm3:/c"]},
+            "kvm1:/c",
+            ["kvm2:/b", "kvm3:/b"],
+            0,
+        ),  # of another set
+    ],
+)
+def test_a_brick_stays_that_has_no_copy_on_another_server(execution, layout, brick, down, lost):
+    info = {**REPLICA, **layout}
+    online = [other.partition(":/") for other in info["bricks"] if other not in down]
+    status = [{"hostname": host, "path": f"/{path}", "online": True} for host, _, path in online]
+    salt = {"gluster.look": lambda: {"volumes": {"one_vol": info}, "status": {"one_vol": status}}}
+    assert len(execution("gluster_one_pool", __salt__=salt).brick_blockers("one_vol", brick)) == lost

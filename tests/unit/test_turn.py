@@ -1,0 +1,51 @@
+"""When the next server of the pool may be restarted."""
+
+import pytest
+
+BRICKS = ["kvm1:/b", "kvm2:/b", "kvm3:/b"]
+ALL = dict.fromkeys(BRICKS, {"10.0.0.1": 2, "10.0.0.9": 1})
+
+
+@pytest.fixture
+def unsettled(execution):
+    """unsettled(...): what it says of a pool in which only that is not as it should be."""
+
+    def make(apart=None, down=(), pending=0, clients=ALL):
+        info = {"status": "Started", "replica": 3, "disperse": 0, "bricks": BRICKS}
+        rows = [
+            {"hostname": host, "path": path, "online": f"{host}:{path}" not in down}
+            for host, _, path in (brick.partition(":") for brick in BRICKS)
+        ]
+        salt = {
+            "gluster_one.peers_apart": lambda: apart,
+            "gluster.volume_info": lambda: {"one_vol": info, "other_vol": {**info, "status": "Stopped"}},
+            "gluster.look": lambda heal: {
+                "status": {"one_vol": rows},
+                "heal": {name: {"pending": pending} for name in heal},
+            },
+            "gluster.heal": lambda name: True,
+            "gluster.clients": lambda name: clients,
+        }
+        return execution("gluster_one_turn", __salt__=salt).unsettled()
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "wrong, said",
+    [
+        ({}, None),
+        ({"apart": "kvm2 sees kvm3 disconnected"}, "kvm2 sees kvm3 disconnected"),
+        ({"down": BRICKS[1:]}, "kvm2:/b, kvm3:/b down"),
+        ({"pending": 3}, "3 files of volume one_vol wait to be healed"),
+        ({"pending": None}, "it is not known what waits to be healed on volume one_vol"),
+        ({"clients": {**ALL, "kvm3:/b": {"10.0.0.1": 2}}}, "a client at 10.0.0.9 is not connected to kvm3:/b"),
+        (
+            {"clients": {**ALL, "kvm2:/b": {"10.0.0.1": 1, "10.0.0.9": 1}}},
+            "a client at 10.0.0.1 is not connected to kvm2:/b",
+        ),
+        ({"clients": {"kvm1:/b": {"10.0.0.9": 1}}}, "a client at 10.0.0.9 is not connected to kvm2:/b, kvm3:/b"),
+    ],
+)
+def test_the_pool_is_settled_only_when_all_is_known_to_be_well(unsettled, wrong, said):
+    assert unsettled(**wrong) == said
