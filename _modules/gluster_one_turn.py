@@ -208,12 +208,13 @@ def unsettled():
 def _unconnected(volume, bricks):
     """
     Which client is not connected to one of the bricks, as a sentence. A client is known by its address alone: one with
-    two clients has two connections to every brick.
+    two clients has two connections to every brick, that are used on one of them at least.
     """
     clients = __salt__["gluster.clients"](volume)
     for address in sorted({address for there in clients.values() for address in there}):
-        counts = {brick: clients.get(brick, {}).get(address, 0) for brick in bricks}
-        without = [brick for brick, count in counts.items() if count < max(counts.values())]
+        there = {brick: clients.get(brick, {}).get(address, {"connected": 0, "used": 0}) for brick in bricks}
+        needed = max(seen["used"] for seen in there.values())
+        without = [brick for brick, seen in there.items() if seen["connected"] < needed]
         if without:
             return f"a client at {address} is not connected to {', '.join(without)}"
     return None

@@ -3,7 +3,13 @@
 import pytest
 
 BRICKS = ["kvm1:/b", "kvm2:/b", "kvm3:/b"]
-ALL = dict.fromkeys(BRICKS, {"10.0.0.1": 2, "10.0.0.9": 1})
+
+
+def seen(connected, used=None):
+    return {"connected": connected, "used": connected if used is None else used}
+
+
+ALL = dict.fromkeys(BRICKS, {"10.0.0.1": seen(2), "10.0.0.9": seen(1)})
 
 
 @pytest.fixture
@@ -39,12 +45,14 @@ def unsettled(execution):
         ({"down": BRICKS[1:]}, "kvm2:/b, kvm3:/b down"),
         ({"pending": 3}, "3 files of volume one_vol wait to be healed"),
         ({"pending": None}, "it is not known what waits to be healed on volume one_vol"),
-        ({"clients": {**ALL, "kvm3:/b": {"10.0.0.1": 2}}}, "a client at 10.0.0.9 is not connected to kvm3:/b"),
+        ({"clients": {**ALL, "kvm3:/b": {"10.0.0.1": seen(2)}}}, "a client at 10.0.0.9 is not connected to kvm3:/b"),
         (
-            {"clients": {**ALL, "kvm2:/b": {"10.0.0.1": 1, "10.0.0.9": 1}}},
+            {"clients": {**ALL, "kvm2:/b": {"10.0.0.1": seen(1), "10.0.0.9": seen(1)}}},
             "a client at 10.0.0.1 is not connected to kvm2:/b",
         ),
-        ({"clients": {"kvm1:/b": {"10.0.0.9": 1}}}, "a client at 10.0.0.9 is not connected to kvm2:/b, kvm3:/b"),
+        # What an old set of options has left, and a client that has not done anything since its brick came back.
+        ({"clients": {**ALL, "kvm2:/b": {"10.0.0.1": seen(4, 2), "10.0.0.9": seen(1, 0)}}}, None),
+        ({"clients": {"kvm1:/b": {"10.0.0.9": seen(1)}}}, "a client at 10.0.0.9 is not connected to kvm2:/b, kvm3:/b"),
     ],
 )
 def test_the_pool_is_settled_only_when_all_is_known_to_be_well(unsettled, wrong, said):

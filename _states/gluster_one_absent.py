@@ -1,0 +1,82 @@
+"""
+A datastore that is to go
+=========================
+
+More states of ``gluster_one``: Salt joins modules of one virtual name.
+"""
+
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+__virtualname__ = "gluster_one"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def one_datastore_absent(name, datastore_id=None, endpoint=None, auth_file=None):
+    """
+    OpenNebula has no datastore of this name. For the head.
+
+    Only an empty one is deleted: while it has images, or machines have disks on it, the state fails and names some of
+    them. What lies in its directories stays, and so do the links that lead to the volume.
+
+    name
+        The datastore (string).
+
+    datastore_id
+        Its identifier (int), where two have the name.
+
+    endpoint, auth_file
+        Where oned answers, and the file with ``user:password`` (strings; defaults: those of ``opennebula_api``).
+
+    .. code-block:: yaml
+
+        old_images:
+          gluster_one.one_datastore_absent: []
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    api = {"endpoint": endpoint, "auth_file": auth_file}
+    fine = f"there is no datastore {name}"
+    try:
+        current = _there(name, datastore_id, api)
+        changes = {"datastore": {"old": current["id"], "new": None}} if current else {}
+        users = _users(current["id"], api) if current else None
+        if users:
+            raise CommandExecutionError(f"it is not empty: {users}; move or delete them first")
+        if __opts__["test"] or not changes:
+            return __salt__["gluster_one.predicted"](ret, changes, fine)
+        __salt__["opennebula.datastore_delete"](current["id"], **api)
+        left = {} if not _there(name, datastore_id, api) else changes
+        return __salt__["gluster_one.applied"](ret, changes, left, fine)
+    except (CommandExecutionError, SaltInvocationError) as exc:
+        said = str(exc)
+        said = said if said.startswith(f"Datastore {name}") else f"Datastore {name}: {said}"
+        return {**ret, "result": False, "comment": said}
+
+
+def _there(name, datastore_id, api):
+    """
+    The datastore, an empty dict where there is none of that name; one of another name is not meant.
+    """
+    stores = __salt__["opennebula.datastore_list"](**api)
+    found = [store for store in stores if store["name"] == name]
+    found = [store for store in found if datastore_id is None or store["id"] == int(datastore_id)]
+    if len(found) > 1:
+        ids = " and ".join(str(store["id"]) for store in found)
+        raise CommandExecutionError(f"there is more than one of that name ({ids}): give datastore_id")
+    return found[0] if found else {}
+
+
+def _users(store, api):
+    """
+    What lies on a datastore, as a sentence, or None.
+    """
+    for kind, found in (
+        ("image", __salt__["opennebula.image_list"](store, **api)),
+        ("machine", __salt__["opennebula.vm_list"](store, **api)),
+    ):
+        if found:
+            names = ", ".join(each["name"] for each in found[:3]) + (", ..." if len(found) > 3 else "")
+            return f"{len(found)} {kind}{'' if len(found) == 1 else 's'} ({names})"
+    return None
