@@ -110,7 +110,9 @@ def with_a_client_of_one_brick():
     text = Path("/var/lib/glusterd/vols/one_vol/one_vol.tcp-fuse.vol").read_text()
     volfile = host.open_directory("one_brick.d") / "vol"
     volfile.write_text(re.search(r"^volume one_vol-client-0$.*?^end-volume$", text, re.MULTILINE | re.DOTALL)[0] + "\n")
-    host.sh("glusterfs", f"--volfile={volfile}", host.open_directory("one_brick"))
+    point = host.open_directory("one_brick")
+    host.sh("glusterfs", f"--volfile={volfile}", point)
+    host.sh("ls", point)  # over a connection that is never used nobody could lose anything
     address = host.sh("getent", "hosts", "kvm1").split()[0]
     return f"a client at {address} is not connected to kvm2:/data/one_vol, kvm3:/data/one_vol"
 
