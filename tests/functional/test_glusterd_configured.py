@@ -107,7 +107,7 @@ def test_a_head_that_leaves_nothing_is_waited_for(readable, other_node):
 def test_a_server_that_does_not_let_in_is_said(readable, identifiers):
     identifiers('{"glusterds": 101}'.ljust(511) + "\n")
     run = fails(readable, host="kvm1:1", timeout=1, within=30)
-    assert "failed to connect" in run.comment and "bricks that were started while it was off" in run.comment
+    assert "failed to connect" in run.comment and "bricks were started while it was off" in run.comment
 
 
 def test_a_valid_pillar(modules, states):
