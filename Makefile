@@ -50,7 +50,7 @@ test: setup ## unit, functional and fleet tests, in eight minutes; ARGS are pyte
 	  $(MAKE) --no-print-directory unit || status=1; \
 	  { $(MAKE) --no-print-directory opennebula; first=$$?; \
 	    $(MAKE) --no-print-directory fleet && exit $$first; } >$$log 2>&1 & others=$$!; \
-	  trap "kill $$others" INT TERM; \
+	  trap "pkill -P $$others; kill $$others" INT TERM; \
 	  $(MAKE) --no-print-directory functional || status=1; \
 	  wait $$others || status=1; cat $$log; rm -f $$log; exit $$status
 
