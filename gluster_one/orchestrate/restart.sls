@@ -5,10 +5,11 @@
 {{ refused(plan.errors) }}
 {%- else %}
 {%- set all = [] %}
+{%- set in_order = {'gluster_one_orchestrated': True} %}
 {%- for sls in ('bricks', 'restart') %}
 {%- for minion in plan.servers %}
-{%- do all.append({'id': sls ~ ' on ' ~ minion, 'minions': [minion], 'sls': 'gluster_one.' ~ sls,
-                   'pillar': {'gluster_one_orchestrated': True}}) %}
+{%- set id = sls ~ ' on ' ~ minion %}
+{%- do all.append({'id': id, 'minions': [minion], 'sls': 'gluster_one.' ~ sls, 'pillar': in_order}) %}
 {%- endfor %}
 {%- endfor %}
 {{ steps(all) }}
