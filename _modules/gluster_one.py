@@ -11,7 +11,6 @@ import contextlib
 import glob
 import json
 import os
-import re
 import secrets
 import signal
 import socket
@@ -29,22 +28,39 @@ __virtualname__ = "gluster_one"
 # Where the head leaves the datastores' identifiers, below the volume's root.
 IDS_FILE = ".gluster_one/datastores.json"
 PROBE_SECONDS = 3
-UNOPENABLE = (
-    "its length is no multiple of 512, so QEMU cannot open it over gluster://",
-    "convert it to raw: `qemu-img convert -O raw OLD NEW`, and put NEW in its place",
-)
 
 
 def __virtual__():
     return __virtualname__
 
 
-def _child(argv, user=None, timeout=PROBE_SECONDS, stdin=None):
+def child(argv, user=None, timeout=PROBE_SECONDS, stdin=None):
     """
-    Run a command in a session of its own and return (status, standard output, standard error).
+    Run a command that may hang, in a session of its own.
 
-    The status is None when it did not end in time: it is killed and not waited for, because a process that looks at a
-    frozen brick cannot be killed until the brick answers.
+    argv
+        The command (list of strings).
+
+    user
+        Who runs it (string). Default: root.
+
+    timeout
+        Seconds to wait (int, default 3). Then it is killed and not waited for: a process that looks at a frozen brick
+        cannot be killed until the brick answers.
+
+    stdin
+        What it reads (string, default nothing).
+
+    Returns a list of its status, None when it did not end in time, its standard output and its standard error, the
+    latter in one line.
+
+    Raises CommandExecutionError when there is no such user.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.child '[stat, -f, /var/lib/one/gluster/one_vol]'
     """
     identity = {}
     if user:
@@ -54,7 +70,7 @@ def _child(argv, user=None, timeout=PROBE_SECONDS, stdin=None):
                 "opennebula-node-kvm on a hypervisor) or name another user"
             )
         identity = {"user": user, "group": salt.utils.user.get_default_group(user), "extra_groups": []}
-    child = subprocess.Popen(
+    process = subprocess.Popen(
         argv,
         stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -67,11 +83,11 @@ def _child(argv, user=None, timeout=PROBE_SECONDS, stdin=None):
         **identity,
     )
     try:
-        out, err = child.communicate(stdin, timeout=timeout)
+        out, err = process.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        return None, "", f"no answer within {timeout} s"
-    return child.returncode, out, " ".join(err.split())
+        os.killpg(process.pid, signal.SIGKILL)
+        return [None, "", f"no answer within {timeout} s"]
+    return [process.returncode, out, " ".join(err.split())]
 
 
 def _mounts():
@@ -109,7 +125,7 @@ def mount_health(path):
         return {"state": "absent", "device": None, "fstype": None, "volume": None}
     volume = _volume(mounted)
     # statfs is never answered from the kernel's cache, so that a client that has just died is seen to be dead.
-    status, _, error = _child(["stat", "-f", path])
+    status, _, error = child(["stat", "-f", path])
     if status == 0 and path not in _mounts():  # it ended just now: that was the bare directory
         return {"state": "absent", "device": None, "fstype": None, "volume": None}
     state = "alive" if status == 0 else "hung" if status is None else "dead"
@@ -117,7 +133,7 @@ def mount_health(path):
         raise CommandExecutionError(f"{path} cannot be looked at: {error}")
     if state == "dead" and volume and client(path):
         state = "dead" if _comes_back(path, mounted["device"]) is False else "offline"
-        state = "alive" if _child(["stat", "-f", path])[0] == 0 else state
+        state = "alive" if child(["stat", "-f", path])[0] == 0 else state
     return {"state": state, "device": mounted["device"], "fstype": mounted["fstype"], "volume": volume}
 
 
@@ -129,7 +145,7 @@ def _comes_back(path, device):
     if not __salt__["gluster_mount.mountable"](device):
         return True
     for _ in range(5):
-        if _child(["stat", "-f", path])[0] == 0:
+        if child(["stat", "-f", path])[0] == 0:
             return True
         time.sleep(1)
     return False
@@ -166,6 +182,28 @@ def client(path):
     return []
 
 
+def bricks_unconnected(path):
+    """
+    To which bricks the FUSE client of a mounted volume is not connected, by its own word.
+
+    path
+        The directory on which the volume is mounted (string).
+
+    Returns the client's names for them (list of strings, such as ``one_vol-client-2`` for the third), None when it does
+    not answer within 3 s.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.bricks_unconnected /var/lib/one/gluster/one_vol
+    """
+    # What the client shows of itself in the directory .meta of every mount.
+    look = 'cd "$1"/.meta/graphs/active && { grep -ls "^connected = 0" *-client-*/private || :; }'
+    status, out, _ = child(["sh", "-c", look, "sh", path])
+    return [os.path.dirname(line) for line in out.splitlines()] if status == 0 else None
+
+
 def space(path):
     """
     The size of a mounted volume and how much of it is free.
@@ -181,7 +219,7 @@ def space(path):
 
         salt kvm1 gluster_one.space /var/lib/one/gluster/one_vol
     """
-    status, out, _ = _child(["stat", "-f", "-c", "%b %a %S", path])
+    status, out, _ = child(["stat", "-f", "-c", "%b %a %S", path])
     if status != 0:
         return None
     blocks, free, size = map(int, out.split())
@@ -208,8 +246,8 @@ def hidden(path):
     above, name = os.path.split(os.path.realpath(path))
     # In a mount namespace of its own, the directory above is mounted over itself: without what is mounted in it.
     look = 'mount --bind "$1" "$1" && exec ls -A "$1/$2"'
-    child = ["unshare", "--mount", "--propagation", "private", "sh", "-c", look, "sh", above, name]
-    status, out, error = _child(child)
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", look, "sh", above, name]
+    status, out, error = child(command)
     if status != 0:
         raise CommandExecutionError(f"What lies beneath {path} cannot be looked at: {error}")
     return out.splitlines()
@@ -239,7 +277,7 @@ def writable(path, user="oneadmin"):
     # writable until it is healed (measured with Gluster 10.3). What such tries have left goes with the next that works.
     script = ': >"$1.$2" && rm -f "$1.$2" && { rm -f "$1".* 2>/dev/null || :; }'
     probe = os.path.join(path, f".gluster_one.write-test.{socket.gethostname()}")
-    status, _, error = _child(["/bin/sh", "-c", script, "sh", probe, secrets.token_hex(4)], user=user)
+    status, _, error = child(["/bin/sh", "-c", script, "sh", probe, secrets.token_hex(4)], user=user)
     return None if status == 0 else error
 
 
@@ -268,7 +306,7 @@ def datastore_ids(path, volume=None):
         path = next((other for other, mounted in mounts.items() if _volume(mounted) == volume), path)
     status, out, error = None, "", ""
     if path in mounts:
-        status, out, error = _child(["head", "-c", "1000000", os.path.join(path, IDS_FILE)])
+        status, out, error = child(["head", "-c", "1000000", os.path.join(path, IDS_FILE)])
     if status != 0 and "No such file" not in error:
         return __salt__["data.get"](kept) or {}
     try:
@@ -320,162 +358,9 @@ def datastore_id_set(path, name, datastore_id):
     text = json.dumps(ids, indent=1, sort_keys=True)
     # Of a length that QEMU can open: so there is a file for a native open on every volume.
     text += " " * (-(len(text) + 1) % 512) + "\n"
-    status, _, error = _child(
+    status, _, error = child(
         ["/bin/sh", "-c", script, "sh", *os.path.split(os.path.join(path, IDS_FILE))], timeout=30, stdin=text
     )
     if status != 0:
         raise CommandExecutionError(f"The datastores' identifiers could not be written to {path}: {error}")
     return True
-
-
-def native_access():
-    """
-    Whether QEMU of this node can open ``gluster://`` (old builds cannot yet, newest ones no longer), and which libvirt
-    there is.
-
-    Returns a dict ``{"qemu": "7.2.22", "libvirt": "9.0.0", "gluster": True}``; a version is None where the program is
-    not installed. ``gluster`` is what QEMU answers when asked for its gluster driver, without any server.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_one.native_access
-    """
-    versions = {"qemu": None, "libvirt": None, "gluster": False}
-    # virtqemud is libvirt's daemon for QEMU where there is one for each hypervisor.
-    for name, programs in (("qemu", ("qemu-img",)), ("libvirt", ("libvirtd", "virtqemud"))):
-        for program in filter(salt.utils.path.which, programs):
-            version = re.search(r"\d+(\.\d+)+", _child([program, "--version"], timeout=30)[1])
-            versions[name] = version[0] if version else None
-    if versions["qemu"]:
-        # A driver that is there complains of missing parameters; one that is not is unknown.
-        error = _child(["qemu-img", "info", 'json:{"driver": "gluster"}'], timeout=30)[2]
-        versions["gluster"] = "nknown driver" not in error and "nknown protocol" not in error
-    return versions
-
-
-def native_read(volume, path=IDS_FILE, host="localhost", port=24007, user="oneadmin", timeout=15):
-    """
-    Read the first 512 bytes of a file over the native GlusterFS API, through QEMU's own driver, as a virtual machine
-    reads its disk. It takes 0.3 s; where it is refused, ten to twelve.
-
-    volume
-        The volume's name (string).
-
-    path
-        The file's path below the volume's root (string), such as ``7/disk.0``. Its length has to be a multiple of 512.
-        Default: the file in which the head leaves the datastores' identifiers.
-
-    host, port
-        The Gluster server to ask (string, default ``localhost``; int, default 24007).
-
-    user
-        Who reads it (string, default ``oneadmin``).
-
-    timeout
-        Seconds to wait (int, default 15).
-
-    Returns None if it was read, else what stood in the way (string).
-
-    Raises CommandExecutionError when qemu-io is not installed or there is no such user.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm2 gluster_one.native_read one_vol 7/disk.0 host=kvm1
-    """
-    if not salt.utils.path.which("qemu-io"):
-        raise CommandExecutionError("qemu-io is not installed on this node: install qemu-utils (RHEL-like: qemu-img)")
-    # Gluster's library takes ten seconds to close a file: the process ends itself before, and what it said until then
-    # must not be in a buffer.
-    command = ["stdbuf", "-oL", "qemu-io", "-r", "-f", "raw", "-c", "read 0 512", "-c", "sigraise 9"]
-    url = f"gluster://{host}:{port}/{volume}/{path}"
-    _, out, error = _child([*command, url], user=user, timeout=timeout)
-    if "read 512/512 bytes" in out:
-        return None
-    # What it cannot open it says on standard error, behind the library's log; what it cannot read on standard output.
-    _, found, said = error.partition("qemu-io: ")
-    return said if found else out.strip() or error
-
-
-def images(**connection):
-    """
-    The images and clones that QEMU cannot open natively, or whose machine would start on the wrong file. For the head,
-    where the volume is mounted.
-
-    connection
-        ``endpoint``, ``auth_file``, ``api_timeout`` as in the execution module ``opennebula_api``.
-
-    Returns a list of dicts; ``what`` is ``image``, or ``disk`` for a machine's, with the machine's id, name and owner::
-
-        [{"datastore": "glusterds", "what": "image", "id": 3, "name": "ubuntu", "owner": "oneadmin",
-          "problem": "a qcow2 that is cloned: ...", "cure": "import it again ..."}]
-
-    QEMU's gluster driver takes a short read for an error, so a file whose length is no multiple of 512 does not open;
-    a fresh qcow2 file has such a length unless its disk is a multiple of 32 GB.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt head gluster_one.images
-    """
-    stores = __salt__["opennebula.datastore_list"](**connection)
-    native = {store["id"]: store for store in stores if __salt__["one_datastore_check.native"](store)}
-    found = []
-    for image in __salt__["opennebula.image_list"](**connection) if native else []:
-        problem = _image_problem(image) if image["datastore"] in native else None
-        if problem:
-            found.append(_finding(native[image["datastore"]], "image", image, *problem))
-    for machine in __salt__["opennebula.vm_list"](**connection) if native else []:
-        for disk in machine["disks"]:
-            store = native.get(disk["datastore"])
-            if not store or disk["format"] != "qcow2" or not disk["clone"]:
-                continue
-            path = f"{machine['system']}/{machine['id']}/disk.{disk['id']}"
-            if _odd_length(os.path.join(os.path.dirname(store["base_path"]), path)):
-                found.append(_finding(store, "disk", machine, *UNOPENABLE))
-    return found
-
-
-def _finding(store, what, thing, problem, cure):
-    return {
-        "datastore": store["name"],
-        "what": what,
-        "id": thing["id"],
-        "name": thing["name"],
-        "owner": thing["owner"],
-        "problem": problem,
-        "cure": cure,
-    }
-
-
-def _image_problem(image):
-    """
-    What is wrong with an image of a native datastore and what to do, or None.
-    """
-    if image["format"] != "qcow2":
-        return None
-    if image["persistent"] and image["snapshots"]:
-        return (
-            "a persistent qcow2 with a disk snapshot: its machine would start on the file without the snapshot",
-            "flatten or delete its snapshots, then convert it to raw",
-        )
-    if _odd_length(image["source"]):
-        return UNOPENABLE
-    if not image["persistent"] and image["type"] in ("OS", "DATABLOCK") and image["size_mb"] % 32768:
-        return (
-            "a qcow2 that is cloned: the fresh clone's length is no multiple of 512, and QEMU cannot open it over gluster://",
-            "import it again into a datastore with DRIVER = raw, or convert it to raw",
-        )
-    return None
-
-
-def _odd_length(path):
-    """
-    Whether a file's length is no multiple of 512; False when there is no such file.
-    """
-    status, out, _ = _child(["stat", "-L", "-c", "%s", path])
-    return status == 0 and int(out) % 512 != 0

@@ -201,7 +201,23 @@ def _mount(seen, node, name, volume):
             more = f"at least {node['free_percent']} %"
             _find(seen, "space", path, seen_space, more, "delete images, or add bricks", "warning")
         _hidden(seen, path)
+        _client(seen, name, path, entry)
     _links(seen, node, name, volume)
+
+
+def _client(seen, name, path, entry):
+    """
+    The client knows every server, and is connected to every brick.
+    """
+    apart = __salt__["gluster_one.bricks_unconnected"](path)
+    if apart:
+        what, cure = f"not connected to {', '.join(apart)}", f"gluster volume status {name}, and the network"
+        _find(seen, "client_bricks", path, what, "the client is connected to every brick", cure)
+    stale = __salt__["gluster_mount.stale"](path, entry)
+    if stale:
+        what, cure = f"the client was started with {stale}", f"systemctl restart {__salt__['gluster_mount.unit'](path)}"
+        expected = f"{entry['device']} {','.join(entry['opts'])}"
+        _find(seen, "client_options", path, what, expected, f"{cure}, once nothing uses it", "warning")
 
 
 def _hidden(seen, path):
@@ -319,18 +335,25 @@ def _server(seen, node):
     glusterd runs, with the option that lets in who is not root.
     """
     service, path = node["glusterd"]["service"], node["glusterd"]["path"]
-    active = ["systemctl", "is-active", "--quiet", service]
-    # As service.status says, which first asks systemd three times.
-    if salt.utils.systemd.booted(__context__):
-        running = __salt__["cmd.retcode"](active, python_shell=False, ignore_retcode=True) == 0
-    else:
-        running = __salt__["service.status"](service)
-    if not running:
+    unit = __salt__["glusterd.service"](service) or {"running": __salt__["service.status"](service)}
+    if not unit["running"]:
         _find(seen, "glusterd_down", service, "it is not running", "running", f"systemctl start {service}")
     option = {"rpc-auth-allow-insecure": "on"}
     for name, change in __salt__["gluster.option_changes"](__salt__["glusterd.options"](path), option).items():
         what = f"{name} is {change['old'] or 'not set'}"
         _find(seen, "glusterd_option", path, what, change["new"], _apply(node, "glusterd"))
+    if node["restart"]["keep_bricks"] and unit.get("kill_mode", "process") != "process":
+        what = f"KillMode is {unit['kill_mode']}: its restart ends the bricks"
+        _find(seen, "kill_mode", service, what, "process", _apply(node, "glusterd"), "warning")
+    for name in node["volumes"]:
+        bricks = __salt__["glusterd.bricks"](name)
+        for brick in bricks["paths"]:
+            owner = __salt__["gluster_one.child"](["stat", "-c", "%u %g", brick])[1].split()
+            wrong = [has for has, wanted in zip(owner, bricks["owner"]) if wanted not in ("-1", has)]
+            if wrong:
+                what, expected = f"its root belongs to {':'.join(owner)}", ":".join(bricks["owner"])
+                cure = f"chown {expected} on a mount of volume {name}"
+                _find(seen, "brick_owner", brick, what, expected, cure)
     seen["looked"] += ["glusterd"]
 
 

@@ -106,6 +106,10 @@ def volume_report(name, volume, seen, node):
     for kind, text in lost:
         found.append([kind, name, text, "more of them", "bring bricks and peers back", "error"])
     if name in seen["heal"]:
+        refusing = __salt__["gluster_mount.bricks_refusing"](name, info["bricks"])
+        if refusing:
+            what, cure = f"{', '.join(refusing)} refuse clients", "salt SERVERS state.apply gluster_one.restart"
+            found.append(["bricks_closed", name, what, "they let in who is not root", cure, "error"])
         counts = seen["heal"][name]
         facts.update(heal=counts["pending"], split_brain=counts["split_brain"])
         show = f"gluster volume heal {name} info"

@@ -40,10 +40,9 @@ def service(name="glusterd"):
     name
         The service (string, default ``glusterd``).
 
-    Returns a dict ``{"kill_mode": "control-group", "started": 1764230400.5}``: the mode in force, drop-ins included,
-    and when it was started, in seconds since 1970.
-
-    Raises CommandExecutionError when it does not run, or this is no system of systemd's.
+    Returns a dict ``{"running": True, "kill_mode": "control-group", "started": 1764230400.5}``: the mode in force,
+    drop-ins included, and when it was started, in seconds since 1970. An empty dict where systemd does not run the
+    system or has no such service.
 
     CLI Example:
 
@@ -52,17 +51,35 @@ def service(name="glusterd"):
         salt kvm1 glusterd.service
     """
     if not salt.utils.systemd.booted(__context__):
-        raise CommandExecutionError(
-            f"systemd does not run this system: restart {name} by hand, after the bricks are safe"
-        )
-    show = ["systemctl", "show", "--property=ActiveState,KillMode,ExecMainStartTimestampMonotonic", f"{name}.service"]
+        return {}
+    properties = "LoadState,ActiveState,KillMode,ExecMainStartTimestampMonotonic"
+    show = ["systemctl", "show", f"--property={properties}", f"{name}.service"]
     done = __salt__["cmd.run_all"](show, python_shell=False, ignore_retcode=True, timeout=30)
     seen = dict(line.split("=", 1) for line in done["stdout"].splitlines() if "=" in line)
-    if seen.get("ActiveState") != "active":
-        state = seen.get("ActiveState", done["stderr"])
-        raise CommandExecutionError(f"{name} does not run ({state}): start it with `systemctl start {name}`")
+    if seen.get("LoadState") != "loaded":
+        return {}
     ago = time.monotonic() - int(seen["ExecMainStartTimestampMonotonic"]) / 1e6
-    return {"kill_mode": seen["KillMode"], "started": time.time() - ago}
+    running = seen["ActiveState"] == "active"
+    return {"running": running, "kill_mode": seen["KillMode"], "started": time.time() - ago}
+
+
+def kept_changes(name="glusterd"):
+    """
+    What has to change so that the bricks live on while glusterd is restarted.
+
+    name
+        The service (string, default ``glusterd``).
+
+    Returns a dict ``{"KillMode": {"old": "control-group", "new": "process"}}``, an empty one where they do.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 glusterd.kept_changes
+    """
+    mode = service(name).get("kill_mode", "process")
+    return {} if mode == "process" else {"KillMode": {"old": mode, "new": "process"}}
 
 
 def restart_changes(name="glusterd", path="/etc/glusterfs/glusterd.vol", keep_bricks=True):
@@ -93,9 +110,9 @@ def restart_changes(name="glusterd", path="/etc/glusterfs/glusterd.vol", keep_br
         salt kvm1 glusterd.restart_changes
     """
     seen = service(name)
-    changes = {}
-    if keep_bricks and seen["kill_mode"] != "process":
-        changes["KillMode"] = {"old": seen["kill_mode"], "new": "process"}
+    if not seen.get("running"):
+        raise CommandExecutionError(f"{name} does not run: start it with `systemctl start {name}`")
+    changes = kept_changes(name) if keep_bricks else {}
     try:
         changed = os.path.getmtime(path)
     except FileNotFoundError:

@@ -73,3 +73,28 @@ def pool_without(server, servers):
     if not known or strangers or server in known or __salt__["gluster.peer_known_as"](server, known):
         return []
     return known
+
+
+def bricks(volume):
+    """
+    The bricks of a volume on this server, and who is to own its root.
+
+    volume
+        The volume (string).
+
+    Returns a dict ``{"paths": ["/data/one_vol"], "owner": ["9869", "9869"]}``: the paths of the bricks, and the options
+    ``storage.owner-uid`` and ``storage.owner-gid``, ``-1`` for one that nobody has set.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 glusterd.bricks one_vol
+    """
+    own = _read(os.path.join(DIRECTORY, "glusterd.info")).get("UUID")
+    files = [_read(path) for path in sorted(glob.glob(os.path.join(DIRECTORY, "vols", volume, "bricks/*")))]
+    info = _read(os.path.join(DIRECTORY, "vols", volume, "info"))
+    return {
+        "paths": [brick["path"] for brick in files if own and brick.get("uuid") == own],
+        "owner": [info.get(f"storage.owner-{kind}", "-1") for kind in ("uid", "gid")],
+    }

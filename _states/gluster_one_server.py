@@ -53,6 +53,31 @@ def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glus
         return {**ret, "result": False, "comment": str(exc)}
 
 
+def bricks_kept(name="glusterd"):
+    """
+    The bricks live on while glusterd is restarted, by whomever: an upgrade of the package does it, too. For every
+    server. Nothing is restarted: where the unit's ``KillMode`` is another than ``process``, a drop-in has it so.
+
+    name
+        glusterd's service (string, default ``glusterd``).
+
+    .. code-block:: yaml
+
+        glusterd:
+          gluster_one.bricks_kept
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    try:
+        changes = __salt__["glusterd.kept_changes"](name)
+        fine = f"bricks live on while {name} is restarted"
+        if __opts__["test"] or not changes:
+            return __salt__["gluster_one.predicted"](ret, changes, fine)
+        __salt__["glusterd.keep_bricks"](name)
+        return __salt__["gluster_one.applied"](ret, changes, __salt__["glusterd.kept_changes"](name), fine)
+    except (CommandExecutionError, OSError) as exc:
+        return {**ret, "result": False, "comment": str(exc)}
+
+
 def bricks_running(name, timeout=120):
     """
     All bricks of a started volume run; those that do not are started. For one node of the pool. A volume that is

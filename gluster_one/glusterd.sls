@@ -1,4 +1,4 @@
-{#- Every server: glusterd accepts clients that are not root. -#}
+{#- Every server: glusterd accepts clients that are not root, and its restart would leave the bricks alone. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pillar
@@ -8,4 +8,10 @@ gluster_one_glusterd:
   gluster_one.glusterd_configured:
     - name: {{ node.glusterd.service | json }}
     - path: {{ node.glusterd.path | json }}
+{%- if node.restart.keep_bricks %}
+
+gluster_one_bricks_kept:
+  gluster_one.bricks_kept:
+    - name: {{ node.glusterd.service | json }}
+{%- endif %}
 {%- endif %}

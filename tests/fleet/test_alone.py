@@ -54,6 +54,7 @@ def test_one_run_does_it_all_and_a_second_nothing(alone):
     assert (run.failures, run.results) == ({}, {True})
     assert {change for states in run.changes.values() for change in states} >= {
         "gluster_one_glusterd",
+        "gluster_one_bricks_kept",
         "gluster_one_volume_one_vol",
         "gluster_one_mount_one_vol",
         "gluster_one_datastore_gluster_system",

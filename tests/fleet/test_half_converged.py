@@ -14,6 +14,12 @@ STEPS = {
         "gluster_one_glusterd",
         {"rpc-auth-allow-insecure": {"old": None, "new": "on"}},
     ),
+    "glusterd's unit": (
+        "kvm1",
+        "rm -r /etc/systemd/system/glusterd.service.d; systemctl daemon-reload",
+        "gluster_one_bricks_kept",
+        {"KillMode": {"old": "control-group", "new": "process"}},
+    ),
     "volume's option": (
         "kvm1",
         "gluster --mode=script volume set one_vol storage.owner-gid 12",

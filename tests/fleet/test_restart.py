@@ -45,9 +45,7 @@ def test_all_servers_at_once(virt):
     assert unharmed(load) == {}
     assert run.failures == {}
     changes = {host: states["gluster_one_glusterd_restarted"] for host, states in run.changes.items()}
-    assert {host: set(change) for host, change in changes.items()} == dict.fromkeys(
-        HYPERVISORS, {"KillMode", "glusterd"}
-    )
+    assert {host: set(change) for host, change in changes.items()} == dict.fromkeys(HYPERVISORS, {"glusterd"})
     assert all(before[host] != after for host, after in daemons(virt).items())
     assert virt.bricks() == bricks
 

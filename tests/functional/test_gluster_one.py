@@ -139,6 +139,23 @@ def test_unmount_of_nothing(modules, point):
         modules.gluster_mount.unmount(str(point))
 
 
+def test_a_client_says_which_brick_it_has_not(modules, one_vol):
+    point = host.open_directory("one_vol")
+    host.sh("mount", "-t", "glusterfs", f"kvm1:/{one_vol}", point)
+    try:
+        host.eventually("it has all bricks", lambda: modules.gluster_one.bricks_unconnected(str(point)) == [])
+        host.kill(*host.brick_pids(one_vol)[one_vol])
+        host.eventually(
+            "it has not the first", lambda: modules.gluster_one.bricks_unconnected(str(point)) == ["one_vol-client-0"]
+        )
+        with host.stopped(host.fuse_client(point)):
+            assert modules.gluster_one.bricks_unconnected(str(point)) is None
+    finally:
+        host.gluster("volume", "start", one_vol, "force")
+        host.let_go(point)
+        host.eventually("the brick is back", lambda: host.bricks_online(one_vol))
+
+
 # Who can write
 
 

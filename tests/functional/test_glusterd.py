@@ -62,3 +62,9 @@ def test_a_missing_file_says_what_to_install(modules, tmp_path):
     for call in (modules.glusterd.options, lambda path: modules.glusterd.options_set({"one": 1}, path=path)):
         with pytest.raises(CommandExecutionError, match="is missing: install glusterfs-server"):
             call(str(tmp_path / "glusterd.vol"))
+
+
+def test_the_bricks_of_this_server(modules, small_vol, new_volume):
+    assert modules.glusterd.bricks(small_vol) == {"paths": [f"/data/{small_vol}/0"], "owner": ["9869", "9869"]}
+    assert modules.glusterd.bricks(new_volume("plain_vol"))["owner"] == ["-1", "-1"]
+    assert modules.glusterd.bricks("no_such_vol") == {"paths": [], "owner": ["-1", "-1"]}

@@ -58,7 +58,7 @@ def mounted(name):
 
 def test_the_service(modules, small_vol):
     found = modules.glusterd.service()
-    assert found["kill_mode"] == "control-group"
+    assert (found["running"], found["kill_mode"]) == (True, "control-group")
     assert abs(found["started"] - Path("/run/glusterd.pid").stat().st_mtime) < 5
 
 
@@ -70,7 +70,7 @@ def test_nothing_is_due_after_a_start(modules, restarted, small_vol):
 
 def test_a_service_that_does_not_run(restarted):
     run = fails(restarted, "no-such-daemon")
-    assert "no-such-daemon does not run (inactive): start it with `systemctl start no-such-daemon`" in run.comment
+    assert "no-such-daemon does not run: start it with `systemctl start no-such-daemon`" in run.comment
 
 
 def test_glusterd_is_restarted_and_the_bricks_live_on(restarted, due, one_vol, small_vol):
@@ -278,3 +278,20 @@ def test_one_of_three_bricks_is_restarted_while_a_writer_goes_on(bricks, one_vol
 def test_a_volume_without_bricks_here_or_that_is_stopped(bricks, new_volume):
     idle(bricks, "no_such_vol")
     idle(bricks, new_volume("created_vol", start=False))
+
+
+# The unit
+
+
+def test_bricks_are_kept_by_whomever_glusterd_is_restarted(states, one_vol, small_vol):
+    before, pid = host.brick_pids(one_vol, small_vol), host.glusterd_pid()
+    run = four_runs(states.gluster_one.bricks_kept, "glusterd", look=UNIT.exists)
+    assert run.changes == {"KillMode": KILL_MODE}
+    assert (host.brick_pids(one_vol, small_vol), host.glusterd_pid()) == (before, pid)
+    host.sh("systemctl", "restart", "glusterd")
+    host.restart_glusterd()  # which waits for the peers
+    assert host.brick_pids(one_vol, small_vol) == before
+
+
+def test_a_service_that_is_not_there_has_nothing_to_keep(states):
+    idle(states.gluster_one.bricks_kept, "no-such-daemon")

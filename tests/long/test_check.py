@@ -10,6 +10,7 @@ from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
 UNIT = "var-lib-one-gluster-one_vol.mount"
 VOLUME = "gluster --mode=script volume"
 GLUSTERD = "/etc/glusterfs/glusterd.vol"
+DROP_IN = "/etc/systemd/system/glusterd.service.d"
 CLIENT = f"pgrep -f '[g]lusterfs.* {MOUNT}$'"
 DRIVER = "$(dirname /usr/lib/*/qemu/block-curl.so)/block-gluster.so"
 
@@ -45,6 +46,18 @@ BREAKS = {
     "an image in a datastore's own directory": (
         f"rm {STORES}/101; mkdir {STORES}/101; echo image >{STORES}/101/image",
         "blocked", "holds 1 file \\(image\\)", f"rm -r {STORES}/101; ln -s {MOUNT} {STORES}/101",
+    ),
+    "glusterd whose restart ends the bricks": (
+        f"mv {DROP_IN} /var/tmp/kept.d; systemctl daemon-reload",
+        "kill_mode", "KillMode is control-group: its restart ends the bricks",
+        f"mv /var/tmp/kept.d {DROP_IN}; systemctl daemon-reload",
+    ),
+    "a brick whose root is root's": (
+        "chown root:root /data/one_vol", "brick_owner", "its root belongs to 0:0", "chown 9869:9869 /data/one_vol",
+    ),
+    "a client that knows one server": (
+        f"systemctl stop {UNIT}; mount -t glusterfs kvm1:/one_vol {MOUNT}",
+        "client_options", "the client was started with kvm1", f"umount {MOUNT}; systemctl start {UNIT}",
     ),
     "glusterd without its option": (
         f"cp {GLUSTERD} /var/tmp/kept; sed -i /rpc-auth-allow-insecure/d {GLUSTERD}",
@@ -95,6 +108,30 @@ def test_finds_what_the_pillar_says_otherwise(fleet, pillar, minion, kind, seen)
     fleet.lab.call("*", *refresh)
     assert re.search(seen, found[kind]["seen"])
     assert findings(fleet, minion) == {}
+
+
+def test_a_client_that_has_lost_a_brick(fleet):
+    assert findings(fleet, "kvm2") == {}
+    fleet.sh("kvm3", "pkill -9 -x glusterfsd")
+    try:
+        wait_for("the finding", lambda: set(findings(fleet, "kvm2")) == {"client_bricks"}, 20, every=1)
+        assert findings(fleet, "kvm2")["client_bricks"]["seen"] == "not connected to one_vol-client-2"
+        assert set(findings(fleet, "kvm1", heal="False")) == {"client_bricks", "brick_down"}
+    finally:
+        fleet.sh("kvm1", f"{VOLUME} start one_vol force")
+        bricks_up(fleet)
+    assert findings(fleet, "kvm2") == {}
+
+
+def test_bricks_that_refuse(fleet):
+    """One of them, which was started while the option was off: nobody new is let in."""
+    fleet.stage = "used"
+    option = f"{VOLUME} set one_vol server.allow-insecure"
+    script = f"pkill -9 -x glusterfsd; {option} off; {VOLUME} start one_vol force; sleep 1; {option} on"
+    fleet.sh("kvm1", script)
+    assert findings(fleet, "kvm1")["bricks_closed"]["seen"] == "kvm1:/data/one_vol refuse clients"
+    assert fleet.apply("gluster_one.bricks", on=["kvm1"]).failures == {}
+    assert "bricks_closed" not in findings(fleet, "kvm1")
 
 
 def test_a_host_that_is_not_kvm_is_found_on_the_head(fleet):

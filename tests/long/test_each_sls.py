@@ -8,13 +8,13 @@ import yaml
 from tests.fleet.fleet import MOUNT, STORES, Run, standard
 
 PILLAR, VOLUME, GLUSTERD = "gluster_one_pillar", "gluster_one_volume_one_vol", "gluster_one_glusterd"
-BEACON, MOUNTED = "gluster_one_beacon", "gluster_one_mount_one_vol"
+KEPT, BEACON, MOUNTED = "gluster_one_bricks_kept", "gluster_one_beacon", "gluster_one_mount_one_vol"
 NATIVE = ["gluster_one_native_access", "gluster_one_native_one_vol"]
 STORED = {"gluster_one_datastore_gluster_system", "gluster_one_datastore_glusterds"}
 # SLS: what it is on the coordinator, on another hypervisor, on the head.
 STATES = {
     "gluster_one.mount": ({PILLAR, MOUNTED}, {PILLAR, MOUNTED}, {PILLAR, MOUNTED}),
-    "gluster_one.glusterd": ({PILLAR, GLUSTERD}, {PILLAR, GLUSTERD}, {PILLAR}),
+    "gluster_one.glusterd": ({PILLAR, GLUSTERD, KEPT}, {PILLAR, GLUSTERD, KEPT}, {PILLAR}),
     "gluster_one.volume": ({PILLAR, VOLUME}, {PILLAR}, {PILLAR}),
     "gluster_one.datastore": ({PILLAR}, {PILLAR}, {PILLAR, MOUNTED, *STORED}),
 }
@@ -90,7 +90,7 @@ def test_minion_without_a_master(fleet, test):
     done = fleet.lab.exec("kvm3", "sh", "-c", f"{command} --log-level=quiet state.apply gluster_one test={test}")
     done.stdout = json.dumps({"kvm3": json.loads(done.stdout)["local"]})
     run = Run(done)
-    assert set(run["kvm3"]) == {PILLAR, GLUSTERD, MOUNTED, *NATIVE}
+    assert set(run["kvm3"]) == {PILLAR, GLUSTERD, KEPT, MOUNTED, *NATIVE}
     assert (run.failures, run.changes) == ({}, {})
 
 
@@ -114,6 +114,7 @@ def test_one_minion_with_every_role(fleet):
         PILLAR,
         "gluster_one_volume_solo_vol",
         GLUSTERD,
+        KEPT,
         "gluster_one_mount_solo_vol",
         "gluster_one_datastore_solo_system",
         "gluster_one_datastore_solo_images",

@@ -1,0 +1,176 @@
+"""
+Native access: QEMU's own way to a volume, ``gluster://``
+=========================================================
+
+More functions of the execution module ``gluster_one``: Salt joins modules of one virtual name.
+"""
+
+import os
+import re
+
+import salt.utils.path
+from salt.exceptions import CommandExecutionError
+
+__virtualname__ = "gluster_one"
+
+UNOPENABLE = (
+    "its length is no multiple of 512, so QEMU cannot open it over gluster://",
+    "convert it to raw: `qemu-img convert -O raw OLD NEW`, and put NEW in its place",
+)
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def native_access():
+    """
+    Whether QEMU of this node can open ``gluster://`` (old builds cannot yet, newest ones no longer), and which libvirt
+    there is.
+
+    Returns a dict ``{"qemu": "7.2.22", "libvirt": "9.0.0", "gluster": True}``; a version is None where the program is
+    not installed. ``gluster`` is what QEMU answers when asked for its gluster driver, without any server.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.native_access
+    """
+    versions = {"qemu": None, "libvirt": None, "gluster": False}
+    # virtqemud is libvirt's daemon for QEMU where there is one for each hypervisor.
+    for name, programs in (("qemu", ("qemu-img",)), ("libvirt", ("libvirtd", "virtqemud"))):
+        for program in filter(salt.utils.path.which, programs):
+            version = re.search(r"\d+(\.\d+)+", __salt__["gluster_one.child"]([program, "--version"], timeout=30)[1])
+            versions[name] = version[0] if version else None
+    if versions["qemu"]:
+        # A driver that is there complains of missing parameters; one that is not is unknown.
+        error = __salt__["gluster_one.child"](["qemu-img", "info", 'json:{"driver": "gluster"}'], timeout=30)[2]
+        versions["gluster"] = "nknown driver" not in error and "nknown protocol" not in error
+    return versions
+
+
+def native_read(volume, path=".gluster_one/datastores.json", host="localhost", port=24007, user="oneadmin", timeout=15):
+    """
+    Read the first 512 bytes of a file over the native GlusterFS API, through QEMU's own driver, as a virtual machine
+    reads its disk. It takes 0.3 s; where it is refused, ten to twelve.
+
+    volume
+        The volume's name (string).
+
+    path
+        The file's path below the volume's root (string), such as ``7/disk.0``. Its length has to be a multiple of 512.
+        Default: the file in which the head leaves the datastores' identifiers.
+
+    host, port
+        The Gluster server to ask (string, default ``localhost``; int, default 24007).
+
+    user
+        Who reads it (string, default ``oneadmin``).
+
+    timeout
+        Seconds to wait (int, default 15).
+
+    Returns None if it was read, else what stood in the way (string).
+
+    Raises CommandExecutionError when qemu-io is not installed or there is no such user.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 gluster_one.native_read one_vol 7/disk.0 host=kvm1
+    """
+    if not salt.utils.path.which("qemu-io"):
+        raise CommandExecutionError("qemu-io is not installed on this node: install qemu-utils (RHEL-like: qemu-img)")
+    # Gluster's library takes ten seconds to close a file: the process ends itself before, and what it said until then
+    # must not be in a buffer.
+    command = ["stdbuf", "-oL", "qemu-io", "-r", "-f", "raw", "-c", "read 0 512", "-c", "sigraise 9"]
+    url = f"gluster://{host}:{port}/{volume}/{path}"
+    _, out, error = __salt__["gluster_one.child"]([*command, url], user=user, timeout=timeout)
+    if "read 512/512 bytes" in out:
+        return None
+    # What it cannot open it says on standard error, behind the library's log; what it cannot read on standard output.
+    _, found, said = error.partition("qemu-io: ")
+    return said if found else out.strip() or error
+
+
+def images(**connection):
+    """
+    The images and clones that QEMU cannot open natively, or whose machine would start on the wrong file. For the head,
+    where the volume is mounted.
+
+    connection
+        ``endpoint``, ``auth_file``, ``api_timeout`` as in the execution module ``opennebula_api``.
+
+    Returns a list of dicts; ``what`` is ``image``, or ``disk`` for a machine's, with the machine's id, name and owner::
+
+        [{"datastore": "glusterds", "what": "image", "id": 3, "name": "ubuntu", "owner": "oneadmin",
+          "problem": "a qcow2 that is cloned: ...", "cure": "import it again ..."}]
+
+    QEMU's gluster driver takes a short read for an error, so a file whose length is no multiple of 512 does not open;
+    a fresh qcow2 file has such a length unless its disk is a multiple of 32 GB.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head gluster_one.images
+    """
+    stores = __salt__["opennebula.datastore_list"](**connection)
+    native = {store["id"]: store for store in stores if __salt__["one_datastore_check.native"](store)}
+    found = []
+    for image in __salt__["opennebula.image_list"](**connection) if native else []:
+        problem = _image_problem(image) if image["datastore"] in native else None
+        if problem:
+            found.append(_finding(native[image["datastore"]], "image", image, *problem))
+    for machine in __salt__["opennebula.vm_list"](**connection) if native else []:
+        for disk in machine["disks"]:
+            store = native.get(disk["datastore"])
+            if not store or disk["format"] != "qcow2" or not disk["clone"]:
+                continue
+            path = f"{machine['system']}/{machine['id']}/disk.{disk['id']}"
+            if _odd_length(os.path.join(os.path.dirname(store["base_path"]), path)):
+                found.append(_finding(store, "disk", machine, *UNOPENABLE))
+    return found
+
+
+def _finding(store, what, thing, problem, cure):
+    return {
+        "datastore": store["name"],
+        "what": what,
+        "id": thing["id"],
+        "name": thing["name"],
+        "owner": thing["owner"],
+        "problem": problem,
+        "cure": cure,
+    }
+
+
+def _image_problem(image):
+    """
+    What is wrong with an image of a native datastore and what to do, or None.
+    """
+    if image["format"] != "qcow2":
+        return None
+    if image["persistent"] and image["snapshots"]:
+        return (
+            "a persistent qcow2 with a disk snapshot: its machine would start on the file without the snapshot",
+            "flatten or delete its snapshots, then convert it to raw",
+        )
+    if _odd_length(image["source"]):
+        return UNOPENABLE
+    if not image["persistent"] and image["type"] in ("OS", "DATABLOCK") and image["size_mb"] % 32768:
+        return (
+            "a qcow2 that is cloned: the fresh clone's length is no multiple of 512, and QEMU cannot open it over gluster://",
+            "import it again into a datastore with DRIVER = raw, or convert it to raw",
+        )
+    return None
+
+
+def _odd_length(path):
+    """
+    Whether a file's length is no multiple of 512; False when there is no such file.
+    """
+    status, out, _ = __salt__["gluster_one.child"](["stat", "-L", "-c", "%s", path])
+    return status == 0 and int(out) % 512 != 0
