@@ -100,6 +100,26 @@ def test_options_in_the_same_run(virt, size):
     assert options.changes["kvm1"]["gluster_one_volume_one_vol"]["network.ping-timeout"]["new"] == "21"
 
 
+@pytest.mark.timeout(400)
+def test_the_orchestration_ends_at_the_first_that_may_not(virt):
+    """A brick of kvm3's is down: kvm1 is not restarted, and nobody after it is tried."""
+    settled(virt)
+    virt.everywhere(lambda host: virt.sh(host, TOUCH), HYPERVISORS)
+    daemons = virt.everywhere(lambda host: virt.pids(host, "glusterd"), HYPERVISORS)
+    virt.sh("kvm3", "pkill -9 -f '[b]rick-name /data/one_vol '")
+    with virt.pillar(changed(volume={"group": "virt"}, timeout=10)):
+        done = virt.lab.run("state.orchestrate", "gluster_one.orchestrate.restart")
+        virt.sh("kvm1", "gluster --mode=script volume start one_vol force")
+        assert done.returncode != 0
+        assert "glusterd was not restarted: the pool was not ready for it within 10 s" in done.stdout
+        assert "kvm3:/data/one_vol down" in done.stdout
+        assert virt.everywhere(lambda host: virt.pids(host, "glusterd"), HYPERVISORS) == daemons
+        settled(virt)
+        assert virt.lab.run("state.orchestrate", "gluster_one.orchestrate.restart").returncode == 0
+    after = virt.everywhere(lambda host: virt.pids(host, "glusterd"), HYPERVISORS)
+    assert all(after[host] != daemons[host] for host in HYPERVISORS)
+
+
 # Killed
 
 
