@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lab import build
-from lab.system import wait_for
+from lab.system import LabError, wait_for
 from tests.fleet.fleet import HYPERVISORS, MOUNT, changed
 from tests.fleet.load import Load, unharmed
 
@@ -42,7 +42,17 @@ def df(fleet):
 
 
 def settled(fleet):
-    wait_for("a settled pool", lambda: fleet.lab.call("kvm1", "gluster_one.unsettled") == {"kvm1": None}, 120, every=1)
+    seen = []
+
+    def nothing():
+        seen.append(fleet.lab.call("kvm1", "gluster_one.unsettled").get("kvm1", "no answer"))
+        return seen[-1] is None
+
+    try:
+        wait_for("a settled pool", nothing, 120, every=1)
+    except LabError as error:
+        status = fleet.sh("kvm1", "gluster --mode=script volume status one_vol clients", check=False)
+        raise AssertionError(f"{error} (last seen: {seen[-1]})\n{status}") from error
 
 
 def restarts(run):
