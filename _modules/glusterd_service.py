@@ -142,3 +142,26 @@ def keep_bricks(name="glusterd"):
     with salt.utils.files.fopen(path, "w") as stream:
         stream.write(TEXT)
     return __salt__["service.systemctl_reload"]()
+
+
+def restart(name="glusterd"):
+    """
+    Restart glusterd, also where systemd would not start it again: Debian's unit allows six starts an hour, and leaves
+    it stopped at the seventh.
+
+    name
+        The service (string, default ``glusterd``).
+
+    Returns True.
+
+    Raises CommandExecutionError with systemd's message.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 glusterd.restart
+    """
+    reset = ["systemctl", "reset-failed", f"{name}.service"]
+    __salt__["cmd.run_all"](reset, python_shell=False, ignore_retcode=True, timeout=30)
+    return __salt__["service.restart"](name)

@@ -163,7 +163,7 @@ def glusterd_restarted(
             __salt__["glusterd.keep_bricks"](name)
             ret["changes"]["KillMode"] = changes["KillMode"]
         if name in changes:
-            restart = functools.partial(__salt__["service.restart"], name)
+            restart = functools.partial(__salt__["glusterd.restart"], name)
             blockers = functools.partial(__salt__["gluster_one.stop_blockers"], __salt__["gluster_one.pool_names"]())
             _in_turn(restart, name, blockers, outage, orchestrated, timeout)
         left = __salt__["glusterd.restart_changes"](name, path, keep_bricks)
