@@ -20,6 +20,7 @@ __virtualname__ = "gluster_mount"
 UNSHARE = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
 # In a memory of its own, so that nothing is left of its directories and of the clients' logs.
 BEGIN = "mount -t tmpfs none /tmp && cd /tmp || exit; "
+MOUNT = 'mkdir volume && mount -t glusterfs -o log-file=/tmp/log "$1" volume'
 # Of each brick a client of its own: one of the whole volume ends when the first of them refuses it.
 EACH = """
 for text; do
@@ -34,15 +35,15 @@ def __virtual__():
     return __virtualname__
 
 
-def aside(script, *words):
+def aside(device, *command):
     """
-    The command that runs a shell script with namespaces of its own, in an empty directory /tmp of its own.
+    The command that runs another one with a volume mounted on ``volume`` in its working directory, seen by nobody else.
 
-    script
-        The script (string).
+    device
+        The volume, with the server to ask (string), such as ``localhost:/one_vol``.
 
-    words
-        Its arguments (strings).
+    command
+        The other command (strings).
 
     Returns the command (list of strings).
 
@@ -52,15 +53,19 @@ def aside(script, *words):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.aside 'mkdir volume && mount -t glusterfs $1 volume' localhost:/one_vol
+        salt kvm1 gluster_mount.aside localhost:/one_vol ls volume
     """
+    return _apart(MOUNT + ' && shift && exec "$@"', device, *command)
+
+
+def _apart(script, *words):
     if not salt.utils.path.which(UNSHARE[0]):
         raise CommandExecutionError("unshare is not installed on this node: install util-linux")
     return [*UNSHARE, "sh", "-c", BEGIN + script, "sh", *words]
 
 
 def _run(script, *words):
-    return __salt__["cmd.run_all"](aside(script, *words), python_shell=False, ignore_retcode=True, timeout=20)
+    return __salt__["cmd.run_all"](_apart(script, *words), python_shell=False, ignore_retcode=True, timeout=20)
 
 
 def mountable(device):
@@ -78,7 +83,7 @@ def mountable(device):
 
         salt kvm1 gluster_mount.mountable kvm1:/one_vol
     """
-    return _run("mkdir volume && mount -t glusterfs -o log-file=/tmp/log $1 volume", device)["retcode"] == 0
+    return _run(MOUNT, device)["retcode"] == 0
 
 
 def bricks_refusing(volume, bricks):

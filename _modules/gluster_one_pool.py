@@ -5,6 +5,8 @@ What the pool makes of a volume: options, bricks, quorum, and what waits to be h
 More functions of the execution module ``gluster_one``: Salt joins modules of one virtual name.
 """
 
+import contextlib
+
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one"
@@ -174,7 +176,10 @@ def peers_away():
 
         salt kvm1 gluster_one.peers_away
     """
-    peers = __salt__["gluster.peer_status"]()
+    return _away(__salt__["gluster.peer_status"]())
+
+
+def _away(peers):
     away = [peer["hostnames"][-1] for peer in peers if not peer["connected"]]
     if away:
         return f"{', '.join(away)} disconnected"
@@ -202,14 +207,71 @@ def peers_apart():
 
         salt kvm1 gluster_one.peers_apart
     """
-    away = peers_away()
-    for peer in [] if away else __salt__["gluster.peer_status"]():
+    peers = __salt__["gluster.peer_status"]()
+    away = _away(peers)
+    for peer in [] if away else peers:
         server = peer["hostnames"][-1]
         there = __salt__["gluster.pool_list"](server=server)
         missing = [other["hostname"] for other in there if not other["connected"]]
         if missing:
             return f"{server} sees {', '.join(missing)} disconnected"
     return away
+
+
+def unsettled():
+    """
+    What has to be so again before the next server of the pool, or the next brick, may be restarted: all peers see all
+    others connected, all bricks are online, every client is connected to all of them, and nothing waits to be healed.
+
+    Returns None when all that is known to be so, else what is not (string), such as ``3 files of volume one_vol wait to
+    be healed``.
+
+    Raises CommandExecutionError when glusterd does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.unsettled
+    """
+    apart = peers_apart()
+    if apart:
+        return apart
+    volumes = {name: info for name, info in __salt__["gluster.volume_info"]().items() if info["status"] == "Started"}
+    seen = __salt__["gluster.look"](
+        heal=[name for name, info in volumes.items() if info["replica"] > 1 or info["disperse"]]
+    )
+    for name, info in sorted(volumes.items()):
+        online = _online(seen["status"].get(name, []))
+        down = [brick for brick in info["bricks"] if brick not in online]
+        if down:
+            return f"{', '.join(down)} down"
+        pending = seen["heal"].get(name, {"pending": 0})["pending"]
+        if pending:
+            with contextlib.suppress(CommandExecutionError):  # or nobody looks at it for ten minutes
+                __salt__["gluster.heal"](name)
+            return f"{pending} files of volume {name} wait to be healed"
+        if pending is None:
+            return f"it is not known what waits to be healed on volume {name}"
+        missing = _unconnected(name, info["bricks"]) if len(info["bricks"]) > 1 else None
+        if missing:
+            return missing
+    return None
+
+
+def _unconnected(volume, bricks):
+    """
+    Which client is not connected to one of the bricks, as a sentence. A client is known by its address alone: one with
+    two clients has two connections to every brick, that are used on one of them at least.
+    """
+    clients = __salt__["gluster.clients"](volume)
+    for address in sorted({address for there in clients.values() for address in there}):
+        there = {brick: clients.get(brick, {}).get(address, {"connected": 0, "used": 0}) for brick in bricks}
+        needed = max(seen["used"] for seen in there.values())
+        without = [brick for brick, seen in there.items() if seen["connected"] < needed]
+        if without:
+            return f"a client at {address} is not connected to {', '.join(without)}"
+    return None
 
 
 def bricks_down(name):

@@ -10,7 +10,6 @@ the first of the pool's volumes: no server of its own is needed, it outlives the
 one brick, and goes with the process that holds it (measured with Gluster 10.3).
 """
 
-import contextlib
 import logging
 import select
 import subprocess
@@ -23,7 +22,6 @@ log = logging.getLogger(__name__)
 
 __virtualname__ = "gluster_one"
 
-MOUNT = 'mkdir volume && mount -t glusterfs -o log-file=/tmp/log $1 volume && exec $2 -c "$3"'
 # oneadmin owns the volume's root: no link of his is followed. It ends with the process that started it, whose end
 # closes its standard input.
 HOLD = """
@@ -95,7 +93,7 @@ def _hold(volume, begin, timeout):
     """
     The process that has the lock on a volume, or None when that cannot be mounted.
     """
-    command = __salt__["gluster_mount.aside"](MOUNT, f"localhost:/{volume}", sys.executable, HOLD)
+    command = __salt__["gluster_mount.aside"](f"localhost:/{volume}", sys.executable, "-c", HOLD)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     holder = subprocess.Popen(command, cwd="/", text=True, start_new_session=True, **pipes)
     while not select.select([holder.stdout], [], [], 1)[0]:
@@ -162,59 +160,3 @@ def pool_names():
         if server == own
     ]
     return sorted({"localhost", *bricks})
-
-
-def unsettled():
-    """
-    What has to be so again before the next server of the pool, or the next brick, may be restarted: all peers see all
-    others connected, all bricks are online, every client is connected to all of them, and nothing waits to be healed.
-
-    Returns None when all that is known to be so, else what is not (string), such as ``3 files of volume one_vol wait to
-    be healed``.
-
-    Raises CommandExecutionError when glusterd does not answer.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_one.unsettled
-    """
-    apart = __salt__["gluster_one.peers_apart"]()
-    if apart:
-        return apart
-    volumes = {name: info for name, info in __salt__["gluster.volume_info"]().items() if info["status"] == "Started"}
-    seen = __salt__["gluster.look"](
-        heal=[name for name, info in volumes.items() if info["replica"] > 1 or info["disperse"]]
-    )
-    for name, info in sorted(volumes.items()):
-        online = {f"{row['hostname']}:{row['path']}" for row in seen["status"].get(name, []) if row["online"]}
-        down = [brick for brick in info["bricks"] if brick not in online]
-        if down:
-            return f"{', '.join(down)} down"
-        pending = seen["heal"].get(name, {"pending": 0})["pending"]
-        if pending:
-            with contextlib.suppress(CommandExecutionError):  # or nobody looks at it for ten minutes
-                __salt__["gluster.heal"](name)
-            return f"{pending} files of volume {name} wait to be healed"
-        if pending is None:
-            return f"it is not known what waits to be healed on volume {name}"
-        missing = _unconnected(name, info["bricks"]) if len(info["bricks"]) > 1 else None
-        if missing:
-            return missing
-    return None
-
-
-def _unconnected(volume, bricks):
-    """
-    Which client is not connected to one of the bricks, as a sentence. A client is known by its address alone: one with
-    two clients has two connections to every brick, that are used on one of them at least.
-    """
-    clients = __salt__["gluster.clients"](volume)
-    for address in sorted({address for there in clients.values() for address in there}):
-        there = {brick: clients.get(brick, {}).get(address, {"connected": 0, "used": 0}) for brick in bricks}
-        needed = max(seen["used"] for seen in there.values())
-        without = [brick for brick, seen in there.items() if seen["connected"] < needed]
-        if without:
-            return f"a client at {address} is not connected to {', '.join(without)}"
-    return None

@@ -59,12 +59,10 @@ def _there(name, datastore_id, api):
     """
     The datastore, an empty dict where there is none of that name; one of another name is not meant.
     """
+    if datastore_id is None:
+        return __salt__["one_datastore.find"](name, **api)
     stores = __salt__["opennebula.datastore_list"](**api)
-    found = [store for store in stores if store["name"] == name]
-    found = [store for store in found if datastore_id is None or store["id"] == int(datastore_id)]
-    if len(found) > 1:
-        ids = " and ".join(str(store["id"]) for store in found)
-        raise CommandExecutionError(f"there is more than one of that name ({ids}): give datastore_id")
+    found = [store for store in stores if (store["name"], store["id"]) == (name, int(datastore_id))]
     return found[0] if found else {}
 
 

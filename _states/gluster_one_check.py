@@ -5,8 +5,6 @@ What the formula checks before it begins and proves in the end, as states
 They change nothing: they fail, and say what is wrong and what to do.
 """
 
-import time
-
 from salt.exceptions import CommandExecutionError
 
 __virtualname__ = "gluster_one_check"
@@ -105,26 +103,23 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     server, _, port = (host if isinstance(host, str) else host[0]).partition(":")
-    begin = time.monotonic()
+
+    def refused():
+        if not __salt__["gluster_one.datastore_ids"](mount):
+            return "the head has left no datastore's identifier there yet"
+        return __salt__["gluster_one.native_read"](volume, host=server, port=int(port or 24007), user=user)
+
     try:
-        while True:
-            refused = "the head has left no datastore's identifier there yet"
-            if __salt__["gluster_one.datastore_ids"](mount):
-                refused = __salt__["gluster_one.native_read"](volume, host=server, port=int(port or 24007), user=user)
-            if not refused:
-                return {**ret, "comment": f"{user} reads {volume} over gluster://{server}"}
-            if __opts__["test"]:
-                return {**ret, "comment": f"the run will show it; now {user} cannot read {volume}: {refused}"}
-            passed = time.monotonic() - begin
-            if passed > timeout:
-                break
-            __salt__["gluster_one.waiting"](f"{user} could not read {volume} over gluster://{server}", refused, passed)
-            time.sleep(1)
+        seen = refused()
+        if seen and __opts__["test"]:
+            return {**ret, "comment": f"the run will show it; now {user} cannot read {volume}: {seen}"}
+        cure = (
+            "; where server.allow-insecure is on, bricks were started while it was off: apply gluster_one.restart to "
+            "the volume's servers"
+        )
+        if seen:
+            failure = f"{user} could not read {volume} over gluster://{server}"
+            __salt__["gluster_one.awaited"](refused, timeout, failure, cure)
+        return {**ret, "comment": f"{user} reads {volume} over gluster://{server}"}
     except CommandExecutionError as exc:
         return {**ret, "result": False, "comment": str(exc)}
-    comment = (
-        f"{user} cannot read {volume} over gluster://{server} after {timeout} s (last seen: {refused}); where "
-        "server.allow-insecure is on, bricks were started while it was off: apply gluster_one.restart to the "
-        "volume's servers"
-    )
-    return {**ret, "result": False, "comment": comment}

@@ -9,6 +9,7 @@ import pytest
 from lab.system import wait_for
 
 from .fleet import HYPERVISORS, MOUNT, STORES
+from .machine import create, disk
 
 # What the user has of his own on kvm2; the file has no newline at its end.
 FSTAB = "/dev/vdz1\t/srv/own   ext4  noauto,user  0 2\n  tmpfs /srv/fast\ttmpfs noauto,size=1m 0\t0\n# the end"
@@ -17,36 +18,11 @@ OPTIONS = {"network.ping-timeout": "17", "user.note": "my own"}
 CHANGING = re.compile(r"\.(allocate|update|add\w+|del\w+|delete|rename|chmod|chown|enable)$")
 HALF = 2**19
 READS = (f"read -P 0xab 0 {HALF}", f"read -P 0xcd {HALF} {HALF}")
-# As oned writes it: see the <disk> of its deployment files.
-DOMAIN = """\
-<domain type='qemu'>
-	<name>one-7</name>
-	<vcpu>1</vcpu>
-	<memory>65536</memory>
-	<os>
-		<type arch='x86_64'>hvm</type>
-	</os>
-	<devices>
-		<emulator>/usr/bin/qemu-system-x86_64</emulator>
-		<disk type='network' device='disk'>
-			<source protocol='gluster' name='one_vol/7/disk.0'>
-				<host name='kvm1' port='24007' transport='tcp'/>
-			</source>
-			<target dev='sda'/>
-			<boot order='1'/>
-			<driver name='qemu' type='raw' cache='none' discard='unmap'/>
-			<address type='drive' controller='0' bus='0' target='0' unit='0'/>
-		</disk>
-		<controller type='scsi' index='0' model='virtio-scsi'/>
-	</devices>
-</domain>
-"""
 
 
 def started(fleet):
     """`virsh create` of the machine on kvm2."""
-    fleet.lab.exec("kvm2", "tee", "/run/one-7.xml", input=DOMAIN, check=True)
-    return fleet.lab.exec("kvm2", "virsh", "create", "/run/one-7.xml", timeout=120)
+    return create(fleet, "one-7", disk("7/disk.0", servers=("kvm1",)))
 
 
 @pytest.fixture(scope="module")

@@ -128,6 +128,14 @@ def new_volume():
         context.__exit__(None, None, None)
 
 
+@pytest.fixture
+def closed(new_volume):
+    """A volume whose two bricks were started while server.allow-insecure was off."""
+    name = new_volume("closed_vol", copies=2, server__allow_insecure="off")
+    host.eventually("its bricks run", lambda: host.bricks_online(name))
+    return name
+
+
 # glusterd's own volume file
 
 

@@ -253,6 +253,22 @@ def let_go(path):
         sh("umount", "-l", path)
 
 
+@contextlib.contextmanager
+def mounted_aside(name):
+    """A volume mounted once more, as another node would."""
+    point = open_directory("aside")
+    sh("mount", "-t", "glusterfs", f"kvm1:/{name}", point)
+    try:
+        yield point
+    finally:
+        let_go(point)
+
+
+def lets_in(name):
+    with mounted_aside(name) as point:
+        return answers(point)
+
+
 def unit_of(path):
     return sh("systemd-escape", "--path", "--suffix=mount", path).strip()
 

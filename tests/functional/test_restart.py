@@ -43,16 +43,6 @@ def due(own_file, small_vol):
     return own_file
 
 
-@contextlib.contextmanager
-def mounted(name):
-    point = host.open_directory("aside")
-    host.sh("mount", "-t", "glusterfs", f"kvm1:/{name}", point)
-    try:
-        yield point
-    finally:
-        host.let_go(point)
-
-
 # glusterd
 
 
@@ -120,7 +110,7 @@ def with_a_client_of_one_brick():
 def with_files_to_heal():
     host.gluster("volume", "set", "one_vol", "cluster.self-heal-daemon", "off")
     without_a_brick()
-    with mounted("one_vol") as point:
+    with host.mounted_aside("one_vol") as point:
         (point / "written").write_text("x")
     host.gluster("volume", "start", "one_vol", "force")
     host.eventually("the brick is back", lambda: host.bricks_online("one_vol"))
@@ -167,7 +157,7 @@ def test_what_must_not_be_while_a_server_is_restarted(restarted, modules, due, m
 @contextlib.contextmanager
 def lock_taken():
     """Another server has its turn."""
-    with mounted("one_vol") as point:
+    with host.mounted_aside("one_vol") as point:
         (point / ".gluster_one").mkdir(exist_ok=True)
         with open(point / ".gluster_one/lock", "w") as stream:
             fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -221,33 +211,20 @@ def test_without_a_volume_for_the_lock_only_the_orchestration_restarts(restarted
 # Bricks
 
 
-@pytest.fixture
-def closed(new_volume):
-    """A volume whose two bricks were started while the option was off, which is on now."""
-    name = new_volume("closed_vol", copies=2, server__allow_insecure="off")
-    host.eventually("its bricks run", lambda: host.bricks_online(name))
-    host.gluster("volume", "set", name, "server.allow-insecure", "on")
-    return name
-
-
 def pids(name):
     files = sorted(Path("/run/gluster/vols", name).glob("*.pid"))
     return [int(path.read_text()) for path in files]
 
 
-def let_in(name):
-    with mounted(name) as point:
-        return host.answers(point)
-
-
 def test_bricks_that_refuse_are_restarted(bricks, closed, modules):
+    host.gluster("volume", "set", closed, "server.allow-insecure", "on")
     names = [f"kvm1:/data/{closed}/{number}" for number in (0, 1)]
     assert modules.gluster_mount.bricks_refusing(closed, names) == names
     before = pids(closed)
     run = four_runs(bricks, closed, look=lambda: pids(closed))
     assert run.changes == dict.fromkeys(names, {"old": "refuses clients", "new": "restarted"})
     assert not set(before) & set(pids(closed))
-    assert let_in(closed)
+    assert host.lets_in(closed)
 
 
 def test_a_brick_that_serves_clients_is_restarted_only_when_told(bricks, small_vol):
@@ -262,7 +239,7 @@ def test_a_brick_that_serves_clients_is_restarted_only_when_told(bricks, small_v
 
 def test_one_of_three_bricks_is_restarted_while_a_writer_goes_on(bricks, one_vol):
     before = host.brick_pids(one_vol)
-    with mounted(one_vol) as point:
+    with host.mounted_aside(one_vol) as point:
         with open(point / "written", "w") as stream:
             run = bricks(one_vol, every=True)
             for _ in range(10):

@@ -244,26 +244,11 @@ def test_what_was_reported_as_failed_but_done_is_a_change_with_a_remark(configur
     assert host.set_options(volume).items() >= {"server.allow-insecure": "on", "storage.owner-uid": "9869"}.items()
 
 
-@pytest.fixture
-def closed(new_volume):
-    """A volume whose two bricks were started while the option was off."""
-    name = new_volume("closed_vol", copies=2, server__allow_insecure="off")
-    host.eventually("its bricks run", lambda: host.bricks_online(name))
-    return name
-
-
-def lets_in(name):
-    point = host.open_directory("aside")
-    host.sh("mount", "-t", "glusterfs", f"kvm1:/{name}", point)
-    host.let_go(point)
-    return True
-
-
 def test_bricks_that_all_refuse_are_started_anew(configured, closed):
     run = four_runs(configured, closed)
     assert set(run.changes) == set(GUIDE)
     assert "; all its bricks refused clients, so nobody was connected, and they were started anew" in run.comment
-    assert lets_in(closed)
+    assert host.lets_in(closed)
 
 
 def test_a_brick_that_alone_refuses_is_named(configured, closed):
@@ -295,5 +280,5 @@ def test_a_run_that_was_ended_half_way_is_taken_up(configured, closed, modules, 
         host.gluster("volume", "stop", closed)
     run = configured(closed)
     assert run.result is True, run.comment
-    assert host.bricks_online(closed) and lets_in(closed)
+    assert host.bricks_online(closed) and host.lets_in(closed)
     idle(configured, closed)

@@ -8,59 +8,13 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from tests.fleet.fleet import MOUNT, STORES, changed
+from tests.fleet.machine import create, disk
 
 # A boot sector that copies itself to the disk's second sector and stops: what the guest's disk received shows there.
 #   xor ax,ax; mov es,ax; mov bx,7c00h; mov ax,0301h; mov cx,2; mov dh,0; int 13h; hlt; jmp hlt
 CODE = bytes.fromhex("31c0 8ec0 bb007c b80103 b90200 b600 cd13 f4 ebfd")
 BOOT = CODE.ljust(510, b"\0") + b"\x55\xaa"
 SIZE = 2**20
-DISK = """\
-		<disk type='network' device='{device}'>
-			<source protocol='gluster' name='one_vol/{image}'>
-{hosts}
-			</source>
-			<target dev='{target}'{bus}/>
-			{readonly}
-			<driver name='qemu' type='{driver}' cache='none' discard='unmap'/>
-		</disk>"""
-DOMAIN = """\
-<domain type='qemu'>
-	<name>{name}</name>
-	<vcpu>1</vcpu>
-	<memory>65536</memory>
-	<os>
-		<type arch='x86_64'>hvm</type>
-		<boot dev='hd'/>
-	</os>
-	<devices>
-		<emulator>/usr/bin/qemu-system-x86_64</emulator>
-{disks}
-		<controller type='scsi' index='0' model='virtio-scsi'/>
-	</devices>
-</domain>
-"""
-
-
-def disk(image, device="disk", target="sda", driver="raw", servers=("kvm1", "kvm2")):
-    """A <disk> as oned writes it, by a list of Gluster servers."""
-    hosts = "\n".join(f"\t\t\t\t<host name='{server}' port='24007' transport='tcp'/>" for server in servers)
-    cdrom = device == "cdrom"
-    return DISK.format(
-        device=device,
-        image=image,
-        hosts=hosts,
-        target=target,
-        driver=driver,
-        bus=" bus='ide'" if cdrom else "",
-        readonly="<readonly/>" if cdrom else "",
-    )
-
-
-def create(fleet, name, *disks):
-    """`virsh create` on kvm2."""
-    domain = DOMAIN.format(name=name, disks="\n".join(disks))
-    fleet.lab.exec("kvm2", "tee", f"/run/{name}.xml", input=domain, check=True)
-    return fleet.lab.exec("kvm2", "virsh", "create", f"/run/{name}.xml", timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -114,15 +68,10 @@ def test_a_fresh_qcow2_clone_does_not_start_and_images_said_so(fleet_of_module, 
 
 @pytest.fixture(scope="module")
 def first_glusterd_down(fleet_of_module):
-    """glusterd of kvm1, which GLUSTER_HOST names first, is away; its brick is not (Debian's unit would end it, too)."""
-    drop_in = "/run/systemd/system/glusterd.service.d/bricks.conf"
-    fleet_of_module.sh(
-        "kvm1",
-        f"mkdir -p $(dirname {drop_in}); printf '[Service]\\nKillMode=process\\n' >{drop_in}; systemctl daemon-reload; "
-        "systemctl stop glusterd",
-    )
+    """glusterd of kvm1, which GLUSTER_HOST names first, is away; its bricks are not."""
+    fleet_of_module.sh("kvm1", "systemctl stop glusterd")
     yield
-    fleet_of_module.sh("kvm1", f"systemctl start glusterd; rm -r $(dirname {drop_in}); systemctl daemon-reload")
+    fleet_of_module.sh("kvm1", "systemctl start glusterd")
 
 
 @pytest.mark.parametrize("kind", ["raw", "persistent", "cd"])

@@ -2,6 +2,7 @@
 
 import pytest
 
+HOSTS = ["kvm1", "kvm2", "kvm3"]
 BRICKS = ["kvm1:/b", "kvm2:/b", "kvm3:/b"]
 
 
@@ -23,7 +24,9 @@ def unsettled(execution):
             for host, _, path in (brick.partition(":") for brick in BRICKS)
         ]
         salt = {
-            "gluster_one.peers_apart": lambda: apart,
+            "gluster.peer_status": lambda: [{"hostnames": ["kvm2"], "connected": True}],
+            "network.connect": lambda name, port, timeout: {"result": True},
+            "gluster.pool_list": lambda server: [{"hostname": host, "connected": host != apart} for host in HOSTS],
             "gluster.volume_info": lambda: {"one_vol": info, "other_vol": {**info, "status": "Stopped"}},
             "gluster.look": lambda heal: {
                 "status": {"one_vol": rows},
@@ -32,7 +35,7 @@ def unsettled(execution):
             "gluster.heal": lambda name: True,
             "gluster.clients": lambda name: clients,
         }
-        return execution("gluster_one_turn", __salt__=salt).unsettled()
+        return execution("gluster_one_pool", __salt__=salt).unsettled()
 
     return make
 
@@ -41,7 +44,7 @@ def unsettled(execution):
     "wrong, said",
     [
         ({}, None),
-        ({"apart": "kvm2 sees kvm3 disconnected"}, "kvm2 sees kvm3 disconnected"),
+        ({"apart": "kvm3"}, "kvm2 sees kvm3 disconnected"),
         ({"down": BRICKS[1:]}, "kvm2:/b, kvm3:/b down"),
         ({"pending": 3}, "3 files of volume one_vol wait to be healed"),
         ({"pending": None}, "it is not known what waits to be healed on volume one_vol"),
