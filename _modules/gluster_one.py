@@ -182,6 +182,26 @@ def client(path):
     return []
 
 
+def machines():
+    """
+    The virtual machines that run on this node.
+
+    Returns a sorted list of QEMU's names for them, such as ``["one-7"]``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.machines
+    """
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or [""]
+        if os.path.basename(words[0]).startswith(("qemu-system", "qemu-kvm", "kvm")) and "-name" in words[:-1]:
+            found.append(words[words.index("-name") + 1].partition(",")[0].removeprefix("guest="))
+    return sorted(found)
+
+
 def bricks_unconnected(path):
     """
     To which bricks the FUSE client of a mounted volume is not connected, by its own word.

@@ -259,18 +259,19 @@ def unsettled():
     return None
 
 
-def _unconnected(volume, bricks):
+def _unconnected(volume, bricks, without=()):
     """
-    Which client is not connected to one of the bricks, as a sentence. A client is known by its address alone: one with
-    two clients has two connections to every brick, that are used on one of them at least.
+    Which client is not connected to one of the bricks, as a sentence; `without` are those that it will not need. A
+    client is known by its address alone: one with two clients has two connections to every brick, that are used on one
+    of them at least.
     """
     clients = __salt__["gluster.clients"](volume)
     for address in sorted({address for there in clients.values() for address in there}):
         there = {brick: clients.get(brick, {}).get(address, {"connected": 0, "used": 0}) for brick in bricks}
         needed = max(seen["used"] for seen in there.values())
-        without = [brick for brick, seen in there.items() if seen["connected"] < needed]
-        if without:
-            return f"a client at {address} is not connected to {', '.join(without)}"
+        apart = [brick for brick, seen in there.items() if brick not in without and seen["connected"] < needed]
+        if apart:
+            return f"a client at {address} is not connected to {', '.join(apart)}"
     return None
 
 
@@ -303,17 +304,18 @@ def _down(bricks, online, pool):
 
 def stop_blockers(names, restart=False):
     """
-    Why a server of the pool may not go down now; to be asked on another server.
+    Why a server of the pool, or several, may not go down now; to be asked on another server.
 
     names
-        The names and addresses of the server (list of strings), one of them as the pool and the bricks have it.
+        The names and addresses of the servers (list of strings), among them those that the pool and the bricks have.
 
     restart
-        Only its glusterd is to be restarted, its bricks go on: those that make a set alone do not count (bool, default
-        False).
+        Only its glusterd is to be restarted, its bricks go on: those that make a set alone do not count, nor does who
+        is connected to the others (bool, default False).
 
     Returns a list of sentences, empty when it may go: it is known that nothing waits to be healed on its volumes, these
-    keep their bricks' quorum without it, and all volumes, also those of which it has no brick, the servers'.
+    keep their bricks' quorum without it, and every client of theirs is connected to the other bricks; and all volumes,
+    also those of which it has no brick, keep the servers' quorum.
 
     CLI Example:
 
@@ -341,6 +343,12 @@ def stop_blockers(names, restart=False):
             blockers.append(f"{pending} files of volume {name} wait to be healed")
         elif pending is None and (info["replica"] > 1 or info["disperse"]):
             blockers.append(f"it is not known what waits to be healed on volume {name}")
+        if not restart and not lost:
+            try:
+                missing = _unconnected(name, info["bricks"], without=own[name])
+            except CommandExecutionError as exc:
+                missing = f"it is not known who is connected to volume {name}: {exc}"
+            blockers += [missing] if missing else []
     return blockers
 
 

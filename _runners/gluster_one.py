@@ -19,6 +19,7 @@ import salt.output
 import salt.utils.files
 import salt.utils.minions
 from salt.exceptions import SaltClientError, SaltInvocationError
+from salt.utils.args import split_input
 
 log = logging.getLogger(__name__)
 
@@ -154,23 +155,24 @@ def _ask(minions, function, arguments=None, timeout=15):
     return answers
 
 
-def ok_to_stop(minion, timeout=15, restart=False):
+def ok_to_stop(minions, timeout=15, restart=False):
     """
-    Whether a node may go down now, and why not.
+    Whether a node may go down now, and why not; or several at once.
 
-    minion
-        The node's minion (string).
+    minions
+        The nodes' minions (string, with commas between several, or list).
 
     timeout
         See :func:`status`.
 
     restart
-        Only its glusterd is to be restarted, and its bricks go on (bool, default False): a volume of which each file is
-        on one brick alone does not keep it then.
+        Only glusterd is to be restarted, and all else goes on (bool, default False): a volume of which each file is on
+        one brick alone does not keep it then, nor does a machine.
 
-    Returns a dict ``{"ok": True, "reasons": []}`` with ``retcode`` 0 or 1, which is the command's exit status. A server
-    may go when it is known that nothing waits to be healed, and all volumes keep their bricks' and the servers' quorum;
-    a node that is no server may always.
+    Returns a dict ``{"ok": True, "reasons": []}`` with ``retcode`` 0 or 1, which is the command's exit status. What is
+    not known counts against it. No machine may run on a node that goes. A server may go when it is known that nothing
+    waits to be healed, all volumes keep their bricks' and the servers' quorum, and every client is connected to all the
+    other bricks.
 
     CLI Example:
 
@@ -178,25 +180,49 @@ def ok_to_stop(minion, timeout=15, restart=False):
 
         salt-run gluster_one.ok_to_stop kvm2
     """
-    if minion not in _accepted("*"):
-        raise SaltInvocationError(f"minion is {minion!r}: no accepted minion is called that, see `salt-key`")
+    going = split_input(minions)
+    strangers = sorted(set(going) - set(_accepted("*")))
+    if strangers or not going:
+        raise SaltInvocationError(
+            f"minions is {minions!r}: no accepted minion is called {', '.join(strangers) or 'that'}, see `salt-key`"
+        )
     nodes = _ask(_ours("*"), "gluster_one_pillar.node", timeout=timeout)
     nodes = {name: node for name, node in nodes.items() if isinstance(node, dict) and not node.get("errors")}
-    grains = salt.cache.factory(__opts__).fetch(f"minions/{minion}", "data").get("grains") or {}
-    names = nodes.get(minion, {}).get("names") or [
-        minion,
-        *(grains.get(key) for key in ("host", "fqdn") if grains.get(key)),
-    ]
-    others = [name for name, node in nodes.items() if name != minion and "server" in node["roles"]]
-    if "server" not in nodes.get(minion, {"roles": ["server"]})["roles"]:
-        reasons = []
-    elif not others:
-        reasons = ["no other server answers, so nobody could say"]
-    else:
+    reasons = [] if restart else _machines(going, timeout)
+    servers = [minion for minion in going if "server" in nodes.get(minion, {"roles": ["server"]})["roles"]]
+    others = [name for name, node in nodes.items() if name not in going and "server" in node["roles"]]
+    if servers and not others:
+        reasons.append("no other server answers, so nobody could say")
+    elif servers:
+        names = {name for minion in servers for name in nodes.get(minion, {}).get("names") or _names(minion)}
         asked = {"names": sorted(names), "restart": restart}
         answer = _ask(others[:1], "gluster_one.stop_blockers", asked, timeout).get(others[0])
-        reasons = answer if isinstance(answer, list) else [f"{others[0]} could not say: {answer or 'no answer'}"]
+        reasons += answer if isinstance(answer, list) else [f"{others[0]} could not say: {answer or 'no answer'}"]
     return {"ok": not reasons, "reasons": reasons, "retcode": int(bool(reasons))}
+
+
+def _names(minion):
+    """
+    The names of a minion that does not answer, by its grains as the master has them.
+    """
+    grains = salt.cache.factory(__opts__).fetch(f"minions/{minion}", "data").get("grains") or {}
+    return [minion, *(grains[key] for key in ("host", "fqdn") if grains.get(key))]
+
+
+def _machines(minions, timeout):
+    """
+    Which machines run on these nodes, as sentences.
+    """
+    answers = _ask(minions, "gluster_one.machines", timeout=timeout)
+    reasons = []
+    for minion in minions:
+        found = answers.get(minion, "no answer")
+        if not isinstance(found, list):
+            reasons.append(f"it is not known which machines run on {minion}: {found}")
+        elif found:
+            shown = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+            reasons.append(f"{len(found)} machine{'s' if len(found) > 1 else ''} on {minion}: {shown}")
+    return reasons
 
 
 def rollout_plan(target="*"):

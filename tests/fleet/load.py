@@ -6,9 +6,10 @@ import os
 import socket
 import struct
 import threading
+import time
 from pathlib import Path
 
-from lab import files
+from lab import build, files
 from lab.system import wait_for
 
 from .fleet import HYPERVISORS, MOUNT
@@ -52,6 +53,17 @@ while not os.path.exists("/run/load.end") and not error:
         json.dump([number, longest, error], said)
     os.rename(sys.argv[2] + ".new", sys.argv[2])
     time.sleep(0.05)
+"""
+
+# The lab's network outlives a host that goes down; on a machine it goes with network.target.
+NETWORK = """\
+[Unit]
+Before=network.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=true
+ExecStop=ip link set {} down
 """
 
 
@@ -98,6 +110,25 @@ class Load:
         felt = {job: self.felt(job) for job in self.jobs}
         for job, kind in self.jobs.items():
             self.fleet.sh(job.split()[0], f"systemctl stop load-{kind} || true")
+        return felt
+
+    def without(self, host):
+        """
+        What they felt, but for those on this host, while it goes down in order and for some seconds more; then it
+        comes back, and they end.
+        """
+        fleet = self.fleet
+        link = fleet.sh(host, "ip -o route get 10.255.255.1 2>/dev/null || ip -o route").split("dev ")[1].split()[0]
+        fleet.lab.exec(host, "tee", "/etc/systemd/system/the-network.service", input=NETWORK.format(link), check=True)
+        fleet.sh(host, "systemctl daemon-reload && systemctl start the-network")
+        fleet.lab.exec(host, "systemctl", "poweroff", timeout=60)
+        wait_for(f"the end of {host}", lambda: fleet.lab.pid(host) is None, 60)
+        time.sleep(8)
+        fleet.lab.power_off(host)
+        felt = {job: self.felt(job) for job in self.jobs if job.split()[0] != host}
+        build.start_host(fleet.lab, host)
+        fleet.lab.wait_for_minions([host])
+        self.end()
         return felt
 
 

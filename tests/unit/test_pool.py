@@ -1,6 +1,7 @@
 """What the pool makes of a volume: quorum, servers that are missing, and whether one may go down."""
 
 import pytest
+from salt.exceptions import CommandExecutionError
 
 BRICKS = [f"kvm{number}:/b" for number in (1, 2, 3)]
 REPLICA = {"status": "Started", "replica": 3, "disperse": 0, "redundancy": 0, "options": {}, "bricks": BRICKS}
@@ -98,11 +99,15 @@ def test_a_server_is_missing(missing, servers, members, more, said):
     assert missing(servers, members, **more) == [said]
 
 
+ONE = {"connected": 1, "used": 1}
+CLIENTS = dict.fromkeys(BRICKS, ALL)
+
+
 @pytest.fixture
 def blockers(execution):
     """blockers(names, volumes): why that server may not go, as kvm1 says it."""
 
-    def make(*names, volumes, down=(), away=(), pending=0, members=ALL):
+    def make(*names, volumes, down=(), away=(), pending=0, members=ALL, clients=CLIENTS, **more):
         def look(heal):
             bricks = {name: [brick for brick in info["bricks"] if brick not in down] for name, info in volumes.items()}
             status = {
@@ -115,14 +120,40 @@ def blockers(execution):
             counts = {name: {"pending": pending, "split_brain": pending} for name in heal}
             return {"pool": pool(*away, servers=members), "volumes": volumes, "status": status, "heal": counts}
 
-        salt = {"gluster.volume_info": lambda: volumes, "gluster.look": look}
-        return execution("gluster_one_pool", __salt__=salt).stop_blockers(list(names))
+        def connections(volume):
+            if clients is None:
+                raise CommandExecutionError("Commit failed")
+            return {brick: dict.fromkeys(there, ONE) for brick, there in clients.items()}
+
+        salt = {"gluster.volume_info": lambda: volumes, "gluster.look": look, "gluster.clients": connections}
+        return execution("gluster_one_pool", __salt__=salt).stop_blockers(list(names), **more)
 
     return make
 
 
 def test_a_server_may_go_when_all_is_well(blockers):
     assert blockers("kvm2", volumes={"one_vol": {**REPLICA, **QUORUM}}) == []
+
+
+@pytest.mark.parametrize(
+    "clients, said",
+    [
+        ({**CLIENTS, "kvm3:/b": ["kvm1", "kvm3"]}, ["a client at kvm2 is not connected to kvm3:/b"]),
+        ({**CLIENTS, "kvm2:/b": ["kvm1", "kvm3"]}, []),  # it will not need that one
+        (dict.fromkeys(BRICKS[:1], ["kvm1"]), ["a client at kvm1 is not connected to kvm3:/b"]),
+        (dict.fromkeys(BRICKS[1:2], ["kvm1"]), ["a client at kvm1 is not connected to kvm1:/b, kvm3:/b"]),
+        ({}, []),
+        (None, ["it is not known who is connected to volume one_vol: Commit failed"]),
+    ],
+)
+def test_a_server_stays_while_a_client_has_no_other(blockers, clients, said):
+    assert blockers("kvm2", volumes={"one_vol": REPLICA}, clients=clients) == said
+    assert blockers("kvm2", volumes={"one_vol": REPLICA}, clients=clients, restart=True) == []
+
+
+def test_two_servers_at_once(blockers):
+    (lost,) = blockers("kvm2", "kvm3", volumes={"one_vol": REPLICA})
+    assert lost.startswith("without it 1 of the bricks kvm1:/b, kvm2:/b, kvm3:/b of volume one_vol are online")
 
 
 def test_a_server_stays_that_has_the_one_copy(blockers):
