@@ -2,14 +2,12 @@
 This node's part in a GlusterFS datastore of OpenNebula
 =======================================================
 
-Mount, links, the identifiers that the head leaves on the volume, and native access: read as data, changed one thing at
-a time. Whatever might hang (a FUSE mount whose client is dead or whose brick is frozen) is looked at in a child process
-with a time limit.
+Read as data. Whatever might hang (a FUSE mount whose client is dead or whose brick is frozen) is looked at in a child
+process with a time limit.
 """
 
 import contextlib
 import glob
-import json
 import os
 import secrets
 import signal
@@ -25,8 +23,6 @@ from salt.exceptions import CommandExecutionError
 
 __virtualname__ = "gluster_one"
 
-# Where the head leaves the datastores' identifiers, below the volume's root.
-IDS_FILE = ".gluster_one/datastores.json"
 PROBE_SECONDS = 3
 
 
@@ -90,13 +86,29 @@ def child(argv, user=None, timeout=PROBE_SECONDS, stdin=None):
     return [process.returncode, out, " ".join(err.split())]
 
 
-def _mounts():
+def mounts():
     """
-    What is mounted, by directory. Unlike ``mount.active`` this starts no process, and it is looked at often.
+    What is mounted. Unlike ``mount.active`` this starts no process, and it is looked at often.
+
+    Returns a dict of dicts by directory; ``volume`` is None for a file system that is not Gluster's::
+
+        {"/var/lib/one/gluster/one_vol": {"device": "kvm1:/one_vol", "fstype": "fuse.glusterfs", "volume": "one_vol"}}
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.mounts
     """
     return {
-        part.mountpoint: {"device": part.device, "fstype": part.fstype} for part in psutil.disk_partitions(all=True)
+        part.mountpoint: {"device": part.device, "fstype": part.fstype, "volume": _volume(part)}
+        for part in psutil.disk_partitions(all=True)
     }
+
+
+def _volume(part):
+    gluster = "glusterfs" in part.fstype
+    return __salt__["gluster_mount.device_volume"](part.device) if gluster else None
 
 
 def mount_health(path):
@@ -120,13 +132,13 @@ def mount_health(path):
         salt kvm1 gluster_one.mount_health /var/lib/one/gluster/one_vol
     """
     path = os.path.normpath(path)
-    mounted = _mounts().get(path)
+    mounted = mounts().get(path)
     if not mounted:
         return {"state": "absent", "device": None, "fstype": None, "volume": None}
-    volume = _volume(mounted)
+    volume = mounted["volume"]
     # statfs is never answered from the kernel's cache, so that a client that has just died is seen to be dead.
     status, _, error = child(["stat", "-f", path])
-    if status == 0 and path not in _mounts():  # it ended just now: that was the bare directory
+    if status == 0 and path not in mounts():  # it ended just now: that was the bare directory
         return {"state": "absent", "device": None, "fstype": None, "volume": None}
     state = "alive" if status == 0 else "hung" if status is None else "dead"
     if state == "dead" and "not connected" not in error:
@@ -149,14 +161,6 @@ def _comes_back(path, device):
             return True
         time.sleep(1)
     return False
-
-
-def _volume(mounted):
-    """
-    The volume of what is mounted, or None where it is not Gluster's.
-    """
-    device = mounted["device"]
-    return __salt__["gluster_mount.device_volume"](device) if "glusterfs" in mounted["fstype"] else None
 
 
 def client(path):
@@ -299,88 +303,3 @@ def writable(path, user="oneadmin"):
     probe = os.path.join(path, f".gluster_one.write-test.{socket.gethostname()}")
     status, _, error = child(["/bin/sh", "-c", script, "sh", probe, secrets.token_hex(4)], user=user)
     return None if status == 0 else error
-
-
-def datastore_ids(path, volume=None):
-    """
-    The identifiers of datastores that the head has left on a mounted volume; while it does not answer, those last seen.
-
-    path
-        The directory on which the volume is mounted (string).
-
-    volume
-        The volume (string): while nothing is mounted there, another directory that shows it is looked at.
-
-    Returns a dict ``{"glusterds": 101, "gluster_system": 100}``. Only whole numbers are taken from the file: oneadmin,
-    who owns the volume's root, could have written it.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_one.datastore_ids /var/lib/one/gluster/one_vol
-    """
-    kept = f"gluster_one.datastore_ids:{path}"
-    mounts = _mounts()
-    if volume and path not in mounts:
-        path = next((other for other, mounted in mounts.items() if _volume(mounted) == volume), path)
-    status, out, error = None, "", ""
-    if path in mounts:
-        status, out, error = child(["head", "-c", "1000000", os.path.join(path, IDS_FILE)])
-    if status != 0 and "No such file" not in error:
-        return __salt__["data.get"](kept) or {}
-    try:
-        found = json.loads(out or "{}")
-    except (ValueError, RecursionError):
-        found = {}
-    found = found if isinstance(found, dict) and "\ufffd" not in out else {}
-    ids = {name: value for name, value in found.items() if type(value) is int and value >= 0}
-    if ids != __salt__["data.get"](kept):
-        __salt__["data.update"](kept, ids)
-    return ids
-
-
-def datastore_id_set(path, name, datastore_id):
-    """
-    Leave a datastore's identifier on a mounted volume, for the nodes that wait for it. Another name that it had there
-    goes.
-
-    path
-        The directory on which the volume is mounted (string).
-
-    name
-        The datastore's name (string).
-
-    datastore_id
-        Its identifier (int).
-
-    Returns True.
-
-    Raises CommandExecutionError when nothing is mounted there.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt head gluster_one.datastore_id_set /var/lib/one/gluster/one_vol glusterds 101
-    """
-    # A new file that is renamed is seen on the other mounts at once; one that is rewritten only after a second.
-    # oneadmin owns the volume's root: root does not go where a link of his leads.
-    script = (
-        'mkdir -p "$1"; cd -P "$1" && [ "$(pwd -P)" = "$1" ] || { echo "$1 is no directory of its own" >&2; exit 1; }; '
-        'new=$(mktemp "$2.XXXXXX") && cat >"$new" && chmod 0644 "$new" && mv -T "$new" "$2" || '
-        '{ rm -f "$new"; exit 1; }'
-    )
-    if mount_health(path)["state"] != "alive":
-        raise CommandExecutionError(f"{path} is not mounted: mount the volume first (gluster_one.datastore_mounted)")
-    ids = {other: value for other, value in datastore_ids(path).items() if value != datastore_id and other != name}
-    ids[name] = datastore_id
-    text = json.dumps(ids, indent=1, sort_keys=True)
-    # Of a length that QEMU can open: so there is a file for a native open on every volume.
-    text += " " * (-(len(text) + 1) % 512) + "\n"
-    status, _, error = child(
-        ["/bin/sh", "-c", script, "sh", *os.path.split(os.path.join(path, IDS_FILE))], timeout=30, stdin=text
-    )
-    if status != 0:
-        raise CommandExecutionError(f"The datastores' identifiers could not be written to {path}: {error}")
-    return True

@@ -87,12 +87,16 @@ def findings(found=None, at=None):
     return {"at": at or time.time(), "findings": check(heal=False) if found is None else found}
 
 
-def report(native=False, heal=True, node=None):
+def report(native=False, heal=True, node=None, marks=None):
     """
     The findings of :func:`check` together with what was seen, for an overview of the fleet.
 
     native, heal, node
         See :func:`check`.
+
+    marks
+        By volume what the head has just left on it with :func:`mark` (dict of strings): this node's mount has to show
+        it (default none).
 
     Returns a dict; ``volumes`` is what the coordinator sees, ``datastores`` what the head does::
 
@@ -107,7 +111,7 @@ def report(native=False, heal=True, node=None):
 
         salt kvm1 gluster_one.report
     """
-    node = node or __salt__["gluster_one_pillar.node"]()
+    node = {"marks": marks or {}, **(node or __salt__["gluster_one_pillar.node"]())}
     seen = {"roles": node.get("roles", []), "findings": [], "looked": [], "volumes": {}, "datastores": {}}
     if node["errors"]:
         for error in node["errors"]:
@@ -202,6 +206,7 @@ def _mount(seen, node, name, volume):
             _find(seen, "space", path, seen_space, more, "delete images, or add bricks", "warning")
         _hidden(seen, path)
         _client(seen, name, path, entry)
+        _marked(seen, name, path, node["marks"])
     _links(seen, node, name, volume)
 
 
@@ -218,6 +223,17 @@ def _client(seen, name, path, entry):
         what, cure = f"the client was started with {stale}", f"systemctl restart {__salt__['gluster_mount.unit'](path)}"
         expected = f"{entry['device']} {','.join(entry['opts'])}"
         _find(seen, "client_options", path, what, expected, f"{cure}, once nothing uses it", "warning")
+
+
+def _marked(seen, name, path, marks):
+    """
+    It is the volume that the head has mounted, and what the head writes is seen here.
+    """
+    if name in marks:
+        seen["looked"] += ["mark"]
+        if __salt__["gluster_one.marked"](path) != marks[name]:
+            what, cure = "what the head has just written is not seen", f"gluster volume status {name}, on both"
+            _find(seen, "mount_differs", path, what, "the volume that the head has mounted", cure)
 
 
 def _hidden(seen, path):

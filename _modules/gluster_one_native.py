@@ -50,7 +50,7 @@ def native_access():
     return versions
 
 
-def native_read(volume, path=".gluster_one/datastores.json", host="localhost", port=24007, user="oneadmin", timeout=15):
+def native_read(volume, path=".gluster_one/datastores.json", host="localhost", port=24007, user="oneadmin", timeout=30):
     """
     Read the first 512 bytes of a file over the native GlusterFS API, through QEMU's own driver, as a virtual machine
     reads its disk. It takes 0.3 s; where it is refused, ten to twelve.
@@ -69,7 +69,7 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
         Who reads it (string, default ``oneadmin``).
 
     timeout
-        Seconds to wait (int, default 15).
+        Seconds to wait (int, default 30).
 
     Returns None if it was read, else what stood in the way (string).
 

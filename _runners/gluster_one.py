@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import secrets
 import sys
 import time
 
@@ -83,7 +84,7 @@ def status(target="*", native=False, timeout=15):
         raise SaltInvocationError(
             f"target is {target!r}: no accepted minion of that name has gluster_one in its pillar"
         )
-    answers = _ask(asked, "gluster_one.report", {"native": native}, timeout)
+    answers = _ask(asked, "gluster_one.report", {"native": native, "marks": _marks(timeout)}, timeout)
     nodes, absent, volumes, datastores, findings = {}, [], {}, {}, []
     for minion in asked:
         answer = answers.get(minion)
@@ -111,6 +112,16 @@ def status(target="*", native=False, timeout=15):
         "data": {**fleet, "summary": count + silent, "retcode": int(bool(wrong or absent))},
         "outputter": "gluster_one",
     }
+
+
+def _marks(timeout):
+    """
+    What the head has just left on each volume, for the others to see.
+    """
+    mark = secrets.token_hex(8)
+    heads = set(_ours("*")) & set(_accepted("gluster_one:roles:head", "pillar"))
+    left = _ask(sorted(heads), "gluster_one.mark", {"text": mark}, timeout) if heads else {}
+    return {volume: mark for volumes in left.values() if isinstance(volumes, list) for volume in volumes}
 
 
 def _unable(said):

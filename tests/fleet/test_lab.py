@@ -1,5 +1,6 @@
 """The lab itself: it comes, comes again, survives being killed, and goes without a trace."""
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -23,7 +24,8 @@ def lab():
 def kill(lab):
     """What a machine that runs out of memory does: every process of the lab, the master included."""
     for pid in lab.cgroups.pids():
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has ended with the one before
+            os.kill(pid, signal.SIGKILL)
     wait_for("the end of them", lambda: not lab.cgroups.pids(), 20)
 
 

@@ -264,6 +264,7 @@ def test_a_brick_that_is_down_is_wrong_with_its_volume(monkeypatch):
     answer = {"roles": ["server"], "looked": [], "findings": [brick, option, DEAD], "datastores": {}}
     runner = imported(CHECKOUT / "_runners/gluster_one.py")
     monkeypatch.setattr(runner, "_ours", lambda target: ["kvm1"])
+    monkeypatch.setattr(runner, "_accepted", lambda target, kind: [])
     volumes = {"one_vol": {"bricks": [2, 3]}, "two_vol": {"bricks": [3, 3]}}
     monkeypatch.setattr(runner, "_ask", lambda *words: {"kvm1": {**answer, "volumes": volumes}})
     volumes = runner.status()["data"]["volumes"]
