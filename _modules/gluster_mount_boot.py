@@ -57,8 +57,32 @@ def unit(path):
 
         salt kvm1 gluster_mount.unit /var/lib/one/gluster/one_vol
     """
-    done = __salt__["cmd.run_all"](["systemd-escape", "--path", "--suffix=mount", path], python_shell=False)
-    return done["stdout"]
+    key = f"gluster_mount.unit:{path}"  # asked for at each look
+    if key not in __context__:
+        done = __salt__["cmd.run_all"](["systemd-escape", "--path", "--suffix=mount", path], python_shell=False)
+        __context__[key] = done["stdout"]
+    return __context__[key]
+
+
+def unit_stale(path):
+    """
+    Whether systemd has yet to read what /etc/fstab says by now, so that the mount unit would mount what it said before.
+
+    path
+        The directory (string).
+
+    Returns True or False; False on a system that systemd does not run.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.unit_stale /var/lib/one/gluster/one_vol
+    """
+    if not salt.utils.systemd.booted(__context__):
+        return False
+    show = ["systemctl", "show", "--value", "--property=NeedDaemonReload", unit(path)]
+    return __salt__["cmd.run_all"](show, python_shell=False, timeout=30)["stdout"] == "yes"
 
 
 def retry_missing(path):

@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 
+import salt.utils.systemd
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_mount"
@@ -202,6 +203,8 @@ def entry_set(path, device, opts):
         _replace(os.path.realpath(FSTAB), b"".join(lines))
     except OSError as exc:
         raise CommandExecutionError(UNWRITABLE.format(exc.strerror)) from None
+    if salt.utils.systemd.booted(__context__):
+        __salt__["service.systemctl_reload"]()  # systemd makes a mount unit of the line
     return True
 
 

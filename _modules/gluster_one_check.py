@@ -7,11 +7,9 @@ with the functions that the states use, and nothing is changed.
 """
 
 import concurrent.futures
-import contextlib
 import functools
 import glob
 import os
-import pathlib
 import time
 
 import salt.utils.files
@@ -20,14 +18,6 @@ import salt.utils.systemd
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one"
-
-APPARMOR = "/sys/kernel/security/apparmor/profiles"
-APPARMOR_RULES = (
-    "/etc/apparmor.d/local/abstractions/libvirt-qemu",
-    "/etc/apparmor.d/abstractions/libvirt-qemu",
-    "/etc/apparmor.d/abstractions/libvirt-qemu.d/opennebula",
-)
-SELINUX = "/sys/fs/selinux"
 
 
 def __virtual__():
@@ -56,6 +46,7 @@ def check(native=False, heal=True, node=None):
 
     ``severity`` is ``error`` (machines or images are affected) or ``warning``. What the coordinator finds of a volume,
     also of its bricks and peers, has ``volume``, too. A node that is hypervisor alone starts no gluster process for it.
+    The exit status of the command is 0 only where nothing is found.
 
     CLI Example:
 
@@ -63,7 +54,9 @@ def check(native=False, heal=True, node=None):
 
         salt '*' gluster_one.check
     """
-    return report(native=native, heal=heal, node=node)["findings"]
+    found = report(native=native, heal=heal, node=node)["findings"]
+    __context__["retcode"] = int(bool(found))
+    return found
 
 
 def findings(found=None, at=None):
@@ -181,6 +174,13 @@ def _mount(seen, node, name, volume):
         line = f"{there['device']} {','.join(there['opts'])}" if there else "no line"
         wanted = f"{entry['device']} {','.join(entry['opts'])}"
         _find(seen, "fstab", path, f"{line} in /etc/fstab", wanted, cure, "warning")
+    elif __salt__["gluster_mount.unit_stale"](path):
+        what = "systemd has not read /etc/fstab since it was changed"
+        _find(seen, "unit", path, what, "a mount unit of that line", "systemctl daemon-reload", "warning")
+    retry = __salt__["gluster_mount.retry_missing"](path)
+    if retry:
+        what = "nothing mounts it after a boot at which no glusterd answers"
+        _find(seen, "boot", path, what, f"{retry}, enabled", cure, "warning")
     health = __salt__["gluster_one.mount_health"](path)
     if health["state"] in ("hung", "offline"):
         what = "it does not answer: a brick or the network hangs"
@@ -198,12 +198,8 @@ def _mount(seen, node, name, volume):
         if refused:
             owner = "gluster volume get VOLUME storage.owner-uid"
             _find(seen, "not_writable", path, refused, f"{node['user']} can write", owner)
-        space = __salt__["gluster_one.space"](path)
+        space = _space(seen, node, path, "delete images, or add bricks")
         seen["volumes"][name] = {"free_percent": space and space["free_percent"]}
-        if space and space["free_percent"] < node["free_percent"]:
-            seen_space = f"{space['free_percent']} % of {space['total_mb']} MB free"
-            more = f"at least {node['free_percent']} %"
-            _find(seen, "space", path, seen_space, more, "delete images, or add bricks", "warning")
         _hidden(seen, path)
         _client(seen, name, path, entry)
         _marked(seen, name, path, node["marks"])
@@ -294,13 +290,8 @@ def _hypervisor(seen, node):
     # A link is followed before the rules are looked at: the volumes' own directories count, too.
     tops = [node["datastores_dir"], *(volume["mount"] for volume in node["volumes"].values())]
     tops = [top for top in dict.fromkeys(tops) if top == tops[0] or not top.startswith(f"{tops[0]}/")]
-    for top in tops if _says(APPARMOR, "libvirt") else []:
-        if not any(_allows(path, top) for path in APPARMOR_RULES):
-            rule = f"add `{top}/** rwk,` to {APPARMOR_RULES[0]}"
-            _find(seen, "confined", "AppArmor", f"no rule for {top} in libvirt-qemu", "QEMU may open it", rule)
-    boolean = "virt_use_fusefs"
-    if _says(f"{SELINUX}/enforce", "1") and not _says(f"{SELINUX}/booleans/{boolean}", "1"):
-        _find(seen, "confined", "SELinux", f"{boolean} is off", "on", f"setsebool -P {boolean} on")
+    for on, what, expected, rule in __salt__["gluster_one.confined"](tops):
+        _find(seen, "confined", on, what, expected, rule)
     seen["looked"] += ["native"]
 
 
@@ -326,26 +317,6 @@ def _driver(seen, node):
         _find(seen, "native", "libvirt", "it is not installed", "libvirt", "install opennebula-node-kvm")
 
 
-def _says(path, text):
-    """
-    Whether a file is there and has a text in it.
-    """
-    with contextlib.suppress(OSError), salt.utils.files.fopen(path) as stream:
-        return text in stream.read()
-    return False
-
-
-def _allows(path, top):
-    """
-    Whether a file with rules of AppArmor has one for what lies in a directory, or for all in one above it.
-    """
-    above = {f"{str(parent).rstrip('/')}/**" for parent in (top, *pathlib.PurePosixPath(top).parents)}
-    with contextlib.suppress(OSError), salt.utils.files.fopen(path) as stream:
-        words = [word.strip('",') for line in stream for word in line.partition("#")[0].split()]
-        return any(word in above or word.startswith(f"{top}/") for word in words)
-    return False
-
-
 def _server(seen, node):
     """
     glusterd runs, with the option that lets in who is not root.
@@ -362,15 +333,44 @@ def _server(seen, node):
         what = f"KillMode is {unit['kill_mode']}: its restart ends the bricks"
         _find(seen, "kill_mode", service, what, "process", _apply(node, "glusterd"), "warning")
     for name in node["volumes"]:
-        bricks = __salt__["glusterd.bricks"](name)
-        for brick in bricks["paths"]:
-            owner = __salt__["gluster_one.child"](["stat", "-c", "%u %g", brick])[1].split()
-            wrong = [has for has, wanted in zip(owner, bricks["owner"]) if wanted not in ("-1", has)]
-            if wrong:
-                what, expected = f"its root belongs to {':'.join(owner)}", ":".join(bricks["owner"])
-                cure = f"chown {expected} on a mount of volume {name}"
-                _find(seen, "brick_owner", brick, what, expected, cure)
+        _bricks(seen, node, name)
     seen["looked"] += ["glusterd"]
+
+
+def _bricks(seen, node, name):
+    """
+    The bricks of a volume on this server: whose they are, and their file systems.
+    """
+    bricks = __salt__["glusterd.bricks"](name)
+    look = ["stat", "-c", "%u %g %d"]
+    on = {brick: __salt__["gluster_one.child"]([*look, brick])[1].split() for brick in bricks["sharing"]}
+    devices = [words[2] for words in on.values() if words]
+    for brick, sharing in bricks["sharing"].items():
+        if not on[brick]:
+            _find(seen, "brick_gone", brick, "its directory does not answer", "it is there", "mount its file system")
+            continue
+        *owner, device = on[brick]
+        wrong = [has for has, wanted in zip(owner, bricks["owner"]) if wanted not in ("-1", has)]
+        if wrong:
+            what, expected = f"its root belongs to {':'.join(owner)}", ":".join(bricks["owner"])
+            _find(seen, "brick_owner", brick, what, expected, f"chown {expected} on a mount of volume {name}")
+        # A volume set while this glusterd was down makes each brick count all of this server as on one file system.
+        if sharing not in (None, devices.count(device)):
+            what = f"it counts itself as one of {sharing} on its file system: volume {name} looks smaller"
+            cure = f"systemctl restart {node['glusterd']['service']}, then gluster volume set {name} user.checked yes"
+            _find(seen, "brick_size", brick, what, f"one of {devices.count(device)}", cure)
+        _space(seen, node, brick, "make room, or add bricks")
+
+
+def _space(seen, node, path, cure):
+    """
+    Enough of a file system is free; returns what it has.
+    """
+    space = __salt__["gluster_one.space"](path)
+    if space and space["free_percent"] < node["free_percent"]:
+        what = f"{space['free_percent']} % of {space['total_mb']} MB free"
+        _find(seen, "space", path, what, f"at least {node['free_percent']} %", cure, "warning")
+    return space
 
 
 def _volumes(seen, node, volumes, look):

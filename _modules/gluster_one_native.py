@@ -5,13 +5,24 @@ Native access: QEMU's own way to a volume, ``gluster://``
 More functions of the execution module ``gluster_one``: Salt joins modules of one virtual name.
 """
 
+import contextlib
 import os
+import pathlib
 import re
 
+import salt.utils.files
 import salt.utils.path
 from salt.exceptions import CommandExecutionError
 
 __virtualname__ = "gluster_one"
+
+APPARMOR = "/sys/kernel/security/apparmor/profiles"
+APPARMOR_RULES = (
+    "/etc/apparmor.d/local/abstractions/libvirt-qemu",
+    "/etc/apparmor.d/abstractions/libvirt-qemu",
+    "/etc/apparmor.d/abstractions/libvirt-qemu.d/opennebula",
+)
+SELINUX = "/sys/fs/selinux"
 
 UNOPENABLE = (
     "its length is no multiple of 512, so QEMU cannot open it over gluster://",
@@ -93,6 +104,54 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
     # What it cannot open it says on standard error, behind the library's log; what it cannot read on standard output.
     _, found, said = error.partition("qemu-io: ")
     return said if found else out.strip() or error
+
+
+def confined(tops):
+    """
+    What confines QEMU, where AppArmor or SELinux is in force, so that it may not open what lies in some directories.
+
+    tops
+        The directories (list of strings).
+
+    Returns a list of lists, each of what confines, what was seen, what is expected and what to do::
+
+        [["SELinux", "virt_use_fusefs is off", "on", "setsebool -P virt_use_fusefs on"]]
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.confined '[/var/lib/one/datastores]'
+    """
+    found = []
+    for top in tops if _says(APPARMOR, "libvirt") else []:
+        if not any(_allows(path, top) for path in APPARMOR_RULES):
+            rule = f"add `{top}/** rwk,` to {APPARMOR_RULES[0]}"
+            found.append(["AppArmor", f"no rule for {top} in libvirt-qemu", "QEMU may open it", rule])
+    boolean = "virt_use_fusefs"
+    if _says(f"{SELINUX}/enforce", "1") and not _says(f"{SELINUX}/booleans/{boolean}", "1"):
+        found.append(["SELinux", f"{boolean} is off", "on", f"setsebool -P {boolean} on"])
+    return found
+
+
+def _says(path, text):
+    """
+    Whether a file is there and has a text in it.
+    """
+    with contextlib.suppress(OSError), salt.utils.files.fopen(path) as stream:
+        return text in stream.read()
+    return False
+
+
+def _allows(path, top):
+    """
+    Whether a file with rules of AppArmor has one for what lies in a directory, or for all in one above it.
+    """
+    above = {f"{str(parent).rstrip('/')}/**" for parent in (top, *pathlib.PurePosixPath(top).parents)}
+    with contextlib.suppress(OSError), salt.utils.files.fopen(path) as stream:
+        words = [word.strip('",') for line in stream for word in line.partition("#")[0].split()]
+        return any(word in above or word.startswith(f"{top}/") for word in words)
+    return False
 
 
 def images(**connection):

@@ -6,8 +6,10 @@ More functions of the execution module ``glusterd``: Salt joins modules of one v
 directory: they start no process, and answer while glusterd does not run.
 """
 
+import contextlib
 import glob
 import os
+import re
 
 import salt.utils.files
 
@@ -75,6 +77,18 @@ def pool_without(server, servers):
     return known
 
 
+def _sharing(volume, server, brick):
+    """
+    What a brick's own volume file says of its file system.
+    """
+    name = f"{volume}.{server}.{brick.strip('/').replace('/', '-')}.vol"
+    path = os.path.join(DIRECTORY, "vols", volume, name)
+    with contextlib.suppress(FileNotFoundError), salt.utils.files.fopen(path) as stream:
+        found = re.search(r"option shared-brick-count (\d+)", stream.read())
+        return int(found[1]) if found else None
+    return None
+
+
 def bricks(volume):
     """
     The bricks of a volume on this server, and who is to own its root.
@@ -82,8 +96,9 @@ def bricks(volume):
     volume
         The volume (string).
 
-    Returns a dict ``{"paths": ["/data/one_vol"], "owner": ["9869", "9869"]}``: the paths of the bricks, and the options
-    ``storage.owner-uid`` and ``storage.owner-gid``, ``-1`` for one that nobody has set.
+    Returns a dict ``{"sharing": {"/data/one_vol": 1}, "owner": ["9869", "9869"]}``: by the paths of the bricks of how
+    many on one file system each counts itself, by which its size is divided, None where that is not known; and the
+    options ``storage.owner-uid`` and ``storage.owner-gid``, ``-1`` for one that nobody has set.
 
     CLI Example:
 
@@ -94,7 +109,8 @@ def bricks(volume):
     own = _read(os.path.join(DIRECTORY, "glusterd.info")).get("UUID")
     files = [_read(path) for path in sorted(glob.glob(os.path.join(DIRECTORY, "vols", volume, "bricks/*")))]
     info = _read(os.path.join(DIRECTORY, "vols", volume, "info"))
+    mine = [brick for brick in files if own and brick.get("uuid") == own]
     return {
-        "paths": [brick["path"] for brick in files if own and brick.get("uuid") == own],
+        "sharing": {brick["path"]: _sharing(volume, brick["hostname"], brick["path"]) for brick in mine},
         "owner": [info.get(f"storage.owner-{kind}", "-1") for kind in ("uid", "gid")],
     }

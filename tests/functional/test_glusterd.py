@@ -65,6 +65,6 @@ def test_a_missing_file_says_what_to_install(modules, tmp_path):
 
 
 def test_the_bricks_of_this_server(modules, small_vol, new_volume):
-    assert modules.glusterd.bricks(small_vol) == {"paths": [f"/data/{small_vol}/0"], "owner": ["9869", "9869"]}
+    assert modules.glusterd.bricks(small_vol) == {"sharing": {f"/data/{small_vol}/0": 1}, "owner": ["9869", "9869"]}
     assert modules.glusterd.bricks(new_volume("plain_vol"))["owner"] == ["-1", "-1"]
-    assert modules.glusterd.bricks("no_such_vol") == {"paths": [], "owner": ["-1", "-1"]}
+    assert modules.glusterd.bricks("no_such_vol") == {"sharing": {}, "owner": ["-1", "-1"]}

@@ -1,5 +1,6 @@
 """Whatever is not as it should be is found where it is, and named: gluster_one.check on a fleet that was well."""
 
+import json
 import re
 
 import pytest
@@ -12,13 +13,17 @@ VOLUME = "gluster --mode=script volume"
 GLUSTERD = "/etc/glusterfs/glusterd.vol"
 DROP_IN = "/etc/systemd/system/glusterd.service.d"
 CLIENT = f"pgrep -f '[g]lusterfs.* {MOUNT}$'"
+BRICK = "/var/lib/glusterd/vols/one_vol/one_vol.kvm2.data-one_vol.vol"
 DRIVER = "$(dirname /usr/lib/*/qemu/block-curl.so)/block-gluster.so"
 
 
 def findings(fleet, minion, **arguments):
     """{kind: the finding} on a minion."""
-    answer = fleet.lab.call(minion, "gluster_one.check", *(f"{key}={value}" for key, value in arguments.items()))
+    words = [f"{key}={value}" for key, value in arguments.items()]
+    done = fleet.lab.salt("--out=json", "--static", "--no-color", minion, "gluster_one.check", *words)
+    answer = json.loads(done.stdout)
     assert isinstance(answer[minion], list), answer
+    assert bool(done.returncode) is bool(answer[minion])
     return {finding["kind"]: finding for finding in answer[minion]}
 
 
@@ -55,6 +60,27 @@ BREAKS = {
     "a client that knows one server": (
         f"systemctl stop {UNIT}; mount -t glusterfs kvm1:/one_vol {MOUNT}",
         "client_options", "the client was started with kvm1", f"umount {MOUNT}; systemctl start {UNIT}",
+    ),
+    "a line of fstab that systemd has not read": (
+        "cp -p /etc/fstab /var/tmp/kept; sleep 1; echo '# mine' >>/etc/fstab",
+        "unit", "systemd has not read /etc/fstab since it was changed",
+        "cp /var/tmp/kept /etc/fstab; systemctl daemon-reload",
+    ),
+    "nothing that mounts after a boot": (
+        "systemctl disable gluster-one-mount@var-lib-one-gluster-one_vol",
+        "boot", "nothing mounts it after a boot at which no glusterd answers",
+        "systemctl enable gluster-one-mount@var-lib-one-gluster-one_vol",
+    ),
+    "a line of fstab with backups that do not work": (
+        "cp -p /etc/fstab /var/tmp/kept; sed -i 's/backup-volfile-servers=/backupvolfile-server=/' /etc/fstab",
+        "fstab", "backupvolfile-server=kvm[23]:kvm[23] in /etc/fstab",
+        "cp /var/tmp/kept /etc/fstab; systemctl daemon-reload",
+    ),
+    # As a volume set leaves it while glusterd is down, on a server with two bricks.
+    "a brick that divides its size": (
+        f"sed -i 's/shared-brick-count 1/shared-brick-count 2/' {BRICK}",
+        "brick_size", "it counts itself as one of 2 on its file system: volume one_vol looks smaller",
+        f"sed -i 's/shared-brick-count 2/shared-brick-count 1/' {BRICK}",
     ),
     "glusterd without its option": (
         f"cp {GLUSTERD} /var/tmp/kept; sed -i /rpc-auth-allow-insecure/d {GLUSTERD}",
@@ -125,7 +151,10 @@ def test_a_client_that_has_lost_a_brick(fleet):
         wait_for("the finding", lambda: set(findings(fleet, "kvm2")) == {"client_bricks"}, 20, every=1)
         assert findings(fleet, "kvm2")["client_bricks"]["seen"] == "not connected to one_vol-client-2"
         assert set(findings(fleet, "kvm1", heal="False")) == {"client_bricks", "brick_down"}
+        fleet.sh("kvm3", "mv /data/one_vol /data/away")
+        assert findings(fleet, "kvm3")["brick_gone"]["on"] == "/data/one_vol"
     finally:
+        fleet.sh("kvm3", "mv /data/away /data/one_vol", check=False)
         fleet.sh("kvm1", f"{VOLUME} start one_vol force")
         bricks_up(fleet)
     assert findings(fleet, "kvm2") == {}

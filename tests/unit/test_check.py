@@ -18,6 +18,8 @@ def module(execution):
         __salt__={
             "gluster_mount.entry_wanted": entry_wanted,
             "gluster_mount.entry": lambda path: {"device": f"kvm1:/{path[1:]}", "opts": ["defaults"]},
+            "gluster_mount.unit_stale": lambda path: False,
+            "gluster_mount.retry_missing": lambda path: None,
             "gluster_one.mount_health": lambda path: {"state": "dead", "volume": path[1:]},
             "gluster_one.datastore_ids": lambda path: {},
             "gluster_one.native_read": lambda name, *words, **named: "no such file",

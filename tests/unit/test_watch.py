@@ -133,9 +133,11 @@ def confined(execution, tmp_path, monkeypatch):
     """confined(profiles, rules, enforcing, boolean): the findings on a hypervisor with these files."""
 
     def make(driver=True, mount="/var/lib/one/datastores/0", **contents):
+        native = execution("gluster_one_native")
         module = execution(
             "gluster_one_check",
             __salt__={
+                "gluster_one.confined": native.confined,
                 "gluster_one.native_access": lambda: {"qemu": "7.2", "libvirt": "9.0", "gluster": driver},
                 "data.get": lambda key: None,
                 "data.update": lambda key, value: True,
@@ -150,9 +152,9 @@ def confined(execution, tmp_path, monkeypatch):
         }
         for key, text in contents.items():
             (tmp_path / paths[key]).write_text(text)
-        monkeypatch.setattr(module, "APPARMOR", str(tmp_path / "profiles"))
-        monkeypatch.setattr(module, "APPARMOR_RULES", (str(tmp_path / "rules"),))
-        monkeypatch.setattr(module, "SELINUX", str(tmp_path))
+        monkeypatch.setattr(native, "APPARMOR", str(tmp_path / "profiles"))
+        monkeypatch.setattr(native, "APPARMOR_RULES", (str(tmp_path / "rules"),))
+        monkeypatch.setattr(native, "SELINUX", str(tmp_path))
         seen = {"findings": [], "looked": []}
         node = {"package": "qemu", "datastores_dir": "/var/lib/one/datastores"}
         module._hypervisor(seen, {**node, "volumes": {"one_vol": {"mount": mount}}})
