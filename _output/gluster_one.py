@@ -2,6 +2,11 @@
 The fleet as tables, worst first: what ``salt-run gluster_one.status`` shows on a terminal.
 """
 
+import shutil
+import textwrap
+
+import salt.utils.color
+
 __virtualname__ = "gluster_one"
 
 
@@ -11,7 +16,8 @@ def __virtual__():
 
 def output(data, **kwargs):  # pylint: disable=unused-argument
     """
-    The tables for what the runner ``gluster_one.status`` returned, or for any other answer its text.
+    The tables for what the runner ``gluster_one.status`` returned, or for any other answer its text. They are as wide
+    as the terminal, and in colours if Salt's are on.
 
     data
         What the runner returned (dict).
@@ -44,18 +50,41 @@ def _worst_first(parts, findings):
 
 
 def _table(rows):
+    """
+    Rows of cells as lines; the last cell of a row is a list of texts, which are wrapped beside the others, or below
+    them where there is too little room.
+    """
+    width = shutil.get_terminal_size((160, 24)).columns
+    colors = salt.utils.color.get_colors(__opts__.get("color"), __opts__.get("color_theme"))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    lines = ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[-1]]) for row in rows]
-    return "\n".join(line.rstrip() for line in lines)
+    begin = sum(widths) + 2 * len(widths)
+    indent = begin if width - begin >= 40 else 4
+    lines = []
+    for number, (*cells, texts) in enumerate(rows):
+        line = "  ".join(_colored(cell, size, colors if number else None) for cell, size in zip(cells, widths))
+        wrapped = [part for text in texts for part in textwrap.wrap(text, max(width - indent, 40))]
+        if indent == begin and wrapped:
+            line += f"  {wrapped.pop(0)}"
+        lines += [line.rstrip(), *(" " * indent + part for part in wrapped)]
+    return "\n".join(lines)
+
+
+def _colored(cell, size, colors):
+    """
+    A cell, filled up with blanks; what is wrong in red, what is not known in yellow.
+    """
+    name = "LIGHT_RED" if cell.endswith("!") else "YELLOW" if cell == "-" else None
+    around = (colors[name], colors["ENDC"]) if colors and name else ("", "")
+    return f"{around[0]}{cell}{around[1]}".ljust(size + len("".join(map(str, around))))
 
 
 def _volumes(volumes, findings):
-    rows = [["VOLUME", "BRICKS", "PEERS", "HEAL", "SPLIT-BRAIN", "FREE", ""]]
+    rows = [["VOLUME", "BRICKS", "PEERS", "HEAL", "SPLIT-BRAIN", "FREE", []]]
     of = {name: [each for each in findings if name in (each["on"], each.get("volume"))] for name in volumes}
     for name, volume in _worst_first(volumes, of):
         cells = [_part(volume["bricks"]), _part(volume["peers"]), _count(volume["heal"]), _count(volume["split_brain"])]
         free = f"{volume['free_percent']} %" if volume.get("free_percent") is not None else "-"
-        rows.append([name, *cells, free, "; ".join(volume["wrong"])])
+        rows.append([name, *cells, free, volume["wrong"]])
     return rows
 
 
@@ -67,44 +96,68 @@ def _count(number):
     return "-" if number is None else f"{number} !" if number else "0"
 
 
+# What was looked at, and how the kinds of findings begin that are about it.
 COLUMNS = {
-    "MOUNT": ("mount", ("mount_gone", "mount_dead", "mount_hangs", "mount_other", "fstab")),
+    "MOUNT": ("mount", ("mount_", "client_bricks", "client_options", "fstab", "unit", "boot")),
     "LINKS": ("links", ("link", "blocked")),
     "WRITABLE": ("writable", ("not_writable",)),
-    "NATIVE": ("native", ("native", "native_read", "confined")),
+    "NATIVE": ("native", ("native", "confined")),
 }
+# Nodes of which the same is to be said share a line where they are more: those with findings, those without.
+ALIKE, FINE = 3, 10
 
 
 def _nodes(data):
-    rows = [["NODE", "ROLES", *COLUMNS, ""]]
-    fine = {}
+    """
+    A row for each node, or for those that are alike: with the same cells and findings.
+    """
+    alike = {}
     for name, node in _worst_first(data["nodes"], {name: node["findings"] for name, node in data["nodes"].items()}):
-        kinds = [finding["kind"] for finding in node["findings"]]
-        cells = []
-        for part, wrong in COLUMNS.values():
-            bad = next((kind for kind in kinds if kind in wrong), None)
-            fine_cell = "ok" if part in node["looked"] else "-"
-            cells.append(f"{bad.split('_')[-1]} !" if bad else fine_cell)
-        if not node["findings"]:
-            fine.setdefault(tuple(cells), []).append(name)
-        said = [f"{each['on']}: {each['seen']}: {each['cure']}" for each in node["findings"]]
-        for number, text in enumerate(said):
-            rows.append(
-                [name, " ".join(node["roles"]), *cells, text] if not number else [""] * (len(rows[0]) - 1) + [text]
-            )
-    rows += [[name, "-", *["-"] * len(COLUMNS), "does not answer"] for name in data["absent"]]
-    few = sum(map(len, fine.values())) <= 10
-    for cells, names in fine.items():
-        shown = names if few else [f"{len(names)} more nodes" if len(rows) > 1 else f"{len(names)} nodes"]
-        rows += [[name, " ".join(data["nodes"][name]["roles"]) if few else "", *cells, ""] for name in shown]
+        said = [
+            (each["on"], each["seen"], each["cure"].replace(f"salt {name} ", "salt NODE ")) for each in node["findings"]
+        ]
+        alike.setdefault((_cells(node), tuple(said)), []).append(name)
+    wrong = [(names, *key) for key, names in alike.items() if key[1]]
+    fine = [(names, cells, ()) for (cells, said), names in alike.items() if not said]
+    rows = [["NODE", "ROLES", *COLUMNS, []]]
+    for names, cells, said in wrong:
+        if len(names) > ALIKE:
+            shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+            rows.append([f"{len(names)} nodes", "", *cells, [*map(": ".join, said), f"on {shown}"]])
+        else:
+            texts = [[": ".join(each).replace("salt NODE ", f"salt {name} ") for each in said] for name in names]
+            rows += [[name, _roles(data, name), *cells, text] for name, text in zip(names, texts)]
+    rows += [[name, "-", *["-"] * len(COLUMNS), ["does not answer"]] for name in data["absent"]]
+    few = sum(len(names) for names, *_ in fine) <= FINE
+    for names, cells, _ in fine:
+        if few:
+            rows += [[name, _roles(data, name), *cells, []] for name in names]
+        else:
+            rows.append([f"{len(names)} more nodes" if len(rows) > 1 else f"{len(names)} nodes", "", *cells, []])
     return rows
 
 
+def _roles(data, name):
+    return " ".join(data["nodes"][name]["roles"])
+
+
+def _cells(node):
+    """
+    What is to be said of a node in each column.
+    """
+    kinds = [finding["kind"] for finding in node["findings"]]
+    cells = []
+    for part, wrong in COLUMNS.values():
+        bad = next((kind for kind in kinds if kind.startswith(wrong)), None)
+        cells.append(f"{bad.split('_')[-1]} !" if bad else "ok" if part in node["looked"] else "-")
+    return tuple(cells)
+
+
 def _datastores(datastores, findings):
-    rows = [["DATASTORE", "ID", "TYPE", "DRIVERS", "SIZE", "VOLUME", ""]]
+    rows = [["DATASTORE", "ID", "TYPE", "DRIVERS", "SIZE", "VOLUME", []]]
     of = {name: [each for each in findings if each["on"] == name] for name in datastores}
     for name, store in _worst_first(datastores, of):
         size = f"{store['total_mb'] / 1024:.0f} GB" if store["total_mb"] else "-"
-        wrong = "; ".join(each["seen"] for each in of[name])
+        wrong = [each["seen"] for each in of[name]]
         rows.append([name, str(store["id"]), store["type"], store["drivers"], size, store["volume"], wrong])
     return rows

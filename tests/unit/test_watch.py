@@ -1,6 +1,7 @@
 """The beacon's memory and its mine, what confines a hypervisor, and the tables of the fleet."""
 
 import os
+import re
 import threading
 import time
 
@@ -212,7 +213,7 @@ def fleet(nodes, absent=()):
 
 
 def shown(data):
-    return imported(CHECKOUT / "_output/gluster_one.py").output(data).splitlines()
+    return imported(CHECKOUT / "_output/gluster_one.py", __opts__={}).output(data).splitlines()
 
 
 def test_worst_first_and_the_rest_in_one_line():
@@ -226,6 +227,37 @@ def test_worst_first_and_the_rest_in_one_line():
     assert lines[5].startswith("kvm99") and lines[5].endswith("does not answer")
     assert lines[6].startswith("29 more nodes")
     assert lines[-1] == "done"
+
+
+def test_nodes_with_the_same_finding_share_a_line():
+    looked = ["mount", "links", "writable", "native"]
+    nodes = {}
+    for number in range(30):
+        cure = {**DEAD, "cure": f"salt kvm{number} state.apply gluster_one.mount"}
+        found = [cure] if number < 7 else []
+        nodes[f"kvm{number}"] = {"roles": ["hypervisor"], "looked": looked, "findings": found}
+    lines = shown(fleet(nodes))
+    assert lines[4].split()[:4] == ["7", "nodes", "dead", "!"]
+    assert lines[4].endswith(": gone: salt NODE state.apply gluster_one.mount")
+    assert lines[5].strip() == "on kvm0, kvm1, kvm2, kvm3, kvm4, ..."
+    assert lines[6].startswith("23 more nodes")
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+@pytest.mark.parametrize("color", [True, False])
+def test_reads_well_in_a_terminal(monkeypatch, columns, color):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    looked = ["mount", "links", "writable", "native"]
+    long = {**DEAD, "seen": "word " * 60}
+    nodes = {"kvm1": {"roles": ["hypervisor", "server"], "looked": looked, "findings": [long]}}
+    module = imported(CHECKOUT / "_output/gluster_one.py", __opts__={"color": color})
+    text = module.output(fleet(nodes, absent=["kvm2"]))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    assert (plain != text) is color
+    assert max(map(len, plain.splitlines())) <= columns
+    assert " ".join(plain.split()).count("word word") >= 28
+    monkeypatch.setattr(module, "__opts__", {"color": False})
+    assert module.output(fleet(nodes, absent=["kvm2"])) == plain
 
 
 def test_other_answers_as_they_are():
