@@ -94,7 +94,8 @@ def report(native=False, heal=True, node=None, marks=None):
     Returns a dict; ``volumes`` is what the coordinator sees, ``datastores`` what the head does::
 
         {"roles": ["hypervisor", "server"], "findings": [...], "looked": ["mount", "links", ...],
-         "volumes": {"one_vol": {"bricks": [3, 3], "peers": [2, 2], "heal": 0, "split_brain": 0, "free_percent": 61}},
+         "volumes": {"one_vol": {"bricks": [3, 3], "peers": [2, 2], "heal": 0, "split_brain": 0, "free_percent": 61,
+                                 "sets": [[["kvm1:/data/one_vol", True], ["kvm2:/data/one_vol", True], ...]]}},
          "datastores": {"glusterds": {"id": 101, "type": "IMAGE_DS", "drivers": "fs/shared", "total_mb": 258020,
                                       "volume": "one_vol"}}}
 

@@ -76,7 +76,8 @@ def volume_report(name, volume, seen, node):
     """
     found, pool = [], seen["pool"]
     away = [peer["hostname"] for peer in pool if not peer["connected"]]
-    facts = {"bricks": None, "peers": [len(pool) - len(away) - 1, len(pool) - 1], "heal": None, "split_brain": None}
+    facts = {"peers": [len(pool) - len(away) - 1, len(pool) - 1]}
+    facts.update(dict.fromkeys(("bricks", "sets", "heal", "split_brain")))
     for peer in away:
         found.append(["peer_away", peer, "disconnected", "connected", f"systemctl start glusterd on {peer}", "error"])
     what = _missing(set(volume["servers"]), pool, node)
@@ -101,6 +102,7 @@ def volume_report(name, volume, seen, node):
         return [facts, found]
     online = _online(seen["status"].get(name, []))
     facts["bricks"] = [len(online & set(info["bricks"])), len(info["bricks"])]
+    facts["sets"] = [[[brick, brick in online] for brick in bricks] for bricks in _sets(info)]
     for brick in _down(info["bricks"], online, pool):
         found.append(["brick_down", brick, "it is down", "online", f"gluster volume start {name} force", "error"])
     lost = [("client_quorum", text) for text in _brick_quorum(name, info, online)]
@@ -372,9 +374,7 @@ def brick_blockers(volume, brick):
     """
     seen = __salt__["gluster.look"]()
     info = seen["volumes"][volume]
-    size = info["disperse"] or info["replica"] or 1
-    first = info["bricks"].index(brick) // size * size
-    copies = {**info, "bricks": info["bricks"][first : first + size]}
+    copies = {**info, "bricks": next(bricks for bricks in _sets(info) if brick in bricks)}
     host = brick.partition(":/")[0]
     online = {other for other in _online(seen["status"].get(volume, [])) if other.partition(":/")[0] != host}
     return [f"without it {text}" for text in _brick_quorum(volume, copies, online)]
@@ -387,23 +387,29 @@ def _online(processes):
     return {f"{brick['hostname']}:{brick['path']}" for brick in processes if brick["online"]}
 
 
+def _sets(info):
+    """
+    The bricks of a volume, by the sets that have the same files.
+    """
+    size = info["disperse"] or info["replica"] or 1
+    return [info["bricks"][first : first + size] for first in range(0, len(info["bricks"]), size)]
+
+
 def _brick_quorum(name, info, online):
     """
     Of which sets of bricks a volume has too few with these online, as sentences.
     """
     lost = []
-    size = info["disperse"] or info["replica"] or 1
     options = info["options"]
     if info["disperse"]:
         needed = info["disperse"] - info["redundancy"]
     elif options.get("cluster.quorum-type") == "fixed":
         needed = int(options.get("cluster.quorum-count", 1))
-    elif size < 3 or options.get("cluster.quorum-type") == "none":
+    elif info["replica"] < 3 or options.get("cluster.quorum-type") == "none":
         needed = 1
     else:
-        needed = size // 2 + 1
-    for first in range(0, len(info["bricks"]), size):
-        bricks = info["bricks"][first : first + size]
+        needed = info["replica"] // 2 + 1
+    for bricks in _sets(info):
         there = [brick for brick in bricks if brick in online]
         if len(there) < needed:
             lost.append(

@@ -50,14 +50,14 @@ BACK_OFF = 15
 NO_ANSWER = "the minion did not answer"
 UNCHANGED = "the formula finds nothing to change there"
 # A volume at which no server has looked.
-UNSEEN = {"bricks": None, "peers": None, "heal": None, "split_brain": None}
+UNSEEN = {"bricks": None, "sets": None, "peers": None, "free_percent": None, "heal": None, "split_brain": None}
 # Seconds that a server waits for the others.
 PATIENCE = 600
 # Seconds after which a minion is asked, again and again, whether the job still runs there.
 ASK_AFTER = 15
 
 
-def status(target="*", native=False, timeout=15):
+def status(target="*", native=False, timeout=15, html=None):
     """
     The whole fleet: volumes, nodes and datastores, worst first, each with what to do.
 
@@ -69,6 +69,9 @@ def status(target="*", native=False, timeout=15):
 
     timeout
         Seconds after which a minion that has not answered is asked whether it is still at it (int, default 15).
+
+    html
+        A file in which to leave the same as a page for a browser, with a picture of the fleet (string, default none).
 
     On a terminal it is a table; ``--out json`` gives the data. The exit status is 0 only when all nodes answer and
     nothing is found.
@@ -108,10 +111,11 @@ def status(target="*", native=False, timeout=15):
     silent = f", {len(absent)} {'node does' if len(absent) == 1 else 'nodes do'} not answer" if absent else ""
     count = f"{wrong or 'no'} finding{'' if wrong == 1 else 's'} on {len(nodes)} node{'' if len(nodes) == 1 else 's'}"
     fleet = {"volumes": volumes, "nodes": nodes, "absent": absent, "datastores": datastores, "findings": findings}
-    return {
-        "data": {**fleet, "summary": count + silent, "retcode": int(bool(wrong or absent))},
-        "outputter": "gluster_one",
-    }
+    fleet = {**fleet, "summary": count + silent, "retcode": int(bool(wrong or absent))}
+    if html:
+        with salt.utils.files.fopen(html, "w") as stream:
+            stream.write(salt.output.out_format(fleet, "gluster_one_html", __opts__))
+    return {"data": fleet, "outputter": "gluster_one"}
 
 
 def _marks(timeout):

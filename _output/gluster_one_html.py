@@ -1,0 +1,98 @@
+"""
+The fleet as one page: what ``salt-run gluster_one.status html=FILE`` writes. It needs nothing but itself.
+"""
+
+import time
+
+import jinja2
+
+__virtualname__ = "gluster_one_html"
+
+PAGE = """\
+{%- macro worst(findings) -%}
+{{ 'error' if findings | selectattr('severity', 'equalto', 'error') | list else 'warning' if findings else 'fine' }}
+{%- endmacro %}
+{%- macro why(findings) %}
+{%- for finding in findings %}
+<p class="{{ finding.severity }}"><b>{{ finding.on }}</b>: {{ finding.seen }} (expected: {{ finding.expected }})
+<code>{{ finding.cure }}</code></p>
+{%- endfor %}
+{%- endmacro %}
+<!DOCTYPE html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>gluster_one</title>
+<style>
+:root { color-scheme: light dark; --fine: #2e7d32; --warning: #b26a00; --error: #c62828; --unknown: #757575; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
+.sets, .nodes { display: flex; flex-wrap: wrap; gap: .6rem; }
+.set { border: 1px solid #8888; border-radius: .5rem; padding: .4rem; display: flex; gap: .4rem; flex-wrap: wrap; }
+.box { border-radius: .35rem; padding: .2rem .55rem; color: #fff; background: var(--unknown); font-size: .85rem; }
+.fine { background: var(--fine); } .warning { background: var(--warning); } .error { background: var(--error); }
+.box small { display: block; opacity: .85; }
+p { margin: .3rem 0; } p.error, p.warning { background: none; border-left: .3rem solid; padding-left: .6rem; }
+p.error { border-color: var(--error); } p.warning { border-color: var(--warning); }
+code { background: #8883; padding: .05rem .3rem; border-radius: .2rem; overflow-wrap: anywhere; }
+table { border-collapse: collapse; } th, td { text-align: left; padding: .2rem 1rem .2rem 0; vertical-align: top; }
+</style>
+<h1>{{ data.summary }}</h1>
+<p>{{ at }} &middot; <span class="box fine">well</span> <span class="box warning">warning</span>
+<span class="box error">error</span> <span class="box">not known</span></p>
+{%- for name, volume in data.volumes | dictsort %}
+<h2>Volume {{ name }}</h2>
+<p>{{ volume.bricks | join(' of ') if volume.bricks else 'an unknown number of' }} bricks online, {{
+volume.heal if volume.heal is not none else 'an unknown number of' }} files to be healed, {{
+volume.split_brain if volume.split_brain is not none else 'an unknown number' }} in split-brain{{
+', %s %% free' % volume.free_percent if volume.free_percent is not none else '' }}</p>
+<div class="sets">
+{%- for set in volume.sets or [] %}
+<div class="set">{% for brick, online in set %}<span class="box {{ 'fine' if online else 'error' }}">{{ brick }}</span>
+{%- endfor %}</div>
+{%- endfor %}
+</div>
+{{- why(data.findings | selectattr('volume', 'defined') | selectattr('volume', 'equalto', name)) }}
+{%- endfor %}
+<h2>Nodes</h2>
+<div class="nodes">
+{%- for name, node in data.nodes | dictsort %}
+<span class="box {{ worst(node.findings) }}" title="{{ node.findings | map(attribute='seen') | join('; ') or 'well' }}">
+{{ name }}<small>{{ node.roles | join(' ') or 'no role' }}</small></span>
+{%- endfor %}
+{%- for name in data.absent %}
+<span class="box error" title="does not answer">{{ name }}<small>does not answer</small></span>
+{%- endfor %}
+</div>
+{%- for name in data.absent %}
+<p class="error"><b>{{ name }}</b>: does not answer</p>
+{%- endfor %}
+{%- for name, node in data.nodes | dictsort if node.findings | rejectattr('volume', 'defined') | list %}
+<h2>{{ name }}</h2>
+{{- why(node.findings | rejectattr('volume', 'defined')) }}
+{%- endfor %}
+{%- if data.datastores %}
+<h2>Datastores</h2>
+<table><tr><th>Datastore<th>Id<th>Type<th>Drivers<th>Size<th>Volume</tr>
+{%- for name, store in data.datastores | dictsort %}
+<tr><td>{{ name }}<td>{{ store.id }}<td>{{ store.type }}<td>{{ store.drivers }}<td>{{ store.total_mb }} MB<td>{{
+store.volume }}</tr>
+{%- endfor %}
+</table>
+{%- endif %}
+</html>
+"""
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def output(data, **kwargs):  # pylint: disable=unused-argument
+    """
+    The page for what the runner ``gluster_one.status`` returned.
+
+    data
+        What the runner returned (dict). What minions have said is shown, and never taken for HTML.
+
+    Returns a string.
+    """
+    page = jinja2.Environment(autoescape=True).from_string(PAGE)
+    return page.render(data=data, at=time.strftime("%Y-%m-%d %H:%M:%S %z")).lstrip()

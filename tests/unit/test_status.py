@@ -1,0 +1,165 @@
+"""The overview of the fleet: tables on a terminal, and a page."""
+
+import html.parser
+import re
+
+import pytest
+
+from .conftest import CHECKOUT, imported
+
+DEAD = {"kind": "mount_dead", "on": "/0", "seen": "gone", "expected": "mounted", "severity": "error", "cure": "apply"}
+
+
+def fleet(nodes, absent=()):
+    found = [finding for node in nodes.values() for finding in node["findings"]]
+    volume = {"bricks": [2, 3], "peers": [2, 2], "heal": 41, "split_brain": 0, "free_percent": 61, "wrong": ["down"]}
+    store = {"id": 101, "type": "IMAGE_DS", "drivers": "fs/shared", "total_mb": 2048, "volume": "one_vol"}
+    return {"volumes": {"one_vol": volume}, "nodes": nodes, "absent": list(absent), "datastores": {"glusterds": store},
+            "findings": found, "summary": "done"}  # fmt: skip
+
+
+def shown(data):
+    return imported(CHECKOUT / "_output/gluster_one.py", __opts__={}).output(data).splitlines()
+
+
+def test_worst_first_and_the_rest_in_one_line():
+    looked = ["mount", "links", "writable", "native"]
+    nodes = {f"kvm{number}": {"roles": ["hypervisor"], "looked": looked, "findings": []} for number in range(30)}
+    nodes["kvm7"]["findings"] = [DEAD]
+    lines = shown(fleet(nodes, absent=["kvm99"]))
+    assert lines[1].split() == ["one_vol", "2/3", "!", "2/2", "41", "!", "0", "61", "%", "down"]
+    assert lines[4].split()[:4] == ["kvm7", "hypervisor", "dead", "!"]
+    assert lines[4].endswith("/0: gone: apply")
+    assert lines[5].startswith("kvm99") and lines[5].endswith("does not answer")
+    assert lines[6].startswith("29 more nodes")
+    assert lines[-1] == "done"
+
+
+def test_nodes_with_the_same_finding_share_a_line():
+    looked = ["mount", "links", "writable", "native"]
+    nodes = {}
+    for number in range(30):
+        cure = {**DEAD, "cure": f"salt kvm{number} state.apply gluster_one.mount"}
+        found = [cure] if number < 7 else []
+        nodes[f"kvm{number}"] = {"roles": ["hypervisor"], "looked": looked, "findings": found}
+    lines = shown(fleet(nodes))
+    assert lines[4].split()[:4] == ["7", "nodes", "dead", "!"]
+    assert lines[4].endswith(": gone: salt NODE state.apply gluster_one.mount")
+    assert lines[5].strip() == "on kvm0, kvm1, kvm2, kvm3, kvm4, ..."
+    assert lines[6].startswith("23 more nodes")
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+@pytest.mark.parametrize("color", [True, False])
+def test_reads_well_in_a_terminal(monkeypatch, columns, color):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    looked = ["mount", "links", "writable", "native"]
+    long = {**DEAD, "seen": "word " * 60}
+    nodes = {"kvm1": {"roles": ["hypervisor", "server"], "looked": looked, "findings": [long]}}
+    module = imported(CHECKOUT / "_output/gluster_one.py", __opts__={"color": color})
+    text = module.output(fleet(nodes, absent=["kvm2"]))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    assert (plain != text) is color
+    assert max(map(len, plain.splitlines())) <= columns
+    assert " ".join(plain.split()).count("word word") >= 28
+    monkeypatch.setattr(module, "__opts__", {"color": False})
+    assert module.output(fleet(nodes, absent=["kvm2"])) == plain
+
+
+def test_other_answers_as_they_are():
+    assert shown("No such minion") == ["No such minion"]
+
+
+def row(lines, first):
+    return next(number for number, line in enumerate(lines) if line.split()[:1] == [first])
+
+
+def test_errors_stand_before_warnings_and_these_before_what_is_well():
+    warning = {**DEAD, "kind": "space", "severity": "warning"}
+    looked = ["mount", "links", "writable", "native"]
+    nodes = {
+        name: {"roles": ["hypervisor"], "looked": looked, "findings": found}
+        for name, found in (("a", [warning]), ("b", []), ("c", [warning, DEAD]), ("d", [DEAD]))
+    }
+    data = fleet(nodes)
+    facts, store = data["volumes"].pop("one_vol"), data["datastores"].pop("glusterds")
+    for table, one, others in (("volumes", facts, "klmn"), ("datastores", store, "wxyz")):
+        data[table] = {f"{name}_vol": one for name in others}
+    data["findings"] = [
+        {**warning, "on": "k_vol"},
+        {**DEAD, "kind": "brick_down", "on": "kvm3:/data/m", "volume": "m_vol"},
+        {**DEAD, "on": "n_vol"},
+        {**warning, "on": "w_vol"},
+        {**DEAD, "on": "z_vol"},
+    ]
+    lines = shown(data)
+    for order in ("cdab", ["m_vol", "n_vol", "k_vol", "l_vol"], ["z_vol", "w_vol", "x_vol", "y_vol"]):
+        rows = [row(lines, name) for name in order]
+        assert rows == sorted(rows), order
+
+
+def test_a_brick_that_is_down_is_wrong_with_its_volume(monkeypatch):
+    brick = {**DEAD, "kind": "brick_down", "on": "kvm3:/data/one_vol", "seen": "it is down", "volume": "one_vol"}
+    option = {**DEAD, "kind": "volume_option", "on": "one_vol", "seen": "an option", "volume": "one_vol"}
+    answer = {"roles": ["server"], "looked": [], "findings": [brick, option, DEAD], "datastores": {}}
+    runner = imported(CHECKOUT / "_runners/gluster_one.py")
+    monkeypatch.setattr(runner, "_ours", lambda target: ["kvm1"])
+    monkeypatch.setattr(runner, "_accepted", lambda target, kind: [])
+    volumes = {"one_vol": {"bricks": [2, 3]}, "two_vol": {"bricks": [3, 3]}}
+    monkeypatch.setattr(runner, "_ask", lambda *words: {"kvm1": {**answer, "volumes": volumes}})
+    volumes = runner.status()["data"]["volumes"]
+    assert volumes["one_vol"]["wrong"] == ["kvm3:/data/one_vol: it is down", "an option"]
+    assert volumes["two_vol"]["wrong"] == []
+
+
+# The page
+
+
+class Page(html.parser.HTMLParser):
+    """What a browser makes of a page: its elements with their attributes, and its text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.text = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def boxes(self, kind):
+        return [each for _, each in self.elements if each.get("class") == f"box {kind}"]
+
+
+def page(data):
+    return Page(imported(CHECKOUT / "_output/gluster_one_html.py").output(data))
+
+
+def test_the_page_shows_nodes_bricks_and_why():
+    looked = ["mount"]
+    nodes = {"kvm1": {"roles": ["server"], "looked": looked, "findings": []}}
+    nodes["kvm2"] = {"roles": ["hypervisor"], "looked": looked, "findings": [DEAD]}
+    data = fleet(nodes, absent=["kvm9"])
+    data["volumes"]["one_vol"]["sets"] = [[["kvm1:/b", True], ["kvm2:/b", False]]]
+    seen = page(data)
+    assert "gone (expected: mounted)" in seen.text and "kvm9: does not answer" in seen.text
+    # The legend has one of each.
+    assert [len(seen.boxes(kind)) for kind in ("fine", "warning", "error")] == [1 + 2, 1, 1 + 3]
+    assert not [each for _, each in seen.elements if {"src", "href"} & set(each)], "it needs nothing but itself"
+
+
+def test_what_a_minion_says_is_no_html():
+    evil = "<script>alert(1)</script>"
+    finding = {**DEAD, "seen": evil, "on": evil, "cure": evil, "severity": '"><script>'}
+    seen = page(fleet({evil: {"roles": [evil], "looked": [], "findings": [finding]}}, absent=[evil]))
+    assert "script" not in [tag for tag, _ in seen.elements]
+    assert seen.text.count(evil) >= 5
+
+
+def test_the_page_of_a_fleet_of_which_nothing_is_known():
+    data = fleet({}, absent=["kvm1"])
+    data["volumes"] = {"one_vol": {**dict.fromkeys(data["volumes"]["one_vol"]), "sets": None, "wrong": []}}
+    data["datastores"] = {}
+    assert "an unknown number of bricks online" in " ".join(page(data).text.split())
