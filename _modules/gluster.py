@@ -303,11 +303,19 @@ def look(heal=()):
     return found
 
 
+def _number(element, tag, otherwise=None):
+    """
+    A number of Gluster's, which has words, ``N/A``, ``-`` or nothing in places where it does not know one.
+    """
+    text = element.findtext(tag, "").strip()
+    return int(text) if text.isdecimal() else otherwise
+
+
 def _peers(root):
     return [
         {
             "uuid": peer.findtext("uuid"),
-            "hostnames": [name.text for name in peer.iterfind("hostnames/hostname")],
+            "hostnames": list(dict.fromkeys(name.text for name in peer.iter("hostname") if name.text)) or ["?"],
             "connected": peer.findtext("connected") == "1",
             "state": peer.findtext("stateStr"),
         }
@@ -321,15 +329,16 @@ def _volumes(root):
             "id": volume.findtext("id"),
             "type": volume.findtext("typeStr"),
             "status": volume.findtext("statusStr"),
-            "replica": int(volume.findtext("replicaCount", "1")),
-            "arbiter": int(volume.findtext("arbiterCount", "0")),
-            "disperse": int(volume.findtext("disperseCount", "0")),
-            "redundancy": int(volume.findtext("redundancyCount", "0")),
-            "bricks": [brick.findtext("name") for brick in volume.iter("brick")],
+            "replica": _number(volume, "replicaCount", 1) or 1,
+            "arbiter": _number(volume, "arbiterCount", 0),
+            "disperse": _number(volume, "disperseCount", 0),
+            "redundancy": _number(volume, "redundancyCount", 0),
+            "bricks": [brick.findtext("name", "") for brick in volume.iter("brick")],
             "servers": [brick.findtext("hostUuid") for brick in volume.iter("brick")],
             "options": {option.findtext("name"): option.findtext("value") or "" for option in volume.iter("option")},
         }
         for volume in root.iter("volume")
+        if volume.findtext("name")
     }
 
 
@@ -344,7 +353,8 @@ def volume_status(name):
         The volume's name (string).
 
     Returns a list of dicts ``{"hostname": "kvm1", "path": "/data/one_vol", "online": True, "port": "49152",
-    "pid": 2034}``; a self-heal daemon has the hostname ``Self-heal Daemon`` and the node's name as path.
+    "pid": 2034}``; a self-heal daemon has the hostname ``Self-heal Daemon`` and the node's name as path. A ``pid`` that
+    Gluster does not know is None.
 
     Raises CommandExecutionError when the volume does not exist or is not started.
 
@@ -364,7 +374,7 @@ def _processes(root):
             "path": node.findtext("path"),
             "online": node.findtext("status") == "1",
             "port": node.findtext("port"),
-            "pid": int(node.findtext("pid", "-1")),
+            "pid": _number(node, "pid"),
         }
         for node in root.iter("node")
         if node.find("hostname") is not None
@@ -458,36 +468,10 @@ def _counts(info, ask):
     """
     if info and info["replica"] == 1 and not info["disperse"]:
         return {"pending": 0, "split_brain": 0}
-    counts = {"pending": [0], "split_brain": [0]}
-    for brick in ask().iter("brick"):
-        for key, tag in (("pending", "totalNumberOfEntries"), ("split_brain", "numberOfEntriesInSplitBrain")):
-            count = brick.findtext(tag, "-")
-            if brick.findtext("status") != "Connected" or not count.isdigit():
-                return {"pending": None, "split_brain": None}
-            counts[key].append(int(count))
+    tags = {"pending": "totalNumberOfEntries", "split_brain": "numberOfEntriesInSplitBrain"}
+    bricks = list(ask().iter("brick"))
+    counts = {key: [_number(brick, tag) for brick in bricks] for key, tag in tags.items()}
+    known = bricks and all(brick.findtext("status") == "Connected" for brick in bricks)
+    if not known or any(None in values for values in counts.values()):
+        return dict.fromkeys(tags)
     return {key: max(values) for key, values in counts.items()}
-
-
-def heal(name):
-    """
-    Have the self-heal daemons look now for what waits to be healed; by themselves they look each ten minutes.
-
-    name
-        The volume's name (string).
-
-    Returns True.
-
-    Raises CommandExecutionError when the volume is not started or a self-heal daemon does not run.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster.heal one_vol
-    """
-    try:
-        _run("volume", "heal", name)
-    except CommandExecutionError as exc:
-        if "has been successful" not in str(exc):  # it answers in words, also with --xml
-            raise
-    return True

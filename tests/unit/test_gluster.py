@@ -1,6 +1,10 @@
 """What the gluster command says, as data, and which of its values are equal."""
 
+import xml.etree.ElementTree as ET
+
+import hypothesis
 import pytest
+from hypothesis import strategies
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 INFO = """<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
@@ -181,6 +185,98 @@ def test_heal_counts_are_those_of_the_worst_brick(answering):
     assert answering(INFO, both)[0].heal_counts("one_vol") == {"pending": 7, "split_brain": 2}
     away = heal.format(brick.format("Connected", 0, 0) + brick.format("Transport endpoint is not connected", "-", "-"))
     assert answering(INFO, away)[0].heal_counts("one_vol") == {"pending": None, "split_brain": None}
+
+
+NODE = "<node><hostname>{}</hostname><path>{}</path><status>{}</status><port>{}</port><pid>{}</pid></node>"
+STATUS = f"""<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
+<cliOutput><opRet>0</opRet><opErrno>0</opErrno><opErrstr/><volStatus><volumes><volume><volName>one_vol</volName>
+<nodeCount>4</nodeCount>{NODE.format("kvm1", "/data/b", 1, 49152, 2034)}{NODE.format("kvm2", "/data/b", 0, "N/A", -1)}
+{NODE.format("Self-heal Daemon", "localhost", 1, "N/A", 2051)}{NODE.format("Self-heal Daemon", "kvm2", 1, "N/A", 977)}
+<tasks/></volume></volumes></volStatus></cliOutput>"""
+HEALED = "<brick hostUuid='{}'><name>{}:/data/b</name><status>{}</status>{}</brick>"
+COUNTS = (
+    "<totalNumberOfEntries>{0}</totalNumberOfEntries><numberOfEntriesInHealPending>{0}</numberOfEntriesInHealPending>"
+    "<numberOfEntriesInSplitBrain>0</numberOfEntriesInSplitBrain>"
+)
+HEAL = "<cliOutput><healInfo><bricks>{}</bricks></healInfo><opRet>0</opRet><opErrno>0</opErrno><opErrstr/></cliOutput>"
+AWAY = "Transport endpoint is not connected"
+UNKNOWN = {"pending": None, "split_brain": None}
+
+
+@pytest.mark.parametrize(
+    "bricks, said",
+    [
+        ([("Connected", COUNTS.format(0)), ("Connected", COUNTS.format(4))], {"pending": 4, "split_brain": 0}),
+        # A brick is down: 9 has no summary then, 10 and 11 have a dash for each count, or none.
+        ([("Connected", COUNTS.format(0)), (AWAY, COUNTS.format("-"))], UNKNOWN),
+        ([("Connected", COUNTS.format(0)), (AWAY, "")], UNKNOWN),
+        ([("Connected", COUNTS.format(0)), ("Connected", COUNTS.format("N/A"))], UNKNOWN),
+        ([("Connected", COUNTS.format(0)), ("Connected", COUNTS.format("many"))], UNKNOWN),
+        ([("Connected", COUNTS.format(0)), ("Connected", COUNTS.format("²"))], UNKNOWN),
+        ([("Connected", COUNTS.format(0)), ("Connected", "")], UNKNOWN),
+        ([], UNKNOWN),
+    ],
+)
+def test_what_is_not_known_to_be_healed_is_not_zero(answering, bricks, said):
+    answer = HEAL.format("".join(HEALED.format(n, f"kvm{n}", *brick) for n, brick in enumerate(bricks, 1)))
+    assert answering(INFO, answer)[0].heal_counts("one_vol") == said
+
+
+@pytest.mark.parametrize(
+    "row, online, pid",
+    [
+        (("kvm1", "/data/b", 1, 49152, 2034), True, 2034),
+        (("kvm1", "/data/b", 0, "N/A", -1), False, None),
+        (("kvm1", "/data/b", 0, "N/A", "N/A"), False, None),
+        (("kvm1", "/data/b", "", "", ""), False, None),
+        (("kvm1", "/data/b", "-", "-", "-"), False, None),
+        (("kvm1", "/data/b", "Y", 49152, "none"), False, None),
+    ],
+)
+def test_a_brick_is_online_only_when_gluster_says_so(answering, row, online, pid):
+    (found,) = answering(f"<cliOutput><opRet>0</opRet>{NODE.format(*row)}</cliOutput>")[0].volume_status("one_vol")
+    assert (found["online"], found["pid"]) == (online, pid)
+
+
+@pytest.mark.parametrize(
+    "names", ["<hostname>kvm2</hostname>", "<hostname/><hostnames><hostname>kvm2</hostname></hostnames>"]
+)
+def test_a_peer_has_the_name_that_there_is(answering, names):
+    answer = f"<cliOutput><opRet>0</opRet><peer><uuid>2</uuid>{names}<connected>1</connected></peer></cliOutput>"
+    assert answering(answer)[0].peer_status()[0]["hostnames"] == ["kvm2"]
+
+
+MEMBERS = """<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
+<cliOutput><opRet>0</opRet><opErrno>0</opErrno><opErrstr/><peerStatus><peer><uuid>1</uuid><hostname>localhost</hostname>
+<connected>1</connected></peer><peer><uuid>2</uuid><hostname>kvm2</hostname><connected>1</connected></peer></peerStatus>
+</cliOutput>"""
+WHOLE = HEAL.format("".join(HEALED.format(n, f"kvm{n}", "Connected", COUNTS.format(0)) for n in (1, 2)))
+WORDS = ["", "-", "N/A", "none", "²", "-1", "99999999999999999999", None]
+
+
+@hypothesis.given(data=strategies.data())
+@hypothesis.settings(deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+def test_whatever_stands_in_an_answer_is_no_traceback_and_never_well(answering, data):
+    """One element of one answer, of any of the four, is missing or says something else."""
+    roots = [ET.fromstring(text.partition("?>")[2] or text) for text in (MEMBERS, INFO, STATUS, WHOLE)]
+    parents = [parent for root in roots for parent in root.iter() if len(parent)]
+    parent = data.draw(strategies.sampled_from(parents))
+    child = data.draw(strategies.sampled_from(list(parent)))
+    word = data.draw(strategies.sampled_from(WORDS))
+    if word is None:
+        parent.remove(child)
+    else:
+        child.text = word
+    texts = [f"<?xml version='1.0'?>{ET.tostring(root, encoding='unicode')}" for root in roots]
+    module, _ = answering("".join(texts), *texts)
+    try:
+        seen = module.look(heal=["one_vol"])
+    except CommandExecutionError:
+        return
+    counts = seen["heal"]["one_vol"]
+    assert counts in ({"pending": 0, "split_brain": 0}, UNKNOWN) or "9999" in str(counts)
+    online = {row["hostname"] for row in seen["status"].get("one_vol", []) if row["online"]}
+    assert "kvm2" not in online, "it is down in every one of these answers"
 
 
 def test_a_look_asks_again_for_a_volume_that_status_all_leaves_out(answering):
