@@ -54,7 +54,8 @@ volume.split_brain if volume.split_brain is not none else 'an unknown number' }}
 <h2>Nodes</h2>
 <div class="nodes">
 {%- for name, node in data.nodes | dictsort %}
-<span class="box {{ worst(node.findings) }}" title="{{ node.findings | map(attribute='seen') | join('; ') or 'well' }}">
+{%- set own = node.findings | rejectattr('volume', 'defined') | list %}
+<span class="box {{ worst(own) }}" title="{{ own | map(attribute='seen') | join('; ') or 'well' }}">
 {{ name }}<small>{{ node.roles | join(' ') or 'no role' }}</small></span>
 {%- endfor %}
 {%- for name in data.absent %}
