@@ -89,7 +89,7 @@ def words(**values):
 
 
 def wait(condition):
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)

