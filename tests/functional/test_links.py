@@ -141,7 +141,7 @@ def test_a_further_identifier_is_seen_on_another_mount_within_seconds(modules, s
         modules.gluster_one.datastore_id_set(str(served), name, number)
         expected[name] = number
         assert modules.gluster_one.datastore_ids(str(served)) == expected
-        host.eventually("it is seen", lambda: modules.gluster_one.datastore_ids(str(other_node)) == expected, timeout=30)
+        host.eventually("it is seen", lambda: modules.gluster_one.datastore_ids(str(other_node)) == expected)
     assert json.loads((other_node / IDS).read_text()) == expected
     assert os.listdir(other_node / ".gluster_one") == ["datastores.json"]
     assert (other_node / IDS).stat().st_mode & 0o777 == 0o644

@@ -80,7 +80,7 @@ class Endpoint:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(5)
+        self.process.wait(30)
         self.process.stdout.close()
 
 
