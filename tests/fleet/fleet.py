@@ -255,6 +255,15 @@ class Fleet:
         done = self.lab.exec(host, "sh", "-c", f"stdbuf -oL qemu-io -r -f raw {commands} {url}", user="oneadmin")
         return done.stdout + done.stderr
 
+    def findings(self, minion, **arguments):
+        """{kind: the finding} of `gluster_one.check` on a minion; its exit status says whether there are any."""
+        words = [f"{key}={value}" for key, value in arguments.items()]
+        done = self.lab.salt("--out=json", "--no-color", minion, "gluster_one.check", *words)
+        answer = json.loads(done.stdout)
+        assert isinstance(answer[minion], list), answer
+        assert bool(done.returncode) is bool(answer[minion])
+        return {finding["kind"]: finding for finding in answer[minion]}
+
     def start_healers(self):
         """Start the self-heal daemons anew: one that was refused, while allow-insecure was off, does not try again."""
         for host in HYPERVISORS:

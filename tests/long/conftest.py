@@ -16,6 +16,7 @@ ORDER = [
     "test_killed",
     "test_rollout",
     "test_check",
+    "test_overview",
     "test_users_own",
     "test_loses_nothing",
     "test_each_sls",

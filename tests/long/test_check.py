@@ -1,6 +1,5 @@
 """Whatever is not as it should be is found where it is, and named: gluster_one.check on a fleet that was well."""
 
-import json
 import re
 
 import pytest
@@ -15,16 +14,6 @@ DROP_IN = "/etc/systemd/system/glusterd.service.d"
 CLIENT = f"pgrep -f '[g]lusterfs.* {MOUNT}$'"
 BRICK = "/var/lib/glusterd/vols/one_vol/one_vol.kvm2.data-one_vol.vol"
 DRIVER = "$(dirname /usr/lib/*/qemu/block-curl.so)/block-gluster.so"
-
-
-def findings(fleet, minion, **arguments):
-    """{kind: the finding} on a minion."""
-    words = [f"{key}={value}" for key, value in arguments.items()]
-    done = fleet.lab.salt("--out=json", "--no-color", minion, "gluster_one.check", *words)
-    answer = json.loads(done.stdout)
-    assert isinstance(answer[minion], list), answer
-    assert bool(done.returncode) is bool(answer[minion])
-    return {finding["kind"]: finding for finding in answer[minion]}
 
 
 BREAKS = {
@@ -92,16 +81,16 @@ BREAKS = {
 @pytest.mark.parametrize("name", BREAKS)
 def test_finds_on_the_node(fleet, name):
     script, kind, seen, undo = BREAKS[name]
-    assert findings(fleet, "kvm2") == {}
+    assert fleet.findings("kvm2") == {}
     fleet.sh("kvm2", script)
     try:
-        found = findings(fleet, "kvm2")
+        found = fleet.findings("kvm2")
     finally:
         fleet.sh("kvm2", undo)
     assert set(found) == {kind}
     assert re.search(seen, found[kind]["seen"])
     assert found[kind]["cure"] and found[kind]["expected"]
-    assert findings(fleet, "kvm2") == {}
+    assert fleet.findings("kvm2") == {}
 
 
 @pytest.mark.parametrize(
@@ -127,17 +116,17 @@ def test_finds_what_the_pillar_says_otherwise(fleet, pillar, minion, kind, seen)
     refresh = "saltutil.refresh_pillar", "wait=True"
     with fleet.pillar(changed(**pillar)):
         fleet.lab.call("*", *refresh)
-        found = findings(fleet, minion)
+        found = fleet.findings(minion)
     fleet.lab.call("*", *refresh)
     assert re.search(seen, found[kind]["seen"])
-    assert findings(fleet, minion) == {}
+    assert fleet.findings(minion) == {}
 
 
 def test_a_brick_whose_root_is_root_s(fleet):
     """Another brick may answer first who may write there: this one is found whether oneadmin can write or not."""
     fleet.sh("kvm2", "chown root:root /data/one_vol")
     try:
-        found = findings(fleet, "kvm2")
+        found = fleet.findings("kvm2")
     finally:
         fleet.sh("kvm2", "chown 9869:9869 /data/one_vol")
     assert set(found) - {"not_writable"} == {"brick_owner"}
@@ -145,19 +134,19 @@ def test_a_brick_whose_root_is_root_s(fleet):
 
 
 def test_a_client_that_has_lost_a_brick(fleet):
-    assert findings(fleet, "kvm2") == {}
+    assert fleet.findings("kvm2") == {}
     fleet.sh("kvm3", "pkill -9 -x glusterfsd")
     try:
-        wait_for("the finding", lambda: set(findings(fleet, "kvm2")) == {"client_bricks"}, 20, every=1)
-        assert findings(fleet, "kvm2")["client_bricks"]["seen"] == "not connected to one_vol-client-2"
-        assert set(findings(fleet, "kvm1", heal="False")) == {"client_bricks", "brick_down"}
+        wait_for("the finding", lambda: set(fleet.findings("kvm2")) == {"client_bricks"}, 20, every=1)
+        assert fleet.findings("kvm2")["client_bricks"]["seen"] == "not connected to one_vol-client-2"
+        assert set(fleet.findings("kvm1", heal="False")) == {"client_bricks", "brick_down"}
         fleet.sh("kvm3", "mv /data/one_vol /data/away")
-        assert findings(fleet, "kvm3")["brick_gone"]["on"] == "/data/one_vol"
+        assert fleet.findings("kvm3")["brick_gone"]["on"] == "/data/one_vol"
     finally:
         fleet.sh("kvm3", "mv /data/away /data/one_vol", check=False)
         fleet.sh("kvm1", f"{VOLUME} start one_vol force")
         bricks_up(fleet)
-    assert findings(fleet, "kvm2") == {}
+    assert fleet.findings("kvm2") == {}
 
 
 def test_bricks_that_refuse(fleet):
@@ -166,15 +155,15 @@ def test_bricks_that_refuse(fleet):
     option = f"{VOLUME} set one_vol server.allow-insecure"
     script = f"pkill -9 -x glusterfsd; {option} off; {VOLUME} start one_vol force; sleep 1; {option} on"
     fleet.sh("kvm1", script)
-    assert findings(fleet, "kvm1")["bricks_closed"]["seen"] == "kvm1:/data/one_vol refuse clients"
+    assert fleet.findings("kvm1")["bricks_closed"]["seen"] == "kvm1:/data/one_vol refuse clients"
     assert fleet.apply("gluster_one.bricks", on=["kvm1"]).failures == {}
-    assert "bricks_closed" not in findings(fleet, "kvm1")
+    assert "bricks_closed" not in fleet.findings("kvm1")
 
 
 def test_a_host_that_is_not_kvm_is_found_on_the_head(fleet):
     host = fleet.oned("one.host.allocate", "xen1", "xen", "xen", 0)
     try:
-        found = findings(fleet, "head")
+        found = fleet.findings("head")
     finally:
         fleet.oned("one.host.delete", host)
     assert set(found) == {"datastore_wrong"}
@@ -191,17 +180,17 @@ def test_quorum_heal_and_split_brain(fleet):
         fleet.sh("kvm3", kill)
         fleet.sh("kvm1", f"echo one >{MOUNT}/torn; echo one >{MOUNT}/late")
         fleet.sh("kvm2", kill)
-        found = findings(fleet, "kvm1")
+        found = fleet.findings("kvm1")
         assert {"brick_down"} <= set(found) and "client_quorum" not in found  # the option says that one is enough
         fleet.sh("kvm1", f"{VOLUME} reset one_vol cluster.quorum-type")
-        assert "1 of the bricks" in findings(fleet, "kvm1")["client_quorum"]["seen"]
+        assert "1 of the bricks" in fleet.findings("kvm1")["client_quorum"]["seen"]
         fleet.sh("kvm1", f"{VOLUME} set one_vol cluster.quorum-type none")
         fleet.sh("kvm1", restart)
         bricks_up(fleet)
         refresh = "saltutil.refresh_pillar", "wait=True"
         with fleet.pillar(changed(heal_files=0)):
             fleet.lab.call("kvm1", *refresh)
-            assert "wait to be healed" in findings(fleet, "kvm1")["heal"]["seen"]
+            assert "wait to be healed" in fleet.findings("kvm1")["heal"]["seen"]
         fleet.lab.call("kvm1", *refresh)
         for host in ("kvm1", "kvm2"):
             fleet.sh(host, kill)
@@ -210,8 +199,8 @@ def test_quorum_heal_and_split_brain(fleet):
         fleet.sh("kvm3", f"echo other >{MOUNT}/torn")
         fleet.sh("kvm1", restart)
         bricks_up(fleet)
-        assert findings(fleet, "kvm1")["split_brain"]["seen"] == "1 files are in split-brain"
-        assert findings(fleet, "kvm1", heal=False) == {}
+        assert fleet.findings("kvm1")["split_brain"]["seen"] == "1 files are in split-brain"
+        assert fleet.findings("kvm1", heal=False) == {}
     finally:
         fleet.sh("kvm1", restart)
         bricks_up(fleet)
@@ -222,7 +211,7 @@ def test_quorum_heal_and_split_brain(fleet):
         gone = f"rm -f {MOUNT}/torn {MOUNT}/late; echo gone"
         wait_for("no torn file", lambda: fleet.sh("kvm1", gone, check=False), 90)
     fleet.healed()
-    assert findings(fleet, "kvm1") == {}
+    assert fleet.findings("kvm1") == {}
 
 
 def bricks_up(fleet):

@@ -1,0 +1,186 @@
+"""What is wrong in the fleet is found, named, and gone when it is put right; the overview of all nodes has it, too."""
+
+import json
+import re
+
+import pytest
+
+from lab.system import wait_for
+from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
+
+UNIT = "var-lib-one-gluster-one_vol.mount"
+VOLUME = "gluster --mode=script volume"
+IDS = f"{MOUNT}/.gluster_one"
+# By what is wrong: where it is done, how, which node finds it, what of it, in which words, and how it is undone.
+FAULTS = {
+    "a client that was killed": (
+        "kvm2", f"pkill -9 -f '[g]lusterfs.* {MOUNT}$'", "kvm2", {"mount_dead"}, "the FUSE client is gone",
+        f"systemctl restart {UNIT}",
+    ),
+    "a link that is gone": (
+        "kvm2", f"rm {STORES}/101", "kvm2", {"link"}, "nothing", f"ln -s {MOUNT} {STORES}/101",
+    ),
+    "a volume whose root is root's": (
+        "kvm2", f"chown root:root {MOUNT}", "kvm2", {"not_writable", "brick_owner"}, "Permission denied",
+        f"chown oneadmin:oneadmin {MOUNT}",
+    ),
+    "a glusterd that does not run": (
+        "kvm2", "systemctl stop glusterd", "kvm2", {"glusterd_down"}, "it is not running", "systemctl start glusterd",
+    ),
+    "a peer that is away": (
+        "kvm3", "systemctl stop glusterd", "kvm1", {"peer_away"}, "disconnected", "systemctl start glusterd",
+    ),
+    "two peers that are away": (
+        "kvm1", f"{VOLUME} set one_vol cluster.server-quorum-type server", "kvm1", {"peer_away", "server_quorum"},
+        "1 of 3 servers are connected, too few", f"{VOLUME} reset one_vol cluster.server-quorum-type",
+    ),
+    "a volume that is stopped": (
+        "kvm1", f"{VOLUME} stop one_vol", "kvm1", {"volume_stopped"}, "it is Stopped", f"{VOLUME} start one_vol",
+    ),
+    "self-heal daemons that do not heal": (
+        "kvm1", f"{VOLUME} set one_vol cluster.self-heal-daemon off", "kvm1", {"heal_daemon"}, "elf-heal daemon",
+        f"{VOLUME} set one_vol cluster.self-heal-daemon on",
+    ),
+    "an identifier that is not on the volume": (
+        "head", f"mv {IDS}/datastores.json {IDS}/kept", "head", {"link"}, "its identifier on the volume is None",
+        f"mv {IDS}/kept {IDS}/datastores.json",
+    ),
+    "an oned that refuses the password": (
+        "head", "cp /var/lib/one/.one/one_auth /run/kept; echo oneadmin:x >/var/lib/one/.one/one_auth", "head",
+        {"oned_away"}, "oneadmin", "cat /run/kept >/var/lib/one/.one/one_auth",
+    ),
+}  # fmt: skip
+
+
+def well(fleet):
+    """Wait until no node finds anything."""
+    seen = {}
+
+    def nothing():
+        seen.update({host: fleet.findings(host) for host in fleet.lab.hosts})
+        return not any(seen.values())
+
+    wait_for("a fleet that is well", nothing, 120, every=1)
+    return seen
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_is_found(fleet, name):
+    host, do, where, kinds, words, undo = FAULTS[name]
+    well(fleet)
+    fleet.sh(host, do)
+    try:
+        if name == "two peers that are away":
+            fleet.everywhere(lambda peer: fleet.sh(peer, "systemctl stop glusterd"), ["kvm2", "kvm3"])
+        if name == "self-heal daemons that do not heal":
+            late = f"pkill -9 -x glusterfsd; for n in 1 2 3; do echo late >{MOUNT}/late.$n; done; "
+            fleet.sh("kvm3", f"{late} {VOLUME} start one_vol force")
+            known = lambda: "heal_daemon" in fleet.findings("kvm1")  # noqa: E731
+            wait_for("a count of what is to be healed", known, 30, every=1)
+        found = fleet.findings(where)
+    finally:
+        fleet.everywhere(lambda peer: fleet.sh(peer, "systemctl start glusterd"), HYPERVISORS)
+        fleet.sh(host, undo)
+    assert kinds <= set(found), found
+    assert any(re.search(words, finding["seen"]) for finding in found.values()), found
+    assert all(finding["cure"] and finding["expected"] for finding in found.values())
+    if name == "self-heal daemons that do not heal":
+        fleet.sh("kvm3", f"rm -f {MOUNT}/late.*")
+    well(fleet)
+
+
+def test_a_volume_that_is_not_there_and_a_pillar_that_is_wrong(fleet):
+    refresh = "saltutil.refresh_pillar", "wait=True"
+    try:
+        with fleet.pillar(changed(volumes={"two_vol": {"servers": HYPERVISORS}})):
+            fleet.lab.call("*", *refresh)
+            assert fleet.findings("kvm1")["volume_gone"]["seen"] == "no such volume"
+            assert {"mount_gone", "fstab", "boot"} <= set(fleet.findings("kvm2"))
+        with fleet.pillar(changed(volume={"server": "kvm1"})):
+            fleet.lab.call("*", *refresh)
+            assert "server is no known key: did you mean servers?" in fleet.findings("kvm2")["pillar"]["seen"]
+    finally:
+        fleet.lab.call("*", *refresh)
+    well(fleet)
+
+
+def test_datastores_that_somebody_changed(fleet):
+    store = fleet.datastores()["glusterds"]["ID"]
+    fleet.oned("one.datastore.update", store, 'GLUSTER_HOST="kvm3:24007"', 1)
+    assert fleet.findings("head")["datastore"]["seen"] == "GLUSTER_HOST is kvm3:24007"
+    fleet.oned("one.datastore.update", store, 'GLUSTER_HOST="kvm1:24007"', 1)
+    fleet.oned("one.datastore.rename", store, "other")
+    assert fleet.findings("head")["datastore_gone"]["on"] == "glusterds"
+    fleet.oned("one.datastore.rename", store, "glusterds")
+    well(fleet)
+
+
+# The overview
+
+
+def status(fleet, *words):
+    done = fleet.lab.run("--out=json", "gluster_one.status", *words)
+    data = json.loads(done.stdout[done.stdout.index("{") :])
+    assert done.returncode == data["retcode"] == int(bool(data["findings"] or data["absent"]))
+    return data
+
+
+def test_a_node_that_shows_another_file_system(fleet):
+    assert status(fleet)["findings"] == []
+    fleet.sh("kvm2", f"mount -t tmpfs other {IDS}")
+    try:
+        (found,) = status(fleet)["findings"]
+    finally:
+        fleet.sh("kvm2", f"umount {IDS}")
+    assert (found["kind"], found["seen"]) == ("mount_differs", "what the head has just written is not seen")
+    assert status(fleet)["findings"] == []
+
+
+def test_a_native_read_that_fails(fleet):
+    fleet.sh("kvm2", f"mv {IDS}/datastores.json {IDS}/kept")
+    try:
+        data = status(fleet, "native=True", "timeout=60")
+    finally:
+        fleet.sh("kvm2", f"mv {IDS}/kept {IDS}/datastores.json")
+    found = {name: {finding["kind"] for finding in node["findings"]} for name, node in data["nodes"].items()}
+    assert found == {**dict.fromkeys(HYPERVISORS, {"native_read"}), "head": {"link"}}
+    well(fleet)
+
+
+def test_a_node_that_does_not_answer_is_named_and_the_page_says_so(fleet):
+    page = fleet.lab.state / "fleet.html"
+    fleet.sh("kvm3", "systemctl stop salt-minion")
+    try:
+        data = status(fleet, f"html={page}")
+    finally:
+        fleet.sh("kvm3", "systemctl start salt-minion")
+        fleet.lab.wait_for_minions(["kvm3"])
+    assert (data["absent"], data["findings"]) == (["kvm3"], [])
+    text = page.read_text()
+    assert "<b>kvm3</b>: does not answer" in text and text.count("kvm3:/data/one_vol") == 1
+
+
+def test_packets_of_a_server_that_are_dropped(fleet):
+    """It answers within its limit, and names the peer, whatever hangs."""
+    link = fleet.sh("kvm3", "ip -o link show | sed -n 's/^[0-9]*: \\(e[^@:]*\\).*/\\1/p' | head -1").strip()
+    fleet.sh("kvm3", f"ip link set {link} down")
+    try:
+        data = status(fleet)
+    finally:
+        fleet.sh("kvm3", f"ip link set {link} up")
+        fleet.lab.wait_for_minions(["kvm3"])
+    assert "kvm3" in data["absent"] or any("kvm3" in finding["on"] for finding in data["findings"]), data
+    well(fleet)
+
+
+def test_a_size_that_is_the_local_disk_s(fleet):
+    """A datastore that was made by hand: OpenNebula measured its own directory before the run made the link."""
+    fleet.stage = "used"
+    native = 'DISK_TYPE="GLUSTER" GLUSTER_HOST="kvm1:24007" GLUSTER_VOLUME="one_vol" DRIVER="raw"'
+    fleet.oned("one.datastore.allocate", f'NAME="third" DS_MAD="fs" TM_MAD="shared" {native}', -1)
+    wait_for("a size", lambda: fleet.sizes()["third"], 20)
+    with fleet.pillar(changed(datastores={"third": {}})):
+        assert fleet.apply().failures == {}
+        found = fleet.findings("head")
+    assert set(found) == {"datastore_size"}
+    assert found["datastore_size"]["on"] == "third" and "the volume's size" in found["datastore_size"]["expected"]
