@@ -16,7 +16,7 @@ import time
 
 import salt.cache
 import salt.client
-import salt.output
+import salt.loader
 import salt.utils.files
 import salt.utils.minions
 from salt.exceptions import SaltClientError, SaltInvocationError
@@ -114,7 +114,8 @@ def status(target="*", native=False, timeout=15, html=None):
     fleet = {**fleet, "summary": count + silent, "retcode": int(bool(wrong or absent))}
     if html:
         with salt.utils.files.fopen(html, "w") as stream:
-            stream.write(salt.output.out_format(fleet, "gluster_one_html", __opts__))
+            # The option --out, which is for what is shown, would win in salt.output.
+            stream.write(salt.loader.outputters(__opts__)["gluster_one_html"](fleet))
     return {"data": fleet, "outputter": "gluster_one"}
 
 

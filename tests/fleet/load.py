@@ -62,8 +62,10 @@ Before=network.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=true
-ExecStop=ip link set {} down
+ExecStart=ip link set {0} up
+ExecStop=ip link set {0} down
+[Install]
+WantedBy=multi-user.target
 """
 
 
@@ -120,7 +122,7 @@ class Load:
         fleet = self.fleet
         link = fleet.sh(host, "ip -o route get 10.255.255.1 2>/dev/null || ip -o route").split("dev ")[1].split()[0]
         fleet.lab.exec(host, "tee", "/etc/systemd/system/the-network.service", input=NETWORK.format(link), check=True)
-        fleet.sh(host, "systemctl daemon-reload && systemctl start the-network")
+        fleet.sh(host, "systemctl daemon-reload && systemctl enable --now the-network")
         fleet.lab.exec(host, "systemctl", "poweroff", timeout=60)
         wait_for(f"the end of {host}", lambda: fleet.lab.pid(host) is None, 60)
         time.sleep(8)

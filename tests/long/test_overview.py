@@ -38,7 +38,7 @@ FAULTS = {
         "kvm1", f"{VOLUME} stop one_vol", "kvm1", {"volume_stopped"}, "it is Stopped", f"{VOLUME} start one_vol",
     ),
     "self-heal daemons that do not heal": (
-        "kvm1", f"{VOLUME} set one_vol cluster.self-heal-daemon off", "kvm1", {"heal_daemon"}, "elf-heal daemon",
+        "kvm1", f"{VOLUME} set one_vol cluster.self-heal-daemon off", "kvm1", {"heal_daemon"}, "Self-heal-daemon is disabled",
         f"{VOLUME} set one_vol cluster.self-heal-daemon on",
     ),
     "an identifier that is not on the volume": (
@@ -47,7 +47,7 @@ FAULTS = {
     ),
     "an oned that refuses the password": (
         "head", "cp /var/lib/one/.one/one_auth /run/kept; echo oneadmin:x >/var/lib/one/.one/one_auth", "head",
-        {"oned_away"}, "oneadmin", "cat /run/kept >/var/lib/one/.one/one_auth",
+        {"oned_away"}, "did not accept", "cat /run/kept >/var/lib/one/.one/one_auth",
     ),
 }  # fmt: skip
 
@@ -177,8 +177,11 @@ def test_a_size_that_is_the_local_disk_s(fleet):
     """A datastore that was made by hand: OpenNebula measured its own directory before the run made the link."""
     fleet.stage = "used"
     native = 'DISK_TYPE="GLUSTER" GLUSTER_HOST="kvm1:24007" GLUSTER_VOLUME="one_vol" DRIVER="raw"'
+    path = f"{STORES}/{max(store['ID'] for store in fleet.datastores().values()) + 1}"
+    fleet.sh("head", f"mkdir {path}; mount -t tmpfs -o size=100m small {path}")
     fleet.oned("one.datastore.allocate", f'NAME="third" DS_MAD="fs" TM_MAD="shared" {native}', -1)
-    wait_for("a size", lambda: fleet.sizes()["third"], 20)
+    wait_for("a size", lambda: fleet.sizes()["third"] == 100, 20)
+    fleet.sh("head", f"umount {path}")
     with fleet.pillar(changed(datastores={"third": {}})):
         assert fleet.apply().failures == {}
         found = fleet.findings("head")
