@@ -85,7 +85,7 @@ class Load:
             fleet.lab.exec(host, *run, LOAD, kind, f"/run/load/{kind}", check=True)
         wait_for("all writers and readers", lambda: all(self.felt(job)[0] > 3 for job in self.jobs), 30)
         self.fewest, self.over = {}, threading.Event()
-        self.sampler = threading.Thread(target=self._sample)
+        self.sampler = threading.Thread(target=self._sample, daemon=True)
         self.sampler.start()
 
     def felt(self, job):

@@ -38,8 +38,8 @@ FAULTS = {
         "kvm1", f"{VOLUME} stop one_vol", "kvm1", {"volume_stopped"}, "it is Stopped", f"{VOLUME} start one_vol",
     ),
     "self-heal daemons that do not heal": (
-        "kvm1", f"{VOLUME} set one_vol cluster.self-heal-daemon off", "kvm1", {"heal_daemon"}, "Self-heal-daemon is disabled",
-        f"{VOLUME} set one_vol cluster.self-heal-daemon on",
+        "kvm1", f"{VOLUME} set one_vol cluster.self-heal-daemon off", "kvm1", {"heal_daemon"},
+        "Self-heal-daemon is disabled", f"{VOLUME} set one_vol cluster.self-heal-daemon on",
     ),
     "an identifier that is not on the volume": (
         "head", f"mv {IDS}/datastores.json {IDS}/kept", "head", {"link"}, "its identifier on the volume is None",
