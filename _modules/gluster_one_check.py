@@ -24,7 +24,7 @@ def __virtual__():
     return __virtualname__
 
 
-def check(native=False, heal=True, node=None):
+def check(native=False, heal=True, node=None, pool=True):
     """
     What is not as the pillar wants it on this node, worst first.
 
@@ -37,6 +37,9 @@ def check(native=False, heal=True, node=None):
 
     node
         This node's part (dict of ``gluster_one_pillar.node``). Default: what the pillar makes of it.
+
+    pool
+        Have the coordinator ask Gluster (bool, default True), which takes the pool's lock for a moment.
 
     Returns a list of findings, empty when all is well::
 
@@ -54,7 +57,7 @@ def check(native=False, heal=True, node=None):
 
         salt '*' gluster_one.check
     """
-    found = report(native=native, heal=heal, node=node)["findings"]
+    found = report(native=native, heal=heal, node=node, pool=pool)["findings"]
     __context__["retcode"] = int(bool(found))
     return found
 
@@ -80,11 +83,11 @@ def findings(found=None, at=None):
     return {"at": at or time.time(), "findings": check(heal=False) if found is None else found}
 
 
-def report(native=False, heal=True, node=None, marks=None):
+def report(native=False, heal=True, node=None, pool=True, marks=None):
     """
     The findings of :func:`check` together with what was seen, for an overview of the fleet.
 
-    native, heal, node
+    native, heal, node, pool
         See :func:`check`.
 
     marks
@@ -112,10 +115,10 @@ def report(native=False, heal=True, node=None, marks=None):
             _find(seen, "pillar", "pillar", error, "a pillar as in pillar.example", "correct it, then run again")
         return seen
     roles = set(node["roles"])
-    volumes = {name: volume for name, volume in node["volumes"].items() if volume["coordinator"]}
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+    volumes = {name: volume for name, volume in node["volumes"].items() if volume["coordinator"] and pool}
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
         # Gluster takes longest: the rest goes on meanwhile.
-        look = volumes and pool.submit(__salt__["gluster.look"], heal=list(volumes) if heal else [])
+        look = volumes and executor.submit(__salt__["gluster.look"], heal=list(volumes) if heal else [])
         parts = {
             "mounts": (_mounts, {"hypervisor", "head"} & roles),
             "hypervisor": (_hypervisor, "hypervisor" in roles),

@@ -33,6 +33,25 @@ def _read(path):
         return {}
 
 
+def last_change():
+    """
+    When a volume of the pool was last changed, by whomever and on whichever server.
+
+    Returns seconds since 1970 (float), 0.0 where there is no volume.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 glusterd.last_change
+    """
+    times = [0.0]
+    for path in glob.glob(os.path.join(DIRECTORY, "vols/*/info")):
+        with contextlib.suppress(FileNotFoundError):
+            times.append(os.path.getmtime(path))
+    return max(times)
+
+
 def peers():
     """
     The names by which this server knows the other members of its pool.

@@ -13,16 +13,16 @@ HEAL = {**DEAD, "kind": "heal", "on": "one_vol"}
 
 
 class Look:
-    def __init__(self, *findings, heal=False):
-        self.findings, self.heal = list(findings), heal
+    def __init__(self, *findings, heal=False, pool=True):
+        self.findings, self.heal, self.pool = list(findings), heal, pool
 
 
 @pytest.fixture
 def event():
-    """event(findings, at second, heal): what the beacon fires after that look."""
+    """event(findings, at second, ...): what the beacon fires after that look."""
     beacon = imported(CHECKOUT / "_beacons/gluster_one.py")
     watch = {"known": {}}
-    return lambda findings, now, heal=False: beacon._event(watch, Look(*findings, heal=heal), 10, now)
+    return lambda findings, now, **kind: beacon._event(watch, Look(*findings, **kind), 10, now)
 
 
 def test_fires_when_a_finding_appears_and_when_it_goes(event):
@@ -45,6 +45,29 @@ def test_what_is_counted_seldom_does_not_go_in_between(event):
     assert event([], 20, heal=True)["gone"] == [{"kind": "heal", "on": "one_vol"}]
 
 
+def test_what_the_pool_has_does_not_go_while_nobody_looks_at_it(event):
+    brick = {**DEAD, "kind": "brick_down", "on": "kvm3:/b", "volume": "one_vol"}
+    assert event([brick], 0)
+    assert event([DEAD], 10, pool=False)["found"] == [DEAD, brick]
+    assert event([], 20, pool=False)["gone"] == [{"kind": "mount_dead", "on": "/0"}]
+    assert event([], 30)["gone"] == [{"kind": "brick_down", "on": "kvm3:/b"}]
+
+
+def test_the_pool_is_looked_at_once_a_minute_and_not_while_it_is_changed(tmp_path):
+    changed = [0]
+    salt = {"glusterd.last_change": lambda: changed[0]}
+    module = imported(CHECKOUT / "_beacons/gluster_one.py", __salt__=salt, __opts__={"cachedir": str(tmp_path)})
+    watch = {"pool": 0}
+    looks = [now for now in range(1000, 1300) if module._pool_due(watch, now)]
+    assert looks == [1000, 1059, 1118, 1177, 1236, 1295]
+    changed[0] = 2000
+    looks = [now for now in range(1300, 2000) if module._pool_due(watch, now)]
+    assert looks == [1295 + 295, 1295 + 590], "it does not give way for ever"
+    (tmp_path / "sls.p").touch()
+    os.utime(tmp_path / "sls.p", (2000, 2000))
+    assert [now for now in range(2001, 2010) if module._pool_due(watch, now)] == [2001], "states were applied"
+
+
 @pytest.fixture
 def watched(tmp_path):
     """watched(check): the beacon's answer after it has looked with that, and what it has sent to the mine."""
@@ -52,6 +75,7 @@ def watched(tmp_path):
     def make(check):
         sent = []
         salt = {"gluster_one.check": check, "mine.send": lambda *words, **named: sent.append((words, named))}
+        salt["glusterd.last_change"] = float
         module = imported(CHECKOUT / "_beacons/gluster_one.py", __salt__=salt, __opts__={"cachedir": str(tmp_path)})
         return module.beacon([{"node": {"id": "kvm1", "beacon": {"interval": 60}}}]), sent
 
@@ -99,7 +123,7 @@ def test_a_look_that_came_too_late_is_taken_anew_unless_it_hangs_again(monkeypat
         gate.wait(10)
         return findings
 
-    salt = {"gluster_one.check": check, "mine.send": lambda *words, **named: None}
+    salt = {"gluster_one.check": check, "mine.send": lambda *words, **named: None, "glusterd.last_change": float}
     module = imported(CHECKOUT / "_beacons/gluster_one.py", __salt__=salt, __opts__={"cachedir": str(tmp_path)})
     monkeypatch.setattr(module, "PATIENCE", 0.2)
     config = [{"node": {"id": "kvm1", "beacon": {"interval": 60}}}]

@@ -62,7 +62,8 @@ FAULTS = [
     ),
     Fault(
         "owner-uid changed", "kvm2", f"{ONE_VOL} set one_vol storage.owner-uid 0",
-        HEALED, {"volume_option", "not_writable"}, f"test $(stat -c %U {MOUNT}) = oneadmin", jobs={"kvm1": 1},
+        HEALED, {"volume_option", "not_writable"}, f"test $(stat -c %U {MOUNT}) = oneadmin",
+        within=120, jobs={"kvm1": 1},
     ),
     Fault(
         "glusterd killed", "kvm2", "pkill -9 -x glusterd", HEALED, {"glusterd_down"},
@@ -74,7 +75,7 @@ FAULTS = [
     ),
     Fault(
         "a brick killed", "kvm2", "pkill -9 -x glusterfsd", HEALED, {"brick_down"},
-        "pgrep -x glusterfsd", jobs={"kvm1": 1},
+        "pgrep -x glusterfsd", within=120, jobs={"kvm1": 1},
     ),
     Fault("a node rebooted", "kvm2", "reboot", PASSES, set(), MOUNTED, within=90, jobs={"kvm1": 1, "kvm2": 2}),
     Fault("a node's network away for 60 s", "kvm2", "network_away", PASSES, set(), MOUNTED, within=120,
@@ -235,7 +236,8 @@ def test_fault(fleet, events, load, request, fault):
     done = time.time()
     noticed = None
     if fault.kinds:
-        noticed = wait_for(f"event of {fault.kinds}", lambda: events.noticed(begin, fault.kinds), 60)
+        # What only the pool knows is asked for once a minute.
+        noticed = wait_for(f"event of {fault.kinds}", lambda: events.noticed(begin, fault.kinds), 90)
     if fault.policy == REPORTED:
         time.sleep(2 * INTERVAL)
         assert scene.run(fault.right), "it was not left as it was"

@@ -1,0 +1,84 @@
+"""Many hosts and many volumes: what the overview takes, and that looking is in nobody's way."""
+
+import json
+import re
+import time
+
+import pytest
+
+from tests.fleet.fleet import changed, standard
+
+from .test_cost import counting
+
+VOLUME = "gluster --mode=script volume"
+
+
+def seconds(command, *words):
+    begin = time.monotonic()
+    done = command(*words)
+    return time.monotonic() - begin, done
+
+
+def status_seconds(fleet, record):
+    """(test.ping, status): the quicker of two each; nothing is found, and nobody is silent."""
+    ping = min(seconds(fleet.lab.salt, "*", "test.ping")[0] for _ in range(2))
+    looks = [seconds(fleet.lab.run, "--out=json", "gluster_one.status", "timeout=60") for _ in range(2)]
+    for _, done in looks:
+        data = json.loads(done.stdout[done.stdout.index("{") :])
+        assert (data["findings"], data["absent"], done.returncode) == ([], [], 0)
+    record("test.ping", round(ping, 1))
+    record("status", round(min(took for took, _ in looks), 1))
+    return data
+
+
+@pytest.fixture(scope="module")
+def twenty(_fleet):
+    _fleet.new(hosts=20)
+    _fleet.stage = "used"
+    with _fleet.pillar(changed(beacon={"interval": 1})):
+        assert _fleet.apply().failures == {}
+        yield _fleet
+
+
+@pytest.mark.timeout(900)
+def test_nobody_who_changes_a_volume_is_in_the_way_of_those_who_look(twenty, record_property):
+    """Twenty nodes look each second, and the coordinator at all, while a hundred options are set by hand."""
+    data = status_seconds(twenty, record_property)
+    assert len(data["nodes"]) == 21
+    script = (
+        f"for n in $(seq 100); do {VOLUME} set one_vol user.n $n >/dev/null 2>&1 || echo failed; done; "
+        "gluster volume info one_vol | grep user.n"
+    )
+    begin = time.monotonic()
+    said = twenty.sh("kvm2", script, timeout=600)
+    record_property("100 x volume set", round(time.monotonic() - begin))
+    assert said == "user.n: 100\n"
+
+
+@pytest.mark.timeout(3600)
+def test_fifty_hosts_and_a_hundred_volumes(_fleet, record_property):
+    fleet = _fleet
+    fleet.new(hosts=50)
+    fleet.stage = "used"
+    names = [f"vol{number}" for number in range(2, 101)]
+    fleet.sh("kvm1", f"{VOLUME} set all cluster.brick-multiplex on")
+    for name in names:
+        fleet.sh("kvm1", f"{VOLUME} create {name} kvm1:/data/{name} force && {VOLUME} start {name}", timeout=120)
+    # The hundred are the servers' alone: five thousand mounts would be too much for one machine.
+    servers = standard()
+    servers["gluster_one"]["roles"] = ["server"]
+    servers["gluster_one"]["volumes"].update({name: {"servers": ["kvm1"]} for name in names})
+    top = {"base": {"*": ["gluster_one"], "head*": ["gluster_one_head"], "kvm[123]": ["servers"]}}
+    with fleet.pillar(top=top, servers=servers):
+        took, run = seconds(fleet.apply)
+        assert run.failures == {}
+        record_property("state.apply gluster_one", round(took))
+        data = status_seconds(fleet, record_property)
+        with counting(fleet, ["head", "kvm1", "kvm2", "kvm3", "kvm50"]) as started:
+            fleet.lab.run("gluster_one.status", "timeout=60")
+            commands = {
+                host: [line for line in lines if line.startswith("gluster ")] for host, lines in started().items()
+            }
+    assert (len(data["nodes"]), len(data["volumes"])) == (51, 100)
+    assert {host for host, lines in commands.items() if lines} == {"kvm1"}
+    assert not any(re.search(r"status|heal", line) for host in ("kvm2", "kvm50") for line in commands[host])
