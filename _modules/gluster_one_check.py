@@ -200,8 +200,9 @@ def _mount(seen, node, name, volume):
         refused = __salt__["gluster_one.writable"](path, node["user"])
         seen["looked"] += ["writable"]
         if refused:
-            owner = "gluster volume get VOLUME storage.owner-uid"
-            _find(seen, "not_writable", path, refused, f"{node['user']} can write", owner)
+            what = f"{node['user']} cannot write: {refused.rpartition(': ')[2]}"
+            owner = f"gluster volume get {name} storage.owner-uid"
+            _find(seen, "not_writable", path, what, f"{node['user']} can write", owner)
         space = _space(seen, node, path, "delete images, or add bricks")
         seen["volumes"][name] = {"free_percent": space and space["free_percent"]}
         _hidden(seen, path)
@@ -216,7 +217,9 @@ def _client(seen, name, path, entry):
     """
     apart = __salt__["gluster_one.bricks_unconnected"](path)
     if apart:
-        what, cure = f"not connected to {', '.join(apart)}", f"gluster volume status {name}, and the network"
+        # As `gluster volume info` counts them.
+        bricks = ", ".join(f"Brick{int(client.rpartition('-')[2]) + 1}" for client in apart)
+        what, cure = f"not connected to {bricks} of volume {name}", f"gluster volume status {name}, and the network"
         _find(seen, "client_bricks", path, what, "the client is connected to every brick", cure)
     stale = __salt__["gluster_mount.stale"](path, entry)
     if stale:

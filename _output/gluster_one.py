@@ -62,7 +62,9 @@ def _table(rows):
     lines = []
     for number, (*cells, texts) in enumerate(rows):
         line = "  ".join(_colored(cell, size, colors if number else None) for cell, size in zip(cells, widths))
-        wrapped = [part for text in texts for part in textwrap.wrap(text, max(width - indent, 40))]
+        wrapped = [
+            part for text in texts for part in textwrap.wrap(text, max(width - indent, 40), break_on_hyphens=False)
+        ]
         if indent == begin and wrapped:
             line += f"  {wrapped.pop(0)}"
         lines += [line.rstrip(), *(" " * indent + part for part in wrapped)]
