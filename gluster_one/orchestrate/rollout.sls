@@ -1,5 +1,5 @@
 {#- The formula on a whole fleet, step by step: see docs/rollout.md. -#}
-{%- from 'gluster_one/orchestrate/steps.jinja' import steps, refused %}
+{%- from 'gluster_one/orchestrate/steps.jinja' import steps, refused, add_restarts %}
 {%- set plan = salt['saltutil.runner']('gluster_one.rollout_plan', [pillar.get('target', '*')]) %}
 {%- if plan.errors %}
 {{ refused(plan.errors) }}
@@ -11,6 +11,7 @@
 {%- for minion in plan.servers %}
 {%- do all.append({'id': 'glusterd on ' ~ minion, 'minions': [minion], 'sls': 'gluster_one.glusterd'}) %}
 {%- endfor %}
+{{- add_restarts(all, plan.servers) }}
 {%- for minion in plan.heads %}
 {%- do all.append({'id': 'head ' ~ minion, 'minions': [minion], 'sls': 'gluster_one'}) %}
 {%- endfor %}

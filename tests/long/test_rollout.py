@@ -45,11 +45,15 @@ def test_shows_the_plan_and_touches_nothing(clean):
 
 def test_carries_out_the_guide_step_by_step(clean):
     clean.stage = "doubtful"
+    before = clean.everywhere(lambda host: clean.pids(host, "glusterd"), HYPERVISORS)
     done = clean.lab.run(*ROLLOUT)
     assert done.returncode == 0, done.stdout + done.stderr
     steps = [line[10:].split(":")[0] for line in done.stderr.splitlines() if line[2:3] == line[5:6] == ":"]
     servers = [f"glusterd on {server}" for server in HYPERVISORS]
-    assert steps == ["check", "volume on kvm1", *servers, "head head", "hypervisors 1 of 1"]
+    restarts = [f"{what} on {server}" for what in ("bricks", "restart") for server in HYPERVISORS]
+    assert steps == ["check", "volume on kvm1", *servers, *restarts, "head head", "hypervisors 1 of 1"]
+    daemons = clean.everywhere(lambda host: clean.pids(host, "glusterd"), HYPERVISORS)
+    assert all(daemons[host] != before[host] for host in HYPERVISORS), "glusterd.vol was changed"
     run = clean.apply()
     assert (run.failures, run.changes) == ({}, {})
     clean.stage = "converged"
