@@ -95,6 +95,8 @@ def compare(name, arguments, planned=(), run=None, **connection):
     """
     wanted = __salt__["one_datastore.template"](**{key: arguments[key] for key in TEMPLATE if key in arguments})
     current = __salt__["one_datastore.find"](name, arguments.get("datastore_id"), run=run, **connection)
+    if current.get("images") and not arguments.get("driver") and "DRIVER" not in _upper(arguments.get("attributes")):
+        wanted.pop("DRIVER", None)  # its images are as they are: the default is for what is new
     found = __salt__["one_datastore.completed"](name, wanted, current, run=run, **connection)
     more = {key: arguments[key] for key in DIFFERENCE if key in arguments}
     changes = __salt__["one_datastore.difference"](name, found["attributes"], current, run=run, **more, **connection)
@@ -105,10 +107,19 @@ def compare(name, arguments, planned=(), run=None, **connection):
     if native(after):
         warnings = [*warnings, *opened(name, after, run, **connection)]
     if mount:
-        transfer(name, wanted, _beside(name, mount, planned, run, connection), run, **connection)
+        others = _beside(name, mount, planned, run, connection)
+        transfer(name, wanted, others, run, **connection)
         if native(after):
             mounted(name, after["GLUSTER_VOLUME"], mount)
+            servers(name, after["GLUSTER_HOST"], others)
     return {"current": current, "changes": changes, "warnings": warnings}
+
+
+def _upper(attributes):
+    """
+    Attributes by their names in capitals; what is no dict is an error that somebody else says.
+    """
+    return {str(key).upper(): value for key, value in attributes.items()} if hasattr(attributes, "items") else {}
 
 
 def _beside(name, mount, planned, run, connection):
@@ -119,13 +130,13 @@ def _beside(name, mount, planned, run, connection):
     for arguments in planned:
         if arguments["name"] == name:
             continue
-        given = arguments.get("attributes")  # what is no dict is an error of that datastore's own state
-        attributes = {str(key).upper(): value for key, value in given.items()} if hasattr(given, "items") else {}
+        attributes = _upper(arguments.get("attributes"))
         kind = attributes.get("TYPE") or arguments.get("type") or "IMAGE_DS"
         tm_mad = attributes.get("TM_MAD") or arguments.get("tm_mad") or "shared"
         names.add(arguments["name"])
         numbers.add(str(arguments.get("datastore_id")))  # one that may be there under another name
-        others.append({"name": arguments["name"], "type": kind, "tm_mad": tm_mad})
+        host = attributes.get("GLUSTER_HOST") or arguments.get("host")
+        others.append({"name": arguments["name"], "type": kind, "tm_mad": tm_mad, "GLUSTER_HOST": host})
     ids = __salt__["gluster_one.datastore_ids"](mount).values()
     there = __salt__["opennebula.datastore_list"](run=run, **connection)
     there = [store for store in there if store["id"] in ids]
@@ -158,7 +169,7 @@ def in_use(name, changes, current, allow=None, **connection):
     """
     if allow not in (None, "allow"):
         raise SaltInvocationError(f"in_use is {allow!r}: allow is possible, or leave it out")
-    risky = [key for key in ("DISK_TYPE", "GLUSTER_VOLUME", "DS_MAD", "TM_MAD") if key in changes]
+    risky = [key for key in ("DISK_TYPE", "GLUSTER_VOLUME", "DRIVER", "DS_MAD", "TM_MAD") if key in changes]
     # A driver that no process runs serves nobody: mending it puts nothing at risk.
     if changes.get("DS_MAD", {}).get("old") == "shared" and "DS_MAD" in risky:
         risky.remove("DS_MAD")
@@ -209,6 +220,41 @@ def transfer(name, wanted, others, run=None, **connection):
                 f"Datastore {name}: its TM_MAD {wanted['TM_MAD']} does not fit {other['tm_mad']} of datastore "
                 f"{other['name']} ({other['type']}) on the same volume: with tm_mad {pair['IMAGE_DS']} of the image "
                 f"datastore, that of the system datastore can be {' or '.join(fitting)}"
+            )
+
+
+def servers(name, host, others):
+    """
+    The datastores on one volume name the same Gluster servers.
+
+    name
+        The datastore's name (string), for the error.
+
+    host
+        Its ``GLUSTER_HOST`` (string).
+
+    others
+        The other datastores on the volume (list of dicts with ``name`` and, where one is opened natively,
+        ``GLUSTER_HOST``, which may be a list as well).
+
+    Raises CommandExecutionError that names one which has others.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head one_datastore_check.servers glusterds kvm1 '[{name: files, GLUSTER_HOST: kvm1}]'
+    """
+    own = __salt__["one_datastore.gluster_host"](host)
+    for other in others:
+        try:
+            theirs = __salt__["one_datastore.gluster_host"](other.get("GLUSTER_HOST") or host)
+        except SaltInvocationError:
+            continue  # an error of that datastore's own
+        if set(theirs.split()) != set(own.split()):
+            raise CommandExecutionError(
+                f"Datastore {name}: its GLUSTER_HOST {own} is not {theirs} of datastore {other['name']} on the same "
+                "volume: give both the same"
             )
 
 

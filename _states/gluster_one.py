@@ -244,8 +244,9 @@ def one_datastore_present(
         in the same run, have to fit each other.
 
     driver
-        ``DRIVER``, the format that images get when they are imported (string). Default: ``raw`` with ``volume``,
-        because QEMU cannot open most qcow2 files over gluster:// (their length is no multiple of 512); none otherwise.
+        ``DRIVER``, the format that images get when they are imported (string). Default: ``raw`` with ``volume``, unless
+        there are images in it, because QEMU cannot open most qcow2 files over gluster:// (their length is no multiple
+        of 512); none otherwise.
 
     restricted_dirs, safe_dirs
         ``RESTRICTED_DIRS`` and ``SAFE_DIRS``: directories from which no image may be registered, and exceptions from
@@ -272,8 +273,8 @@ def one_datastore_present(
         Whether the scheduler uses a system datastore (bool).
 
     in_use
-        ``allow`` to change ``DISK_TYPE``, ``GLUSTER_VOLUME``, ``DS_MAD`` or ``TM_MAD`` although there are images or
-        machines on it (string). ``GLUSTER_HOST`` may always change: running machines keep the old one.
+        ``allow`` to change ``DISK_TYPE``, ``GLUSTER_VOLUME``, ``DRIVER``, ``DS_MAD`` or ``TM_MAD`` although there are
+        images or machines on it (string). ``GLUSTER_HOST`` may always change: running machines keep the old one.
 
     mount
         The directory on which this node has the volume mounted (string). Given, the datastore's own directory becomes a

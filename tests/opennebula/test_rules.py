@@ -259,6 +259,53 @@ def test_transfer_drivers_of_one_run_fit(oned, in_one_run, tmp_path, system, ima
     assert oned.writes() == []
 
 
+@pytest.mark.parametrize(
+    "first, second, differ",
+    [
+        ("kvm1", "kvm1:24007", False),
+        (["kvm1", "kvm2"], "kvm2 kvm1:24007", False),
+        ("kvm1", "kvm2", True),
+        ("kvm1", ["kvm1", "kvm2"], True),
+    ],
+)
+def test_datastores_on_one_volume_name_the_same_servers(
+    oned, in_one_run, present, modules, tmp_path, first, second, differ
+):
+    """Those of one run, and one that is there."""
+    mount = str(tmp_path / "mount")
+    more = {"volume": "one_vol", "mount": mount, "datastores_dir": str(tmp_path)}
+    states = {"first": {**more, "host": first, **oned.arguments}, "second": {**more, "host": second, **oned.arguments}}
+    for result in in_one_run(states, test=True).values():
+        assert result.result is (False if differ else None), result.comment
+        assert ("on the same volume: give both the same" in result.comment) is differ
+    there = oned.datastore("there", **{**ON_DISK, "GLUSTER_HOST": modules.one_datastore.gluster_host(first)})
+    modules.data.update(f"gluster_one.datastore_ids:{mount}", {"there": there})
+    result = present("second", test=True, host=second, **more)
+    assert (result.result is False) is differ
+    assert (f"is not {modules.one_datastore.gluster_host(first)} of datastore there" in result.comment) is differ
+
+
+def test_the_servers_of_all_may_change_at_once(oned, in_one_run, modules, tmp_path):
+    mount = str(tmp_path / "mount")
+    ids = {name: oned.datastore(name, **ON_DISK) for name in ("first", "second")}
+    modules.data.update(f"gluster_one.datastore_ids:{mount}", ids)
+    more = {"volume": "one_vol", "host": "kvm3", "mount": mount, "datastores_dir": str(tmp_path), **oned.arguments}
+    returned = in_one_run({"first": more, "second": more}, test=True)
+    assert {result.changes["GLUSTER_HOST"]["new"] for result in returned.values()} == {"kvm3:24007"}
+
+
+def test_images_that_are_there_keep_their_format(oned, present):
+    """The default driver is for new datastores, and for one that is adopted before its first image."""
+    store = oned.datastore("glusterds", **{**ON_DISK, "DRIVER": None})
+    assert present(test=True, **NATIVE).changes == {"DRIVER": {"old": None, "new": "raw"}}
+    image(oned, store, "ubuntu")
+    result = present(**NATIVE)
+    assert (result.result, result.changes) == (True, {}), result.comment
+    assert "DRIVER is None: " in result.warnings[0]
+    refused(oned, present, "DRIVER from None to raw puts them at risk", **NATIVE, driver="raw")
+    assert present(**NATIVE, driver="raw", in_use="allow").changes["DRIVER"]["new"] == "raw"
+
+
 def test_a_datastore_elsewhere_need_not_fit(oned, in_one_run, tmp_path):
     states = {"first": {**SYSTEM, "tm_mad": "local"}, "second": {}}
     for number, arguments in enumerate(states.values()):
@@ -342,6 +389,7 @@ DANGEROUS = [
     ("GLUSTER_VOLUME", ON_DISK, {**NATIVE, "volume": "two_vol"}, "GLUSTER_VOLUME from one_vol to two_vol"),
     ("DS_MAD", ON_DISK, {**NATIVE, "ds_mad": "dummy"}, "DS_MAD from fs to dummy"),
     ("TM_MAD", ON_DISK, {**NATIVE, "tm_mad": "ssh"}, "TM_MAD from shared to ssh"),
+    ("DRIVER", {**ON_DISK, "DRIVER": "qcow2"}, {**NATIVE, "driver": "raw"}, "DRIVER from qcow2 to raw"),
 ]
 
 
