@@ -228,6 +228,31 @@ def bricks_unconnected(path):
     return [os.path.dirname(line) for line in out.splitlines()] if status == 0 else None
 
 
+def apart():
+    """
+    To which bricks this node's mounts of Gluster volumes are not connected, by the clients' own word: a brick takes a
+    while to notice that a client is gone.
+
+    Returns a dict by volume of lists of numbers, counted from 0 as the volume has its bricks, empty where all are
+    connected; None for a mount that does not answer::
+
+        {"one_vol": [2]}
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.apart
+    """
+    found = {}
+    for path, mounted in mounts().items():
+        if mounted["volume"]:
+            clients = bricks_unconnected(path)
+            numbers = clients and [int(client.rpartition("-")[2]) for client in clients]
+            found[mounted["volume"].partition("/")[0]] = numbers
+    return found
+
+
 def space(path):
     """
     The size of a mounted volume and how much of it is free.

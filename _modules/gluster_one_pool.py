@@ -304,7 +304,7 @@ def _down(bricks, online, pool):
     return [brick for brick in bricks if brick not in online and brick.partition(":/")[0] not in away]
 
 
-def stop_blockers(names, restart=False):
+def stop_blockers(names, restart=False, apart=None):
     """
     Why a server of the pool, or several, may not go down now; to be asked on another server.
 
@@ -314,6 +314,9 @@ def stop_blockers(names, restart=False):
     restart
         Only its glusterd is to be restarted, its bricks go on: those that make a set alone do not count, nor does who
         is connected to the others (bool, default False).
+
+    apart
+        What :func:`apart` said on the nodes that have mounts, by minion (dict, default none).
 
     Returns a list of sentences, empty when it may go: it is known that nothing waits to be healed on its volumes, these
     keep their bricks' quorum without it, and every client of theirs is connected to the other bricks; and all volumes,
@@ -351,7 +354,23 @@ def stop_blockers(names, restart=False):
             except CommandExecutionError as exc:
                 missing = f"it is not known who is connected to volume {name}: {exc}"
             blockers += [missing] if missing else []
+            blockers += _apart(name, info["bricks"], own[name], apart or {})
     return blockers
+
+
+def _apart(volume, bricks, going, nodes):
+    """
+    The nodes whose client is not connected to a brick that stays, as sentences; one that does not say counts.
+    """
+    found = []
+    for node, there in sorted(nodes.items()):
+        numbers = there.get(volume, []) if isinstance(there, dict) else None
+        if numbers is None:
+            found.append(f"{node} does not say to which bricks of volume {volume} it is connected")
+        else:
+            missing = [bricks[number] for number in numbers if bricks[number] not in going]
+            found += [f"{node} is not connected to {', '.join(missing)}"] if missing else []
+    return found
 
 
 def brick_blockers(volume, brick):

@@ -211,9 +211,14 @@ def ok_to_stop(minions, timeout=15, restart=False):
         reasons.append("no other server answers, so nobody could say")
     elif servers:
         names = {name for minion in servers for name in nodes.get(minion, {}).get("names") or _names(minion)}
-        asked = {"names": sorted(names), "restart": restart}
-        answer = _ask(others[:1], "gluster_one.stop_blockers", asked, timeout).get(others[0])
-        reasons += answer if isinstance(answer, list) else [f"{others[0]} could not say: {answer or 'no answer'}"]
+        stay = sorted(set(_ours("*")) - set(going))
+        apart = {} if restart else {**dict.fromkeys(stay), **_ask(stay, "gluster_one.apart", timeout=timeout)}
+        asked = {"names": sorted(names), "restart": restart, "apart": apart}
+        for other in others:  # the first that can say, and so one at a time: it takes the pool's lock
+            answer = _ask([other], "gluster_one.stop_blockers", asked, timeout).get(other)
+            if isinstance(answer, list):
+                break
+        reasons += answer if isinstance(answer, list) else [f"{other} could not say: {answer or 'no answer'}"]
     return {"ok": not reasons, "reasons": reasons, "retcode": int(bool(reasons))}
 
 

@@ -58,6 +58,7 @@ while not os.path.exists("/run/load.end") and not error:
 # The lab's network outlives a host that goes down; on a machine it goes with network.target.
 NETWORK = """\
 [Unit]
+Wants=network.target
 Before=network.target
 [Service]
 Type=oneshot

@@ -184,6 +184,7 @@ def test_a_size_that_is_the_local_disk_s(fleet):
     fleet.sh("head", f"umount {path}")
     with fleet.pillar(changed(datastores={"third": {}})):
         assert fleet.apply().failures == {}
+        fleet.lab.call("head", "saltutil.refresh_pillar", "wait=True")
         found = fleet.findings("head")
     assert set(found) == {"datastore_size"}
     assert found["datastore_size"]["on"] == "third" and "the volume's size" in found["datastore_size"]["expected"]

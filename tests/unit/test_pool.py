@@ -151,6 +151,20 @@ def test_a_server_stays_while_a_client_has_no_other(blockers, clients, said):
     assert blockers("kvm2", volumes={"one_vol": REPLICA}, clients=clients, restart=True) == []
 
 
+@pytest.mark.parametrize(
+    "apart, said",
+    [
+        ({"kvm1": {"one_vol": []}, "head": {"one_vol": [1]}, "kvm9": {}}, []),
+        ({"head": {"one_vol": [1, 2]}}, ["head is not connected to kvm3:/b"]),
+        ({"head": {"one_vol": None}}, ["head does not say to which bricks of volume one_vol it is connected"]),
+        ({"head": None}, ["head does not say to which bricks of volume one_vol it is connected"]),
+        ({"head": "is not available"}, ["head does not say to which bricks of volume one_vol it is connected"]),
+    ],
+)
+def test_a_server_stays_while_a_mount_says_that_it_has_no_other(blockers, apart, said):
+    assert blockers("kvm2", volumes={"one_vol": REPLICA}, apart=apart) == said
+
+
 def test_two_servers_at_once(blockers):
     (lost,) = blockers("kvm2", "kvm3", volumes={"one_vol": REPLICA})
     assert lost.startswith("without it 1 of the bricks kvm1:/b, kvm2:/b, kvm3:/b of volume one_vol are online")
