@@ -90,11 +90,15 @@ class Load:
         self.sampler.start()
 
     def felt(self, job):
-        """How many writes or reads there were, the longest in seconds, and the error, if any."""
-        with contextlib.suppress(FileNotFoundError):
-            return json.loads((self.fleet.lab.root(job.split()[0]) / f"run/load/{self.jobs[job]}").read_text())
-        host, kind = job.split()[0], self.jobs[job]
-        return json.loads(self.fleet.sh(host, f"cat /run/load/{kind} 2>/dev/null || echo '[0, 0, null]'"))
+        """How many writes or reads there were, the longest in seconds, that of now included, and the error, if any."""
+        host, path = job.split()[0], f"/run/load/{self.jobs[job]}"
+        look = f"cat {path} && echo && echo $(($(date +%s) - $(stat -c %Y {path}) - 1))"
+        done = self.fleet.lab.exec(host, "sh", "-c", look)
+        if done.returncode:
+            return [0, 0, None]
+        said, age = done.stdout.split("\n")[:2]
+        number, longest, error = json.loads(said)
+        return [number, max(longest, int(age)), error]
 
     def _sample(self):
         """How many bricks each node's client is connected to, at the least."""
