@@ -80,7 +80,7 @@ def findings(found=None, at=None):
 
         salt kvm2 gluster_one.findings
     """
-    return {"at": at or time.time(), "findings": check(heal=False) if found is None else found}
+    return {"at": at or time.time(), "findings": report(heal=False)["findings"] if found is None else found}
 
 
 def report(native=False, heal=True, node=None, pool=True, marks=None):

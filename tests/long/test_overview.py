@@ -173,18 +173,15 @@ def test_packets_of_a_server_that_are_dropped(fleet):
     well(fleet)
 
 
-def test_a_size_that_is_the_local_disk_s(fleet):
-    """A datastore that was made by hand: OpenNebula measured its own directory before the run made the link."""
-    fleet.stage = "used"
-    native = 'DISK_TYPE="GLUSTER" GLUSTER_HOST="kvm1:24007" GLUSTER_VOLUME="one_vol" DRIVER="raw"'
-    path = f"{STORES}/{max(store['ID'] for store in fleet.datastores().values()) + 1}"
-    fleet.sh("head", f"mkdir {path}; mount -t tmpfs -o size=100m small {path}")
-    fleet.oned("one.datastore.allocate", f'NAME="third" DS_MAD="fs" TM_MAD="shared" {native}', -1)
-    wait_for("a size", lambda: fleet.sizes()["third"] == 100, 20)
-    fleet.sh("head", f"umount {path}")
-    with fleet.pillar(changed(datastores={"third": {}})):
-        assert fleet.apply().failures == {}
-        fleet.lab.call("head", "saltutil.refresh_pillar", "wait=True")
-        found = fleet.findings("head")
-    assert set(found) == {"datastore_size"}
-    assert found["datastore_size"]["on"] == "third" and "the volume's size" in found["datastore_size"]["expected"]
+def test_a_size_that_is_not_the_volume_s(fleet):
+    """OpenNebula measures what lies at the datastore's directory on the head."""
+    path = f"{STORES}/{fleet.datastores()['glusterds']['ID']}"
+    fleet.sh("head", f"rm {path}; mkdir {path}; mount -t tmpfs -o size=100m small {path}")
+    try:
+        wait_for("the size of that", lambda: fleet.sizes()["glusterds"] == 100, 330)
+        found = fleet.findings("head")["datastore_size"]
+    finally:
+        fleet.sh("head", f"umount {path}; rmdir {path}; ln -s {MOUNT} {path}")
+    assert (found["on"], found["seen"]) == ("glusterds", "OpenNebula sees 100 MB")
+    assert found["expected"].endswith(" MB, the volume's size")
+    well(fleet)
