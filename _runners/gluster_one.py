@@ -110,8 +110,15 @@ def status(target="*", native=False, timeout=15, html=None):
     wrong = len(findings)
     silent = f", {len(absent)} {'node does' if len(absent) == 1 else 'nodes do'} not answer" if absent else ""
     count = f"{wrong or 'no'} finding{'' if wrong == 1 else 's'} on {len(nodes)} node{'' if len(nodes) == 1 else 's'}"
-    fleet = {"volumes": volumes, "nodes": nodes, "absent": absent, "datastores": datastores, "findings": findings}
-    fleet = {**fleet, "summary": count + silent, "retcode": int(bool(wrong or absent))}
+    fleet = {
+        "volumes": volumes,
+        "nodes": nodes,
+        "absent": absent,
+        "datastores": datastores,
+        "findings": findings,
+        "summary": count + silent,
+        "retcode": int(bool(wrong or absent)),
+    }
     if html:
         with salt.utils.files.fopen(html, "w") as stream:
             # The option --out, which is for what is shown, would win in salt.output.
