@@ -250,15 +250,22 @@ def unsettled():
             return f"{', '.join(down)} down"
         pending = seen["heal"].get(name, {"pending": 0})["pending"]
         if pending:
-            with contextlib.suppress(CommandExecutionError):  # or nobody looks at it for ten minutes
-                __salt__["gluster.heal"](name)
-            return f"{pending} files of volume {name} wait to be healed"
+            return _to_be_healed(name, pending)
         if pending is None:
             return f"it is not known what waits to be healed on volume {name}"
         missing = _unconnected(name, info["bricks"]) if len(info["bricks"]) > 1 else None
         if missing:
             return missing
     return None
+
+
+def _to_be_healed(volume, pending):
+    """
+    How many files wait to be healed, as a sentence; the self-heal daemons begin now, and not within ten minutes.
+    """
+    with contextlib.suppress(CommandExecutionError):
+        __salt__["gluster.heal"](volume)
+    return f"{pending} files of volume {volume} wait to be healed"
 
 
 def _unconnected(volume, bricks, without=()):
@@ -345,7 +352,7 @@ def stop_blockers(names, restart=False, apart=None):
             continue
         pending = seen["heal"][name]["pending"]
         if pending:
-            blockers.append(f"{pending} files of volume {name} wait to be healed")
+            blockers.append(_to_be_healed(name, pending))
         elif pending is None and (info["replica"] > 1 or info["disperse"]):
             blockers.append(f"it is not known what waits to be healed on volume {name}")
         if not restart and not lost:

@@ -11,6 +11,7 @@ one brick, and goes with the process that holds it (measured with Gluster 10.3).
 """
 
 import logging
+import os
 import select
 import subprocess
 import sys
@@ -27,6 +28,7 @@ __virtualname__ = "gluster_one"
 HOLD = """
 import fcntl, os, select, sys
 os.makedirs("volume/.gluster_one", exist_ok=True)
+print("mounted", flush=True)
 inside = os.open("volume/.gluster_one", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
 lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=inside)
 while True:
@@ -96,19 +98,25 @@ def _hold(volume, begin, timeout):
     command = __salt__["gluster_mount.aside"](f"localhost:/{volume}", sys.executable, "-c", HOLD)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     holder = subprocess.Popen(command, cwd="/", text=True, start_new_session=True, **pipes)
-    while not select.select([holder.stdout], [], [], 1)[0]:
+    said = b""
+    while not said.endswith(b"locked\n"):
+        if select.select([holder.stdout], [], [], 1)[0]:
+            more = os.read(holder.stdout.fileno(), 100)
+            said += more
+            if not more:
+                _end(holder)
+                log.warning("volume %s cannot be mounted for the servers' lock: %s", volume, holder.stderr.read())
+                return None
+            continue
         passed = time.monotonic() - begin
+        seen = f"another server has the lock on volume {volume}" if said else f"volume {volume} does not answer"
         if passed > timeout:
             _end(holder)
             raise CommandExecutionError(
-                f"Another server had its turn for more than {timeout} s (the lock .gluster_one/lock on volume "
-                f"{volume}), and this one was left as it is: run again"
+                f"This server's turn did not come within {timeout} s (.gluster_one/lock: {seen}), and it was left as "
+                "it is: run again"
             )
-        __salt__["gluster_one.waiting"]("It was not this server's turn", f"another has the lock on {volume}", passed)
-    if holder.stdout.readline() != "locked\n":
-        _end(holder)
-        log.warning("volume %s cannot be mounted for the servers' lock: %s", volume, holder.stderr.read())
-        return None
+        __salt__["gluster_one.waiting"]("It was not this server's turn", seen, passed)
     return holder
 
 

@@ -386,7 +386,11 @@ def _set(name, changes, timeout):
     with Gluster 10.3). Returns what Gluster says when it fails, or seems to: it may have set them all the same.
     """
     untouched = f"The options of volume {name} were not touched: a peer was not connected"
-    __salt__["gluster_one.lock"](timeout)
+    try:
+        __salt__["gluster_one.lock"](timeout)
+    except CommandExecutionError:  # as when the volume on which the lock lies waits for the one that is away
+        __salt__["gluster_one.awaited"]("gluster_one.peers_away", timeout, untouched, PEER)
+        raise
     try:
         __salt__["gluster_one.awaited"]("gluster_one.peers_away", timeout, untouched, PEER)
         try:

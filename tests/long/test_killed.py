@@ -46,7 +46,7 @@ def doubled(fleet):
     stores = Counter(store.findtext("NAME") for store in pool.iter("DATASTORE"))
     seen = {name: stores[name] for name in ("gluster_system", "glusterds")}
     for host in fleet.lab.hosts:
-        seen[f"line of {host}"] = fleet.sh(host, "cat /etc/fstab").count(f"{MOUNT}\t")
+        seen[f"line of {host}"] = fleet.sh(host, "cat /etc/fstab").count(f" {MOUNT} ")
         seen[f"mount of {host}"] = fleet.sh(host, "cat /proc/mounts").count(f" {MOUNT} ")
     for host in HYPERVISORS:
         seen[f"option of {host}"] = fleet.sh(host, "cat /etc/glusterfs/glusterd.vol").count("option rpc-auth-allow")

@@ -76,6 +76,7 @@ def test_never_a_yes_that_stalls_a_writer(fleet, fault):
         answers = {host: ok_to_stop(fleet, host) for host in HYPERVISORS}
         assert {host for host, answer in answers.items() if answer["ok"]} == set(may), answers
         for host in may:
+            fleet.healed()
             wait_for(f"another yes for {host}", lambda host=host: ok_to_stop(fleet, host)["ok"], 120, every=1)
             felt = Load(fleet).without(host)
             assert all(longest < 5 and not error for _, longest, error in felt.values()), (host, felt)

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -57,7 +58,9 @@ def test_volume_that_comes_late_is_waited_for(clean):
             begun.set()
             return fleet.apply()
         begun.wait(10)
-        threading.Event().wait(20)
+        time.sleep(20)
+        logs = lambda: [fleet.sh(host, "cat /var/log/salt/minion") for host in fleet.lab.hosts]  # noqa: E731
+        wait_for("all that wait", lambda: all("waiting for" in log for log in logs()), 60, every=1)
         assert not fleet.datastores().keys() & {"glusterds"}
         return create(fleet, "one_vol")
 
