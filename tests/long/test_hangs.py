@@ -55,7 +55,7 @@ def silent_oned(fleet):
 
 # What does not answer; what may fail because of it, and what is said of it.
 CASES = {
-    "a frozen brick": (frozen_brick, f"{MOUNT} does not answer|kvm2|native"),
+    "a frozen brick": (frozen_brick, f"{MOUNT} does not answer|volume one_vol does not answer|kvm2|native"),
     "a dead client": (dead_client, None),
     "a peer whose packets are dropped": (dropped_packets, "kvm3|does not answer|not connected"),
     "a silent oned": (
