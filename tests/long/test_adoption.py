@@ -137,8 +137,9 @@ def test_what_differs_is_brought_to_the_pillar(adopted):
     assert {host for host in HYPERVISORS if "gluster_one_glusterd" in changes[host]} == {"kvm3"}
     assert "gluster_one_volume_one_vol" not in changes["kvm1"]
     store = adopted["fleet"].datastores()["glusterds"]
-    assert (store["ID"], store["DS_MAD"], store["DRIVER"]) == (adopted["store"], "fs", "raw")
-    assert set(changes["head"]["gluster_one_datastore_glusterds"]) == {"name", "DS_MAD", "DRIVER", "identifier"}
+    assert (store["ID"], store["DS_MAD"]) == (adopted["store"], "fs")
+    assert "DRIVER" not in store, "it has an image already"
+    assert set(changes["head"]["gluster_one_datastore_glusterds"]) == {"name", "DS_MAD", "identifier"}
     assert set(changes["head"]["gluster_one_datastore_system"]) == {"identifier"}
 
 
