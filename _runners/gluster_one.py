@@ -209,7 +209,8 @@ def ok_to_stop(minions, timeout=15, restart=False):
         raise SaltInvocationError(
             f"minions is {minions!r}: no accepted minion is called {', '.join(strangers) or 'that'}, see `salt-key`"
         )
-    nodes = _ask(_ours("*"), "gluster_one_pillar.node", timeout=timeout)
+    ours = _ours("*")
+    nodes = _ask(ours, "gluster_one_pillar.node", timeout=timeout)
     nodes = {name: node for name, node in nodes.items() if isinstance(node, dict) and not node.get("errors")}
     reasons = [] if restart else _machines(going, timeout)
     servers = [minion for minion in going if "server" in nodes.get(minion, {"roles": ["server"]})["roles"]]
@@ -218,7 +219,7 @@ def ok_to_stop(minions, timeout=15, restart=False):
         reasons.append("no other server answers, so nobody could say")
     elif servers:
         names = {name for minion in servers for name in nodes.get(minion, {}).get("names") or _names(minion)}
-        stay = sorted(set(_ours("*")) - set(going))
+        stay = sorted(set(ours) - set(going))
         apart = {} if restart else {**dict.fromkeys(stay), **_ask(stay, "gluster_one.apart", timeout=timeout)}
         asked = {"names": sorted(names), "restart": restart, "apart": apart}
         for other in others:  # the first that can say, and so one at a time: it takes the pool's lock

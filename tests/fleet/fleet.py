@@ -255,6 +255,11 @@ class Fleet:
         done = self.lab.exec(host, "sh", "-c", f"stdbuf -oL qemu-io -r -f raw {commands} {url}", user="oneadmin")
         return done.stdout + done.stderr
 
+    def runner(self, *words):
+        """(exit status, data) of a runner."""
+        done = self.lab.run("--out=json", *words)
+        return done.returncode, json.loads(done.stdout[done.stdout.index("{") :])
+
     def findings(self, minion, **arguments):
         """{kind: the finding} of `gluster_one.check` on a minion; its exit status says whether there are any."""
         words = [f"{key}={value}" for key, value in arguments.items()]

@@ -1,7 +1,5 @@
 """Whether a server may go down: never a yes after which somebody who writes comes to a stop."""
 
-import json
-
 import pytest
 
 from lab import files
@@ -47,9 +45,8 @@ def fleet(request, _fleet):
 
 
 def ok_to_stop(fleet, *hosts):
-    done = fleet.lab.run("--out=json", "gluster_one.ok_to_stop", ",".join(hosts))
-    answer = json.loads(done.stdout[done.stdout.index("{") :])
-    assert done.returncode == answer["retcode"] == (0 if answer["ok"] else 1)
+    status, answer = fleet.runner("gluster_one.ok_to_stop", ",".join(hosts))
+    assert status == answer["retcode"] == (0 if answer["ok"] else 1)
     return answer
 
 

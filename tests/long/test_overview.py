@@ -1,6 +1,5 @@
 """What is wrong in the fleet is found, named, and gone when it is put right; the overview of all nodes has it, too."""
 
-import json
 import re
 
 import pytest
@@ -119,9 +118,8 @@ def test_datastores_that_somebody_changed(fleet):
 
 
 def status(fleet, *words):
-    done = fleet.lab.run("--out=json", "gluster_one.status", *words)
-    data = json.loads(done.stdout[done.stdout.index("{") :])
-    assert done.returncode == data["retcode"] == int(bool(data["findings"] or data["absent"]))
+    status, data = fleet.runner("gluster_one.status", *words)
+    assert status == data["retcode"] == int(bool(data["findings"] or data["absent"]))
     return data
 
 

@@ -1,17 +1,10 @@
 """The fleet from the master: the rollout step by step, the overview, and whether a server may go down."""
 
-import json
 import time
 
 from tests.fleet.fleet import HYPERVISORS, changed, standard
 
 ROLLOUT = ("state.orchestrate", "gluster_one.orchestrate.rollout")
-
-
-def runner(fleet, *words):
-    """(exit status, data) of a runner."""
-    done = fleet.lab.run("--out=json", *words)
-    return done.returncode, json.loads(done.stdout[done.stdout.index("{") :])
 
 
 def test_a_pillar_with_an_error_begins_nothing(clean):
@@ -60,7 +53,7 @@ def test_carries_out_the_guide_step_by_step(clean):
 
 
 def test_status_of_a_fleet_that_is_well(fleet):
-    status, found = runner(fleet, "gluster_one.status")
+    status, found = fleet.runner("gluster_one.status")
     assert (status, found["findings"], found["absent"]) == (0, [], [])
     assert set(found["nodes"]) == set(fleet.lab.hosts)
     volume = found["volumes"]["one_vol"]
@@ -86,7 +79,7 @@ def test_status_takes_no_3_s_more_than_test_ping(fleet):
 
 
 def test_status_opens_a_file_natively(fleet):
-    status, found = runner(fleet, "gluster_one.status", "native=True", "timeout=60")
+    status, found = fleet.runner("gluster_one.status", "native=True", "timeout=60")
     assert (status, found["findings"]) == (0, [])
     assert "native read" in found["nodes"]["kvm2"]["looked"]
 
@@ -94,11 +87,11 @@ def test_status_opens_a_file_natively(fleet):
 def test_status_of_a_fleet_that_is_not(fleet):
     fleet.sh("kvm3", "pkill -9 -x glusterfsd; sleep 3")
     try:
-        status, found = runner(fleet, "gluster_one.status")
+        status, found = fleet.runner("gluster_one.status")
         assert status == 1
         assert {finding["kind"] for finding in found["findings"]} == {"brick_down", "client_bricks"}
         assert "kvm3:/data/one_vol" in [finding["on"] for finding in found["findings"]]
-        status, answer = runner(fleet, "gluster_one.ok_to_stop", "kvm2")
+        status, answer = fleet.runner("gluster_one.ok_to_stop", "kvm2")
         assert (status, answer["ok"]) == (1, False)
         assert "1 of the bricks" in answer["reasons"][0]
     finally:
@@ -108,9 +101,9 @@ def test_status_of_a_fleet_that_is_not(fleet):
 
 
 def test_ok_to_stop_when_all_is_well(fleet):
-    status, answer = runner(fleet, "gluster_one.ok_to_stop", "kvm2")
+    status, answer = fleet.runner("gluster_one.ok_to_stop", "kvm2")
     assert (status, answer) == (0, {"ok": True, "reasons": [], "retcode": 0})
-    assert runner(fleet, "gluster_one.ok_to_stop", "head")[0] == 0
+    assert fleet.runner("gluster_one.ok_to_stop", "head")[0] == 0
 
 
 def test_the_beacon_comes_and_goes_with_the_pillar(fleet):

@@ -1,6 +1,5 @@
 """Many hosts and many volumes: what the overview takes, and that looking is in nobody's way."""
 
-import json
 import re
 import time
 
@@ -22,10 +21,9 @@ def seconds(command, *words):
 def status_seconds(fleet, record):
     """(test.ping, status): the quicker of two each; nothing is found, and nobody is silent."""
     ping = min(seconds(fleet.lab.salt, "*", "test.ping")[0] for _ in range(2))
-    looks = [seconds(fleet.lab.run, "--out=json", "gluster_one.status", "timeout=60") for _ in range(2)]
-    for _, done in looks:
-        data = json.loads(done.stdout[done.stdout.index("{") :])
-        assert (data["findings"], data["absent"], done.returncode) == ([], [], 0)
+    looks = [seconds(fleet.runner, "gluster_one.status", "timeout=60") for _ in range(2)]
+    for _, (status, data) in looks:
+        assert (data["findings"], data["absent"], status) == ([], [], 0)
     record("test.ping", round(ping, 1))
     record("status", round(min(took for took, _ in looks), 1))
     return data
