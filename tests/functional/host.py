@@ -121,6 +121,7 @@ def heal(name):
 @contextlib.contextmanager
 def volume(name, start=True, copies=1, **options):
     """A volume with its bricks on this host. Options have _ for - and __ for a dot."""
+    eventually("every server sees every other", pool_whole)
     gluster("volume", "create", name, *create_words(name, copies))
     try:
         words = [word for key, value in options.items() for word in (option_name(key), value)]
@@ -155,9 +156,18 @@ def glusterd_pid():
     return int(path.read_text()) if path.exists() else 0
 
 
+def pool_whole():
+    """
+    Whether each server says that it is connected to all others. Those that were left alone notice some seconds after
+    the one that was restarted, and refuse a new volume on it until then.
+    """
+    views = [gluster(f"--remote-host={server}", "pool", "list", check=False) for server in ("kvm1", "kvm2", "kvm3")]
+    return all(view.count("Connected") == 3 for view in views)
+
+
 def restart_glusterd():
     sh("systemctl", "start", "glusterd")
-    eventually("all peers are back", lambda: gluster("pool", "list", check=False).count("Connected") == 3)
+    eventually("every server sees every other", pool_whole)
     for name in gluster("volume", "list").split():
         if "Status: Started" in volume_text(name):
             eventually(f"the bricks of {name}", lambda name=name: bricks_online(name))

@@ -130,7 +130,7 @@ def mended(one_vol, modules):
     for route in re.findall(r"^blackhole (\S+)", host.sh("ip", "route"), re.MULTILINE):
         host.sh("ip", "route", "del", "blackhole", route)
     host.let_go(host.open_directory("one_brick"))
-    host.eventually("all peers are back", lambda: host.gluster("pool", "list", check=False).count("Connected") == 3)
+    host.eventually("every server sees every other", host.pool_whole)
     host.gluster("volume", "reset", one_vol, "cluster.self-heal-daemon")
     host.gluster("volume", "start", one_vol, "force")
     host.eventually("the bricks run", lambda: host.bricks_online(one_vol))
