@@ -20,7 +20,7 @@ __virtualname__ = "gluster_mount"
 UNSHARE = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
 # In a memory of its own, so that nothing is left of its directories and of the clients' logs.
 BEGIN = "mount -t tmpfs none /tmp && cd /tmp || exit; "
-MOUNT = 'mkdir volume && mount -t glusterfs -o log-file=/tmp/log "$1" volume'
+MOUNT = 'mkdir volume && mount -t glusterfs -o "${2:+$2,}log-file=/tmp/log" "$1" volume'
 # Of each brick a client of its own: one of the whole volume ends when the first of them refuses it.
 EACH = """
 for text; do
@@ -55,7 +55,7 @@ def aside(device, *command):
 
         salt kvm1 gluster_mount.aside localhost:/one_vol ls volume
     """
-    return _apart(MOUNT + ' && shift && exec "$@"', device, *command)
+    return _apart(MOUNT + ' && shift 2 && exec "$@"', device, "", *command)
 
 
 def _apart(script, *words):
@@ -68,12 +68,15 @@ def _run(script, *words):
     return __salt__["cmd.run_all"](_apart(script, *words), python_shell=False, ignore_retcode=True, timeout=20)
 
 
-def mountable(device):
+def mountable(device, options=()):
     """
     Whether this node can mount a volume.
 
     device
         The volume, with the server to ask (string), such as ``kvm1:/one_vol``.
+
+    options
+        With these mount options (list of strings, default none); ``log-file`` is left out.
 
     Returns True or False.
 
@@ -83,7 +86,7 @@ def mountable(device):
 
         salt kvm1 gluster_mount.mountable kvm1:/one_vol
     """
-    return _run(MOUNT, device)["retcode"] == 0
+    return _run(MOUNT, device, ",".join(options))["retcode"] == 0
 
 
 def bricks_refusing(volume, bricks):

@@ -223,9 +223,9 @@ def _client(seen, name, path, entry):
         _find(seen, "client_bricks", path, what, "the client is connected to every brick", cure)
     stale = __salt__["gluster_mount.stale"](path, entry)
     if stale:
-        what, cure = f"the client was started with {stale}", f"systemctl restart {__salt__['gluster_mount.unit'](path)}"
+        what, cure = f"the client was started with {stale}", "apply gluster_one.remount, once nothing uses it"
         expected = f"{entry['device']} {','.join(entry['opts'])}"
-        _find(seen, "client_options", path, what, expected, f"{cure}, once nothing uses it", "warning")
+        _find(seen, "client_options", path, what, expected, cure, "warning")
 
 
 def _marked(seen, name, path, marks):

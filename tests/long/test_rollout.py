@@ -1,10 +1,12 @@
 """The fleet from the master: the rollout step by step, the overview, and whether a server may go down."""
 
+import contextlib
 import time
 
-from tests.fleet.fleet import HYPERVISORS, changed, standard
+from tests.fleet.fleet import HYPERVISORS, MOUNT, changed, standard
 
 ROLLOUT = ("state.orchestrate", "gluster_one.orchestrate.rollout")
+REMOUNT = ("state.orchestrate", "gluster_one.orchestrate.remount")
 
 
 def test_a_pillar_with_an_error_begins_nothing(clean):
@@ -115,3 +117,46 @@ def test_the_beacon_comes_and_goes_with_the_pillar(fleet):
         assert fleet.apply("gluster_one.beacon", on=["kvm2"]).changes == {}
     assert fleet.apply("gluster_one.beacon", on=["kvm2"]).failures == {}
     assert "gluster_one" not in fleet.lab.call("kvm2", "beacons.list", "return_yaml=False")["kvm2"]
+
+
+def remount(fleet, *words):
+    """The exit status of the orchestration, what it says, and the nodes that it has begun with."""
+    done = fleet.lab.run("--out=json", *REMOUNT, *words)
+    text = done.stdout + done.stderr
+    return done.returncode, text, [host for host in fleet.lab.hosts if f"remount on {host}: {host}" in text]
+
+
+def test_a_mount_option_is_brought_in_where_nothing_uses_the_mount(fleet):
+    assert "nothing is to be remounted" in remount(fleet)[1]
+    before = fleet.clients()
+    with fleet.pillar(changed(volume={"mount_options": ["log-level=WARNING"]})):
+        run = fleet.apply()
+        assert run.failures == {} and fleet.clients() == before
+        comments = {host: run[host]["gluster_one_mount_one_vol"]["comment"] for host in fleet.lab.hosts}
+        assert all(
+            "without log-level=WARNING, and by fstab from the next mount on" in comments[host] for host in comments
+        )
+        with used(fleet, "kvm2") as pid:
+            status, said, _ = remount(fleet, "test=True")
+            assert (status, "remount on kvm1" in said, fleet.clients()) == (1, True, before)
+            status, said, nodes = remount(fleet)
+            assert (status, nodes) == (1, ["head", "kvm1", "kvm3"])
+            assert f"kvm2: {MOUNT} stays as it is while it is used by sleep ({pid})" in said
+        new = fleet.clients()
+        assert [host for host in fleet.lab.hosts if new[host] == before[host]] == ["kvm2"]
+        assert remount(fleet)[::2] == (0, ["kvm2"])
+        assert fleet.clients()["kvm2"] != before["kvm2"]
+        assert remount(fleet)[::2] == (0, [])
+        assert all(fleet.findings(host) == {} for host in fleet.lab.hosts)
+    fleet.stage = "used"
+
+
+@contextlib.contextmanager
+def used(fleet, host):
+    """A process of a host, by its own number there, has a file of the mount open."""
+    start = f"exec systemd-run --quiet --unit=user sh -c 'exec 3>{MOUNT}/used; exec sleep 999'"
+    fleet.sh(host, start)
+    try:
+        yield fleet.sh(host, "sleep 0.5; systemctl show --value --property=MainPID user").strip()
+    finally:
+        fleet.sh(host, f"systemctl stop user; rm {MOUNT}/used")

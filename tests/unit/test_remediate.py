@@ -33,7 +33,7 @@ class Minion:
         self.now, self.at, self.found, self.pillar, self.answer = 1000, 0, [], {}, CHANGED
         self.jobs, self.fired, self.locks = [], [], []
         self.runner = imported(
-            CHECKOUT / "_runners/gluster_one.py",
+            CHECKOUT / "_runners/gluster_one_remediate.py",
             __opts__={"cachedir": str(tmp_path)},
             __salt__={
                 "mine.get": lambda *words: {

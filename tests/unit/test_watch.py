@@ -146,7 +146,7 @@ def test_configuration(config, valid):
 
 
 def test_the_runner_has_a_repair_for_what_the_pillar_may_name(execution):
-    runner = imported(CHECKOUT / "_runners/gluster_one.py")
+    runner = imported(CHECKOUT / "_runners/gluster_one_remediate.py")
     assert set(runner.REPAIRS) == set(execution("gluster_one_pillar").REMEDIES)
     assert all((CHECKOUT / f"{sls.replace('.', '/')}.sls").exists() for sls in runner.REPAIRS.values())
     assert set(runner.ONE_AT_A_TIME) <= set(runner.REPAIRS.values())

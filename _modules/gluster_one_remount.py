@@ -1,0 +1,65 @@
+"""
+Who uses a mount
+================
+
+More functions of the execution module ``gluster_one``: Salt joins modules of one virtual name.
+"""
+
+import contextlib
+import glob
+import os
+
+import psutil
+
+__virtualname__ = "gluster_one"
+
+# What a process may hold a mount with, below its directory in /proc.
+HELD = ("cwd", "root", "exe", "fd/*", "map_files/*")
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def mount_users(path):
+    """
+    Who would lose something if a mount went: processes with a file or a directory of it, and other mounts of it or in
+    it. Only links of /proc are read, which a mount that hangs does not delay.
+
+    path
+        The directory on which it is mounted (string).
+
+    Returns a sorted list of strings such as ``["/srv/vol", "qemu-system-x86 (4711)"]``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.mount_users /var/lib/one/gluster/one_vol
+    """
+    path = os.path.normpath(path)
+    mounted = __salt__["mount.active"](extended=True)
+    device = [mounted.get(path, {}).get(number) for number in ("major", "minor")]
+    found = [
+        other
+        for other, part in mounted.items()
+        if other != path and ([part.get("major"), part.get("minor")] == device or _within(other, path))
+    ]
+    for process in psutil.process_iter(["pid", "name"]):
+        if any(_within(place, path) for place in _places(process.pid)):
+            found.append(f"{process.info['name']} ({process.pid})")
+    return sorted(found)
+
+
+def _within(place, path):
+    return place == path or place.startswith(f"{path}/")
+
+
+def _places(pid):
+    """
+    What a process has open, is in, or runs.
+    """
+    for pattern in HELD:
+        for link in glob.iglob(f"/proc/{pid}/{pattern}"):
+            with contextlib.suppress(OSError):  # it has closed it since, or ended; a thread of the kernel runs nothing
+                yield os.readlink(link)

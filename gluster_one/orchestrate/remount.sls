@@ -1,0 +1,19 @@
+{#- Mounts that were made with other options than fstab has by now, one node after the other: see docs/rollout.md. -#}
+{%- from 'gluster_one/orchestrate/steps.jinja' import steps, refused %}
+{%- set plan = salt['saltutil.runner']('gluster_one.remount_plan', [pillar.get('target', '*')]) %}
+{%- if plan.errors %}
+{{ refused(plan.errors) }}
+{%- else %}
+{%- set all = [] %}
+{%- for minion in plan.minions %}
+{%- do all.append({'id': 'remount on ' ~ minion, 'minions': [minion], 'sls': 'gluster_one.remount'}) %}
+{%- endfor %}
+{{ steps(all) }}
+{%- if plan.used %}
+{{ refused(plan.used, 'left as they are') }}
+{%- elif not all %}
+
+nothing is to be remounted:
+  test.nop: []
+{%- endif %}
+{%- endif %}

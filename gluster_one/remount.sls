@@ -1,0 +1,19 @@
+{#- The head and every hypervisor, when somebody asks for it: mounts that were made with other options than fstab has by now
+    are made anew where nothing uses them. -#}
+{%- from 'gluster_one/map.jinja' import node with context %}
+include:
+  - gluster_one.mount
+{%- if not node.errors %}
+{%- for name, volume in node.volumes.items() if 'head' in node.roles or 'hypervisor' in node.roles %}
+
+gluster_one_remount_{{ name }}:
+  gluster_one.datastore_remounted:
+    - name: {{ volume.mount | json }}
+    - volume: {{ name | json }}
+    - servers: {{ volume.servers | json }}
+    - options: {{ volume.mount_options | json }}
+    - timeout: {{ node.timeout }}
+    - require:
+      - gluster_one: gluster_one_mount_{{ name }}
+{%- endfor %}
+{%- endif %}
