@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from lab.stamp import KINDS, stamp
-from tests.fleet.fleet import CHECKOUT
+from tests.fleet.fleet import CHECKOUT, Run
 
 
 @pytest.fixture
@@ -53,3 +53,35 @@ def test_what_was_damaged_on_the_minion_is_synced_again(fleet):
     run = fleet.apply(on=["kvm2"])
     assert (run.failures, run.changes) == ({}, {})
     assert "RuntimeError" not in fleet.sh("kvm2", f"cat {module}")
+
+
+@pytest.fixture
+def dev(fleet, copy):
+    """Another environment with a newer version of the formula, beside the one that the minions have."""
+    directory = fleet.lab.state / "dev"
+    shutil.copytree(copy, directory)
+    edit(directory / "_states/gluster_one_check.py", "minion is", "dev minion is")
+    stamp(directory)
+    configuration = fleet.lab.master_dir / "master.d/edited.conf"
+    configuration.write_text(f"file_roots:\n  base:\n    - {copy}\n  dev:\n    - {directory}\n")
+    fleet.lab.restart_master()
+    yield directory
+    shutil.rmtree(directory)
+
+
+def test_the_sls_files_of_one_version_are_not_run_with_the_modules_of_another(fleet, dev):
+    before = fleet.look_all()
+    for words in ([], ["test=True"]):
+        run = Run(fleet.salt("kvm2", "state.apply", "gluster_one", "saltenv=dev", *words))
+        said = run.failures["kvm2"]["gluster_one_pillar"]
+        assert said.startswith("states on this minion are not those of saltenv dev: sync them")
+        assert list(run["kvm2"]) == ["gluster_one_pillar"]
+    assert fleet.look_all() == before
+    run = fleet.apply(on=["kvm2"], test=True)
+    assert (run.failures, run["kvm2"]["gluster_one_pillar"]["comment"]) == ({}, "this minion is hypervisor, server")
+    # As it says.
+    fleet.salt("kvm2", "saltutil.sync_all", "saltenv=dev")
+    run = Run(fleet.salt("kvm2", "state.apply", "gluster_one", "saltenv=dev", "test=True"))
+    assert (run.failures, run["kvm2"]["gluster_one_pillar"]["comment"]) == ({}, "this dev minion is hypervisor, server")
+    run = fleet.apply(on=["kvm2"])
+    assert (run.failures, run["kvm2"]["gluster_one_pillar"]["comment"]) == ({}, "this minion is hypervisor, server")
