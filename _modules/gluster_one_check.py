@@ -191,7 +191,7 @@ def _mount(seen, node, name, volume):
         what = what if health["state"] == "hung" else "it is mounted, and no brick answers"
         _find(seen, "mount_hangs", path, what, expected, f"gluster volume status {name}")
     elif health["state"] == "dead":
-        _find(seen, "mount_dead", path, "the FUSE client is gone", expected, cure)
+        _dead(seen, path, expected, cure)
     elif health["state"] == "absent":
         _bare(seen, node, name, volume)
     elif health["volume"] != name:
@@ -209,6 +209,19 @@ def _mount(seen, node, name, volume):
         _client(seen, name, path, entry)
         _marked(seen, name, path, node["marks"])
     _links(seen, node, name, volume)
+
+
+def _dead(seen, path, expected, cure):
+    """
+    The client is gone. One that the bricks have refused lives: what is open there fails, but somebody may see to it.
+    """
+    users = __salt__["gluster_one.mount_users"](path) if __salt__["gluster_one.client"](path) else []
+    if users:
+        shown = ", ".join(users[:3]) + (", ..." if len(users) > 3 else "")
+        what = f"the bricks have refused the client, which does not try again, and it is used by {shown}"
+        _find(seen, "mount_held", path, what, expected, f"end what uses it, then {cure}")
+    else:
+        _find(seen, "mount_dead", path, "the FUSE client is gone", expected, cure)
 
 
 def _client(seen, name, path, entry):

@@ -229,10 +229,10 @@ def rollout_plan(target="*"):
     Returns a dict of lists of minions, ``batches`` of lists of them::
 
         {"errors": [], "minions": ["head", "kvm1", ...], "coordinators": ["kvm1"], "servers": ["kvm1", "kvm2", "kvm3"],
-         "heads": ["head"], "batches": [["kvm1", "kvm2"], ["kvm3"]]}
+         "heads": ["head"], "batches": [["kvm1", "kvm2"], ["kvm3"]], "timeout": 120}
 
-    ``errors`` are sentences about minions that do not answer and pillars that are wrong: then nothing is to be begun,
-    and nothing else is there.
+    ``timeout`` is the longest of the pillar's. ``errors`` are sentences about minions that do not answer and pillars
+    that are wrong: then nothing is to be begun, and nothing else is there.
 
     CLI Example:
 
@@ -258,6 +258,7 @@ def rollout_plan(target="*"):
         "servers": of["server"],
         "heads": of["head"],
         "batches": [rest[first : first + size] for first in range(0, len(rest), size)],
+        "timeout": _timeout(nodes),
     }
 
 
@@ -272,7 +273,8 @@ def remount_plan(target="*"):
     Returns a dict with ``errors`` as :func:`rollout_plan` has it, ``minions``, and ``used``, sentences about those
     where something uses such a mount, which are to be left as they are::
 
-        {"errors": [], "minions": ["kvm1"], "used": ["kvm2: /srv/vol stays as it is while it is used by less (4711)"]}
+        {"errors": [], "minions": ["kvm1"], "used": ["kvm2: /srv/vol stays as it is while it is used by less (4711)"],
+         "timeout": 120}
 
     CLI Example:
 
@@ -296,7 +298,11 @@ def remount_plan(target="*"):
         used += [f"{minion}: {state['comment']}" for state in failed if state in own]
         if not failed and any(state["changes"] for state in own):
             due.append(minion)
-    return {"errors": wrong} if wrong else {"errors": [], "minions": due, "used": used}
+    return {"errors": wrong} if wrong else {"errors": [], "minions": due, "used": used, "timeout": _timeout(nodes)}
+
+
+def _timeout(nodes):
+    return max((node["timeout"] for node in nodes.values()), default=None)
 
 
 def _nodes(target):
@@ -316,7 +322,7 @@ def _nodes(target):
     return wrong + [f"{minion}: {error}" for minion, node in sorted(nodes.items()) for error in node["errors"]], nodes
 
 
-def rollout_step(step, minions):
+def rollout_step(step, minions, number=1, steps=1, timeout=None):
     """
     Say on the terminal and on the event bus which step of a rollout begins.
 
@@ -326,14 +332,22 @@ def rollout_step(step, minions):
     minions
         The minions that it concerns (list of strings).
 
+    number, steps
+        Which one of how many it is (ints).
+
+    timeout
+        Seconds that it waits for each thing that it waits for (int).
+
     Returns the step.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt-run gluster_one.rollout_step 'glusterd on kvm2' '[kvm2]'
+        salt-run gluster_one.rollout_step 'glusterd on kvm2' '[kvm2]' 3 12 120
     """
-    print(f"{time.strftime('%H:%M:%S')}  {step}: {', '.join(minions)}", file=sys.stderr, flush=True)
-    __salt__["event.send"]("gluster_one/rollout", {"step": step, "minions": minions})
+    place = f"{number} of {steps}"
+    patience = f"  (waits up to {timeout} s)" if timeout else ""
+    print(f"{time.strftime('%H:%M:%S')}  {place:>8}  {step}{patience}", file=sys.stderr, flush=True)
+    __salt__["event.send"]("gluster_one/rollout", {"step": step, "place": place, "minions": minions})
     return step

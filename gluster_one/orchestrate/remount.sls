@@ -8,7 +8,7 @@
 {%- for minion in plan.minions %}
 {%- do all.append({'id': 'remount on ' ~ minion, 'minions': [minion], 'sls': 'gluster_one.remount'}) %}
 {%- endfor %}
-{{ steps(all) }}
+{{ steps(all, plan.timeout) }}
 {%- if plan.used %}
 {{ refused(plan.used, 'left as they are') }}
 {%- elif not all %}

@@ -6,5 +6,5 @@
 {%- else %}
 {%- set all = [] %}
 {{- add_restarts(all, plan.servers) }}
-{{ steps(all) }}
+{{ steps(all, plan.timeout) }}
 {%- endif %}

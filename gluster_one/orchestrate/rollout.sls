@@ -13,11 +13,11 @@
 {%- endfor %}
 {{- add_restarts(all, plan.servers) }}
 {%- for minion in plan.heads %}
-{%- do all.append({'id': 'head ' ~ minion, 'minions': [minion], 'sls': 'gluster_one'}) %}
+{%- do all.append({'id': 'head (' ~ minion ~ ')', 'minions': [minion], 'sls': 'gluster_one'}) %}
 {%- endfor %}
 {%- for batch in plan.batches %}
-{%- set id = 'hypervisors ' ~ loop.index ~ ' of ' ~ plan.batches | length %}
+{%- set id = 'hypervisors ' ~ loop.index ~ ' of ' ~ plan.batches | length ~ ' (' ~ batch | join(', ') ~ ')' %}
 {%- do all.append({'id': id, 'minions': batch, 'sls': 'gluster_one'}) %}
 {%- endfor %}
-{{ steps(all) }}
+{{ steps(all, plan.timeout) }}
 {%- endif %}

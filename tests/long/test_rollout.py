@@ -6,6 +6,7 @@ import time
 from tests.fleet.fleet import HYPERVISORS, MOUNT, changed, standard
 
 ROLLOUT = ("state.orchestrate", "gluster_one.orchestrate.rollout")
+LAST = "hypervisors 1 of 1 (kvm1, kvm2, kvm3)"
 REMOUNT = ("state.orchestrate", "gluster_one.orchestrate.remount")
 
 
@@ -34,7 +35,7 @@ def test_a_minion_that_does_not_answer_begins_nothing(clean):
 def test_shows_the_plan_and_touches_nothing(clean):
     before = clean.look_all()
     done = clean.lab.run("--out=json", *ROLLOUT, "test=True")
-    assert "glusterd on kvm2" in done.stdout and "hypervisors 1 of 1" in done.stdout
+    assert "glusterd on kvm2" in done.stdout and LAST in done.stdout
     assert clean.look_all() == before
 
 
@@ -43,10 +44,11 @@ def test_carries_out_the_guide_step_by_step(clean):
     before = clean.everywhere(lambda host: clean.pids(host, "glusterd"), HYPERVISORS)
     done = clean.lab.run(*ROLLOUT)
     assert done.returncode == 0, done.stdout + done.stderr
-    steps = [line[10:].split(":")[0] for line in done.stderr.splitlines() if line[2:3] == line[5:6] == ":"]
+    steps = [line[20:].split("  ")[0] for line in done.stderr.splitlines() if line[2:3] == line[5:6] == ":"]
     servers = [f"glusterd on {server}" for server in HYPERVISORS]
+    assert done.stderr.count(" of 12  ") == 12 and "(waits up to 120 s)" in done.stderr
     restarts = [f"{what} on {server}" for what in ("bricks", "restart") for server in HYPERVISORS]
-    assert steps == ["check", "volume on kvm1", *servers, *restarts, "head head", "hypervisors 1 of 1"]
+    assert steps == ["check", "volume on kvm1", *servers, *restarts, "head (head)", LAST]
     daemons = clean.everywhere(lambda host: clean.pids(host, "glusterd"), HYPERVISORS)
     assert all(daemons[host] != before[host] for host in HYPERVISORS), "glusterd.vol was changed"
     run = clean.apply()
@@ -123,7 +125,7 @@ def remount(fleet, *words):
     """The exit status of the orchestration, what it says, and the nodes that it has begun with."""
     done = fleet.lab.run("--out=json", *REMOUNT, *words)
     text = done.stdout + done.stderr
-    return done.returncode, text, [host for host in fleet.lab.hosts if f"remount on {host}: {host}" in text]
+    return done.returncode, text, [host for host in fleet.lab.hosts if f"  remount on {host}  (" in text]
 
 
 def test_a_mount_option_is_brought_in_where_nothing_uses_the_mount(fleet):

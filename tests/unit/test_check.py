@@ -21,6 +21,7 @@ def module(execution):
             "gluster_mount.unit_stale": lambda path: False,
             "gluster_mount.retry_missing": lambda path: None,
             "gluster_one.mount_health": lambda path: {"state": "dead", "volume": path[1:]},
+            "gluster_one.client": lambda path: [],
             "gluster_one.datastore_ids": lambda path: {},
             "gluster_one.native_read": lambda name, *words, **named: "no such file",
         },

@@ -61,6 +61,10 @@ FAULTS = [
         undo="heal_daemons", within=120, jobs={"kvm1": 2, "kvm2": 2, "kvm3": 2, "head": 2},
     ),
     Fault(
+        "the same, a file open", "kvm2", "insecure_off_open", REPORTED, {"mount_held"}, f"! stat -f {MOUNT}",
+        undo="let_go", jobs={"kvm1": 2, "kvm3": 2, "head": 2},
+    ),
+    Fault(
         "owner-uid changed", "kvm2", f"{ONE_VOL} set one_vol storage.owner-uid 0",
         HEALED, {"volume_option", "not_writable"}, f"test $(stat -c %U {MOUNT}) = oneadmin",
         within=120, jobs={"kvm1": 1},
@@ -138,6 +142,15 @@ class Scene:
 
     def two_networks_away(self):
         self.network_away("kvm3", seconds=30)
+
+    def insecure_off_open(self):
+        run = "systemd-run --quiet --unit=holder sh -c"
+        self.fleet.sh(self.host, f"{run} 'exec 9<{MOUNT}/faults.records; exec sleep 999'; sleep 1")
+        self.fleet.sh(self.host, f"{ONE_VOL} set one_vol server.allow-insecure off")
+
+    def let_go(self):
+        self.fleet.sh(self.host, "systemctl stop holder")
+        self.heal_daemons()
 
     def heal_daemons(self):
         """What the finding heal_daemon says: those that were refused do not try again."""
