@@ -65,6 +65,15 @@ def beacon(config):
 
         {"tag": "changed", "found": [{"kind": "mount_dead", "on": ...}, ...], "gone": [{"kind": ..., "on": ...}]}
     """
+    try:
+        return _beacon(config)
+    except Exception:  # pylint: disable=broad-except
+        # One that raises ends all beacons of the minion.
+        log.exception("gluster_one: the beacon could not look")
+        return []
+
+
+def _beacon(config):
     settings = {key: value for part in config for key, value in part.items()}
     watch = __context__.setdefault("gluster_one", {"pools": 0, "pool": 0, "known": {}, "look": None})
     late = watch["look"]

@@ -4,6 +4,9 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+import salt._logging
+
+salt._logging.shutdown_temp_handler()  # it would write what is logged to a stream of pytest that is closed by then
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

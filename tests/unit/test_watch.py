@@ -145,6 +145,13 @@ def test_configuration(config, valid):
     assert imported(CHECKOUT / "_beacons/gluster_one.py").validate(config)[0] is valid
 
 
+@pytest.mark.parametrize("config", [[], [{"node": {"roles": []}}], [{"node": []}], "text", None])
+def test_never_raises(config, tmp_path):
+    """One that does ends all beacons of the minion; without modules, without a shape."""
+    module = imported(CHECKOUT / "_beacons/gluster_one.py", __opts__={"cachedir": str(tmp_path)})
+    assert module.beacon(config) == []
+
+
 def test_the_runner_has_a_repair_for_what_the_pillar_may_name(execution):
     runner = imported(CHECKOUT / "_runners/gluster_one_remediate.py")
     assert set(runner.REPAIRS) == set(execution("gluster_one_pillar").REMEDIES)

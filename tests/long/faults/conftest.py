@@ -2,12 +2,8 @@
 
 import pytest
 
-from lab.fleet import CHECKOUT
-from tests.fleet.fleet import changed
+from tests.fleet.watch import Events, Load, watched
 
-from .watch import Events, Load
-
-INTERVAL = 5
 ROWS = pytest.StashKey()
 
 
@@ -15,14 +11,8 @@ ROWS = pytest.StashKey()
 def fleet(request, _fleet):
     request.config.stash[ROWS] = []
     _fleet.new()
-    conf = (CHECKOUT / "gluster_one/reactor/master.conf").read_text()
-    path = _fleet.lab.master_dir / "master.d/reactor.conf"
-    path.write_text(conf.replace("/srv/formulas/gluster_one", str(CHECKOUT)))
-    _fleet.lab.restart_master()
-    with _fleet.pillar(changed(beacon={"interval": INTERVAL})):
-        run = _fleet.apply()
+    with watched(_fleet):
         _fleet.stage = "used"
-        assert run.failures == {}
         yield _fleet
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.fleet.faults import settled
 from tests.fleet.fleet import changed
 
 from ..test_cost import counting
-from .test_faults import settled
 
 IDLE, BASE = 600, 300
 TICK = os.sysconf("SC_CLK_TCK")

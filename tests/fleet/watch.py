@@ -1,13 +1,18 @@
 """What goes on while something breaks: events, jobs, a writer whose records must stay, a reader over gluster://."""
 
+import contextlib
 import json
 import subprocess
 import threading
 import time
 
+from lab.fleet import CHECKOUT
 from lab.system import wait_for
-from tests.fleet.fleet import MOUNT
 
+from .fleet import MOUNT, changed
+
+# Seconds between two looks of the beacons, and another beacon, which fires as often.
+INTERVAL, OTHER = 5, "status"
 RECORDS, IMAGE = f"{MOUNT}/faults.records", "faults.img"
 ACKNOWLEDGED, READS = "/var/tmp/faults.acknowledged", "/var/tmp/faults.reads"
 
@@ -42,6 +47,25 @@ while true; do
     sleep 1
 done
 """
+
+
+@contextlib.contextmanager
+def watched(fleet):
+    """The beacons look each few seconds, beside another one, and the reactor is on; in the end as it was before."""
+    conf = (CHECKOUT / "gluster_one/reactor/master.conf").read_text()
+    path = fleet.lab.master_dir / "master.d/reactor.conf"
+    path.write_text(conf.replace("/srv/formulas/gluster_one", str(CHECKOUT)))
+    fleet.lab.restart_master()
+    try:
+        with fleet.pillar(changed(beacon={"interval": INTERVAL})):
+            assert fleet.apply().failures == {}
+            fleet.salt("*", "beacons.add", OTHER, json.dumps([{"interval": INTERVAL}]))
+            yield
+        fleet.salt("*", "beacons.delete", OTHER)
+        assert fleet.apply("gluster_one.beacon").failures == {}
+    finally:
+        path.unlink()
+        fleet.lab.restart_master()
 
 
 class Events:
