@@ -46,7 +46,7 @@ def test_carries_out_the_guide_step_by_step(clean):
     assert done.returncode == 0, done.stdout + done.stderr
     steps = [line[20:].split("  ")[0] for line in done.stderr.splitlines() if line[2:3] == line[5:6] == ":"]
     servers = [f"glusterd on {server}" for server in HYPERVISORS]
-    assert done.stderr.count(" of 12  ") == 12 and "(waits up to 120 s)" in done.stderr
+    assert done.stderr.count(" of 13  ") == 13 and "(waits up to 120 s)" in done.stderr
     restarts = [f"{what} on {server}" for what in ("bricks", "restart") for server in HYPERVISORS]
     assert steps == ["check", "volume on kvm1", *servers, *restarts, "head (head)", LAST]
     daemons = clean.everywhere(lambda host: clean.pids(host, "glusterd"), HYPERVISORS)
