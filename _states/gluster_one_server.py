@@ -157,6 +157,8 @@ def glusterd_restarted(
     try:
         changes = __salt__["glusterd.restart_changes"](name, path, keep_bricks)
         fine = f"{name} runs with what {path} says"
+        if __opts__["test"] and name not in changes and _file_to_change():
+            changes[name] = {"old": f"started before {path} was changed", "new": "restarted"}
         if __opts__["test"] or not changes:
             return __salt__["gluster_one.predicted"](ret, changes, fine)
         if "KillMode" in changes:
@@ -218,6 +220,14 @@ def bricks_restarted(name, every=False, outage=None, orchestrated=False, timeout
         return __salt__["gluster_one.applied"](ret, changes, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
+
+
+def _file_to_change():
+    """
+    Whether a state of this run, before this one, would change glusterd's volume file.
+    """
+    ran = globals().get("__running__") or {}
+    return any(ran[tag]["changes"] for tag in ran if tag.endswith("_|-glusterd_configured"))
 
 
 def _own_bricks(name):

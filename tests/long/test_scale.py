@@ -1,7 +1,9 @@
 """Many hosts and many volumes: what the overview takes, and that looking is in nobody's way."""
 
+import json
 import re
 import time
+from datetime import datetime
 
 import pytest
 
@@ -27,6 +29,43 @@ def status_seconds(fleet, record):
     record("test.ping", round(ping, 1))
     record("status", round(min(took for took, _ in looks), 1))
     return data
+
+
+def rolled_out(fleet, *words):
+    """
+    The steps of a rollout over the fleet: (name, when it began), the last being its end; and what each changed, or
+    would change: {step: {minion: {state: keys}}}.
+    """
+    done = fleet.lab.run("--out=json", "state.orchestrate", "gluster_one.orchestrate.rollout", *words, timeout=1200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = re.findall(r"^(\d\d:\d\d:\d\d) +\d+ of \d+  (.*?)  \(", done.stderr, re.MULTILINE)
+    states = json.loads(done.stdout[done.stdout.index("{") :])["data"]
+    changes = {}
+    for state in (one for master in states.values() for one in master.values() if one["__id__"][:4] != "say "):
+        for minion, ran in state["changes"].get("ret", {}).items():
+            made = {one["__id__"]: sorted(one["changes"]) for one in ran.values() if one["changes"]}
+            changes.setdefault(state["__id__"], {})[minion] = made
+    end = time.strftime("%H:%M:%S")
+    return [(step, datetime.strptime(when, "%H:%M:%S")) for when, step in [*said, (end, "end")]], changes
+
+
+@pytest.mark.timeout(1800)
+def test_a_rollout_over_twenty_hypervisors_is_as_planned(_fleet, capsys):
+    _fleet.new(hosts=20)
+    _fleet.stage = "used"
+    _fleet.sh("kvm1", f"{VOLUME} set one_vol server.allow-insecure on")
+    before = _fleet.look_all()
+    planned, foretold = rolled_out(_fleet, "test=True")
+    assert _fleet.look_all() == before
+    steps, changed_by = rolled_out(_fleet)
+    assert [step for step, _ in steps] == [step for step, _ in planned]
+    assert changed_by == foretold
+    run = _fleet.apply()
+    assert (run.failures, run.changes) == ({}, {})
+    with capsys.disabled():
+        print("\nstep" + 40 * " " + "seconds")
+        for (step, begin), (_, end) in zip(steps, steps[1:]):
+            print(f"{step[:40]:<44}{(end - begin).seconds:>4}")
 
 
 @pytest.fixture(scope="module")
