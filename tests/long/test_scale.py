@@ -33,18 +33,22 @@ def status_seconds(fleet, record):
 
 def rolled_out(fleet, *words):
     """
-    The steps of a rollout over the fleet: (name, when it began), the last being its end; and what each changed, or
-    would change: {step: {minion: {state: keys}}}.
+    The steps of a rollout over the fleet: (name, when it began), the last being its end; and what was changed, or would
+    be, by the first step that says so: {(minion, state): (step, keys)}.
     """
     done = fleet.lab.run("--out=json", "state.orchestrate", "gluster_one.orchestrate.rollout", *words, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr
     said = re.findall(r"^(\d\d:\d\d:\d\d) +\d+ of \d+  (.*?)  \(", done.stderr, re.MULTILINE)
     states = json.loads(done.stdout[done.stdout.index("{") :])["data"]
     changes = {}
-    for state in (one for master in states.values() for one in master.values() if one["__id__"][:4] != "say "):
-        for minion, ran in state["changes"].get("ret", {}).items():
-            made = {one["__id__"]: sorted(one["changes"]) for one in ran.values() if one["changes"]}
-            changes.setdefault(state["__id__"], {})[minion] = made
+    (ran,) = states.values()
+    for step in sorted(ran.values(), key=lambda state: state["__run_num__"]):
+        for minion, made in (
+            step["changes"].get("ret", {}).items() if step["__id__"] in [name for _, name in said] else ()
+        ):
+            for state in made.values() if step["__id__"] != "check" else ():
+                if state["changes"]:
+                    changes.setdefault((minion, state["__id__"]), (step["__id__"], sorted(state["changes"])))
     end = time.strftime("%H:%M:%S")
     return [(step, datetime.strptime(when, "%H:%M:%S")) for when, step in [*said, (end, "end")]], changes
 
