@@ -25,14 +25,6 @@ __virtualname__ = "gluster_one"
 
 # Seconds that the minion waits for a look; one that takes longer is asked again at the next interval.
 PATIENCE = 2
-# Seconds between two looks of a coordinator at the pool, which take Gluster's lock for a moment: who sets an option
-# meanwhile fails. While others change something it gives way, for as many times as long.
-POOL_EVERY, POOL_PATIENCE = 59, 5
-# Seconds after a change of a volume in which another is likely.
-CALM = 10
-# Of so many looks at the pool one counts what waits to be healed, which costs most.
-HEAL_EVERY = 10
-HEAL_KINDS = ("heal", "split_brain", "image")
 LONGEST_REMINDER = 3600
 
 
@@ -75,12 +67,11 @@ def beacon(config):
 
 def _beacon(config):
     settings = {key: value for part in config for key, value in part.items()}
-    watch = __context__.setdefault("gluster_one", {"pools": 0, "pool": 0, "known": {}, "look": None})
+    watch = __context__.setdefault("gluster_one", {"known": {}, "look": None})
     late = watch["look"]
     if late and late.is_alive():
         return []
-    pool = _pool_due(watch, time.time())
-    look = watch["look"] = _Look(settings["node"], pool=pool, heal=pool and watch["pools"] % HEAL_EVERY == 0)
+    look = watch["look"] = _Look(settings["node"])
     look.start()
     # The minion does nothing else meanwhile: a look that hangs must not hang it.
     look.join(PATIENCE)
@@ -92,7 +83,6 @@ def _beacon(config):
         return []
     if look.at < _last_run():  # what it has seen may have been put right since
         return []
-    watch["pools"] += look.pool
     # Salt takes the beacon's own interval out of what it hands over.
     event = _event(watch, look, settings["node"]["beacon"]["interval"], time.monotonic())
     if not event:
@@ -103,17 +93,6 @@ def _beacon(config):
     except Exception as exc:  # pylint: disable=broad-except
         log.warning("gluster_one: the findings did not reach the master's mine: %s", exc)
     return [event]
-
-
-def _pool_due(watch, now):
-    """
-    Whether this look is one at the pool, too; keeps when it was.
-    """
-    calm = now - __salt__["glusterd.last_change"]() >= CALM
-    due = now >= watch["pool"] + POOL_EVERY * (1 if calm else POOL_PATIENCE)
-    due = due or _last_run() > watch["pool"]  # what was found there may have been put right
-    watch["pool"] = now if due else watch["pool"]
-    return due
 
 
 def _last_run():
@@ -131,14 +110,15 @@ class _Look(threading.Thread):
     One look at this node, in a thread of its own.
     """
 
-    def __init__(self, node, pool, heal):
+    def __init__(self, node):
         super().__init__(daemon=True)
-        self.node, self.pool, self.heal, self.findings, self.at = node, pool, heal, None, time.time()
+        self.node, self.findings, self.at = node, None, time.time()
         self.check = __salt__["gluster_one.check"]
 
     def run(self):
         try:
-            self.findings = self.check(pool=self.pool, heal=self.heal, node=self.node)
+            # From what this node has, without a gluster process: those take the pool's lock, and hang with it.
+            self.findings = self.check(pool=False, heal=False, node=self.node)
         except Exception:  # pylint: disable=broad-except
             log.exception("gluster_one: the look at this node failed")
 
@@ -150,10 +130,6 @@ def _event(watch, look, interval, now):
     if look.findings is None:
         return None
     found = {(finding["kind"], finding["on"]): finding for finding in look.findings}
-    for key, known in watch["known"].items():
-        # What this look was none at is still as it was.
-        if not look.heal and key[0] in HEAL_KINDS or not look.pool and "volume" in known["finding"]:
-            found.setdefault(key, known["finding"])
     known, fire = {}, False
     for key, finding in found.items():
         before = watch["known"].get(key)

@@ -39,7 +39,8 @@ def check(native=False, heal=True, node=None, pool=True):
         This node's part (dict of ``gluster_one_pillar.node``). Default: what the pillar makes of it.
 
     pool
-        Have the coordinator ask Gluster (bool, default True), which takes the pool's lock for a moment.
+        Have the coordinator ask Gluster (bool, default True), which takes the pool's lock for a moment. Otherwise it
+        looks at what glusterd keeps on disk: options, but not peers, the others' bricks or what waits to be healed.
 
     Returns a list of findings, empty when all is well::
 
@@ -115,10 +116,11 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
             _find(seen, "pillar", "pillar", error, "a pillar as in pillar.example", "correct it, then run again")
         return seen
     roles = set(node["roles"])
-    volumes = {name: volume for name, volume in node["volumes"].items() if volume["coordinator"] and pool}
+    volumes = {name: volume for name, volume in node["volumes"].items() if volume["coordinator"]}
+    ask, about = ("gluster.look", {"heal": list(volumes) if heal else []}) if pool else ("glusterd.look", {})
     with concurrent.futures.ThreadPoolExecutor(1) as executor:
         # Gluster takes longest: the rest goes on meanwhile.
-        look = volumes and executor.submit(__salt__["gluster.look"], heal=list(volumes) if heal else [])
+        look = volumes and executor.submit(__salt__[ask], **about)
         parts = {
             "mounts": (_mounts, {"hypervisor", "head"} & roles),
             "hypervisor": (_hypervisor, "hypervisor" in roles),
@@ -131,7 +133,9 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
                 _looked(seen, name, part, node)
     if native and "hypervisor" in node["roles"] and not any(one["kind"] == "native" for one in seen["findings"]):
         _native(seen, node)
-    seen["findings"].sort(key=lambda finding: finding["severity"] != "error")
+    # A brick of this server may have been found by both looks.
+    findings = [one for number, one in enumerate(seen["findings"]) if one not in seen["findings"][:number]]
+    seen["findings"] = sorted(findings, key=lambda finding: finding["severity"] != "error")
     return seen
 
 
@@ -362,6 +366,8 @@ def _bricks(seen, node, name):
     The bricks of a volume on this server: whose they are, and their file systems.
     """
     bricks = __salt__["glusterd.bricks"](name)
+    for brick in bricks["down"]:
+        _find(seen, "brick_down", brick, "it is down", "online", f"gluster volume start {name} force", volume=name)
     look = ["stat", "-c", "%u %g %d"]
     on = {brick: __salt__["gluster_one.child"]([*look, brick])[1].split() for brick in bricks["sharing"]}
     devices = [words[2] for words in on.values() if words]

@@ -60,7 +60,7 @@ def volume_report(name, volume, seen, node):
         What the pillar says of it (dict of ``gluster_one_pillar.node``).
 
     seen
-        What ``gluster.look`` returned (dict): read once for all volumes.
+        What ``gluster.look`` or ``glusterd.look`` returned (dict): read once for all volumes.
 
     node
         This node's part (dict of ``gluster_one_pillar.node``).
@@ -99,6 +99,8 @@ def volume_report(name, volume, seen, node):
     if info["status"] != "Started":
         what, cure = f"it is {info['status']}", f"gluster volume start {name}, if nobody meant it"
         found.append(["volume_stopped", name, what, "Started", cure, "error"])
+        return [facts, found]
+    if seen["status"] is None:
         return [facts, found]
     online = _online(seen["status"].get(name, []))
     facts["bricks"] = [len(online & set(info["bricks"])), len(info["bricks"])]

@@ -11,11 +11,14 @@ import glob
 import os
 import re
 
+import psutil
 import salt.utils.files
 
 __virtualname__ = "glusterd"
 
 DIRECTORY = "/var/lib/glusterd"
+PIDS = "/run/gluster/vols"
+STATUS = {"0": "Created", "1": "Started", "2": "Stopped"}
 
 
 def __virtual__():
@@ -33,23 +36,26 @@ def _read(path):
         return {}
 
 
-def last_change():
+def volumes():
     """
-    When a volume of the pool was last changed, by whomever and on whichever server.
+    The volumes of this server's pool, as glusterd last heard of them.
 
-    Returns seconds since 1970 (float), 0.0 where there is no volume.
+    Returns a dict of dicts as ``gluster.volume_info`` returns them, with these keys alone::
+
+        {"one_vol": {"status": "Started", "options": {"server.allow-insecure": "on", ...}}}
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt kvm2 glusterd.last_change
+        salt kvm2 glusterd.volumes
     """
-    times = [0.0]
-    for path in glob.glob(os.path.join(DIRECTORY, "vols/*/info")):
-        with contextlib.suppress(FileNotFoundError):
-            times.append(os.path.getmtime(path))
-    return max(times)
+    found = {}
+    for path in sorted(glob.glob(os.path.join(DIRECTORY, "vols/*/info"))):
+        info = _read(path)
+        options = {key: value for key, value in info.items() if "." in key}
+        found[path.split("/")[-2]] = {"status": STATUS.get(info.get("status")), "options": options}
+    return found
 
 
 def peers():
@@ -66,6 +72,24 @@ def peers():
     """
     files = [_read(path) for path in sorted(glob.glob(os.path.join(DIRECTORY, "peers/*")))]
     return [[value for key, value in sorted(peer.items()) if key.startswith("hostname")] for peer in files if peer]
+
+
+def look():
+    """
+    The pool and the volumes, as far as they are known without asking anybody.
+
+    Returns a dict as ``gluster.look`` returns it. All peers count as connected, ``status`` is None and ``heal`` is
+    empty.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 glusterd.look
+    """
+    members = ["localhost", *(names[-1] for names in peers())]
+    pool = [{"hostname": name, "connected": True} for name in members]
+    return {"pool": pool, "volumes": volumes(), "status": None, "heal": {}}
 
 
 def pool_without(server, servers):
@@ -115,9 +139,10 @@ def bricks(volume):
     volume
         The volume (string).
 
-    Returns a dict ``{"sharing": {"/data/one_vol": 1}, "owner": ["9869", "9869"]}``: by the paths of the bricks of how
-    many on one file system each counts itself, by which its size is divided, None where that is not known; and the
-    options ``storage.owner-uid`` and ``storage.owner-gid``, ``-1`` for one that nobody has set.
+    Returns a dict ``{"sharing": {"/data/one_vol": 1}, "owner": ["9869", "9869"], "down": ["kvm2:/data/one_vol"]}``: by
+    the paths of the bricks of how many on one file system each counts itself, by which its size is divided, None where
+    that is not known; the options ``storage.owner-uid`` and ``storage.owner-gid``, ``-1`` for one that nobody has set;
+    and, where the volume is started, the bricks whose process is not there.
 
     CLI Example:
 
@@ -132,4 +157,20 @@ def bricks(volume):
     return {
         "sharing": {brick["path"]: _sharing(volume, brick["hostname"], brick["path"]) for brick in mine},
         "owner": [info.get(f"storage.owner-{kind}", "-1") for kind in ("uid", "gid")],
+        "down": [
+            f"{brick['hostname']}:{brick['path']}"
+            for brick in mine
+            if STATUS.get(info.get("status")) == "Started" and not _served(volume, brick)
+        ],
     }
+
+
+def _served(volume, brick):
+    """
+    Whether the process that glusterd has started for a brick is there.
+    """
+    name = f"{brick['hostname']}{brick['path'].replace('/', '-')}.pid"
+    with contextlib.suppress(OSError, ValueError, psutil.Error):
+        with salt.utils.files.fopen(os.path.join(PIDS, volume, name)) as stream:
+            return psutil.Process(int(stream.read())).name() == "glusterfsd"
+    return False

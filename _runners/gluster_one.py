@@ -65,7 +65,10 @@ def status(target="*", native=False, timeout=15, html=None):
             for name, facts in answer["volumes"].items():
                 volumes.setdefault(name, dict(UNSEEN)).update(facts)
             datastores.update(answer["datastores"])
-        findings += nodes.get(minion, {}).get("findings", [])
+        # A brick's server and its volume's coordinator both see that it is down.
+        more = nodes.get(minion, {}).get("findings", [])
+        more[:] = [finding for finding in more if "volume" not in finding or finding not in findings]
+        findings += more
     for name, volume in volumes.items():
         volume["wrong"] = [
             finding["seen"] if finding["on"] == name else f"{finding['on']}: {finding['seen']}"

@@ -1,4 +1,4 @@
-{#- What is stopped that should run: glusterd on a server, and from the coordinator the bricks of a started volume. -#}
+{#- What is stopped that should run: glusterd on a server, and the bricks of a started volume. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pillar
@@ -7,7 +7,7 @@ include:
 gluster_one_glusterd_running:
   service.running:
     - name: {{ node.glusterd.service | json }}
-{%- for name, volume in node.volumes.items() if volume.coordinator %}
+{%- for name in node.volumes %}
 
 gluster_one_bricks_{{ name }}:
   gluster_one.bricks_running:

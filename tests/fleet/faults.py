@@ -75,7 +75,7 @@ FAULTS = [
     ),
     Fault(
         "a brick killed", "kvm2", "pkill -9 -x glusterfsd", HEALED, {"brick_down"},
-        "pgrep -x glusterfsd", within=120, jobs={"kvm1": 1},
+        "pgrep -x glusterfsd", within=DEAD, jobs={"kvm2": 1},
     ),
     Fault("a node rebooted", "kvm2", "reboot", PASSES, set(), MOUNTED, within=90, jobs={"kvm1": 1, "kvm2": 2}),
     Fault("a node's network away for 60 s", "kvm2", "network_away", PASSES, set(), MOUNTED, within=120,
@@ -246,8 +246,7 @@ def suffer(fleet, events, load, fault):
     done = time.time()
     noticed = None
     if fault.kinds:
-        # What only the pool knows is asked for once a minute.
-        noticed = wait_for(f"event of {fault.kinds}", lambda: events.noticed(begin, fault.kinds), 90)
+        noticed = wait_for(f"event of {fault.kinds}", lambda: events.noticed(begin, fault.kinds), 60)
     if fault.policy == REPORTED:
         time.sleep(2 * INTERVAL)
         assert scene.run(fault.right), "it was not left as it was"

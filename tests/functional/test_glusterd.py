@@ -1,10 +1,12 @@
 """glusterd's volume file, byte for byte."""
 
 import os
+from pathlib import Path
 
 import pytest
 from salt.exceptions import CommandExecutionError
 
+from . import host
 from .conftest import HAND_MADE
 
 
@@ -65,6 +67,32 @@ def test_a_missing_file_says_what_to_install(modules, tmp_path):
 
 
 def test_the_bricks_of_this_server(modules, small_vol, new_volume):
-    assert modules.glusterd.bricks(small_vol) == {"sharing": {f"/data/{small_vol}/0": 1}, "owner": ["9869", "9869"]}
+    own = modules.glusterd.bricks(small_vol)
+    assert own == {"sharing": {f"/data/{small_vol}/0": 1}, "owner": ["9869", "9869"], "down": []}
     assert modules.glusterd.bricks(new_volume("plain_vol"))["owner"] == ["-1", "-1"]
-    assert modules.glusterd.bricks("no_such_vol") == {"sharing": {}, "owner": ["-1", "-1"]}
+    assert modules.glusterd.bricks("no_such_vol") == {"sharing": {}, "owner": ["-1", "-1"], "down": []}
+
+
+def test_what_glusterd_keeps_is_what_it_says(modules, small_vol, new_volume):
+    new_volume("created_vol", start=False)
+    host.gluster("volume", "stop", new_volume("stopped_vol", features__read_only="off"))
+    said = modules.gluster.volume_info()
+    assert {"one_vol", "small_vol", "created_vol", "stopped_vol"} <= set(said)
+    kept = {name: {key: info[key] for key in ("status", "options")} for name, info in said.items()}
+    assert modules.glusterd.volumes() == kept
+    look = modules.glusterd.look()
+    assert (look["volumes"], look["status"], look["heal"]) == (kept, None, {})
+    assert [peer["connected"] for peer in look["pool"]] == [True, True, True]
+
+
+def test_a_brick_without_its_process_is_down_but_not_one_that_is_meant_to_be(modules, new_volume):
+    name = new_volume("killed_vol", copies=2)
+    host.eventually("its bricks run", lambda: host.bricks_online(name))
+    assert modules.glusterd.bricks(name)["down"] == []
+    first = Path(f"/run/gluster/vols/{name}/kvm1-data-{name}-0.pid")
+    host.kill(int(first.read_text()))
+    assert modules.glusterd.bricks(name)["down"] == [f"kvm1:/data/{name}/0"]
+    first.write_text("1")  # somebody else's by now
+    assert modules.glusterd.bricks(name)["down"] == [f"kvm1:/data/{name}/0"]
+    host.gluster("volume", "stop", name, "force")
+    assert modules.glusterd.bricks(name)["down"] == []

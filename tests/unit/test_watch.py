@@ -9,12 +9,11 @@ import pytest
 from .conftest import CHECKOUT, imported
 
 DEAD = {"kind": "mount_dead", "on": "/0", "seen": "gone", "expected": "mounted", "severity": "error", "cure": "apply"}
-HEAL = {**DEAD, "kind": "heal", "on": "one_vol"}
 
 
 class Look:
-    def __init__(self, *findings, heal=False, pool=True):
-        self.findings, self.heal, self.pool = list(findings), heal, pool
+    def __init__(self, *findings):
+        self.findings = list(findings)
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ def event():
     """event(findings, at second, ...): what the beacon fires after that look."""
     beacon = imported(CHECKOUT / "_beacons/gluster_one.py")
     watch = {"known": {}}
-    return lambda findings, now, **kind: beacon._event(watch, Look(*findings, **kind), 10, now)
+    return lambda findings, now: beacon._event(watch, Look(*findings), 10, now)
 
 
 def test_fires_when_a_finding_appears_and_when_it_goes(event):
@@ -39,35 +38,6 @@ def test_reminds_more_and_more_seldom(event):
     assert max(later - earlier for earlier, later in zip(fired, fired[1:])) == 3600
 
 
-def test_what_is_counted_seldom_does_not_go_in_between(event):
-    assert event([HEAL], 0, heal=True)
-    assert event([], 10) is None
-    assert event([], 20, heal=True)["gone"] == [{"kind": "heal", "on": "one_vol"}]
-
-
-def test_what_the_pool_has_does_not_go_while_nobody_looks_at_it(event):
-    brick = {**DEAD, "kind": "brick_down", "on": "kvm3:/b", "volume": "one_vol"}
-    assert event([brick], 0)
-    assert event([DEAD], 10, pool=False)["found"] == [DEAD, brick]
-    assert event([], 20, pool=False)["gone"] == [{"kind": "mount_dead", "on": "/0"}]
-    assert event([], 30)["gone"] == [{"kind": "brick_down", "on": "kvm3:/b"}]
-
-
-def test_the_pool_is_looked_at_once_a_minute_and_not_while_it_is_changed(tmp_path):
-    changed = [0]
-    salt = {"glusterd.last_change": lambda: changed[0]}
-    module = imported(CHECKOUT / "_beacons/gluster_one.py", __salt__=salt, __opts__={"cachedir": str(tmp_path)})
-    watch = {"pool": 0}
-    looks = [now for now in range(1000, 1300) if module._pool_due(watch, now)]
-    assert looks == [1000, 1059, 1118, 1177, 1236, 1295]
-    changed[0] = 2000
-    looks = [now for now in range(1300, 2000) if module._pool_due(watch, now)]
-    assert looks == [1295 + 295, 1295 + 590], "it does not give way for ever"
-    (tmp_path / "sls.p").touch()
-    os.utime(tmp_path / "sls.p", (2000, 2000))
-    assert [now for now in range(2001, 2010) if module._pool_due(watch, now)] == [2001], "states were applied"
-
-
 @pytest.fixture
 def watched(tmp_path):
     """watched(check): the beacon's answer after it has looked with that, and what it has sent to the mine."""
@@ -75,7 +45,6 @@ def watched(tmp_path):
     def make(check):
         sent = []
         salt = {"gluster_one.check": check, "mine.send": lambda *words, **named: sent.append((words, named))}
-        salt["glusterd.last_change"] = float
         module = imported(CHECKOUT / "_beacons/gluster_one.py", __salt__=salt, __opts__={"cachedir": str(tmp_path)})
         return module.beacon([{"node": {"id": "kvm1", "beacon": {"interval": 60}}}]), sent
 
@@ -92,7 +61,7 @@ def test_what_was_seen_goes_into_the_mine_without_a_second_look(watched, executi
     before = time.time()
     events, [(words, named)] = watched(check)
     assert events == [{"tag": "changed", "found": [DEAD], "gone": []}]
-    assert len(looks) == 1
+    assert looks == [{"pool": False, "heal": False, "node": looks[0]["node"]}], "and without asking Gluster"
     assert words == ("gluster_one.findings",)
     module = execution("gluster_one_check")
     mine = module.findings(**named)
@@ -123,7 +92,7 @@ def test_a_look_that_came_too_late_is_taken_anew_unless_it_hangs_again(monkeypat
         gate.wait(10)
         return findings
 
-    salt = {"gluster_one.check": check, "mine.send": lambda *words, **named: None, "glusterd.last_change": float}
+    salt = {"gluster_one.check": check, "mine.send": lambda *words, **named: None}
     module = imported(CHECKOUT / "_beacons/gluster_one.py", __salt__=salt, __opts__={"cachedir": str(tmp_path)})
     monkeypatch.setattr(module, "PATIENCE", 0.2)
     config = [{"node": {"id": "kvm1", "beacon": {"interval": 60}}}]
