@@ -9,7 +9,7 @@ import pytest
 from lab.system import wait_for
 from tests.fleet.faults import CLIENT, FAULTS, MOUNTED, Scene, settled, suffer
 from tests.fleet.fleet import HYPERVISORS, changed
-from tests.fleet.watch import INTERVAL
+from tests.fleet.watch import INTERVAL, OTHER
 
 from .conftest import ROWS
 
@@ -72,6 +72,39 @@ def test_a_storm_of_events_starts_one_job(fleet, events, load):
     wait_for("it is put right", lambda: Scene(fleet, events, "kvm2").run(MOUNTED), 60)
     settled(fleet)
     assert {minion: len(jobs) for minion, jobs in events.jobs(begin).items()} == {"kvm2": 1}
+
+
+def test_two_masters_hear_of_it_and_nothing_is_done_twice(fleet, events, load):
+    """The second knows what the minion reports, and has a memory and locks of its own."""
+    settled(fleet)
+    lab, begin = fleet.lab, time.time()
+    other = lab.state / "other"
+    (other / "cache").mkdir(parents=True)
+    (other / "cache/minions").symlink_to(lab.state / "cache/minions")
+    text = (lab.master_dir / "master").read_text()
+    (other / "master").write_text(text.replace(f"cachedir: {lab.state}/cache", f"cachedir: {other}/cache"))
+    fleet.sh("kvm2", CLIENT)
+    wait_for("the event", lambda: events.noticed(begin, {"mount_dead"}), 30, every=0.05)
+    said = lab.run("-c", other, "gluster_one.remediate", "kvm2").stdout
+    assert "mount_dead put right" in said or "nothing that could be put right" in said, said
+    wait_for("it is put right", lambda: Scene(fleet, events, "kvm2").run(MOUNTED), 60)
+    settled(fleet)
+    assert len(events.jobs(begin).pop("kvm2")) <= 2
+    assert not any("gave_up" in tag for _, tag, _ in events.since(begin))
+
+
+def test_a_beacon_configuration_of_the_wrong_shape_is_ended_by_the_formula(fleet, events, load):
+    settled(fleet)
+    wrong = json.dumps({"beacons": {"gluster_one": "nonsense", OTHER: [{"interval": INTERVAL}]}})
+    script = f"echo '{wrong}' >/etc/salt/minion.d/beacons.conf; systemctl restart salt-minion"
+    fleet.sh("kvm2", script)
+    fleet.lab.wait_for_minions(["kvm2"])
+    begin = time.time()
+    tag = f"salt/beacon/kvm2/{OTHER}/"
+    wait_for("the other beacon", lambda: any(tag in one[1] for one in events.since(begin)), 60)
+    assert fleet.apply("gluster_one.beacon", on=["kvm2"]).failures == {}
+    fleet.sh("kvm2", CLIENT)
+    wait_for("it is put right", lambda: Scene(fleet, events, "kvm2").run(MOUNTED), 60)
 
 
 def test_maintenance_leaves_a_node_alone(fleet, events, load):
