@@ -52,7 +52,7 @@ def _lock_volume():
     The volume on which the lock lies, the same for all servers, and its bricks; None and none where there is no such
     volume. It is the first, by name, that is started and lets in who is not root.
     """
-    for name, info in sorted(__salt__["gluster.volume_info"]().items()):
+    for name, info in sorted(__salt__["glusterd.volumes"]().items()):
         closed = not __salt__["gluster.option_changes"](info["options"], {"server.allow-insecure": "off"})
         if info["status"] == "Started" and not closed:
             return name, info["bricks"]

@@ -42,7 +42,8 @@ def volumes():
 
     Returns a dict of dicts as ``gluster.volume_info`` returns them, with these keys alone::
 
-        {"one_vol": {"status": "Started", "options": {"server.allow-insecure": "on", ...}}}
+        {"one_vol": {"status": "Started", "options": {"server.allow-insecure": "on", ...},
+                     "bricks": ["kvm1:/data/one_vol", "kvm2:/data/one_vol", "kvm3:/data/one_vol"]}}
 
     CLI Example:
 
@@ -53,8 +54,14 @@ def volumes():
     found = {}
     for path in sorted(glob.glob(os.path.join(DIRECTORY, "vols/*/info"))):
         info = _read(path)
-        options = {key: value for key, value in info.items() if "." in key}
-        found[path.split("/")[-2]] = {"status": STATUS.get(info.get("status")), "options": options}
+        name = path.split("/")[-2]
+        keys = sorted((key for key in info if re.fullmatch(r"brick-\d+", key)), key=lambda key: int(key[6:]))
+        bricks = [_read(os.path.join(DIRECTORY, "vols", name, "bricks", info[key])) for key in keys]
+        found[name] = {
+            "status": STATUS.get(info.get("status")),
+            "options": {key: value for key, value in info.items() if "." in key},
+            "bricks": [f"{brick.get('hostname')}:{brick.get('path')}" for brick in bricks],
+        }
     return found
 
 
