@@ -237,19 +237,22 @@ def _together(commands, timeout):
     """
     The roots of several reading commands' XML by command, asked in one process: without a command of its own gluster
     takes commands from standard input, one a line. Those that failed are not in it; none is when glusterd does not run,
-    which gluster does not notice then.
+    which gluster does not notice then. After one has hung none is asked again.
     """
     if _yet_to_start():
         return {}
+    begin = time.monotonic()
     done = __salt__["cmd.run_all"](
         _program(timeout),
         stdin="".join(f"{command}\n" for command in commands),
         python_shell=False,
         ignore_retcode=True,
-        timeout=timeout * len(commands) + 10,
+        timeout=timeout + 5 * len(commands),
     )
     answers = [f"<?xml{answer}" for answer in done["stdout"].split("<?xml")[1:]]
     if len(answers) != len(commands):
+        if time.monotonic() - begin >= timeout:
+            raise CommandExecutionError(f"gluster did not answer within {timeout} s: a peer or a brick hangs")
         return {}
     return {
         command: ET.fromstring(answer)
@@ -272,7 +275,7 @@ def look(heal=()):
          "status": {"one_vol": [{"hostname": "kvm1", "path": "/data/one_vol", "online": True, ...}]},
          "heal": {"one_vol": {"pending": 0, "split_brain": 0}}}
 
-    Raises CommandExecutionError when gluster is missing or glusterd does not answer.
+    Raises CommandExecutionError when gluster is missing, or glusterd does not answer, or not within a minute.
 
     CLI Example:
 
@@ -281,7 +284,7 @@ def look(heal=()):
         salt kvm1 gluster.look '[one_vol]'
     """
     counts = {name: f"volume heal {name} info summary" for name in heal}
-    answers = _together(["pool list", "volume info", "volume status all", *counts.values()], timeout=120)
+    answers = _together(["pool list", "volume info", "volume status all", *counts.values()], timeout=60)
 
     def root(command):
         return answers[command] if command in answers else _run(*command.split())

@@ -117,10 +117,9 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
         return seen
     roles = set(node["roles"])
     volumes = {name: volume for name, volume in node["volumes"].items() if volume["coordinator"]}
-    ask, about = ("gluster.look", {"heal": list(volumes) if heal else []}) if pool else ("glusterd.look", {})
     with concurrent.futures.ThreadPoolExecutor(1) as executor:
         # Gluster takes longest: the rest goes on meanwhile.
-        look = volumes and executor.submit(__salt__[ask], **about)
+        look = volumes and executor.submit(__salt__["gluster_one.pool_look"], list(volumes) if heal else [], pool)
         parts = {
             "mounts": (_mounts, {"hypervisor", "head"} & roles),
             "hypervisor": (_hypervisor, "hypervisor" in roles),

@@ -49,6 +49,30 @@ def volume_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
     return __salt__["gluster.options_wanted"](needed, options)
 
 
+def pool_look(heal=(), ask=True):
+    """
+    The pool and its volumes. Gluster is asked only while all peers' hosts answer: it would wait for one that does not.
+
+    heal
+        See ``gluster.look``.
+
+    ask
+        Whether Gluster may be asked at all (bool, default True).
+
+    Returns what ``gluster.look`` returns, or instead what ``glusterd.look`` does.
+
+    Raises CommandExecutionError when glusterd does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.pool_look
+    """
+    silent = __salt__["glusterd.silent"]()
+    return __salt__["gluster.look"](heal=heal) if ask and not silent else __salt__["glusterd.look"](silent)
+
+
 def volume_report(name, volume, seen, node):
     """
     A volume as its coordinator sees it.
@@ -60,7 +84,7 @@ def volume_report(name, volume, seen, node):
         What the pillar says of it (dict of ``gluster_one_pillar.node``).
 
     seen
-        What ``gluster.look`` or ``glusterd.look`` returned (dict): read once for all volumes.
+        What :func:`pool_look` returned (dict): read once for all volumes.
 
     node
         This node's part (dict of ``gluster_one_pillar.node``).
@@ -101,6 +125,8 @@ def volume_report(name, volume, seen, node):
         found.append(["volume_stopped", name, what, "Started", cure, "error"])
         return [facts, found]
     if seen["status"] is None:
+        for text in _server_quorum(name, info, pool):
+            found.append(["server_quorum", name, text, "more of them", "bring peers back", "error"])
         return [facts, found]
     online = _online(seen["status"].get(name, []))
     facts["bricks"] = [len(online & set(info["bricks"])), len(info["bricks"])]
@@ -337,7 +363,9 @@ def stop_blockers(names, restart=False, apart=None):
 
         salt kvm1 gluster_one.stop_blockers '[kvm2]'
     """
-    blockers = []
+    blockers = [f"{peer} does not answer at glusterd's port" for peer in __salt__["glusterd.silent"]()]
+    if blockers:  # Gluster would wait for it
+        return blockers
     own = {
         name: {brick for brick in info["bricks"] if brick.partition(":/")[0] in names}
         for name, info in __salt__["gluster.volume_info"]().items()

@@ -10,6 +10,7 @@ import contextlib
 import glob
 import os
 import re
+import socket
 
 import psutil
 import salt.utils.files
@@ -18,6 +19,7 @@ __virtualname__ = "glusterd"
 
 DIRECTORY = "/var/lib/glusterd"
 PIDS = "/run/gluster/vols"
+PORT = 24007
 STATUS = {"0": "Created", "1": "Started", "2": "Stopped"}
 
 
@@ -81,12 +83,40 @@ def peers():
     return [[value for key, value in sorted(peer.items()) if key.startswith("hostname")] for peer in files if peer]
 
 
-def look():
+def silent():
     """
-    The pool and the volumes, as far as they are known without asking anybody.
+    Which hosts of this server's peers do not answer at glusterd's port, not even that nobody listens there: Gluster
+    waits for those.
 
-    Returns a dict as ``gluster.look`` returns it. All peers count as connected, ``status`` is None and ``heal`` is
-    empty.
+    Returns a list of names, the last by which this server knows each.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 glusterd.silent
+    """
+    return [names[-1] for names in peers() if not any(_answers(name) for name in names)]
+
+
+def _answers(host):
+    try:
+        socket.create_connection((host, PORT), timeout=2).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def look(away=()):
+    """
+    The pool and the volumes, as far as they are known without asking Gluster.
+
+    away
+        The peers that are known to be away (list of names, default none). All others count as connected.
+
+    Returns a dict as ``gluster.look`` returns it; ``status`` is None and ``heal`` is empty.
 
     CLI Example:
 
@@ -95,7 +125,7 @@ def look():
         salt kvm1 glusterd.look
     """
     members = ["localhost", *(names[-1] for names in peers())]
-    pool = [{"hostname": name, "connected": True} for name in members]
+    pool = [{"hostname": name, "connected": name not in away} for name in members]
     return {"pool": pool, "volumes": volumes(), "status": None, "heal": {}}
 
 

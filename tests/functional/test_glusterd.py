@@ -1,6 +1,7 @@
 """glusterd's volume file, byte for byte."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,16 @@ def test_a_brick_without_its_process_is_down_but_not_one_that_is_meant_to_be(mod
     assert modules.glusterd.bricks(name)["down"] == [f"kvm1:/data/{name}/0"]
     host.gluster("volume", "stop", name, "force")
     assert modules.glusterd.bricks(name)["down"] == []
+
+
+def test_a_peer_whose_host_is_silent_is_named(modules):
+    assert modules.glusterd.silent() == []
+    peer = re.search(r"^(\S+)\s+kvm2$", Path("/etc/hosts").read_text(), re.MULTILINE)[1]
+    host.sh("ip", "route", "add", "blackhole", f"{peer}/32")
+    try:
+        assert modules.glusterd.silent() == ["kvm2"]
+        assert modules.gluster_one.pool_look()["status"] is None
+        assert modules.gluster_one.stop_blockers(["kvm3"]) == ["kvm2 does not answer at glusterd's port"]
+    finally:
+        host.sh("ip", "route", "del", "blackhole", f"{peer}/32")
+    assert modules.gluster_one.pool_look()["status"]

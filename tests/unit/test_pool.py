@@ -126,10 +126,39 @@ def blockers(execution):
             return {brick: dict.fromkeys(there, ONE) for brick, there in clients.items()}
 
         salt = {"gluster.volume_info": lambda: volumes, "gluster.look": look, "gluster.clients": connections}
+        salt["glusterd.silent"] = list
         salt["gluster.heal"] = lambda name: True
         return execution("gluster_one_pool", __salt__=salt).stop_blockers(list(names), **more)
 
     return make
+
+
+def test_no_server_may_go_and_gluster_is_not_asked_while_a_peer_is_silent(execution):
+    module = execution("gluster_one_pool", __salt__={"glusterd.silent": lambda: ["kvm3"]})
+    assert module.stop_blockers(["kvm2"]) == ["kvm3 does not answer at glusterd's port"]
+
+
+@pytest.mark.parametrize("silent, ask, asked", [([], True, True), (["kvm3"], True, False), ([], False, False)])
+def test_gluster_is_asked_while_all_peers_hosts_answer(execution, silent, ask, asked):
+    salt = {"glusterd.silent": lambda: silent, "gluster.look": lambda heal: heal, "glusterd.look": lambda away: away}
+    module = execution("gluster_one_pool", __salt__=salt)
+    assert module.pool_look(["one_vol"], ask) == (["one_vol"] if asked else silent)
+
+
+def test_a_volume_of_which_only_what_glusterd_keeps_is_known(execution):
+    salt = {
+        "glusterd.peers": lambda: [["kvm2"], ["kvm3"]],
+        "gluster.option_changes": lambda has, wants: {},
+        "gluster.options_wanted": lambda needed, options: {},
+        "gluster.owner_id": lambda name, kind: "9869",
+    }
+    volume = {"servers": ALL, "uid": "oneadmin", "gid": "oneadmin", "options": {}}
+    kept = {"status": "Started", "options": {"cluster.server-quorum-type": "server"}, "bricks": BRICKS}
+    seen = {"pool": pool("kvm2", "kvm3"), "volumes": {"one_vol": kept}, "status": None, "heal": {}}
+    module = execution("gluster_one_pool", __salt__=salt)
+    facts, found = module.volume_report("one_vol", volume, seen, {"id": "kvm1", "names": ["kvm1"], "volumes": {}})
+    assert facts == {"peers": [0, 2], "bricks": None, "sets": None, "heal": None, "split_brain": None}
+    assert [one[0] for one in found] == ["peer_away", "peer_away", "server_quorum"]
 
 
 def test_a_server_may_go_when_all_is_well(blockers):
