@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from lab.system import wait_for
+from lab.system import LabError, wait_for
 from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
 
 UNIT = "var-lib-one-gluster-one_vol.mount"
@@ -60,8 +60,10 @@ def well(fleet):
         seen.update({host: fleet.findings(host) for host in fleet.lab.hosts})
         return not any(seen.values())
 
-    wait_for("a fleet that is well", nothing, 120, every=1)
-    return seen
+    try:
+        wait_for("a fleet that is well", nothing, 120, every=1)
+    except LabError as exc:
+        raise LabError(f"{exc}, but {seen}") from exc
 
 
 @pytest.mark.parametrize("name", FAULTS)
