@@ -60,6 +60,7 @@ def watched(fleet):
         with fleet.pillar(changed(beacon={"interval": INTERVAL})):
             assert fleet.apply().failures == {}
             fleet.salt("*", "beacons.add", OTHER, json.dumps([{"interval": INTERVAL}]))
+            fleet.salt("*", "beacons.save")  # for the next start of a minion
             yield
         fleet.salt("*", "beacons.delete", OTHER)
         assert fleet.apply("gluster_one.beacon").failures == {}
