@@ -9,6 +9,8 @@ from lab.fleet import CHECKOUT, Lab, default_name
 
 from .fleet import Fleet
 
+pytest.register_assert_rewrite("tests.fleet.faults")
+
 ARTIFACTS = CHECKOUT / "artifacts" / "fleet"
 FLEET = pytest.StashKey()
 

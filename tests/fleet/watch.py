@@ -151,10 +151,15 @@ class Load:
         return self.fleet.sh("head", f"cat {ACKNOWLEDGED}").split()
 
     def lost(self):
-        """The records that were acknowledged and are not there, as another node reads it."""
+        """The records that were acknowledged and are not there, as another node reads it, whose size is a second old."""
         acknowledged = {int(number) for number in self.acknowledged()}
-        there = self.fleet.sh("kvm1", f"cat {RECORDS}", user="oneadmin")
-        return acknowledged - {int(line) for line in there.split() if line.isdigit()}
+        for _ in range(10):
+            there = self.fleet.sh("kvm1", f"cat {RECORDS}", user="oneadmin")
+            lost = acknowledged - {int(line) for line in there.split() if line.isdigit()}
+            if not lost:
+                break
+            time.sleep(1)
+        return lost
 
     def reads(self):
         """How many reads were right, and how many found something else than was written."""
