@@ -151,7 +151,7 @@ class Load:
         return self.fleet.sh("head", f"cat {ACKNOWLEDGED}").split()
 
     def lost(self):
-        """The records that were acknowledged and are not there, as another node reads it, whose size is a second old."""
+        """The records that were acknowledged and are not there, as another node reads it, a second late at most."""
         acknowledged = {int(number) for number in self.acknowledged()}
         for _ in range(10):
             there = self.fleet.sh("kvm1", f"cat {RECORDS}", user="oneadmin")
