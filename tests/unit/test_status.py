@@ -101,13 +101,17 @@ def test_errors_stand_before_warnings_and_these_before_what_is_well():
 def test_a_brick_that_is_down_is_wrong_with_its_volume(monkeypatch):
     brick = {**DEAD, "kind": "brick_down", "on": "kvm3:/data/one_vol", "seen": "it is down", "volume": "one_vol"}
     option = {**DEAD, "kind": "volume_option", "on": "one_vol", "seen": "an option", "volume": "one_vol"}
-    answer = {"roles": ["server"], "looked": [], "findings": [brick, option, DEAD], "datastores": {}}
+    answer = {"roles": ["server"], "looked": [], "datastores": {}}
     runner = imported(CHECKOUT / "_runners/gluster_one.py")
-    monkeypatch.setattr(runner, "_ours", lambda target: ["kvm1"])
+    monkeypatch.setattr(runner, "_ours", lambda target: ["kvm1", "kvm3"])
     monkeypatch.setattr(runner, "_accepted", lambda target, kind: [])
+    answers = {"kvm1": {**answer, "findings": [brick, option, DEAD]}, "kvm3": {**answer, "findings": [DEAD, brick]}}
     volumes = {"one_vol": {"bricks": [2, 3]}, "two_vol": {"bricks": [3, 3]}}
-    monkeypatch.setattr(runner, "_ask", lambda *words: {"kvm1": {**answer, "volumes": volumes}})
-    volumes = runner.status()["data"]["volumes"]
+    answers = {minion: {**answer, "volumes": volumes} for minion, answer in answers.items()}
+    monkeypatch.setattr(runner, "_ask", lambda *words: answers)
+    fleet = runner.status()["data"]
+    assert fleet["findings"] == [brick, option, DEAD, DEAD], "seen by two, it is one"
+    volumes = fleet["volumes"]
     assert volumes["one_vol"]["wrong"] == ["kvm3:/data/one_vol: it is down", "an option"]
     assert volumes["two_vol"]["wrong"] == []
 
