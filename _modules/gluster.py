@@ -24,6 +24,8 @@ __virtualname__ = "gluster"
 
 # glusterd writes it when it starts for the first time.
 INFO = "/var/lib/glusterd/glusterd.info"
+# Seconds that a look at the whole pool may take.
+LOOK = 60
 # Another command of the pool holds the lock, or a glusterd is just restarting: what passes when several nodes are
 # configured at once.
 PASSING = r"Another transaction|Locking failed|Quorum not met|Commit failed on \S+ Please check log"
@@ -237,11 +239,10 @@ def _together(commands, timeout):
     """
     The roots of several reading commands' XML by command, asked in one process: without a command of its own gluster
     takes commands from standard input, one a line. Those that failed are not in it; none is when glusterd does not run,
-    which gluster does not notice then. After one has hung none is asked again.
+    which gluster does not notice then.
     """
     if _yet_to_start():
         return {}
-    begin = time.monotonic()
     done = __salt__["cmd.run_all"](
         _program(timeout),
         stdin="".join(f"{command}\n" for command in commands),
@@ -251,8 +252,6 @@ def _together(commands, timeout):
     )
     answers = [f"<?xml{answer}" for answer in done["stdout"].split("<?xml")[1:]]
     if len(answers) != len(commands):
-        if time.monotonic() - begin >= timeout:
-            raise CommandExecutionError(f"gluster did not answer within {timeout} s: a peer or a brick hangs")
         return {}
     return {
         command: ET.fromstring(answer)
@@ -284,12 +283,15 @@ def look(heal=()):
         salt kvm1 gluster.look '[one_vol]'
     """
     counts = {name: f"volume heal {name} info summary" for name in heal}
-    answers = _together(["pool list", "volume info", "volume status all", *counts.values()], timeout=60)
+    begin = time.monotonic()
+    answers = _together(["pool list", "volume info", "volume status all", *counts.values()], timeout=LOOK)
 
     def root(command):
         return answers[command] if command in answers else _run(*command.split())
 
     found = {"pool": _members(root("pool list")), "volumes": _volumes(root("volume info"))}
+    if not answers and time.monotonic() - begin >= LOOK:  # after one has hung no second is started
+        raise CommandExecutionError(f"gluster did not answer within {LOOK} s: a peer or a brick hangs")
     found["status"] = {
         volume.findtext("volName"): _processes(volume) for volume in root("volume status all").iter("volume")
     }
