@@ -119,7 +119,8 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
     volumes = {name: volume for name, volume in node["volumes"].items() if volume["coordinator"]}
     with concurrent.futures.ThreadPoolExecutor(1) as executor:
         # Gluster takes longest: the rest goes on meanwhile.
-        look = volumes and executor.submit(__salt__["gluster_one.pool_look"], list(volumes) if heal else [], pool)
+        about = [list(volumes) if heal else [], pool, node["glusterd"]["service"]] if volumes else []
+        look = volumes and executor.submit(__salt__["gluster_one.pool_look"], *about)
         parts = {
             "mounts": (_mounts, {"hypervisor", "head"} & roles),
             "hypervisor": (_hypervisor, "hypervisor" in roles),

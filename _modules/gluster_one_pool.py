@@ -49,15 +49,18 @@ def volume_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
     return __salt__["gluster.options_wanted"](needed, options)
 
 
-def pool_look(heal=(), ask=True):
+def pool_look(heal=(), ask=True, service="glusterd"):
     """
-    The pool and its volumes. Gluster is asked only while all peers' hosts answer: it would wait for one that does not.
+    The pool and its volumes. Gluster is asked only while glusterd runs and all peers' hosts answer: it would wait.
 
     heal
         See ``gluster.look``.
 
     ask
         Whether Gluster may be asked at all (bool, default True).
+
+    service
+        glusterd's service (string, default ``glusterd``).
 
     Returns what ``gluster.look`` returns, or instead what ``glusterd.look`` does.
 
@@ -70,7 +73,9 @@ def pool_look(heal=(), ask=True):
         salt kvm1 gluster_one.pool_look
     """
     silent = __salt__["glusterd.silent"]()
-    return __salt__["gluster.look"](heal=heal) if ask and not silent else __salt__["glusterd.look"](silent)
+    if ask and not silent and __salt__["glusterd.service"](service).get("running", True):
+        return __salt__["gluster.look"](heal=heal)
+    return __salt__["glusterd.look"](silent)
 
 
 def volume_report(name, volume, seen, node):

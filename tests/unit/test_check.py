@@ -42,6 +42,7 @@ def node(*names, **more):
         "roles": ["head"],
         "user": "oneadmin",
         "datastores_dir": "/",
+        "glusterd": {"service": "glusterd"},
         "volumes": volumes,
     }
 
@@ -73,7 +74,7 @@ def test_a_volume_without_datastores_has_no_file_to_be_opened(module, datastores
 def test_what_the_coordinator_finds_names_its_volume(module):
     brick = ["brick_down", "kvm3:/data/two_vol", "it is down", "online", "gluster volume start two_vol force", "error"]
     module.__salt__["gluster_one.volume_report"] = lambda *words: [{"bricks": [2, 3]}, [brick]]
-    module.__salt__["gluster_one.pool_look"] = lambda heal, ask: {}
+    module.__salt__["gluster_one.pool_look"] = lambda heal, ask, service: {}
     report = module.report(heal=False, node={**node("two_vol", coordinator=True), "roles": []})
     assert [(one["on"], one["volume"]) for one in report["findings"] if one["kind"] == "brick_down"] == [
         ("kvm3:/data/two_vol", "two_vol")

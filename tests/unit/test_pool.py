@@ -138,9 +138,19 @@ def test_no_server_may_go_and_gluster_is_not_asked_while_a_peer_is_silent(execut
     assert module.stop_blockers(["kvm2"]) == ["kvm3 does not answer at glusterd's port"]
 
 
-@pytest.mark.parametrize("silent, ask, asked", [([], True, True), (["kvm3"], True, False), ([], False, False)])
-def test_gluster_is_asked_while_all_peers_hosts_answer(execution, silent, ask, asked):
+@pytest.mark.parametrize(
+    "silent, ask, unit, asked",
+    [
+        ([], True, {"running": True}, True),
+        ([], True, {}, True),  # no systemd
+        ([], True, {"running": False}, False),
+        (["kvm3"], True, {"running": True}, False),
+        ([], False, {"running": True}, False),
+    ],
+)
+def test_gluster_is_asked_while_it_runs_and_all_peers_hosts_answer(execution, silent, ask, unit, asked):
     salt = {"glusterd.silent": lambda: silent, "gluster.look": lambda heal: heal, "glusterd.look": lambda away: away}
+    salt["glusterd.service"] = lambda name: unit
     module = execution("gluster_one_pool", __salt__=salt)
     assert module.pool_look(["one_vol"], ask) == (["one_vol"] if asked else silent)
 
