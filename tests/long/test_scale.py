@@ -20,14 +20,25 @@ def seconds(command, *words):
     return time.monotonic() - begin, done
 
 
-def status_seconds(fleet, record):
+@pytest.fixture
+def say(capsys):
+    """say(what, figure), on the terminal."""
+
+    def write(what, figure):
+        with capsys.disabled():
+            print(f"\n{what:<44}{figure:>6}", end="")
+
+    return write
+
+
+def status_seconds(fleet, say):
     """(test.ping, status): the quicker of two each; nothing is found, and nobody is silent."""
     ping = min(seconds(fleet.lab.salt, "*", "test.ping")[0] for _ in range(2))
     looks = [seconds(fleet.runner, "gluster_one.status", "timeout=60") for _ in range(2)]
     for _, (status, data) in looks:
         assert (data["findings"], data["absent"], status) == ([], [], 0)
-    record("test.ping", round(ping, 1))
-    record("status", round(min(took for took, _ in looks), 1))
+    say("test.ping", round(ping, 1))
+    say("status", round(min(took for took, _ in looks), 1))
     return data
 
 
@@ -54,7 +65,7 @@ def rolled_out(fleet, *words):
 
 
 @pytest.mark.timeout(1800)
-def test_a_rollout_over_twenty_hypervisors_is_as_planned(_fleet, capsys):
+def test_a_rollout_over_twenty_hypervisors_is_as_planned(_fleet, say):
     _fleet.new(hosts=20)
     _fleet.stage = "used"
     _fleet.sh("kvm1", f"{VOLUME} set one_vol server.allow-insecure on")
@@ -66,10 +77,8 @@ def test_a_rollout_over_twenty_hypervisors_is_as_planned(_fleet, capsys):
     assert changed_by == foretold
     run = _fleet.apply()
     assert (run.failures, run.changes) == ({}, {})
-    with capsys.disabled():
-        print("\nstep" + 40 * " " + "seconds")
-        for (step, begin), (_, end) in zip(steps, steps[1:]):
-            print(f"{step[:40]:<44}{(end - begin).seconds:>4}")
+    for (step, begin), (_, end) in zip(steps, steps[1:]):
+        say(step[:40], (end - begin).seconds)
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +91,9 @@ def twenty(_fleet):
 
 
 @pytest.mark.timeout(900)
-def test_nobody_who_changes_a_volume_is_in_the_way_of_those_who_look(twenty, record_property):
+def test_nobody_who_changes_a_volume_is_in_the_way_of_those_who_look(twenty, say):
     """Twenty nodes look each second, and the coordinator at all, while a hundred options are set by hand."""
-    data = status_seconds(twenty, record_property)
+    data = status_seconds(twenty, say)
     assert len(data["nodes"]) == 21
     script = (
         f"for n in $(seq 100); do {VOLUME} set one_vol user.n $n >/dev/null 2>&1 || echo failed; done; "
@@ -92,12 +101,12 @@ def test_nobody_who_changes_a_volume_is_in_the_way_of_those_who_look(twenty, rec
     )
     begin = time.monotonic()
     said = twenty.sh("kvm2", script, timeout=600)
-    record_property("100 x volume set", round(time.monotonic() - begin))
+    say("100 x volume set", round(time.monotonic() - begin))
     assert said == "user.n: 100\n"
 
 
 @pytest.mark.timeout(3600)
-def test_fifty_hosts_and_a_hundred_volumes(_fleet, record_property):
+def test_fifty_hosts_and_a_hundred_volumes(_fleet, say):
     fleet = _fleet
     fleet.new(hosts=50)
     fleet.stage = "used"
@@ -113,8 +122,8 @@ def test_fifty_hosts_and_a_hundred_volumes(_fleet, record_property):
     with fleet.pillar(top=top, servers=servers):
         took, run = seconds(fleet.apply)
         assert run.failures == {}
-        record_property("state.apply gluster_one", round(took))
-        data = status_seconds(fleet, record_property)
+        say("state.apply gluster_one", round(took))
+        data = status_seconds(fleet, say)
         with counting(fleet, ["head", "kvm1", "kvm2", "kvm3", "kvm50"]) as started:
             fleet.lab.run("gluster_one.status", "timeout=60")
             commands = {
