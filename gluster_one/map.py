@@ -23,20 +23,21 @@ def run():
     reload = bool(stale) or "gluster_one_run.shared" not in __salt__
     __salt__["cp.cache_file"]("salt://gluster_one/os.yaml", saltenv=__env__)
     functions = minion_mods(__opts__) if reload else __salt__
-    node = {"errors": _mixed()} if stale and _stale() else functions["gluster_one_pillar.node"](pillar=pillar)
+    left = _stale() if stale else []
+    node = {"errors": [_mixed(left)]} if left else functions["gluster_one_pillar.node"](pillar=pillar)
     return functions["gluster_one_run.shared"](pillar, {"reload": reload, "node": node, **node})
 
 
-def _mixed():
+def _mixed(kinds):
     """
     Why this is not to be run: the modules that the minion gets, which are those of its top file's environments, are of
     another version than these SLS files.
     """
     minion = __grains__["id"]
-    return [
-        f"{', '.join(_stale())} on this minion are not those of saltenv {__env__}: sync them, `salt {minion} "
+    return (
+        f"{', '.join(kinds)} on this minion are not those of saltenv {__env__}: sync them, `salt {minion} "
         f"saltutil.sync_all saltenv={__env__}`; after a change of your own write the checksums, `make format`"
-    ]
+    )
 
 
 def _stale():
