@@ -111,7 +111,8 @@ def test_fifty_hosts_and_a_hundred_volumes(_fleet, say):
     fleet.new(hosts=50)
     fleet.stage = "used"
     names = [f"vol{number}" for number in range(2, 101)]
-    fleet.sh("kvm1", f"{VOLUME} set all cluster.brick-multiplex on")
+    # A brick holds 256 directories open, and a machine may allow a process no more than 20,000 files.
+    fleet.sh("kvm1", f"{VOLUME} set all cluster.brick-multiplex on && {VOLUME} set all cluster.max-bricks-per-process 50")
     for name in names:
         fleet.sh("kvm1", f"{VOLUME} create {name} kvm1:/data/{name} force && {VOLUME} start {name}", timeout=120)
     # The hundred are the servers' alone: five thousand mounts would be too much for one machine.
