@@ -34,15 +34,22 @@ def __virtual__():
 
 def validate(config):
     """
-    Whether the beacon's configuration is a list with ``node`` in it.
+    Whether the beacon's configuration is a list of dicts with a ``node`` that is one, and any interval a number.
 
     config
         The configuration (list of dicts).
 
-    Returns a tuple of a bool and a sentence.
+    Returns a tuple of a bool and a sentence. Salt leaves out a beacon whose configuration is refused here; one with an
+    interval that is no number would end all others.
     """
-    if not isinstance(config, list) or not any(isinstance(part, dict) and part.get("node") for part in config):
-        return False, "node is missing: let the formula gluster_one configure the beacon"
+    configure = "let the formula gluster_one configure the beacon"
+    if not isinstance(config, list) or not all(isinstance(part, dict) for part in config):
+        return False, f"a list of dicts is needed: {configure}"
+    settings = {key: value for part in config for key, value in part.items()}
+    if not isinstance(settings.get("node"), dict) or not settings["node"]:
+        return False, f"node is {settings.get('node')!r}, a dict is needed: {configure}"
+    if not isinstance(settings.get("interval", 1), (int, float)):
+        return False, f"interval is {settings['interval']!r}, a number of seconds is needed: {configure}"
     return True, "Valid beacon configuration"
 
 

@@ -14,6 +14,7 @@ looked at.
 
 import os
 import re
+import socket
 import time
 import xml.etree.ElementTree as ET
 
@@ -24,6 +25,7 @@ __virtualname__ = "gluster"
 
 # glusterd writes it when it starts for the first time.
 INFO = "/var/lib/glusterd/glusterd.info"
+SOCKET = "/var/run/glusterd.socket"
 # Seconds that a look at the whole pool may take.
 LOOK = 60
 # Another command of the pool holds the lock, or a glusterd is just restarting: what passes when several nodes are
@@ -238,10 +240,9 @@ def _read(command, run):
 def _together(commands, timeout):
     """
     The roots of several reading commands' XML by command, asked in one process: without a command of its own gluster
-    takes commands from standard input, one a line. Those that failed are not in it; none is when glusterd does not run,
-    which gluster does not notice then.
+    takes commands from standard input, one a line. Those that failed are not in it; none is when glusterd does not run.
     """
-    if _yet_to_start():
+    if _yet_to_start() or not _listens():
         return {}
     done = __salt__["cmd.run_all"](
         _program(timeout),
@@ -258,6 +259,18 @@ def _together(commands, timeout):
         for command, answer in zip(commands, answers)
         if not _error({**done, "stdout": answer}, "")
     }
+
+
+def _listens():
+    """
+    Whether glusterd runs: with commands on standard input, gluster would wait for one until its time is over.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(SOCKET)
+    except OSError:
+        return False
+    return True
 
 
 def look(heal=()):

@@ -78,6 +78,31 @@ def bricks_kept(name="glusterd"):
         return {**ret, "result": False, "comment": str(exc)}
 
 
+def glusterd_running(name="glusterd"):
+    """
+    glusterd runs. For every server. One that does not is started at once: after a crash systemd waits before it does
+    that (Debian's unit a minute), and after six starts in an hour it does it no more.
+
+    name
+        glusterd's service (string, default ``glusterd``).
+
+    .. code-block:: yaml
+
+        glusterd:
+          gluster_one.glusterd_running
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    down = lambda: {} if __salt__["glusterd.service"](name).get("running") else stopped  # noqa: E731
+    stopped = {name: {"old": "stopped", "new": "running"}}
+    try:
+        if __opts__["test"] or not down():
+            return __salt__["gluster_one.predicted"](ret, down(), f"{name} runs")
+        __salt__["glusterd.restart"](name)
+        return __salt__["gluster_one.applied"](ret, stopped, down(), f"{name} runs")
+    except CommandExecutionError as exc:
+        return {**ret, "result": False, "comment": str(exc)}
+
+
 def bricks_running(name, timeout=120):
     """
     All bricks of a started volume run; those that do not are started. For one node of the pool. A volume that is

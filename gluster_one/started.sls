@@ -5,7 +5,7 @@ include:
 {%- if not node.errors and 'server' in node.roles %}
 
 gluster_one_glusterd_running:
-  service.running:
+  gluster_one.glusterd_running:
     - name: {{ node.glusterd.service | json }}
 {%- for name in node.volumes %}
 
@@ -13,5 +13,7 @@ gluster_one_bricks_{{ name }}:
   gluster_one.bricks_running:
     - name: {{ name | json }}
     - timeout: {{ node.timeout }}
+    - require:
+      - gluster_one: gluster_one_glusterd_running
 {%- endfor %}
 {%- endif %}

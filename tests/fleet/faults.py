@@ -67,7 +67,7 @@ FAULTS = [
     ),
     Fault(
         "glusterd killed", "kvm2", "pkill -9 -x glusterd", HEALED, {"glusterd_down"},
-        "systemctl is-active glusterd", within=120, jobs={"kvm2": 1},
+        "systemctl is-active glusterd && pgrep -x glusterfsd", jobs={"kvm2": 1},
     ),
     Fault(
         "glusterd stopped", "kvm2", "systemctl stop glusterd", HEALED, {"glusterd_down"},

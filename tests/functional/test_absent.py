@@ -16,6 +16,7 @@ FUNCTIONS = {
     "volume_options": ["one_vol"],
     "volume_set": ["one_vol", {"user.note": "x"}],
     "heal_counts": ["one_vol"],
+    "look": [],
 }
 
 

@@ -63,6 +63,30 @@ def test_a_service_that_does_not_run(restarted):
     assert "no-such-daemon does not run: start it with `systemctl start no-such-daemon`" in run.comment
 
 
+@pytest.mark.parametrize("end", ["killed", "started too often"])
+def test_a_glusterd_that_does_not_run_is_started_at_once(states, modules, small_vol, end):
+    """After a crash systemd would wait a minute, and after six starts in an hour it would do it no more."""
+    if end == "killed":
+        host.kill(host.glusterd_pid())
+        host.eventually("systemd waits", lambda: "auto-restart" in host.sh("systemctl", "show", "glusterd"))
+    else:
+        for _ in range(7):
+            host.sh("systemctl", "restart", "glusterd", check=False)
+        host.eventually("systemd gives up", lambda: "start-limit-hit" in host.sh("systemctl", "show", "glusterd"))
+    runs = lambda: modules.glusterd.service()["running"]  # noqa: E731
+    try:
+        with host.seconds(10):
+            run = four_runs(states.gluster_one.glusterd_running, "glusterd", look=runs)
+    finally:
+        host.sh("systemctl", "reset-failed", "glusterd")
+        host.restart_glusterd()
+    assert run.changes == {"glusterd": {"old": "stopped", "new": "running"}}
+
+
+def test_a_glusterd_that_is_not_there(states):
+    assert "no-such-daemon" in fails(states.gluster_one.glusterd_running, "no-such-daemon").comment
+
+
 def test_glusterd_is_restarted_and_the_bricks_live_on(restarted, due, one_vol, small_vol):
     pid, before = host.glusterd_pid(), host.brick_pids(one_vol, small_vol)
     predicted = restarted("glusterd", outage="allow", test=True)

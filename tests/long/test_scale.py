@@ -44,24 +44,26 @@ def status_seconds(fleet, say):
 
 def rolled_out(fleet, *words):
     """
-    The steps of a rollout over the fleet: (name, when it began), the last being its end; and what was changed, or would
-    be, by the first step that says so: {(minion, state): (step, keys)}.
+    A rollout over the fleet: its steps; what was changed, or would be, and by which step that says so first:
+    {(minion, state): (step, keys)}; and when each step was said to begin, by the clock.
     """
     done = fleet.lab.run("--out=json", "state.orchestrate", "gluster_one.orchestrate.rollout", *words, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr
-    said = re.findall(r"^(\d\d:\d\d:\d\d) +\d+ of \d+  (.*?)  \(", done.stderr, re.MULTILINE)
-    states = json.loads(done.stdout[done.stdout.index("{") :])["data"]
+    (ran,) = json.loads(done.stdout[done.stdout.index("{") :])["data"].values()
+    steps = [state for key, state in ran.items() if key.endswith("_|-state")]
+    steps.sort(key=lambda state: state["__run_num__"])
     changes = {}
-    (ran,) = states.values()
-    for step in sorted(ran.values(), key=lambda state: state["__run_num__"]):
-        for minion, made in (
-            step["changes"].get("ret", {}).items() if step["__id__"] in [name for _, name in said] else ()
-        ):
-            for state in made.values() if step["__id__"] != "check" else ():
+    for step in steps[1:]:  # after the check, which is a test itself
+        for minion, states in step["changes"].get("ret", {}).items():
+            for state in states.values():
                 if state["changes"]:
                     changes.setdefault((minion, state["__id__"]), (step["__id__"], sorted(state["changes"])))
-    end = time.strftime("%H:%M:%S")
-    return [(step, datetime.strptime(when, "%H:%M:%S")) for when, step in [*said, (end, "end")]], changes
+    begun = re.findall(r"^(\d\d:\d\d:\d\d) +\d+ of \d+  (.*?)  \(", done.stderr, re.MULTILINE)
+    return [step["__id__"] for step in steps], changes, [(step, clock(when)) for when, step in begun]
+
+
+def clock(when):
+    return datetime.strptime(when, "%H:%M:%S")
 
 
 @pytest.mark.timeout(1800)
@@ -70,14 +72,15 @@ def test_a_rollout_over_twenty_hypervisors_is_as_planned(_fleet, say):
     _fleet.stage = "used"
     _fleet.sh("kvm1", f"{VOLUME} set one_vol server.allow-insecure on")
     before = _fleet.look_all()
-    planned, foretold = rolled_out(_fleet, "test=True")
+    planned, foretold, _ = rolled_out(_fleet, "test=True")
     assert _fleet.look_all() == before
-    steps, changed_by = rolled_out(_fleet)
-    assert [step for step, _ in steps] == [step for step, _ in planned]
+    steps, changed_by, begun = rolled_out(_fleet)
+    ended = clock(time.strftime("%H:%M:%S"))
+    assert steps == planned == [step for step, _ in begun]
     assert changed_by == foretold
     run = _fleet.apply()
     assert (run.failures, run.changes) == ({}, {})
-    for (step, begin), (_, end) in zip(steps, steps[1:]):
+    for (step, begin), (_, end) in zip(begun, [*begun[1:], ("", ended)]):
         say(step[:40], (end - begin).seconds)
 
 
@@ -112,7 +115,8 @@ def test_fifty_hosts_and_a_hundred_volumes(_fleet, say):
     fleet.stage = "used"
     names = [f"vol{number}" for number in range(2, 101)]
     # A brick holds 256 directories open, and a machine may allow a process no more than 20,000 files.
-    fleet.sh("kvm1", f"{VOLUME} set all cluster.brick-multiplex on && {VOLUME} set all cluster.max-bricks-per-process 50")
+    fleet.sh("kvm1", f"{VOLUME} set all cluster.brick-multiplex on")
+    fleet.sh("kvm1", f"{VOLUME} set all cluster.max-bricks-per-process 50")
     for name in names:
         fleet.sh("kvm1", f"{VOLUME} create {name} kvm1:/data/{name} force && {VOLUME} start {name}", timeout=120)
     # The hundred are the servers' alone: five thousand mounts would be too much for one machine.

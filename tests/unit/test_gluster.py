@@ -38,6 +38,7 @@ def answering(execution, monkeypatch):
         module = execution("gluster", __salt__=salt)
         monkeypatch.setattr(module.salt.utils.path, "which", lambda name: f"/usr/sbin/{name}")
         monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
+        monkeypatch.setattr(module, "_listens", lambda: True)
         return module, commands
 
     return make

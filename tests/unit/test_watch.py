@@ -108,7 +108,19 @@ def test_a_look_that_came_too_late_is_taken_anew_unless_it_hangs_again(monkeypat
 
 
 @pytest.mark.parametrize(
-    "config, valid", [([{"interval": 5}], False), ([{"node": {"roles": []}}], True), ({"node": {}}, False), ([], False)]
+    "config, valid",
+    [
+        ([{"node": {"roles": []}}], True),
+        ([{"interval": 5}, {"node": {"roles": []}}], True),
+        ([{"interval": "often"}, {"node": {"roles": []}}], False),
+        ([{"interval": 5}], False),
+        ([{"node": "kvm1"}], False),
+        (["node"], False),
+        ({"node": {"roles": []}}, False),
+        ([], False),
+        ("text", False),
+        (None, False),
+    ],
 )
 def test_configuration(config, valid):
     assert imported(CHECKOUT / "_beacons/gluster_one.py").validate(config)[0] is valid

@@ -79,7 +79,7 @@ def test_two_masters_hear_of_it_and_nothing_is_done_twice(fleet, events, load):
     settled(fleet)
     lab, begin = fleet.lab, time.time()
     other = lab.state / "other"
-    (other / "cache").mkdir(parents=True)
+    (other / "cache/proc").mkdir(parents=True)
     (other / "cache/minions").symlink_to(lab.state / "cache/minions")
     text = (lab.master_dir / "master").read_text()
     (other / "master").write_text(text.replace(f"cachedir: {lab.state}/cache", f"cachedir: {other}/cache"))
@@ -93,16 +93,30 @@ def test_two_masters_hear_of_it_and_nothing_is_done_twice(fleet, events, load):
     assert not any("gave_up" in tag for _, tag, _ in events.since(begin))
 
 
-def test_a_beacon_configuration_of_the_wrong_shape_is_ended_by_the_formula(fleet, events, load):
+# The last two are such that Salt itself runs no beacon at all beside them.
+SHAPES = [[{"interval": "often"}, {"node": {}}], [{"interval": 5}, {"node": 7}], {"node": 5}, ["nonsense"], "nonsense"]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_beacon_configuration_of_the_wrong_shape_is_ended_by_the_formula(fleet, events, load, shape):
     settled(fleet)
-    wrong = json.dumps({"beacons": {"gluster_one": "nonsense", OTHER: [{"interval": INTERVAL}]}})
-    script = f"echo '{wrong}' >/etc/salt/minion.d/beacons.conf; systemctl restart salt-minion"
-    fleet.sh("kvm2", script)
+    others = f"salt/beacon/kvm2/{OTHER}/"
+
+    def goes_on():
+        begin = time.time()
+        wait_for("the other beacon", lambda: any(others in one[1] for one in events.since(begin)), 60)
+
+    wrong = json.dumps({"beacons": {"gluster_one": shape, OTHER: [{"interval": INTERVAL}]}})
+    fleet.sh("kvm2", f"echo '{wrong}' >/etc/salt/minion.d/beacons.conf; systemctl restart salt-minion")
     fleet.lab.wait_for_minions(["kvm2"])
-    begin = time.time()
-    tag = f"salt/beacon/kvm2/{OTHER}/"
-    wait_for("the other beacon", lambda: any(tag in one[1] for one in events.since(begin)), 60)
-    assert fleet.apply("gluster_one.beacon", on=["kvm2"]).failures == {}
+    try:
+        if shape not in SHAPES[-2:]:
+            goes_on()
+        assert fleet.apply("gluster_one.beacon", on=["kvm2"], test=True).failures == {}
+    finally:
+        run = fleet.apply("gluster_one.beacon", on=["kvm2"])
+    assert run.failures == {}
+    goes_on()
     fleet.sh("kvm2", CLIENT)
     wait_for("it is put right", lambda: Scene(fleet, events, "kvm2").run(MOUNTED), 60)
 
