@@ -9,6 +9,8 @@ from .fleet import HYPERVISORS, MOUNT, STORES
 from .watch import INTERVAL, OTHER
 
 CLIENT = f"pkill -9 -f '[g]lusterfs.* {MOUNT}$'"
+# Not at the moment at which somebody looks at it.
+UMOUNT = f"timeout 10 sh -c 'until umount {MOUNT}; do sleep 0.1; done'"
 HEALED, REPORTED, PASSES = "put right", "reported only", "passes by itself"
 ONE_VOL = "gluster --mode=script volume"
 ONE_AUTH = "/var/lib/one/.one/one_auth"
@@ -34,7 +36,7 @@ LINK = f'test "$(readlink {STORES}/101)" = {MOUNT}'
 DEAD = INTERVAL + 10
 FAULTS = [
     Fault("FUSE client killed", "kvm2", CLIENT, HEALED, {"mount_dead"}, MOUNTED, within=DEAD, jobs={"kvm2": 1}),
-    Fault("umount by hand", "kvm2", f"umount {MOUNT}", HEALED, {"mount_gone"}, MOUNTED, within=DEAD, jobs={"kvm2": 1}),
+    Fault("umount by hand", "kvm2", UMOUNT, HEALED, {"mount_gone"}, MOUNTED, within=DEAD, jobs={"kvm2": 1}),
     Fault("umount -l, a file open", "kvm2", "umount_open", HEALED, {"mount_gone"}, MOUNTED, jobs={"kvm2": 1}),
     Fault(
         "link is an empty directory", "kvm2", f"rm {STORES}/101; mkdir {STORES}/101",

@@ -3,7 +3,8 @@
 import pytest
 
 from .faults import FAULTS, settled, suffer
-from .watch import Events, Load, watched
+from .fleet import changed
+from .watch import INTERVAL, Events, Load, watched
 
 SOME = (
     "FUSE client killed",
@@ -30,6 +31,26 @@ def around(fleet_of_module):
 def test_is_put_right_or_reported(fleet_of_module, around, name):
     (fault,) = [one for one in FAULTS if one.name == name]
     suffer(fleet_of_module, *around, fault)
+
+
+@pytest.mark.parametrize(
+    "other, said",
+    [
+        ({"beacon": {"interval": 9}, "timeout": 99}, f"each {INTERVAL} s -> each 9 s, by another pillar (timeout)"),
+        ({"beacon": False}, f"each {INTERVAL} s -> gone"),
+    ],
+)
+def test_another_pillar_is_foretold_and_reaches_the_beacon(fleet_of_module, around, other, said):
+    fleet, beacon = fleet_of_module, {"sls": "gluster_one.beacon", "on": ["kvm2"]}
+    with fleet.pillar(changed(**other)):
+        foretold = fleet.apply(**beacon, test=True)
+        assert said in foretold["kvm2"]["gluster_one_beacon"]["comment"]
+        run = fleet.apply(**beacon)
+        assert (run.failures, run.changes) == ({}, foretold.changes)
+        assert fleet.apply(**beacon).changes == fleet.apply(**beacon, test=True).changes == {}
+        kept = fleet.sh("kvm2", "cat /etc/salt/minion.d/beacons.conf")
+        assert ("interval: 9" in kept, "gluster_one" in kept) == ("timeout" in other, bool(other["beacon"]))
+    assert fleet.apply(**beacon).failures == {}
 
 
 def test_nobody_has_lost_anything(fleet_of_module, around):

@@ -1,0 +1,98 @@
+"""
+The beacon gluster_one of a minion
+==================================
+
+More states of ``gluster_one``: Salt joins modules of one virtual name.
+"""
+
+from salt.exceptions import CommandExecutionError
+
+__virtualname__ = "gluster_one"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def beacon_configured(name, interval=None, node=None):
+    """
+    The minion has this beacon of ``_beacons/gluster_one.py``, at once and after a restart; or has it no more.
+
+    In place of Salt's ``beacon.present`` and ``beacon.absent``: the former fails with ``test=True`` where it would
+    change something, and both where what is configured is no list of dicts (Salt 3008.5: KeyError, ValueError).
+
+    name
+        The beacon (string): ``gluster_one``.
+
+    interval
+        Seconds between two looks (int). Without it the beacon is taken away.
+
+    node
+        What it looks at (dict), see ``gluster_one_pillar.node``.
+
+    .. code-block:: yaml
+
+        gluster_one:
+          gluster_one.beacon_configured:
+            - interval: 60
+            - node: {{ salt['gluster_one_pillar.node']() | json }}
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    wanted = [{"interval": interval}, {"disable_during_state_run": True}, {"node": node}] if interval else None
+    fine = f"looks each {interval} s" if interval else "no beacon"
+    try:
+        changes = _changes(name, wanted)
+        if __opts__["test"] or not changes:
+            return __salt__["gluster_one.predicted"](ret, changes, fine)
+        # Both ask for what is in the minion's pillar alone, and so replace whatever is there.
+        if wanted or not _readable(_configured(name)):
+            _done(__salt__["beacons.add"](name, wanted or [{"node": {"id": name}}], include_opts=False))
+        if not wanted:
+            _done(__salt__["beacons.delete"](name))
+        _done(__salt__["beacons.save"]())
+        return __salt__["gluster_one.applied"](ret, changes, _changes(name, wanted), fine)
+    except CommandExecutionError as exc:
+        return {**ret, "result": False, "comment": str(exc)}
+
+
+def _configured(name):
+    return __salt__["beacons.list"](return_yaml=False, include_pillar=False).get(name)
+
+
+def _changes(name, wanted):
+    now = _configured(name)
+    if now == wanted:
+        return {}
+    before, after = _settings(now), _settings(wanted)
+    change = {"old": _said(before), "new": _said(after)}
+    if before and after:
+        others = sorted({*before, *after} - {"beacon", "interval"})
+        differ = [key for key in others if before.get(key) != after.get(key)]
+        change["new"] += f", by another pillar ({', '.join(differ)})" if differ else ""
+    return {"beacon": change}
+
+
+def _settings(config):
+    """
+    What the node has, and the interval, in one dict; an empty one where nothing can be made of it.
+    """
+    if config is None:
+        return None
+    settings = {key: value for part in config for key, value in part.items()} if _readable(config) else {}
+    node = settings.get("node")
+    return {**node, "interval": settings.get("interval")} if isinstance(node, dict) else {}
+
+
+def _said(settings):
+    if settings is None:
+        return None
+    return f"each {settings['interval']} s" if settings else "of no use"
+
+
+def _readable(config):
+    return isinstance(config, list) and all(isinstance(part, dict) for part in config)
+
+
+def _done(said):
+    if not said["result"]:
+        raise CommandExecutionError(said["comment"])
