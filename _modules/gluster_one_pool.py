@@ -163,6 +163,11 @@ def volume_report(name, volume, seen, node):
                 # Self-heal daemons that bricks once refused, as while server.allow-insecure was off, do not try again.
                 cure = f"on each server: pkill -f glustershd; gluster volume start {name} force"
                 found.append(["heal_daemon", name, str(exc), "the self-heal daemons heal", cure, "error"])
+        with contextlib.suppress(CommandExecutionError):
+            for address, bricks in __salt__["gluster.clients_apart"](name).items():
+                what = f"a client at {address} is not connected to {', '.join(bricks)}"
+                cure = "the network; for a server's self-heal daemon: salt SERVER state.apply gluster_one.bricks"
+                found.append(["client_apart", name, what, "connected to all of them", cure, "warning"])
         if counts["split_brain"]:
             what = f"{counts['split_brain']} files are in split-brain"
             found.append(["split_brain", name, what, "none", f"{show} split-brain", "error"])
@@ -303,17 +308,10 @@ def _to_be_healed(volume, pending):
 
 def _unconnected(volume, bricks, without=()):
     """
-    Which client is not connected to one of the bricks, as a sentence; `without` are those that it will not need. A
-    client is known by its address alone: one with two clients has two connections to every brick, that are used on one
-    of them at least.
+    Which client is not connected to one of the bricks, as a sentence; `without` are those that it will not need.
     """
-    clients = __salt__["gluster.clients"](volume)
-    for address in sorted({address for there in clients.values() for address in there}):
-        there = {brick: clients.get(brick, {}).get(address, {"connected": 0, "used": 0}) for brick in bricks}
-        needed = max(seen["used"] for seen in there.values())
-        apart = [brick for brick, seen in there.items() if brick not in without and seen["connected"] < needed]
-        if apart:
-            return f"a client at {address} is not connected to {', '.join(apart)}"
+    for address, apart in __salt__["gluster.clients_apart"](volume, bricks, without).items():
+        return f"a client at {address} is not connected to {', '.join(apart)}"
     return None
 
 

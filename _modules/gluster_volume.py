@@ -15,6 +15,7 @@ __virtualname__ = "gluster"
 
 # Bytes that a brick has sent to a client with which it has shaken hands, at most.
 HANDSHAKE = 1000
+HEAL_DAEMON = "Self-heal Daemon"
 
 
 def __virtual__():
@@ -159,17 +160,141 @@ def clients(name):
 
         salt kvm1 gluster.clients one_vol
     """
-    root = ET.fromstring(__salt__["gluster.xml"]("volume", "status", name, "clients", timeout=10))
     found = {}
-    for brick in root.iter("node"):
-        if brick.find("clientsStatus") is not None:
-            there = found[f"{brick.findtext('hostname')}:{brick.findtext('path')}"] = {}
-            for client in brick.iter("client"):
-                seen = there.setdefault(client.findtext("hostname", "").rpartition(":")[0], {"connected": 0, "used": 0})
-                seen["connected"] += 1
-                written = client.findtext("bytesWrite", "")
-                seen["used"] += not written.isdecimal() or int(written) > HANDSHAKE
+    for brick, there in _connected(name).items():
+        seen = found[brick] = {}
+        for client, written in there:
+            count = seen.setdefault(client.rpartition(":")[0], {"connected": 0, "used": 0})
+            count["connected"] += 1
+            count["used"] += not written.isdecimal() or int(written) > HANDSHAKE
     return found
+
+
+def _connected(name):
+    """
+    By brick, each client's address with its port, and the bytes that the brick has sent to it.
+    """
+    root = ET.fromstring(__salt__["gluster.xml"]("volume", "status", name, "clients", timeout=10))
+    return {
+        f"{brick.findtext('hostname')}:{brick.findtext('path')}": [
+            (client.findtext("hostname", ""), client.findtext("bytesWrite", "")) for client in brick.iter("client")
+        ]
+        for brick in root.iter("node")
+        if brick.find("clientsStatus") is not None
+    }
+
+
+def clients_apart(name, bricks=None, without=()):
+    """
+    Which clients of a started volume are not connected to all of its bricks.
+
+    A client is known by its address alone: one with two clients has two connections to every brick, that are used on
+    one of them at least.
+
+    name
+        The volume (string).
+
+    bricks
+        The bricks to which they have to be connected (list of strings, default those that run).
+
+    without
+        Those of them that do not matter (list of strings, default none).
+
+    Returns a dict such as ``{"10.0.0.9": ["kvm1:/data/one_vol"]}``, by address the bricks that it misses.
+
+    Raises CommandExecutionError as :func:`clients` does.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.clients_apart one_vol
+    """
+    seen = __salt__["gluster.clients"](name)
+    found = {}
+    for address in sorted({address for there in seen.values() for address in there}):
+        none = {"connected": 0, "used": 0}
+        there = {brick: seen.get(brick, {}).get(address, none) for brick in bricks or seen}
+        needed = max(count["used"] for count in there.values())
+        apart = [brick for brick, count in there.items() if brick not in without and count["connected"] < needed]
+        if apart:
+            found[address] = apart
+    return found
+
+
+def heal_daemon_apart(name):
+    """
+    To which bricks of a started volume that run this server's self-heal daemon is not connected. A brick that has
+    refused it once, as while ``server.allow-insecure`` was off, it does not ask again (Gluster 10.3): it heals nothing
+    there.
+
+    name
+        The volume (string).
+
+    Returns a list of bricks such as ``kvm2:/data/one_vol``, an empty one where no self-heal daemon runs.
+
+    Raises CommandExecutionError when the volume does not exist or is not started.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.heal_daemon_apart one_vol
+    """
+    rows = [row for row in __salt__["gluster.volume_status"](name) if row["online"]]
+    daemon = _heal_daemon(rows)
+    if daemon is None:
+        return []
+    # psutil 6 has given it another name.
+    connections = getattr(daemon, "net_connections", None) or daemon.connections
+    own = {f"{seen.laddr.ip.removeprefix('::ffff:')}:{seen.laddr.port}" for seen in connections("tcp")}
+    # The answer ends with the first brick that has no client.
+    there = _connected(name)
+    bricks = [f"{row['hostname']}:{row['path']}" for row in rows if row["path"].startswith("/")]
+    return [brick for brick in bricks if own.isdisjoint(client for client, _ in there.get(brick, []))]
+
+
+def _heal_daemon(rows):
+    """
+    The process of this server's self-heal daemon, by what Gluster says of a volume's processes, or None.
+    """
+    own = [row for row in rows if (row["hostname"], row["path"], row["online"]) == (HEAL_DAEMON, "localhost", True)]
+    return psutil.Process(own[0]["pid"]) if own else None
+
+
+def heal_daemon_restart(name, timeout=120):
+    """
+    End the self-heal daemon of this server, which is one for all volumes, and start it again.
+
+    name
+        A volume (string).
+
+    timeout
+        Seconds for Gluster's lock (int, default 120).
+
+    Returns True.
+
+    Raises CommandExecutionError when the volume does not exist or is not started.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.heal_daemon_restart one_vol
+    """
+    daemon = _heal_daemon(__salt__["gluster.volume_status"](name))
+    if daemon:
+        _end(daemon)
+    return volume_start(name, force=True, timeout=timeout)
+
+
+def _end(process):
+    process.terminate()
+    try:
+        process.wait(10)
+    except psutil.TimeoutExpired:
+        process.kill()
+        process.wait(10)
 
 
 def brick_restart(volume, brick, timeout=120):
@@ -208,10 +333,5 @@ def brick_restart(volume, brick, timeout=120):
     process = psutil.Process(pid)
     if path not in process.cmdline():
         raise CommandExecutionError(f"{brick}: the process {pid} is another one by now; run again")
-    process.terminate()
-    try:
-        process.wait(10)
-    except psutil.TimeoutExpired:
-        process.kill()
-        process.wait(10)
+    _end(process)
     return volume_start(volume, force=True, timeout=timeout)

@@ -199,6 +199,41 @@ def glusterd_restarted(
         return {**ret, "result": False, "comment": str(exc)}
 
 
+def heal_daemon_connected(name, timeout=120):
+    """
+    This server's self-heal daemon is connected to all bricks of a volume that run; one that is not is restarted, which
+    no client notices. For every server; see ``gluster.heal_daemon_apart``.
+
+    name
+        The volume (string).
+
+    timeout
+        Seconds to wait until it is connected (int, default 120).
+
+    .. code-block:: yaml
+
+        one_vol:
+          gluster_one.heal_daemon_connected: []
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    fine = f"the self-heal daemon is connected to the bricks of volume {name}"
+    try:
+        info = __salt__["gluster.volume_info"](name).get(name, {})
+        if info.get("status") != "Started" or not (info["replica"] > 1 or info["disperse"]):
+            return {**ret, "comment": f"volume {name} needs no self-heal daemon"}
+        apart = lambda: ", ".join(__salt__["gluster.heal_daemon_apart"](name))  # noqa: E731
+        missing = apart()
+        changes = {"self-heal daemon": {"old": f"not connected to {missing}", "new": "restarted"}} if missing else {}
+        if __opts__["test"] or not changes:
+            return __salt__["gluster_one.predicted"](ret, changes, fine)
+        __salt__["gluster.heal_daemon_restart"](name, timeout)
+        failure = "the self-heal daemon was restarted and is not connected to all bricks"
+        __salt__["gluster_one.awaited"](apart, timeout, failure)
+        return __salt__["gluster_one.applied"](ret, changes, {}, fine)
+    except (CommandExecutionError, SaltInvocationError) as exc:
+        return {**ret, "result": False, "comment": str(exc)}
+
+
 def bricks_restarted(name, every=False, outage=None, orchestrated=False, timeout=120):
     """
     No brick of this server refuses clients: those that do, because they were started while ``server.allow-insecure``

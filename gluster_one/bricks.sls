@@ -1,4 +1,4 @@
-{#- Every server, when somebody asks for it: bricks that refuse clients are restarted. -#}
+{#- Every server, when somebody asks for it: bricks that refuse clients are restarted, and what heals if they refused that. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pillar
@@ -11,5 +11,12 @@ gluster_one_bricks_restarted_{{ name }}:
     - outage: {{ node.restart.outage | json }}
     - orchestrated: {{ pillar.get('gluster_one_orchestrated', False) }}
     - timeout: {{ node.timeout }}
+
+gluster_one_heal_daemon_connected_{{ name }}:
+  gluster_one.heal_daemon_connected:
+    - name: {{ name | json }}
+    - timeout: {{ node.timeout }}
+    - require:
+      - gluster_one: gluster_one_bricks_restarted_{{ name }}
 {%- endfor %}
 {%- endif %}

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -248,6 +249,22 @@ def test_bricks_that_refuse_are_restarted(bricks, closed, modules):
     assert run.changes == dict.fromkeys(names, {"old": "refuses clients", "new": "restarted"})
     assert not set(before) & set(pids(closed))
     assert host.lets_in(closed)
+
+
+def test_a_self_heal_daemon_that_was_refused_is_restarted(states, modules, new_volume, one_vol):
+    name = new_volume("refused_vol", copies=2, server__allow_insecure="on")
+    apart, connected = modules.gluster.heal_daemon_apart, states.gluster_one.heal_daemon_connected
+    host.eventually("it is connected", lambda: apart(name) == [])
+    idle(connected, name)
+    host.gluster("volume", "set", name, "server.allow-insecure", "off")
+    modules.gluster.heal_daemon_restart(name)
+    bricks = [f"kvm1:/data/{name}/{number}" for number in (0, 1)]
+    host.eventually("it is refused", lambda: apart(name) == bricks)
+    host.gluster("volume", "set", name, "server.allow-insecure", "on")
+    time.sleep(5)  # after three seconds it would ask again
+    run = four_runs(connected, name, look=lambda: apart(name))
+    assert run.changes == {"self-heal daemon": {"old": f"not connected to {', '.join(bricks)}", "new": "restarted"}}
+    assert (apart(name), apart(one_vol)) == ([], [])
 
 
 def test_a_brick_that_serves_clients_is_restarted_only_when_told(bricks, small_vol):

@@ -127,6 +127,7 @@ def blockers(execution):
 
         salt = {"gluster.volume_info": lambda: volumes, "gluster.look": look, "gluster.clients": connections}
         salt["glusterd.silent"] = list
+        salt["gluster.clients_apart"] = execution("gluster_volume", __salt__=salt).clients_apart
         salt["gluster.heal"] = lambda name: True
         return execution("gluster_one_pool", __salt__=salt).stop_blockers(list(names), **more)
 

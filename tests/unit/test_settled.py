@@ -35,6 +35,7 @@ def unsettled(execution):
             "gluster.heal": lambda name: True,
             "gluster.clients": lambda name: clients,
         }
+        salt["gluster.clients_apart"] = execution("gluster_volume", __salt__=salt).clients_apart
         return execution("gluster_one_pool", __salt__=salt).unsettled()
 
     return make
