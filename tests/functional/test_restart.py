@@ -203,8 +203,8 @@ def test_the_lock_is_taken_and_released(modules, one_vol, small_vol):
 def test_another_server_s_turn_is_waited_for(restarted, due, small_vol):
     pid = host.glusterd_pid()
     with lock_taken():
-        run = fails(restarted, "glusterd", outage="allow", timeout=1, within=20)
-        said = "turn did not come within 2 s (.gluster_one/lock: another server has the lock on volume one_vol)"
+        run = fails(restarted, "glusterd", outage="allow", timeout=3, within=20)
+        said = "turn did not come within 6 s (.gluster_one/lock: another server has the lock on volume one_vol)"
         assert said in run.comment
         assert host.glusterd_pid() == pid
 
