@@ -56,7 +56,11 @@ def beacon_configured(name, interval=None, node=None):
 
 
 def _configured(name):
-    return __salt__["beacons.list"](return_yaml=False, include_pillar=False).get(name)
+    """
+    None where there is none; one that is there with nothing in it is an empty string.
+    """
+    found = __salt__["beacons.list"](return_yaml=False, include_pillar=False)
+    return (found[name] or "") if name in found else None
 
 
 def _changes(name, wanted):

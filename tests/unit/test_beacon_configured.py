@@ -1,0 +1,57 @@
+"""What a run foretells of the beacon, whatever is configured. tests/fleet and tests/long have it on a real minion."""
+
+import pytest
+
+from lab.fleet import CHECKOUT
+
+from .conftest import imported
+
+NODE = {"volumes": {"one_vol": {}}, "timeout": 120, "beacon": {"interval": 60}}
+SHAPES = ("text", ["text"], 7, None, {"node": NODE}, [{"node": 7}])
+
+
+def config(interval=60, **more):
+    node = {**NODE, "beacon": {"interval": interval}, **more}
+    return [{"interval": interval}, {"disable_during_state_run": True}, {"node": node}]
+
+
+@pytest.fixture
+def foretold(execution):
+    """foretold(what is configured, ...): what a run with test=True says."""
+
+    def make(configured, **arguments):
+        salt = {
+            "beacons.list": lambda **_: {} if configured is ... else {"gluster_one": configured},
+            "gluster_one.predicted": execution("gluster_one_changes").predicted,
+        }
+        state = imported(CHECKOUT / "_states/gluster_one_beacon.py", __salt__=salt, __opts__={"test": True})
+        return state.beacon_configured("gluster_one", **arguments)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "configured, said",
+    [
+        (..., "beacon: each 60 s"),
+        (config(30), "beacon: each 30 s -> each 60 s"),
+        (config(timeout=99), "beacon: each 60 s -> each 60 s, by another pillar (timeout)"),
+        ([{"interval": 60}, {"node": NODE}], "beacon: each 60 s -> each 60 s"),
+        *((shape, "beacon: of no use -> each 60 s") for shape in SHAPES),
+    ],
+)
+def test_another_configuration(foretold, configured, said):
+    run = foretold(configured, interval=60, node=NODE)
+    assert (run["result"], run["comment"]) == (None, f"would change {said}")
+
+
+@pytest.mark.parametrize("configured, said", [(config(), "each 60 s"), ("text", "of no use"), (None, "of no use")])
+def test_none_any_more(foretold, configured, said):
+    run = foretold(configured)
+    assert (run["result"], run["comment"]) == (None, f"would change beacon: {said} -> gone")
+
+
+@pytest.mark.parametrize("configured, arguments", [(config(), {"interval": 60, "node": NODE}), (..., {})])
+def test_as_it_should_be(foretold, configured, arguments):
+    run = foretold(configured, **arguments)
+    assert (run["result"], run["changes"]) == (True, {})
