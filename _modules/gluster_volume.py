@@ -248,8 +248,12 @@ def heal_daemon_apart(name):
     # psutil 6 has given it another name.
     connections = getattr(daemon, "net_connections", None) or daemon.connections
     own = {f"{seen.laddr.ip.removeprefix('::ffff:')}:{seen.laddr.port}" for seen in connections("tcp")}
-    # The answer ends with the first brick that has no client.
-    there = _connected(name)
+    try:
+        there = _connected(name)  # which ends with the first brick that has no client
+    except CommandExecutionError as exc:
+        if "Commit failed" not in str(exc):
+            raise
+        there = {}  # none has had one
     bricks = [f"{row['hostname']}:{row['path']}" for row in rows if row["path"].startswith("/")]
     return [brick for brick in bricks if own.isdisjoint(client for client, _ in there.get(brick, []))]
 
