@@ -317,7 +317,7 @@ def _nodes(target):
     asked = _ours(target)
     nodes, answered = {}, ready
     if set(asked) <= set(ready):  # a silent one is waited for once
-        _ask(asked, "state.show_sls", {"mods": "gluster_one"})  # which syncs the modules
+        _ask(asked, "state.show_sls", {"mods": "gluster_one", "queue": True})  # which syncs the modules
         nodes = answered = _ask(asked, "gluster_one_pillar.node")
     wrong = [f"{minion} does not answer" for minion in asked if minion not in answered]
     wrong += [f"{minion}: {answer}" for minion, answer in sorted(nodes.items()) if not isinstance(answer, dict)]

@@ -231,12 +231,12 @@ class Fleet:
             "processes": [self.pids(host, program) for program in ("glusterd", "glusterfsd")],
         }
 
-    def look_all(self):
-        """All that the formula could change on the fleet."""
+    def look_all(self, reads=True):
+        """All that the formula could change on the fleet; Gluster's journal with or without commands that only read."""
         return {
             **{host: self.look(host) for host in self.lab.hosts},
             "volumes": self.sh("kvm3", "gluster --mode=script volume info"),
-            "history": self.history(),
+            "history": [line for line in self.history() if reads or "volume status" not in line],
             "datastores": self.datastores(),
         }
 
