@@ -237,7 +237,7 @@ class Fleet:
         return {
             **{host: self.look(host) for host in self.lab.hosts},
             "volumes": self.sh("kvm3", "gluster --mode=script volume info"),
-            "history": [line for line in self.history() if reads or not re.search("volume status|^Commit failed", line)],
+            "history": [line for line in self.history() if reads or not re.search("volume status|^Commit fail", line)],
             "datastores": self.datastores(),
         }
 
