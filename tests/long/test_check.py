@@ -149,6 +149,21 @@ def test_a_client_that_has_lost_a_brick(fleet):
     assert fleet.findings("kvm2") == {}
 
 
+def test_a_client_that_is_cut_off_from_the_port_of_a_brick(fleet):
+    """It says so itself, and so does the coordinator, who sees anybody's."""
+    assert fleet.findings("kvm1") == fleet.findings("kvm2") == {}
+    port = "$(gluster --mode=script volume status one_vol | awk '$2 == \"kvm3:/data/one_vol\" {print $3}')"
+    fleet.sh("kvm2", f"ip rule add pref 10 to 10.77.1.3 ipproto tcp dport {port} prohibit")
+    apart = {"seen": "a client at 10.77.1.2 is not connected to kvm3:/data/one_vol"}
+    try:
+        wait_for("it is seen there", lambda: "client_bricks" in fleet.findings("kvm2"), 120, every=2)
+        wait_for("it is seen from the brick", lambda: "client_apart" in fleet.findings("kvm1"), 120, every=2)
+        assert fleet.findings("kvm1")["client_apart"].items() >= apart.items()
+    finally:
+        fleet.sh("kvm2", "ip rule del pref 10")
+    wait_for("it is gone", lambda: fleet.findings("kvm1") == fleet.findings("kvm2") == {}, 60, every=2)
+
+
 def test_bricks_that_refuse(fleet):
     """One of them, which was started while the option was off: nobody new is let in."""
     fleet.stage = "used"

@@ -41,6 +41,10 @@ FAULTS = {
         "kvm1", f"{VOLUME} set one_vol cluster.self-heal-daemon off", "kvm1", {"heal_daemon"},
         "Self-heal-daemon is disabled", f"{VOLUME} set one_vol cluster.self-heal-daemon on",
     ),
+    "a coordinator without the gluster command": (
+        "kvm1", "mv /usr/sbin/gluster /var/tmp/", "kvm1", {"check_failed"}, "gluster command is not installed",
+        "mv /var/tmp/gluster /usr/sbin/",
+    ),
     "an identifier that is not on the volume": (
         "head", f"mv {IDS}/datastores.json {IDS}/kept", "head", {"link"}, "its identifier on the volume is None",
         f"mv {IDS}/kept {IDS}/datastores.json",
