@@ -161,6 +161,7 @@ def test_a_client_that_is_cut_off_from_the_port_of_a_brick(fleet):
         assert fleet.findings("kvm1")["client_apart"].items() >= apart.items()
     finally:
         fleet.sh("kvm2", "ip rule del pref 10")
+    fleet.healed()  # its self-heal daemon was cut off, too
     wait_for("it is gone", lambda: fleet.findings("kvm1") == fleet.findings("kvm2") == {}, 60, every=2)
 
 
