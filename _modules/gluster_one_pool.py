@@ -164,8 +164,7 @@ def volume_report(name, volume, seen, node):
                 cure = f"on each server: pkill -f glustershd; gluster volume start {name} force"
                 found.append(["heal_daemon", name, str(exc), "the self-heal daemons heal", cure, "error"])
         with contextlib.suppress(CommandExecutionError):
-            for address, bricks in __salt__["gluster.clients_apart"](name).items():
-                what = f"a client at {address} is not connected to {', '.join(bricks)}"
+            for what in _unconnected(name):
                 cure = "the network; for a server's self-heal daemon: salt SERVER state.apply gluster_one.bricks"
                 found.append(["client_apart", name, what, "connected to all of them", cure, "warning"])
         if counts["split_brain"]:
@@ -291,9 +290,9 @@ def unsettled():
             return _to_be_healed(name, pending)
         if pending is None:
             return f"it is not known what waits to be healed on volume {name}"
-        missing = _unconnected(name, info["bricks"]) if len(info["bricks"]) > 1 else None
+        missing = _unconnected(name, info["bricks"]) if len(info["bricks"]) > 1 else []
         if missing:
-            return missing
+            return missing[0]
     return None
 
 
@@ -306,13 +305,12 @@ def _to_be_healed(volume, pending):
     return f"{pending} files of volume {volume} wait to be healed"
 
 
-def _unconnected(volume, bricks, without=()):
+def _unconnected(volume, bricks=None, without=()):
     """
-    Which client is not connected to one of the bricks, as a sentence; `without` are those that it will not need.
+    Which clients are not connected to all of the bricks, as sentences; `without` are those that they will not need.
     """
-    for address, apart in __salt__["gluster.clients_apart"](volume, bricks, without).items():
-        return f"a client at {address} is not connected to {', '.join(apart)}"
-    return None
+    seen = __salt__["gluster.clients_apart"](volume, bricks, without)
+    return [f"a client at {address} is not connected to {', '.join(apart)}" for address, apart in seen.items()]
 
 
 def bricks_down(name):
@@ -390,10 +388,9 @@ def stop_blockers(names, restart=False, apart=None):
             blockers.append(f"it is not known what waits to be healed on volume {name}")
         if not restart and not lost:
             try:
-                missing = _unconnected(name, info["bricks"], without=own[name])
+                blockers += _unconnected(name, info["bricks"], without=own[name])[:1]
             except CommandExecutionError as exc:
-                missing = f"it is not known who is connected to volume {name}: {exc}"
-            blockers += [missing] if missing else []
+                blockers.append(f"it is not known who is connected to volume {name}: {exc}")
             blockers += _apart(name, info["bricks"], own[name], apart or {})
     return blockers
 

@@ -15,7 +15,6 @@ __virtualname__ = "gluster"
 
 # Bytes that a brick has sent to a client with which it has shaken hands, at most.
 HANDSHAKE = 1000
-HEAL_DAEMON = "Self-heal Daemon"
 
 
 def __virtual__():
@@ -262,7 +261,8 @@ def _heal_daemon(rows):
     """
     The process of this server's self-heal daemon, by what Gluster says of a volume's processes, or None.
     """
-    own = [row for row in rows if (row["hostname"], row["path"], row["online"]) == (HEAL_DAEMON, "localhost", True)]
+    daemons = [row for row in rows if row["hostname"] == "Self-heal Daemon" and row["online"]]
+    own = [row for row in daemons if row["path"] == "localhost"]
     return psutil.Process(own[0]["pid"]) if own else None
 
 

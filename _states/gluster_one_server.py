@@ -92,13 +92,14 @@ def glusterd_running(name="glusterd"):
           gluster_one.glusterd_running
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
-    down = lambda: {} if __salt__["glusterd.service"](name).get("running") else stopped  # noqa: E731
     stopped = {name: {"old": "stopped", "new": "running"}}
+    differing = lambda: {} if __salt__["glusterd.service"](name).get("running") else stopped  # noqa: E731
     try:
-        if __opts__["test"] or not down():
-            return __salt__["gluster_one.predicted"](ret, down(), f"{name} runs")
+        changes = differing()
+        if __opts__["test"] or not changes:
+            return __salt__["gluster_one.predicted"](ret, changes, f"{name} runs")
         __salt__["glusterd.restart"](name)
-        return __salt__["gluster_one.applied"](ret, stopped, down(), f"{name} runs")
+        return __salt__["gluster_one.applied"](ret, changes, differing(), f"{name} runs")
     except CommandExecutionError as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
