@@ -19,6 +19,8 @@ import os
 import threading
 import time
 
+import salt.utils.beacons
+
 log = logging.getLogger(__name__)
 
 __virtualname__ = "gluster_one"
@@ -45,7 +47,7 @@ def validate(config):
     configure = "let the formula gluster_one configure the beacon"
     if not isinstance(config, list) or not all(isinstance(part, dict) for part in config):
         return False, f"a list of dicts is needed: {configure}"
-    settings = {key: value for part in config for key, value in part.items()}
+    settings = salt.utils.beacons.list_to_dict(config)
     if not isinstance(settings.get("node"), dict) or not settings["node"]:
         return False, f"node is {settings.get('node')!r}, a dict is needed: {configure}"
     if not isinstance(settings.get("interval", 1), (int, float)):
@@ -73,7 +75,7 @@ def beacon(config):
 
 
 def _beacon(config):
-    settings = {key: value for part in config for key, value in part.items()}
+    settings = salt.utils.beacons.list_to_dict(config)
     watch = __context__.setdefault("gluster_one", {"known": {}, "look": None})
     late = watch["look"]
     if late and late.is_alive():

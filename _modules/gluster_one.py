@@ -328,3 +328,36 @@ def writable(path, user="oneadmin"):
     probe = os.path.join(path, f".gluster_one.write-test.{socket.gethostname()}")
     status, _, error = child(["/bin/sh", "-c", script, "sh", probe, secrets.token_hex(4)], user=user)
     return None if status == 0 else error
+
+
+def volume_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
+    """
+    The options of a volume that OpenNebula's machines are to open.
+
+    uid, gid
+        The owner of its root: a number, or the name of a user and a group of this node (default ``oneadmin``).
+
+    options
+        Further options, and others of these (dict, default none).
+
+    group
+        An option group, such as ``virt``, over whose options all of these are laid (string, default none).
+
+    Returns a dict ``{"server.allow-insecure": "on", "storage.owner-uid": "9869", "storage.owner-gid": "9869"}``.
+
+    Raises SaltInvocationError for a user or group that is not there, or options that are none, CommandExecutionError
+    for an option group that is not on this node.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.volume_options
+    """
+    needed = {
+        **(__salt__["gluster.group_options"](group) if group else {}),
+        "server.allow-insecure": "on",
+        "storage.owner-uid": __salt__["gluster.owner_id"](uid, "user"),
+        "storage.owner-gid": __salt__["gluster.owner_id"](gid, "group"),
+    }
+    return __salt__["gluster.options_wanted"](needed, options)

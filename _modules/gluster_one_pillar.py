@@ -31,12 +31,13 @@ def node(pillar=None, system=None):
     This minion's part, from its pillar.
 
     pillar
-        The value of the pillar key ``gluster_one`` (dict). Default: this minion's.
+        The value of the pillar key ``gluster_one`` (dict). Default: what the master says now, and not what the minion
+        has in memory, which is of its start or its last refresh.
 
     system
         What differs between operating systems: ``glusterd_service``, ``glusterd_volume_file``, ``user``, ``group``,
-        ``datastores_dir``, ``qemu_gluster_package``, and more packages (dict). Default: Debian's, and over it what the
-        formula's ``os.yaml`` had for this system at the last run.
+        ``datastores_dir``, ``qemu_gluster_package`` (dict). Default: Debian's, and over it what the formula's
+        ``os.yaml`` had for this system at the last run.
 
     Returns a dict. ``errors`` is a list of sentences, each naming a key, its value and what is allowed; when it has
     any, nothing else is there::
@@ -58,7 +59,7 @@ def node(pillar=None, system=None):
 
         salt kvm1 gluster_one_pillar.node
     """
-    pillar = __pillar__.get("gluster_one") if pillar is None else pillar
+    pillar = __salt__["pillar.items"](unmask=True).get("gluster_one") if pillar is None else pillar
     system = {
         "glusterd_service": "glusterd",
         "glusterd_volume_file": "/etc/glusterfs/glusterd.vol",

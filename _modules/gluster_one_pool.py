@@ -1,6 +1,6 @@
 """
-What the pool makes of a volume: options, bricks, quorum, and what waits to be healed
-=====================================================================================
+What the pool makes of a volume: bricks, quorum, who is connected, and what waits to be healed
+==============================================================================================
 
 More functions of the execution module ``gluster_one``: Salt joins modules of one virtual name.
 """
@@ -14,39 +14,6 @@ __virtualname__ = "gluster_one"
 
 def __virtual__():
     return __virtualname__
-
-
-def volume_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
-    """
-    The options of a volume that OpenNebula's machines are to open.
-
-    uid, gid
-        The owner of its root: a number, or the name of a user and a group of this node (default ``oneadmin``).
-
-    options
-        Further options, and others of these (dict, default none).
-
-    group
-        An option group, such as ``virt``, over whose options all of these are laid (string, default none).
-
-    Returns a dict ``{"server.allow-insecure": "on", "storage.owner-uid": "9869", "storage.owner-gid": "9869"}``.
-
-    Raises SaltInvocationError for a user or group that is not there, or options that are none, CommandExecutionError
-    for an option group that is not on this node.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_one.volume_options
-    """
-    needed = {
-        **(__salt__["gluster.group_options"](group) if group else {}),
-        "server.allow-insecure": "on",
-        "storage.owner-uid": __salt__["gluster.owner_id"](uid, "user"),
-        "storage.owner-gid": __salt__["gluster.owner_id"](gid, "group"),
-    }
-    return __salt__["gluster.options_wanted"](needed, options)
 
 
 def pool_look(heal=(), ask=True, service="glusterd"):
@@ -116,15 +83,7 @@ def volume_report(name, volume, seen, node):
         found.append(["volume_gone", name, "no such volume", "it is there", "gluster volume create", "error"])
         return [facts, found]
     info = seen["volumes"][name]
-    try:
-        wanted = volume_options(volume["uid"], volume["gid"], volume["options"], volume.get("group"))
-        differing = __salt__["gluster.option_changes"](info["options"], wanted)
-    except (CommandExecutionError, SaltInvocationError) as exc:  # its bricks are to be looked at all the same
-        differing = {}
-        found.append(["check_failed", name, str(exc), "options that can be set", "see the pillar's", "error"])
-    for option, change in differing.items():
-        what, cure = f"{option} is {change['old'] or 'not set'}", f"salt {node['id']} state.apply gluster_one.volume"
-        found.append(["volume_option", name, what, change["new"] or "not set", cure, "error"])
+    found += _options(name, volume, info["options"], node)
     if info["status"] != "Started":
         what, cure = f"it is {info['status']}", f"gluster volume start {name}, if nobody meant it"
         found.append(["volume_stopped", name, what, "Started", cure, "error"])
@@ -143,34 +102,67 @@ def volume_report(name, volume, seen, node):
     for kind, text in lost:
         found.append([kind, name, text, "more of them", "bring bricks and peers back", "error"])
     if name in seen["heal"]:
-        refusing = __salt__["gluster_mount.bricks_refusing"](name, info["bricks"])
-        if refusing:
-            what, cure = f"{', '.join(refusing)} refuse clients", "salt SERVERS state.apply gluster_one.restart"
-            found.append(["bricks_closed", name, what, "they let in who is not root", cure, "error"])
         counts = seen["heal"][name]
         facts.update(heal=counts["pending"], split_brain=counts["split_brain"])
-        show = f"gluster volume heal {name} info"
-        kept = __context__.setdefault("gluster_one.heal", {})
-        before, kept[name] = kept.get(name), counts["pending"]
-        if (counts["pending"] or 0) > node["heal_files"]:
-            growing = f", {before} at the look before" if before is not None and before < counts["pending"] else ""
-            what = f"{counts['pending']} files wait to be healed{growing}"
-            found.append(["heal", name, what, f"at most {node['heal_files']}", show, "warning"])
-        if counts["pending"]:
-            try:
-                __salt__["gluster.heal"](name)
-            except CommandExecutionError as exc:
-                # Self-heal daemons that bricks once refused, as while server.allow-insecure was off, do not try again.
-                cure = f"on each server: pkill -f glustershd; gluster volume start {name} force"
-                found.append(["heal_daemon", name, str(exc), "the self-heal daemons heal", cure, "error"])
-        with contextlib.suppress(CommandExecutionError):
-            for what in _unconnected(name):
-                cure = "the network; for a server's self-heal daemon: salt SERVER state.apply gluster_one.bricks"
-                found.append(["client_apart", name, what, "connected to all of them", cure, "warning"])
-        if counts["split_brain"]:
-            what = f"{counts['split_brain']} files are in split-brain"
-            found.append(["split_brain", name, what, "none", f"{show} split-brain", "error"])
+        found += _clients(name, info["bricks"]) + _healing(name, counts, node["heal_files"])
     return [facts, found]
+
+
+def _options(name, volume, now, node):
+    """
+    The options that are not as the pillar wants them, as findings.
+    """
+    try:
+        owner = volume["uid"], volume["gid"]
+        wanted = __salt__["gluster_one.volume_options"](*owner, volume["options"], volume.get("group"))
+        changes = __salt__["gluster.option_changes"](now, wanted)
+    except (CommandExecutionError, SaltInvocationError) as exc:  # the bricks are to be looked at all the same
+        return [["check_failed", name, str(exc), "options that can be set", "see the pillar's", "error"]]
+    cure = f"salt {node['id']} state.apply gluster_one.volume"
+    return [
+        ["volume_option", name, f"{option} is {change['old'] or 'not set'}", change["new"] or "not set", cure, "error"]
+        for option, change in changes.items()
+    ]
+
+
+def _clients(name, bricks):
+    """
+    Bricks that let nobody in, and clients that are not connected to a brick, as findings.
+    """
+    found = []
+    refusing = __salt__["gluster_mount.bricks_refusing"](name, bricks)
+    if refusing:
+        what, cure = f"{', '.join(refusing)} refuse clients", "salt SERVERS state.apply gluster_one.restart"
+        found.append(["bricks_closed", name, what, "they let in who is not root", cure, "error"])
+    cure = "the network; for a server's self-heal daemon: salt SERVER state.apply gluster_one.bricks"
+    with contextlib.suppress(CommandExecutionError):
+        for what in _unconnected(name):
+            found.append(["client_apart", name, what, "connected to all of them", cure, "warning"])
+    return found
+
+
+def _healing(name, counts, limit):
+    """
+    What waits to be healed, and whether it is; what is in split-brain: as findings.
+    """
+    found, pending, show = [], counts["pending"] or 0, f"gluster volume heal {name} info"
+    kept = __context__.setdefault("gluster_one.heal", {})
+    before, kept[name] = kept.get(name), counts["pending"]
+    if pending > limit:
+        growing = f", {before} at the look before" if before is not None and before < pending else ""
+        what = f"{pending} files wait to be healed{growing}"
+        found.append(["heal", name, what, f"at most {limit}", show, "warning"])
+    if pending:
+        try:
+            __salt__["gluster.heal"](name)
+        except CommandExecutionError as exc:
+            # Self-heal daemons that bricks once refused, as while server.allow-insecure was off, do not try again.
+            cure = f"on each server: pkill -f [g]lustershd; gluster volume start {name} force"
+            found.append(["heal_daemon", name, str(exc), "the self-heal daemons heal", cure, "error"])
+    if counts["split_brain"]:
+        what = f"{counts['split_brain']} files are in split-brain"
+        found.append(["split_brain", name, what, "none", f"{show} split-brain", "error"])
+    return found
 
 
 def _missing(servers, pool, node):

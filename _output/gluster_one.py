@@ -149,9 +149,10 @@ def _cells(node):
     """
     kinds = [finding["kind"] for finding in node["findings"]]
     cells = []
-    for part, wrong in COLUMNS.values():
-        bad = next((kind for kind in kinds if kind.startswith(wrong)), None)
-        cells.append(f"{bad.split('_')[-1]} !" if bad else "ok" if part in node["looked"] else "-")
+    for title, (part, wrong) in COLUMNS.items():
+        bad = next((kind.split("_")[-1] for kind in kinds if kind.startswith(wrong)), None)
+        bad = "no" if bad == title.lower() else bad
+        cells.append(f"{bad} !" if bad else "ok" if part in node["looked"] else "-")
     return tuple(cells)
 
 

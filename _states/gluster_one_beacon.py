@@ -5,6 +5,7 @@ The beacon gluster_one of a minion
 More states of ``gluster_one``: Salt joins modules of one virtual name.
 """
 
+import salt.utils.beacons
 from salt.exceptions import CommandExecutionError
 
 __virtualname__ = "gluster_one"
@@ -82,7 +83,7 @@ def _settings(config):
     """
     if config is None:
         return None
-    settings = {key: value for part in config for key, value in part.items()} if _readable(config) else {}
+    settings = salt.utils.beacons.list_to_dict(config) if _readable(config) else {}
     node = settings.get("node")
     return {**node, "interval": settings.get("interval")} if isinstance(node, dict) else {}
 

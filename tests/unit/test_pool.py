@@ -45,9 +45,6 @@ def missing(execution):
             __salt__={
                 "glusterd.peers": lambda: [list(names) for names in peers],
                 "gluster.peer_known_as": lambda server, names: (addresses or {}).get(server),
-                "gluster_one.options_plan": lambda *words: {"changes": {}},
-                "gluster.owner_id": lambda owner, kind: "0",
-                "gluster.options_wanted": lambda needed, options: {},
             },
         )
         volumes = {"one_vol": {"servers": servers}, **({"other_vol": {"servers": others}} if others else {})}
@@ -160,8 +157,7 @@ def test_a_volume_of_which_only_what_glusterd_keeps_is_known(execution):
     salt = {
         "glusterd.peers": lambda: [["kvm2"], ["kvm3"]],
         "gluster.option_changes": lambda has, wants: {},
-        "gluster.options_wanted": lambda needed, options: {},
-        "gluster.owner_id": lambda name, kind: "9869",
+        "gluster_one.volume_options": lambda *words: {},
     }
     volume = {"servers": ALL, "uid": "oneadmin", "gid": "oneadmin", "options": {}}
     kept = {"status": "Started", "options": {"cluster.server-quorum-type": "server"}, "bricks": BRICKS}
