@@ -21,12 +21,17 @@ UNSHARE = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", 
 # In a memory of its own, so that nothing is left of its directories and of the clients' logs.
 BEGIN = "mount -t tmpfs none /tmp && cd /tmp || exit; "
 MOUNT = 'mkdir volume && mount -t glusterfs -o "${2:+$2,}log-file=/tmp/log" "$1" volume'
-# Of each brick a client of its own: one of the whole volume ends when the first of them refuses it.
+# Of each brick a client of its own: one of the whole volume ends when the first of them refuses it. A brick that also
+# refuses one from a port which root alone may have has another reason, such as auth.allow.
 EACH = """
+refuses() {
+    mkdir $1; echo "$text" | sed "/bind-insecure/d; /^end-volume/ioption client-bind-insecure $2" >$1.vol
+    { glusterfs --volfile=/tmp/$1.vol --log-file=/tmp/$1.log /tmp/$1; timeout 5 stat -f $1; } >/dev/null 2>&1
+    grep -q 'uthentication failed' $1.log
+}
 for text; do
-    n=$((n + 1)); mkdir $n; echo "$text" >$n.vol
-    { glusterfs --volfile=/tmp/$n.vol --log-file=/tmp/$n.log /tmp/$n; timeout 5 stat -f $n; } >/dev/null 2>&1 &
-done; wait; grep -l 'uthentication failed' *.log; exit 0
+    n=$((n + 1)); { refuses $n on && ! refuses $n.root off && echo $n; } &
+done; wait
 """
 VOLFILES = "/var/lib/glusterd/vols"
 
@@ -102,6 +107,8 @@ def bricks_refusing(volume, bricks):
 
     Returns those that refuse (list of strings).
 
+    Raises CommandExecutionError when they cannot be asked, or not within 20 s.
+
     CLI Example:
 
     .. code-block:: bash
@@ -111,5 +118,12 @@ def bricks_refusing(volume, bricks):
     with salt.utils.files.fopen(os.path.join(VOLFILES, volume, f"{volume}.tcp-fuse.vol")) as stream:
         client = rf"^volume {re.escape(volume)}-client-\d+$.*?^end-volume$"
         texts = re.findall(client, stream.read(), re.MULTILINE | re.DOTALL)
-    refusing = _run(EACH, *texts)["stdout"].split()
-    return [brick for number, brick in enumerate(bricks, 1) if f"{number}.log" in refusing]
+    done = _run(EACH, *texts)
+    if done["retcode"] != 0:
+        raise CommandExecutionError(f"It is not known which bricks of volume {volume} refuse clients: {_said(done)}")
+    refusing = done["stdout"].split()
+    return [brick for number, brick in enumerate(bricks, 1) if str(number) in refusing]
+
+
+def _said(done):
+    return " ".join(f"{done['stderr']} {done['stdout']}".split()) or f"unshare ended with status {done['retcode']}"

@@ -213,8 +213,7 @@ def bricks_unconnected(path):
     path
         The directory on which the volume is mounted (string).
 
-    Returns the client's names for them (list of strings, such as ``one_vol-client-2`` for the third), None when it does
-    not answer within 3 s.
+    Returns a list of bricks such as ``kvm3:/data/one_vol``, None when it does not answer within 3 s.
 
     CLI Example:
 
@@ -222,10 +221,13 @@ def bricks_unconnected(path):
 
         salt kvm1 gluster_one.bricks_unconnected /var/lib/one/gluster/one_vol
     """
-    # What the client shows of itself in the directory .meta of every mount.
-    look = 'cd "$1"/.meta/graphs/active && { grep -ls "^connected = 0" *-client-*/private || :; }'
+    # What the client shows of itself in the directory .meta of every mount. The numbers that it gives bricks are not
+    # those of `gluster volume info`, once a brick was removed and another one added.
+    look = """cd "$1"/.meta/graphs/active && for each in $(grep -ls "^connected = 0" *-client-*/private); do
+        cd ${each%/private}/options && echo "$(cat remote-host):$(cat remote-subvolume)" && cd ../.. || exit
+    done"""
     status, out, _ = child(["sh", "-c", look, "sh", path])
-    return [os.path.dirname(line) for line in out.splitlines()] if status == 0 else None
+    return out.splitlines() if status == 0 else None
 
 
 def apart():
@@ -233,10 +235,9 @@ def apart():
     To which bricks this node's mounts of Gluster volumes are not connected, by the clients' own word: a brick takes a
     while to notice that a client is gone.
 
-    Returns a dict by volume of lists of numbers, counted from 0 as the volume has its bricks, empty where all are
-    connected; None for a mount that does not answer::
+    Returns a dict by volume of lists of bricks, empty where all are connected; None for a mount that does not answer::
 
-        {"one_vol": [2]}
+        {"one_vol": ["kvm3:/data/one_vol"]}
 
     CLI Example:
 
@@ -247,9 +248,7 @@ def apart():
     found = {}
     for path, mounted in mounts().items():
         if mounted["volume"]:
-            clients = bricks_unconnected(path)
-            numbers = clients and [int(client.rpartition("-")[2]) for client in clients]
-            found[mounted["volume"].partition("/")[0]] = numbers
+            found[mounted["volume"].partition("/")[0]] = bricks_unconnected(path)
     return found
 
 

@@ -234,9 +234,7 @@ def _client(seen, name, path, entry):
     """
     apart = __salt__["gluster_one.bricks_unconnected"](path)
     if apart:
-        # As `gluster volume info` counts them.
-        bricks = ", ".join(f"Brick{int(client.rpartition('-')[2]) + 1}" for client in apart)
-        what, cure = f"not connected to {bricks} of volume {name}", f"gluster volume status {name}, and the network"
+        what, cure = f"not connected to {', '.join(apart)}", f"gluster volume status {name}, and the network"
         _find(seen, "client_bricks", path, what, "the client is connected to every brick", cure)
     stale = __salt__["gluster_mount.stale"](path, entry)
     if stale:

@@ -144,27 +144,3 @@ def unlock():
     if holder:
         _end(holder)
     return True
-
-
-def pool_names():
-    """
-    By which names this server's own pool and its bricks know it.
-
-    Returns a sorted list of strings, ``localhost`` among them.
-
-    Raises CommandExecutionError when glusterd does not answer.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_one.pool_names
-    """
-    own = next(peer["uuid"] for peer in __salt__["gluster.pool_list"]() if peer["hostname"] == "localhost")
-    bricks = [
-        brick.partition(":/")[0]
-        for info in __salt__["gluster.volume_info"]().values()
-        for brick, server in zip(info["bricks"], info["servers"])
-        if server == own
-    ]
-    return sorted({"localhost", *bricks})

@@ -181,15 +181,21 @@ def ok_to_stop(minions, timeout=15, restart=False):
     nodes = _ask(ours, "gluster_one_pillar.node", timeout=timeout)
     nodes = {name: node for name, node in nodes.items() if isinstance(node, dict) and not node.get("errors")}
     reasons = [] if restart else _machines(going, timeout)
-    servers = [minion for minion in going if "server" in nodes.get(minion, {"roles": ["server"]})["roles"]]
+    # Whatever the pillar makes of it: who knows volumes of a pool is a server of it.
+    members = _ask(going, "glusterd.volumes", timeout=timeout)
+    servers = [
+        minion
+        for minion in going
+        if "server" in nodes.get(minion, {"roles": ["server"]})["roles"] or members.get(minion)
+    ]
     others = [name for name, node in nodes.items() if name not in going and "server" in node["roles"]]
     if servers and not others:
         reasons.append("no other server answers, so nobody could say")
     elif servers:
-        names = {name for minion in servers for name in nodes.get(minion, {}).get("names") or _names(minion)}
+        names = {minion: nodes.get(minion, {}).get("names") or _names(minion) for minion in servers}
         stay = sorted(set(ours) - set(going))
         apart = {} if restart else {**dict.fromkeys(stay), **_ask(stay, "gluster_one.apart", timeout=timeout)}
-        asked = {"names": sorted(names), "restart": restart, "apart": apart}
+        asked = {"names": names, "restart": restart, "apart": apart}
         for other in others:  # the first that can say, and so one at a time: it takes the pool's lock
             answer = _ask([other], "gluster_one.stop_blockers", asked, timeout).get(other)
             if isinstance(answer, list):

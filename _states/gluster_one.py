@@ -76,7 +76,7 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
             if error and left:
                 raise CommandExecutionError(error)
         if opening or bricks:
-            fine += _let_in(name, info["bricks"], timeout)
+            fine += _let_in(name, info, timeout)
         return __salt__["gluster_one.applied"](ret, {**changes, **bricks}, left if changes else {}, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
@@ -412,14 +412,14 @@ def _bricks_closed(name, bricks):
     return {"bricks": {"old": f"refuse clients: {', '.join(refusing)}", "new": "let clients in"}} if refusing else {}
 
 
-def _let_in(name, bricks, timeout):
+def _let_in(name, info, timeout):
     """
-    See that a volume's bricks let in who is not root. Where all of them refuse, nobody can be connected, and the volume
-    is stopped and started. Returns a remark when that was done.
+    See that a volume's bricks let in who is not root. Where all of them refuse, nobody can be connected, unless clients
+    take root's ports, and the volume is stopped and started. Returns a remark when that was done.
     """
-    refusing = lambda: ", ".join(__salt__["gluster_mount.bricks_refusing"](name, bricks))  # noqa: E731
+    refusing = lambda: ", ".join(__salt__["gluster_mount.bricks_refusing"](name, info["bricks"]))  # noqa: E731
     remark = ""
-    if refusing() == ", ".join(bricks):
+    if refusing() == ", ".join(info["bricks"]) and "client.bind-insecure" not in info["options"]:
         __salt__["gluster.volume_stop"](name, timeout)
         __salt__["gluster.volume_start"](name, timeout=timeout)
         remark = "; all its bricks refused clients, so nobody was connected, and they were started anew"

@@ -192,7 +192,7 @@ def glusterd_restarted(
             ret["changes"]["KillMode"] = changes["KillMode"]
         if name in changes:
             restart = functools.partial(__salt__["glusterd.restart"], name)
-            blockers = functools.partial(__salt__["gluster_one.stop_blockers"], __salt__["gluster_one.pool_names"]())
+            blockers = functools.partial(__salt__["gluster_one.stop_blockers"], {"this server": ["localhost"]})
             _in_turn(restart, name, blockers, outage, orchestrated, timeout)
         left = __salt__["glusterd.restart_changes"](name, path, keep_bricks)
         return __salt__["gluster_one.applied"](ret, changes, left, fine)
@@ -261,7 +261,7 @@ def bricks_restarted(name, every=False, outage=None, orchestrated=False, timeout
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
         fine = f"no brick of volume {name} here refuses clients"
-        refusing, own = _own_bricks(name)
+        refusing, own, alone = _own_bricks(name)
         changes = {brick: {"old": "refuses clients", "new": "restarted"} for brick in refusing}
         if every:
             changes.update({brick: {"old": "online", "new": "restarted"} for brick in own if brick not in refusing})
@@ -269,7 +269,7 @@ def bricks_restarted(name, every=False, outage=None, orchestrated=False, timeout
             return __salt__["gluster_one.predicted"](ret, changes, fine)
         for brick in changes:
             restart = functools.partial(__salt__["gluster.brick_restart"], name, brick, timeout)
-            if brick in refusing:
+            if brick in refusing and alone:
                 restart()
                 down = lambda: ", ".join(__salt__["gluster_one.bricks_down"](name))  # noqa: E731
                 __salt__["gluster_one.awaited"](down, timeout, f"{brick} was restarted, and bricks are down")
@@ -293,14 +293,16 @@ def _file_to_change():
 
 def _own_bricks(name):
     """
-    The bricks of a started volume on this server: those that refuse clients, and all of them.
+    The bricks of a started volume on this server: those that refuse clients, and all of them; and whether nobody can be
+    connected to the former, as clients do not take the ports that only root may have.
     """
     info = __salt__["gluster.volume_info"](name).get(name, {})
     if info.get("status") != "Started":
-        return [], []
-    own = [brick for brick in info["bricks"] if brick.partition(":/")[0] in __salt__["gluster_one.pool_names"]()]
+        return [], [], True
+    this = next(peer["uuid"] for peer in __salt__["gluster.pool_list"]() if peer["hostname"] == "localhost")
+    own = [brick for brick, server in zip(info["bricks"], info["servers"]) if server == this]
     refusing = __salt__["gluster_mount.bricks_refusing"](name, info["bricks"]) if own else []
-    return [brick for brick in own if brick in refusing], own
+    return [brick for brick in own if brick in refusing], own, "client.bind-insecure" not in info["options"]
 
 
 def _in_turn(restart, what, blockers, outage, orchestrated, timeout):

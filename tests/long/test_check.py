@@ -138,7 +138,7 @@ def test_a_client_that_has_lost_a_brick(fleet):
     fleet.sh("kvm3", "pkill -9 -x glusterfsd")
     try:
         wait_for("the finding", lambda: set(fleet.findings("kvm2")) == {"client_bricks"}, 20, every=1)
-        assert fleet.findings("kvm2")["client_bricks"]["seen"] == "not connected to Brick3 of volume one_vol"
+        assert fleet.findings("kvm2")["client_bricks"]["seen"] == "not connected to kvm3:/data/one_vol"
         assert set(fleet.findings("kvm1", heal="False")) == {"client_bricks", "brick_down"}
         fleet.sh("kvm3", "mv /data/one_vol /data/away")
         assert fleet.findings("kvm3")["brick_gone"]["on"] == "/data/one_vol"

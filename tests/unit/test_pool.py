@@ -10,7 +10,19 @@ QUORUM = {"options": {"cluster.server-quorum-type": "server"}}
 
 def pool(*away, servers=("kvm1", "kvm2", "kvm3")):
     """The pool as kvm1 sees it."""
-    return [{"hostname": "localhost" if name == "kvm1" else name, "connected": name not in away} for name in servers]
+    return [
+        {"hostname": "localhost" if name == "kvm1" else name, "uuid": uuid(name), "connected": name not in away}
+        for name in servers
+    ]
+
+
+def uuid(name):
+    """The server that a name means: gl2 is kvm2 on another network."""
+    return f"uuid of {name[-1]}"
+
+
+def served(info):
+    return {**info, "servers": [uuid(brick.partition(":/")[0]) for brick in info["bricks"]]}
 
 
 @pytest.mark.parametrize(
@@ -104,8 +116,10 @@ CLIENTS = dict.fromkeys(BRICKS, ALL)
 def blockers(execution):
     """blockers(names, volumes): why that server may not go, as kvm1 says it."""
 
-    def make(*names, volumes, down=(), away=(), pending=0, members=ALL, clients=CLIENTS, **more):
-        def look(heal):
+    def make(*names, volumes, down=(), away=(), pending=0, members=ALL, clients=CLIENTS, addresses=None, **more):
+        volumes = {name: served(info) for name, info in volumes.items()}
+
+        def look(heal=()):
             bricks = {name: [brick for brick in info["bricks"] if brick not in down] for name, info in volumes.items()}
             status = {
                 name: [
@@ -122,18 +136,20 @@ def blockers(execution):
                 raise CommandExecutionError("Commit failed")
             return {brick: dict.fromkeys(there, ONE) for brick, there in clients.items()}
 
-        salt = {"gluster.volume_info": lambda: volumes, "gluster.look": look, "gluster.clients": connections}
+        salt = {"gluster.look": look, "gluster.clients": connections}
         salt["glusterd.silent"] = list
         salt["gluster.clients_apart"] = execution("gluster_volume", __salt__=salt).clients_apart
         salt["gluster.heal"] = lambda name: True
-        return execution("gluster_one_pool", __salt__=salt).stop_blockers(list(names), **more)
+        salt["gluster.peer_known_as"] = lambda host, known: (addresses or {}).get(host)
+        module = execution("gluster_one_pool", __salt__=salt, __grains__={"id": "kvm1"})
+        return module.stop_blockers({name: [name] for name in names}, **more)
 
     return make
 
 
 def test_no_server_may_go_and_gluster_is_not_asked_while_a_peer_is_silent(execution):
     module = execution("gluster_one_pool", __salt__={"glusterd.silent": lambda: ["kvm3"]})
-    assert module.stop_blockers(["kvm2"]) == ["kvm3 does not answer at glusterd's port"]
+    assert module.stop_blockers({"kvm2": ["kvm2"]}) == ["kvm3 does not answer at glusterd's port"]
 
 
 @pytest.mark.parametrize(
@@ -191,8 +207,8 @@ def test_a_server_stays_while_a_client_has_no_other(blockers, clients, said):
 @pytest.mark.parametrize(
     "apart, said",
     [
-        ({"kvm1": {"one_vol": []}, "head": {"one_vol": [1]}, "kvm9": {}}, []),
-        ({"head": {"one_vol": [1, 2]}}, ["head is not connected to kvm3:/b"]),
+        ({"kvm1": {"one_vol": []}, "head": {"one_vol": ["kvm2:/b"]}, "kvm9": {}}, []),
+        ({"head": {"one_vol": ["kvm2:/b", "kvm3:/b"]}}, ["head is not connected to kvm3:/b"]),
         ({"head": {"one_vol": None}}, ["head does not say to which bricks of volume one_vol it is connected"]),
         ({"head": None}, ["head does not say to which bricks of volume one_vol it is connected"]),
         ({"head": "is not available"}, ["head does not say to which bricks of volume one_vol it is connected"]),
@@ -244,11 +260,36 @@ def test_a_member_has_no_part_in_what_is_wrong_with_bricks_elsewhere(blockers):
     assert blockers("kvm4", volumes={"one_vol": stopped}, members=members, away=["kvm3"]) == []
 
 
+def test_a_server_that_its_bricks_or_the_pool_call_otherwise(blockers):
+    info = {**REPLICA, "bricks": ["gl1:/b", "gl2:/b", "gl3:/b"]}
+    lost = "without it 1 of the bricks gl1:/b, gl2:/b, gl3:/b of volume one_vol are online, 2 are needed"
+    pending = "3 files of volume one_vol wait to be healed"
+    assert blockers("KVM2", volumes={"one_vol": info}, clients={}, down=["gl3:/b"], pending=3) == [lost, pending]
+    members = ["kvm1", "gl2", "gl3"]
+    with pytest.raises(CommandExecutionError, match="kvm2 is not in the pool of kvm1"):
+        blockers("kvm2", volumes={"one_vol": info}, members=members)
+    addresses = {"gl2": "10.0.0.2"}
+    found = blockers("kvm2", volumes={"one_vol": info}, members=members, addresses=addresses, clients={}, pending=3)
+    assert found == [pending]
+
+
+def test_one_of_two_that_is_not_of_this_pool(blockers):
+    with pytest.raises(CommandExecutionError, match="kvm7 is not in the pool of kvm1"):
+        blockers("kvm2", "kvm7", volumes={"one_vol": REPLICA})
+
+
+@pytest.mark.parametrize("server, lost", [("localhost", 1), ("kvm2", 0)])
+def test_of_two_copies_the_first_is_needed_where_quorum_is_automatic(blockers, server, lost):
+    """As the option group virt has it."""
+    info = {**REPLICA, "replica": 2, "bricks": BRICKS[:2], "options": {"cluster.quorum-type": "auto"}}
+    found = blockers(server, volumes={"one_vol": info}, clients={})
+    assert len(found) == lost and all("1 of the bricks kvm1:/b, kvm2:/b" in text for text in found)
+
+
 def test_a_server_asks_for_itself(blockers):
-    """By the name that its bricks have, and by the one that its own pool has for it."""
     one_vol = {**REPLICA, **QUORUM}
-    assert blockers("kvm1", "localhost", volumes={"one_vol": one_vol}) == []
-    lost = blockers("kvm1", "localhost", volumes={"one_vol": one_vol}, away=["kvm2"])
+    assert blockers("localhost", volumes={"one_vol": one_vol}) == []
+    lost = blockers("localhost", volumes={"one_vol": one_vol}, away=["kvm2"])
     assert lost == ["without it 1 of 3 servers are connected, too few for volume one_vol's server quorum"]
 
 
@@ -268,7 +309,7 @@ def test_a_server_asks_for_itself(blockers):
     ],
 )
 def test_a_brick_stays_that_has_no_copy_on_another_server(execution, layout, brick, down, lost):
-    info = {**REPLICA, **layout}
+    info = served({**REPLICA, **layout})
     online = [other.partition(":/") for other in info["bricks"] if other not in down]
     status = [{"hostname": host, "path": f"/{path}", "online": True} for host, _, path in online]
     salt = {"gluster.look": lambda: {"volumes": {"one_vol": info}, "status": {"one_vol": status}}}
