@@ -69,7 +69,8 @@ def options_wanted(needed, options=None):
 def option_changes(current, wanted):
     """
     The options that differ. ``on``, ``yes``, ``true``, ``enable`` and ``1`` are equal, their opposites too, and so are
-    sizes in different units (``1GB`` and ``1024MB``).
+    sizes in different units (``1GB`` and ``1024MB``) and lists with and without blanks at their commas, which Gluster
+    drops.
 
     current
         Options and values as they are (dict).
@@ -100,7 +101,7 @@ def _canonical(value):
     """
     A value in a form in which equal ones compare equal.
     """
-    text = option_text(value).strip()
+    text = re.sub(r"\s*,\s*", ",", option_text(value).strip())
     lower = text.lower()
     if lower in ("on", "yes", "true", "enable"):
         return 1

@@ -105,6 +105,7 @@ SPELLINGS = [
     ("performance.write-behind-window-size", "2MB", "2mb"),
     ("features.shard-block-size", "65536KB", "64MB"),
     ("network.ping-timeout", "10", 10),
+    ("auth.reject", "10.9.0.1, 10.9.0.2", "10.9.0.1 ,10.9.0.2"),
 ]
 
 

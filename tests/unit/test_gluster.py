@@ -147,6 +147,8 @@ def test_options_of_another_kind_are_refused(execution, options):
         ("64MB", "65536KB"),
         (9869, "9869"),
         ("full", "full"),
+        ("10.0.0.1,10.0.0.2", "10.0.0.1, 10.0.0.2"),
+        ("a , b", "a,b"),
     ],
 )
 def test_equal_is_equal(execution, one, other):
@@ -155,7 +157,9 @@ def test_equal_is_equal(execution, one, other):
     assert module.option_changes({"option": str(other)}, {"option": one}) == {}
 
 
-@pytest.mark.parametrize(("one", "other"), [("on", "off"), ("1GB", "1MB"), ("9869", 0), ("full", "diff"), ("2", True)])
+@pytest.mark.parametrize(
+    ("one", "other"), [("on", "off"), ("1GB", "1MB"), ("9869", 0), ("full", "diff"), ("2", True), ("a b", "ab")]
+)
 def test_different_is_different(execution, one, other):
     module = execution("gluster_options")
     change = module.option_changes({"option": one, "else": "1"}, {"option": other})
@@ -164,6 +168,18 @@ def test_different_is_different(execution, one, other):
 
 def test_an_option_never_set_differs(execution):
     assert execution("gluster_options").option_changes({}, {"a": "on"}) == {"a": {"old": None, "new": "on"}}
+
+
+@pytest.mark.parametrize("name", ["ping-timeout", "group", 7])
+def test_an_option_without_its_full_name_is_refused(execution, name):
+    names = execution("gluster_options")
+    module = execution(
+        "gluster_one",
+        __salt__={"gluster.owner_id": lambda *words: 9869, "gluster.options_wanted": names.options_wanted},
+    )
+    assert module.volume_options(options={"network.ping-timeout": 10})["network.ping-timeout"] == 10
+    with pytest.raises(SaltInvocationError, match=f"options has {name!r}: full names are needed"):
+        module.volume_options(options={name: 10})
 
 
 def test_an_owner_by_number_or_by_name(execution, monkeypatch):
