@@ -115,7 +115,8 @@ def bricks_refusing(volume, bricks):
 
         salt kvm1 gluster_mount.bricks_refusing one_vol '["kvm1:/data/one_vol", "kvm2:/data/one_vol"]'
     """
-    with salt.utils.files.fopen(os.path.join(VOLFILES, volume, f"{volume}.tcp-fuse.vol")) as stream:
+    path = os.path.join(VOLFILES, volume, f"{volume}.tcp-fuse.vol")
+    with salt.utils.files.fopen(path, errors="replace") as stream:
         client = rf"^volume {re.escape(volume)}-client-\d+$.*?^end-volume$"
         texts = re.findall(client, stream.read(), re.MULTILINE | re.DOTALL)
     done = _run(EACH, *texts)

@@ -109,7 +109,7 @@ def retry_missing(path):
 
 def _text():
     try:
-        with salt.utils.files.fopen(os.path.join(DIRECTORY, SERVICE.format(""))) as stream:
+        with salt.utils.files.fopen(os.path.join(DIRECTORY, SERVICE.format("")), errors="replace") as stream:
             return stream.read()
     except FileNotFoundError:
         return None

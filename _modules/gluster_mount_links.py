@@ -52,7 +52,7 @@ def link_state(path, target, volume=None):
                 return {"state": "linked", "detail": ""}
             if there["state"] != "absent" or not os.path.islink(end):
                 break
-        return {"state": "blocked", "detail": f"is a link to {seen}"}
+        return {"state": "blocked", "detail": f"is a link to {_shown(seen)}"}
     health = __salt__["gluster_one.mount_health"](path)
     if health["state"] != "absent" and volume and health["volume"] == volume:
         return {"state": "linked", "detail": ""}
@@ -119,8 +119,15 @@ def directory_content(path):
         return ""
     if not names:
         return ""
-    shown = ", ".join(itertools.islice(names, 3)) + (", ..." if len(names) > 3 else "")
+    shown = ", ".join(map(_shown, itertools.islice(names, 3))) + (", ..." if len(names) > 3 else "")
     return f"{len(names)} file{'s' if len(names) > 1 else ''} ({shown})"
+
+
+def _shown(name):
+    """
+    A file's name that can be sent to the master, also where it is no UTF-8.
+    """
+    return os.fsencode(name).decode(errors="replace")
 
 
 def link(path, target):

@@ -179,7 +179,7 @@ def client(path):
         salt kvm1 gluster_one.client /var/lib/one/gluster/one_vol
     """
     for commandline in glob.glob("/proc/[0-9]*/cmdline"):
-        with contextlib.suppress(OSError), salt.utils.files.fopen(commandline) as stream:
+        with contextlib.suppress(OSError), salt.utils.files.fopen(commandline, errors="replace") as stream:
             words = stream.read().split("\0")[:-1]
             if words and os.path.basename(words[0]) == "glusterfs" and words[-1] == path:
                 return words

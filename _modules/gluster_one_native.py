@@ -138,7 +138,7 @@ def _says(path, text):
     """
     Whether a file is there and has a text in it.
     """
-    with contextlib.suppress(OSError), salt.utils.files.fopen(path) as stream:
+    with contextlib.suppress(OSError), salt.utils.files.fopen(path, errors="replace") as stream:
         return text in stream.read()
     return False
 
@@ -148,7 +148,7 @@ def _allows(path, top):
     Whether a file with rules of AppArmor has one for what lies in a directory, or for all in one above it.
     """
     above = {f"{str(parent).rstrip('/')}/**" for parent in (top, *pathlib.PurePosixPath(top).parents)}
-    with contextlib.suppress(OSError), salt.utils.files.fopen(path) as stream:
+    with contextlib.suppress(OSError), salt.utils.files.fopen(path, errors="replace") as stream:
         words = [word.strip('",') for line in stream for word in line.partition("#")[0].split()]
         return any(word in above or word.startswith(f"{top}/") for word in words)
     return False

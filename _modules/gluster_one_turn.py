@@ -97,7 +97,8 @@ def _hold(volume, begin, timeout):
     """
     command = __salt__["gluster_mount.aside"](f"localhost:/{volume}", sys.executable, "-c", HOLD)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    holder = subprocess.Popen(command, cwd="/", text=True, start_new_session=True, **pipes)
+    pipes.update(text=True, errors="replace")
+    holder = subprocess.Popen(command, cwd="/", start_new_session=True, **pipes)
     said = b""
     while not said.endswith(b"locked\n"):
         if select.select([holder.stdout], [], [], 1)[0]:

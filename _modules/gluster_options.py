@@ -163,7 +163,7 @@ def group_options(name):
     """
     path = os.path.join(GROUPS, name)
     try:
-        with salt.utils.files.fopen(path) as stream:
+        with salt.utils.files.fopen(path, errors="replace") as stream:
             lines = [line.strip().partition("=") for line in stream if "=" in line and not line.startswith("#")]
     except FileNotFoundError:
         raise CommandExecutionError(

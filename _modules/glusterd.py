@@ -44,7 +44,7 @@ def options(path=VOLUME_FILE):
 
 def _read(path):
     try:
-        with salt.utils.files.fopen(path, encoding="utf-8") as stream:
+        with salt.utils.files.fopen(path, encoding="utf-8", errors="surrogateescape") as stream:
             return stream.read()
     except FileNotFoundError:
         raise CommandExecutionError(f"{path} is missing: install glusterfs-server on this node") from None
@@ -87,6 +87,6 @@ def options_set(options, path=VOLUME_FILE):
     if missing:
         raise CommandExecutionError(f"{path} has no line end-volume: it is no volume file of glusterd")
     # The temporary file lies beside the old one and takes over its mode, then replaces it in one step.
-    with salt.utils.atomicfile.atomic_open(path, "w") as stream:
-        stream.write("".join(lines))
+    with salt.utils.atomicfile.atomic_open(path, "wb") as stream:
+        stream.write("".join(lines).encode(errors="surrogateescape"))
     return True

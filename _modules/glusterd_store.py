@@ -32,7 +32,7 @@ def _read(path):
     The lines ``key=value`` of a file as a dict, an empty one where there is no such file.
     """
     try:
-        with salt.utils.files.fopen(path) as stream:
+        with salt.utils.files.fopen(path, errors="replace") as stream:
             return dict(line.strip().split("=", 1) for line in stream if "=" in line)
     except FileNotFoundError:
         return {}
@@ -163,7 +163,7 @@ def _sharing(volume, server, brick):
     """
     name = f"{volume}.{server}.{brick.strip('/').replace('/', '-')}.vol"
     path = os.path.join(DIRECTORY, "vols", volume, name)
-    with contextlib.suppress(FileNotFoundError), salt.utils.files.fopen(path) as stream:
+    with contextlib.suppress(FileNotFoundError), salt.utils.files.fopen(path, errors="replace") as stream:
         found = re.search(r"option shared-brick-count (\d+)", stream.read())
         return int(found[1]) if found else None
     return None

@@ -46,6 +46,15 @@ def test_one_option_is_written_and_nothing_else(glusterd, tmp_path, before, afte
     assert file.read_text() == after
 
 
+def test_text_that_is_no_utf_8_stays_as_it_is(glusterd, tmp_path):
+    file = tmp_path / "glusterd.vol"
+    before = b"# f\xfcr uns\n" + DEBIAN.encode()
+    file.write_bytes(before)
+    assert glusterd.options(str(file))["ping-timeout"] == "0"
+    glusterd.options_set({"rpc-auth-allow-insecure": "on"}, path=str(file))
+    assert file.read_bytes() == before.replace(b"end-volume", ALLOWED.encode() + b"end-volume")
+
+
 def test_options_are_read_without_comments(glusterd, tmp_path):
     file = tmp_path / "glusterd.vol"
     file.write_text(DEBIAN)
