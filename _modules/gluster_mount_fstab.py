@@ -71,7 +71,7 @@ def _server(host, servers):
     """
     if host in servers:
         return host
-    own = [name for name in servers if name in __salt__["gluster_one_pillar.own_names"]()]
+    own = [name for name in servers if name.casefold() in __salt__["gluster_one_pillar.own_names"]()]
     if own and host in ("localhost", "127.0.0.1", "::1"):
         return own[0]
     return __salt__["gluster.peer_known_as"](host, servers)

@@ -81,7 +81,7 @@ def node(pillar=None, system=None):
     if errors:
         return {"errors": errors}
     names = own_names()
-    named = any(server in names for volume in pillar["volumes"].values() for server in volume["servers"])
+    named = any(server.casefold() in names for volume in pillar["volumes"].values() for server in volume["servers"])
     roles = set(pillar.get("roles") or ["hypervisor"]) | ({"server"} if named else set())
     timeout = pillar.get("timeout", 120)
     datastores_dir = pillar.get("datastores_dir", system["datastores_dir"]).rstrip("/")
@@ -107,8 +107,8 @@ def node(pillar=None, system=None):
         "volumes": {
             name: {
                 "servers": volume["servers"],
-                "coordinator": volume["servers"][0] in names,
-                "mount": volume.get("mount", f"{posixpath.dirname(datastores_dir)}/gluster/{name}"),
+                "coordinator": volume["servers"][0].casefold() in names,
+                "mount": volume.get("mount", posixpath.join(posixpath.dirname(datastores_dir), "gluster", name)),
                 "mount_options": volume.get("mount_options", []),
                 "options": volume.get("options", {}),
                 "uid": volume.get("uid", pillar.get("user", system["user"])),
@@ -144,7 +144,8 @@ def _beacon(settings):
 
 def own_names():
     """
-    The names and addresses by which ``servers`` may mean this minion.
+    The names and addresses by which ``servers`` may mean this minion, in small letters: of a host's name, case is no
+    part.
 
     Returns a set of strings.
 
@@ -157,7 +158,7 @@ def own_names():
     names = {__grains__.get(grain) for grain in ("id", "host", "fqdn", "nodename", "localhost")}
     for grain in ("fqdn_ip4", "ipv4", "fqdns"):
         names.update(__grains__.get(grain) or [])
-    return names - {None, "", "localhost", "127.0.0.1"}
+    return {name.casefold() for name in names if name} - {"localhost", "127.0.0.1"}
 
 
 # What is allowed, key by key: a function that returns what is needed when the value is not that, and None otherwise.
@@ -189,7 +190,9 @@ def _is_word(value):
 
 
 def _is_path(value):
-    return value.startswith("/") and posixpath.normpath(value) == value != "/" and _is_word(value)
+    # Two slashes at the beginning are a root of their own to POSIX, so that normpath leaves them.
+    absolute = value.startswith("/") and not value.startswith("//")
+    return absolute and posixpath.normpath(value) == value != "/" and _is_word(value)
 
 
 def _host(value):
@@ -223,7 +226,12 @@ _VOLUME_NAME = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 _NUMBER = _needs(int, "a number is needed, 0 or more", lambda value: value >= 0)
 _POSITIVE = _needs(int, "a number of seconds above 0 is needed", lambda value: value > 0)
-_PATH = _needs(str, "an absolute path without spaces is needed, such as /var/lib/one/gluster/one_vol", _is_path)
+_PATH = _needs(
+    str,
+    "an absolute path without spaces is needed, with single slashes and none at its end, such as "
+    "/var/lib/one/gluster/one_vol",
+    _is_path,
+)
 _BOOL = _needs(bool, "true or false is needed")
 _ALLOW = _needs(str, "allow is possible", lambda value: value == "allow")
 _TEXT = _needs(str, "a text of one line is needed", lambda value: value and value.isprintable())
@@ -298,9 +306,11 @@ _DATASTORE = {
 }
 _VOLUME = {
     "servers": _needs(
-        list, "a list of host names is needed, each once, such as [kvm1, kvm2, kvm3]",
+        list,
+        "a list of host names is needed, each once, such as [kvm1, kvm2, kvm3]; an address with colons (IPv6) is not "
+        "possible",
         lambda value: value and all(isinstance(name, str) and re.fullmatch(_NAME, name) for name in value)
-        and len(set(value)) == len(value),
+        and len({name.casefold() for name in value}) == len(value),
     ),
     "mount": _PATH,
     "mount_options": _TEXTS,
@@ -451,7 +461,7 @@ def _first_server_errors(name, volume):
     On a server: the first one, which everybody mounts from and new machines open their disks at, is in its pool.
     """
     first, servers = volume["servers"][0], volume["servers"]
-    if volume["coordinator"] or not own_names() & set(servers):
+    if volume["coordinator"] or not own_names() & {server.casefold() for server in servers}:
         return []
     known = __salt__["glusterd.pool_without"](first, servers)
     return known and [

@@ -177,11 +177,11 @@ def _missing(servers, pool, node):
     members = [{"localhost", *node.get("names", ())}]
     for peer in pool:
         if peer["hostname"] != "localhost":
-            names = {peer["hostname"]}
-            members.append(names.union(*(known for known in aliases if peer["hostname"] in known)))
+            names = {peer["hostname"]}.union(*(known for known in aliases if peer["hostname"] in known))
+            members.append({name.casefold() for name in names})
     every = sorted(set().union(*members))
     known = {
-        server: server if server in every else __salt__["gluster.peer_known_as"](server, every)
+        server: server.casefold() if server.casefold() in every else __salt__["gluster.peer_known_as"](server, every)
         for server in servers.union(*(volume["servers"] for volume in node.get("volumes", {}).values()))
     }
     unseen = sorted(server for server in servers if not known[server])

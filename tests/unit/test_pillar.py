@@ -74,6 +74,7 @@ def test_the_ordinary_case(node):
         ("kvm3", ["server"], ["server"]),
         ("kvm3", ["head", "hypervisor", "server"], ["head", "hypervisor", "server"]),
         ("kvm2.example.com", None, ["hypervisor", "server"]),
+        ("KVM2", None, ["hypervisor", "server"]),
     ],
 )
 def test_roles(node, minion, roles, expected):
@@ -81,11 +82,15 @@ def test_roles(node, minion, roles, expected):
 
 
 def test_only_the_first_server_coordinates(node):
-    assert [node(ORDINARY, name)["volumes"]["one_vol"]["coordinator"] for name in ("kvm1", "kvm2", "head")] == [
-        True,
-        False,
-        False,
-    ]
+    for name, expected in {"kvm1": True, "KVM1": True, "kvm2": False, "head": False}.items():
+        assert node(ORDINARY, name)["volumes"]["one_vol"]["coordinator"] is expected
+    pillar = {"volumes": {"one_vol": {"servers": ["Kvm1", "KVM2"]}}}
+    assert node(pillar, "kvm1")["volumes"]["one_vol"]["coordinator"]
+    assert node(pillar, "kvm2")["roles"] == ["hypervisor", "server"]
+
+
+def test_a_mount_beside_datastores_directly_below_the_root(node):
+    assert node({**ORDINARY, "datastores_dir": "/datastores"})["volumes"]["one_vol"]["mount"] == "/gluster/one_vol"
 
 
 @pytest.mark.parametrize(
@@ -157,6 +162,9 @@ BAD = [
     ({"volumes": ["one_vol"]}, r"gluster_one:volumes is \['one_vol'\] \(a list\): volumes by name are needed"),
     ({**ORDINARY, "a\nb": 1}, r"gluster_one:'a\\nb' is no known key"),
     (with_volume(servers=["kvm1", "kvm1"]), r"one_vol:servers is \['kvm1', 'kvm1'\] \(a list\): .*each once"),
+    (with_volume(servers=["kvm1", "KVM1"]), r"one_vol:servers is \['kvm1', 'KVM1'\] \(a list\): .*each once"),
+    (with_volume(servers=["fe80::1"]), r"one_vol:servers is \['fe80::1'\] .* colons \(IPv6\) is not possible"),
+    (with_volume(mount="//foo"), r"one_vol:mount is '//foo' \(a string\): .* with single slashes"),
     (with_volume(mount="/srv/a b"), r"one_vol:mount is '/srv/a b' \(a string\): an absolute path without spaces"),
     (with_volume(mount_options=["acl, ro"]), r"one_vol:mount_options is \['acl, ro'\] \(a list\): a list of words"),
     (with_volume(options={"user.note": "a\nb"}), r"one_vol:options is .*: option names and values are needed"),
@@ -187,7 +195,7 @@ BAD = [
     ({**ORDINARY, "timeout": True}, r"gluster_one:timeout is True \(a boolean\)"),
     ({**ORDINARY, "user": "nobody1"}, r"gluster_one:user is 'nobody1': there is no such account on kvm1"),
     ({**ORDINARY, "opennebula": {"endpoint": "head:2633"}}, r"gluster_one:opennebula:endpoint is 'head:2633'"),
-    (with_volume(mount="/srv/x/"), r"one_vol:mount is '/srv/x/' \(a string\): an absolute path without spaces"),
+    (with_volume(mount="/srv/x/"), r"one_vol:mount is '/srv/x/' \(a string\): .* slashes and none at its end"),
     (with_volume(group="../virt"), r"one_vol:group is '../virt' \(a string\): the name of an option group"),
     (with_volume(options={"group": "virt"}), r"one_vol:options is .*those of a group each by its name"),
     (with_datastore(host=None), r"glusterds:host is None \(nothing\): a host name is needed"),

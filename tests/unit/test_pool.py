@@ -77,6 +77,7 @@ ALL = ["kvm1", "kvm2", "kvm3"]
         (ALL, ALL, {}),
         ([*ALL, "kvm2", "kvm3"], ALL, {}),  # each twice, for an order of bricks
         (["10.0.0.1", "kvm2", "kvm3"], ALL, {}),  # an address of its own
+        (["KVM1", "Kvm2", "kvm3"], ["kvm1", "kvm2", "KVM3"], {}),
         (ALL, ["kvm1", "10.0.0.2", "kvm3"], {"peers": [["10.0.0.2", "kvm2"], ["kvm3"]]}),  # another name in the pool
         (ALL, ["kvm1", "10.0.0.2", "kvm3"], {"addresses": {"kvm2": "10.0.0.2"}}),  # known by an address alone
         (ALL, ["kvm1", "storage2", "kvm3"], {}),  # by a name on another network, of which nothing is known here
@@ -224,9 +225,10 @@ def test_two_servers_at_once(blockers):
 
 
 def test_a_server_stays_that_has_the_one_copy(blockers):
-    assert blockers("kvm2", volumes={"one_vol": {**REPLICA, "replica": 1}}) == [
-        "without it 0 of the bricks kvm2:/b of volume one_vol are online, 1 are needed"
-    ]
+    for name in ("kvm2", "KVM2"):
+        assert blockers(name, volumes={"one_vol": {**REPLICA, "replica": 1}}) == [
+            "without it 0 of the bricks kvm2:/b of volume one_vol are online, 1 are needed"
+        ]
 
 
 def test_a_server_stays_while_files_wait_to_be_healed(blockers):
@@ -248,9 +250,10 @@ def test_a_member_counts_for_the_server_quorum_of_volumes_elsewhere(blockers):
     members = [*ALL, "kvm4"]
     volumes = {"one_vol": {**REPLICA, **QUORUM}}
     assert blockers("kvm4", volumes=volumes, members=members) == []
-    assert blockers("kvm4", volumes=volumes, members=members, away=["kvm3"], down=["kvm3:/b"]) == [
-        "without it 2 of 4 servers are connected, too few for volume one_vol's server quorum"
-    ]
+    for name in ("kvm4", "KVM4"):
+        assert blockers(name, volumes=volumes, members=members, away=["kvm3"], down=["kvm3:/b"]) == [
+            "without it 2 of 4 servers are connected, too few for volume one_vol's server quorum"
+        ]
 
 
 def test_a_member_has_no_part_in_what_is_wrong_with_bricks_elsewhere(blockers):
