@@ -292,8 +292,9 @@ def hidden(path):
         salt kvm1 gluster_one.hidden /var/lib/one/gluster/one_vol
     """
     above, name = os.path.split(os.path.realpath(path))
-    # In a mount namespace of its own, the directory above is mounted over itself: without what is mounted in it.
-    look = 'mount --bind "$1" "$1" && exec ls -A "$1/$2"'
+    # In a mount namespace of its own, the directory above is mounted elsewhere: without what is mounted in it. Over
+    # itself would do, but for the root, which stays what it was for the process.
+    look = 'mount --bind "$1" /tmp && exec ls -A "/tmp/$2"'
     command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", look, "sh", above, name]
     status, out, error = child(command)
     if status != 0:

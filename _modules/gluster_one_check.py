@@ -264,7 +264,7 @@ def _hidden(seen, path):
     shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
     what = f"{len(names)} file{'s' if len(names) > 1 else ''} ({shown}) beneath the mount, on the local disk"
     above, name = os.path.split(path)
-    cure = f"mount --bind {above} /mnt, move what is in /mnt/{name} to {path}, umount /mnt"
+    cure = f"mkdir /run/disk; mount --bind {above} /run/disk; move /run/disk/{name}/* to {path}; umount /run/disk"
     _find(seen, "hidden", path, what, "nothing but the volume", cure, "warning")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,23 @@ def test_health_of_another_file_system(modules, point):
         assert health(modules, point) == {"state": "alive", "device": "scratch", "fstype": "tmpfs", "volume": None}
     finally:
         host.sh("umount", point)
+
+
+@pytest.mark.parametrize("above", ["/", "/tmp", "/mnt"])
+def test_what_lies_beneath_a_mount(modules, above):
+    path = Path(above, "gluster_one-beneath")
+    path.mkdir()
+    (path / "image").touch()
+    host.sh("mount", "-t", "tmpfs", "scratch", path)
+    try:
+        (path / "of the mount").touch()
+        assert modules.gluster_one.hidden(str(path)) == ["image"]
+    finally:
+        host.sh("umount", path)
+        shutil.rmtree(path)
+    path.mkdir()
+    assert modules.gluster_one.hidden(str(path)) == []
+    path.rmdir()
 
 
 def test_health_of_a_mount_whose_client_died(modules, served):

@@ -71,6 +71,16 @@ def test_a_volume_without_datastores_has_no_file_to_be_opened(module, datastores
     assert [one["kind"] for one in seen["findings"]] == kinds
 
 
+@pytest.mark.parametrize("path, above", [("/srv/one_vol", "/srv"), ("/mnt", "/"), ("/mnt/one_vol", "/mnt")])
+def test_what_lies_beneath_a_mount_is_reached_by_another_place(module, path, above):
+    module.__salt__["gluster_one.hidden"] = lambda path: ["image"]
+    seen = {"findings": []}
+    module._hidden(seen, path)
+    (cure,) = [one["cure"] for one in seen["findings"]]
+    there = f"/run/disk/{path.rpartition('/')[2]}"
+    assert f"mount --bind {above} /run/disk; move {there}/* to {path};" in cure
+
+
 def test_what_the_coordinator_finds_names_its_volume(module):
     brick = ["brick_down", "kvm3:/data/two_vol", "it is down", "online", "gluster volume start two_vol force", "error"]
     module.__salt__["gluster_one.volume_report"] = lambda *words: [{"bricks": [2, 3]}, [brick]]
