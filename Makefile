@@ -45,7 +45,7 @@ format: setup ## put the Python files into ruff's format, and the modules' check
 	$(PY) -m lab.stamp
 
 # The functional tests wait for glusterd most of the time, which costs no processor: the others run beside them.
-test: setup ## unit, functional and fleet tests, in eight minutes; ARGS are pytest's
+test: setup ## unit, functional and fleet tests, in ten minutes; ARGS are pytest's
 	@log=$$(mktemp); status=0; \
 	  $(MAKE) --no-print-directory unit || status=1; \
 	  { $(MAKE) --no-print-directory opennebula; first=$$?; \
