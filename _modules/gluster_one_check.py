@@ -40,7 +40,7 @@ def check(native=False, heal=True, node=None, pool=True):
 
     pool
         Have the coordinator ask Gluster (bool, default True), which takes the pool's lock for a moment. Otherwise it
-        looks at what glusterd keeps on disk: options, but not peers, the others' bricks or what waits to be healed.
+        looks at what glusterd keeps on disk, and whether peers answer: not at others' bricks or what is to be healed.
 
     Returns a list of findings, empty when all is well::
 

@@ -51,7 +51,7 @@ def node(pillar=None, system=None):
          "volumes": {"one_vol": {"servers": ["kvm1", "kvm2"], "coordinator": True,
                                  "mount": "/var/lib/one/gluster/one_vol", "mount_options": [], "options": {},
                                  "uid": "oneadmin", "gid": "oneadmin", "group": None,
-                                 "datastores": {"glusterds": {"volume": "one_vol", "host": "kvm1:24007"}}}}}
+                                 "datastores": {"glusterds": {"volume": "one_vol", "host": "kvm1"}}}}}
 
     CLI Example:
 

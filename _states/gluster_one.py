@@ -32,7 +32,8 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
     A volume lets OpenNebula's processes in (``server.allow-insecure on``) and its root belongs to oneadmin
     (``storage.owner-uid``, ``storage.owner-gid``). For one node of the pool.
 
-    All that differ are set in one process, once all peers are connected; other options are left as they are.
+    Those that differ are set at once, when all peers are connected; others stay. A run that sets allow-insecure on then
+    looks at the bricks: if all refuse clients it stops and starts the volume; if only some do, it fails and names them.
 
     name
         The volume (string).

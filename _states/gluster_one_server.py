@@ -21,7 +21,7 @@ def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glus
     glusterd accepts clients that are not root (the guide's ``option rpc-auth-allow-insecure on``). For every server.
 
     Only these options are edited, every other line stays. glusterd reads them at its next start: it is not restarted,
-    because machines do not need them before (since Gluster 3.7.3 it lets in who is not root untold), and a restart may
+    because VMs do not need them before (since 3.7.3 Gluster lets in by default who is not root), and a restart may
     take the server's bricks with it.
 
     name

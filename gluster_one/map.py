@@ -36,7 +36,8 @@ def _mixed(kinds):
     minion = __grains__["id"]
     return (
         f"{', '.join(kinds)} on this minion are not those of saltenv {__env__}: sync them, `salt {minion} "
-        f"saltutil.sync_all saltenv={__env__}`; after a change of your own write the checksums, `make format`"
+        f"saltutil.sync_all saltenv={__env__}`; after a change of your own write the checksums, "
+        "`python3 -m lab.stamp` in the clone"
     )
 
 
