@@ -93,11 +93,13 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
 
     marks
         By volume what the head has just left on it with :func:`mark` (dict of strings): this node's mount has to show
-        it (default none).
+        it, or one that sorts behind it (default none).
 
-    Returns a dict; ``volumes`` is what the coordinator sees, ``datastores`` what the head does::
+    Returns a dict; ``volumes`` is what the coordinator sees, ``datastores`` what the head does, ``coordinates`` says
+    for each volume whether this is its coordinator::
 
         {"roles": ["hypervisor", "server"], "findings": [...], "looked": ["mount", "links", ...],
+         "coordinates": {"one_vol": True},
          "volumes": {"one_vol": {"bricks": [3, 3], "peers": [2, 2], "heal": 0, "split_brain": 0, "free_percent": 61,
                                  "sets": [[["kvm1:/data/one_vol", True], ["kvm2:/data/one_vol", True], ...]]}},
          "datastores": {"glusterds": {"id": 101, "type": "IMAGE_DS", "drivers": "fs/shared", "total_mb": 258020,
@@ -111,6 +113,7 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
     """
     node = {"marks": marks or {}, **(node or __salt__["gluster_one_pillar.node"]())}
     seen = {"roles": node.get("roles", []), "findings": [], "looked": [], "volumes": {}, "datastores": {}}
+    seen["coordinates"] = {name: each["coordinator"] for name, each in node.get("volumes", {}).items()}
     if node["errors"]:
         for error in node["errors"]:
             _find(seen, "pillar", "pillar", error, "a pillar as in pillar.example", "correct it, then run again")
@@ -249,7 +252,7 @@ def _marked(seen, name, path, marks):
     """
     if name in marks:
         seen["looked"] += ["mark"]
-        if __salt__["gluster_one.marked"](path) != marks[name]:
+        if (__salt__["gluster_one.marked"](path) or "") < marks[name]:  # another overview may have left a later one
             what, cure = "what the head has just written is not seen", f"gluster volume status {name}, on both"
             _find(seen, "mount_differs", path, what, "the volume that the head has mounted", cure)
 
@@ -489,10 +492,9 @@ def _native(seen, node):
     there with the first datastore.
     """
     for name, volume in node["volumes"].items():
-        if not volume["datastores"]:
-            continue
-        server = volume["servers"][0]
-        refused = __salt__["gluster_one.native_read"](name, host=server, user=node["user"])
-        if refused:
-            _find(seen, "native_read", name, refused, "it is read over gluster://", "see the volume's options")
+        for hosts in volume["hosts"]:
+            refused = __salt__["gluster_one.native_refused"](name, hosts, node["user"])
+            if refused:
+                expected = f"it is read over gluster://{' or '.join(hosts)}"
+                _find(seen, "native_read", name, refused, expected, "see the volume's options")
     seen["looked"] += ["native read"]

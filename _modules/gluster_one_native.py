@@ -106,6 +106,36 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
     return said if found else out.strip() or error
 
 
+def native_refused(volume, hosts, user="oneadmin"):
+    """
+    Why a volume cannot be read over the native GlusterFS API by any of several servers.
+
+    volume, user
+        See :func:`native_read`.
+
+    hosts
+        The Gluster servers, ``server`` or ``server:port`` (list of strings). Those behind the first that answers are
+        not asked.
+
+    Returns None if it was read, else what stood in the way at the last one (string).
+
+    Raises CommandExecutionError as :func:`native_read` does.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 gluster_one.native_refused one_vol '[kvm1, "kvm2:24007"]'
+    """
+    refused = None
+    for each in hosts:
+        host, _, port = each.partition(":")
+        refused = native_read(volume, host=host, port=int(port or 24007), user=user)
+        if not refused:
+            return None
+    return refused
+
+
 def confined(tops):
     """
     What confines QEMU, where AppArmor or SELinux is in force, so that it may not open what lies in some directories.

@@ -50,7 +50,7 @@ def node(pillar=None, system=None):
          "names": ["10.0.0.1", "kvm1"],
          "volumes": {"one_vol": {"servers": ["kvm1", "kvm2"], "coordinator": True,
                                  "mount": "/var/lib/one/gluster/one_vol", "mount_options": [], "options": {},
-                                 "uid": "oneadmin", "gid": "oneadmin", "group": None,
+                                 "uid": "oneadmin", "gid": "oneadmin", "group": None, "hosts": [["kvm1"]],
                                  "datastores": {"glusterds": {"volume": "one_vol", "host": "kvm1"}}}}}
 
     CLI Example:
@@ -122,8 +122,20 @@ def node(pillar=None, system=None):
             for name, volume in pillar["volumes"].items()
         },
     }
+    for volume in plan["volumes"].values():
+        volume["hosts"] = _hosts(volume)
     errors = _errors_here(pillar, plan)
     return {"errors": errors} if errors else plan
+
+
+def _hosts(volume):
+    """
+    The servers that machines ask for a volume with datastores: for each native one a list, the same once.
+    """
+    hosts = [store["host"] for store in volume["datastores"].values() if "host" in store]
+    hosts = hosts or (volume["servers"][:1] if volume["datastores"] else [])
+    hosts = [[host] if isinstance(host, str) else host for host in hosts]
+    return [host for number, host in enumerate(hosts) if host not in hosts[:number]]
 
 
 def _datastore(name, volume, settings):

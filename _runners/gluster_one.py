@@ -53,7 +53,7 @@ def status(target="*", native=False, timeout=15, html=None):
             f"target is {target!r}: no accepted minion of that name has gluster_one in its pillar"
         )
     answers = _ask(asked, "gluster_one.report", {"native": native, "marks": _marks(timeout)}, timeout)
-    nodes, absent, volumes, datastores, findings = {}, [], {}, {}, []
+    nodes, absent, volumes, datastores, findings, coordinates = {}, [], {}, {}, [], []
     for minion in asked:
         answer = answers.get(minion)
         if minion not in answers:
@@ -65,10 +65,15 @@ def status(target="*", native=False, timeout=15, html=None):
             for name, facts in answer["volumes"].items():
                 volumes.setdefault(name, dict(UNSEEN)).update(facts)
             datastores.update(answer["datastores"])
+            coordinates.append(answer["coordinates"])
         # A brick's server and its volume's coordinator both see that it is down.
         more = nodes.get(minion, {}).get("findings", [])
         more[:] = [finding for finding in more if "volume" not in finding or finding not in findings]
         findings += more
+    if not absent and asked == _ours("*"):
+        for name in _uncoordinated(coordinates):
+            volumes.setdefault(name, dict(UNSEEN))
+            findings.append(_unseen(name))
     for name, volume in volumes.items():
         volume["wrong"] = [
             finding["seen"] if finding["on"] == name else f"{finding['on']}: {finding['seen']}"
@@ -98,7 +103,7 @@ def _marks(timeout):
     """
     What the head has just left on each volume, for the others to see.
     """
-    mark = secrets.token_hex(8)
+    mark = f"{time.time_ns():020d} {secrets.token_hex(8)}"
     heads = set(_ours("*")) & set(_accepted("gluster_one:roles:head", "pillar"))
     left = _ask(sorted(heads), "gluster_one.mark", {"text": mark}, timeout) if heads else {}
     return {volume: mark for volumes in left.values() if isinstance(volumes, list) for volume in volumes}
@@ -113,6 +118,25 @@ def _unable(said):
         "expected": "an answer",
         "severity": "error",
         "cure": cure,
+    }
+
+
+def _uncoordinated(coordinates):
+    """
+    The volumes of which none of all nodes is the coordinator; coordinates says of each whether it is, by volume.
+    """
+    names = {name for node in coordinates for name in node}
+    return sorted(name for name in names if not any(node.get(name) for node in coordinates))
+
+
+def _unseen(volume):
+    return {
+        "kind": "volume_unseen",
+        "on": volume,
+        "seen": "no minion goes by the name of its first server: nobody sets its options or looks at the pool",
+        "expected": "a minion that does",
+        "severity": "error",
+        "cure": "name servers in the pillar by a name or an address that their minion has",
     }
 
 
@@ -255,6 +279,11 @@ def rollout_plan(target="*"):
     of = {
         role: sorted(minion for minion, node in nodes.items() if role in node["roles"]) for role in ("head", "server")
     }
+    if sorted(nodes) == _ours("*"):
+        plans = [{name: volume["coordinator"] for name, volume in node["volumes"].items()} for node in nodes.values()]
+        wrong = [f"volume {name}: {_unseen(name)['seen']}" for name in _uncoordinated(plans)]
+    if wrong:
+        return {"errors": wrong}
     rest = [minion for minion in sorted(nodes) if minion not in of["head"]]
     size = min((node["batch"] for node in nodes.values()), default=1)
     coordinators = [

@@ -33,6 +33,7 @@ REPAIRS = {
 # What these SLS would undo although somebody may have meant it: while that is found, they are not applied.
 HELD_BY = {
     "gluster_one.datastore": ("datastore_gone",),
+    "gluster_one.mount": ("mount_held",),
     "gluster_one.volume": ("volume_stopped", "volume_gone", "peer_gone"),
 }
 # These concern the pool: on one server at a time.

@@ -82,7 +82,8 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
         The volume (string).
 
     host
-        The Gluster server to ask (string), or a list of which the first is asked; ``server`` or ``server:port``.
+        The Gluster server to ask (string), ``server`` or ``server:port``; or a list of several, of which one has to
+        answer.
 
     mount
         The directory on which this node has the volume mounted (string).
@@ -102,12 +103,13 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
             - mount: /var/lib/one/gluster/one_vol
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
-    server, _, port = (host if isinstance(host, str) else host[0]).partition(":")
+    hosts = [host] if isinstance(host, str) else host
+    server = " or ".join(hosts)
 
     def refused():
         if not __salt__["gluster_one.datastore_ids"](mount):
             return "the head has left no datastore's identifier there yet"
-        return __salt__["gluster_one.native_read"](volume, host=server, port=int(port or 24007), user=user)
+        return __salt__["gluster_one.native_refused"](volume, hosts, user)
 
     try:
         seen = refused()

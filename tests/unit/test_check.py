@@ -23,7 +23,7 @@ def module(execution):
             "gluster_one.mount_health": lambda path: {"state": "dead", "volume": path[1:]},
             "gluster_one.client": lambda path: [],
             "gluster_one.datastore_ids": lambda path: {},
-            "gluster_one.native_read": lambda name, *words, **named: "no such file",
+            "gluster_one.native_refused": lambda name, hosts, user: None if "kvm1" in hosts else "no such file",
         },
     )
 
@@ -64,11 +64,34 @@ def test_all_volumes_were_looked_at(module):
     assert seen["looked"] == ["mount", "links"]
 
 
-@pytest.mark.parametrize("datastores, kinds", [({}, []), ({"glusterds": {}}, ["native_read"])])
-def test_a_volume_without_datastores_has_no_file_to_be_opened(module, datastores, kinds):
+@pytest.mark.parametrize("hosts, refused", [([], 0), ([["kvm1"]], 0), ([["kvm1"], ["kvm2", "kvm3"]], 1)])
+def test_each_native_datastores_servers_are_asked(module, hosts, refused):
     seen = {"findings": [], "looked": [], "volumes": {}}
-    module._native(seen, node("two_vol", datastores=datastores))
-    assert [one["kind"] for one in seen["findings"]] == kinds
+    module._native(seen, node("two_vol", hosts=hosts))
+    assert [one["expected"] for one in seen["findings"]] == ["it is read over gluster://kvm2 or kvm3"] * refused
+
+
+@pytest.mark.parametrize(
+    "answers, refused",
+    [
+        ({"kvm1:24007": None}, None),
+        ({"kvm1:24007": "away", "kvm2:24010": None}, None),
+        ({"kvm1:24007": "away"}, "away"),
+    ],
+)
+def test_one_of_several_servers_has_to_answer(execution, monkeypatch, answers, refused):
+    module = execution("gluster_one_native")
+    monkeypatch.setattr(module, "native_read", lambda name, host, port, user: answers[f"{host}:{port}"])
+    hosts = [host.removesuffix(":24007") for host in answers]
+    assert module.native_refused("one_vol", hosts) == refused
+
+
+@pytest.mark.parametrize("seen, found", [("10 b", False), ("11 c", False), ("09 a", True), (None, True)])
+def test_what_the_head_has_written_is_seen_or_what_another_overview_wrote_since(module, seen, found):
+    module.__salt__["gluster_one.marked"] = lambda path: seen
+    report = {"findings": [], "looked": []}
+    module._marked(report, "one_vol", "/one_vol", {"one_vol": "10 b"})
+    assert [one["kind"] for one in report["findings"]] == ["mount_differs"] * found
 
 
 @pytest.mark.parametrize("path, above", [("/srv/one_vol", "/srv"), ("/mnt", "/"), ("/mnt/one_vol", "/mnt")])

@@ -89,6 +89,20 @@ def test_only_the_first_server_coordinates(node):
     assert node(pillar, "kvm2")["roles"] == ["hypervisor", "server"]
 
 
+@pytest.mark.parametrize(
+    "datastores, hosts",
+    [
+        (None, []),
+        ({"s": {"type": "SYSTEM_DS"}}, [["kvm1"]]),
+        ({"a": {}, "b": {"host": "kvm1"}, "s": {"type": "SYSTEM_DS"}}, [["kvm1"]]),
+        ({"a": {"host": ["kvm2", "kvm3:24010"]}, "b": {"host": "kvm2"}}, [["kvm2", "kvm3:24010"], ["kvm2"]]),
+    ],
+)
+def test_machines_ask_the_datastores_servers(node, datastores, hosts):
+    pillar = {"volumes": {"one_vol": {"servers": ["kvm1", "kvm2", "kvm3"], "datastores": datastores or {}}}}
+    assert node(pillar)["volumes"]["one_vol"]["hosts"] == hosts
+
+
 def test_a_mount_beside_datastores_directly_below_the_root(node):
     assert node({**ORDINARY, "datastores_dir": "/datastores"})["volumes"]["one_vol"]["mount"] == "/gluster/one_vol"
 

@@ -182,6 +182,12 @@ def test_a_link_of_the_head_is_not_put_right_by_creating_a_datastore(minion):
     assert minion.jobs == []
 
 
+def test_a_mount_that_is_used_is_not_undone_for_another_mounts_sake(minion):
+    """Of the same SLS file: it would take the one whose client the bricks have refused, too."""
+    assert "mount_held is to be looked at" in minion.reports("link", "mount_held")
+    assert minion.jobs == []
+
+
 def test_every_sls_that_is_held_is_one_that_is_applied(minion):
     assert set(minion.runner.HELD_BY) <= set(minion.runner.REPAIRS.values())
     assert not {kind for kinds in minion.runner.HELD_BY.values() for kind in kinds} & set(minion.runner.REPAIRS)

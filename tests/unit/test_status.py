@@ -101,7 +101,7 @@ def test_errors_stand_before_warnings_and_these_before_what_is_well():
 def test_a_brick_that_is_down_is_wrong_with_its_volume(monkeypatch):
     brick = {**DEAD, "kind": "brick_down", "on": "kvm3:/data/one_vol", "seen": "it is down", "volume": "one_vol"}
     option = {**DEAD, "kind": "volume_option", "on": "one_vol", "seen": "an option", "volume": "one_vol"}
-    answer = {"roles": ["server"], "looked": [], "datastores": {}}
+    answer = {"roles": ["server"], "looked": [], "datastores": {}, "coordinates": {"one_vol": True}}
     runner = imported(CHECKOUT / "_runners/gluster_one.py")
     monkeypatch.setattr(runner, "_ours", lambda target: ["kvm1", "kvm3"])
     monkeypatch.setattr(runner, "_accepted", lambda target, kind: [])
@@ -114,6 +114,29 @@ def test_a_brick_that_is_down_is_wrong_with_its_volume(monkeypatch):
     volumes = fleet["volumes"]
     assert volumes["one_vol"]["wrong"] == ["kvm3:/data/one_vol: it is down", "an option"]
     assert volumes["two_vol"]["wrong"] == []
+
+
+@pytest.mark.parametrize(
+    "target, coordinates, found",
+    [
+        ("*", [{"one_vol": False}, {"one_vol": True}], []),
+        ("*", [{"one_vol": False, "two_vol": True}, {"one_vol": False}], ["one_vol"]),
+        ("kvm1", [{"one_vol": False}], []),  # it may be another
+        ("*", [{"one_vol": False}, None], []),  # it may be the one that does not answer
+    ],
+)
+def test_a_volume_whose_first_server_is_no_minion(monkeypatch, target, coordinates, found):
+    minions = ["kvm1", "kvm3"]
+    runner = imported(CHECKOUT / "_runners/gluster_one.py")
+    monkeypatch.setattr(runner, "_ours", lambda target: minions if target == "*" else [target])
+    monkeypatch.setattr(runner, "_accepted", lambda target, kind: [])
+    answer = {"roles": [], "looked": [], "datastores": {}, "volumes": {}, "findings": []}
+    answers = {name: {**answer, "coordinates": each} for name, each in zip(minions, coordinates) if each}
+    monkeypatch.setattr(runner, "_ask", lambda *words: answers)
+    fleet = runner.status(target)["data"]
+    assert [finding["on"] for finding in fleet["findings"]] == found
+    assert all("no minion goes by the name of its first server" in fleet["volumes"][name]["wrong"][0] for name in found)
+    assert fleet["retcode"] == int(bool(found) or None in coordinates)
 
 
 # The page
