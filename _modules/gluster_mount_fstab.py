@@ -271,7 +271,7 @@ def entry_wanted(path, volume, servers, options=None):
 
         salt kvm1 gluster_mount.entry_wanted /var/lib/one/gluster/one_vol one_vol '[kvm1, kvm2, kvm3]'
     """
-    if not isinstance(servers, list) or not servers:
+    if not isinstance(servers, list) or not servers or not all(isinstance(server, str) for server in servers):
         raise SaltInvocationError(f"servers is {servers!r}: a list of host names is needed, such as [kvm1, kvm2]")
     there = entry(path)
     if there and there["volume"] != volume:

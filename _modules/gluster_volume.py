@@ -5,6 +5,7 @@ What the pool calls its members, a volume's start and stop, a brick and its clie
 More functions of the execution module ``gluster``: Salt joins modules of one virtual name.
 """
 
+import contextlib
 import socket
 import xml.etree.ElementTree as ET
 
@@ -246,7 +247,8 @@ def heal_daemon_apart(name):
         return []
     # psutil 6 has given it another name.
     connections = getattr(daemon, "net_connections", None) or daemon.connections
-    own = {f"{seen.laddr.ip.removeprefix('::ffff:')}:{seen.laddr.port}" for seen in connections("tcp")}
+    with _looking("the self-heal daemon"):
+        own = {f"{seen.laddr.ip.removeprefix('::ffff:')}:{seen.laddr.port}" for seen in connections("tcp")}
     try:
         there = _connected(name)  # which ends with the first brick that has no client
     except CommandExecutionError as exc:
@@ -262,8 +264,20 @@ def _heal_daemon(rows):
     The process of this server's self-heal daemon, by what Gluster says of a volume's processes, or None.
     """
     daemons = [row for row in rows if row["hostname"] == "Self-heal Daemon" and row["online"]]
-    own = [row for row in daemons if row["path"] == "localhost"]
-    return psutil.Process(own[0]["pid"]) if own else None
+    pids = [row["pid"] for row in daemons if row["path"] == "localhost" and row["pid"] is not None]
+    with _looking("the self-heal daemon"):
+        return psutil.Process(pids[0]) if pids else None
+
+
+@contextlib.contextmanager
+def _looking(what):
+    """
+    A process may end at any moment, and what Gluster says of it be of before.
+    """
+    try:
+        yield
+    except psutil.Error as exc:
+        raise CommandExecutionError(f"{what}: {exc}; run again") from exc
 
 
 def heal_daemon_restart(name, timeout=120):
@@ -293,12 +307,14 @@ def heal_daemon_restart(name, timeout=120):
 
 
 def _end(process):
-    process.terminate()
-    try:
-        process.wait(10)
-    except psutil.TimeoutExpired:
-        process.kill()
-        process.wait(10)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.terminate()
+        try:
+            process.wait(10)
+        except psutil.TimeoutExpired:
+            process.kill()
+            with _looking("a process that was to end"):
+                process.wait(10)
 
 
 def brick_restart(volume, brick, timeout=120):
@@ -334,8 +350,10 @@ def brick_restart(volume, brick, timeout=120):
         raise CommandExecutionError(
             f"{brick} shares its process with {', '.join(others)} (cluster.brick-multiplex): restart them by hand"
         )
-    process = psutil.Process(pid)
-    if path not in process.cmdline():
+    with _looking(brick):
+        process = psutil.Process(pid)
+        known = path in process.cmdline()
+    if not known:
         raise CommandExecutionError(f"{brick}: the process {pid} is another one by now; run again")
     _end(process)
     return volume_start(volume, force=True, timeout=timeout)

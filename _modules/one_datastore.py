@@ -128,8 +128,8 @@ def template(
     wanted["TM_MAD"] = wanted["TM_MAD"] or "shared"
     for attribute in ("RESTRICTED_DIRS", "SAFE_DIRS"):
         given = wanted[attribute]
-        paths = given.split() if isinstance(given, str) else given or []
-        if not all(os.path.isabs(str(path)) for path in paths):
+        paths = given.split() if isinstance(given, str) else [] if given is None else given
+        if not isinstance(paths, list) or not all(isinstance(path, str) and os.path.isabs(path) for path in paths):
             raise SaltInvocationError(f"{attribute.lower()} is {given!r}: absolute paths are needed")
         wanted[attribute] = " ".join(paths) or None
     if __salt__["one_datastore_check.native"](wanted):
@@ -334,6 +334,8 @@ def difference(
         salt head one_datastore.difference glusterds '{TM_MAD: shared}' '{}' clusters='[default]'
     """
     differing = changes(wanted, current)
+    if not isinstance(absent_attributes, (str, list, type(None))):
+        raise SaltInvocationError(f"absent_attributes is {absent_attributes!r}: a list of attribute names is needed")
     for attribute in [absent_attributes] if isinstance(absent_attributes, str) else absent_attributes or []:
         attribute = str(attribute).upper()
         if attribute in ("TYPE", "DS_MAD", "TM_MAD", *DRIVER_ATTRIBUTES):

@@ -61,6 +61,8 @@ def _there(name, datastore_id, api):
     """
     if datastore_id is None:
         return __salt__["one_datastore.find"](name, **api)
+    if not str(datastore_id).isdecimal():
+        raise SaltInvocationError(f"datastore_id is {datastore_id!r}: a number is needed")
     stores = __salt__["opennebula.datastore_list"](**api)
     found = [store for store in stores if (store["name"], store["id"]) == (name, int(datastore_id))]
     return found[0] if found else {}

@@ -116,11 +116,21 @@ def test_every_attribute_of_the_guide_and_others(store):
         ({"host": "h"}, "volume is None, and host is 'h'"),
         ({"safe_dirs": ["tmp"]}, "absolute paths"),
         ({"restricted_dirs": "/ etc"}, "absolute paths"),
+        ({"restricted_dirs": 5}, "restricted_dirs is 5: absolute paths"),
+        ({"restricted_dirs": [5]}, "absolute paths"),
+        ({"safe_dirs": True}, "safe_dirs is True: absolute paths"),
+        ({"safe_dirs": False}, "safe_dirs is False: absolute paths"),
     ],
 )
 def test_what_no_datastore_can_be(store, arguments, why):
     with pytest.raises(SaltInvocationError, match=why):
         store().template(**arguments)
+
+
+@pytest.mark.parametrize("names", [5, True, {"A": "b"}])
+def test_attributes_to_remove_that_are_no_names(store, names):
+    with pytest.raises(SaltInvocationError, match="absent_attributes is .*: a list of attribute names is needed"):
+        store().difference("d", NATIVE, THERE, absent_attributes=names)
 
 
 def test_native_access_by_attributes_alone(store):

@@ -1,0 +1,27 @@
+"""The line of /etc/fstab for a volume."""
+
+import pytest
+from salt.exceptions import SaltInvocationError
+
+
+@pytest.fixture
+def fstab(execution, monkeypatch, tmp_path):
+    """The module, whose /etc/fstab is a file of its own, on a node that is called kvm1."""
+    module = execution("gluster_mount_fstab")
+    module.__salt__.update({
+        "gluster_one_pillar.own_names": lambda: {"kvm1", "10.0.0.1"},
+        "gluster.peer_known_as": lambda host, servers: None,
+        "service.systemctl_reload": lambda: None,
+    })  # fmt: skip
+    monkeypatch.setattr(module, "FSTAB", str(tmp_path / "fstab"))
+    return module
+
+
+@pytest.mark.parametrize("servers", [None, "kvm1", [], ["kvm1", 2], [None], {"kvm1": None}])
+def test_servers_that_are_no_names(fstab, servers):
+    with pytest.raises(SaltInvocationError, match="a list of host names is needed"):
+        fstab.entry_wanted("/mnt", "one_vol", servers)
+
+
+def test_this_node_by_its_name_in_any_case(fstab):
+    assert fstab._server("localhost", ["kvm2", "KVM1"]) == "KVM1"
