@@ -112,10 +112,12 @@ def check_servers(device, hosts, servers, what):
 
 def _fields(line):
     """
-    The fields of a line of fstab (list of strings), none where it is a comment or no entry.
+    The fields of a line of fstab (list of strings), four or more, none where it is a comment or no entry.
     """
     words = line.decode(errors="surrogateescape").split()
-    return words if len(words) >= 4 and not words[0].startswith("#") else []
+    if len(words) < 3 or words[0].startswith("#"):
+        return []
+    return words if len(words) > 3 else [*words, "defaults"]  # as mount takes it
 
 
 def _is_for(line, path):

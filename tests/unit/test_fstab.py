@@ -1,5 +1,7 @@
 """The line of /etc/fstab for a volume."""
 
+from pathlib import Path
+
 import pytest
 from salt.exceptions import SaltInvocationError
 
@@ -21,6 +23,20 @@ def fstab(execution, monkeypatch, tmp_path):
 def test_servers_that_are_no_names(fstab, servers):
     with pytest.raises(SaltInvocationError, match="a list of host names is needed"):
         fstab.entry_wanted("/mnt", "one_vol", servers)
+
+
+def test_a_line_without_options(fstab):
+    """mount and systemd take three fields."""
+    others = "# three words here\nproc /proc proc\n"
+    file = Path(fstab.FSTAB)
+    file.write_text(f"{others}kvm1:/one_vol /mnt\tglusterfs\n")
+    there = {"device": "kvm1:/one_vol", "fstype": "glusterfs", "opts": ["defaults"], "volume": "one_vol"}
+    assert fstab.entry("/mnt") == there
+    wanted = fstab.entry_wanted("/mnt", "one_vol", ["kvm1"])
+    assert wanted == {"device": "kvm1:/one_vol", "opts": ["defaults", "_netdev"]}
+    fstab.entry_set("/mnt", **wanted)
+    assert file.read_text() == f"{others}kvm1:/one_vol /mnt glusterfs defaults,_netdev 0 0\n"
+    assert fstab.entry("/mnt") == {**there, "opts": ["defaults", "_netdev"]}
 
 
 def test_this_node_by_its_name_in_any_case(fstab):
