@@ -75,6 +75,7 @@ def test_options_are_not_touched_while_a_peer_is_away(fleet):
         said = run.failures["kvm1"]["gluster_one_volume_one_vol"]
         assert "were not touched: a peer was not connected within 3 s (last seen: kvm3 disconnected)" in said
         assert fleet.sh("kvm1", options) == before
+        assert fleet.lab.call("kvm1", "gluster_one_pillar.node")["kvm1"]["timeout"] == 3  # what is in the pillar now
         fleet.sh("kvm3", "systemctl start glusterd")
     with fleet.pillar(changed(volume={"options": {"network.ping-timeout": 21}})):
         run = fleet.apply("gluster_one.volume", on=["kvm1"])

@@ -113,11 +113,8 @@ def test_finds_on_the_node(fleet, name):
     ids=["little space", "a server that is no peer", "an option"],
 )
 def test_finds_what_the_pillar_says_otherwise(fleet, pillar, minion, kind, seen):
-    refresh = "saltutil.refresh_pillar", "wait=True"
     with fleet.pillar(changed(**pillar)):
-        fleet.lab.call("*", *refresh)
         found = fleet.findings(minion)
-    fleet.lab.call("*", *refresh)
     assert re.search(seen, found[kind]["seen"])
     assert fleet.findings(minion) == {}
 
@@ -203,11 +200,8 @@ def test_quorum_heal_and_split_brain(fleet):
         fleet.sh("kvm1", f"{VOLUME} set one_vol cluster.quorum-type none")
         fleet.sh("kvm1", restart)
         bricks_up(fleet)
-        refresh = "saltutil.refresh_pillar", "wait=True"
         with fleet.pillar(changed(heal_files=0)):
-            fleet.lab.call("kvm1", *refresh)
             assert "wait to be healed" in fleet.findings("kvm1")["heal"]["seen"]
-        fleet.lab.call("kvm1", *refresh)
         for host in ("kvm1", "kvm2"):
             fleet.sh(host, kill)
         # Only the brick that has not seen the file's last words is there now.

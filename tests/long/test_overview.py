@@ -96,17 +96,15 @@ def test_is_found(fleet, name):
 
 
 def test_a_volume_that_is_not_there_and_a_pillar_that_is_wrong(fleet):
-    refresh = "saltutil.refresh_pillar", "wait=True"
-    try:
-        with fleet.pillar(changed(volumes={"two_vol": {"servers": HYPERVISORS}})):
-            fleet.lab.call("*", *refresh)
-            assert fleet.findings("kvm1")["volume_gone"]["seen"] == "no such volume"
-            assert {"mount_gone", "fstab", "boot"} <= set(fleet.findings("kvm2"))
-        with fleet.pillar(changed(volume={"server": "kvm1"})):
-            fleet.lab.call("*", *refresh)
-            assert "server is no known key: did you mean servers?" in fleet.findings("kvm2")["pillar"]["seen"]
-    finally:
-        fleet.lab.call("*", *refresh)
+    with fleet.pillar(changed(volumes={"two_vol": {"servers": HYPERVISORS}})):
+        assert fleet.findings("kvm1")["volume_gone"]["seen"] == "no such volume"
+        assert {"mount_gone", "fstab", "boot"} <= set(fleet.findings("kvm2"))
+    with fleet.pillar(changed(volume={"server": "kvm1"})):
+        assert "server is no known key: did you mean servers?" in fleet.findings("kvm2")["pillar"]["seen"]
+    with fleet.pillar(changed(volume={"servers": ["gl1", "kvm2", "kvm3"]})):
+        status, answer = fleet.runner("gluster_one.status")
+        assert "nobody sets its options" in answer["volumes"]["one_vol"]["wrong"][0] and status == 1
+        assert "volume one_vol: no minion goes by" in fleet.runner("gluster_one.rollout_plan")[1]["errors"][0]
     well(fleet)
 
 

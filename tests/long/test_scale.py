@@ -128,7 +128,6 @@ def test_fifty_hosts_and_a_hundred_volumes(_fleet, say):
         took, run = seconds(fleet.apply)
         assert run.failures == {}
         say("state.apply gluster_one", round(took))
-        fleet.lab.call("*", "saltutil.refresh_pillar", "wait=True")
         data = status_seconds(fleet, say)
         with counting(fleet, ["head", "kvm1", "kvm2", "kvm3", "kvm50"]) as started:
             fleet.lab.run("gluster_one.status", "timeout=60")

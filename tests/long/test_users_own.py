@@ -50,13 +50,14 @@ def own(fleet_of_module):
     fstab.write_text(FSTAB.format(ours=line))
     fleet.sh("kvm2", f"ln -s /srv/own {STORES}/200; ln -s 0 {STORES}/by-hand", user="oneadmin")
     fleet.lab.root("kvm2").joinpath("etc/glusterfs/glusterd.vol").open("a").write("# my own remark\n")
-    return {
+    yield {
         "line": line,
         "glusterd.vol": fleet.tree("kvm2", "etc/glusterfs"),
         "options": options(fleet),
         "attributes": fleet.datastores()["glusterds"],
         "links": fleet.tree("kvm2", "var/lib/one/datastores"),
     }
+    fleet.stage = "used"
 
 
 def test_equal_in_other_words_is_no_change(fleet, own):
