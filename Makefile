@@ -44,15 +44,15 @@ format: setup ## put the Python files into ruff's format, and the modules' check
 	$(VENV)/bin/ruff format .
 	$(PY) -m lab.stamp
 
-# The functional tests wait for glusterd most of the time, which costs no processor: the others run beside them.
+# Those on a real glusterd wait for it most of the time, which costs no processor: the others run beside them.
 test: setup ## unit, functional and fleet tests, in ten minutes; ARGS are pytest's
-	@log=$$(mktemp); status=0; \
+	@log=$$(mktemp -d); status=0; \
 	  $(MAKE) --no-print-directory unit || status=1; \
-	  { $(MAKE) --no-print-directory opennebula; first=$$?; \
-	    $(MAKE) --no-print-directory fleet && exit $$first; } >$$log 2>&1 & others=$$!; \
-	  trap "pkill -P $$others; kill $$others" INT TERM; \
+	  $(MAKE) --no-print-directory fleet >$$log/fleet 2>&1 & fleet=$$!; \
+	  nice $(MAKE) --no-print-directory opennebula >$$log/opennebula 2>&1 & opennebula=$$!; \
+	  trap "for job in $$fleet $$opennebula; do pkill -P $$job; kill $$job; done" INT TERM; \
 	  $(MAKE) --no-print-directory functional || status=1; \
-	  wait $$others || status=1; cat $$log; rm -f $$log; exit $$status
+	  wait $$fleet || status=1; wait $$opennebula || status=1; cat $$log/*; rm -r $$log; exit $$status
 
 unit: setup ## the tests of pure logic
 	$(PYTEST) tests/unit $(ARGS)

@@ -39,8 +39,7 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
         The volume (string).
 
     options
-        Further options by their full names, and their values (dict, default none); one of the three above is overridden
-        by naming it here.
+        Further options by their full names, and other values of those above (dict, default none).
 
     uid, gid
         The owner of the volume's root: a number, or the name of a user and a group of this node (default ``oneadmin``).
