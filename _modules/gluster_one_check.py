@@ -96,10 +96,10 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
         it, or one that sorts behind it (default none).
 
     Returns a dict; ``volumes`` is what the coordinator sees, ``datastores`` what the head does, ``coordinates`` says
-    for each volume whether this is its coordinator::
+    for each volume whether this is its coordinator; ``hosts`` are OpenNebula's in the datastores' clusters (the head)::
 
         {"roles": ["hypervisor", "server"], "findings": [...], "looked": ["mount", "links", ...],
-         "coordinates": {"one_vol": True},
+         "names": ["10.0.0.1", "kvm1"], "coordinates": {"one_vol": True}, "hosts": [],
          "volumes": {"one_vol": {"bricks": [3, 3], "peers": [2, 2], "heal": 0, "split_brain": 0, "free_percent": 61,
                                  "sets": [[["kvm1:/data/one_vol", True], ["kvm2:/data/one_vol", True], ...]]}},
          "datastores": {"glusterds": {"id": 101, "type": "IMAGE_DS", "drivers": "fs/shared", "total_mb": 258020,
@@ -113,7 +113,8 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
     """
     node = {"marks": marks or {}, **(node or __salt__["gluster_one_pillar.node"]())}
     seen = {"roles": node.get("roles", []), "findings": [], "looked": [], "volumes": {}, "datastores": {}}
-    seen["coordinates"] = {name: each["coordinator"] for name, each in node.get("volumes", {}).items()}
+    seen["coordinates"] = {name: volume["coordinator"] for name, volume in node.get("volumes", {}).items()}
+    seen.update(names=node.get("names", []), hosts=[])
     if node["errors"]:
         for error in node["errors"]:
             _find(seen, "pillar", "pillar", error, "a pillar as in pillar.example", "correct it, then run again")
@@ -423,67 +424,10 @@ def _datastores(seen, node, heal):
     """
     The head: each datastore as the pillar wants it, and what OpenNebula sees of it.
     """
-    run = f"look at {time.time()}"  # OpenNebula is asked once for all datastores, and each mount looked at once
-    for name, volume in node["volumes"].items():
-        health = __salt__["gluster_one.mount_health"](volume["mount"])
-        alive = health["state"] == "alive"
-        ids = __salt__["gluster_one.datastore_ids"](volume["mount"]) if alive else None
-        space = __salt__["gluster_one.space"](volume["mount"]) if alive else None
-        planned = [{**settings, "name": store} for store, settings in volume["datastores"].items()]
-        for store, settings in volume["datastores"].items():
-            arguments = {**settings, "mount": volume["mount"]}
-            more = {"planned": planned, "run": run, **node["opennebula"]}
-            try:
-                found = __salt__["one_datastore_check.compare"](store, arguments, **more)
-            except (CommandExecutionError, SaltInvocationError) as exc:
-                # What opennebula_api raises has oned's code: none when it does not answer, 256 for the credentials.
-                away = getattr(exc, "code", 0) in (None, 256)
-                kind, on = ("oned_away", "OpenNebula") if away else ("datastore_wrong", store)
-                _find(seen, kind, on, str(exc), "oned answers" if away else "what the pillar says", "see what it says")
-                if away:
-                    return
-                continue
-            current = found["current"]
-            if not current:
-                again = f"{_apply(node, 'datastore')}, if nobody meant it"
-                _find(seen, "datastore_gone", store, "OpenNebula has no such datastore", "it is there", again)
-                continue
-            differing = ", ".join(f"{key} is {change['old']}" for key, change in found["changes"].items())
-            expected = ", ".join(str(change["new"]) for change in found["changes"].values())
-            if differing:
-                _find(seen, "datastore", store, differing, expected, _apply(node, "datastore"))
-            seen["datastores"][store] = {
-                "id": current["id"],
-                "type": current["type"],
-                "drivers": f"{current['ds_mad'] or '-'}/{current['tm_mad']}",
-                "total_mb": current["total_mb"],
-                "volume": name,
-            }
-            _identifier(seen, node, ids, store, current)
-            _size(seen, space, store, current)
-    seen["looked"] += ["datastores"]
-    if heal:
-        for image in __salt__["gluster_one.images"](**node["opennebula"]):
-            on = f"{image['datastore']}: {image['what']} {image['id']} ({image['name']}, {image['owner']})"
-            _find(seen, "image", on, image["problem"], "it opens over gluster://", image["cure"], "warning")
-
-
-def _identifier(seen, node, ids, store, current):
-    """
-    The head has left the datastore's identifier on the volume for the other nodes.
-    """
-    if ids is not None and ids.get(store) != current["id"]:
-        what = f"its identifier on the volume is {ids.get(store)}"
-        _find(seen, "link", store, what, str(current["id"]), _apply(node, "datastore"))
-
-
-def _size(seen, space, store, current):
-    """
-    The size that OpenNebula sees is the volume's, not that of a local disk; it looks each 300 s.
-    """
-    if space and current["total_mb"] and abs(current["total_mb"] - space["total_mb"]) > space["total_mb"] / 20:
-        what, expected = f"OpenNebula sees {current['total_mb']} MB", f"{space['total_mb']} MB, the volume's size"
-        _find(seen, "datastore_size", store, what, expected, f"ls -l {current['base_path']} on the head", "warning")
+    about = __salt__["gluster_one.datastore_report"](node, heal)
+    seen["datastores"], seen["hosts"] = about["datastores"], about["hosts"]
+    for finding in about["findings"]:
+        _find(seen, *finding)
 
 
 def _native(seen, node):

@@ -53,7 +53,7 @@ def status(target="*", native=False, timeout=15, html=None):
             f"target is {target!r}: no accepted minion of that name has gluster_one in its pillar"
         )
     answers = _ask(asked, "gluster_one.report", {"native": native, "marks": _marks(timeout)}, timeout)
-    nodes, absent, volumes, datastores, findings, coordinates = {}, [], {}, {}, [], []
+    nodes, absent, volumes, datastores, findings = {}, [], {}, {}, []
     for minion in asked:
         answer = answers.get(minion)
         if minion not in answers:
@@ -65,15 +65,17 @@ def status(target="*", native=False, timeout=15, html=None):
             for name, facts in answer["volumes"].items():
                 volumes.setdefault(name, dict(UNSEEN)).update(facts)
             datastores.update(answer["datastores"])
-            coordinates.append(answer["coordinates"])
         # A brick's server and its volume's coordinator both see that it is down.
         more = nodes.get(minion, {}).get("findings", [])
         more[:] = [finding for finding in more if "volume" not in finding or finding not in findings]
         findings += more
     if not absent and asked == _ours("*"):
-        for name in _uncoordinated(coordinates):
+        for name in _uncoordinated([answer["coordinates"] for answer in answers.values() if isinstance(answer, dict)]):
             volumes.setdefault(name, dict(UNSEEN))
             findings.append(_unseen(name))
+        for host in _strangers(answers.values()):
+            nodes[host] = {"roles": [], "looked": [], "findings": [_unlooked(host)]}
+            findings += nodes[host]["findings"]
     for name, volume in volumes.items():
         volume["wrong"] = [
             finding["seen"] if finding["on"] == name else f"{finding['on']}: {finding['seen']}"
@@ -137,6 +139,26 @@ def _unseen(volume):
         "expected": "a minion that does",
         "severity": "error",
         "cure": "name servers in the pillar by a name or an address that their minion has",
+    }
+
+
+def _strangers(answers):
+    """
+    OpenNebula's hosts that are none of the nodes that have answered.
+    """
+    answers = [answer for answer in answers if isinstance(answer, dict)]
+    known = {name for answer in answers for name in answer["names"]}
+    return sorted(host for answer in answers for host in answer["hosts"] if host.casefold() not in known)
+
+
+def _unlooked(host):
+    return {
+        "kind": "host_unlooked",
+        "on": host,
+        "seen": "OpenNebula may start machines there, and no minion of this name has gluster_one in its pillar",
+        "expected": "a hypervisor of this fleet",
+        "severity": "error",
+        "cure": "give it the pillar and apply gluster_one, or take it out of the datastores' clusters",
     }
 
 

@@ -304,7 +304,7 @@ def test_attributes_that_have_no_notation(execution, attributes):
 
 def test_the_check_knows_all_datastores_of_the_pillar(execution):
     """Their transfer drivers may have been changed together."""
-    seen, asked = {"findings": [], "looked": []}, {}
+    asked = {}
 
     def compare(name, arguments, planned=(), **_):
         asked[name] = {store["name"]: store.get("tm_mad") for store in planned}
@@ -312,6 +312,35 @@ def test_the_check_knows_all_datastores_of_the_pillar(execution):
 
     salt = {"gluster_one.mount_health": lambda _: {"state": "absent"}, "one_datastore_check.compare": compare}
     volume = {"mount": "/srv/m", "datastores": {"d": {"tm_mad": "ssh"}, "e": {"type": "SYSTEM_DS"}}}
-    node = {"volumes": {"v": volume}, "opennebula": {}}
-    execution("gluster_one_check", __salt__=salt)._datastores(seen, node, False)
+    node = {"id": "head", "volumes": {"v": volume}, "opennebula": {}}
+    report = execution("gluster_one_stores", __salt__=salt).datastore_report(node, heal=False)
+    wrong = [["datastore_wrong", name, "seen enough"] for name in "de"]
+    assert [finding[:3] for finding in report["findings"]] == wrong
     assert asked == {"d": {"d": "ssh", "e": None}, "e": {"d": "ssh", "e": None}}
+
+
+@pytest.mark.parametrize("code, kinds", [(None, ["oned_away"]), (256, ["oned_away"]), (4096, ["datastore_wrong"] * 2)])
+def test_the_check_ends_with_an_oned_that_does_not_answer(execution, code, kinds):
+    def compare(*words, **_):
+        error = CommandExecutionError("refused")
+        error.code = code
+        raise error
+
+    salt = {"gluster_one.mount_health": lambda _: {"state": "absent"}, "one_datastore_check.compare": compare}
+    node = {"id": "head", "volumes": {"v": {"mount": "/v", "datastores": {"d": {}, "e": {}}}}, "opennebula": {}}
+    report = execution("gluster_one_stores", __salt__=salt).datastore_report(node, heal=False)
+    assert [finding[0] for finding in report["findings"]] == kinds
+
+
+def test_the_hosts_of_the_datastores_clusters(execution):
+    store = {"id": 101, "type": "IMAGE_DS", "ds_mad": "fs", "tm_mad": "shared", "total_mb": 0, "clusters": [0, 100]}
+    hosts = [{"name": name, "cluster": cluster} for name, cluster in (("kvm2", 100), ("kvm1", 0), ("kvm9", 101))]
+    salt = {
+        "gluster_one.mount_health": lambda _: {"state": "absent"},
+        "one_datastore_check.compare": lambda *words, **_: {"current": store, "changes": {}},
+        "opennebula.host_list": lambda **_: hosts,
+    }
+    node = {"id": "head", "volumes": {"v": {"mount": "/v", "datastores": {"d": {}}}}, "opennebula": {}}
+    report = execution("gluster_one_stores", __salt__=salt).datastore_report(node, heal=False)
+    assert (report["hosts"], report["findings"]) == (["kvm1", "kvm2"], [])
+    assert report["datastores"]["d"]["drivers"] == "fs/shared"

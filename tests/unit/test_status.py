@@ -10,6 +10,12 @@ from .conftest import CHECKOUT, imported
 DEAD = {"kind": "mount_dead", "on": "/0", "seen": "gone", "expected": "mounted", "severity": "error", "cure": "apply"}
 
 
+ANSWER = {
+    "roles": [], "looked": [], "datastores": {}, "volumes": {}, "findings": [], "coordinates": {}, "names": [],
+    "hosts": [],
+}  # fmt: skip
+
+
 def fleet(nodes, absent=()):
     found = [finding for node in nodes.values() for finding in node["findings"]]
     volume = {"bricks": [2, 3], "peers": [2, 2], "heal": 41, "split_brain": 0, "free_percent": 61, "wrong": ["down"]}
@@ -101,7 +107,7 @@ def test_errors_stand_before_warnings_and_these_before_what_is_well():
 def test_a_brick_that_is_down_is_wrong_with_its_volume(monkeypatch):
     brick = {**DEAD, "kind": "brick_down", "on": "kvm3:/data/one_vol", "seen": "it is down", "volume": "one_vol"}
     option = {**DEAD, "kind": "volume_option", "on": "one_vol", "seen": "an option", "volume": "one_vol"}
-    answer = {"roles": ["server"], "looked": [], "datastores": {}, "coordinates": {"one_vol": True}}
+    answer = {**ANSWER, "roles": ["server"], "coordinates": {"one_vol": True}}
     runner = imported(CHECKOUT / "_runners/gluster_one.py")
     monkeypatch.setattr(runner, "_ours", lambda target: ["kvm1", "kvm3"])
     monkeypatch.setattr(runner, "_accepted", lambda target, kind: [])
@@ -130,13 +136,29 @@ def test_a_volume_whose_first_server_is_no_minion(monkeypatch, target, coordinat
     runner = imported(CHECKOUT / "_runners/gluster_one.py")
     monkeypatch.setattr(runner, "_ours", lambda target: minions if target == "*" else [target])
     monkeypatch.setattr(runner, "_accepted", lambda target, kind: [])
-    answer = {"roles": [], "looked": [], "datastores": {}, "volumes": {}, "findings": []}
-    answers = {name: {**answer, "coordinates": each} for name, each in zip(minions, coordinates) if each}
+    answers = {name: {**ANSWER, "coordinates": each} for name, each in zip(minions, coordinates) if each}
     monkeypatch.setattr(runner, "_ask", lambda *words: answers)
     fleet = runner.status(target)["data"]
     assert [finding["on"] for finding in fleet["findings"]] == found
     assert all("no minion goes by the name of its first server" in fleet["volumes"][name]["wrong"][0] for name in found)
     assert fleet["retcode"] == int(bool(found) or None in coordinates)
+
+
+def test_a_host_of_opennebula_that_is_no_node_of_the_fleet(monkeypatch):
+    runner = imported(CHECKOUT / "_runners/gluster_one.py")
+    monkeypatch.setattr(runner, "_ours", lambda target: ["head", "kvm1"])
+    monkeypatch.setattr(runner, "_accepted", lambda target, kind: [])
+    answers = {
+        "head": {**ANSWER, "roles": ["head"], "names": ["head"], "hosts": ["KVM1", "kvm7", "10.0.0.1"]},
+        "kvm1": {**ANSWER, "roles": ["hypervisor"], "names": ["10.0.0.1", "kvm1"]},
+    }
+    monkeypatch.setattr(runner, "_ask", lambda *words: answers)
+    answer = runner.status()
+    (finding,) = answer["data"]["findings"]
+    assert (finding["kind"], finding["on"], answer["data"]["retcode"]) == ("host_unlooked", "kvm7", 1)
+    lines = shown(answer["data"])
+    assert lines[row(lines, "kvm7")].split()[1:5] == ["-", "-", "-", "-"]
+    assert "no minion of this name has gluster_one in its pillar" in " ".join(" ".join(lines).split())
 
 
 # The page
