@@ -183,6 +183,17 @@ def test_a_host_that_is_not_kvm_is_found_on_the_head(fleet):
     assert "xen1" in found["datastore_wrong"]["seen"]
 
 
+def test_a_host_of_opennebula_that_nobody_looks_at(fleet):
+    host = fleet.oned("one.host.allocate", "kvm9", "kvm", "kvm", 0)
+    try:
+        status, answer = fleet.runner("gluster_one.status")
+        assert (status, [(one["kind"], one["on"]) for one in answer["findings"]]) == (1, [("host_unlooked", "kvm9")])
+        assert fleet.findings("head") == {}
+    finally:
+        fleet.oned("one.host.delete", host)
+    assert fleet.runner("gluster_one.status")[0] == 0
+
+
 def test_quorum_heal_and_split_brain(fleet):
     """A file written on one side while the other was away, then on the other: the coordinator counts and tells."""
     restart = f"{VOLUME} start one_vol force"
