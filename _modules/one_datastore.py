@@ -6,7 +6,8 @@ oned accepts nearly anything: a datastore without a volume, with a driver that n
 cannot open it. Here are the rules that it does not check, and the notation and the equalities that it does not know, so
 that the state ``gluster_one.one_datastore_present`` can tell before it writes.
 
-``run`` and ``connection`` are those of the execution module ``opennebula``.
+run, connection
+    As in ``opennebula.datastore_list``.
 """
 
 import os

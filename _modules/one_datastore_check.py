@@ -3,7 +3,10 @@ What oned does not check before a datastore is made or changed
 ==============================================================
 
 Each check raises CommandExecutionError, in one sentence that names the datastore and what to do, or returns nothing.
-None changes anything. ``run`` and ``connection`` are those of the execution module ``opennebula``.
+None changes anything.
+
+run, connection
+    As in ``opennebula.datastore_list``.
 """
 
 import re

@@ -2,9 +2,10 @@
 OpenNebula's datastores and what is around them, as data
 ========================================================
 
-Names are OpenNebula's. Each function is one request, but for those that say otherwise, and takes ``endpoint``,
-``auth_file`` and ``api_timeout`` as ``connection``: see the execution module ``opennebula_api``, where the defaults,
-the credentials and the errors are, too.
+Names are OpenNebula's. Each function is one request, but for those that say otherwise.
+
+connection
+    ``endpoint``, ``auth_file`` and ``api_timeout``, as in the execution module ``opennebula_api``; errors are there.
 """
 
 import re
@@ -46,9 +47,8 @@ def datastore_list(run=None, **connection):
 
         [{"id": 101, "name": "glusterds", "uid": 0, "gid": 0, "owner": "oneadmin", "group": "oneadmin",
           "permissions": "um-u-----", "type": "IMAGE_DS", "ds_mad": "fs", "tm_mad": "shared", "state": "READY",
-          "base_path": "/var/lib/one/datastores/101",
-          "clusters": [0], "images": [], "total_mb": 258020, "free_mb": 75051, "used_mb": 31427,
-          "DISK_TYPE": "GLUSTER", "GLUSTER_HOST": "kvm1:24007", "GLUSTER_VOLUME": "one_vol", ...}]
+          "base_path": "/var/lib/one/datastores/101", "clusters": [0], "images": [], "total_mb": 258020,
+          "free_mb": 75051, "used_mb": 31427, "DISK_TYPE": "GLUSTER", "GLUSTER_VOLUME": "one_vol", ...}]
 
     CLI Example:
 

@@ -2,8 +2,10 @@
 OpenNebula's images and the machines that use them, as data
 ===========================================================
 
-More functions of the execution module ``opennebula``: Salt joins modules of one virtual name. ``connection`` is the
-same there.
+More functions of the execution module ``opennebula``: Salt joins modules of one virtual name.
+
+connection
+    As in ``opennebula.datastore_list``.
 """
 
 __virtualname__ = "opennebula"

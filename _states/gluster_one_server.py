@@ -36,7 +36,7 @@ def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glus
     .. code-block:: yaml
 
         glusterd:
-          gluster_one.glusterd_configured
+          gluster_one.glusterd_configured: []
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
@@ -64,7 +64,7 @@ def bricks_kept(name="glusterd"):
     .. code-block:: yaml
 
         glusterd:
-          gluster_one.bricks_kept
+          gluster_one.bricks_kept: []
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
@@ -89,7 +89,7 @@ def glusterd_running(name="glusterd"):
     .. code-block:: yaml
 
         glusterd:
-          gluster_one.glusterd_running
+          gluster_one.glusterd_running: []
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     stopped = {name: {"old": "stopped", "new": "running"}}
@@ -177,7 +177,7 @@ def glusterd_restarted(
     .. code-block:: yaml
 
         glusterd:
-          gluster_one.glusterd_restarted
+          gluster_one.glusterd_restarted: []
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:

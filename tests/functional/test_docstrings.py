@@ -1,9 +1,12 @@
-"""What Salt shows of a function: its examples call functions that exist, and every argument is explained."""
+"""What Salt shows of a function: its examples are calls that fit, and every argument is explained."""
 
 import inspect
 import re
+import shlex
 
 import pytest
+import salt.utils.args
+import yaml
 
 from .conftest import CHECKOUT
 
@@ -38,9 +41,15 @@ def state_functions(loaders):
 
 
 def names(text):
-    """What stands in backquotes, or as the head of a paragraph about arguments."""
-    heads = re.findall(r"^ *([\w*]+(?:, [\w*]+)*)$", text, re.MULTILINE)
-    return set(re.findall(r"``(\w+)``", text)) | {name for head in heads for name in head.split(", ")}
+    """The heads of paragraphs about arguments: ``uid, gid`` on a line of its own, with indented text below."""
+    heads = re.findall(r"^(\w+(?:, \w+)*)\n +\S", text, re.MULTILINE)
+    return {name for head in heads for name in head.split(", ")}
+
+
+def fits(function, words):
+    """Whether a function takes these words of a command line."""
+    arguments, named = salt.utils.args.parse_input(words, condition=False)
+    inspect.signature(function).bind(*arguments, **named)
 
 
 def unexplained(function, module_text, other=""):
@@ -50,12 +59,14 @@ def unexplained(function, module_text, other=""):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_every_example_of_a_module_calls_a_function_that_exists(modules, module):
+def test_every_example_of_a_module_is_a_call_that_fits(modules, module):
     for name, function, _ in public(modules, module):
         text = inspect.getdoc(function) or ""
-        examples = re.findall(r"^ *salt (?:'\*'|\S+) (\w+\.\w+)", text, re.MULTILINE)
-        assert "CLI Example" in text and name in examples, f"{name} has no CLI example"
-        assert not [example for example in examples if example not in modules]
+        examples = [shlex.split(line) for line in re.findall(r"^ *salt (\S.*)$", text, re.MULTILINE)]
+        assert "CLI Example" in text and name in [example[1] for example in examples], f"{name} has no CLI example"
+        for _, called, *words in examples:
+            assert called in modules, f"{name} calls {called}"
+            fits(inspect.unwrap(getattr(modules[called], "func", modules[called])), words)
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -68,7 +79,12 @@ def test_every_argument_of_a_module_is_explained(modules, state_functions, modul
 
 
 @pytest.mark.parametrize("module", STATES)
-def test_every_state_explains_its_arguments_and_shows_an_example(state_functions, module):
+def test_every_state_explains_its_arguments_and_shows_an_example_that_fits(state_functions, module):
     for name, function, module_text in public(state_functions, module):
         assert not unexplained(function, module_text), name
-        assert f"{name}" in inspect.getdoc(function), f"{name} has no example"
+        _, _, example = inspect.getdoc(function).partition(".. code-block:: yaml\n")
+        example = re.sub(r"{{.*}}", "text", example)
+        ((state,),) = [part.items() for part in yaml.safe_load(example).values()]
+        assert state[0] == name, f"{name} has no example"
+        arguments = {key: value for argument in state[1] for key, value in argument.items()}
+        inspect.signature(function).bind(**{"name": "the identifier", **arguments})
