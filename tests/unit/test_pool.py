@@ -25,26 +25,38 @@ def served(info):
     return {**info, "servers": [uuid(brick.partition(":/")[0]) for brick in info["bricks"]]}
 
 
+def too_few(count, needed, bricks=BRICKS):
+    return f"{count} of the bricks {', '.join(bricks)} of volume one_vol are online, {needed} are needed"
+
+
 @pytest.mark.parametrize(
     "info, down, lost",
     [
-        ({"replica": 3}, 1, 0),
-        ({"replica": 3}, 2, 1),
-        ({"replica": 3, "options": {"cluster.quorum-type": "none"}}, 2, 0),
-        ({"replica": 3, "options": {"cluster.quorum-type": "fixed", "cluster.quorum-count": "3"}}, 1, 1),
-        ({"replica": 1}, 1, 1),
-        ({"disperse": 3, "redundancy": 1}, 1, 0),
-        ({"disperse": 3, "redundancy": 1}, 2, 1),
-        ({"replica": 3, **QUORUM}, 1, 0),
-        ({"replica": 3, **QUORUM}, 2, 2),
+        ({"replica": 3}, 1, []),
+        ({"replica": 3}, 2, [too_few(1, 2)]),
+        ({"replica": 3, "options": {"cluster.quorum-type": "none"}}, 2, []),
+        (
+            {"replica": 3, "options": {"cluster.quorum-type": "fixed", "cluster.quorum-count": "3"}},
+            1,
+            [too_few(2, 3)],
+        ),
+        ({"replica": 1}, 1, [too_few(0, 1, ["kvm3:/b"])]),
+        ({"disperse": 3, "redundancy": 1}, 1, []),
+        ({"disperse": 3, "redundancy": 1}, 2, [too_few(1, 2)]),
+        ({"replica": 3, **QUORUM}, 1, []),
+        (
+            {"replica": 3, **QUORUM},
+            2,
+            [too_few(1, 2), "1 of 3 servers are connected, too few for volume one_vol's server quorum"],
+        ),
     ],
 )
 def test_quorum(execution, info, down, lost):
+    """As kvm1 sees it, when kvm3 is away, or kvm2, too."""
     module = execution("gluster_one_pool")
     info = {**REPLICA, "replica": 1, **info}
-    found = module._brick_quorum("one_vol", info, set(BRICKS[down:]))
-    found += module._server_quorum("one_vol", info, pool("kvm1", *["kvm2"] * (down > 1)))
-    assert len(found) == lost
+    found = module._brick_quorum("one_vol", info, set(BRICKS[:-down]))
+    assert found + module._server_quorum("one_vol", info, pool(*["kvm3", "kvm2"][:down])) == lost
 
 
 @pytest.fixture
