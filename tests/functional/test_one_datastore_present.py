@@ -87,87 +87,11 @@ def test_a_change_is_one_merge_and_leaves_what_others_have_set(present, oned, lo
     assert store("glusterds") == {**before, "GLUSTER_HOST": "kvm2:24007"}
 
 
-def test_the_dead_datastore_that_the_guide_makes_is_mended(present, oned, look):
-    oned.datastore("glusterds", DS_MAD="shared", **GLUSTER)
-    run = four_runs(present, "glusterds", look=look, **IMAGE)
-    assert run.changes == {"DS_MAD": {"old": "shared", "new": "fs"}}
-
-
-@pytest.mark.parametrize(
-    "by_hand, wanted",
-    [
-        ({"GLUSTER_HOST": "kvm1"}, {"host": "kvm1:24007"}),
-        ({"GLUSTER_HOST": "kvm1:24007"}, {"host": "kvm1"}),
-        ({"GLUSTER_HOST": "kvm1 kvm2:24007"}, {"host": ["kvm1:24007", "kvm2"]}),
-        ({"DISK_TYPE": "gluster"}, {}),
-        ({"disk_type": "Gluster"}, {}),
-        ({"NO_DECOMPRESS": "yes"}, {"no_decompress": True}),
-        ({"note": "x"}, {"attributes": {"Note": "x"}}),
-        ({"LIMIT_MB": "10"}, {"attributes": {"limit_mb": 10}}),
-        ({"RESTRICTED_DIRS": "/etc /root"}, {"restricted_dirs": ["/etc", "/root"]}),
-    ],
-)
-def test_equal_is_equal(present, oned, look, by_hand, wanted):
-    oned.datastore("glusterds", **{**GLUSTER, **by_hand})
-    idle(present, "glusterds", look=look, **{**IMAGE, **wanted})
-
-
-def test_an_attribute_without_a_value(present, look):
-    four_runs(present, "glusterds", attributes={"NOTE": ""}, look=look, **IMAGE)
-
-
 def test_a_converged_datastore_costs_reads_alone(present, oned):
     assert present("glusterds", **IMAGE).result is True
     oned.requests()
     assert present("glusterds", **IMAGE).changes == {}
     assert set(oned.requests()) == {"one.datastorepool.info", "one.hostpool.info"}
-
-
-def test_clusters(present, oned, look, store):
-    first, second = (oned.call("cluster.allocate", name) for name in ("first", "second"))
-    run = four_runs(present, "glusterds", clusters=["first", second], look=look, **IMAGE)
-    assert run.changes["clusters"] == {"old": None, "new": [first, second]}
-    assert store("glusterds")["clusters"] == [first, second]
-    run = present("glusterds", clusters=[0], **IMAGE)
-    assert run.changes == {"clusters": {"old": [first, second], "new": [0, first, second]}}
-
-
-# What is wrong
-
-
-@pytest.mark.parametrize(
-    "arguments, said",
-    [
-        ({"type": "IMAGES"}, "type is 'IMAGES': IMAGE_DS, SYSTEM_DS, FILE_DS are possible"),
-        ({"volume": "small_vol"}, "host is None: a Gluster server is needed"),
-        ({**IMAGE, "host": "kvm1,kvm2"}, "'kvm1,kvm2' has a comma"),
-        ({**IMAGE, "host": "kvm1:99999"}, "'kvm1:99999' has no valid port"),
-        ({**IMAGE, "host": "fe80::1"}, "'fe80::1' is an IPv6 address"),
-        ({**IMAGE, "type": "SYSTEM_DS"}, "volume is 'small_vol': only an image datastore"),
-        ({"type": "SYSTEM_DS", "ds_mad": "fs"}, "ds_mad is 'fs': a system datastore has none"),
-        ({**IMAGE, "ds_mad": "shared"}, "DS_MAD shared is not among the drivers that oned runs"),
-        ({**IMAGE, "tm_mad": "glusterfs"}, "TM_MAD glusterfs is not among the drivers that oned runs"),
-        ({**IMAGE, "restricted_dirs": ["etc"]}, "restricted_dirs is ['etc']: absolute paths are needed"),
-        ({**IMAGE, "clusters": ["none"]}, "clusters names none, and OpenNebula has default (0)"),
-        ({**IMAGE, "attributes": {"CLONE_TARGET": "NONE"}}, "CLONE_TARGET is NONE, and oned would make it SYSTEM"),
-        ({**IMAGE, "attributes": {"BAD NAME": "x"}}, "'BAD NAME' is no name"),
-        ({**IMAGE, "attributes": ["NOTE"]}, "attributes"),
-    ],
-    ids=lambda value: str(value)[:40] if isinstance(value, str) else "",
-)
-def test_what_no_machine_could_use_is_refused_before_anything_is_created(present, look, arguments, said):
-    assert said in refuses(present, "glusterds", look=look, **arguments)
-
-
-def test_a_host_that_cannot_open_gluster(present, oned, look):
-    oned.call("host.allocate", "box1", "lxc", "lxc", 0)
-    assert "box1 (lxc) cannot open gluster://" in refuses(present, "glusterds", look=look, **IMAGE)
-
-
-def test_a_datastore_of_another_type(present, oned, look):
-    number = oned.datastore("glusterds", TYPE="FILE_DS")
-    text = refuses(present, "glusterds", look=look, **IMAGE)
-    assert f"Datastore glusterds ({number}) is of type FILE_DS, which cannot be changed to IMAGE_DS" in text
 
 
 @pytest.mark.parametrize("trouble", [{"fail": [512, "no"]}, {"garbage": True}, {"drop": True}], ids=str)

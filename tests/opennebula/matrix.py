@@ -175,6 +175,7 @@ def absence_cases():
         },
     )
     decided = {"CLONE_TARGET": "SYSTEM", "LN_TARGET": "NONE", "ALLOW_ORPHANS": "format", "PERSISTENT_SNAPSHOTS": True}
+    yield removed("named-in-small-letters", {"attributes": {"Note": "x"}}, {"note": "x"})
     yield removed("decided-by-oned", {"attributes": decided}, {})
     yield removed("decided-by-oned-system", {"attributes": {"CLONE_TARGET": "SYSTEM"}}, {}, (), "system")
 

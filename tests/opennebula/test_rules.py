@@ -61,6 +61,8 @@ WRONG = [
     ({"datastore_id": 77}, "OpenNebula has none with the identifier 77"),
     ({"datastore_id": "x"}, "datastore_id is 'x': a number is needed"),
     ({"attributes": {"Name": "x"}}, "it renames nothing; give datastore_id and name"),
+    ({"attributes": {"BAD NAME": "x"}}, "'BAD NAME' is no name, letters, digits and _ make one"),
+    ({"attributes": ["NOTE"]}, "attributes is ['NOTE']: names and values are needed"),
     ({"attributes": {"LIST": [1, 2]}}, "attributes has LIST [1, 2]: a text or number is needed"),
     ({"attributes": {"A": 1}, "absent_attributes": ["a"]}, "absent_attributes has A, which is to be 1"),
     ({"absent_attributes": ["TM_MAD"]}, "absent_attributes has TM_MAD, which oned sets again by itself"),
