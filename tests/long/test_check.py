@@ -148,6 +148,7 @@ def test_a_client_that_has_lost_a_brick(fleet):
 
 def test_a_client_that_is_cut_off_from_the_port_of_a_brick(fleet):
     """It says so itself, and so does the coordinator, who sees anybody's."""
+    fleet.healed()  # of a brick that was away before
     assert fleet.findings("kvm1") == fleet.findings("kvm2") == {}
     port = "$(gluster --mode=script volume status one_vol | awk '$2 == \"kvm3:/data/one_vol\" {print $3}')"
     fleet.sh("kvm2", f"ip rule add pref 10 to 10.77.1.3 ipproto tcp dport {port} prohibit")

@@ -126,7 +126,6 @@ def test_one_minion_with_every_role(fleet):
         PILLAR,
         "gluster_one_native_access",
         "gluster_one_native_solo_vol",
-        BEACON,
     }
     assert (again.failures, again.changes) == ({}, {})
     store = fleet.datastores()["solo_images"]["ID"]
