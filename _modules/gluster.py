@@ -12,6 +12,7 @@ The command may report a failure in the ``opRet`` of its XML and still exit with
 looked at.
 """
 
+import contextlib
 import os
 import re
 import socket
@@ -150,21 +151,6 @@ def _members(root):
     ]
 
 
-def volume_list():
-    """
-    The names of the pool's volumes, as a list.
-
-    Raises CommandExecutionError when gluster is missing or glusterd does not answer.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster.volume_list
-    """
-    return [volume.text for volume in _run("volume", "list").iter("volume")]
-
-
 def volume_info(name=None, run=None):
     """
     What the pool's volumes are, by name: one process however many volumes there are.
@@ -278,14 +264,17 @@ def look(heal=()):
     The pool, the volumes and their processes at one moment: one process however many volumes there are.
 
     heal
-        The volumes of which to count what waits to be healed, too (list of strings, default none).
+        The volumes of which to count what waits to be healed, and to see who is connected, too (list of strings,
+        default none).
 
-    Returns a dict of what :func:`pool_list`, :func:`volume_info`, :func:`volume_status` and :func:`heal_counts` return,
-    the latter two by volume: those that are started, and those that were asked for::
+    Returns a dict of what :func:`pool_list`, :func:`volume_info`, :func:`volume_status`, :func:`heal_counts` and
+    :func:`connections` return, the latter three by volume: those that are started, and those that were asked for, of
+    which ``connections`` are None where Gluster does not say::
 
         {"pool": [{"hostname": "kvm2", ...}], "volumes": {"one_vol": {"status": "Started", ...}},
          "status": {"one_vol": [{"hostname": "kvm1", "path": "/data/one_vol", "online": True, ...}]},
-         "heal": {"one_vol": {"pending": 0, "split_brain": 0}}}
+         "heal": {"one_vol": {"pending": 0, "split_brain": 0}},
+         "connections": {"one_vol": {"kvm1:/data/one_vol": [["10.0.0.1:49149", 1236], ...]}}}
 
     Raises CommandExecutionError when gluster is missing, or glusterd does not answer, or not within a minute.
 
@@ -296,11 +285,13 @@ def look(heal=()):
         salt kvm1 gluster.look '[one_vol]'
     """
     counts = {name: f"volume heal {name} info summary" for name in heal}
+    clients = {name: f"volume status {name} clients" for name in heal}
+    commands = ["pool list", "volume info", "volume status all", *counts.values(), *clients.values()]
     begin = time.monotonic()
-    answers = _together(["pool list", "volume info", "volume status all", *counts.values()], timeout=LOOK)
+    answers = _together(commands, timeout=LOOK)
 
-    def root(command):
-        return answers[command] if command in answers else _run(*command.split())
+    def root(command, timeout=120):
+        return answers[command] if command in answers else _run(*command.split(), timeout=timeout)
 
     found = {"pool": _members(root("pool list")), "volumes": _volumes(root("volume info"))}
     if not answers and time.monotonic() - begin >= LOOK:  # after one has hung no second is started
@@ -318,6 +309,10 @@ def look(heal=()):
             found["heal"][name] = _counts(found["volumes"].get(name), lambda command=command: root(command))
         except CommandExecutionError:
             found["heal"][name] = {"pending": None, "split_brain": None}
+    found["connections"] = dict.fromkeys(clients)
+    for name, command in clients.items():
+        with contextlib.suppress(CommandExecutionError):
+            found["connections"][name] = _connections(root(command, timeout=10))
     return found
 
 
@@ -385,6 +380,38 @@ def volume_status(name):
     return _processes(_run("volume", "status", name))
 
 
+def connections(name):
+    """
+    Who is connected to the bricks of a started volume, and what each brick has sent.
+
+    name
+        The volume's name (string).
+
+    Returns a dict of lists, by brick each client's address with its port, and a number of bytes, None if it is not
+    known: ``{"kvm1:/data/one_vol": [["10.0.0.1:49149", 1236]]}``.
+
+    Raises CommandExecutionError when the volume does not exist or is not started; Gluster 10.3 says "Commit failed"
+    also where no brick has had a client since its start, and leaves out those behind the first that has had none.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.connections one_vol
+    """
+    return _connections(_run("volume", "status", name, "clients", timeout=10))
+
+
+def _connections(root):
+    return {
+        f"{brick.findtext('hostname')}:{brick.findtext('path')}": [
+            [client.findtext("hostname", ""), _number(client, "bytesWrite")] for client in brick.iter("client")
+        ]
+        for brick in root.iter("node")
+        if brick.find("clientsStatus") is not None
+    }
+
+
 def _processes(root):
     return [
         {
@@ -397,30 +424,6 @@ def _processes(root):
         for node in root.iter("node")
         if node.find("hostname") is not None
     ]
-
-
-def volume_options(name):
-    """
-    All options of a volume that are in force, the defaults of those never set included.
-
-    name
-        The volume's name (string).
-
-    Returns a dict ``{"server.allow-insecure": "on", "storage.owner-uid": "-1", ...}``.
-
-    Raises CommandExecutionError when the volume does not exist.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster.volume_options one_vol
-    """
-    return {
-        # Gluster 10 and later mark a value that nobody set: "on (DEFAULT)".
-        option.findtext("Option"): re.sub(r" \(DEFAULT\)$", "", option.findtext("Value") or "")
-        for option in _run("volume", "get", name, "all").iter("Opt")
-    }
 
 
 def volume_set(name, options, timeout=120):

@@ -102,7 +102,7 @@ def volume_report(name, volume, seen, node):
     if name in seen["heal"]:
         counts = seen["heal"][name]
         facts.update(heal=counts["pending"], split_brain=counts["split_brain"])
-        found += _clients(name, info["bricks"]) + _healing(name, counts, node["heal_files"])
+        found += _clients(name, info["bricks"], seen) + _healing(name, counts, node["heal_files"])
     return [facts, found]
 
 
@@ -123,7 +123,7 @@ def _options(name, volume, now, node):
     ]
 
 
-def _clients(name, bricks):
+def _clients(name, bricks, seen):
     """
     Bricks that let nobody in, and clients that are not connected to a brick, as findings.
     """
@@ -136,9 +136,8 @@ def _clients(name, bricks):
         what, cure = f"{', '.join(refusing)} refuse clients", "salt SERVERS state.apply gluster_one.restart"
         found.append(["bricks_closed", name, what, "they let in who is not root", cure, "error"])
     cure = "the network; for a server's self-heal daemon: salt SERVER state.apply gluster_one.bricks"
-    with contextlib.suppress(CommandExecutionError):
-        for what in _unconnected(name):
-            found.append(["client_apart", name, what, "connected to all of them", cure, "warning"])
+    for what in _unconnected(seen, name) if seen["connections"][name] is not None else []:
+        found.append(["client_apart", name, what, "connected to all of them", cure, "warning"])
     return found
 
 
@@ -272,6 +271,13 @@ def unsettled():
     volumes = {name: info for name, info in __salt__["gluster.volume_info"]().items() if info["status"] == "Started"}
     healed = [name for name, info in volumes.items() if info["replica"] > 1 or info["disperse"]]
     seen = __salt__["gluster.look"](heal=healed)
+    for name in set(volumes) - set(healed):
+        try:
+            seen["connections"][name] = __salt__["gluster.connections"](name)
+        except CommandExecutionError as exc:
+            if "Commit failed" not in str(exc):
+                raise
+            seen["connections"][name] = {}  # nobody mounts it, and without a self-heal daemon it has no client
     for name, info in sorted(volumes.items()):
         online = _online(seen["status"].get(name, []))
         down = [brick for brick in info["bricks"] if brick not in online]
@@ -282,13 +288,7 @@ def unsettled():
             return _to_be_healed(name, pending)
         if pending is None:
             return f"it is not known what waits to be healed on volume {name}"
-        try:
-            missing = _unconnected(name, info["bricks"]) if len(info["bricks"]) > 1 else []
-        except CommandExecutionError as exc:
-            # A volume that nobody mounts has no client at all where no self-heal daemon is one.
-            if name in healed or "Commit failed" not in str(exc):
-                raise
-            missing = []
+        missing = _unconnected(seen, name, info["bricks"]) if len(info["bricks"]) > 1 else []
         if missing:
             return missing[0]
     return None
@@ -303,11 +303,14 @@ def _to_be_healed(volume, pending):
     return f"{pending} files of volume {volume} wait to be healed"
 
 
-def _unconnected(volume, bricks=None, without=()):
+def _unconnected(seen, volume, bricks=None, without=()):
     """
     Which clients are not connected to all of the bricks, as sentences; `without` are those that they will not need.
     """
-    found = __salt__["gluster.clients_apart"](volume, bricks, without).items()
+    connections = seen["connections"][volume]
+    if connections is None:
+        return [f"it is not known who is connected to volume {volume}"]
+    found = __salt__["gluster.clients_apart"](volume, bricks, without, connections).items()
     return [f"a client at {address} is not connected to {', '.join(apart)}" for address, apart in found]
 
 
@@ -389,10 +392,7 @@ def stop_blockers(names, restart=False, apart=None):
         elif pending is None and (info["replica"] > 1 or info["disperse"]):
             blockers.append(f"it is not known what waits to be healed on volume {name}")
         if not restart and not lost:
-            try:
-                blockers += _unconnected(name, info["bricks"], without=own[name])[:1]
-            except CommandExecutionError as exc:
-                blockers.append(f"it is not known who is connected to volume {name}: {exc}")
+            blockers += _unconnected(seen, name, info["bricks"], without=own[name])[:1]
             blockers += _apart(name, own[name], apart or {})
     return blockers
 

@@ -7,6 +7,7 @@ More functions of the execution module ``gluster``: Salt joins modules of one vi
 
 import os
 import re
+import xml.etree.ElementTree as ET
 
 import salt.utils.files
 import salt.utils.user
@@ -171,3 +172,27 @@ def group_options(name):
             "Ubuntu, RHEL-like) or glusterfs (SUSE)"
         ) from None
     return {option.strip(): value.strip() for option, _, value in lines}
+
+
+def volume_options(name):
+    """
+    All options of a volume that are in force, the defaults of those never set included.
+
+    name
+        The volume's name (string).
+
+    Returns a dict ``{"server.allow-insecure": "on", "storage.owner-uid": "-1", ...}``.
+
+    Raises CommandExecutionError when the volume does not exist.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.volume_options one_vol
+    """
+    return {
+        # Gluster 10 and later mark a value that nobody set: "on (DEFAULT)".
+        option.findtext("Option"): re.sub(r" \(DEFAULT\)$", "", option.findtext("Value") or "")
+        for option in ET.fromstring(__salt__["gluster.xml"]("volume", "get", name, "all")).iter("Opt")
+    }

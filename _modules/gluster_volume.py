@@ -7,7 +7,6 @@ More functions of the execution module ``gluster``: Salt joins modules of one vi
 
 import contextlib
 import socket
-import xml.etree.ElementTree as ET
 
 import psutil
 from salt.exceptions import CommandExecutionError
@@ -136,60 +135,14 @@ def heal(name):
     return True
 
 
-def clients(name):
-    """
-    Who is connected to the bricks of a started volume: mounts, virtual machines, self-heal daemons.
-
-    name
-        The volume (string).
-
-    Returns a dict of dicts, by brick and address how many connections there are, and over how many of them more went
-    than the handshake::
-
-        {"kvm1:/data/one_vol": {"10.0.0.1": {"connected": 2, "used": 2}, "10.0.0.9": {"connected": 1, "used": 1}}}
-
-    A client that has changed to another set of options keeps the connections of the one before on bricks that were
-    restarted since: they carry nothing (seen with Gluster 10.3; a handshake is answered with 508 to 644 bytes).
-
-    Raises CommandExecutionError when the volume does not exist or is not started; Gluster 10.3 says "Commit failed"
-    also where a brick has not had a client since its start.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster.clients one_vol
-    """
-    found = {}
-    for brick, there in _connected(name).items():
-        seen = found[brick] = {}
-        for client, written in there:
-            count = seen.setdefault(client.rpartition(":")[0], {"connected": 0, "used": 0})
-            count["connected"] += 1
-            count["used"] += not written.isdecimal() or int(written) > HANDSHAKE
-    return found
-
-
-def _connected(name):
-    """
-    By brick, each client's address with its port, and the bytes that the brick has sent to it.
-    """
-    root = ET.fromstring(__salt__["gluster.xml"]("volume", "status", name, "clients", timeout=10))
-    return {
-        f"{brick.findtext('hostname')}:{brick.findtext('path')}": [
-            (client.findtext("hostname", ""), client.findtext("bytesWrite", "")) for client in brick.iter("client")
-        ]
-        for brick in root.iter("node")
-        if brick.find("clientsStatus") is not None
-    }
-
-
-def clients_apart(name, bricks=None, without=()):
+def clients_apart(name, bricks=None, without=(), connections=None):
     """
     Which clients of a started volume are not connected to all of its bricks.
 
     A client is known by its address alone: one with two clients has two connections to every brick, that are used on
-    one of them at least.
+    one of them at least: more went over them than the handshake. A client that has changed to another set of options
+    keeps the connections of the one before on bricks that were restarted since: they carry nothing (seen with Gluster
+    10.3; a handshake is answered with 508 to 644 bytes).
 
     name
         The volume (string).
@@ -200,9 +153,12 @@ def clients_apart(name, bricks=None, without=()):
     without
         Those of them that do not matter (list of strings, default none).
 
+    connections
+        What ``gluster.connections`` has said (dict). Default: ask.
+
     Returns a dict such as ``{"10.0.0.9": ["kvm1:/data/one_vol"]}``, by address the bricks that it misses.
 
-    Raises CommandExecutionError as :func:`clients` does.
+    Raises CommandExecutionError as ``gluster.connections`` does.
 
     CLI Example:
 
@@ -210,8 +166,9 @@ def clients_apart(name, bricks=None, without=()):
 
         salt kvm1 gluster.clients_apart one_vol
     """
-    seen = __salt__["gluster.clients"](name)
-    found = {}
+    if connections is None:
+        connections = __salt__["gluster.connections"](name)
+    found, seen = {}, {brick: _counted(there) for brick, there in connections.items()}
     for address in sorted({address for there in seen.values() for address in there}):
         none = {"connected": 0, "used": 0}
         there = {brick: seen.get(brick, {}).get(address, none) for brick in bricks or seen}
@@ -219,6 +176,18 @@ def clients_apart(name, bricks=None, without=()):
         apart = [brick for brick, count in there.items() if brick not in without and count["connected"] < needed]
         if apart:
             found[address] = apart
+    return found
+
+
+def _counted(connections):
+    """
+    By address how many connections there are, and how many of them are used.
+    """
+    found = {}
+    for client, written in connections:
+        count = found.setdefault(client.rpartition(":")[0], {"connected": 0, "used": 0})
+        count["connected"] += 1
+        count["used"] += written is None or written > HANDSHAKE
     return found
 
 
@@ -250,7 +219,7 @@ def heal_daemon_apart(name):
     with _looking("the self-heal daemon"):
         own = {f"{seen.laddr.ip.removeprefix('::ffff:')}:{seen.laddr.port}" for seen in connections("tcp")}
     try:
-        there = _connected(name)  # which ends with the first brick that has no client
+        there = __salt__["gluster.connections"](name)
     except CommandExecutionError as exc:
         if "Commit failed" not in str(exc):
             raise

@@ -10,11 +10,11 @@ from .runs import fails, four_runs, raises, refuses
 NO_GLUSTER = "The gluster command is not installed on this node: install glusterfs-server"
 FUNCTIONS = {
     "pool_list": [],
-    "volume_list": [],
     "volume_info": [],
     "volume_status": ["one_vol"],
     "volume_options": ["one_vol"],
     "volume_set": ["one_vol", {"user.note": "x"}],
+    "connections": ["one_vol"],
     "heal_counts": ["one_vol"],
     "look": [],
 }

@@ -34,10 +34,6 @@ def test_pool_list_of_a_server_without_glusterd(modules):
         modules.gluster.pool_list(server="kvm4.invalid")
 
 
-def test_volume_list(modules, volume):
-    assert sorted(modules.gluster.volume_list()) == sorted(host.gluster("volume", "list").split())
-
-
 def test_volume_info_of_the_replicated_volume(modules, one_vol):
     info = modules.gluster.volume_info(one_vol)
     assert list(info) == [one_vol]
