@@ -104,36 +104,39 @@ def node(pillar=None, system=None):
         "restart": {"keep_bricks": pillar.get("keep_bricks", True), "outage": pillar.get("outage")},
         "free_percent": pillar.get("free_percent", 10),
         "heal_files": pillar.get("heal_files", 100),
-        "volumes": {
-            name: {
-                "servers": volume["servers"],
-                "coordinator": volume["servers"][0].casefold() in names,
-                "mount": volume.get("mount", posixpath.join(posixpath.dirname(datastores_dir), "gluster", name)),
-                "mount_options": volume.get("mount_options", []),
-                "options": volume.get("options", {}),
-                "uid": volume.get("uid", pillar.get("user", system["user"])),
-                "gid": volume.get("gid", system["group"]),
-                "group": volume.get("group"),
-                "datastores": {
-                    store: _datastore(name, volume, settings or {})
-                    for store, settings in (volume.get("datastores") or {}).items()
-                },
-            }
-            for name, volume in pillar["volumes"].items()
-        },
     }
-    for volume in plan["volumes"].values():
-        volume["hosts"] = _hosts(volume)
+    plan["volumes"] = {name: _volume(name, volume, plan, system) for name, volume in pillar["volumes"].items()}
     errors = _errors_here(pillar, plan)
     return {"errors": errors} if errors else plan
 
 
-def _hosts(volume):
+def _volume(name, volume, plan, system):
+    """
+    A volume's part, with the defaults.
+    """
+    datastores = {
+        store: _datastore(name, volume, settings or {}) for store, settings in (volume.get("datastores") or {}).items()
+    }
+    return {
+        "servers": volume["servers"],
+        "coordinator": volume["servers"][0].casefold() in plan["names"],
+        "mount": volume.get("mount", posixpath.join(posixpath.dirname(plan["datastores_dir"]), "gluster", name)),
+        "mount_options": volume.get("mount_options", []),
+        "options": volume.get("options", {}),
+        "uid": volume.get("uid", plan["user"]),
+        "gid": volume.get("gid", system["group"]),
+        "group": volume.get("group"),
+        "datastores": datastores,
+        "hosts": _hosts(volume["servers"], datastores),
+    }
+
+
+def _hosts(servers, datastores):
     """
     The servers that machines ask for a volume with datastores: for each native one a list, the same once.
     """
-    hosts = [store["host"] for store in volume["datastores"].values() if "host" in store]
-    hosts = hosts or (volume["servers"][:1] if volume["datastores"] else [])
+    hosts = [store["host"] for store in datastores.values() if "host" in store]
+    hosts = hosts or (servers[:1] if datastores else [])
     hosts = [[host] if isinstance(host, str) else host for host in hosts]
     return [host for number, host in enumerate(hosts) if host not in hosts[:number]]
 
