@@ -338,15 +338,15 @@ def volume_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
         The owner of its root: a number, or the name of a user and a group of this node (default ``oneadmin``).
 
     options
-        Further options, and others of these, by their full names (dict, default none).
+        Further options, and others of these (dict, default none).
 
     group
         An option group, such as ``virt``, over whose options all of these are laid (string, default none).
 
     Returns a dict ``{"server.allow-insecure": "on", "storage.owner-uid": "9869", "storage.owner-gid": "9869"}``.
 
-    Raises SaltInvocationError for a user or group that is not there, options that are none or one without its full
-    name, CommandExecutionError for an option group that is not on this node.
+    Raises SaltInvocationError for a user or group that is not there or options that are none, CommandExecutionError for
+    an option group that is not on this node.
 
     CLI Example:
 
@@ -360,11 +360,6 @@ def volume_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
         "storage.owner-uid": __salt__["gluster.owner_id"](uid, "user"),
         "storage.owner-gid": __salt__["gluster.owner_id"](gid, "group"),
     }
-    wanted = __salt__["gluster.options_wanted"](needed, options)
-    short = [name for name in wanted if "." not in str(name)]
-    if short:  # Gluster takes it and keeps it under its full name, so that it would differ at each run
-        raise SaltInvocationError(
-            f"options has {short[0]!r}: full names are needed, such as network.ping-timeout for ping-timeout; those of "
-            "a group each by its name"
-        )
-    return wanted
+    if "group" in (options or ()):  # Gluster takes it for an option, and sets those of the group
+        raise SaltInvocationError("options has 'group': it is an argument of its own")
+    return __salt__["gluster.options_wanted"](needed, options)

@@ -50,9 +50,9 @@ def options_wanted(needed, options=None):
     options
         The same; what stands in both is taken from here (dict, default none).
 
-    Returns a dict of option names and values.
+    Returns a dict of option names and values; a name without a dot is the end of a full one, as Gluster has it.
 
-    Raises SaltInvocationError when ``options`` is no such dict.
+    Raises SaltInvocationError when ``options`` is no such dict, or a name may be one of several.
 
     CLI Example:
 
@@ -64,14 +64,26 @@ def options_wanted(needed, options=None):
         raise SaltInvocationError(
             f"options is {options!r}: option names and values are needed, such as {{network.ping-timeout: 10}}"
         )
-    return {**needed, **(options or {})}
+    return {**needed, **{_full(name, needed): value for name, value in (options or {}).items()}}
+
+
+def _full(name, options):
+    """
+    The name under which Gluster keeps an option, if it is among these.
+    """
+    full = [each for each in options if str(each).endswith(f".{name}")] if "." not in str(name) else []
+    if name in options or not full:
+        return name
+    if len(full) > 1:
+        raise SaltInvocationError(f"options has {name!r}: it may be {' or '.join(full)}, give the full name")
+    return full[0]
 
 
 def option_changes(current, wanted):
     """
     The options that differ. ``on``, ``yes``, ``true``, ``enable`` and ``1`` are equal, their opposites too, and so are
-    sizes in different units (``1GB`` and ``1024MB``) and lists with and without blanks at their commas, which Gluster
-    drops.
+    sizes in different units (``1GB`` and ``1024MB``), lists with and without blanks at their commas, which Gluster
+    drops, and names without the part before the dot.
 
     current
         Options and values as they are (dict).
@@ -82,6 +94,8 @@ def option_changes(current, wanted):
     Returns a dict ``{"server.allow-insecure": {"old": "off", "new": "on"}}``; ``old`` is None for an option that is not
     set.
 
+    Raises SaltInvocationError when a name may be one of several.
+
     The words are those of ``gf_string2boolean`` and the units those of ``gf_string2bytesize`` in Gluster's
     libglusterfs/src/common-utils.c.
 
@@ -91,9 +105,10 @@ def option_changes(current, wanted):
 
         salt kvm1 gluster.option_changes '{features.shard: enable}' '{features.shard: "on"}'
     """
+    named = {_full(name, current): value for name, value in wanted.items()}
     return {
         option: {"old": current.get(option), "new": option_text(value)}
-        for option, value in wanted.items()
+        for option, value in named.items()
         if option not in current or _canonical(current[option]) != _canonical(value)
     }
 

@@ -113,6 +113,9 @@ def test_every_spelling_of_a_value_is_equal(configured, volume):
     assert configured(volume).result is True
     by_hand(volume, {option: there for option, there, _ in SPELLINGS})
     idle(configured, volume, options={option: wanted for option, _, wanted in SPELLINGS})
+    change = {"network.ping-timeout": {"old": "10", "new": "11"}}
+    assert configured(volume, options={"ping-timeout": 11}).changes == change
+    idle(configured, volume, options={"ping-timeout": 11})
 
 
 def test_the_guide_s_own_option_by_hand(configured, volume):

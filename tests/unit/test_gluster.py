@@ -170,16 +170,23 @@ def test_an_option_never_set_differs(execution):
     assert execution("gluster_options").option_changes({}, {"a": "on"}) == {"a": {"old": None, "new": "on"}}
 
 
-@pytest.mark.parametrize("name", ["ping-timeout", "group", 7])
-def test_an_option_without_its_full_name_is_refused(execution, name):
-    names = execution("gluster_options")
-    module = execution(
-        "gluster_one",
-        __salt__={"gluster.owner_id": lambda *words: 9869, "gluster.options_wanted": names.options_wanted},
-    )
-    assert module.volume_options(options={"network.ping-timeout": 10})["network.ping-timeout"] == 10
-    with pytest.raises(SaltInvocationError, match=f"options has {name!r}: full names are needed"):
-        module.volume_options(options={name: 10})
+def test_an_option_by_the_end_of_its_name(execution):
+    """Gluster takes it so, and keeps it under its full name."""
+    module = execution("gluster_options")
+    kept = {"network.ping-timeout": "10", "a.same": "1", "b.same": "1"}
+    assert module.option_changes(kept, {"ping-timeout": 10, "other": 1}) == {"other": {"old": None, "new": "1"}}
+    assert module.option_changes(kept, {"ping-timeout": 9}) == {"network.ping-timeout": {"old": "10", "new": "9"}}
+    wanted = module.options_wanted({"storage.owner-uid": 9869}, {"owner-uid": 0, "ping-timeout": 9})
+    assert wanted == {"storage.owner-uid": 0, "ping-timeout": 9}
+    with pytest.raises(SaltInvocationError, match="options has 'same': it may be a.same or b.same, give the full name"):
+        module.option_changes(kept, {"same": 1})
+
+
+def test_a_group_is_no_option(execution):
+    with pytest.raises(SaltInvocationError, match="options has 'group': it is an argument of its own"):
+        execution("gluster_one", __salt__={"gluster.owner_id": lambda *words: 9869}).volume_options(
+            options={"group": "virt"}
+        )
 
 
 def test_an_owner_by_number_or_by_name(execution, monkeypatch):
