@@ -113,12 +113,12 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
     """
     node = {"marks": marks or {}, **(node or __salt__["gluster_one_pillar.node"]())}
     seen = {"roles": node.get("roles", []), "findings": [], "looked": [], "volumes": {}, "datastores": {}}
-    seen["coordinates"] = {name: volume["coordinator"] for name, volume in node.get("volumes", {}).items()}
-    seen.update(names=node.get("names", []), hosts=[])
     if node["errors"]:
         for error in node["errors"]:
             _find(seen, "pillar", "pillar", error, "a pillar as in pillar.example", "correct it, then run again")
         return seen
+    coordinates = {name: volume["coordinator"] for name, volume in node["volumes"].items()}
+    seen.update(names=node.get("names", []), coordinates=coordinates, hosts=[])
     roles = set(node["roles"])
     volumes = {name: volume for name, volume in node["volumes"].items() if volume["coordinator"]}
     with concurrent.futures.ThreadPoolExecutor(1) as executor:

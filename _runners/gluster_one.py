@@ -69,8 +69,10 @@ def status(target="*", native=False, timeout=15, html=None):
         more = nodes.get(minion, {}).get("findings", [])
         more[:] = [finding for finding in more if "volume" not in finding or finding not in findings]
         findings += more
-    if not absent and asked == _ours("*"):
-        for name in _uncoordinated([answer["coordinates"] for answer in answers.values() if isinstance(answer, dict)]):
+    # Not while a node may be the one that is missed: it does not answer, or not so, because of its pillar or an error.
+    known = all(isinstance(answer, dict) and "names" in answer for answer in answers.values())
+    if not absent and known and asked == _ours("*"):
+        for name in _uncoordinated([answer["coordinates"] for answer in answers.values()]):
             volumes.setdefault(name, dict(UNSEEN))
             findings.append(_unseen(name))
         for host in _strangers(answers.values()):
@@ -146,7 +148,6 @@ def _strangers(answers):
     """
     OpenNebula's hosts that are none of the nodes that have answered.
     """
-    answers = [answer for answer in answers if isinstance(answer, dict)]
     known = {name for answer in answers for name in answer["names"]}
     return sorted(host for answer in answers for host in answer["hosts"] if host.casefold() not in known)
 

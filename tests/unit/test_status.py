@@ -159,6 +159,10 @@ def test_a_host_of_opennebula_that_is_no_node_of_the_fleet(monkeypatch):
     lines = shown(answer["data"])
     assert lines[row(lines, "kvm7")].split()[1:5] == ["-", "-", "-", "-"]
     assert "no minion of this name has gluster_one in its pillar" in " ".join(" ".join(lines).split())
+    older = {key: value for key, value in answers["kvm1"].items() if key not in ("names", "coordinates", "hosts")}
+    for other in (older, "The minion function caused an exception"):
+        answers["kvm1"] = other
+        assert "host_unlooked" not in [one["kind"] for one in runner.status()["data"]["findings"]]
 
 
 # The page
