@@ -165,6 +165,10 @@ def _apply(node, sls):
     return f"salt {node['id']} state.apply gluster_one.{sls}"
 
 
+def _some(names):
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
 def _mounts(seen, node):
     """
     The head and hypervisors: each volume, whatever is wrong with another.
@@ -225,8 +229,7 @@ def _dead(seen, path, expected, cure):
     """
     users = __salt__["gluster_one.mount_users"](path) if __salt__["gluster_one.client"](path) else []
     if users:
-        shown = ", ".join(users[:3]) + (", ..." if len(users) > 3 else "")
-        what = f"the bricks have refused the client, which does not try again, and it is used by {shown}"
+        what = f"the bricks have refused the client, which does not try again, and it is used by {_some(users)}"
         _find(seen, "mount_held", path, what, expected, f"end what uses it, then {cure}")
     else:
         _find(seen, "mount_dead", path, "the FUSE client is gone", expected, cure)
@@ -265,8 +268,7 @@ def _hidden(seen, path):
     names = __salt__["gluster_one.hidden"](path)
     if not names:
         return
-    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    what = f"{len(names)} file{'s' if len(names) > 1 else ''} ({shown}) beneath the mount, on the local disk"
+    what = f"{len(names)} file{'s' if len(names) > 1 else ''} ({_some(names)}) beneath the mount, on the local disk"
     above, name = os.path.split(path)
     cure = f"mkdir /run/disk; mount --bind {above} /run/disk; move /run/disk/{name}/* to {path}; umount /run/disk"
     _find(seen, "hidden", path, what, "nothing but the volume", cure, "warning")
