@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.minion import minion_opts
+
 from . import host
 from .standin import StandIn
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 HAND_MADE = """\
 # ours; do not touch
@@ -33,38 +34,6 @@ def pytest_collectstart(collector):
 # Salt
 
 
-def minion_opts(home, pillar=None):
-    """The options of a minion that lives in a directory of its own."""
-    import salt.config
-    import salt.utils.yaml
-
-    tree = home / "states"
-    for directory in (tree, home / "pillar", home / "cache", home / "pki"):
-        directory.mkdir(parents=True)
-    # The checkout itself would do for file_roots, and Salt would list its virtual environment for 20 s.
-    for name in ("_modules", "_states"):
-        (tree / name).symlink_to(CHECKOUT / name)
-    (home / "pillar/top.sls").write_text("base: {'*': [data]}\n")
-    (home / "pillar/data.sls").write_text(salt.utils.yaml.safe_dump(pillar or {}))
-    opts = salt.config.minion_config(None)
-    opts.update(
-        id="kvm1",
-        root_dir=str(home),
-        cachedir=str(home / "cache"),
-        # Outside of the cache, which is emptied after each test: what sync_all brings stays.
-        extension_modules=str(home / "extmods"),
-        pki_dir=str(home / "pki"),
-        sock_dir=str(home / "sock"),
-        log_file=str(home / "log"),
-        file_client="local",
-        file_roots={"base": [str(tree)]},
-        pillar_roots={"base": [str(home / "pillar")]},
-        enable_fqdns_grains=False,
-        enable_gpu_grains=False,
-    )
-    return opts
-
-
 @pytest.fixture(scope="session")
 def make_loaders(tmp_path_factory):
     """make_loaders(pillar): Salt's loaders for a minion with that pillar; it takes some seconds."""
@@ -72,7 +41,7 @@ def make_loaders(tmp_path_factory):
     from saltfactories.utils.functional import Loaders
 
     salt._logging.shutdown_temp_handler()  # it would write to pytest's streams when those are closed
-    return lambda pillar=None: Loaders(minion_opts(tmp_path_factory.mktemp("minion"), pillar))
+    return lambda pillar=None: Loaders(minion_opts(tmp_path_factory.mktemp("minion"), "kvm1", pillar))
 
 
 @pytest.fixture(scope="session")

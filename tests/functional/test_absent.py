@@ -112,7 +112,7 @@ def test_no_such_user(mounted, place):
 
 @pytest.fixture
 def present(states, oned):
-    fixed = {"volume": "one_vol", "host": "kvm1", **oned.arguments()}
+    fixed = {"volume": "one_vol", "host": "kvm1", **oned.arguments}
     return lambda **more: states.gluster_one.one_datastore_present("glusterds", **{**fixed, **more})
 
 

@@ -8,7 +8,7 @@ import pytest
 import salt.utils.args
 import yaml
 
-from .conftest import CHECKOUT
+from lab.fleet import CHECKOUT
 
 
 def virtual_names(directory):

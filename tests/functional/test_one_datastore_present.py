@@ -13,7 +13,7 @@ GLUSTER = {"DISK_TYPE": "GLUSTER", "GLUSTER_HOST": "kvm1:24007", "GLUSTER_VOLUME
 @pytest.fixture
 def present(states, oned):
     """present("glusterds", volume=...): the state, against the stand-in."""
-    return lambda *args, **more: states.gluster_one.one_datastore_present(*args, **{**oned.arguments(), **more})
+    return lambda *args, **more: states.gluster_one.one_datastore_present(*args, **{**oned.arguments, **more})
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def look(oned):
 @pytest.fixture
 def store(modules, oned):
     """store("glusterds"): a datastore as it is."""
-    return lambda name: modules.opennebula.datastore_info(name, **oned.arguments())
+    return lambda name: modules.opennebula.datastore_info(name, **oned.arguments)
 
 
 def new(**attributes):
@@ -83,7 +83,7 @@ def test_a_change_is_one_merge_and_leaves_what_others_have_set(present, oned, lo
     oned.requests()
     run = four_runs(present, "glusterds", volume="small_vol", host="kvm2", look=look)
     assert run.changes == {"GLUSTER_HOST": {"old": "kvm1:24007", "new": "kvm2:24007"}}
-    assert oned.writes() == ["one.datastore.update"]
+    assert oned.writes() == ["datastore.update"]
     assert store("glusterds") == {**before, "GLUSTER_HOST": "kvm2:24007"}
 
 
@@ -91,7 +91,7 @@ def test_a_converged_datastore_costs_reads_alone(present, oned):
     assert present("glusterds", **IMAGE).result is True
     oned.requests()
     assert present("glusterds", **IMAGE).changes == {}
-    assert set(oned.requests()) == {"one.datastorepool.info", "one.hostpool.info"}
+    assert set(oned.requests()) == {"datastorepool.info", "hostpool.info"}
 
 
 @pytest.mark.parametrize("trouble", [{"fail": [512, "no"]}, {"garbage": True}, {"drop": True}], ids=str)
@@ -112,7 +112,7 @@ def test_trouble_while_it_is_created(present, oned, trouble):
 @pytest.fixture
 def on_disk(states, oned_on_disk, served, place):
     """on_disk("glusterds"): the state on a head that has small_vol mounted."""
-    where = {"mount": str(served), "datastores_dir": str(place), **oned_on_disk.arguments(), **IMAGE}
+    where = {"mount": str(served), "datastores_dir": str(place), **oned_on_disk.arguments, **IMAGE}
     return lambda *args, **more: states.gluster_one.one_datastore_present(*args, **{**where, **more})
 
 
@@ -120,7 +120,7 @@ def test_the_directory_becomes_a_link_and_the_identifier_is_left_for_others(
     on_disk, modules, oned_on_disk, place, served, other_node
 ):
     run = four_runs(on_disk, "glusterds", paths=[place])
-    number = modules.opennebula.datastore_info("glusterds", **oned_on_disk.arguments())["id"]
+    number = modules.opennebula.datastore_info("glusterds", **oned_on_disk.arguments)["id"]
     assert run.changes["link"] == {"old": None, "new": f"{place}/{number} -> {served}"}
     assert run.changes["identifier"] == {"old": None, "new": number}
     assert os.readlink(place / str(number)) == str(served)
@@ -133,14 +133,14 @@ def test_oned_reports_the_size_of_the_volume(on_disk, modules, oned_on_disk, ser
     megabytes = volume.f_blocks * volume.f_frsize // 2**20
 
     def reported():
-        return modules.opennebula.datastore_info("glusterds", **oned_on_disk.arguments())["total_mb"]
+        return modules.opennebula.datastore_info("glusterds", **oned_on_disk.arguments)["total_mb"]
 
     host.eventually("oned has measured it", lambda: abs(reported() - megabytes) <= 1)
 
 
 def test_a_system_datastore_on_the_mounted_volume(on_disk, modules, oned_on_disk, place, served):
     run = four_runs(on_disk, "gluster_system", type="SYSTEM_DS", volume=None, host=None, paths=[place])
-    number = modules.opennebula.datastore_info("gluster_system", **oned_on_disk.arguments())["id"]
+    number = modules.opennebula.datastore_info("gluster_system", **oned_on_disk.arguments)["id"]
     assert run.changes["identifier"]["new"] == number
     assert os.readlink(place / str(number)) == str(served)
 
@@ -168,13 +168,13 @@ def test_a_volume_that_is_not_mounted(on_disk, modules, oned_on_disk, place, ser
     host.sh("umount", served)
     run = on_disk("glusterds")
     assert run.result is False and f"{served} is not mounted" in run.comment
-    assert modules.opennebula.datastore_info("glusterds", **oned_on_disk.arguments()) == {}
+    assert modules.opennebula.datastore_info("glusterds", **oned_on_disk.arguments) == {}
 
 
 def test_an_identifier_that_changed_is_corrected(on_disk, modules, oned_on_disk, served):
     modules.gluster_one.datastore_id_set(str(served), "glusterds", 77)
     modules.gluster_one.datastore_id_set(str(served), "other", 78)
     run = four_runs(on_disk, "glusterds")
-    number = modules.opennebula.datastore_info("glusterds", **oned_on_disk.arguments())["id"]
+    number = modules.opennebula.datastore_info("glusterds", **oned_on_disk.arguments)["id"]
     assert run.changes["identifier"] == {"old": 77, "new": number}
     assert modules.gluster_one.datastore_ids(str(served)) == {"glusterds": number, "other": 78}

@@ -9,7 +9,7 @@ GLUSTER = {"DISK_TYPE": "GLUSTER", "GLUSTER_HOST": "kvm1:24007", "GLUSTER_VOLUME
 @pytest.fixture
 def one(modules, oned):
     """one("datastore_list", ...): that function, against the stand-in."""
-    return lambda function, *args, **more: getattr(modules.opennebula, function)(*args, **{**oned.arguments(), **more})
+    return lambda function, *args, **more: getattr(modules.opennebula, function)(*args, **{**oned.arguments, **more})
 
 
 def test_version(one):

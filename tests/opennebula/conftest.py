@@ -1,50 +1,10 @@
 """Salt's loaders and the stand-in for oned, for the tests in this folder: they need no root and no lab."""
 
-from pathlib import Path
-
 import pytest
 
+from tests.minion import minion_opts, write_pillar
+
 from .standin import StandIn
-
-CHECKOUT = Path(__file__).resolve().parents[2]
-
-
-def minion_opts(home):
-    """The options of a minion that lives in a directory of its own."""
-    import salt.config
-
-    tree = home / "states"
-    for directory in (tree, home / "pillar", home / "cache", home / "pki"):
-        directory.mkdir(parents=True)
-    # The checkout itself would do for file_roots, and Salt would list its virtual environment for 20 s.
-    for name in ("_modules", "_states"):
-        (tree / name).symlink_to(CHECKOUT / name)
-    (home / "pillar/top.sls").write_text("base: {'*': [data]}\n")
-    write_pillar(home, {})
-    opts = salt.config.minion_config(None)
-    opts.update(
-        id="head",
-        root_dir=str(home),
-        cachedir=str(home / "cache"),
-        # Outside of the cache, which is emptied after each test: what sync_all brings stays.
-        extension_modules=str(home / "extmods"),
-        pki_dir=str(home / "pki"),
-        sock_dir=str(home / "sock"),
-        log_file=str(home / "log"),
-        file_client="local",
-        file_roots={"base": [str(tree)]},
-        pillar_roots={"base": [str(home / "pillar")]},
-        enable_fqdns_grains=False,
-        enable_gpu_grains=False,
-    )
-    return opts
-
-
-def write_pillar(home, data):
-    """What the minion's pillar is from now on. No Jinja: Salt logs what that makes of a file."""
-    import salt.utils.yaml
-
-    (Path(home) / "pillar/data.sls").write_text("#!yaml\n" + salt.utils.yaml.safe_dump(data))
 
 
 @pytest.fixture(scope="session")

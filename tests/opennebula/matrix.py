@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .standin import template
+from tests.oned import template
 
 # A datastore of each kind: the arguments that ask for it, and what oned has then.
 BASES = {

@@ -1,98 +1,28 @@
-"""The stand-in for oned as a process of its own, and what a test asks of it besides its interface."""
+"""The stand-in for oned, which needs no root and keeps its log and its datastores in a directory of the test's."""
 
-import contextlib
-import json
 import subprocess
 import sys
-import urllib.request
-import xmlrpc.client
-from pathlib import Path
 
-LAB = Path(__file__).resolve().parents[2] / "lab"
+from lab.fleet import CHECKOUT
+from tests.oned import PASSWORD, Oned
+
+LAB = CHECKOUT / "lab"
 # The daemon with another place for its datastores than /var/lib/one.
 ELSEWHERE = (
     "import sys; sys.path[:0] = [{lab!r}]; import oned_conf; oned_conf.LOCATION = {place!r}; import oned; oned.main()"
 )
-PASSWORD = "Qu1nce-and-Medlar"
-READS = ("pool.info", "pool.infoextended", "datastore.info", "system.config", "system.version")
 
 
-class StandIn:
-    """An oned that runs: ``arguments`` are those of every function and state that speaks with it."""
+class StandIn(Oned):
+    """An oned that runs, with a log of its own."""
 
     def __init__(self, home, *options, datastores=None):
         """home is a directory for its credentials and its log, datastores one in which it keeps real files."""
-        self.log_file, self.auth_file = home / "oned.log", home / "one_auth"
-        self.auth_file.write_text(f"oneadmin:{PASSWORD}\n")
+        self.log_file, auth_file = home / "oned.log", home / "one_auth"
+        auth_file.write_text(f"oneadmin:{PASSWORD}\n")
         program = [LAB / "oned.py"]
         if datastores:
             program = ["-c", ELSEWHERE.format(lab=str(LAB), place=str(datastores))]
             options = ("--datastores", datastores, "--monitor", "1", *options)
-        command = [sys.executable, "-B", *program, "--listen", "127.0.0.1:0", "--auth", self.auth_file]
-        command += ["--log", self.log_file, *options]
-        self.process = subprocess.Popen(
-            [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd="/"
-        )
-        self.endpoint = self.process.stdout.readline().strip()
-        assert self.endpoint, "the stand-in for oned did not start"
-        self.arguments = {"endpoint": self.endpoint, "auth_file": str(self.auth_file)}
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
-
-    def lab(self, **words):
-        """One command through POST /lab: see lab/oned.py."""
-        request = urllib.request.Request(self.endpoint.replace("/RPC2", "/lab"), json.dumps(words).encode())
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
-            told = json.load(answer)
-        assert "error" not in told, told
-        return told
-
-    @contextlib.contextmanager
-    def trouble(self, **words):
-        self.lab(**words)
-        try:
-            yield
-        finally:
-            self.lab(behave=True)
-
-    def log(self):
-        """The requests since the last time, each a dict with method, arguments, user and code."""
-        return [{**request, "method": request["method"][4:]} for request in self.lab(log=True)["log"]]
-
-    def requests(self):
-        """The names of those requests."""
-        return [request["method"] for request in self.log()]
-
-    def writes(self):
-        """Those of them that change something."""
-        return [method for method in self.requests() if not method.endswith(READS)]
-
-    def call(self, method, *arguments, session=None):
-        """A call of the administrator, or of another session, outside of the code that is tested."""
-        with xmlrpc.client.ServerProxy(self.endpoint) as server:
-            fine, answer, *_ = getattr(server, f"one.{method}")(session or f"oneadmin:{PASSWORD}", *arguments)
-        assert fine, answer
-        return answer
-
-    def datastore(self, name, cluster=-1, **attributes):
-        """A datastore that somebody made by hand; returns its identifier."""
-        wanted = {"NAME": name, "TYPE": "IMAGE_DS", "DS_MAD": "fs", "TM_MAD": "shared", **attributes}
-        return self.call("datastore.allocate", template(wanted), cluster)
-
-    def document(self, datastore_id):
-        """A datastore as oned shows it."""
-        return self.call("datastore.info", datastore_id, False)
-
-
-def template(attributes):
-    """Attributes in OpenNebula's notation; a dict is a vector, None leaves one out."""
-
-    def written(value):
-        if isinstance(value, dict):
-            return "[" + ",".join(f"{key}={written(member)}" for key, member in value.items()) + "]"
-        return '"' + str(value).replace('"', '\\"') + '"'
-
-    return "".join(f"{key}={written(value)}\n" for key, value in attributes.items() if value is not None)
+        command = [sys.executable, "-B", *program, "--listen", "127.0.0.1:0", "--auth", auth_file]
+        super().__init__([*command, "--log", self.log_file, *options], auth_file, stderr=subprocess.DEVNULL)

@@ -4,7 +4,8 @@ import xmlrpc.client
 
 import pytest
 
-from .standin import template
+from tests.oned import template
+
 from .wire import speaking
 
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from .standin import template
+from tests.oned import template
 
 NATIVE = {"volume": "one_vol", "host": "kvm1"}
 ON_DISK = {"DISK_TYPE": "GLUSTER", "GLUSTER_HOST": "kvm1:24007", "GLUSTER_VOLUME": "one_vol", "DRIVER": "raw"}
@@ -171,7 +171,7 @@ def master(number, home, arguments, ready, go, told):
     """A process with loaders of its own, that makes the same datastores and gives each an attribute of its own."""
     from saltfactories.utils.functional import Loaders
 
-    from .conftest import minion_opts
+    from tests.minion import minion_opts
 
     high = Loaders(minion_opts(home / f"master{number}")).modules.state.high
     mine = {**NATIVE, **arguments, "attributes": {f"OF_{number}": number}, "absent_attributes": [f"OLD_{number}"]}

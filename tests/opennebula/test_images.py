@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from .standin import StandIn, template
+from tests.oned import template
+
+from .standin import StandIn
 
 NATIVE = {"DISK_TYPE": "GLUSTER", "GLUSTER_HOST": "kvm1:24007", "GLUSTER_VOLUME": "one_vol"}
 EMPTY = 196_624  # the length of a fresh qcow2 file of a disk of 1 GB

@@ -10,8 +10,9 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from tests.oned import READS
+
 from .matrix import CASES, WORLD
-from .standin import READS
 
 AT_ONCE = 40
 IDS = [f"{number}-{case.label}" for number, case in enumerate(CASES)]

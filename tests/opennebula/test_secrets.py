@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from .standin import PASSWORD, StandIn
+from tests.oned import PASSWORD
+
+from .standin import StandIn
 from .wire import certificate, speaking, unused_endpoint
 
 NATIVE = {"volume": "one_vol", "host": "kvm1"}

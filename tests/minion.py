@@ -1,0 +1,43 @@
+"""A minion that lives in a directory of its own, for Salt's loaders."""
+
+from pathlib import Path
+
+from lab.fleet import CHECKOUT
+
+
+def minion_opts(home, name="head", pillar=None):
+    """Its options."""
+    import salt.config
+
+    tree = home / "states"
+    for directory in (tree, home / "pillar", home / "cache", home / "pki"):
+        directory.mkdir(parents=True)
+    # The checkout itself would do for file_roots, and Salt would list its virtual environment for 20 s.
+    for folder in ("_modules", "_states"):
+        (tree / folder).symlink_to(CHECKOUT / folder)
+    (home / "pillar/top.sls").write_text("base: {'*': [data]}\n")
+    write_pillar(home, pillar or {})
+    opts = salt.config.minion_config(None)
+    opts.update(
+        id=name,
+        root_dir=str(home),
+        cachedir=str(home / "cache"),
+        # Outside of the cache, which is emptied after each test: what sync_all brings stays.
+        extension_modules=str(home / "extmods"),
+        pki_dir=str(home / "pki"),
+        sock_dir=str(home / "sock"),
+        log_file=str(home / "log"),
+        file_client="local",
+        file_roots={"base": [str(tree)]},
+        pillar_roots={"base": [str(home / "pillar")]},
+        enable_fqdns_grains=False,
+        enable_gpu_grains=False,
+    )
+    return opts
+
+
+def write_pillar(home, data):
+    """What the minion's pillar is from now on. No Jinja: Salt logs what that makes of a file."""
+    import salt.utils.yaml
+
+    (Path(home) / "pillar/data.sls").write_text("#!yaml\n" + salt.utils.yaml.safe_dump(data))
