@@ -271,7 +271,7 @@ def unsettled():
     volumes = {name: info for name, info in __salt__["gluster.volume_info"]().items() if info["status"] == "Started"}
     healed = [name for name, info in volumes.items() if info["replica"] > 1 or info["disperse"]]
     seen = __salt__["gluster.look"](heal=healed)
-    for name in set(volumes) - set(healed):
+    for name in [name for name, info in volumes.items() if name not in healed and len(info["bricks"]) > 1]:
         try:
             seen["connections"][name] = __salt__["gluster.connections"](name)
         except CommandExecutionError as exc:
