@@ -119,7 +119,7 @@ def mark(text):
     Leave a text on every volume that is mounted here, for :func:`marked` on the other nodes. For the head.
 
     text
-        The text (string), another each time.
+        The text (string), another each time, which sorts behind those before.
 
     Returns the volumes on which it was left (sorted list of strings).
 
