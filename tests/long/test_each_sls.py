@@ -104,7 +104,7 @@ def test_one_minion_with_every_role(fleet):
         "mount": "/srv/solo",
         "datastores": {"solo_system": {"type": "SYSTEM_DS"}, "solo_images": {}},
     }
-    pillar = {"gluster_one": {"roles": ["head", "hypervisor"], "volumes": {"solo_vol": volume}}}
+    pillar = {"gluster_one": {"roles": ["head", "hypervisor"], "beacon": False, "volumes": {"solo_vol": volume}}}
     fleet.stage = "used"
     with fleet.pillar(solo=pillar, top={"base": {"head": ["solo"]}}):
         run = fleet.apply(on=["head"])
@@ -126,6 +126,7 @@ def test_one_minion_with_every_role(fleet):
         PILLAR,
         "gluster_one_native_access",
         "gluster_one_native_solo_vol",
+        BEACON,
     }
     assert (again.failures, again.changes) == ({}, {})
     store = fleet.datastores()["solo_images"]["ID"]
