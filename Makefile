@@ -50,7 +50,7 @@ test: setup ## unit, functional and fleet tests, in ten minutes; ARGS are pytest
 	  $(MAKE) --no-print-directory unit || status=1; \
 	  $(MAKE) --no-print-directory fleet >$$log/fleet 2>&1 & fleet=$$!; \
 	  nice $(MAKE) --no-print-directory opennebula >$$log/opennebula 2>&1 & opennebula=$$!; \
-	  trap "for job in $$fleet $$opennebula; do pkill -P $$job; kill $$job; done" INT TERM; \
+	  trap "pkill -P $$fleet,$$opennebula; kill $$fleet $$opennebula; rm -r $$log; exit 130" INT TERM; \
 	  $(MAKE) --no-print-directory functional || status=1; \
 	  wait $$fleet || status=1; wait $$opennebula || status=1; cat $$log/*; rm -r $$log; exit $$status
 

@@ -270,7 +270,8 @@ def _hidden(seen, path):
         return
     what = f"{len(names)} file{'s' if len(names) > 1 else ''} ({_some(names)}) beneath the mount, on the local disk"
     above, name = os.path.split(path)
-    cure = f"mkdir /run/disk; mount --bind {above} /run/disk; move /run/disk/{name}/* to {path}; umount /run/disk"
+    move = f"move what is in /run/disk/{name}, names with a dot too, to {path}"
+    cure = f"mkdir /run/disk; mount --bind {above} /run/disk; {move}; umount /run/disk; rmdir /run/disk"
     _find(seen, "hidden", path, what, "nothing but the volume", cure, "warning")
 
 

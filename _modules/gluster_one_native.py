@@ -127,7 +127,7 @@ def native_refused(volume, hosts, user="oneadmin"):
 
         salt kvm2 gluster_one.native_refused one_vol '[kvm1, "kvm2:24007"]'
     """
-    refused = None
+    refused = "no server was named"
     for each in hosts:
         host, _, port = each.partition(":")
         refused = native_read(volume, host=host, port=int(port or 24007), user=user)

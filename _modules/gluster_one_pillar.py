@@ -137,7 +137,9 @@ def _hosts(servers, datastores):
     """
     hosts = [store["host"] for store in datastores.values() if "host" in store]
     hosts = hosts or (servers[:1] if datastores else [])
-    hosts = [[host] if isinstance(host, str) else host for host in hosts]
+    # As a list, or as OpenNebula has several, with blanks between.
+    hosts = [" ".join([host] if isinstance(host, str) else host).split() for host in hosts]
+    hosts = [[host.removesuffix(":24007") for host in several] for several in hosts]
     return [host for number, host in enumerate(hosts) if host not in hosts[:number]]
 
 

@@ -271,13 +271,6 @@ def unsettled():
     volumes = {name: info for name, info in __salt__["gluster.volume_info"]().items() if info["status"] == "Started"}
     healed = [name for name, info in volumes.items() if info["replica"] > 1 or info["disperse"]]
     seen = __salt__["gluster.look"](heal=healed)
-    for name in [name for name, info in volumes.items() if name not in healed and len(info["bricks"]) > 1]:
-        try:
-            seen["connections"][name] = __salt__["gluster.connections"](name)
-        except CommandExecutionError as exc:
-            if "Commit failed" not in str(exc):
-                raise
-            seen["connections"][name] = {}  # nobody mounts it, and without a self-heal daemon it has no client
     for name, info in sorted(volumes.items()):
         online = _online(seen["status"].get(name, []))
         down = [brick for brick in info["bricks"] if brick not in online]
@@ -288,6 +281,8 @@ def unsettled():
             return _to_be_healed(name, pending)
         if pending is None:
             return f"it is not known what waits to be healed on volume {name}"
+        if name not in healed and len(info["bricks"]) > 1:
+            seen["connections"][name] = __salt__["gluster.connections"](name)
         missing = _unconnected(seen, name, info["bricks"]) if len(info["bricks"]) > 1 else []
         if missing:
             return missing[0]

@@ -49,7 +49,7 @@ def mount_users(path):
     for process in psutil.process_iter(["pid", "name"]):
         if any(_within(place, path) for place in _places(process.pid)):
             found.append(f"{process.info['name']} ({process.pid})")
-    return sorted(found)
+    return sorted(os.fsencode(name).decode(errors="replace") for name in found)
 
 
 def _mounted():

@@ -27,7 +27,8 @@ def datastore_report(node, heal=True):
         Look for images that cannot be opened natively, too (bool, default True).
 
     Returns a dict: ``datastores`` as ``gluster_one.report`` has them, ``hosts``, the names of OpenNebula's hosts in
-    their clusters, and ``findings``, each a list of kind, what it is about, seen, expected, cure and severity::
+    their clusters that are not off, and ``findings``, each a list of kind, what it is about, seen, expected, cure and
+    severity::
 
         {"datastores": {"glusterds": {"id": 101, ...}}, "hosts": ["kvm1", "kvm2"], "findings": []}
 
@@ -53,7 +54,7 @@ def datastore_report(node, heal=True):
                     seen["findings"] += _identifier(node, ids, store, current) + _size(space, store, current)
         if clusters:
             there = __salt__["opennebula.host_list"](run=run, **node["opennebula"])
-            seen["hosts"] = sorted(host["name"] for host in there if host["cluster"] in clusters)
+            seen["hosts"] = sorted(host["name"] for host in there if host["cluster"] in clusters and not host["off"])
         if heal:
             seen["findings"] += _images(node)
     except CommandExecutionError as exc:

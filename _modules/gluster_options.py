@@ -69,9 +69,9 @@ def options_wanted(needed, options=None):
 
 def _full(name, options):
     """
-    The name under which Gluster keeps an option, if it is among these.
+    The name under which Gluster keeps an option, if it is among these: what is behind the first dot may stand for it.
     """
-    full = [each for each in options if str(each).endswith(f".{name}")] if "." not in str(name) else []
+    full = [each for each in options if str(each).partition(".")[2] == name]
     if name in options or not full:
         return name
     if len(full) > 1:

@@ -149,10 +149,10 @@ def pool_without(server, servers):
 
         salt kvm2 glusterd.pool_without kvm1 '[kvm1, kvm2, kvm3]'
     """
-    members = peers()
+    members = [[name.casefold() for name in names] for names in peers()]
     known = [name for names in members for name in names]
-    strangers = [names for names in members if not set(servers) & set(names)]
-    if not known or strangers or server in known or __salt__["gluster.peer_known_as"](server, known):
+    strangers = [names for names in members if not {name.casefold() for name in servers} & set(names)]
+    if not known or strangers or server.casefold() in known or __salt__["gluster.peer_known_as"](server, known):
         return []
     return known
 

@@ -22,19 +22,6 @@ def __virtual__():
     return __virtualname__
 
 
-def version(**connection):
-    """
-    oned's version, a string such as ``7.5.80``.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt head opennebula.version
-    """
-    return __salt__["opennebula_api.call"]("system.version", **connection)
-
-
 def datastore_list(run=None, **connection):
     """
     The datastores that the user may see.
@@ -431,7 +418,8 @@ def host_list(run=None, **connection):
     run
         See :func:`datastore_list`.
 
-    Returns a list of dicts ``{"id": 0, "name": "kvm1", "vm_mad": "kvm", "im_mad": "kvm", "cluster": 0}``.
+    Returns a list of dicts ``{"id": 0, "name": "kvm1", "vm_mad": "kvm", "im_mad": "kvm", "cluster": 0, "off": False}``,
+    ``off`` for one that is disabled or offline.
 
     CLI Example:
 
@@ -448,6 +436,7 @@ def host_list(run=None, **connection):
             "vm_mad": element["VM_MAD"],
             "im_mad": element["IM_MAD"],
             "cluster": int(element["CLUSTER_ID"]),
+            "off": int(element["STATE"]) in (4, 7, 8),
         },
         run,
         connection,

@@ -7,6 +7,7 @@ OpenNebula's GlusterFS datastore over the whole fleet
 """
 
 import secrets
+import socket
 import sys
 import time
 
@@ -53,7 +54,7 @@ def status(target="*", native=False, timeout=15, html=None):
             f"target is {target!r}: no accepted minion of that name has gluster_one in its pillar"
         )
     answers = _ask(asked, "gluster_one.report", {"native": native, "marks": _marks(timeout)}, timeout)
-    nodes, absent, volumes, datastores, findings = {}, [], {}, {}, []
+    nodes, strangers, absent, volumes, datastores, findings = {}, {}, [], {}, {}, []
     for minion in asked:
         answer = answers.get(minion)
         if minion not in answers:
@@ -76,8 +77,8 @@ def status(target="*", native=False, timeout=15, html=None):
             volumes.setdefault(name, dict(UNSEEN))
             findings.append(_unseen(name))
         for host in _strangers(answers.values()):
-            nodes[host] = {"roles": [], "looked": [], "findings": [_unlooked(host)]}
-            findings += nodes[host]["findings"]
+            strangers[host] = {"roles": [], "looked": [], "findings": [_unlooked(host)]}
+            findings += strangers[host]["findings"]
     for name, volume in volumes.items():
         volume["wrong"] = [
             finding["seen"] if finding["on"] == name else f"{finding['on']}: {finding['seen']}"
@@ -89,7 +90,7 @@ def status(target="*", native=False, timeout=15, html=None):
     count = f"{wrong or 'no'} finding{'' if wrong == 1 else 's'} on {len(nodes)} node{'' if len(nodes) == 1 else 's'}"
     fleet = {
         "volumes": volumes,
-        "nodes": nodes,
+        "nodes": {**nodes, **strangers},
         "absent": absent,
         "datastores": datastores,
         "findings": findings,
@@ -149,7 +150,15 @@ def _strangers(answers):
     OpenNebula's hosts that are none of the nodes that have answered.
     """
     known = {name for answer in answers for name in answer["names"]}
-    return sorted(host for answer in answers for host in answer["hosts"] if host.casefold() not in known)
+    hosts = {host for answer in answers for host in answer["hosts"] if host.casefold() not in known}
+    return sorted(host for host in hosts if not known.intersection(_addresses(host)))
+
+
+def _addresses(host):
+    try:
+        return {found[4][0] for found in socket.getaddrinfo(host, None)}
+    except OSError:
+        return set()
 
 
 def _unlooked(host):

@@ -5,7 +5,7 @@ What the formula checks before it begins and proves in the end, as states
 They change nothing: they fail, and say what is wrong and what to do.
 """
 
-from salt.exceptions import CommandExecutionError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one_check"
 
@@ -103,8 +103,6 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
             - mount: /var/lib/one/gluster/one_vol
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
-    hosts = [host] if isinstance(host, str) else host
-    server = " or ".join(hosts)
 
     def refused():
         if not __salt__["gluster_one.datastore_ids"](mount):
@@ -112,6 +110,8 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
         return __salt__["gluster_one.native_refused"](volume, hosts, user)
 
     try:
+        hosts = [each.removesuffix(":24007") for each in __salt__["one_datastore.gluster_host"](host).split()]
+        server = " or ".join(hosts)
         seen = refused()
         if seen and __opts__["test"]:
             return {**ret, "comment": f"the run will show it; now {user} cannot read {volume}: {seen}"}
@@ -123,5 +123,5 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
             failure = f"{user} could not read {volume} over gluster://{server}"
             __salt__["gluster_one.awaited"](refused, timeout, failure, cure)
         return {**ret, "comment": f"{user} reads {volume} over gluster://{server}"}
-    except CommandExecutionError as exc:
+    except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}

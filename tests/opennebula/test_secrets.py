@@ -78,7 +78,6 @@ def everything(loaders, arguments):
         )
         said.append(str(result.raw))
     for function, words in [
-        (functions.opennebula.version, ()),
         (functions.opennebula.datastore_list, ()),
         (functions.opennebula.cluster_list, ()),
         (functions.opennebula.host_list, ()),

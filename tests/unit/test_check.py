@@ -77,6 +77,7 @@ def test_each_native_datastores_servers_are_asked(module, hosts, refused):
         ({"kvm1:24007": None}, None),
         ({"kvm1:24007": "away", "kvm2:24010": None}, None),
         ({"kvm1:24007": "away"}, "away"),
+        ({}, "no server was named"),
     ],
 )
 def test_one_of_several_servers_has_to_answer(execution, monkeypatch, answers, refused):
@@ -101,7 +102,7 @@ def test_what_lies_beneath_a_mount_is_reached_by_another_place(module, path, abo
     module._hidden(seen, path)
     (cure,) = [one["cure"] for one in seen["findings"]]
     there = f"/run/disk/{path.rpartition('/')[2]}"
-    assert f"mount --bind {above} /run/disk; move {there}/* to {path};" in cure
+    assert f"mount --bind {above} /run/disk; move what is in {there}, names with a dot too, to {path};" in cure
 
 
 def test_what_the_coordinator_finds_names_its_volume(module):

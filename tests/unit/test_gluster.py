@@ -173,7 +173,9 @@ def test_an_option_never_set_differs(execution):
 def test_an_option_by_the_end_of_its_name(execution):
     """Gluster takes it so, and keeps it under its full name."""
     module = execution("gluster_options")
-    kept = {"network.ping-timeout": "10", "a.same": "1", "b.same": "1"}
+    kept = {"network.ping-timeout": "10", "a.same": "1", "b.same": "1", "performance.nfs.quick-read": "on"}
+    changes = module.option_changes(kept, {"quick-read": "off", "nfs.quick-read": "on"})
+    assert changes == {"quick-read": {"old": None, "new": "off"}}
     assert module.option_changes(kept, {"ping-timeout": 10, "other": 1}) == {"other": {"old": None, "new": "1"}}
     assert module.option_changes(kept, {"ping-timeout": 9}) == {"network.ping-timeout": {"old": "10", "new": "9"}}
     wanted = module.options_wanted({"storage.owner-uid": 9869}, {"owner-uid": 0, "ping-timeout": 9})

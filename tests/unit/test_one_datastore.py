@@ -334,7 +334,10 @@ def test_the_check_ends_with_an_oned_that_does_not_answer(execution, code, kinds
 
 def test_the_hosts_of_the_datastores_clusters(execution):
     store = {"id": 101, "type": "IMAGE_DS", "ds_mad": "fs", "tm_mad": "shared", "total_mb": 0, "clusters": [0, 100]}
-    hosts = [{"name": name, "cluster": cluster} for name, cluster in (("kvm2", 100), ("kvm1", 0), ("kvm9", 101))]
+    hosts = [
+        {"name": name, "cluster": cluster, "off": name == "kvm8"}
+        for name, cluster in (("kvm2", 100), ("kvm1", 0), ("kvm8", 0), ("kvm9", 101))
+    ]
     salt = {
         "gluster_one.mount_health": lambda _: {"state": "absent"},
         "one_datastore_check.compare": lambda *words, **_: {"current": store, "changes": {}},

@@ -96,6 +96,7 @@ def test_only_the_first_server_coordinates(node):
         ({"s": {"type": "SYSTEM_DS"}}, [["kvm1"]]),
         ({"a": {}, "b": {"host": "kvm1"}, "s": {"type": "SYSTEM_DS"}}, [["kvm1"]]),
         ({"a": {"host": ["kvm2", "kvm3:24010"]}, "b": {"host": "kvm2"}}, [["kvm2", "kvm3:24010"], ["kvm2"]]),
+        ({"a": {"host": "kvm1:24007 kvm2:24007"}, "b": {"host": ["kvm1", "kvm2"]}}, [["kvm1", "kvm2"]]),
     ],
 )
 def test_machines_ask_the_datastores_servers(node, datastores, hosts):

@@ -71,7 +71,6 @@ def unsettled(execution):
         ({"pending": 3}, "3 files of volume one_vol wait to be healed"),
         ({"pending": None}, "it is not known what waits to be healed on volume one_vol"),
         ({"clients": None}, "it is not known who is connected to volume one_vol"),
-        ({"clients": None, "replica": 1}, None),  # nobody mounts it, and it has no self-heal daemon
         ({"clients": {**ALL, "kvm3:/b": {}}, "replica": 1}, "a client at 10.0.0.1 is not connected to kvm3:/b"),
         ({"clients": {**ALL, "kvm3:/b": {"10.0.0.1": seen(2)}}}, "a client at 10.0.0.9 is not connected to kvm3:/b"),
         (
@@ -85,3 +84,9 @@ def unsettled(execution):
 )
 def test_the_pool_is_settled_only_when_all_is_known_to_be_well(unsettled, wrong, said):
     assert unsettled(**wrong) == said
+
+
+def test_what_gluster_does_not_say_is_not_settled(unsettled):
+    """As of a volume without copies that nobody mounts: it has no self-heal daemon, either."""
+    with pytest.raises(CommandExecutionError, match="Commit failed"):
+        unsettled(clients=None, replica=1)
