@@ -87,7 +87,7 @@ FAULTS = [
         "volume stopped by hand", "kvm2", f"{ONE_VOL} stop one_vol", REPORTED, {"volume_stopped"},
         f"{ONE_VOL} info one_vol | grep -q 'Status: Stopped' && pgrep -f 'glusterfs.* {MOUNT}$'",
         undo=f"{ONE_VOL} start one_vol",
-        # While Gluster stops or starts it, bricks of a volume that is not stopped do not run: a job may find nothing to do.
+        # While Gluster stops it, bricks of a started volume do not run: a job may come, which finds nothing to do.
         jobs=dict.fromkeys(("kvm1", "kvm2", "kvm3"), 1),
     ),
     Fault("GLUSTER_HOST changed in OpenNebula", "head", 'update:GLUSTER_HOST="kvm3:24007"', HEALED, {"datastore"},
