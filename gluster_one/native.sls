@@ -11,7 +11,7 @@ gluster_one_native_access:
 {%- for name, volume in node.volumes.items() %}
 {%- for host in volume.hosts %}
 
-gluster_one_native_{{ name }}{{ '_%s' | format(loop.index) if not loop.first }}:
+gluster_one_native_{{ name }}{{ ' %s' | format(loop.index) if not loop.first }}:
   gluster_one_check.native_readable:
     - name: gluster://{{ name }}
     - volume: {{ name | json }}
