@@ -66,7 +66,7 @@ def check_arguments(path, **lists):
     """
     if not os.path.isabs(path) or re.search(r"\s", path):
         raise SaltInvocationError(
-            f"name is {path!r}: an absolute path without spaces is needed, such as /var/lib/one/gluster/one_vol"
+            f"name is {path!r}: an absolute path without spaces is needed, such as /var/lib/gluster_one/one_vol"
         )
     for key in ("links", "datastores", "options"):
         values = lists.get(key)
@@ -95,7 +95,7 @@ def point_set(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.point_set /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_mount.point_set /var/lib/gluster_one/one_vol
     """
     __salt__["file.mkdir"](path, *BARE.split())
     __salt__["file.check_perms"](path, None, *BARE.split())
@@ -115,8 +115,9 @@ def changes(path, volume, wanted):
     wanted
         Its line of /etc/fstab, as :func:`entry_wanted` returns it (dict).
 
-    Returns a dict with what differs of ``directory`` (the bare mount point), ``fstab``, ``mount`` and ``boot`` (the
-    service that mounts it after a boot at which no glusterd answered)::
+    Returns a dict with what differs of ``directory`` (the bare mount point), ``fstab``, ``mount``, ``flags`` (on which
+    mounts of the volume ``nosuid`` or ``nodev`` is missing) and ``boot`` (the service that mounts it after a boot at
+    which no glusterd answered)::
 
         {"mount": {"old": None, "new": "kvm1:/one_vol"}}
 
@@ -166,6 +167,10 @@ def changes(path, volume, wanted):
         if missing:
             raise CommandExecutionError(missing)
         differing["mount"] = {"old": None if health["state"] == "absent" else "dead", "new": wanted["device"]}
+    unsafe = __salt__["gluster_mount.without_flags"](volume)
+    unsafe = [other for other in unsafe if other != path or "mount" not in differing]  # a new mount has them
+    if unsafe:
+        differing["flags"] = {"old": f"missing on {', '.join(unsafe)}", "new": "nosuid,nodev"}
     retry = __salt__["gluster_mount.retry_missing"](path)
     if retry:
         differing["boot"] = {"old": None, "new": retry}
@@ -270,7 +275,7 @@ def mount(path, timeout=120):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.mount /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_mount.mount /var/lib/gluster_one/one_vol
     """
     if __salt__["gluster_one.mount_health"](path)["state"] == "dead":
         unmount(path)
@@ -293,6 +298,9 @@ def mount(path, timeout=120):
         state = __salt__["gluster_one.mount_health"](path)["state"]
         if state != "alive":
             return f"the mount is {state}: {_client_error(log, begin)}".rstrip(": ")
+    volume = __salt__["gluster_one.mount_health"](path)["volume"]
+    if volume and path in __salt__["gluster_mount.without_flags"](volume):
+        __salt__["gluster_mount.set_flags"](volume)
     return None
 
 
@@ -314,7 +322,7 @@ def unmount(path, lazy=True):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.unmount /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_mount.unmount /var/lib/gluster_one/one_vol
     """
     command = ["umount", *(["-l"] if lazy else []), path]
     done = __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True, timeout=30)

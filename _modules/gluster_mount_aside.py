@@ -20,13 +20,14 @@ __virtualname__ = "gluster_mount"
 UNSHARE = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
 # In a memory of its own, so that nothing is left of its directories and of the clients' logs.
 BEGIN = "mount -t tmpfs none /tmp && cd /tmp || exit; "
-MOUNT = 'mkdir volume && mount -t glusterfs -o "${2:+$2,}log-file=/tmp/log" "$1" volume'
+MOUNT = 'mkdir volume && mount -t glusterfs -o "${2:+$2,}nosuid,nodev,log-file=/tmp/log" "$1" volume'
 # Of each brick a client of its own: one of the whole volume ends when the first of them refuses it. A brick that also
 # refuses one from a port which root alone may have has another reason, such as auth.allow.
 EACH = """
 refuses() {
     mkdir $1; echo "$text" | sed "/bind-insecure/d; /^end-volume/ioption client-bind-insecure $2" >$1.vol
-    { glusterfs --volfile=/tmp/$1.vol --log-file=/tmp/$1.log /tmp/$1; timeout 5 stat -f $1; } >/dev/null 2>&1
+    { glusterfs --fuse-mountopts=nosuid,nodev --volfile=/tmp/$1.vol --log-file=/tmp/$1.log /tmp/$1
+      timeout 5 stat -f $1; } >/dev/null 2>&1
     grep -q 'uthentication failed' $1.log
 }
 for text; do

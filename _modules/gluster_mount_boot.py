@@ -55,7 +55,7 @@ def unit(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.unit /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_mount.unit /var/lib/gluster_one/one_vol
     """
     key = f"gluster_mount.unit:{path}"  # asked for at each look
     if key not in __context__:
@@ -77,7 +77,7 @@ def unit_stale(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.unit_stale /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_mount.unit_stale /var/lib/gluster_one/one_vol
     """
     if not salt.utils.systemd.booted(__context__):
         return False
@@ -98,7 +98,7 @@ def retry_missing(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.retry_missing /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_mount.retry_missing /var/lib/gluster_one/one_vol
     """
     if not salt.utils.systemd.booted(__context__):
         return None
@@ -130,7 +130,7 @@ def retry_set(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.retry_set /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_mount.retry_set /var/lib/gluster_one/one_vol
     """
     name = SERVICE.format(unit(path).removesuffix(".mount"))
     try:
@@ -144,4 +144,29 @@ def retry_set(path):
         ) from exc
     if not __salt__["service.enable"](name):
         raise CommandExecutionError(f"{name} cannot be enabled: see `systemctl enable '{name}'`")
+    return True
+
+
+def retry_remove(path):
+    """
+    Disable the service that mounts a directory again after a boot, and end it where it is at work.
+
+    path
+        The directory (string).
+
+    Returns True.
+
+    Raises CommandExecutionError when it cannot be disabled.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.retry_remove /var/lib/gluster_one/one_vol
+    """
+    name = SERVICE.format(unit(path).removesuffix(".mount"))
+    if not os.path.lexists(os.path.join(DIRECTORY, "multi-user.target.wants", name)):
+        return True
+    if not (__salt__["service.disable"](name) and __salt__["service.stop"](name)):
+        raise CommandExecutionError(f"{name} cannot be disabled: see `systemctl disable '{name}'`")
     return True

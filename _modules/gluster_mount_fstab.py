@@ -22,6 +22,10 @@ UNWRITABLE = (
     "room, and run again"
 )
 _BACKUPS = "backup-volfile-servers="
+# Whoever reaches a brick can make a file that belongs to root and is setuid, or a device: neither works with these.
+FLAGS = ("nosuid", "nodev")
+# Of two opposites the later one wins; mount.glusterfs forgets all it has collected when it comes to fuse-mountopts.
+_UNDO_FLAGS = ("suid", "dev", "fuse-mountopts")
 
 
 def __virtual__():
@@ -153,19 +157,39 @@ def entry(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.entry /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_mount.entry /var/lib/gluster_one/one_vol
     """
-    found = [_fields(line) for line in _lines() if _is_for(line, path)]
+    found = entries(path)
     if len(found) > 1:
         raise CommandExecutionError(
-            f"/etc/fstab has {len(found)} lines for {path} (of {' and '.join(line[0] for line in found)}): remove all "
-            "but one"
+            f"/etc/fstab has {len(found)} lines for {path} (of {' and '.join(line['device'] for line in found)}): "
+            "remove all but one"
         )
-    if not found:
-        return {}
-    device, _, fstype, opts = found[0][:4]
-    volume = device_volume(device) if fstype == "glusterfs" else None
-    return {"device": device, "fstype": fstype, "opts": opts.split(","), "volume": volume}
+    return found[0] if found else {}
+
+
+def entries(path):
+    """
+    All lines of /etc/fstab for a directory.
+
+    path
+        The directory (string).
+
+    Returns a list of dicts as :func:`entry` has them.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.entries /var/lib/gluster_one/one_vol
+    """
+    found = []
+    for line in _lines():
+        if _is_for(line, path):
+            device, _, fstype, opts = _fields(line)[:4]
+            volume = device_volume(device) if fstype == "glusterfs" else None
+            found.append({"device": device, "fstype": fstype, "opts": opts.split(","), "volume": volume})
+    return found
 
 
 def entry_set(path, device, opts):
@@ -201,12 +225,44 @@ def entry_set(path, device, opts):
         lines[-1] += b"\n"
     words = [device, name, "glusterfs", ",".join(opts), *(more or ["0", "0"])]
     lines[number:] = [" ".join(words).encode(errors="surrogateescape") + end, *lines[number + 1 :]]
+    return _write(lines)
+
+
+def entry_remove(path, volume):
+    """
+    Take the lines of /etc/fstab away that mount a Gluster volume on a directory; every other line stays as it is.
+
+    path
+        The directory (string).
+
+    volume
+        The volume (string).
+
+    Returns True.
+
+    Raises CommandExecutionError when it cannot be written; nothing is changed then.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.entry_remove /var/lib/gluster_one/one_vol one_vol
+    """
+
+    def goes(line):
+        device, _, fstype = (_fields(line) or [""] * 3)[:3]
+        return _is_for(line, path) and fstype == "glusterfs" and device_volume(device) == volume
+
+    return _write([line for line in _lines() if not goes(line)])
+
+
+def _write(lines):
     try:
         _replace(os.path.realpath(FSTAB), b"".join(lines))
     except OSError as exc:
         raise CommandExecutionError(UNWRITABLE.format(exc.strerror)) from None
     if salt.utils.systemd.booted(__context__):
-        __salt__["service.systemctl_reload"]()  # systemd makes a mount unit of the line
+        __salt__["service.systemctl_reload"]()  # systemd makes mount units of the lines
     return True
 
 
@@ -245,10 +301,10 @@ def unwritable():
     return None if fine else UNWRITABLE.format("read-only file system")
 
 
-def entry_wanted(path, volume, servers, options=None):
+def entry_wanted(path, volume, servers, options=None, like=None):
     """
     The line that /etc/fstab is to have for a directory. Of a line that is there the options are kept, and the server
-    that is mounted from, if it is one of the volume's.
+    that is mounted from, if it is one of the volume's. ``nosuid`` and ``nodev`` are always among the options.
 
     path
         The directory (string).
@@ -262,26 +318,41 @@ def entry_wanted(path, volume, servers, options=None):
     options
         Further mount options (list of strings, default none).
 
-    Returns a dict ``{"device": "kvm1:/one_vol", "opts": ["defaults", "_netdev", "backup-volfile-servers=kvm2:kvm3"]}``.
+    like
+        A line for another directory (dict as :func:`entry` returns it) from which options and server are taken where
+        there is none for this one (default none).
+
+    Returns a dict::
+
+        {"device": "kvm1:/one_vol",
+         "opts": ["defaults", "_netdev", "nosuid", "nodev", "backup-volfile-servers=kvm2:kvm3"]}
 
     Raises CommandExecutionError when /etc/fstab has a line for that directory and something else, SaltInvocationError
-    when there are no servers.
+    when there are no servers, or for an option that would undo ``nosuid`` or ``nodev``.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.entry_wanted /var/lib/one/gluster/one_vol one_vol '[kvm1, kvm2, kvm3]'
+        salt kvm1 gluster_mount.entry_wanted /var/lib/gluster_one/one_vol one_vol '[kvm1, kvm2, kvm3]'
     """
     if not isinstance(servers, list) or not servers or not all(isinstance(server, str) for server in servers):
         raise SaltInvocationError(f"servers is {servers!r}: a list of host names is needed, such as [kvm1, kvm2]")
+    undoing = [option for option in options or [] if option.partition("=")[0] in _UNDO_FLAGS]
+    if undoing:
+        raise SaltInvocationError(
+            f"the mount option {undoing[0]} would undo nosuid and nodev, without which a file on the volume can make "
+            "its user root: leave it out"
+        )
     there = entry(path)
     if there and there["volume"] != volume:
         raise CommandExecutionError(
             f"/etc/fstab mounts {there['device']} ({there['fstype']}) on {path}, not volume {volume}: remove that "
             "line, or give the volume another mount point"
         )
-    device, first, opts = f"{servers[0]}:/{volume}", servers[0], there.get("opts", ["defaults"])
+    there = there or like or {}
+    device, first = f"{servers[0]}:/{volume}", servers[0]
+    opts = [option for option in there.get("opts", ["defaults"]) if option.partition("=")[0] not in _UNDO_FLAGS]
     if there:
         check_servers(there["device"], backups(opts), servers, f"is what /etc/fstab mounts on {path}")
         named = _server(there["device"].rpartition(":")[0], servers)
@@ -296,7 +367,7 @@ def entry_wanted(path, volume, servers, options=None):
     named = backups(opts)
     if len(named) == len(others) and {_server(host, servers) for host in named} == set(others):
         others = named  # as somebody has written them
-    more = ["_netdev", *([_BACKUPS + ":".join(others)] if others else []), *(options or [])]
+    more = ["_netdev", *FLAGS, *([_BACKUPS + ":".join(others)] if others else []), *(options or [])]
     if not backups(more):
         opts = [option for option in opts if not option.startswith(_BACKUPS)]
     for option in more:

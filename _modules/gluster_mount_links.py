@@ -38,7 +38,7 @@ def link_state(path, target, volume=None):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.link_state /var/lib/one/datastores/101 /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_mount.link_state /var/lib/one/datastores/101 /var/lib/gluster_one/one_vol
     """
     if os.path.islink(path):
         seen, end = os.readlink(path), path
@@ -81,7 +81,7 @@ def mount_point(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.mount_point /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_mount.mount_point /var/lib/gluster_one/one_vol
     """
     real = os.path.realpath(path)
     if real != os.path.normpath(path):
@@ -130,7 +130,7 @@ def _shown(name):
     return os.fsencode(name).decode(errors="replace")
 
 
-def link(path, target):
+def link(path, target, replace=None):
     """
     Link a datastore's directory to the mounted volume. An empty directory in the way is removed; nothing else ever is.
 
@@ -148,7 +148,7 @@ def link(path, target):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.link /var/lib/one/datastores/101 /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_mount.link /var/lib/one/datastores/101 /var/lib/gluster_one/one_vol
     """
     # oned makes the directory of a new datastore within a second, perhaps just between these two steps.
     for _ in range(10):
@@ -169,7 +169,7 @@ def link(path, target):
     raise CommandExecutionError(f"{path} cannot become a link to {target}: it is made anew each time it is removed")
 
 
-def link_changes(target, volume, paths):
+def link_changes(target, volume, paths, former=()):
     """
     The links that are missing.
 
@@ -179,6 +179,10 @@ def link_changes(target, volume, paths):
     paths
         Where links should be (dict of strings, by what the changes are to call them).
 
+    former
+        Directories on which the volume was mounted before (list of strings, default none). Links that lead there, or to
+        where it is mounted below a directory that is not root's alone, are to be exchanged.
+
     Returns a dict ``{"link for glusterds": {"old": None, "new": "/var/lib/one/datastores/101 -> ..."}}``.
 
     Raises CommandExecutionError for a path that holds something.
@@ -187,10 +191,22 @@ def link_changes(target, volume, paths):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.link_changes /var/lib/one/gluster/one_vol one_vol '{link: /var/lib/one/datastores/101}'
+        salt kvm1 gluster_mount.link_changes /var/lib/gluster_one/one_vol one_vol '{link: /var/lib/one/datastores/101}'
     """
     changes = {}
+    outdated = [
+        *former,
+        *(
+            place
+            for place, mounted in __salt__["gluster_one.mounts"]().items()
+            if mounted["volume"] == volume and place != target and __salt__["gluster_mount.foreign_parent"](place)
+        ),
+    ]
     for label, path in paths.items():
+        text = __salt__["gluster_mount.leads_to"](path, outdated)
+        if text:
+            changes[label] = {"old": f"{path} -> {text}", "new": f"{path} -> {target}"}
+            continue
         found = link_state(path, target, volume)
         if found["state"] == "blocked":
             raise CommandExecutionError(

@@ -56,7 +56,7 @@ def child(argv, user=None, timeout=PROBE_SECONDS, stdin=None):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.child '[stat, -f, /var/lib/one/gluster/one_vol]'
+        salt kvm1 gluster_one.child '[stat, -f, /var/lib/gluster_one/one_vol]'
     """
     identity = {}
     if user:
@@ -92,7 +92,7 @@ def mounts():
 
     Returns a dict of dicts by directory; ``volume`` is None for a file system that is not Gluster's::
 
-        {"/var/lib/one/gluster/one_vol": {"device": "kvm1:/one_vol", "fstype": "fuse.glusterfs", "volume": "one_vol"}}
+        {"/var/lib/gluster_one/one_vol": {"device": "kvm1:/one_vol", "fstype": "fuse.glusterfs", "volume": "one_vol"}}
 
     CLI Example:
 
@@ -129,7 +129,7 @@ def mount_health(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.mount_health /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_one.mount_health /var/lib/gluster_one/one_vol
     """
     path = os.path.normpath(path)
     mounted = mounts().get(path)
@@ -176,7 +176,7 @@ def client(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.client /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_one.client /var/lib/gluster_one/one_vol
     """
     for commandline in glob.glob("/proc/[0-9]*/cmdline"):
         with contextlib.suppress(OSError), salt.utils.files.fopen(commandline, errors="replace") as stream:
@@ -219,7 +219,7 @@ def bricks_unconnected(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.bricks_unconnected /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_one.bricks_unconnected /var/lib/gluster_one/one_vol
     """
     # What the client shows of itself in the directory .meta of every mount. The numbers that it gives bricks are not
     # those of `gluster volume info`, once a brick was removed and another one added.
@@ -265,7 +265,7 @@ def space(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.space /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_one.space /var/lib/gluster_one/one_vol
     """
     status, out, _ = child(["stat", "-f", "-c", "%b %a %S", path])
     if status != 0:
@@ -289,7 +289,7 @@ def hidden(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.hidden /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_one.hidden /var/lib/gluster_one/one_vol
     """
     above, name = os.path.split(os.path.realpath(path))
     # In a mount namespace of its own, the directory above is mounted elsewhere: without what is mounted in it. Over
@@ -320,7 +320,7 @@ def writable(path, user="oneadmin"):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.writable /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_one.writable /var/lib/gluster_one/one_vol
     """
     # Another name each time: a file that only one brick took, while the root's owner was being changed on them, is not
     # writable until it is healed (measured with Gluster 10.3). What such tries have left goes with the next that works.

@@ -44,7 +44,7 @@ def check(native=False, heal=True, node=None, pool=True):
 
     Returns a list of findings, empty when all is well::
 
-        [{"kind": "mount_dead", "on": "/var/lib/one/gluster/one_vol", "seen": "the FUSE client is gone",
+        [{"kind": "mount_dead", "on": "/var/lib/gluster_one/one_vol", "seen": "the FUSE client is gone",
           "expected": "volume one_vol, mounted", "severity": "error",
           "cure": "salt kvm2 state.apply gluster_one.mount"}]
 
@@ -183,16 +183,21 @@ def _mount(seen, node, name, volume):
     A volume is mounted, writable and shown by the directories of its datastores.
     """
     cure = _apply(node, "mount")
-    path, expected = volume["mount"], f"volume {name}, mounted"
+    wanted, former = _places(node, name, volume)
+    path, expected = _mounted_at(wanted, former), f"volume {name}, mounted"
+    line = __salt__["gluster_mount.entry"](path)
     entry = __salt__["gluster_mount.entry_wanted"](path, name, volume["servers"], volume["mount_options"])
-    there = __salt__["gluster_mount.entry"](path)
-    if (there.get("device"), there.get("opts")) != (entry["device"], entry["opts"]):
-        line = f"{there['device']} {','.join(there['opts'])}" if there else "no line"
-        wanted = f"{entry['device']} {','.join(entry['opts'])}"
-        _find(seen, "fstab", path, f"{line} in /etc/fstab", wanted, cure, "warning")
+    _former(seen, node, wanted, path, former)
+    if path == wanted and (line.get("device"), line.get("opts")) != (entry["device"], entry["opts"]):
+        has = f"{line['device']} {','.join(line['opts'])}" if line else "no line"
+        should = f"{entry['device']} {','.join(entry['opts'])}"
+        _find(seen, "fstab", path, f"{has} in /etc/fstab", should, cure, "warning")
     elif __salt__["gluster_mount.unit_stale"](path):
         what = "systemd has not read /etc/fstab since it was changed"
         _find(seen, "unit", path, what, "a mount unit of that line", "systemctl daemon-reload", "warning")
+    for unsafe in __salt__["gluster_mount.without_flags"](name):
+        what = "programs that are set-user-ID root work there, or devices: it is mounted without nosuid,nodev"
+        _find(seen, "mount_flags", unsafe, what, "nosuid,nodev", cure)
     retry = __salt__["gluster_mount.retry_missing"](path)
     if retry:
         what = "nothing mounts it after a boot at which no glusterd answers"
@@ -205,7 +210,7 @@ def _mount(seen, node, name, volume):
     elif health["state"] == "dead":
         _dead(seen, path, expected, cure)
     elif health["state"] == "absent":
-        _bare(seen, node, name, volume)
+        _bare(seen, node, name, path)
     elif health["volume"] != name:
         _find(seen, "mount_other", path, f"{health['device']} is mounted", expected, f"umount {path}, then {cure}")
     else:
@@ -220,7 +225,56 @@ def _mount(seen, node, name, volume):
         _hidden(seen, path)
         _client(seen, name, path, entry)
         _marked(seen, name, path, node["marks"])
-    _links(seen, node, name, volume)
+    _links(seen, node, name, volume, wanted)
+
+
+def _places(node, name, volume):
+    """
+    Where a volume is to be mounted, and where else it is, from before or by hand: the beacon's plan may be of before.
+    """
+    asked, stores = volume["mount"], node["datastores_dir"]
+    wanted = __salt__["gluster_mount.place"](asked, name, node["user"])
+    default = __salt__["gluster_mount.former_default"](name, stores)
+    numbers = _numbers(name, volume, wanted).values()
+    others = [asked, *volume.get("links", []), *(os.path.join(stores, str(number)) for number in numbers)]
+    return wanted, __salt__["gluster_mount.former_places"](wanted, name, default, others)
+
+
+def _numbers(name, volume, path):
+    """
+    The identifiers of a volume's datastores, as far as they are known.
+    """
+    given = {store: settings.get("datastore_id") for store, settings in volume["datastores"].items()}
+    left = __salt__["gluster_one.datastore_ids"](path, name)
+    numbers = __salt__["gluster_one.datastore_numbers"](given, left)
+    return {store: number for store, number in numbers.items() if number is not None}
+
+
+def _mounted_at(wanted, former):
+    """
+    The directory by which this node has the volume now: the wanted one, unless it is still on a former one alone.
+    """
+    if former and not __salt__["gluster_mount.entry"](wanted) and wanted not in __salt__["gluster_one.mounts"]():
+        return next(iter(former))
+    return wanted
+
+
+def _former(seen, node, wanted, path, former):
+    """
+    Nothing is mounted, or would be after a boot, where somebody else can exchange the directories above.
+    """
+    for other, found in former.items():
+        owner = __salt__["gluster_mount.foreign_parent"](other, node["user"])
+        if found["line"] or other == path:
+            what = (
+                f"whoever owns {owner} could have it mounted over any directory" if owner else "it is the former place"
+            )
+            _find(seen, "mount_place", other, what, f"mounted on {wanted}", _apply(node, "mount"))
+        elif found["mounted"]:
+            users = __salt__["gluster_one.mount_users"](other)
+            what = f"still mounted from before, and used by {_some(users)}" if users else "still mounted from before"
+            cure = f"{_apply(node, 'remount')}, once nothing uses it"
+            _find(seen, "mount_former", other, what, f"mounted on {wanted} alone", cure, "warning")
 
 
 def _dead(seen, path, expected, cure):
@@ -275,11 +329,10 @@ def _hidden(seen, path):
     _find(seen, "hidden", path, what, "nothing but the volume", cure, "warning")
 
 
-def _bare(seen, node, name, volume):
+def _bare(seen, node, name, path):
     """
     The directory of a mount that is not there: who owns it, and what images have fallen into it.
     """
-    path = volume["mount"]
     point = __salt__["gluster_mount.mount_point"](path)
     if point["blocked"]:
         move = f"move it away, then {_apply(node, 'mount')}"
@@ -290,25 +343,32 @@ def _bare(seen, node, name, volume):
         _find(seen, "mount_gone", path, f"nothing is mounted{owner}", expected, _apply(node, "mount"))
 
 
-def _links(seen, node, name, volume):
+def _links(seen, node, name, volume, path):
     """
     The directories of a volume's datastores lead to it.
     """
-    ids = __salt__["gluster_one.datastore_ids"](volume["mount"])
-    for store in sorted(set(volume["datastores"]) & set(ids)):
-        path = os.path.join(node["datastores_dir"], str(ids[store]))
-        state = __salt__["gluster_mount.link_state"](path, volume["mount"], name)
-        if path == volume["mount"] or state["state"] == "linked":
+    expected = f"a link to {path}"
+    asked = [other for other in (volume["mount"], *volume.get("links", [])) if other != path]
+    about = dict.fromkeys(asked, (expected, None))
+    for store, number in sorted(_numbers(name, volume, path).items()):
+        about[os.path.join(node["datastores_dir"], str(number))] = f"{expected}, for datastore {store}", store
+    for other, (expected, store) in about.items():
+        state = __salt__["gluster_mount.link_state"](other, path, name)
+        if other == path or state["state"] == "linked":
             continue
-        expected = f"a link to {volume['mount']}, for datastore {store}"
         if state["state"] == "blocked":
-            move = f"move it to {volume['mount']}, then {_apply(node, 'mount')}"
-            _find(seen, "blocked", path, f"it {state['detail']}", expected, move)
-        else:
-            found = "an empty directory" if state["state"] == "empty" else "nothing"
-            _find(
-                seen, "link", path, found, expected, _apply(node, "datastore" if "head" in node["roles"] else "mount")
-            )
+            move = f"move it to {path}, then {_apply(node, 'mount')}"
+            _find(seen, "blocked", other, f"it {state['detail']}", expected, move)
+            continue
+        try:
+            given = volume["datastores"][store].get("datastore_id") if store else None
+            __salt__["gluster_one.require_number"](store, int(os.path.basename(other)), given) if store else None
+        except CommandExecutionError as exc:
+            _find(seen, "blocked", other, str(exc), expected, f"the pillar of {node['id']}")
+            continue
+        sls = "datastore" if store and "head" in node["roles"] else "mount"
+        what = "an empty directory" if state["state"] == "empty" else "nothing"
+        _find(seen, "link", other, what, expected, _apply(node, sls))
 
 
 def _hypervisor(seen, node):
@@ -317,7 +377,9 @@ def _hypervisor(seen, node):
     """
     _driver(seen, node)
     # A link is followed before the rules are looked at: the volumes' own directories count, too.
-    tops = [node["datastores_dir"], *(volume["mount"] for volume in node["volumes"].values())]
+    place = __salt__["gluster_mount.place"]
+    mounts = [place(volume["mount"], name, node["user"]) for name, volume in node["volumes"].items()]
+    tops = [node["datastores_dir"], *mounts]
     tops = [top for top in dict.fromkeys(tops) if top == tops[0] or not top.startswith(f"{tops[0]}/")]
     for on, what, expected, rule in __salt__["gluster_one.confined"](tops):
         _find(seen, "confined", on, what, expected, rule)

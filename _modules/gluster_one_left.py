@@ -39,7 +39,7 @@ def datastore_ids(path, volume=None):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.datastore_ids /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_one.datastore_ids /var/lib/gluster_one/one_vol
     """
     kept = f"gluster_one.datastore_ids:{path}"
     mounts = __salt__["gluster_one.mounts"]()
@@ -83,7 +83,7 @@ def datastore_id_set(path, name, datastore_id):
 
     .. code-block:: bash
 
-        salt head gluster_one.datastore_id_set /var/lib/one/gluster/one_vol glusterds 101
+        salt head gluster_one.datastore_id_set /var/lib/gluster_one/one_vol glusterds 101
     """
     ids = {other: value for other, value in datastore_ids(path).items() if value != datastore_id and other != name}
     ids[name] = datastore_id
@@ -150,7 +150,7 @@ def marked(path):
 
     .. code-block:: bash
 
-        salt kvm2 gluster_one.marked /var/lib/one/gluster/one_vol
+        salt kvm2 gluster_one.marked /var/lib/gluster_one/one_vol
     """
     status, out, _ = __salt__["gluster_one.child"](["head", "-c", "100", os.path.join(path, MARK_FILE)])
     return out if status == 0 else None

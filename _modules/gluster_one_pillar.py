@@ -19,7 +19,7 @@ ROLES = ("head", "hypervisor", "server")
 TYPES = ("IMAGE_DS", "SYSTEM_DS", "FILE_DS")
 # The findings of gluster_one.check that can be put right by applying an SLS; the runner gluster_one has it for each.
 REMEDIES = ("mount_gone", "mount_dead", "fstab", "link", "volume_option", "datastore", "glusterd_down",
-            "glusterd_option", "brick_down")  # fmt: skip
+            "glusterd_option", "brick_down", "mount_flags")  # fmt: skip
 
 
 def __virtual__():
@@ -49,7 +49,8 @@ def node(pillar=None, system=None):
          "restart": {"keep_bricks": True, "outage": None}, "free_percent": 10, "heal_files": 100,
          "names": ["10.0.0.1", "kvm1"],
          "volumes": {"one_vol": {"servers": ["kvm1", "kvm2"], "coordinator": True,
-                                 "mount": "/var/lib/one/gluster/one_vol", "mount_options": [], "options": {},
+                                 "mount": "/var/lib/gluster_one/one_vol", "links": [], "mount_options": [],
+                                 "options": {},
                                  "uid": "oneadmin", "gid": "oneadmin", "group": None, "hosts": [["kvm1"]],
                                  "datastores": {"glusterds": {"volume": "one_vol", "host": "kvm1"}}}}}
 
@@ -117,10 +118,13 @@ def _volume(name, volume, plan, system):
     datastores = {
         store: _datastore(name, volume, settings or {}) for store, settings in (volume.get("datastores") or {}).items()
     }
+    mount = __salt__["gluster_mount.place"](volume.get("mount"), name, plan["user"])
     return {
         "servers": volume["servers"],
         "coordinator": volume["servers"][0].casefold() in plan["names"],
-        "mount": volume.get("mount", posixpath.join(posixpath.dirname(plan["datastores_dir"]), "gluster", name)),
+        "mount": mount,
+        # Where the pillar has it below directories of somebody else, that is a link.
+        "links": [path for path in [volume.get("mount")] if path not in (None, mount)],
         "mount_options": volume.get("mount_options", []),
         "options": volume.get("options", {}),
         "uid": volume.get("uid", plan["user"]),
@@ -238,6 +242,7 @@ def _store_name(name):
     return fine and 0 < len(name.encode()) <= 128 and not set(name) & set(_BAD_IN_NAMES)
 
 
+_UNSAFE = ("suid", "dev", "fuse-mountopts")
 _BAD_IN_NAMES = "&|:\\\";/'#{}$<>"
 _VOLUME_NAME = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
@@ -246,7 +251,7 @@ _POSITIVE = _needs(int, "a number of seconds above 0 is needed", lambda value: v
 _PATH = _needs(
     str,
     "an absolute path without spaces is needed, with single slashes and none at its end, such as "
-    "/var/lib/one/gluster/one_vol",
+    "/var/lib/gluster_one/one_vol",
     _is_path,
 )
 _BOOL = _needs(bool, "true or false is needed")
@@ -330,7 +335,10 @@ _VOLUME = {
         and len({name.casefold() for name in value}) == len(value),
     ),
     "mount": _PATH,
-    "mount_options": _TEXTS,
+    "mount_options": _needs(
+        list, "a list of words is needed, without suid, dev and fuse-mountopts, which would undo nosuid and nodev",
+        lambda value: all(map(_is_word, value)) and not {each.partition("=")[0] for each in value} & set(_UNSAFE),
+    ),
     "options": _OPTIONS,
     "uid": _needs((int, str), "a number or the name of a user is needed, such as oneadmin", _owner),
     "gid": _needs((int, str), "a number or the name of a group is needed, such as oneadmin", _owner),
@@ -447,12 +455,13 @@ def _errors_here(pillar, plan):
         )
     mounts = {}
     for name, volume in plan["volumes"].items():
-        other = mounts.setdefault(volume["mount"], name)
-        if other != name:
-            errors.append(
-                f"gluster_one:volumes:{name}:mount is {volume['mount']!r}, where volume {other} is mounted: each "
-                "volume needs a directory of its own"
-            )
+        for path in (volume["mount"], *volume["links"]):
+            other = mounts.setdefault(path, name)
+            if other != name:
+                errors.append(
+                    f"gluster_one:volumes:{name}:mount is {path!r}, where volume {other} is mounted: each volume needs "
+                    "a directory of its own"
+                )
         for key, kind, find in (("uid", "user", salt.utils.user.get_uid), ("gid", "group", salt.utils.user.get_gid)):
             owner = volume[key]
             if volume["coordinator"] and not str(owner).isdecimal() and find(owner) is None:

@@ -37,7 +37,7 @@ def mount_users(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.mount_users /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_one.mount_users /var/lib/gluster_one/one_vol
     """
     path = os.path.normpath(path)
     mounted = _mounted()

@@ -349,7 +349,7 @@ def mounted(name, volume, mount):
 
     .. code-block:: bash
 
-        salt head one_datastore_check.mounted glusterds one_vol /var/lib/one/gluster/one_vol
+        salt head one_datastore_check.mounted glusterds one_vol /var/lib/gluster_one/one_vol
     """
     health = __salt__["gluster_one.mount_health"](mount)
     if health["state"] != "absent" and health["volume"] != volume:

@@ -26,6 +26,7 @@ REPAIRS = {
     "volume_option": "gluster_one.volume",
     "mount_gone": "gluster_one.mount",
     "mount_dead": "gluster_one.mount",
+    "mount_flags": "gluster_one.mount",
     "fstab": "gluster_one.mount",
     "link": "gluster_one.mount",
     "datastore": "gluster_one.datastore",

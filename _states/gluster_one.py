@@ -16,8 +16,6 @@ __virtualname__ = "gluster_one"
 INSECURE = "server.allow-insecure"
 UNKNOWN = "(identifier)"  # a datastore's, that OpenNebula has not picked yet
 # What to do when another node did not do its part.
-OWNER = ": run it on the volume's first server, which sets the owner, and see that the user has the same number there"
-HEAD = ": run it on the head, and see its result"
 PEER = ": start glusterd there, or bring its network back"
 BRICKS = ", started while server.allow-insecure was off: apply gluster_one.restart to the servers of these bricks"
 CLOSED = "gluster_one.closed:"  # in the minion's data: a volume whose bricks are yet to be seen to let anybody in
@@ -79,112 +77,6 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
         if opening or bricks:
             fine += _let_in(name, info, timeout)
         return __salt__["gluster_one.applied"](ret, {**changes, **bricks}, left if changes else {}, fine)
-    except (CommandExecutionError, SaltInvocationError, OSError) as exc:
-        return {**ret, "result": False, "comment": str(exc)}
-
-
-def datastore_mounted(
-    name,
-    volume,
-    servers,
-    links=None,
-    datastores=None,
-    options=None,
-    user="oneadmin",
-    datastores_dir="/var/lib/one/datastores",
-    timeout=120,
-):
-    """
-    A volume is mounted by FUSE, from fstab, writable by oneadmin, and the directories of its datastores are links to
-    it. For the head and every hypervisor.
-
-    Nothing is remounted unasked: a changed option is written to fstab and takes effect at the next mount, and what
-    somebody has mounted by hand, from whichever server, stays. Nothing is mounted over files, and no path that holds
-    anything becomes a link. While nothing is mounted, the bare directory belongs to root, so that nobody fills the
-    local disk by mistake.
-
-    name
-        The directory to mount on (string), such as /var/lib/one/gluster/one_vol.
-
-    volume
-        The volume (string).
-
-    servers
-        All its Gluster servers (list of host names): the first is mounted from, the others are backup volfile servers.
-        A line of fstab or a mount by another of them, or by an address, is as good.
-
-    links
-        Paths that are to be links to the directory (list of strings, default none).
-
-    datastores
-        Names of datastores whose directories are to be links to it as well (list of strings, or dict of names and
-        identifiers, None for those not known before; default none). Their identifiers are those that
-        ``one_datastore_present`` leaves on the volume; they are waited for.
-
-    options
-        Further mount options (list of strings, default none).
-
-    user
-        Who must be able to write (string, default ``oneadmin``).
-
-    datastores_dir
-        Where OpenNebula keeps the directories of its datastores (string, default /var/lib/one/datastores).
-
-    timeout
-        Seconds for each of: the mount, its owner, the datastores' identifiers (int, default 120).
-
-    .. code-block:: yaml
-
-        /var/lib/one/gluster/one_vol:
-          gluster_one.datastore_mounted:
-            - volume: one_vol
-            - servers: [kvm1, kvm2, kvm3]
-            - links: [/var/lib/one/datastores/1]
-    """
-    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
-    fine = f"{volume} is mounted, writable by {user} and linked"
-    try:
-        __salt__["gluster.owner_id"](user)
-        __salt__["gluster_mount.check_arguments"](name, links=links, datastores=datastores, options=options)
-        name = os.path.normpath(name)
-        entry = __salt__["gluster_mount.entry_wanted"](name, volume, servers, options)
-        paths = _link_paths(name, volume, links, datastores, datastores_dir)
-        changes = __salt__["gluster_mount.changes"](name, volume, entry)
-        stale = __salt__["gluster_mount.stale"](name, entry) if "mount" not in changes else None
-        if stale:
-            fine += f"; from {stale}, and by fstab from the next mount on"
-        link_changes = __salt__["gluster_mount.link_changes"](name, volume, paths)
-        if __opts__["test"]:
-            return __salt__["gluster_one.predicted"](ret, {**changes, **link_changes}, fine)
-        done = ret["changes"]  # as far as it comes, also when a later step fails
-        if "fstab" in changes:
-            __salt__["gluster_mount.entry_set"](name, entry["device"], entry["opts"])
-            done["fstab"] = changes["fstab"]
-        if "directory" in changes:
-            __salt__["gluster_mount.point_set"](name)
-            done["directory"] = changes["directory"]
-        if "boot" in changes:
-            __salt__["gluster_mount.retry_set"](name)
-            done["boot"] = changes["boot"]
-        if "mount" in changes:
-            mount = functools.partial(__salt__["gluster_mount.mount"], name, timeout)
-            __salt__["gluster_one.awaited"](mount, timeout, f"Volume {volume} was not mounted on {name}")
-            done["mount"] = changes["mount"]
-        write = functools.partial(_refused, name, user, timeout)
-        __salt__["gluster_one.awaited"](write, timeout, f"{user} could not write in {name}", OWNER)
-        missing = functools.partial(_ids_missing, name, datastores)
-        waited = __salt__["gluster_one.awaited"](missing, timeout, f"The head did not name {volume}'s datastores", HEAD)
-        paths = _link_paths(name, volume, links, datastores, datastores_dir)
-        link_changes = __salt__["gluster_mount.link_changes"](name, volume, paths)
-        for label in link_changes:
-            __salt__["gluster_mount.link"](paths[label], name)
-            done[label] = link_changes[label]
-        fine += f" (waited {waited} s for the head)" if waited else ""
-        left = {
-            **__salt__["gluster_mount.changes"](name, volume, entry),
-            **__salt__["gluster_mount.link_changes"](name, volume, paths),
-        }
-        return __salt__["gluster_one.applied"](ret, {**changes, **link_changes}, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -296,7 +188,7 @@ def one_datastore_present(
           gluster_one.one_datastore_present:
             - volume: one_vol
             - host: kvm1
-            - mount: /var/lib/one/gluster/one_vol
+            - mount: /var/lib/gluster_one/one_vol
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     api = {"endpoint": endpoint, "auth_file": auth_file}
@@ -309,11 +201,12 @@ def one_datastore_present(
     }  # fmt: skip
     try:
         more = {"planned": _planned(mount), "run": _run(), **api}
+        mount = arguments["mount"] = _mounted_on(mount, volume)
         read = functools.partial(__salt__["one_datastore_check.compare"], name, arguments, **more)
         found = read()
         current, changes = found["current"], found["changes"]
         ret.update({"warnings": found["warnings"]} if found["warnings"] else {})
-        links = _directory_changes(name, volume, mount, datastores_dir, current.get("id"))
+        links = _directory_changes(name, volume, mount, datastores_dir, current.get("id"), datastore_id)
         if __opts__["test"] or not {**changes, **links}:
             return __salt__["gluster_one.predicted"](ret, {**changes, **links}, f"datastore {name} is as wanted")
         if mount and __salt__["gluster_one.mount_health"](mount)["state"] != "alive":
@@ -328,16 +221,17 @@ def one_datastore_present(
             current, changes = found["current"], found["changes"]
             store = __salt__["one_datastore.send"](name, changes, current, **api)
         ret["changes"] = changes
-        links = _directory_changes(name, volume, mount, datastores_dir, store)
+        links = _directory_changes(name, volume, mount, datastores_dir, store, datastore_id)
         if "link" in links:
-            __salt__["gluster_mount.link"](os.path.join(datastores_dir, str(store)), mount)
+            path, old = os.path.join(datastores_dir, str(store)), links["link"]["old"]
+            __salt__["gluster_mount.link"](path, mount, replace=old and old.removeprefix(f"{path} -> "))
         if "identifier" in links:
             __salt__["gluster_one.datastore_id_set"](mount, name, store)
         if wait_monitored and not current:
             measured = functools.partial(__salt__["one_datastore_check.measured"], store, **api)
             __salt__["gluster_one.awaited"](measured, wait_monitored, f"OpenNebula did not measure datastore {store}")
         arguments["datastore_id"] = store  # it may have been renamed since
-        left = {**read()["changes"], **_directory_changes(name, volume, mount, datastores_dir, store)}
+        left = {**read()["changes"], **_directory_changes(name, volume, mount, datastores_dir, store, store)}
         fine = f"datastore {name} has the identifier {store}"
         if (links.get("identifier") or {}).get("old"):
             fine += ", another than before: the other nodes link it at their next run of gluster_one.mount"
@@ -448,41 +342,16 @@ def _started_volume(name, timeout):
     return info
 
 
-def _refused(name, user, timeout):
+def _mounted_on(mount, volume):
     """
-    Why a user cannot write on a mounted volume. A client that was started a moment before its volume seemed to be
-    mounted and has ended since: it is mounted again.
+    The directory on which a volume is mounted, where its place is a link to that: see ``datastore_mounted``.
     """
-    refused = __salt__["gluster_one.writable"](name, user)
-    if refused and __salt__["gluster_one.mount_health"](name)["state"] == "absent":
-        __salt__["gluster_mount.mount"](name, timeout)
-        refused = __salt__["gluster_one.writable"](name, user)
-    return refused
+    if mount and os.path.islink(mount):
+        return os.path.normpath(os.path.join(os.path.dirname(mount), os.readlink(mount)))
+    return __salt__["gluster_mount.place"](mount, volume) if mount and volume else mount
 
 
-def _ids_missing(name, datastores):
-    """
-    Which datastores have no identifier on the mounted volume yet, as a sentence.
-    """
-    missing = sorted(set(datastores or []) - set(__salt__["gluster_one.datastore_ids"](name)))
-    return f"none for {', '.join(missing)}" if missing else None
-
-
-def _link_paths(name, volume, links, datastores, datastores_dir):
-    """
-    The paths that are to be links to the mounted volume, by what ``changes`` calls them.
-    """
-    ids = __salt__["gluster_one.datastore_ids"](name, volume) if datastores else {}
-    paths = {path: path for path in links or []}
-    for store in datastores or []:
-        # One that is yet to be renamed is known by its number alone.
-        known = datastores[store] if isinstance(datastores, dict) else None
-        store_id = ids.get(store, UNKNOWN if known is None else known)
-        paths[f"link for {store}"] = os.path.join(datastores_dir, str(store_id))
-    return {label: path for label, path in paths.items() if path != name}
-
-
-def _directory_changes(name, volume, mount, datastores_dir, store):
+def _directory_changes(name, volume, mount, datastores_dir, store, given):
     """
     What differs on this node: the link to the mounted volume, and the identifier left there for the other nodes.
     """
@@ -493,7 +362,10 @@ def _directory_changes(name, volume, mount, datastores_dir, store):
     # A system datastore does not say on which volume it is: the one that is mounted, or that its link leads to.
     for shown in [mount, *([os.readlink(path)] if os.path.islink(path) else [])]:
         volume = volume or __salt__["gluster_one.mount_health"](shown)["volume"]
-    changes = __salt__["gluster_mount.link_changes"](mount, volume, {"link": path} if path != mount else {})
+    former = [__salt__["gluster_mount.former_default"](volume, datastores_dir)] if volume else []
+    changes = __salt__["gluster_mount.link_changes"](mount, volume, {"link": path} if path != mount else {}, former)
+    if "link" in changes and store != UNKNOWN and not changes["link"]["old"]:
+        __salt__["gluster_one.require_number"](name, store, given)
     left = __salt__["gluster_one.datastore_ids"](mount, volume).get(name)
     if left != store:
         changes["identifier"] = {"old": left, "new": store}

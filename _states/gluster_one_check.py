@@ -100,7 +100,7 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
           gluster_one_check.native_readable:
             - volume: one_vol
             - host: kvm1
-            - mount: /var/lib/one/gluster/one_vol
+            - mount: /var/lib/gluster_one/one_vol
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
 

@@ -12,23 +12,35 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one"
 
+FORMER = "mount on "  # what changes calls a former place
+
 
 def __virtual__():
     return __virtualname__
 
 
-def datastore_remounted(name, volume, servers, options=None, timeout=120):
+def datastore_remounted(
+    name,
+    volume,
+    servers,
+    options=None,
+    links=None,
+    user="oneadmin",
+    datastores_dir="/var/lib/one/datastores",
+    timeout=120,
+):
     """
     A mounted volume's client was started with the servers and the options that fstab has: where it was not, the volume
     is unmounted and mounted again. After ``datastore_mounted``, which writes the line, when somebody asks for it.
 
     A mount that anything uses stays as it is, and the state fails and says what: see ``gluster_one.mount_users``. First
-    the volume is mounted aside with the new options.
+    the volume is mounted aside with the new options. What ``datastore_mounted`` has left mounted on a former place is
+    taken away, and its directory, too, or it becomes a link.
 
     name
         The directory on which it is mounted (string).
 
-    volume, servers, options
+    volume, servers, options, links, user, datastores_dir
         As ``datastore_mounted`` has them.
 
     timeout
@@ -38,7 +50,7 @@ def datastore_remounted(name, volume, servers, options=None, timeout=120):
 
         remount one_vol:
           gluster_one.datastore_remounted:
-            - name: /var/lib/one/gluster/one_vol
+            - name: /var/lib/gluster_one/one_vol
             - volume: one_vol
             - servers: [kvm1, kvm2, kvm3]
             - options: [log-level=WARNING]
@@ -47,27 +59,60 @@ def datastore_remounted(name, volume, servers, options=None, timeout=120):
     fine = f"{volume} is mounted as /etc/fstab has it"
     try:
         __salt__["gluster_mount.check_arguments"](name, options=options)
-        name = os.path.normpath(name)
+        asked = os.path.normpath(name)
+        name = __salt__["gluster_mount.place"](asked, volume, user)
+        links = [asked, *map(os.path.normpath, links or [])]
         entry = __salt__["gluster_mount.entry_wanted"](name, volume, servers, options)
         first = {"fstab", "mount"} & set(__salt__["gluster_mount.changes"](name, volume, entry))
         if first and not __opts__["test"]:
             raise CommandExecutionError(f"{name} is not mounted, or not from fstab: apply datastore_mounted first")
-        changes = _changes(name, entry)
-        users = __salt__["gluster_one.mount_users"](name) if changes else []
-        if users:
-            shown = ", ".join(users[:5]) + (", ..." if len(users) > 5 else "")
-            raise CommandExecutionError(f"{name} stays as it is while it is used by {shown}")
+        changes = {**_changes(name, entry), **_former_changes(name, volume, links, datastores_dir)}
+        for path in {name if key == "client" else key.removeprefix(FORMER) for key in changes}:
+            _refuse_used(path)
         if __opts__["test"] or not changes:
             return __salt__["gluster_one.predicted"](ret, changes, fine)
-        if not __salt__["gluster_mount.mountable"](entry["device"], entry["opts"]):
+        if "client" in changes and not __salt__["gluster_mount.mountable"](entry["device"], entry["opts"]):
             new = changes["client"]["new"]
             raise CommandExecutionError(f"{name} stays as it is: the volume could not be mounted aside by {new}")
-        __salt__["gluster_mount.unmount"](name, lazy=False)
-        mount = functools.partial(__salt__["gluster_mount.mount"], name, timeout)
-        __salt__["gluster_one.awaited"](mount, timeout, f"Volume {volume} was not mounted on {name}")
-        return __salt__["gluster_one.applied"](ret, changes, _changes(name, entry), fine)
+        for key in [key for key in changes if key != "client"]:
+            path = key.removeprefix(FORMER)
+            __salt__["gluster_mount.detach"](path)
+            ret["changes"][key] = changes[key]
+            if changes[key]["new"]:
+                __salt__["gluster_mount.link"](path, name)
+            else:
+                __salt__["gluster_mount.point_remove"](path)
+        if "client" in changes:
+            __salt__["gluster_mount.unmount"](name, lazy=False)
+            mount = functools.partial(__salt__["gluster_mount.mount"], name, timeout)
+            __salt__["gluster_one.awaited"](mount, timeout, f"Volume {volume} was not mounted on {name}")
+        left = {**_changes(name, entry), **_former_changes(name, volume, links, datastores_dir)}
+        return __salt__["gluster_one.applied"](ret, changes, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
+
+
+def _refuse_used(path):
+    users = __salt__["gluster_one.mount_users"](path)
+    if users:
+        shown = ", ".join(users[:5]) + (", ..." if len(users) > 5 else "")
+        raise CommandExecutionError(f"{path} stays as it is while it is used by {shown}")
+
+
+def _former_changes(name, volume, links, datastores_dir):
+    """
+    Former places where the volume is still mounted. One in OpenNebula's directory, or that is wanted as a link, becomes
+    one.
+    """
+    default = __salt__["gluster_mount.former_default"](volume, datastores_dir)
+    # A datastore's directory on which it was mounted, as in the guide.
+    inside = [path for path in __salt__["gluster_one.mounts"]() if os.path.dirname(path) == datastores_dir.rstrip("/")]
+    former = __salt__["gluster_mount.former_places"](name, volume, default, [*links, *inside])
+    return {
+        f"{FORMER}{path}": {"old": "mounted", "new": None if path == default else f"a link to {name}"}
+        for path, found in former.items()
+        if found["mounted"]
+    }
 
 
 def _changes(name, entry):

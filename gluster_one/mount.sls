@@ -16,6 +16,7 @@ gluster_one_mount_{{ name }}:
     - name: {{ volume.mount | json }}
     - volume: {{ name | json }}
     - servers: {{ volume.servers | json }}
+    - links: {{ volume.links | json }}
     - datastores: {{ ids | json }}
     - options: {{ volume.mount_options | json }}
     - user: {{ node.user | json }}

@@ -12,6 +12,9 @@ gluster_one_remount_{{ name }}:
     - volume: {{ name | json }}
     - servers: {{ volume.servers | json }}
     - options: {{ volume.mount_options | json }}
+    - links: {{ volume.links | json }}
+    - user: {{ node.user | json }}
+    - datastores_dir: {{ node.datastores_dir | json }}
     - timeout: {{ node.timeout }}
     - require:
       - gluster_one: gluster_one_mount_{{ name }}

@@ -19,7 +19,7 @@ from lab.fleet import Lab, default_name  # noqa: E402
 from lab.system import LabError  # noqa: E402
 
 STORES = "/var/lib/one/datastores"
-MOUNT = "/var/lib/one/gluster/one_vol"
+MOUNT = "/var/lib/gluster_one/one_vol"
 NODES = ("head", "kvm1", "kvm2", "kvm3")
 SYSTEM, IMAGES = "gluster_system", "glusterds"  # the datastores of pillar.example
 

@@ -16,10 +16,10 @@ from lab.fleet import CHECKOUT
 from lab.system import wait_for
 
 STORES = "/var/lib/one/datastores"
-MOUNT = "/var/lib/one/gluster/one_vol"
+MOUNT = "/var/lib/gluster_one/one_vol"
 HYPERVISORS = ("kvm1", "kvm2", "kvm3")
 # Where the formula may change anything on a host's own disk.
-TOUCHED = ("etc/fstab", "etc/glusterfs", "etc/systemd/system", "var/lib/one/datastores", "var/lib/one/gluster", "srv")
+TOUCHED = ("etc/fstab", "etc/glusterfs", "etc/systemd/system", "var/lib/one/datastores", "var/lib/gluster_one", "srv")
 
 
 def standard():

@@ -42,9 +42,9 @@ CASES = {
     ),
     "two volumes on one mount point": bad(
         "kvm2",
-        "gluster_one:volumes:two_vol:mount is '/var/lib/one/gluster/one_vol', where volume one_vol is mounted",
+        "gluster_one:volumes:two_vol:mount is '/var/lib/gluster_one/one_vol', where volume one_vol is mounted",
         "a directory of its own",
-        volumes={"two_vol": {"servers": ["kvm1"], "mount": "/var/lib/one/gluster/one_vol"}},
+        volumes={"two_vol": {"servers": ["kvm1"], "mount": "/var/lib/gluster_one/one_vol"}},
     ),
     "bad port": bad(
         "kvm3",

@@ -8,7 +8,7 @@ from salt.exceptions import CommandExecutionError
 def module(execution):
     """The module on a node where one_vol's line of fstab is foreign and two_vol's client is gone."""
 
-    def entry_wanted(path, name, servers, options):
+    def entry_wanted(path, name, servers, options, like=None):
         if name == "one_vol":
             raise CommandExecutionError(f"/etc/fstab mounts other:/x on {path}, not volume {name}")
         return {"device": f"kvm1:/{name}", "opts": ["defaults"]}
@@ -18,11 +18,17 @@ def module(execution):
         __salt__={
             "gluster_mount.entry_wanted": entry_wanted,
             "gluster_mount.entry": lambda path: {"device": f"kvm1:/{path[1:]}", "opts": ["defaults"]},
+            "gluster_mount.place": lambda path, name, user: path,
+            "gluster_mount.former_default": lambda name, datastores_dir: f"/gluster/{name}",
+            "gluster_mount.former_places": lambda path, name, default, others: {},
+            "gluster_mount.without_flags": lambda name: [],
             "gluster_mount.unit_stale": lambda path: False,
             "gluster_mount.retry_missing": lambda path: None,
             "gluster_one.mount_health": lambda path: {"state": "dead", "volume": path[1:]},
             "gluster_one.client": lambda path: [],
-            "gluster_one.datastore_ids": lambda path: {},
+            "gluster_one.datastore_ids": lambda path, name: {},
+            "gluster_one.datastore_numbers": lambda stores, left: {},
+            "gluster_one.mounts": lambda: {},
             "gluster_one.native_refused": lambda name, hosts, user: None if "kvm1" in hosts else "no such file",
         },
     )

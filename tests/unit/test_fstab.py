@@ -33,10 +33,19 @@ def test_a_line_without_options(fstab):
     there = {"device": "kvm1:/one_vol", "fstype": "glusterfs", "opts": ["defaults"], "volume": "one_vol"}
     assert fstab.entry("/mnt") == there
     wanted = fstab.entry_wanted("/mnt", "one_vol", ["kvm1"])
-    assert wanted == {"device": "kvm1:/one_vol", "opts": ["defaults", "_netdev"]}
+    assert wanted == {"device": "kvm1:/one_vol", "opts": ["defaults", "_netdev", "nosuid", "nodev"]}
     fstab.entry_set("/mnt", **wanted)
-    assert file.read_text() == f"{others}kvm1:/one_vol /mnt glusterfs defaults,_netdev 0 0\n"
-    assert fstab.entry("/mnt") == {**there, "opts": ["defaults", "_netdev"]}
+    assert file.read_text() == f"{others}kvm1:/one_vol /mnt glusterfs defaults,_netdev,nosuid,nodev 0 0\n"
+    assert fstab.entry("/mnt") == {**there, "opts": ["defaults", "_netdev", "nosuid", "nodev"]}
+
+
+@pytest.mark.parametrize("option", ["suid", "dev", "fuse-mountopts=exec", "fuse-mountopts"])
+def test_what_would_undo_nosuid_and_nodev(fstab, option):
+    """The first two win when they come later; the third makes mount.glusterfs forget what came before."""
+    with pytest.raises(SaltInvocationError, match=f"the mount option {option} would undo nosuid and nodev"):
+        fstab.entry_wanted("/mnt", "one_vol", ["kvm1"], ["acl", option])
+    Path(fstab.FSTAB).write_text(f"kvm1:/one_vol /mnt glusterfs nosuid,acl,{option} 0 0\n")
+    assert fstab.entry_wanted("/mnt", "one_vol", ["kvm1"])["opts"] == ["nosuid", "acl", "_netdev", "nodev"]
 
 
 def test_this_node_by_its_name_in_any_case(fstab):

@@ -36,6 +36,7 @@ def node(execution, monkeypatch):
         salt = {
             "one_datastore.gluster_host": execution("one_datastore").gluster_host,
             "gluster_one_pillar.system": lambda: {},
+            "gluster_mount.place": execution("gluster_mount_place").place,
             "glusterd.pool_without": store.pool_without,
         }
         grains = {"id": minion, "host": minion.partition(".")[0], **grains}
@@ -57,7 +58,7 @@ def test_the_ordinary_case(node):
     assert plan["errors"] == []
     assert plan["roles"] == ["hypervisor", "server"]
     volume = plan["volumes"]["one_vol"]
-    assert volume["coordinator"] and volume["mount"] == "/var/lib/one/gluster/one_vol"
+    assert volume["coordinator"] and volume["mount"] == "/var/lib/gluster_one/one_vol"
     assert volume["datastores"] == {
         "gluster_system": {"type": "SYSTEM_DS"},
         "glusterds": {"volume": "one_vol", "host": "kvm1"},
@@ -104,8 +105,13 @@ def test_machines_ask_the_datastores_servers(node, datastores, hosts):
     assert node(pillar)["volumes"]["one_vol"]["hosts"] == hosts
 
 
-def test_a_mount_beside_datastores_directly_below_the_root(node):
-    assert node({**ORDINARY, "datastores_dir": "/datastores"})["volumes"]["one_vol"]["mount"] == "/gluster/one_vol"
+def test_a_mount_below_directories_of_somebody_else_becomes_a_link(node, tmp_path):
+    tmp_path.chmod(0o755)
+    wanted = str(tmp_path / "0")
+    volume = node(with_volume(mount="/srv/x"))["volumes"]["one_vol"]
+    assert (volume["mount"], volume["links"]) == ("/srv/x", [])
+    volume = node(with_volume(mount=wanted))["volumes"]["one_vol"]  # /tmp is everybody's
+    assert (volume["mount"], volume["links"]) == ("/var/lib/gluster_one/one_vol", [wanted])
 
 
 @pytest.mark.parametrize(
@@ -263,7 +269,10 @@ def test_without_an_account_of_that_name_nothing_begins(execution, monkeypatch):
     monkeypatch.setattr("salt.utils.user.get_uid", lambda name: None)
     module = execution(
         "gluster_one_pillar",
-        __salt__={"gluster_one_pillar.system": lambda: {}},
+        __salt__={
+            "gluster_one_pillar.system": lambda: {},
+            "gluster_mount.place": lambda path, volume, user: f"/{volume}",
+        },
         __grains__={"id": "kvm9"},
     )
     assert "gluster_one:user is 'oneadmin': there is no such account on kvm9" in module.node(ORDINARY)["errors"][0]

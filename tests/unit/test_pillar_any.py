@@ -19,6 +19,7 @@ def node(execution, monkeypatch):
     salt = {
         "one_datastore.gluster_host": execution("one_datastore").gluster_host,
         "gluster_one_pillar.system": lambda: {},
+        "gluster_mount.place": execution("gluster_mount_place").place,
         "glusterd.pool_without": lambda first, servers: [],
     }
     return execution("gluster_one_pillar", __salt__=salt, __grains__={"id": MINION}).node
@@ -99,7 +100,7 @@ def test_what_is_right_is_accepted_as_it_is(node, pillar):
     for name, said in pillar["volumes"].items():
         made = plan["volumes"][name]
         assert made["servers"] == said["servers"] and made["coordinator"] == (said["servers"][0] == MINION)
-        assert made["mount"].endswith(f"/gluster/{name}")
+        assert made["mount"].endswith(f"/gluster_one/{name}")
         assert made["options"] == said.get("options", {}) and made["group"] == said.get("group")
         assert (made["uid"], made["gid"]) == (said.get("uid", "oneadmin"), said.get("gid", "oneadmin"))
         for store, keys in (said.get("datastores") or {}).items():

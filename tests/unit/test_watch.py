@@ -150,6 +150,7 @@ def confined(execution, tmp_path, monkeypatch):
             "gluster_one_check",
             __salt__={
                 "gluster_one.confined": native.confined,
+                "gluster_mount.place": lambda path, name, user: path,
                 "gluster_one.native_access": lambda: {"qemu": "7.2", "libvirt": "9.0", "gluster": driver},
                 "data.get": lambda key: None,
                 "data.update": lambda key, value: True,
@@ -168,7 +169,7 @@ def confined(execution, tmp_path, monkeypatch):
         monkeypatch.setattr(native, "APPARMOR_RULES", (str(tmp_path / "rules"),))
         monkeypatch.setattr(native, "SELINUX", str(tmp_path))
         seen = {"findings": [], "looked": []}
-        node = {"package": "qemu", "datastores_dir": "/var/lib/one/datastores"}
+        node = {"package": "qemu", "user": "oneadmin", "datastores_dir": "/var/lib/one/datastores"}
         module._hypervisor(seen, {**node, "volumes": {"one_vol": {"mount": mount}}})
         return [(finding["kind"], finding["on"], finding["cure"]) for finding in seen["findings"]]
 
