@@ -155,6 +155,10 @@ def link(path, target, replace=None):
         try:
             if os.path.isdir(path) and not os.path.islink(path):
                 os.rmdir(path)
+            if replace and os.path.islink(path) and os.readlink(path) == replace:
+                os.symlink(target, f"{path}.gluster_one")
+                os.replace(f"{path}.gluster_one", path)
+                return True
             os.symlink(target, path)
         except FileExistsError:
             found = link_state(path, target)
