@@ -25,7 +25,9 @@ def run():
     functions = minion_mods(__opts__) if reload else __salt__
     left = _stale() if stale else []
     node = {"errors": [_mixed(left)]} if left else functions["gluster_one_pillar.node"](pillar=pillar)
-    return functions["gluster_one_run.shared"](pillar, {"reload": reload, "node": node, **node})
+    # Kept where the other SLS files of this run look, or they would not know that there is something to reload.
+    keep = __salt__ if "gluster_one_run.shared" in __salt__ else functions
+    return keep["gluster_one_run.shared"](pillar, {"reload": reload, "node": node, **node})
 
 
 def _mixed(kinds):
