@@ -74,7 +74,7 @@ def require_number(store, number, given):
     """
     if given is None and number < FIRST:
         raise CommandExecutionError(
-            f"datastore {store} seems to be {number}, one of OpenNebula's own, which oneadmin could have written: if it "
-            f"is so, put `datastore_id: {number}` into the pillar, at this datastore"
+            f"datastore {store} seems to be {number}, one of OpenNebula's own, which oneadmin could have written: if "
+            f"so, put `datastore_id: {number}` into the pillar, at this datastore"
         )
     return True

@@ -4,7 +4,7 @@ import pytest
 
 from .fleet import MOUNT, STORES
 
-LINE = "kvm1:/one_vol defaults,_netdev,backup-volfile-servers=kvm2:kvm3"
+LINE = "kvm1:/one_vol defaults,_netdev,nosuid,nodev,backup-volfile-servers=kvm2:kvm3"
 GLUSTERD = "/etc/glusterfs/glusterd.vol"
 MOUNTED, IMAGES = "gluster_one_mount_one_vol", "gluster_one_datastore_glusterds"
 STEPS = {

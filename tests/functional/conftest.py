@@ -147,24 +147,23 @@ def other_node(elsewhere):
 @pytest.fixture
 def place(other_node, _retried):
     """
-    A directory like /var/lib/one/datastores, for one test; what is mounted in it, its lines of fstab and what lies on
-    small_vol are taken away again.
+    A directory like /var/lib/one/datastores, but root's, for one test; what is mounted in it, its lines of fstab and
+    what lies on small_vol are taken away again.
     """
     root = Path("/mnt/place-1")
     fstab = host.FSTAB.read_bytes()
     mode = host.FSTAB.stat().st_mode
     root.mkdir()
-    shutil.chown(root, "oneadmin", "oneadmin")
     yield root
     for _, point in reversed(host.mounts()):
-        if Path(point).is_relative_to(root):
+        if Path(point).is_relative_to(root) or Path(point).is_relative_to("/var/lib/gluster_one"):
             host.sh("systemctl", "stop", host.unit_of(point), check=False)
             host.let_go(point)
     if host.FSTAB.read_bytes() != fstab:
         host.FSTAB.write_bytes(fstab)
         host.sh("systemctl", "daemon-reload")
     host.FSTAB.chmod(mode)
-    host.sh("rm", "-rf", "--one-file-system", root)
+    host.sh("rm", "-rf", "--one-file-system", root, "/var/lib/gluster_one")
 
 
 @pytest.fixture
@@ -193,7 +192,7 @@ def no_retry(place, modules):
 def served(point, small_vol):
     """small_vol, mounted by its unit."""
     with host.FSTAB.open("a") as fstab:
-        fstab.write(f"kvm1:/{small_vol} {point} glusterfs defaults,_netdev 0 0\n")
+        fstab.write(f"kvm1:/{small_vol} {point} glusterfs defaults,_netdev,nosuid,nodev 0 0\n")
     point.mkdir()
     host.sh("systemctl", "daemon-reload")
     host.sh("systemctl", "start", host.unit_of(point))

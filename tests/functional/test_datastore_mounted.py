@@ -9,7 +9,7 @@ import pytest
 from . import host
 from .runs import four_runs, idle
 
-LINE = "kvm1:/small_vol {} glusterfs defaults,_netdev,backup-volfile-servers=kvm2:kvm3 0 0"
+LINE = "kvm1:/small_vol {} glusterfs defaults,_netdev,nosuid,nodev,backup-volfile-servers=kvm2:kvm3 0 0"
 OTHERS = """\
 # somebody's
 UUID=0a1b /\text4   errors=remount-ro 0 1
@@ -25,7 +25,7 @@ def test_a_clean_host(mounted, place, point, identifiers, other_node, no_retry):
     device = "kvm1:/small_vol"
     assert run.changes == {
         "directory": {"old": None, "new": "root root 0755"},
-        "fstab": {"old": None, "new": f"{device} defaults,_netdev,backup-volfile-servers=kvm2:kvm3"},
+        "fstab": {"old": None, "new": f"{device} defaults,_netdev,nosuid,nodev,backup-volfile-servers=kvm2:kvm3"},
         "mount": {"old": None, "new": device},
         "boot": {"old": None, "new": r"gluster-one-mount@mnt-place\x2d1-0.service"},
         links[0]: {"old": None, "new": f"{place}/1 -> {point}"},
@@ -76,7 +76,7 @@ def test_a_line_that_is_there_is_completed_and_keeps_its_options(mounted, point)
     run = four_runs(mounted, options=["log-level=ERROR"])
     assert run.changes["fstab"] == {
         "old": "kvm1:/small_vol acl,log-level=WARNING",
-        "new": "kvm1:/small_vol acl,log-level=ERROR,_netdev,backup-volfile-servers=kvm2:kvm3",
+        "new": "kvm1:/small_vol acl,log-level=ERROR,_netdev,nosuid,nodev,backup-volfile-servers=kvm2:kvm3",
     }
 
 
@@ -87,15 +87,15 @@ def test_another_order_of_the_servers_is_no_difference(mounted, point):
 
 @pytest.mark.parametrize(
     "servers, line",
-    [(["kvm2", "kvm1"], "kvm1:/small_vol defaults,_netdev,backup-volfile-servers=kvm2"),
-     (["kvm2", "kvm3"], "kvm2:/small_vol defaults,_netdev,backup-volfile-servers=kvm3")],
+    [(["kvm2", "kvm1"], "kvm1:/small_vol defaults,_netdev,nosuid,nodev,backup-volfile-servers=kvm2"),
+     (["kvm2", "kvm3"], "kvm2:/small_vol defaults,_netdev,nosuid,nodev,backup-volfile-servers=kvm3")],
 )  # fmt: skip
 def test_a_server_that_is_gone_is_written_and_not_remounted(mounted, point, servers, line):
     assert mounted().result is True
     client = host.fuse_client(point)
     run = four_runs(mounted, servers=servers)
     assert run.changes == {
-        "fstab": {"old": "kvm1:/small_vol defaults,_netdev,backup-volfile-servers=kvm2:kvm3", "new": line}
+        "fstab": {"old": "kvm1:/small_vol defaults,_netdev,nosuid,nodev,backup-volfile-servers=kvm2:kvm3", "new": line}
     }
     assert host.fuse_client(point) == client
 
@@ -111,7 +111,8 @@ def test_another_option_is_written_and_said(mounted, point):
 
 def test_a_server_alone_has_no_backup(mounted, point):
     assert mounted(servers=["kvm1"]).result is True
-    assert host.FSTAB.read_text().split() == f"kvm1:/small_vol {point} glusterfs defaults,_netdev 0 0".split()
+    line = f"kvm1:/small_vol {point} glusterfs defaults,_netdev,nosuid,nodev 0 0"
+    assert host.FSTAB.read_text().split() == line.split()
 
 
 @pytest.mark.parametrize("device", ["kvm1:/small_vol", "kvm1:small_vol", "kvm1:/small_vol.tcp", "localhost:/small_vol"])
@@ -119,7 +120,7 @@ def test_a_mount_that_somebody_made_by_hand_is_only_written_to_fstab(mounted, po
     point.mkdir()
     host.sh("mount", "-t", "glusterfs", device, point)
     run = four_runs(mounted)
-    assert list(run.changes) == ["fstab"]
+    assert list(run.changes) == ["fstab", "flags"]
 
 
 def test_what_the_first_try_did_not_mount_is_mounted_by_the_service(mounted, point, no_retry):

@@ -19,8 +19,8 @@ tmpfs\t/scratch\\040space  tmpfs   size=1m,mode=0700   0   0
 kvm9:/other_vol /mnt/other glusterfs defaults,_netdev,backup-volfile-servers=kvm8 0 0
 /dev/vdb none swap sw 0 0"""
 POINT = "/mnt/place-1/0"
-LINE = f"kvm1:/small_vol\t\t{POINT}\tglusterfs\tdefaults,_netdev\t0 0\n"
-OPTS = ["defaults", "_netdev"]
+LINE = f"kvm1:/small_vol\t\t{POINT}\tglusterfs\tdefaults,_netdev,nosuid,nodev\t0 0\n"
+OPTS = ["defaults", "_netdev", "nosuid", "nodev"]
 
 
 def words(line):
@@ -72,14 +72,14 @@ def test_entry_set_replaces_its_own_line_where_it_stands(modules, fstab):
 
 # All of these are the line of POINT, and as they should be.
 SPELLINGS = {
-    "four fields": f"kvm1:/small_vol {POINT} glusterfs defaults,_netdev",
-    "tabs and blanks": f"  kvm1:/small_vol\t \t{POINT}\tglusterfs\tdefaults,_netdev\t0\t0  ",
-    "a slash at the end": f"kvm1:/small_vol {POINT}/ glusterfs defaults,_netdev 0 0",
-    "octal codes": rf"kvm1:/small_vol {POINT.replace('-', chr(92) + '055')} glusterfs defaults,_netdev 0 0",
-    "no slash before the volume": f"kvm1:small_vol {POINT} glusterfs defaults,_netdev 0 0",
-    "the transport": f"kvm1:/small_vol.tcp {POINT} glusterfs defaults,_netdev 0 0",
-    "this node": f"localhost:/small_vol {POINT} glusterfs defaults,_netdev 0 0",
-    "something behind it": f"kvm1:/small_vol {POINT} glusterfs defaults,_netdev 0 2 # mine",
+    "four fields": f"kvm1:/small_vol {POINT} glusterfs defaults,_netdev,nosuid,nodev",
+    "tabs and blanks": f"  kvm1:/small_vol\t \t{POINT}\tglusterfs\tdefaults,_netdev,nosuid,nodev\t0\t0  ",
+    "a slash at the end": f"kvm1:/small_vol {POINT}/ glusterfs defaults,_netdev,nosuid,nodev 0 0",
+    "octal codes": rf"kvm1:/small_vol {POINT.replace('-', chr(92) + '055')} glusterfs {','.join(OPTS)} 0 0",
+    "no slash before the volume": f"kvm1:small_vol {POINT} glusterfs defaults,_netdev,nosuid,nodev 0 0",
+    "the transport": f"kvm1:/small_vol.tcp {POINT} glusterfs defaults,_netdev,nosuid,nodev 0 0",
+    "this node": f"localhost:/small_vol {POINT} glusterfs defaults,_netdev,nosuid,nodev 0 0",
+    "something behind it": f"kvm1:/small_vol {POINT} glusterfs defaults,_netdev,nosuid,nodev 0 2 # mine",
 }
 
 
@@ -96,7 +96,8 @@ def test_a_line_is_found_however_it_is_spelled(modules, fstab, line, end):
     text = fstab.read_bytes()
     assert text.startswith(before) and text.endswith(end.encode() + after)
     written = text.removeprefix(before).removesuffix(end.encode() + after).decode()
-    assert words(written) == [device, line.split()[1], "glusterfs", "defaults,_netdev,acl", *(more or ["0", "0"])]
+    opts = ",".join([*OPTS, "acl"])
+    assert words(written) == [device, line.split()[1], "glusterfs", opts, *(more or ["0", "0"])]
 
 
 @pytest.mark.parametrize("first", ["kvm2", "address"])
@@ -105,11 +106,12 @@ def test_another_server_of_the_volume_is_as_good(modules, fstab, first):
     device = f"{address if first == 'address' else first}:/small_vol"
     fstab.write_text(f"{device} {POINT} glusterfs _netdev,backup-volfile-servers=kvm3:kvm1 0 0\n")
     wanted = modules.gluster_mount.entry_wanted(POINT, "small_vol", ["kvm1", "kvm2", "kvm3"])
-    assert wanted == {"device": device, "opts": ["_netdev", "backup-volfile-servers=kvm3:kvm1"]}
+    assert wanted == {"device": device, "opts": ["_netdev", "backup-volfile-servers=kvm3:kvm1", "nosuid", "nodev"]}
     wanted = modules.gluster_mount.entry_wanted(POINT, "small_vol", ["kvm1", "kvm2"])
-    assert wanted == {"device": device, "opts": ["_netdev", "backup-volfile-servers=kvm1"]}
+    assert wanted == {"device": device, "opts": ["_netdev", "backup-volfile-servers=kvm1", "nosuid", "nodev"]}
     wanted = modules.gluster_mount.entry_wanted(POINT, "small_vol", ["kvm1", "kvm3"])
-    assert wanted == {"device": "kvm1:/small_vol", "opts": ["_netdev", "backup-volfile-servers=kvm3"]}
+    opts = ["_netdev", "backup-volfile-servers=kvm3", "nosuid", "nodev"]
+    assert wanted == {"device": "kvm1:/small_vol", "opts": opts}
 
 
 def test_the_volume_of_another_pool_is_an_error_that_names_its_server(modules, fstab):
@@ -149,9 +151,13 @@ def test_entry_set_keeps_mode_and_owner(modules, fstab, mode, owner):
 @pytest.mark.parametrize(
     "servers, options, opts",
     [
-        (["kvm1"], None, ["defaults", "_netdev"]),
-        (["kvm1", "kvm2", "kvm3"], None, ["defaults", "_netdev", "backup-volfile-servers=kvm2:kvm3"]),
-        (["kvm1"], ["log-level=WARNING", "_netdev"], ["defaults", "_netdev", "log-level=WARNING"]),
+        (["kvm1"], None, ["defaults", "_netdev", "nosuid", "nodev"]),
+        (
+            ["kvm1", "kvm2", "kvm3"],
+            None,
+            [*OPTS, "backup-volfile-servers=kvm2:kvm3"],
+        ),
+        (["kvm1"], ["log-level=WARNING", "_netdev"], ["defaults", "_netdev", "nosuid", "nodev", "log-level=WARNING"]),
     ],
 )
 def test_entry_wanted_where_there_is_none(modules, fstab, servers, options, opts):
@@ -162,12 +168,12 @@ def test_entry_wanted_where_there_is_none(modules, fstab, servers, options, opts
 def test_entry_wanted_keeps_the_options_that_somebody_added(modules, fstab):
     fstab.write_text(f"{OTHERS}\nkvm1:/small_vol {POINT} glusterfs acl,log-level=INFO,backup-volfile-servers=kvm9 0 0")
     wanted = modules.gluster_mount.entry_wanted(POINT, "small_vol", ["kvm1", "kvm2"], ["log-level=WARNING"])
-    assert wanted["opts"] == ["acl", "log-level=WARNING", "backup-volfile-servers=kvm2", "_netdev"]
+    assert wanted["opts"] == ["acl", "log-level=WARNING", "backup-volfile-servers=kvm2", "_netdev", "nosuid", "nodev"]
 
 
 def test_entry_wanted_names_no_backup_server_where_one_server_is_left(modules, fstab):
     fstab.write_text(f"{OTHERS}\nkvm1:/small_vol {POINT} glusterfs _netdev,backup-volfile-servers=kvm2:kvm3 0 0")
-    assert modules.gluster_mount.entry_wanted(POINT, "small_vol", ["kvm1"])["opts"] == ["_netdev"]
+    assert modules.gluster_mount.entry_wanted(POINT, "small_vol", ["kvm1"])["opts"] == ["_netdev", "nosuid", "nodev"]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +217,7 @@ def wanted(modules, point):
 def test_changes_on_a_clean_host(modules, fstab, point):
     assert modules.gluster_mount.changes(str(point), "small_vol", wanted(modules, point)) == {
         "directory": {"old": None, "new": "root root 0755"},
-        "fstab": {"old": None, "new": "kvm1:/small_vol defaults,_netdev"},
+        "fstab": {"old": None, "new": "kvm1:/small_vol defaults,_netdev,nosuid,nodev"},
         "mount": {"old": None, "new": "kvm1:/small_vol"},
     }
 

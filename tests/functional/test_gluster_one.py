@@ -86,7 +86,7 @@ def test_health_of_a_mount_that_hangs(modules, served):
 @pytest.fixture
 def in_fstab(modules, point):
     point.mkdir()
-    modules.gluster_mount.entry_set(str(point), "kvm1:/small_vol", ["defaults", "_netdev"])
+    modules.gluster_mount.entry_set(str(point), "kvm1:/small_vol", ["defaults", "_netdev", "nosuid", "nodev"])
     return point
 
 
@@ -123,7 +123,7 @@ def test_mount_of_what_fstab_does_not_know(modules, point):
 
 def test_mount_of_a_volume_that_does_not_exist_says_what_the_client_said(modules, point):
     point.mkdir()
-    modules.gluster_mount.entry_set(str(point), "kvm1:/no_such_vol", ["defaults", "_netdev"])
+    modules.gluster_mount.entry_set(str(point), "kvm1:/no_such_vol", ["defaults", "_netdev", "nosuid", "nodev"])
     try:  # the client may end before the command does, or right behind it
         said = modules.gluster_mount.mount(str(point))
     except CommandExecutionError as exc:
@@ -134,7 +134,7 @@ def test_mount_of_a_volume_that_does_not_exist_says_what_the_client_said(modules
 
 def test_mount_that_the_bricks_refuse_says_so(modules, point, closed_vol):
     point.mkdir()
-    modules.gluster_mount.entry_set(str(point), f"kvm1:/{closed_vol}", ["defaults", "_netdev"])
+    modules.gluster_mount.entry_set(str(point), f"kvm1:/{closed_vol}", ["defaults", "_netdev", "nosuid", "nodev"])
     with pytest.raises(CommandExecutionError, match="server.allow-insecure is off, or was off when") as failure:
         modules.gluster_mount.mount(str(point))
     assert "\n" not in str(failure.value)

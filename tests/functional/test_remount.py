@@ -10,7 +10,7 @@ from . import host
 from .runs import fails, four_runs, idle, refuses
 
 NEW = ["log-level=WARNING"]
-LINE = "kvm1:/small_vol defaults,_netdev,backup-volfile-servers=kvm2:kvm3,log-level=WARNING"
+LINE = "kvm1:/small_vol defaults,_netdev,nosuid,nodev,backup-volfile-servers=kvm2:kvm3,log-level=WARNING"
 
 
 @pytest.fixture

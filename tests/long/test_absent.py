@@ -8,7 +8,7 @@ from tests.fleet.fleet import MOUNT, changed
 
 ONE_AUTH = "/var/lib/one/.one/one_auth"
 MINION = "systemctl restart salt-minion"
-REMOUNT = "systemctl restart var-lib-one-gluster-one_vol.mount"
+REMOUNT = "systemctl restart var-lib-gluster_one-one_vol.mount"
 # Round by round, minion by minion: what to do to it, what undoes that, the state that fails, and the parts of its text.
 ROUNDS = [
     {

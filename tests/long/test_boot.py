@@ -67,5 +67,5 @@ def test_every_node_mounts_once_glusterd_is_there(machine, time_of_ten, record_p
     time.sleep(3)  # none of them was there for a moment only
     assert all_there()
     # Nothing was written where the volume is mounted now.
-    bare = "mkdir -p /run/bare; mount --bind /var/lib/one /run/bare; ls -A /run/bare/gluster/one_vol; umount /run/bare"
+    bare = "mkdir -p /run/bare; mount --bind /var/lib /run/bare; ls -A /run/bare/gluster_one/one_vol; umount /run/bare"
     assert set(fleet.everywhere(lambda host: fleet.sh(host, bare)).values()) == {""}

@@ -7,7 +7,7 @@ import pytest
 from lab.system import wait_for
 from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
 
-UNIT = "var-lib-one-gluster-one_vol.mount"
+UNIT = "var-lib-gluster_one-one_vol.mount"
 VOLUME = "gluster --mode=script volume"
 GLUSTERD = "/etc/glusterfs/glusterd.vol"
 DROP_IN = "/etc/systemd/system/glusterd.service.d"
@@ -56,9 +56,9 @@ BREAKS = {
         "cp /var/tmp/kept /etc/fstab; systemctl daemon-reload",
     ),
     "nothing that mounts after a boot": (
-        "systemctl disable gluster-one-mount@var-lib-one-gluster-one_vol",
+        "systemctl disable gluster-one-mount@var-lib-gluster_one-one_vol",
         "boot", "nothing mounts it after a boot at which no glusterd answers",
-        "systemctl enable gluster-one-mount@var-lib-one-gluster-one_vol",
+        "systemctl enable gluster-one-mount@var-lib-gluster_one-one_vol",
     ),
     "a line of fstab with backups that do not work": (
         "cp -p /etc/fstab /var/tmp/kept; sed -i 's/backup-volfile-servers=/backupvolfile-server=/' /etc/fstab",

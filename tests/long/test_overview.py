@@ -8,7 +8,7 @@ import pytest
 from lab.system import LabError, wait_for
 from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
 
-UNIT = "var-lib-one-gluster-one_vol.mount"
+UNIT = "var-lib-gluster_one-one_vol.mount"
 VOLUME = "gluster --mode=script volume"
 IDS = f"{MOUNT}/.gluster_one"
 # By what is wrong: where it is done, how, which node finds it, what of it, in which words, and how it is undone.

@@ -80,7 +80,7 @@ def different(fleet_of_module, own):
 
 
 def test_each_difference_is_one_change(different, own):
-    line = f"{OURS} defaults,_netdev,backup-volfile-servers=kvm2:kvm3"
+    line = f"{OURS} defaults,_netdev,nosuid,nodev,backup-volfile-servers=kvm2:kvm3"
     fstab = {"fstab": {"old": line, "new": f"{line},log-level=WARNING"}}
     assert different.failures == {}
     assert different.changes == {

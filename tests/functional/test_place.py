@@ -1,0 +1,230 @@
+"""Where a volume is mounted: where nobody but root can exchange a directory, and without set-user-ID programs."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.unit.conftest import CHECKOUT, imported
+
+from . import host
+from .runs import fails, four_runs, idle
+
+PLACE = "/var/lib/gluster_one/small_vol"
+GENERATOR = "/lib/systemd/system-generators/systemd-fstab-generator"
+
+
+@pytest.fixture
+def home(place, modules):
+    """oneadmin's directory, with one for the datastores in it; with the former default's mount nothing is left."""
+    shutil.chown(place, "oneadmin", "oneadmin")
+    (place / "datastores").mkdir()
+    shutil.chown(place / "datastores", "oneadmin", "oneadmin")
+    yield place
+    for path in (PLACE, place / "gluster/small_vol"):
+        host.forget_retry(path)
+
+
+@pytest.fixture
+def placed(mounted, home):
+    """placed(): the state for small_vol with its datastores in oneadmin's directory."""
+
+    def run(name=PLACE, **arguments):
+        return mounted(name=name, datastores_dir=str(home / "datastores"), **arguments)
+
+    return run
+
+
+def units(tmp_path):
+    """What systemd would mount at the next boot."""
+    host.sh(GENERATOR, *[tmp_path] * 3)
+    return {line.removeprefix("Where=") for unit in tmp_path.glob("*.mount") for line in unit.read_text().splitlines()}
+
+
+def as_oneadmin(script):
+    return host.sh("runuser", "-u", "oneadmin", "--", "sh", "-ec", script)
+
+
+def test_no_boot_mounts_the_volume_where_oneadmin_wants_it(mounted, home, tmp_path):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    # The default of before, and the guide's way.
+    (home / "gluster").mkdir()
+    shutil.chown(home / "gluster", "oneadmin", "oneadmin")
+    for name in (home / "gluster/small_vol", home / "datastores/0"):
+        run = mounted(name=name, datastores_dir=str(home / "datastores"))
+        assert run.result is True, run.comment
+        parent = name.parent
+        as_oneadmin(f"mv {parent} {parent}.old; mkdir {parent}; ln -s {victim} {parent}/{name.name}")
+        assert str(victim) not in units(tmp_path)
+        as_oneadmin(f"rm -r {parent}; mv {parent}.old {parent}")
+
+
+def test_a_place_below_oneadmin_s_directories_becomes_a_link(placed, home, identifiers, other_node):
+    identifiers()
+    asked = home / "datastores/0"
+    run = four_runs(placed, name=asked, links=[str(home / "datastores/1")], datastores=["glusterds"], paths=[home])
+    assert {key: change["new"] for key, change in run.changes.items() if "link" in key or key.startswith("/")} == {
+        str(asked): f"{asked} -> {PLACE}",
+        f"{home}/datastores/1": f"{home}/datastores/1 -> {PLACE}",
+        "link for glusterds": f"{home}/datastores/101 -> {PLACE}",
+    }
+    assert [os.readlink(home / "datastores" / name) for name in ("0", "1", "101")] == [PLACE] * 3
+    assert [line.split()[1] for line in host.FSTAB.read_text().splitlines() if "glusterfs" in line] == [PLACE]
+    as_oneadmin(f"touch {asked}/written")
+    assert (other_node / "written").exists()
+    idle(placed, name=PLACE, links=[str(asked)], datastores=["glusterds"])
+
+
+@pytest.fixture
+def former(home, identifiers, modules):
+    """A node as versions before left it: line, mount, service and links below oneadmin's home."""
+    identifiers()
+    point = home / "gluster/small_vol"
+    point.mkdir(parents=True)
+    with host.FSTAB.open("a") as fstab:
+        fstab.write(f"kvm2:/small_vol {point} glusterfs acl,_netdev,backup-volfile-servers=kvm1:kvm3 0 0\n")
+    modules.gluster_mount.retry_set(str(point))
+    host.sh("systemctl", "daemon-reload")
+    host.sh("systemctl", "start", host.unit_of(point))
+    for name in ("100", "101"):
+        (home / "datastores" / name).symlink_to(point)
+    return point
+
+
+def test_what_is_there_is_moved_while_it_is_used(placed, states, former, home):
+    stores = ["glusterds", "gluster_system"]
+    command = "exec 3>>$0/open; echo; read line; echo later >&3; echo $?"
+    with subprocess.Popen(
+        ["runuser", "-u", "oneadmin", "--", "sh", "-c", command, former], text=True, stdin=-1, stdout=-1
+    ) as user:
+        user.stdout.readline()
+        client = host.fuse_client(former)
+        run = four_runs(placed, datastores=stores, paths=[home])
+        opts = "acl,_netdev,backup-volfile-servers=kvm1:kvm3"
+        assert run.changes == {
+            "directory": {"old": None, "new": "root root 0755"},
+            "fstab": {"old": None, "new": f"kvm2:/small_vol {opts},nosuid,nodev"},
+            "mount": {"old": None, "new": "kvm2:/small_vol"},
+            "boot": {"old": None, "new": "gluster-one-mount@var-lib-gluster_one-small_vol.service"},
+            "flags": {"old": f"missing on {former}", "new": "nosuid,nodev"},
+            **{
+                f"link for {store}": {
+                    "old": f"{home}/datastores/{number} -> {former}",
+                    "new": f"{home}/datastores/{number} -> {PLACE}",
+                }
+                for store, number in (("glusterds", 101), ("gluster_system", 100))
+            },
+            f"fstab for {former}": {"old": f"kvm2:/small_vol {opts}", "new": None},
+        }
+        assert f"also still mounted on {former}, until gluster_one.remount" in run.comment
+        assert str(former) not in host.FSTAB.read_text()
+        retry = host.sh("systemd-escape", "--path", "--template=gluster-one-mount@.service", former).strip()
+        assert host.sh("systemctl", "is-enabled", retry, check=False).strip() == "disabled"
+        assert host.fuse_client(former) == client
+
+        def remounted(test=False):
+            arguments = {"volume": "small_vol", "servers": ["kvm1", "kvm2", "kvm3"], "test": test}
+            return states.gluster_one.datastore_remounted(PLACE, datastores_dir=f"{home}/datastores", **arguments)
+
+        assert f"{former} stays as it is while it is used by " in fails(remounted).comment
+        print(file=user.stdin, flush=True)
+        assert user.stdout.readline() == "0\n"
+    assert Path(PLACE, "open").read_text() == "later\n"
+    run = four_runs(remounted)
+    assert run.changes == {f"mount on {former}": {"old": "mounted", "new": None}}
+    assert not host.mounted(former) and host.mounted(PLACE) and not former.parent.exists()
+
+
+def test_a_link_to_the_former_place_where_nothing_is_mounted_is_exchanged(placed, former, home):
+    host.sh("systemctl", "stop", host.unit_of(former))
+    assert placed(datastores=["glusterds", "gluster_system"]).result is True
+    assert os.readlink(home / "datastores/100") == PLACE
+
+
+def test_the_guide_s_way_becomes_a_link_once_nothing_uses_it(placed, states, home):
+    point = home / "datastores/0"
+    point.mkdir()
+    host.sh("mount", "-t", "glusterfs", "kvm1:/small_vol", point)
+    (home / "datastores/1").symlink_to(point)
+    links = [str(home / "datastores/1")]
+    run = four_runs(placed, name=point, links=links)
+    assert run.changes[links[0]] == {"old": f"{links[0]} -> {point}", "new": f"{links[0]} -> {PLACE}"}
+    assert host.mounted(point)
+    arguments = {"volume": "small_vol", "servers": ["kvm1", "kvm2", "kvm3"], "datastores_dir": f"{home}/datastores"}
+    run = states.gluster_one.datastore_remounted(str(point), **arguments)
+    assert run.result is True, run.comment
+    assert os.readlink(point) == PLACE
+    idle(placed, name=point, links=links)
+
+
+def test_the_mount_of_somebody_else_is_not_taken_away_instead(modules, home, former, tmp_path):
+    """oneadmin has put a link to another mount in the place of the former one's directory."""
+    other = host.open_directory("victim")
+    host.sh("mount", "-t", "tmpfs", "victim", other)
+    try:
+        as_oneadmin(f"mv {home}/gluster {home}/g; mkdir {home}/gluster; ln -s {other} {home}/gluster/small_vol")
+        moved = home / "g/small_vol"
+        number = [entry[0] for entry in host_mounts() if entry[1] == str(moved)][0]
+        script = imported(CHECKOUT / "_modules/gluster_mount_flags.py").ACT
+        for action in ("detach", str(32 | 4096 | 2 | 4)):
+            done = subprocess.run(["python3", "-c", script, action, former, number], capture_output=True, text=True)
+            assert done.returncode != 0
+        assert host_mounts(str(other)) and "nosuid" not in host_mounts(str(other))[0][2]
+    finally:
+        host.sh("umount", other)
+
+
+def host_mounts(path=None):
+    lines = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return [(words[0], words[4], words[5]) for words in lines if path in (None, words[4])]
+
+
+# Programs that are set-user-ID root, and devices
+
+
+def test_neither_set_user_id_programs_nor_devices_work(mounted, served, elsewhere):
+    """Whoever reaches a brick is root on the volume: so is who makes them here."""
+    host.sh("cp", "/usr/bin/id", elsewhere / "id")
+    host.sh("chmod", "4755", elsewhere / "id")
+    host.sh("mknod", "-m", "666", elsewhere / "null", "c", "1", "3")
+    host.sh("mount", "-i", "-o", "remount,bind,suid,dev", served)  # as versions before mounted it
+    run = four_runs(mounted, servers=["kvm1"])
+    assert run.changes == {"flags": {"old": f"missing on {served}", "new": "nosuid,nodev"}}
+    check(served)
+    host.sh("umount", served)
+    assert mounted(servers=["kvm1"]).result is True
+    check(served)
+
+
+def check(point):
+    done = subprocess.run(["runuser", "-u", "oneadmin", "--", point / "id", "-u"], capture_output=True, text=True)
+    assert done.stdout == f"{shutil._get_uid('oneadmin')}\n", done
+    done = subprocess.run(["runuser", "-u", "oneadmin", "--", "cat", point / "null"], capture_output=True, text=True)
+    assert "Permission denied" in done.stderr
+
+
+def test_a_program_that_runs_from_the_mount_goes_on(mounted, served):
+    host.sh("mount", "-i", "-o", "remount,bind,suid,dev", served)
+    host.sh("cp", "/bin/sh", served / "sh")
+    with subprocess.Popen([served / "sh", "-c", "read line; echo $line"], text=True, stdin=-1, stdout=-1) as user:
+        assert mounted().result is True
+        print("on", file=user.stdin, flush=True)
+        assert user.stdout.readline() == "on\n"
+    assert host.sh("systemctl", "is-active", host.unit_of(served)).strip() == "active"
+
+
+@pytest.mark.parametrize("option", ["suid", "dev", "fuse-mountopts=noatime"])
+def test_an_option_that_would_undo_it_is_refused(mounted, point, option):
+    run = fails(mounted, options=[option])
+    assert f"the mount option {option} would undo nosuid and nodev" in run.comment
+    assert run.changes == {} and not point.exists()
+
+
+def test_what_is_mounted_aside_has_neither(modules, small_vol):
+    command = modules.gluster_mount.aside(f"localhost:/{small_vol}", "cat", "/proc/self/mountinfo")
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    (line,) = [line for line in done.stdout.splitlines() if " /tmp/volume " in line]
+    assert {"nosuid", "nodev"} <= set(line.split()[5].split(","))
