@@ -82,26 +82,6 @@ def check_arguments(path, **lists):
             raise SaltInvocationError(f"links is {lists['links']!r}: absolute paths are needed")
 
 
-def point_set(path):
-    """
-    Make a directory to mount on, or give one that is there to root.
-
-    path
-        The directory (string). Nothing may be mounted on it.
-
-    Returns True.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_mount.point_set /var/lib/gluster_one/one_vol
-    """
-    __salt__["file.mkdir"](path, *BARE.split())
-    __salt__["file.check_perms"](path, None, *BARE.split())
-    return True
-
-
 def changes(path, volume, wanted):
     """
     What differs between a mount as it is and as it should be.

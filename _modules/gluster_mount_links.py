@@ -3,18 +3,174 @@ What stands where a volume is mounted, and where a datastore's directory leads t
 ====================================================================================
 
 More functions of the execution module ``gluster_mount``: Salt joins modules of one virtual name.
+
+Directories such as ``/var/lib/one`` belong to oneadmin, who may exchange one for a link at any moment: they are reached
+by descriptors, one component after the other, and what is done in them is done by the last descriptor.
 """
 
+import contextlib
 import itertools
 import os
+import secrets
+import stat
 
 from salt.exceptions import CommandExecutionError
 
 __virtualname__ = "gluster_mount"
 
+WALK = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
+MOST_FILES = 1000  # of a directory, that are counted
+MOST_STEPS = 1000  # on the way to a directory
+
 
 def __virtual__():
     return __virtualname__
+
+
+@contextlib.contextmanager
+def _directory(path, make=False, read=False):
+    """
+    A descriptor of a directory, for use in a ``with`` statement. A link on the way is followed where only root can have
+    put it there. What is missing is made, root's, when ``make`` says so. With ``read`` the directory can be listed.
+    """
+    descriptor = _walk(path, make)
+    try:
+        if read:
+            above, descriptor = descriptor, os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=descriptor)
+            os.close(above)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _walk(path, make):
+    left = _parts(path)
+    at = os.open("/", WALK)
+    try:
+        for _ in range(MOST_STEPS):
+            if not left:
+                return at
+            name = left.pop()
+            try:
+                following = os.open(name, WALK, dir_fd=at)
+            except FileNotFoundError:
+                if not make:
+                    raise
+                _make(at, name)
+                left.append(name)
+            except NotADirectoryError:
+                text = _followed(path, at, name)
+                left += _parts(text)
+                if text.startswith("/"):
+                    following = os.open("/", WALK)
+                    os.close(at)
+                    at = following
+            else:
+                os.close(at)
+                at = following
+        raise CommandExecutionError(f"{_visible(path)} cannot be reached: there are too many links on the way")
+    except BaseException:
+        os.close(at)
+        raise
+
+
+def _parts(path):
+    """
+    The components of a path, the last one first.
+    """
+    return [part for part in reversed(path.split("/")) if part not in ("", ".")]
+
+
+def _followed(path, at, name):
+    """
+    The text of a link that only root can have put there.
+    """
+    seen, above = os.stat(name, dir_fd=at, follow_symlinks=False), os.fstat(at)
+    if not stat.S_ISLNK(seen.st_mode):
+        raise NotADirectoryError(20, os.strerror(20), path)
+    if seen.st_uid or above.st_uid or above.st_mode & 0o022:
+        raise CommandExecutionError(
+            f"{_visible(path)} lies behind a link ({_visible(name)}) in a directory that not only root can write, and "
+            "is not followed: give the path without that link"
+        )
+    return os.readlink(name, dir_fd=at)
+
+
+def _make(at, name):
+    """
+    A directory of root's, 0755 whatever the umask is.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, 0o755, dir_fd=at)
+        _give_to_root(at, name)
+
+
+def _give_to_root(at, name):
+    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
+    try:
+        seen = os.fstat(descriptor)
+        if seen.st_uid or seen.st_gid:
+            os.fchown(descriptor, 0, 0)
+        if stat.S_IMODE(seen.st_mode) != 0o755:
+            os.fchmod(descriptor, 0o755)
+    finally:
+        os.close(descriptor)
+
+
+def _visible(text):
+    return __salt__["gluster_one.visible"](text)
+
+
+def point_set(path):
+    """
+    Make a directory to mount on, or give one that is there to root.
+
+    path
+        The directory (string). Nothing may be mounted on it.
+
+    Returns True.
+
+    Raises CommandExecutionError when a link that not only root can have put there is on the way.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.point_set /var/lib/gluster_one/one_vol
+    """
+    above, name = os.path.split(os.path.normpath(path))
+    with _directory(above, make=True) as inside:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o755, dir_fd=inside)
+        try:
+            _give_to_root(inside, name)
+        except NotADirectoryError:
+            raise CommandExecutionError(f"{_visible(path)} is no directory: remove it and run again") from None
+    return True
+
+
+def point_remove(path):
+    """
+    Remove a directory that was mounted on, and the one above it, where they are empty.
+
+    path
+        The directory (string). Nothing may be mounted on it.
+
+    Returns True.
+
+    Raises CommandExecutionError when a link that not only root can have put there is on the way.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.point_remove /var/lib/one/gluster/one_vol
+    """
+    above, name = os.path.split(os.path.normpath(path))
+    for directory, entry in ((above, name), os.path.split(above)):
+        with contextlib.suppress(OSError), _directory(directory) as inside:
+            os.rmdir(entry, dir_fd=inside)
+    return True
 
 
 def link_state(path, target, volume=None):
@@ -31,8 +187,11 @@ def link_state(path, target, volume=None):
         The volume (string): mounted on the path itself, or on another directory that the link leads to, it serves as
         well.
 
-    Returns a dict ``{"state": "linked", "detail": ""}``. ``state`` is ``linked``, ``absent``, ``empty`` (a directory
-    without anything in it) or ``blocked``: ``detail`` then says what is there, such as ``holds 3 files (...)``.
+    Returns a dict ``{"state": "linked", "detail": "", "target": None}``. ``state`` is ``linked``, ``absent``, ``empty``
+    (a directory without anything in it) or ``blocked``: ``detail`` then says what is there, such as ``holds 3 files
+    (...)``, and ``target``, where that is a link, is its text.
+
+    Raises CommandExecutionError when a link that not only root can have put there is on the way to ``path``.
 
     CLI Example:
 
@@ -40,30 +199,67 @@ def link_state(path, target, volume=None):
 
         salt kvm1 gluster_mount.link_state /var/lib/one/datastores/101 /var/lib/gluster_one/one_vol
     """
-    if os.path.islink(path):
-        seen, end = os.readlink(path), path
-        # Followed as text, up to what is mounted: to resolve it would be to look at the mount, which can hang.
-        for _ in range(8):
-            end = os.path.normpath(os.path.join(os.path.dirname(end), os.readlink(end)))
-            if end == os.path.normpath(target):
-                return {"state": "linked", "detail": ""}
-            there = __salt__["gluster_one.mount_health"](end)
-            if volume and there["volume"] == volume:  # a link by hand, to another directory that shows the volume
-                return {"state": "linked", "detail": ""}
-            if there["state"] != "absent" or not os.path.islink(end):
-                break
-        return {"state": "blocked", "detail": f"is a link to {_shown(seen)}"}
-    health = __salt__["gluster_one.mount_health"](path)
-    if health["state"] != "absent" and volume and health["volume"] == volume:
-        return {"state": "linked", "detail": ""}
-    if health["state"] != "absent":
-        return {"state": "blocked", "detail": f"has {health['device']} mounted on it"}
-    if not os.path.lexists(path):
-        return {"state": "absent", "detail": ""}
-    if not os.path.isdir(path):
-        return {"state": "blocked", "detail": "is a file"}
-    content = directory_content(path)
-    return {"state": "blocked", "detail": f"holds {content}"} if content else {"state": "empty", "detail": ""}
+    state, detail, text = _state(os.path.normpath(path), os.path.normpath(target), volume)
+    return {"state": state, "detail": detail, "target": text}
+
+
+def _state(path, target, volume):
+    above, name = os.path.split(path)
+    try:
+        with _directory(above) as inside:
+            text = _text(inside, name)
+            if text is not None:
+                linked = _leads(os.path.join(above, text), target, volume)
+                return ("linked", "", None) if linked else ("blocked", f"is a link to {_visible(text)}", text)
+            # Before anything looks at it: a mount may hang.
+            health = __salt__["gluster_one.mount_health"](path)
+            if health["state"] != "absent" and volume and health["volume"] == volume:
+                return "linked", "", None
+            if health["state"] != "absent":
+                return "blocked", f"has {_visible(health['device'])} mounted on it", None
+            mode = os.stat(name, dir_fd=inside, follow_symlinks=False).st_mode
+            if not stat.S_ISDIR(mode):
+                return "blocked", f"is {_kind(mode)}", None
+            content = _content(inside, name)
+            return ("blocked", f"holds {content}", None) if content else ("empty", "", None)
+    except FileNotFoundError:
+        return "absent", "", None
+
+
+def _text(inside, name):
+    """
+    The text of a link, None where there is none.
+    """
+    try:
+        return os.readlink(name, dir_fd=inside)
+    except OSError:
+        return None
+
+
+def _leads(end, target, volume):
+    """
+    Whether a link's end is the mounted volume. It is followed as text, up to what is mounted: to resolve it would be to
+    look at the mount, which can hang; and so can what else oneadmin's links lead to.
+    """
+    for _ in range(8):
+        end = os.path.normpath(end)
+        if end == target:
+            return True
+        there = __salt__["gluster_one.mount_health"](end)
+        if volume and there["volume"] == volume:  # a link by hand, to another directory that shows the volume
+            return True
+        if there["state"] != "absent":
+            return False
+        status, text, _ = __salt__["gluster_one.child"](["readlink", "-n", "--", end])
+        if status != 0:
+            return False
+        end = os.path.join(os.path.dirname(end), text)
+    return False
+
+
+def _kind(mode):
+    kinds = {stat.S_ISLNK: "a link", stat.S_ISREG: "a file", stat.S_ISFIFO: "a FIFO", stat.S_ISSOCK: "a socket"}
+    return next((kind for is_it, kind in kinds.items() if is_it(mode)), "a device")
 
 
 def mount_point(path):
@@ -77,6 +273,8 @@ def mount_point(path):
     such as ``holds 3 files (...): move them away ...``, and its owner, group and mode, None where there is no such
     directory.
 
+    Raises CommandExecutionError when a link that not only root can have put there comes to be on the way.
+
     CLI Example:
 
     .. code-block:: bash
@@ -85,27 +283,32 @@ def mount_point(path):
     """
     real = os.path.realpath(path)
     if real != os.path.normpath(path):
-        return {"blocked": f"lies behind a link, and systemd mounts on real paths only: give {real}", "owner": None}
-    if not os.path.lexists(path):
+        behind = f"lies behind a link, and systemd mounts on real paths only: give {_visible(real)}"
+        return {"blocked": behind, "owner": None}
+    try:
+        with _directory(path, read=True) as inside:
+            seen, content = os.fstat(inside), _listed(inside)
+    except FileNotFoundError:
         return {"blocked": None, "owner": None}
-    if not os.path.isdir(path):
+    except NotADirectoryError:
         return {"blocked": "is a file: remove it, if nothing needs it, and run again", "owner": None}
-    stats = __salt__["file.stats"](path)
-    content = directory_content(path)
+    names = __salt__["file.uid_to_user"](seen.st_uid), __salt__["file.gid_to_group"](seen.st_gid)
     cure = "move that away (if these are images, copy them onto the volume once it is mounted) and run again"
     return {
         "blocked": f"holds {content}: {cure}" if content else None,
-        "owner": f"{stats['user']} {stats['group']} {stats['mode']}",
+        "owner": f"{names[0]} {names[1]} {stat.S_IMODE(seen.st_mode):04o}",
     }
 
 
 def directory_content(path):
     """
-    What lies in a directory, in a few words: ``3 files (0f3a, 1b7c, 9d21)``; an empty string when nothing does or there
-    is no such directory.
+    What lies in a directory, in a few words: ``3 files (0f3a, 1b7c, 9d21)``, or ``more than 1000 files (...)``; an
+    empty string when nothing does or there is no such directory.
 
     path
         The directory (string). Nothing may be mounted on it.
+
+    Raises CommandExecutionError when a link that not only root can have put there is on the way.
 
     CLI Example:
 
@@ -113,26 +316,39 @@ def directory_content(path):
 
         salt kvm1 gluster_mount.directory_content /var/lib/one/datastores/1
     """
+    above, name = os.path.split(os.path.normpath(path))
     try:
-        names = sorted(os.listdir(path))
+        with _directory(above) as inside:
+            return _content(inside, name)
     except FileNotFoundError:
         return ""
+
+
+def _content(above, name):
+    inside = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+    try:
+        return _listed(inside)
+    finally:
+        os.close(inside)
+
+
+def _listed(inside):
+    """
+    What lies in an open directory, in a few words. Whoever owns it may have made millions of files.
+    """
+    with os.scandir(inside) as entries:
+        names = sorted(entry.name for entry in itertools.islice(entries, MOST_FILES + 1))
     if not names:
         return ""
-    shown = ", ".join(map(_shown, itertools.islice(names, 3))) + (", ..." if len(names) > 3 else "")
-    return f"{len(names)} file{'s' if len(names) > 1 else ''} ({shown})"
+    count = f"more than {MOST_FILES}" if len(names) > MOST_FILES else len(names)
+    shown = ", ".join(map(_visible, names[:3])) + (", ..." if len(names) > 3 else "")
+    return f"{count} file{'s' if len(names) > 1 else ''} ({shown})"
 
 
-def _shown(name):
+def link(path, target, replace=None, make=False):
     """
-    A file's name that can be sent to the master, also where it is no UTF-8.
-    """
-    return os.fsencode(name).decode(errors="replace")
-
-
-def link(path, target, replace=None):
-    """
-    Link a datastore's directory to the mounted volume. An empty directory in the way is removed; nothing else ever is.
+    Link a datastore's directory to the mounted volume. An empty directory in the way is removed, and so is a link that
+    is named; nothing else ever is.
 
     path
         Where the link should be (string).
@@ -140,9 +356,17 @@ def link(path, target, replace=None):
     target
         The directory on which the volume is mounted (string).
 
+    replace
+        The text of a link that is there now (string), as :func:`link_state` has it: it is exchanged in one step, so
+        that whoever opens something behind it finds either. Default: no link is removed.
+
+    make
+        Make directories above it that are missing, which belong to root then (bool, default False).
+
     Returns True.
 
-    Raises CommandExecutionError when something else is in the way.
+    Raises CommandExecutionError when something else is in the way, or a link that not only root can have put there is
+    on the way.
 
     CLI Example:
 
@@ -150,27 +374,42 @@ def link(path, target, replace=None):
 
         salt kvm1 gluster_mount.link /var/lib/one/datastores/101 /var/lib/gluster_one/one_vol
     """
-    # oned makes the directory of a new datastore within a second, perhaps just between these two steps.
-    for _ in range(10):
-        try:
-            if os.path.isdir(path) and not os.path.islink(path):
-                os.rmdir(path)
-            if replace and os.path.islink(path) and os.readlink(path) == replace:
-                os.symlink(target, f"{path}.gluster_one")
-                os.replace(f"{path}.gluster_one", path)
-                return True
-            os.symlink(target, path)
-        except FileExistsError:
-            found = link_state(path, target)
-            if found["state"] == "linked":
-                return True
-            if found["state"] == "blocked":
-                raise CommandExecutionError(f"{path} cannot become a link to {target}: it {found['detail']}") from None
-        except OSError as exc:
-            raise CommandExecutionError(f"{path} cannot become a link to {target}: {exc.strerror}") from exc
-        else:
-            return True
-    raise CommandExecutionError(f"{path} cannot become a link to {target}: it is made anew each time it is removed")
+    above, name = os.path.split(os.path.normpath(path))
+    failure = f"{_visible(path)} cannot become a link to {_visible(target)}"
+    try:
+        with _directory(above, make) as inside:
+            # oned makes the directory of a new datastore within a second, perhaps just between these two steps.
+            for _ in range(10):
+                if replace is not None and _text(inside, name) == replace:
+                    _exchange(inside, name, target, replace)
+                    return True
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    os.rmdir(name, dir_fd=inside)
+                try:
+                    os.symlink(target, name, dir_fd=inside)
+                    return True
+                except FileExistsError:
+                    found = link_state(path, target)
+                if found["state"] == "linked":
+                    return True
+                if found["state"] == "blocked" and (replace is None or found["target"] != replace):
+                    raise CommandExecutionError(f"{failure}: it {found['detail']}")
+    except OSError as exc:
+        raise CommandExecutionError(f"{failure}: {exc.strerror}") from exc
+    raise CommandExecutionError(f"{failure}: it is made anew each time it is removed")
+
+
+def _exchange(inside, name, target, replace):
+    new = f".{name}.{secrets.token_hex(8)}"
+    os.symlink(target, new, dir_fd=inside)
+    try:
+        if _text(inside, name) != replace:
+            raise CommandExecutionError(f"{_visible(name)} is no link to {_visible(replace)} any more: run again")
+        os.rename(new, name, src_dir_fd=inside, dst_dir_fd=inside)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new, dir_fd=inside)
+        raise
 
 
 def link_changes(target, volume, paths, former=()):

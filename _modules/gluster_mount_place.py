@@ -10,7 +10,6 @@ directories belong to oneadmin; so the volume is mounted where every parent is r
 is a link.
 """
 
-import contextlib
 import os
 import pwd
 import stat
@@ -197,33 +196,3 @@ def leads_to(path, places):
         if end in places:
             return text
     return None
-
-
-def point_remove(path):
-    """
-    Remove a directory that was mounted on, and the one above it, where they are empty.
-
-    path
-        The directory (string). Nothing may be mounted on it.
-
-    Returns True.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_mount.point_remove /var/lib/gluster_one/one_vol
-    """
-    names = _names(os.path.join(os.path.realpath(os.path.dirname(os.path.dirname(path))), *path.split("/")[-2:]))
-    above = [os.open("/", os.O_PATH)]
-    try:
-        # The directories above may be exchanged meanwhile: no link is followed.
-        for name in names[:-1]:
-            above.append(os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY, dir_fd=above[-1]))
-        with contextlib.suppress(OSError):
-            os.rmdir(names[-1], dir_fd=above[-1])
-            os.rmdir(names[-2], dir_fd=above[-2])
-    finally:
-        for descriptor in above:
-            os.close(descriptor)
-    return True

@@ -8,8 +8,10 @@ process with a time limit.
 
 import contextlib
 import glob
+import hashlib
 import os
 import secrets
+import selectors
 import signal
 import socket
 import subprocess
@@ -24,15 +26,53 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 __virtualname__ = "gluster_one"
 
 PROBE_SECONDS = 3
+KILL_SECONDS = 0.5  # until a process that was killed is gone, unless it cannot be killed
+MOST_OUTPUT = 1_000_000
+MOST_BRICKS = 1000
+PROC = "/proc"
+CLIENTS = ("glusterfs", "glusterfsd")  # the former is a link to the latter
 
 
 def __virtual__():
     return __virtualname__
 
 
-def child(argv, user=None, timeout=PROBE_SECONDS, stdin=None):
+def visible(text, longest=200):
     """
-    Run a command that may hang, in a session of its own.
+    A text that others may have written, such as a file's name, as it can be shown on a terminal: what is not printable
+    is written as in Python's strings, bytes that are no UTF-8 as ``\\xff``.
+
+    text
+        The text (string).
+
+    longest
+        How many characters are shown of it (int, default 200): of a longer one the middle is left out.
+
+    Returns a string.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.visible 'disk.0'
+    """
+    text = str(text)
+    if len(text) > longest:
+        text = f"{text[: longest // 2]}...{text[-(longest // 2) :]}"
+    # Not printable are control characters, what reverses the direction of writing, and lone surrogates.
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char):
+    if 0xDC80 <= ord(char) <= 0xDCFF:  # what Python makes of a byte that is no UTF-8
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char.encode("unicode_escape").decode()
+
+
+def child(argv, user=None, timeout=PROBE_SECONDS, stdin=None, probe=None, most=MOST_OUTPUT):
+    """
+    Run a command that may hang, in a session of its own. While one that could not be killed is there, the same command
+    is not started again.
 
     argv
         The command (list of strings).
@@ -47,8 +87,14 @@ def child(argv, user=None, timeout=PROBE_SECONDS, stdin=None):
     stdin
         What it reads (string, default nothing).
 
-    Returns a list of its status, None when it did not end in time, its standard output and its standard error, the
-    latter in one line.
+    probe
+        What the same command is known by when its words differ each time (string, default its words).
+
+    most
+        Bytes that it may write (int, default a million). It is killed when it writes more.
+
+    Returns a list of its status, None when it did not end in time or wrote too much, its standard output and its
+    standard error, the latter in one line.
 
     Raises CommandExecutionError when there is no such user.
 
@@ -66,24 +112,135 @@ def child(argv, user=None, timeout=PROBE_SECONDS, stdin=None):
                 "opennebula-node-kvm on a hypervisor) or name another user"
             )
         identity = {"user": user, "group": salt.utils.user.get_default_group(user), "extra_groups": []}
+    stuck = _stuck_file(probe or [*argv, user])
+    pid = _stuck(stuck)
+    if pid:
+        return [None, "", f"no answer: a look of before hangs still (process {pid})"]
     process = subprocess.Popen(
         argv,
         stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
         start_new_session=True,
         cwd="/",
         env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
         **identity,
     )
-    try:
-        out, err = process.communicate(stdin, timeout=timeout)
-    except subprocess.TimeoutExpired:
+    failure, written = _talk(process, (stdin or "").encode(errors="surrogateescape"), timeout, most)
+    # Also what it has started and left. It is not reaped before, so that its number is no other's.
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-        return [None, "", f"no answer within {timeout} s"]
-    return [process.returncode, out, " ".join(err.split())]
+    for stream in filter(None, (process.stdin, process.stdout, process.stderr)):
+        with contextlib.suppress(OSError):
+            stream.close()
+    try:
+        process.wait(KILL_SECONDS)
+    except subprocess.TimeoutExpired:
+        _remember(stuck, process.pid)
+    out, err = (text.decode(errors="replace") for text in written)
+    return [None, "", failure] if failure else [process.returncode, out, visible(" ".join(err.split()), 1000)]
+
+
+def _talk(process, left, timeout, most):
+    """
+    Write to a process and read from it until it has ended; not until whoever else has its pipes does. Returns what was
+    wrong, or None, and what it wrote.
+    """
+    written = {process.stdout: bytearray(), process.stderr: bytearray()}
+    failure, end = None, time.monotonic() + timeout
+    with selectors.DefaultSelector() as selector:
+        for stream in written:
+            os.set_blocking(stream.fileno(), False)
+            selector.register(stream, selectors.EVENT_READ)
+        if process.stdin:
+            os.set_blocking(process.stdin.fileno(), False)
+            selector.register(process.stdin, selectors.EVENT_WRITE)
+        pause = 0.001
+        while not failure:
+            try:
+                ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:  # somebody else in this process has reaped it
+                ended = True
+            ready = selector.select(0 if ended else min(pause, max(0, end - time.monotonic())))
+            pause = 0.001 if ready else min(2 * pause, 0.05)
+            for stream in [key.fileobj for key, _ in ready]:
+                more, left = _exchanged(stream, left)
+                if more is None:
+                    selector.unregister(stream)
+                elif stream in written:
+                    written[stream] += more
+            if ended and not [key for key, _ in ready if key.fileobj in written]:
+                break
+            if sum(map(len, written.values())) > most:
+                failure = f"more than {most} bytes of output"
+            elif time.monotonic() > end:
+                failure = f"no answer within {timeout} s"
+    return failure, written.values()
+
+
+def _exchanged(stream, left):
+    """
+    What was read, None at the end of a stream, and what is left to be written.
+    """
+    try:
+        if stream.readable():
+            return os.read(stream.fileno(), 65536) or None, left
+        if left:
+            left = left[os.write(stream.fileno(), left[:65536]) :]
+        if left:
+            return b"", left
+    except BlockingIOError:
+        return b"", left
+    except OSError:
+        pass
+    if not stream.readable():
+        with contextlib.suppress(OSError):
+            stream.close()
+    return None, left
+
+
+def _stuck_file(words):
+    """
+    Where it is kept that a command hangs: jobs of the minion are processes of their own.
+    """
+    name = hashlib.sha256(repr(words).encode(errors="surrogateescape")).hexdigest()
+    return os.path.join(__opts__["cachedir"], "gluster_one", name)
+
+
+def _stuck(path):
+    """
+    The number of the process that hangs still, or None.
+    """
+    try:
+        with salt.utils.files.fopen(path) as stream:
+            pid, started = map(int, stream.read(100).split())
+    except (OSError, ValueError):
+        return None
+    if _started(pid) == started:
+        return pid
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+    return None
+
+
+def _remember(path, pid):
+    started = _started(pid)
+    with contextlib.suppress(OSError):
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with salt.utils.files.fopen(path, "w") as stream:
+            stream.write(f"{pid} {started}")
+
+
+def _started(pid):
+    """
+    When a process was started, in the kernel's own measure; None when it has ended.
+    """
+    try:
+        with salt.utils.files.fopen(f"{PROC}/{pid}/stat", errors="replace") as stream:
+            words = stream.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if words[0] in "ZX" else int(words[19])
 
 
 def mounts():
@@ -165,12 +322,13 @@ def _comes_back(path, device):
 
 def client(path):
     """
-    The FUSE client of Gluster that runs for a directory.
+    The FUSE client of Gluster that runs for a directory: a process of root's, since anybody may give a process of
+    theirs its name and arguments.
 
     path
         The directory (string).
 
-    Returns its arguments (list of strings), empty where none runs.
+    Returns its arguments (list of strings), those of the one that was started last; empty where none runs.
 
     CLI Example:
 
@@ -178,32 +336,25 @@ def client(path):
 
         salt kvm1 gluster_one.client /var/lib/gluster_one/one_vol
     """
-    for commandline in glob.glob("/proc/[0-9]*/cmdline"):
-        with contextlib.suppress(OSError), salt.utils.files.fopen(commandline, errors="replace") as stream:
-            words = stream.read().split("\0")[:-1]
-            if words and os.path.basename(words[0]) == "glusterfs" and words[-1] == path:
-                return words
-    return []
-
-
-def machines():
-    """
-    The virtual machines that run on this node.
-
-    Returns a sorted list of QEMU's names for them, such as ``["one-7"]``.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_one.machines
-    """
     found = []
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or [""]
-        if os.path.basename(words[0]).startswith(("qemu-system", "qemu-kvm", "kvm")) and "-name" in words[:-1]:
-            found.append(words[words.index("-name") + 1].partition(",")[0].removeprefix("guest="))
-    return sorted(found)
+    for directory in glob.glob(f"{PROC}/[0-9]*"):
+        with contextlib.suppress(OSError):
+            with salt.utils.files.fopen(f"{directory}/cmdline", errors="replace") as stream:
+                words = stream.read().split("\0")[:-1]
+            if words and os.path.basename(words[0]) in CLIENTS and words[-1] == path and _is_client(directory):
+                found.append((_started(os.path.basename(directory)) or 0, words))
+    return max(found)[1] if found else []
+
+
+def _is_client(directory):
+    """
+    Whether a process runs Gluster's own program, and all its identities are root: a program with the setuid bit takes
+    its name and arguments from whoever starts it.
+    """
+    program = os.path.basename(os.readlink(f"{directory}/exe")).removesuffix(" (deleted)")
+    with salt.utils.files.fopen(f"{directory}/status", errors="replace") as stream:
+        users = next(line.split()[1:] for line in stream if line.startswith("Uid:"))
+    return program in CLIENTS and set(users) == {"0"}
 
 
 def bricks_unconnected(path):
@@ -227,7 +378,7 @@ def bricks_unconnected(path):
         cd ${each%/private}/options && echo "$(cat remote-host):$(cat remote-subvolume)" && cd ../.. || exit
     done"""
     status, out, _ = child(["sh", "-c", look, "sh", path])
-    return out.splitlines() if status == 0 else None
+    return [visible(brick) for brick in out.splitlines()[:MOST_BRICKS]] if status == 0 else None
 
 
 def apart():
@@ -274,34 +425,6 @@ def space(path):
     return {"total_mb": blocks * size // 2**20, "free_percent": round(100 * free / blocks) if blocks else 0}
 
 
-def hidden(path):
-    """
-    What lies on the local disk beneath a mounted directory: files that were written while nothing was mounted.
-
-    path
-        The directory on which something is mounted (string).
-
-    Returns a list of names, empty when there is nothing.
-
-    Raises CommandExecutionError when it cannot be looked at.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_one.hidden /var/lib/gluster_one/one_vol
-    """
-    above, name = os.path.split(os.path.realpath(path))
-    # In a mount namespace of its own, the directory above is mounted elsewhere: without what is mounted in it. Over
-    # itself would do, but for the root, which stays what it was for the process.
-    look = 'mount --bind "$1" /tmp && exec ls -A "/tmp/$2"'
-    command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", look, "sh", above, name]
-    status, out, error = child(command)
-    if status != 0:
-        raise CommandExecutionError(f"What lies beneath {path} cannot be looked at: {error}")
-    return out.splitlines()
-
-
 def writable(path, user="oneadmin"):
     """
     Whether a user can write in a directory, found out by writing a file there as that user and removing it.
@@ -326,7 +449,8 @@ def writable(path, user="oneadmin"):
     # writable until it is healed (measured with Gluster 10.3). What such tries have left goes with the next that works.
     script = ': >"$1.$2" && rm -f "$1.$2" && { rm -f "$1".* 2>/dev/null || :; }'
     probe = os.path.join(path, f".gluster_one.write-test.{socket.gethostname()}")
-    status, _, error = child(["/bin/sh", "-c", script, "sh", probe, secrets.token_hex(4)], user=user)
+    words = ["/bin/sh", "-c", script, "sh", probe, secrets.token_hex(4)]
+    status, _, error = child(words, user=user, probe=f"writable {path} {user}")
     return None if status == 0 else error
 
 

@@ -1,6 +1,6 @@
 """
-Who uses a mount
-================
+Who uses a mount, and the virtual machines
+==========================================
 
 More functions of the execution module ``gluster_one``: Salt joins modules of one virtual name.
 """
@@ -49,7 +49,7 @@ def mount_users(path):
     for process in psutil.process_iter(["pid", "name"]):
         if any(_within(place, path) for place in _places(process.pid)):
             found.append(f"{process.info['name']} ({process.pid})")
-    return sorted(os.fsencode(name).decode(errors="replace") for name in found)
+    return sorted(map(__salt__["gluster_one.visible"], found))
 
 
 def _mounted():
@@ -74,3 +74,24 @@ def _places(pid):
         for link in glob.iglob(f"/proc/{pid}/{pattern}"):
             with contextlib.suppress(OSError):  # it has closed it since, or ended; a thread of the kernel runs nothing
                 yield os.readlink(link)
+
+
+def machines():
+    """
+    The virtual machines that run on this node.
+
+    Returns a sorted list of QEMU's names for them, such as ``["one-7"]``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.machines
+    """
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or [""]
+        if os.path.basename(words[0]).startswith(("qemu-system", "qemu-kvm", "kvm")) and "-name" in words[:-1]:
+            name = words[words.index("-name") + 1].partition(",")[0].removeprefix("guest=")
+            found.append(__salt__["gluster_one.visible"](name))
+    return sorted(found)

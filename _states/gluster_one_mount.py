@@ -127,7 +127,7 @@ def datastore_mounted(
         link_changes = _link_changes(name, volume, paths, datastores_dir)
         for label, change in link_changes.items():
             old = change["old"] and change["old"].removeprefix(f"{paths[label]} -> ")
-            __salt__["gluster_mount.link"](paths[label], name, replace=old)
+            __salt__["gluster_mount.link"](paths[label], name, replace=old, make=label == paths[label])
             done[label] = change
         for label in former:
             other = label.removeprefix(FORMER_LINE)

@@ -51,8 +51,6 @@ def test_no_boot_mounts_the_volume_where_oneadmin_wants_it(mounted, home, tmp_pa
     victim = tmp_path / "victim"
     victim.mkdir()
     # The default of before, and the guide's way.
-    (home / "gluster").mkdir()
-    shutil.chown(home / "gluster", "oneadmin", "oneadmin")
     for name in (home / "gluster/small_vol", home / "datastores/0"):
         run = mounted(name=name, datastores_dir=str(home / "datastores"))
         assert run.result is True, run.comment

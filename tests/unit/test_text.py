@@ -2,17 +2,58 @@
 
 import os
 
+import pytest
+
 LATIN = b"# f\xfcr uns\n"
 
 
-def test_a_command_line_of_another_process(execution, monkeypatch, tmp_path):
-    theirs, client = tmp_path / "theirs", tmp_path / "client"
-    theirs.write_bytes(b"vi\0f\xfcr uns\0")
-    client.write_bytes(b"/usr/sbin/glusterfs\0--volfile-server=kvm1\0/mnt\0")
+@pytest.fixture
+def processes(execution, monkeypatch, tmp_path):
+    """processes(command line, program, user): the module where these run, with the numbers 1, 2, ..."""
     module = execution("gluster_one")
-    monkeypatch.setattr(module.glob, "glob", lambda pattern: [str(theirs), str(client)])
+    monkeypatch.setattr(module, "PROC", str(tmp_path))
+
+    def run(*each):
+        for number, (line, program, users) in enumerate(each, 1):
+            directory = tmp_path / str(number)
+            directory.mkdir()
+            (directory / "cmdline").write_bytes(line)
+            (directory / "exe").symlink_to(program)
+            (directory / "status").write_text(f"Name:\tx\nUid:\t{users}\nGid:\t0 0 0 0\n")
+            (directory / "stat").write_text(f"{number} (a ) b) S {' '.join('0' for _ in range(18))} {number} 0\n")
+        return module
+
+    return run
+
+
+CLIENT = b"/usr/sbin/glusterfs\0--volfile-server=kvm1\0/mnt\0"
+PROGRAM = "/usr/sbin/glusterfsd"
+
+
+def test_a_command_line_of_another_process(processes):
+    module = processes((b"vi\0f\xfcr uns\0", "/usr/bin/vi", "0 0 0 0"), (CLIENT, PROGRAM, "0 0 0 0"))
     assert module.client("/mnt") == ["/usr/sbin/glusterfs", "--volfile-server=kvm1", "/mnt"]
     assert module.client("/srv") == []
+
+
+@pytest.mark.parametrize(
+    "program, users, client",
+    [
+        (PROGRAM, "0 0 0 0", True),
+        (f"{PROGRAM} (deleted)", "0 0 0 0", True),
+        (PROGRAM, "9869 9869 9869 9869", False),
+        (PROGRAM, "9869 0 0 0", False),
+        ("/usr/bin/sleep", "0 0 0 0", False),
+    ],
+)
+def test_whose_process_is_the_client(processes, program, users, client):
+    assert bool(processes((CLIENT, program, users)).client("/mnt")) is client
+
+
+def test_of_two_clients_the_one_that_was_started_last(processes):
+    old, new = (CLIENT.replace(b"kvm1", server) for server in (b"old", b"new"))
+    module = processes((old, PROGRAM, "0 0 0 0"), (new, PROGRAM, "0 0 0 0"))
+    assert module.client("/mnt")[1] == "--volfile-server=new"
 
 
 def test_the_rules_of_apparmor(execution, tmp_path):
@@ -50,9 +91,10 @@ def test_the_service_that_mounts_again(execution, monkeypatch, tmp_path):
 
 def test_names_of_files(execution, tmp_path):
     os.close(os.open(os.fsencode(tmp_path) + b"/f\xfcr", os.O_CREAT))
-    links = execution("gluster_mount_links")
-    assert links.directory_content(str(tmp_path)) == "1 file (f\N{REPLACEMENT CHARACTER}r)"
+    child, visible = (lambda words: [1, "", "no link"]), execution("gluster_one").visible
+    links = execution("gluster_mount_links", __salt__={"gluster_one.child": child, "gluster_one.visible": visible})
+    assert links.directory_content(str(tmp_path)) == "1 file (f\\xfcr)"
     path = tmp_path / "link"
     os.symlink(b"/f\xfcr", path)
     links.__salt__["gluster_one.mount_health"] = lambda directory: {"state": "absent", "volume": None}
-    assert links.link_state(str(path), "/mnt")["detail"] == "is a link to /f\N{REPLACEMENT CHARACTER}r"
+    assert links.link_state(str(path), "/mnt")["detail"] == "is a link to /f\\xfcr"
