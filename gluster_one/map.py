@@ -17,8 +17,9 @@ def run():
     stale = _stale()
     for kind in stale:
         __salt__[f"saltutil.sync_{kind}"](refresh=False)
-    if "beacons" in stale:
-        __salt__["saltutil.refresh_beacons"]()
+    if stale:
+        # The beacon lives in the minion's own process, which would go on with the modules that it has loaded.
+        __salt__["saltutil.refresh_modules"]()
     # What came only now is not among the functions that this run of states began with.
     reload = bool(stale) or "gluster_one_run.shared" not in __salt__
     __salt__["cp.cache_file"]("salt://gluster_one/os.yaml", saltenv=__env__)

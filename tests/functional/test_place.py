@@ -226,3 +226,33 @@ def test_what_is_mounted_aside_has_neither(modules, small_vol):
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     (line,) = [line for line in done.stdout.splitlines() if " /tmp/volume " in line]
     assert {"nosuid", "nodev"} <= set(line.split()[5].split(","))
+
+
+# Identifiers
+
+
+def test_the_pillar_outranks_the_file_on_the_volume(mounted, place, point, identifiers):
+    """Whoever writes on the volume can write that file."""
+    identifiers('{"glusterds": 55}')
+    run = four_runs(mounted, datastores={"glusterds": 101}, paths=[place])
+    assert run.changes["link for glusterds"]["new"] == f"{place}/101 -> {point}"
+    assert not (place / "55").exists()
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["not there", "linked already"])
+def test_a_number_of_opennebula_s_own_is_not_taken_from_the_file(mounted, place, point, identifiers, there):
+    identifiers('{"system": 1}')
+    assert mounted().result is True
+    if there:
+        (place / "1").symlink_to(point)
+        idle(mounted, datastores=["system"])
+    else:
+        run = fails(mounted, datastores=["system"], timeout=60)
+        assert "put `datastore_id: 1` into the pillar" in run.comment
+        assert not (place / "1").exists()
+
+
+def test_no_number_is_taken_twice(mounted, place, identifiers):
+    identifiers('{"glusterds": 101, "other": 101, "third": 102}')
+    run = fails(mounted, datastores={"glusterds": 101, "other": None, "third": None}, timeout=2)
+    assert "(last seen: none for other)" in run.comment
