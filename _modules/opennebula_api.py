@@ -321,12 +321,11 @@ class _UnfitError(Exception):
 
 class _Deadline:
     """
-    Ends the connections of one request when its time is over, wherever it waits: for the server's certificate, for the
-    headers, for the answer. The time limits of requests are for each single byte.
+    Ends the connections of one request when its time is over, wherever it waits: the limits of requests are a byte's.
     """
 
     def __init__(self, seconds):
-        self.over, self.sockets, self.lock = False, [], threading.Lock()
+        self.over, self.sockets, self.pools, self.lock = False, [], [], threading.Lock()
         self.timer = threading.Timer(seconds, self._end)
         self.timer.daemon = True
 
@@ -337,8 +336,9 @@ class _Deadline:
     def __exit__(self, *exception):
         self.timer.cancel()
         with self.lock:
-            while self.sockets:
-                self.sockets.pop().close()
+            for each in (*self.sockets, *self.pools):
+                each.close()
+            self.sockets.clear()
 
     def _end(self):
         with self.lock:
@@ -363,6 +363,7 @@ class _Deadline:
 
         Watched = type("Watched", (pool.ConnectionCls,), {"_new_conn": connected})
         pool.ConnectionCls = Watched
+        self.pools.append(pool)
         return pool
 
 
@@ -391,7 +392,7 @@ def _request(transport, settings):
             # To nobody else: it holds the credentials. And requests would read all of a redirection's answer.
             session.get_redirect_target = lambda answer: None
             try:
-                answer = session.post(
+                with session.post(
                     transport._build_url(host, handler),
                     data=request_body,
                     headers={**transport.headers, "Accept-Encoding": "identity"},
@@ -399,13 +400,13 @@ def _request(transport, settings):
                     allow_redirects=False,
                     verify=verify,
                     stream=True,
-                )
-                answer.raise_for_status()
-                body = _body(answer)
+                ) as answer:
+                    answer.raise_for_status()
+                    body = _body(answer)
             except Exception:
                 if not deadline.over:
                     raise
-            if deadline.over:  # an answer without a length would seem to be complete
+            if deadline.over:  # an answer without a length seems to be complete
                 raise requests.exceptions.Timeout("the deadline") from None
         return _values(transport, body)
 
