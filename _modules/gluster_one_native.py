@@ -6,9 +6,13 @@ More functions of the execution module ``gluster_one``: Salt joins modules of on
 """
 
 import contextlib
+import functools
 import os
 import pathlib
 import re
+import shlex
+import stat
+import time
 
 import salt.utils.files
 import salt.utils.path
@@ -24,10 +28,16 @@ APPARMOR_RULES = (
 )
 SELINUX = "/sys/fs/selinux"
 
-UNOPENABLE = (
-    "its length is no multiple of 512, so QEMU cannot open it over gluster://",
-    "convert it to raw: `qemu-img convert -O raw OLD NEW`, and put NEW in its place",
-)
+SHORT = "its length is no multiple of 512, so QEMU cannot open it over gluster://"
+# What is known to work for each kind of image (tried on a real OpenNebula, as the other cure was, for a fresh clone).
+IMPORT = "import it again into a datastore that has DRIVER = raw before the import, which converts it"
+# Seconds for all files of one call.
+LOOK_SECONDS = 60
+# Print a file's mode, its length, what a link leads to in the end, and its first four bytes.
+LOOK = """stat -L -c '%f %s' -- "$1" && readlink -f -- "$1" && test -f "$1" && exec od -An -tx1 -N4 -- "$1\""""
+MAGIC = "514649fb"  # QFI and 0xfb
+UNSETTLED = ("INIT", "LOCKED", "ERROR", "DELETE")  # states of an image whose file is perhaps not complete
+PROLOG = (3, 1)  # state and lcm_state of a machine whose disks are being made
 
 
 def __virtual__():
@@ -186,8 +196,8 @@ def _allows(path, top):
 
 def images(**connection):
     """
-    The images and clones that QEMU cannot open natively, or whose machine would start on the wrong file. For the head,
-    where the volume is mounted.
+    The images and clones that QEMU cannot open natively, or whose machine would start on the wrong file or not at all.
+    For the head, where the volume is mounted.
 
     connection
         ``endpoint``, ``auth_file``, ``api_timeout`` as in the execution module ``opennebula_api``.
@@ -198,7 +208,12 @@ def images(**connection):
           "problem": "a qcow2 that is cloned: ...", "cure": "import it again ..."}]
 
     QEMU's gluster driver takes a short read for an error, so a file whose length is no multiple of 512 does not open;
-    a fresh qcow2 file has such a length unless its disk is a multiple of 32 GB.
+    a fresh qcow2 file has such a length unless its disk is a multiple of 32 GB. OpenNebula never changes an image's
+    FORMAT: a file that is no qcow2 any more, because somebody converted it, does not start either.
+
+    The files are looked at as the user ``gluster_one:user`` (default ``oneadmin``), for 60 s at most. What is odd about
+    one of them, such as a FIFO or a path that is none, is a problem of that one; of a mount that does not answer, the
+    first file is named.
 
     CLI Example:
 
@@ -208,19 +223,17 @@ def images(**connection):
     """
     stores = __salt__["opennebula.datastore_list"](**connection)
     native = {store["id"]: store for store in stores if __salt__["one_datastore_check.native"](store)}
+    look = functools.partial(_look, {"end": time.monotonic() + LOOK_SECONDS, "hung": set()})
     found = []
     for image in __salt__["opennebula.image_list"](**connection) if native else []:
-        problem = _image_problem(image) if image["datastore"] in native else None
-        if problem:
-            found.append(_finding(native[image["datastore"]], "image", image, *problem))
+        store = native.get(image["datastore"])
+        if store and image["format"] == "qcow2":
+            found += [_finding(store, "image", image, *problem) for problem in _image_problem(store, image, look)]
     for machine in __salt__["opennebula.vm_list"](**connection) if native else []:
         for disk in machine["disks"]:
             store = native.get(disk["datastore"])
-            if not store or disk["format"] != "qcow2" or not disk["clone"]:
-                continue
-            path = f"{machine['system']}/{machine['id']}/disk.{disk['id']}"
-            if _odd_length(os.path.join(os.path.dirname(store["base_path"]), path)):
-                found.append(_finding(store, "disk", machine, *UNOPENABLE))
+            if store and disk["format"] == "qcow2" and disk["clone"] and None not in (machine["system"], disk["id"]):
+                found += [_finding(store, "disk", machine, *each) for each in _disk_problem(store, machine, disk, look)]
     return found
 
 
@@ -236,30 +249,88 @@ def _finding(store, what, thing, problem, cure):
     }
 
 
-def _image_problem(image):
+def _image_problem(store, image, look):
     """
-    What is wrong with an image of a native datastore and what to do, or None.
+    What is wrong with a qcow2 image of a native datastore and what to do: a list of one or none.
     """
-    if image["format"] != "qcow2":
-        return None
+    file = look(store, image["source"]) if image["source"] else {}
+    if file.get("odd"):
+        return [(file["odd"], "see what it says")]
+    if file.get("magic") not in (None, MAGIC) and image["state"] not in UNSETTLED:
+        return [(_no_qcow2(image["source"]), IMPORT)]
     if image["persistent"] and image["snapshots"]:
-        return (
-            "a persistent qcow2 with a disk snapshot: its machine would start on the file without the snapshot",
-            "flatten or delete its snapshots, then convert it to raw",
-        )
-    if _odd_length(image["source"]):
-        return UNOPENABLE
-    if not image["persistent"] and image["type"] in ("OS", "DATABLOCK") and image["size_mb"] % 32768:
-        return (
-            "a qcow2 that is cloned: the fresh clone's length is no multiple of 512, and QEMU cannot open it over gluster://",
-            "import it again into a datastore with DRIVER = raw, or convert it to raw",
-        )
-    return None
+        problem = "a persistent qcow2 with a disk snapshot: its machine would start on the file without the snapshot"
+        return [(problem, IMPORT)]
+    if file.get("short"):
+        return [(SHORT, IMPORT)]
+    cloned = not image["persistent"] and image["type"] in ("OS", "DATABLOCK")
+    if cloned and (image["size_mb"] is None or image["size_mb"] % 32768):
+        return [
+            (
+                "a qcow2 that is cloned: the fresh clone's length is no multiple of 512, and QEMU cannot open it over "
+                "gluster://",
+                IMPORT,
+            )
+        ]
+    return []
 
 
-def _odd_length(path):
+def _disk_problem(store, machine, disk, look):
     """
-    Whether a file's length is no multiple of 512; False when there is no such file.
+    The same of a machine's disk that is a clone.
     """
-    status, out, _ = __salt__["gluster_one.child"](["stat", "-L", "-c", "%s", path])
-    return status == 0 and int(out) % 512 != 0
+    name = f"disk.{disk['id']}"
+    path = os.path.join(os.path.dirname(store["base_path"]), str(machine["system"]), str(machine["id"]), name)
+    file = look(store, path)
+    if file.get("odd"):
+        return [(file["odd"], "see what it says")]
+    if file.get("magic") not in (None, MAGIC) and (machine["state"], machine["lcm_state"]) != PROLOG:
+        return [(_no_qcow2(path), IMPORT)]
+    if not file.get("short"):
+        return []
+    # OpenNebula makes a clone as disk.0 -> disk.0.snap/0; with a snapshot, it leads elsewhere: that was not tried.
+    if not file["real"].endswith(f"/{machine['id']}/{name}.snap/0"):
+        return [(SHORT, IMPORT)]
+    command = f"runuser -u {shlex.quote(_user())} -- truncate -s %512 -- {shlex.quote(path)}"
+    return [(SHORT, f"while VM {machine['id']} does not run: `{command}`")]
+
+
+def _no_qcow2(path):
+    return (
+        f"FORMAT is qcow2, and {path} is not a qcow2 file: its machine does not start (Image is not in qcow2 format), "
+        "and OpenNebula never changes FORMAT"
+    )
+
+
+def _user():
+    return (__pillar__.get("gluster_one") or {}).get("user") or "oneadmin"
+
+
+def _look(limits, store, path):
+    """
+    A file as the pillar's user sees it: a dict of ``short``, ``real`` and ``magic``, or of what is ``odd`` about it;
+    empty where there is none or it cannot be looked at any more. oned says where it is, and on the volume its owner may
+    have put anything there.
+    """
+    if store["id"] in limits["hung"]:
+        return {}
+    if not (isinstance(path, str) and path.startswith("/") and path.isprintable()):
+        return {"odd": f"its file is {ascii(path)[:200]}, which is not an absolute path"}
+    left = limits["end"] - time.monotonic()
+    if left <= 0:
+        limits["hung"].add(store["id"])
+        return {"odd": f"its file {path} and those after it were not looked at: {LOOK_SECONDS} s were over"}
+    # Who is not root cannot become somebody else, and need not.
+    user = _user() if os.geteuid() == 0 else None
+    status, out, error = __salt__["gluster_one.child"](["sh", "-c", LOOK, "sh", path], user=user)
+    if status is None or "not connected" in error:  # nor will the others answer
+        limits["hung"].add(store["id"])
+        return {"odd": f"its file {path} did not answer ({error}); others of this datastore were not looked at"}
+    seen = re.match(r"([0-9a-f]+) (\d+)\n(.*)\n?([0-9a-f ]*)", out)
+    if not seen:
+        return {} if "No such file" in error else {"odd": f"its file {path} cannot be looked at: {error[:200]}"}
+    if not stat.S_ISREG(int(seen[1], 16)):
+        return {"odd": f"its file {path} is not a regular file"}
+    if status:
+        return {"odd": f"its file {path} cannot be read: {error[:200]}"}
+    return {"short": int(seen[2]) % 512 != 0, "real": seen[3], "magic": seen[4].replace(" ", "")}

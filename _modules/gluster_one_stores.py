@@ -40,28 +40,58 @@ def datastore_report(node, heal=True):
     """
     seen = {"datastores": {}, "hosts": [], "findings": []}
     run = f"look at {time.time()}"  # OpenNebula is asked once for all datastores, and each mount looked at once
-    clusters = set()
+    # What this node's pillar says of OpenNebula is not repeated to the functions that ask: they read it themselves.
     try:
+        clusters = set()
         for name, volume in node["volumes"].items():
-            health = __salt__["gluster_one.mount_health"](volume["mount"])
-            alive = health["state"] == "alive"
-            ids = __salt__["gluster_one.datastore_ids"](volume["mount"]) if alive else None
-            space = __salt__["gluster_one.space"](volume["mount"]) if alive else None
+            ids, space = _mounted(seen, volume)
             for store in volume["datastores"]:
                 current = _current(seen, node, name, store, run)
                 if current:
                     clusters.update(current["clusters"])
                     seen["findings"] += _identifier(node, ids, store, current) + _size(space, store, current)
         if clusters:
-            there = __salt__["opennebula.host_list"](run=run, **node["opennebula"])
+            there = _asked(seen, "OpenNebula's hosts", "opennebula.host_list", run=run)
             seen["hosts"] = sorted(host["name"] for host in there if host["cluster"] in clusters and not host["off"])
         if heal:
-            seen["findings"] += _images(node)
+            seen["findings"] += _images(seen)
     except CommandExecutionError as exc:
         if not _away(exc):
             raise
         seen["findings"].append(["oned_away", "OpenNebula", str(exc), "oned answers", "see what it says", "error"])
     return seen
+
+
+def _mounted(seen, volume):
+    """
+    What the head left on a volume, and its space; None for both where it is not mounted or cannot be looked at.
+    """
+    try:
+        if __salt__["gluster_one.mount_health"](volume["mount"])["state"] == "alive":
+            ids = __salt__["gluster_one.datastore_ids"](volume["mount"])
+            return ids, __salt__["gluster_one.space"](volume["mount"])
+    except CommandExecutionError as exc:
+        for store in volume["datastores"]:
+            _wrong(seen, store, exc)
+    return None, None
+
+
+def _asked(seen, on, function, **arguments):
+    """
+    What a function returns; an empty list and a finding where it fails, so that what was found before is not lost.
+    """
+    try:
+        return __salt__[function](**arguments)
+    except CommandExecutionError as exc:
+        if _away(exc):
+            raise
+        seen["findings"].append(["check_failed", on, str(exc), "an answer", "see what it says", "error"])
+        return []
+
+
+def _wrong(seen, store, exc):
+    what, expected = str(exc), "what the pillar says"
+    seen["findings"].append(["datastore_wrong", store, what, expected, "see what it says", "error"])
 
 
 def _away(exc):
@@ -79,14 +109,12 @@ def _current(seen, node, name, store, run):
     volume, cure = node["volumes"][name], f"salt {node['id']} state.apply gluster_one.datastore"
     planned = [{**settings, "name": other} for other, settings in volume["datastores"].items()]
     arguments = {**volume["datastores"][store], "mount": volume["mount"]}
-    more = {"planned": planned, "run": run, **node["opennebula"]}
     try:
-        found = __salt__["one_datastore_check.compare"](store, arguments, **more)
+        found = __salt__["one_datastore_check.compare"](store, arguments, planned=planned, run=run)
     except (CommandExecutionError, SaltInvocationError) as exc:
         if _away(exc):
             raise
-        what, expected = str(exc), "what the pillar says"
-        seen["findings"].append(["datastore_wrong", store, what, expected, "see what it says", "error"])
+        _wrong(seen, store, exc)
         return None
     current = found["current"]
     if not current:
@@ -127,12 +155,12 @@ def _size(space, store, current):
     return [["datastore_size", store, what, expected, f"ls -l {current['base_path']} on the head", "warning"]]
 
 
-def _images(node):
+def _images(seen):
     """
     Images that cannot be opened natively.
     """
     found = []
-    for image in __salt__["gluster_one.images"](**node["opennebula"]):
+    for image in _asked(seen, "OpenNebula's images", "gluster_one.images"):
         on = f"{image['datastore']}: {image['what']} {image['id']} ({image['name']}, {image['owner']})"
         found.append(["image", on, image["problem"], "it opens over gluster://", image["cure"], "warning"])
     return found

@@ -14,8 +14,8 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "opennebula"
 
-DATASTORE_TYPES = ("IMAGE_DS", "SYSTEM_DS", "FILE_DS", "BACKUP_DS")
-DATASTORE_STATES = ("READY", "DISABLED")
+DATASTORE_TYPES = {0: "IMAGE_DS", 1: "SYSTEM_DS", 2: "FILE_DS", 3: "BACKUP_DS"}
+DATASTORE_STATES = {0: "READY", 1: "DISABLED"}
 
 
 def __virtual__():
@@ -64,7 +64,12 @@ def _pool(pool, element, convert, run, connection):
 
     def ask():
         answer = __salt__["opennebula_api.call"](f"{pool}.info", **connection)
-        return [convert(member) for member in answer.get(element, [])]
+        try:
+            return [convert(member) for member in answer.get(element, [])]
+        except (AttributeError, LookupError, TypeError, ValueError) as exc:  # left out, it would seem not to be there
+            error = CommandExecutionError(f"OpenNebula gave no valid answer to one.{pool}.info: one has {exc!r}")
+            error.code = None  # as of an oned that does not answer
+            raise error from None
 
     return _kept(pool, run, connection, ask)
 
@@ -84,10 +89,10 @@ def _datastore(element):
         "owner": element["UNAME"],
         "group": element["GNAME"],
         "permissions": "".join(letters),
-        "type": DATASTORE_TYPES[int(element["TYPE"])],
+        "type": DATASTORE_TYPES.get(int(element["TYPE"]), str(element["TYPE"])),
         "ds_mad": element["DS_MAD"],
         "tm_mad": element["TM_MAD"],
-        "state": DATASTORE_STATES[int(element["STATE"])],
+        "state": DATASTORE_STATES.get(int(element["STATE"]), str(element["STATE"])),
         "base_path": element["BASE_PATH"],
         "clusters": _ids(element["CLUSTERS"]),
         "images": _ids(element["IMAGES"]),

@@ -8,6 +8,8 @@ connection
     As in ``opennebula.datastore_list``.
 """
 
+import re
+
 __virtualname__ = "opennebula"
 
 STATES = ("INIT", "READY", "USED", "DISABLED", "LOCKED", "ERROR", "CLONE", "DELETE", "USED_PERS", "LOCKED_USED",
@@ -34,6 +36,8 @@ def image_list(datastore_id=None, **connection):
           "persistent": False, "format": "raw", "size_mb": 1024, "source": "/var/lib/one/datastores/101/271d52...",
           "snapshots": 0, "datastore": 101}]
 
+    A number that oned does not give is None, a text that it does not give is empty.
+
     CLI Example:
 
     .. code-block:: bash
@@ -46,20 +50,21 @@ def image_list(datastore_id=None, **connection):
 
 
 def _image(element):
-    snapshots = element.get("SNAPSHOTS") or {}
+    snapshots = element.get("SNAPSHOTS")
+    snapshots = snapshots.get("SNAPSHOT") if isinstance(snapshots, dict) else snapshots
     return {
-        "id": int(element["ID"]),
-        "name": element["NAME"],
-        "owner": element["UNAME"],
-        "group": element["GNAME"],
-        "type": _name(TYPES, element["TYPE"]),
-        "state": _name(STATES, element["STATE"]),
-        "persistent": int(element["PERSISTENT"]) == 1,
-        "format": element.get("FORMAT") or element.get("TEMPLATE", {}).get("FORMAT", ""),
-        "size_mb": int(element["SIZE"]),
-        "source": element.get("SOURCE", ""),
-        "snapshots": len(_list(snapshots.get("SNAPSHOT") if isinstance(snapshots, dict) else snapshots)),
-        "datastore": int(element["DATASTORE_ID"]),
+        "id": _number(element.get("ID")),
+        "name": _text(element.get("NAME")),
+        "owner": _text(element.get("UNAME")),
+        "group": _text(element.get("GNAME")),
+        "type": _name(TYPES, element.get("TYPE")),
+        "state": _name(STATES, element.get("STATE")),
+        "persistent": _number(element.get("PERSISTENT")) == 1,
+        "format": _text(element.get("FORMAT")) or _text(_dict(element.get("TEMPLATE")).get("FORMAT")),
+        "size_mb": _number(element.get("SIZE")),
+        "source": _text(element.get("SOURCE")),
+        "snapshots": len(_list(snapshots)),
+        "datastore": _number(element.get("DATASTORE_ID")),
     }
 
 
@@ -77,7 +82,8 @@ def vm_list(datastore_id=None, **connection):
           "disks": [{"id": 0, "image": "ubuntu", "datastore": 101, "format": "qcow2", "clone": True,
                      "type": "GLUSTER"}]}]
 
-    ``state`` and ``lcm_state`` are OpenNebula's numbers: 3 and 3 is running.
+    ``state`` and ``lcm_state`` are OpenNebula's numbers: 3 and 3 is running. A number that oned does not give is None,
+    a text that it does not give is empty.
 
     CLI Example:
 
@@ -94,33 +100,50 @@ def vm_list(datastore_id=None, **connection):
 
 
 def _machine(element):
-    history = _list((element.get("HISTORY_RECORDS") or {}).get("HISTORY"))
+    history = [_dict(record) for record in _list(_dict(element.get("HISTORY_RECORDS")).get("HISTORY"))]
     last = history[-1] if history else {}
     return {
-        "id": int(element["ID"]),
-        "name": element["NAME"],
-        "owner": element["UNAME"],
-        "state": int(element["STATE"]),
-        "lcm_state": int(element["LCM_STATE"]),
+        "id": _number(element.get("ID")),
+        "name": _text(element.get("NAME")),
+        "owner": _text(element.get("UNAME")),
+        "state": _number(element.get("STATE")),
+        "lcm_state": _number(element.get("LCM_STATE")),
         "host": last.get("HOSTNAME"),
-        "system": int(last["DS_ID"]) if last.get("DS_ID") is not None else None,
+        "system": _number(last.get("DS_ID")),
+        # The template is the user's, who may have written DISK = "anything".
         "disks": [
             {
-                "id": int(disk["DISK_ID"]),
-                "image": disk.get("IMAGE", ""),
-                "datastore": int(disk.get("DATASTORE_ID", -1)),
-                "format": disk.get("FORMAT") or disk.get("DRIVER", ""),
+                "id": _number(disk.get("DISK_ID")),
+                "image": _text(disk.get("IMAGE")),
+                "datastore": _number(disk.get("DATASTORE_ID", -1)),
+                "format": _text(disk.get("FORMAT")) or _text(disk.get("DRIVER")),
                 "clone": disk.get("CLONE") != "NO",
-                "type": disk.get("DISK_TYPE", ""),
+                "type": _text(disk.get("DISK_TYPE")),
             }
-            for disk in _list((element.get("TEMPLATE") or {}).get("DISK"))
+            for disk in map(_dict, _list(_dict(element.get("TEMPLATE")).get("DISK")))
         ],
     }
+
+
+def _number(value):
+    """
+    A number of oned's, None for what is none.
+    """
+    return int(value) if re.fullmatch(r"-?\d{1,18}", str(value), re.ASCII) else None
+
+
+def _text(value):
+    return value if isinstance(value, str) else ""
+
+
+def _dict(value):
+    return value if isinstance(value, dict) else {}
 
 
 def _list(value):
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _name(names, number):
-    return names[int(number)] if int(number) < len(names) else str(number)
+def _name(names, value):
+    number = _number(value)
+    return names[number] if number is not None and 0 <= number < len(names) else str(value)

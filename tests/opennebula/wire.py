@@ -5,6 +5,8 @@ import datetime
 import ipaddress
 import socket
 import threading
+import time
+import xmlrpc.client
 from pathlib import Path
 
 from cryptography import x509
@@ -52,11 +54,15 @@ def speaking(answer, silent=False):
             except OSError:
                 return
             heard.append(connection.recv(65536))
-            connection.sendall(answer)
-            if silent:
-                kept.append(connection)
-                continue
-            connection.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):  # it may not want all of it
+                connection.sendall(answer)
+                if silent:
+                    kept.append(connection)
+                    continue
+                connection.shutdown(socket.SHUT_WR)
+                connection.settimeout(5)
+                while more := connection.recv(65536):  # closed with something unread, it would lose what is under way
+                    heard.append(more)
             connection.close()
 
     kept = []
@@ -74,3 +80,43 @@ def unused_endpoint():
     """Where nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}/RPC2"
+
+
+@contextlib.contextmanager
+def dribbling(answer, pause=0.05, seconds=20):
+    """A server that sends these bytes one by one, with a pause after each, for some seconds. Yields its endpoint."""
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                threading.Thread(target=dribble, args=(connection,), daemon=True).start()
+
+    def dribble(connection):
+        end = time.monotonic() + seconds
+        with contextlib.suppress(OSError), connection:
+            connection.recv(65536)
+            for byte in answer:
+                connection.sendall(bytes([byte]))
+                if over.wait(pause) or time.monotonic() > end:
+                    break
+
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/RPC2"
+        over.set()
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+
+
+def answered(body, *headers, length=True):
+    """An answer of HTTP with this body."""
+    lines = ["HTTP/1.1 200 OK", "Content-Type: text/xml", *headers, *([f"Content-Length: {len(body)}"] * length)]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def reply(document):
+    """The body with which oned answers, with a document in it."""
+    return xmlrpc.client.dumps(((True, document, 0),), methodresponse=True)
