@@ -127,7 +127,7 @@ def visible(said, most=TEXT):
     except Exception:  # pylint: disable=broad-except
         # Too deep, or a number with too many digits.
         text = f"something that cannot be shown ({type(said).__name__})"
-    text = text.strip()
+    text = text.strip(" \n")
     text = text if len(text) <= most else f"{text[:most]}..."
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text

@@ -54,7 +54,7 @@ ASK_AFTER = 15
 # Seconds that a job may take beyond the pillar's timeout for each volume, whatever the minion says: then it has failed.
 GRACE = 60
 # Seconds that one server's job keeps the others waiting, and that it rests before it may do so again.
-TURN, REST = 60, 5
+TURN, REST = 30, 5
 # Seconds for which a finding has to stay away before its failures are forgotten, and a job that never ended with it.
 FORGOTTEN = 600
 # Seconds in which a minion's events are looked at once, unless its mine is another.
@@ -73,7 +73,8 @@ def remediate(minion):
     The minion's findings are read from its mine, where only it can have left them; what the event said is not used.
     Which kinds are put right is the pillar's ``remediate``. One job for each minion at a time, servers one after
     another. After a failure, also when nothing was to be changed, that kind of finding waits, each time longer; after
-    three in a row it is given up until it has been gone for ten minutes, with an event ``gluster_one/<minion>/gave_up``.
+    three in a row it is given up until it has been gone for ten minutes, with an event
+    ``gluster_one/<minion>/gave_up``.
 
     minion
         The minion (string).
@@ -101,6 +102,8 @@ def remediate(minion):
         said = {kind: _waits(past.get(kind), at) for kind in REPAIRS if kind in found}
         if not all(said.values()):
             part = __salt__["gluster_one.part"](minion)
+            if part["error"]:
+                return f"the pillar of {minion} cannot be rendered: {part['error']}"
             if part["maintenance"]:
                 return f"{minion} is under maintenance"
             wanted = part["remediate"] if isinstance(part["remediate"], list) else REPAIRS
@@ -118,7 +121,10 @@ def remediate(minion):
                     mods[kind] = sls
             said.update(_put_right(minion, at, mods, past, part) if mods else {})
         # Also without a job, so that what has gone is forgotten.
-        cache.store(BANK, minion, past)
+        if past:
+            cache.store(BANK, minion, past)
+        else:
+            cache.flush(BANK, minion)
         if not said:
             return f"{minion} has reported nothing that could be put right"
         return f"{minion}: {'; '.join(f'{kind} {what}' for kind, what in said.items())}"
@@ -126,8 +132,8 @@ def remediate(minion):
 
 def _past(minion, cache, found):
     """
-    What was done about each kind of finding. One that has stayed away for a while is forgotten, so that it is new should
-    it come back; one that comes and goes is not.
+    What was done about each kind of finding. One that has stayed away for a while is forgotten, so that it is new
+    should it come back; one that comes and goes is not.
     """
     known, past, now = cache.fetch(BANK, minion), {}, time.time()
     for kind, was in (known if isinstance(known, dict) else {}).items():
@@ -356,8 +362,9 @@ def _repair(minion, mods, part):
         except SaltClientError as exc:
             return dict.fromkeys(mods, str(exc))
     if not isinstance(answer, dict):
-        silent = not answer or str(answer).startswith("Minion did not return")
-        return dict.fromkeys(mods, NO_ANSWER if silent else _visible(answer))
+        said = _visible(answer)
+        silent = not answer or said.startswith("Minion did not return")
+        return dict.fromkeys(mods, NO_ANSWER if silent else said)
     came = {}
     for sls in mods:
         own = ("gluster_one.pillar", sls)
