@@ -100,7 +100,11 @@ def _ask(minions, function, arguments=None, timeout=15):
     shown = sys.stderr.isatty() and len(minions) > 10
     deadline = time.monotonic() + PATIENCE * timeout
     with salt.client.get_local_client(mopts=__opts__) as client:
-        came = client.cmd_iter_no_block(minions, function, tgt_type="list", kwarg=arguments or {}, timeout=timeout)
+        job = client.run_job(
+            minions, function, tgt_type="list", kwarg=arguments or {}, timeout=timeout, listen=True
+        ) or {"jid": "", "minions": []}  # fmt: skip
+        arguments = {"timeout": timeout, "tgt": minions, "tgt_type": "list", "block": False}
+        came = client.get_iter_returns(job["jid"], job["minions"], **arguments) if job["jid"] else ()
         for part in came:  # nothing, while nothing comes
             if not part:
                 if time.monotonic() > deadline:
@@ -112,10 +116,24 @@ def _ask(minions, function, arguments=None, timeout=15):
                     answers[minion] = answer["ret"]
             if shown:
                 print(f"\r{len(answers)} of {len(minions)} nodes have answered", end="", file=sys.stderr, flush=True)
-        came.close()
+        if answers and __opts__.get("job_cache", True) and not __opts__.get("ext_job_cache"):
+            answers = _kept(client, job["jid"], answers, timeout)
     if shown:
         print(file=sys.stderr)
     return answers
+
+
+def _kept(client, jid, answers, timeout):
+    """
+    The answers as the master has kept them, each under its minion's key. What came as an event may be of any minion
+    that knows the job: where nothing was kept, it is waited for.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        kept = client.get_cache_returns(jid)
+        if set(answers) <= set(kept) or time.monotonic() > deadline:
+            return {minion: kept[minion]["ret"] for minion in answers if minion in kept}
+        time.sleep(0.1)
 
 
 def _visible(said):

@@ -1,13 +1,15 @@
 """What minions answer, of any shape: nobody but the one that says it is the worse for it."""
 
 import copy
+import itertools
 import json
 
 import pytest
+import salt.client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .conftest import Master
+from .conftest import CHECKOUT, Master, imported
 
 VOLUME = {"servers": ["kvm1", "kvm2"], "datastores": {"glusterds": {}}}
 PILLARS = {
@@ -244,3 +246,52 @@ def test_a_cure_takes_no_word_that_is_no_path(master, kind, on):
     master.answers = {"gluster_one.report": {**REPORTS, "kvm2": said, EVIL: report(EVIL)}}
     (found,) = master.runner.status()["data"]["findings"]
     assert found["cure"] == "see what it says: salt kvm2 gluster_one.check"
+
+
+class Bus:
+    """A client of the master: what comes as events, and what the master has kept under minions' keys, a look later."""
+
+    def __init__(self, events, kept):
+        self.events, self.kept, self.looks = events, kept, 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def run_job(self, minions, *words, **more):
+        return {"jid": "1", "minions": minions}
+
+    def get_iter_returns(self, *words, **more):
+        yield from [None, *({minion: {"ret": answer}} for minion, answer in self.events), None]
+
+    def cmd_iter(self, *words, **more):
+        yield from (event for event in self.get_iter_returns() if event)
+
+    def get_cache_returns(self, jid):
+        self.looks += 1
+        return {minion: {"ret": answer} for minion, answer in self.kept.items() if self.looks > 1}
+
+
+def test_an_event_in_anothers_name_is_no_answer(monkeypatch):
+    """Any minion that was asked knows the job, and may send an event that looks like another's return."""
+    master = Master(monkeypatch, PILLARS)
+    monkeypatch.undo()
+    runner = imported(CHECKOUT / "_runners/gluster_one.py", __salt__=master.salt)
+    bus = Bus([("kvm1", []), ("kvm9", "mine"), ("stranger", [])], {"kvm1": ["no"], "kvm9": "mine"})
+    monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: bus)
+    assert runner._ask(["kvm1", "kvm9"], "gluster_one.stop_blockers") == {"kvm1": ["no"], "kvm9": "mine"}
+
+
+def test_a_job_that_runs_for_ever_is_waited_for_in_vain(monkeypatch):
+    master = Master(monkeypatch, PILLARS)
+    monkeypatch.undo()
+    runner = imported(CHECKOUT / "_runners/gluster_one.py", __salt__=master.salt)
+    bus = Bus([("kvm1", "well")], {"kvm1": "well"})
+    now = itertools.count(0, 10)
+    monkeypatch.setattr(runner.time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(runner.time, "sleep", lambda seconds: None)
+    bus.get_iter_returns = lambda *words, **more: itertools.chain([{"kvm1": {"ret": "well"}}], itertools.repeat(None))
+    monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: bus)
+    assert runner._ask(["kvm1", "kvm9"], "test.ping") == {"kvm1": "well"}

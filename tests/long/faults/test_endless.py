@@ -44,13 +44,10 @@ WITHIN = 60 + 30
 def evil(fleet, events):
     settled(fleet)
     path = f"PATH={fleet.lab.venv}/bin:$PATH"
-    script = f"""
-        mkdir -p /srv/evil
-        printf '%s' '{STATE}' >/srv/evil/state.py
-        echo 'module_dirs: [/srv/evil]' >/etc/salt/minion.d/evil.conf
-        printf '%s' '{LIES.replace("'", "'\\''")}' >/srv/evil/lies
-        systemctl restart salt-minion
-    """
+    fleet.sh(EVIL, "mkdir -p /srv/evil")
+    for name, text in (("state.py", STATE), ("lies", LIES)):
+        fleet.lab.exec(EVIL, "tee", f"/srv/evil/{name}", input=text, check=True)
+    script = "echo 'module_dirs: [/srv/evil]' >/etc/salt/minion.d/evil.conf; systemctl restart salt-minion"
     fleet.sh(EVIL, script)
     fleet.lab.wait_for_minions([EVIL])
     begin = time.time()
