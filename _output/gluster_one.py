@@ -25,10 +25,19 @@ def output(data, **kwargs):  # pylint: disable=unused-argument
     Returns a string.
     """
     if not isinstance(data, dict) or "nodes" not in data:
-        return str(data)
+        return "\n".join(map(_visible, str(data).split("\n")))
     tables = [_volumes(data["volumes"], data["findings"]), _nodes(data)]
     tables.append(_datastores(data["datastores"], data["findings"]))
     return "\n\n".join([*(_table(table) for table in tables if len(table) > 1), data["summary"]])
+
+
+def _visible(text):
+    """
+    A text without what a terminal would take for a command.
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
 
 
 def _worst_first(parts, findings):
@@ -54,6 +63,7 @@ def _table(rows):
     Rows of cells as lines; the last cell of a row is a list of texts, which are wrapped beside the others, or below
     them where there is too little room.
     """
+    rows = [[*map(_visible, cells), [_visible(" ".join(text.split("\n"))) for text in texts]] for *cells, texts in rows]
     width = shutil.get_terminal_size((160, 24)).columns
     colors = salt.utils.color.get_colors(__opts__.get("color"), __opts__.get("color_theme"))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]

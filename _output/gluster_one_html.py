@@ -5,6 +5,7 @@ The fleet as one page: what ``salt-run gluster_one.status html=FILE`` writes. It
 import time
 
 import jinja2
+import markupsafe
 
 __virtualname__ = "gluster_one_html"
 
@@ -50,6 +51,7 @@ volume.split_brain if volume.split_brain is not none else 'an unknown number' }}
 {%- endfor %}
 </div>
 {{- why(data.findings | selectattr('volume', 'defined') | selectattr('volume', 'equalto', name)) }}
+{{- why(data.findings | selectattr('kind', 'equalto', 'volume_unseen') | selectattr('on', 'equalto', name)) }}
 {%- endfor %}
 <h2>Nodes</h2>
 <div class="nodes">
@@ -86,6 +88,17 @@ def __virtual__():
     return __virtualname__
 
 
+def _visible(value):
+    """
+    What a minion has said without control characters, also those that turn the direction of writing.
+    """
+    if not isinstance(value, str) or isinstance(value, markupsafe.Markup):
+        return value
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in value
+    )
+
+
 def output(data, **kwargs):  # pylint: disable=unused-argument
     """
     The page for what the runner ``gluster_one.status`` returned.
@@ -95,5 +108,5 @@ def output(data, **kwargs):  # pylint: disable=unused-argument
 
     Returns a string.
     """
-    page = jinja2.Environment(autoescape=True).from_string(PAGE)
+    page = jinja2.Environment(autoescape=True, finalize=_visible).from_string(PAGE)
     return page.render(data=data, at=time.strftime("%Y-%m-%d %H:%M:%S %z")).lstrip()

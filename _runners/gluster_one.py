@@ -7,11 +7,9 @@ OpenNebula's GlusterFS datastore over the whole fleet
 """
 
 import secrets
-import socket
 import sys
 import time
 
-import salt.cache
 import salt.client
 import salt.loader
 import salt.utils.files
@@ -19,8 +17,10 @@ import salt.utils.minions
 from salt.exceptions import SaltInvocationError
 from salt.utils.args import split_input
 
-# A volume at which no server has looked.
-UNSEEN = {"bricks": None, "sets": None, "peers": None, "free_percent": None, "heal": None, "split_brain": None}
+# A minion that says that it is still at it is waited for so many times the timeout, and does not answer then.
+PATIENCE = 10
+# How many servers have to say that another may go down, where there are so many: one alone might say anything.
+SAY = 2
 
 
 def status(target="*", native=False, timeout=15, html=None):
@@ -34,7 +34,8 @@ def status(target="*", native=False, timeout=15, html=None):
         Have each hypervisor read a file over ``gluster://``, too (bool, default False).
 
     timeout
-        Seconds after which a minion that has not answered is asked whether it is still at it (int, default 15).
+        Seconds after which a minion that has not answered is asked whether it is still at it (int, default 15). One
+        that says so for ten times as long does not answer.
 
     html
         A file in which to leave the same as a page for a browser, with a picture of the fleet (string, default none).
@@ -53,50 +54,9 @@ def status(target="*", native=False, timeout=15, html=None):
         raise SaltInvocationError(
             f"target is {target!r}: no accepted minion of that name has gluster_one in its pillar"
         )
-    answers = _ask(asked, "gluster_one.report", {"native": native, "marks": _marks(timeout)}, timeout)
-    nodes, strangers, absent, volumes, datastores, findings = {}, {}, [], {}, {}, []
-    for minion in asked:
-        answer = answers.get(minion)
-        if minion not in answers:
-            absent.append(minion)
-        elif not isinstance(answer, dict):
-            nodes[minion] = {"roles": [], "looked": [], "findings": [_unable(str(answer))]}
-        else:
-            nodes[minion] = {key: answer[key] for key in ("roles", "looked", "findings")}
-            for name, facts in answer["volumes"].items():
-                volumes.setdefault(name, dict(UNSEEN)).update(facts)
-            datastores.update(answer["datastores"])
-        # A brick's server and its volume's coordinator both see that it is down.
-        more = nodes.get(minion, {}).get("findings", [])
-        more[:] = [finding for finding in more if "volume" not in finding or finding not in findings]
-        findings += more
-    # Not while a node may be the one that is missed: it does not answer, or not so, because of its pillar or an error.
-    known = all(isinstance(answer, dict) and "names" in answer for answer in answers.values())
-    if not absent and known and asked == _ours("*"):
-        for name in _uncoordinated([answer["coordinates"] for answer in answers.values()]):
-            volumes.setdefault(name, dict(UNSEEN))
-            findings.append(_unseen(name))
-        for host in _strangers(answers.values()):
-            strangers[host] = {"roles": [], "looked": [], "findings": [_unlooked(host)]}
-            findings += strangers[host]["findings"]
-    for name, volume in volumes.items():
-        volume["wrong"] = [
-            finding["seen"] if finding["on"] == name else f"{finding['on']}: {finding['seen']}"
-            for finding in findings
-            if name in (finding["on"], finding.get("volume"))
-        ]
-    wrong = len(findings)
-    silent = f", {len(absent)} {'node does' if len(absent) == 1 else 'nodes do'} not answer" if absent else ""
-    count = f"{wrong or 'no'} finding{'' if wrong == 1 else 's'} on {len(nodes)} node{'' if len(nodes) == 1 else 's'}"
-    fleet = {
-        "volumes": volumes,
-        "nodes": {**nodes, **strangers},
-        "absent": absent,
-        "datastores": datastores,
-        "findings": findings,
-        "summary": count + silent,
-        "retcode": int(bool(wrong or absent)),
-    }
+    known = {}
+    answers = _ask(asked, "gluster_one.report", {"native": native, "marks": _marks(timeout, known)}, timeout)
+    fleet = __salt__["gluster_one.overview"](answers, asked, asked == _ours("*"), known)
     if html:
         with salt.utils.files.fopen(html, "w") as stream:
             # The option --out, which is for what is shown, would win in salt.output.
@@ -104,71 +64,17 @@ def status(target="*", native=False, timeout=15, html=None):
     return {"data": fleet, "outputter": "gluster_one"}
 
 
-def _marks(timeout):
+def _marks(timeout, known):
     """
     What the head has just left on each volume, for the others to see.
     """
     mark = f"{time.time_ns():020d} {secrets.token_hex(8)}"
     heads = set(_ours("*")) & set(_accepted("gluster_one:roles:head", "pillar"))
-    left = _ask(sorted(heads), "gluster_one.mark", {"text": mark}, timeout) if heads else {}
-    return {volume: mark for volumes in left.values() if isinstance(volumes, list) for volume in volumes}
-
-
-def _unable(said):
-    cure = "salt MINION saltutil.sync_all, or apply gluster_one"
+    heads = sorted(minion for minion in heads if "head" in _part(minion, known)["roles"])
+    left = _ask(heads, "gluster_one.mark", {"text": mark}, timeout) if heads else {}
+    own = {minion: _part(minion, known)["volumes"] for minion in left}
     return {
-        "kind": "check_failed",
-        "on": "check",
-        "seen": said,
-        "expected": "an answer",
-        "severity": "error",
-        "cure": cure,
-    }
-
-
-def _uncoordinated(coordinates):
-    """
-    The volumes of which none of all nodes is the coordinator; coordinates says of each whether it is, by volume.
-    """
-    names = {name for node in coordinates for name in node}
-    return sorted(name for name in names if not any(node.get(name) for node in coordinates))
-
-
-def _unseen(volume):
-    return {
-        "kind": "volume_unseen",
-        "on": volume,
-        "seen": "no minion goes by the name of its first server: nobody sets its options or looks at the pool",
-        "expected": "a minion that does",
-        "severity": "error",
-        "cure": "name servers in the pillar by a name or an address that their minion has",
-    }
-
-
-def _strangers(answers):
-    """
-    OpenNebula's hosts that are none of the nodes that have answered.
-    """
-    known = {name for answer in answers for name in answer["names"]}
-    hosts = {host for answer in answers for host in answer["hosts"] if host.casefold() not in known}
-    return sorted(host for host in hosts if not known.intersection(_addresses(host)))
-
-
-def _addresses(host):
-    try:
-        return {found[4][0] for found in socket.getaddrinfo(host, None)}
-    except OSError:
-        return set()
-
-
-def _unlooked(host):
-    return {
-        "kind": "host_unlooked",
-        "on": host,
-        "seen": "OpenNebula may start machines there, and no minion of this name has gluster_one in its pillar",
-        "expected": "a hypervisor of this fleet",
-        "severity": "error",
-        "cure": "give it the pillar and apply gluster_one, or take it out of the datastores' clusters",
+        name: mark for minion, names in left.items() if isinstance(names, list) for name in own[minion] if name in names
     }
 
 
@@ -192,14 +98,46 @@ def _ask(minions, function, arguments=None, timeout=15):
     """
     answers = {}
     shown = sys.stderr.isatty() and len(minions) > 10
+    deadline = time.monotonic() + PATIENCE * timeout
     with salt.client.get_local_client(mopts=__opts__) as client:
-        for part in client.cmd_iter(minions, function, tgt_type="list", kwarg=arguments or {}, timeout=timeout):
-            answers.update({minion: answer.get("ret") for minion, answer in part.items() if "ret" in answer})
+        job = client.run_job(
+            minions, function, tgt_type="list", kwarg=arguments or {}, timeout=timeout, listen=True
+        ) or {"jid": "", "minions": []}  # fmt: skip
+        arguments = {"timeout": timeout, "tgt": minions, "tgt_type": "list", "block": False}
+        came = client.get_iter_returns(job["jid"], job["minions"], **arguments) if job["jid"] else ()
+        for part in came:  # nothing, while nothing comes
+            if not part:
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.01)
+                continue
+            for minion, answer in part.items():
+                if minion in minions and isinstance(answer, dict) and "ret" in answer:
+                    answers[minion] = answer["ret"]
             if shown:
                 print(f"\r{len(answers)} of {len(minions)} nodes have answered", end="", file=sys.stderr, flush=True)
+        if answers and __opts__.get("job_cache", True) and not __opts__.get("ext_job_cache"):
+            answers = _kept(client, job["jid"], answers, timeout)
     if shown:
         print(file=sys.stderr)
     return answers
+
+
+def _kept(client, jid, answers, timeout):
+    """
+    The answers as the master has kept them, each under its minion's key. What came as an event may be of any minion
+    that knows the job: where nothing was kept, it is waited for.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        kept = client.get_cache_returns(jid)
+        if set(answers) <= set(kept) or time.monotonic() > deadline:
+            return {minion: kept[minion]["ret"] for minion in answers if minion in kept}
+        time.sleep(0.1)
+
+
+def _visible(said):
+    return __salt__["gluster_one.visible"](said)
 
 
 def ok_to_stop(minions, timeout=15, restart=False):
@@ -233,39 +171,110 @@ def ok_to_stop(minions, timeout=15, restart=False):
         raise SaltInvocationError(
             f"minions is {minions!r}: no accepted minion is called {', '.join(strangers) or 'that'}, see `salt-key`"
         )
-    ours = _ours("*")
+    ours, known = _ours("*"), {}
     nodes = _ask(ours, "gluster_one_pillar.node", timeout=timeout)
-    nodes = {name: node for name, node in nodes.items() if isinstance(node, dict) and not node.get("errors")}
+    nodes = {name: _node(node) for name, node in nodes.items()}
+    nodes = {name: node for name, node in nodes.items() if node and not node["errors"]}
     reasons = [] if restart else _machines(going, timeout)
-    # Whatever the pillar makes of it: who knows volumes of a pool is a server of it.
+    # Whatever the pillar makes of it: who knows volumes of a pool is a server of it. One that does not say may be one.
     members = _ask(going, "glusterd.volumes", timeout=timeout)
     servers = [
         minion
         for minion in going
-        if "server" in nodes.get(minion, {"roles": ["server"]})["roles"] or members.get(minion)
+        if minion not in nodes
+        or members.get(minion) not in ([], {})
+        or "server" in (*nodes[minion]["roles"], *_part(minion, known)["roles"])
     ]
-    others = [name for name, node in nodes.items() if name not in going and "server" in node["roles"]]
+    # By the pillar, and not by their own word: anybody might say yes.
+    others = [
+        name
+        for name, node in nodes.items()
+        if name not in going and "server" in node["roles"] and "server" in _part(name, known)["roles"]
+    ]
     if servers and not others:
         reasons.append("no other server answers, so nobody could say")
     elif servers:
-        names = {minion: nodes.get(minion, {}).get("names") or _names(minion) for minion in servers}
+        names = {minion: _names(minion, nodes, known) for minion in servers}
         stay = sorted(set(ours) - set(going))
-        apart = {} if restart else {**dict.fromkeys(stay), **_ask(stay, "gluster_one.apart", timeout=timeout)}
-        asked = {"names": names, "restart": restart, "apart": apart}
-        for other in others:  # the first that can say, and so one at a time: it takes the pool's lock
-            answer = _ask([other], "gluster_one.stop_blockers", asked, timeout).get(other)
-            if isinstance(answer, list):
-                break
-        reasons += answer if isinstance(answer, list) else [f"{other} could not say: {answer or 'no answer'}"]
+        said = {} if restart else _ask(stay, "gluster_one.apart", timeout=timeout)
+        apart = {} if restart else {minion: _apart(said.get(minion)) for minion in stay}
+        reasons += _blockers(others, {"names": names, "restart": restart, "apart": apart}, timeout)
     return {"ok": not reasons, "reasons": reasons, "retcode": int(bool(reasons))}
 
 
-def _names(minion):
+def _blockers(others, asked, timeout):
     """
-    The names of a minion that does not answer, by its grains as the master has them.
+    What other servers have against it: of two that can say so, whatever either says.
     """
-    grains = salt.cache.factory(__opts__).fetch(f"minions/{minion}", "data").get("grains") or {}
-    return [minion, *(grains[key] for key in ("host", "fqdn") if grains.get(key))]
+    reasons, said, unable = [], 0, None
+    for other in others:  # one at a time: it takes the pool's lock
+        answer = _ask([other], "gluster_one.stop_blockers", asked, timeout).get(other)
+        if isinstance(answer, list) and all(isinstance(reason, str) for reason in answer):
+            reasons += [_visible(reason) for reason in answer[:100]]
+            said += 1
+        else:
+            unable = f"{other} could not say: {_visible(answer or 'no answer')}"
+        if said == SAY:
+            break
+    return list(dict.fromkeys(reasons)) if said else [unable]
+
+
+def _part(minion, known):
+    """
+    A minion's part by the master's pillar, which is rendered once for each.
+    """
+    parts = known.setdefault("parts", {})
+    if minion not in parts:
+        parts[minion] = __salt__["gluster_one.part"](minion, known)
+    return parts[minion]
+
+
+def _names(minion, nodes, known):
+    """
+    The names of a server by which its pool may know it: none that is another minion's.
+    """
+    own = [name for volume in _part(minion, known)["volumes"].values() for name in volume["names"]]
+    said = nodes[minion]["names"] if minion in nodes else __salt__["gluster_one.names"](minion, known)
+    more = [name for name in said if set(__salt__["gluster_one.called"](name, known)) <= {minion}]
+    return list(dict.fromkeys([minion, *own, *more]))
+
+
+def _apart(said):
+    """
+    What a node says of its mounts; None where it cannot be that, which counts as not saying.
+    """
+    if not isinstance(said, dict) or len(said) > 200 or not all(isinstance(name, str) for name in said):
+        return None
+    lists = [bricks for bricks in said.values() if bricks is not None]
+    fine = all(isinstance(bricks, list) and len(bricks) <= 1000 for bricks in lists)
+    if not fine or not all(isinstance(brick, str) for bricks in lists for brick in bricks):
+        return None
+    return {name: bricks and [_visible(brick) for brick in bricks] for name, bricks in said.items()}
+
+
+def _node(said):
+    """
+    A minion's part by its own word, with what is used of it; None when it is none.
+    """
+    if not isinstance(said, dict) or not isinstance(said.get("errors"), list):
+        return None
+    node = {"errors": [_visible(error) for error in said["errors"][:20]]}
+    if node["errors"]:
+        return node
+    roles, names, volumes = said.get("roles"), said.get("names"), said.get("volumes")
+    texts = isinstance(roles, list) and isinstance(names, list) and len(roles + names) <= 300
+    if not texts or not all(isinstance(text, str) and len(text) < 256 for text in roles + names):
+        return None
+    if not isinstance(volumes, dict) or len(volumes) > 200:
+        return None
+    for name, volume in volumes.items():
+        if not isinstance(name, str) or not isinstance(volume, dict) or not isinstance(volume.get("coordinator"), bool):
+            return None
+    numbers = {key: said.get(key) for key in ("batch", "timeout")}
+    if not all(type(number) is int and 0 < number <= 10**6 for number in numbers.values()):
+        return None
+    coordinates = {_visible(name): {"coordinator": volume["coordinator"]} for name, volume in volumes.items()}
+    return {**node, **numbers, "roles": roles, "names": [_visible(name) for name in names], "volumes": coordinates}
 
 
 def _machines(minions, timeout):
@@ -276,10 +285,10 @@ def _machines(minions, timeout):
     reasons = []
     for minion in minions:
         found = answers.get(minion, "no answer")
-        if not isinstance(found, list):
-            reasons.append(f"it is not known which machines run on {minion}: {found}")
+        if not isinstance(found, list) or not all(isinstance(machine, str) for machine in found):
+            reasons.append(f"it is not known which machines run on {minion}: {_visible(found)}")
         elif found:
-            shown = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+            shown = ", ".join(map(_visible, found[:3])) + (", ..." if len(found) > 3 else "")
             reasons.append(f"{len(found)} machine{'s' if len(found) > 1 else ''} on {minion}: {shown}")
     return reasons
 
@@ -308,12 +317,19 @@ def rollout_plan(target="*"):
     wrong, nodes = _nodes(target)
     if wrong:
         return {"errors": wrong}
+    known = {}
+    for minion, node in nodes.items():  # a lead in the order is given by the master's pillar alone
+        leading = {"head", "server"}.intersection(node["roles"])
+        if leading or any(volume["coordinator"] for volume in node["volumes"].values()):
+            part = _part(minion, known)
+            node["roles"] = [role for role in node["roles"] if role not in leading or role in part["roles"]]
+            for name, volume in node["volumes"].items():
+                volume["coordinator"] = part["volumes"].get(name, volume)["coordinator"] and name in part["volumes"]
     of = {
         role: sorted(minion for minion, node in nodes.items() if role in node["roles"]) for role in ("head", "server")
     }
     if sorted(nodes) == _ours("*"):
-        plans = [{name: volume["coordinator"] for name, volume in node["volumes"].items()} for node in nodes.values()]
-        wrong = [f"volume {name}: {_unseen(name)['seen']}" for name in _uncoordinated(plans)]
+        wrong = [f"volume {name}: {why}" for name, why in _uncoordinated(nodes, known)]
     if wrong:
         return {"errors": wrong}
     rest = [minion for minion in sorted(nodes) if minion not in of["head"]]
@@ -330,6 +346,22 @@ def rollout_plan(target="*"):
         "batches": [rest[first : first + size] for first in range(0, len(rest), size)],
         "timeout": _timeout(nodes),
     }
+
+
+def _uncoordinated(nodes, known):
+    """
+    The volumes of which no node is the coordinator, by the pillar of one that has it, each with why.
+    """
+    named = {name for node in nodes.values() for name in node["volumes"]}
+    led = {name for node in nodes.values() for name, volume in node["volumes"].items() if volume["coordinator"]}
+    found = []
+    for name in sorted(named - led):
+        for minion in [minion for minion, node in nodes.items() if name in node["volumes"]][:3]:
+            volume = _part(minion, known)["volumes"].get(name)
+            if volume:
+                found.append((name, __salt__["gluster_one.unseen_finding"](name, volume["first"])["seen"]))
+                break
+    return found
 
 
 def remount_plan(target="*"):
@@ -358,7 +390,7 @@ def remount_plan(target="*"):
     answers = _ask(sorted(nodes), "state.apply", {"mods": "gluster_one.remount", "test": True})
     due, used = [], []
     for minion in sorted(nodes):
-        states = answers.get(minion, "no answer")
+        states = _states(answers.get(minion, "no answer"))
         if not isinstance(states, dict):
             wrong.append(f"{minion}: {states}")
             continue
@@ -369,6 +401,25 @@ def remount_plan(target="*"):
         if not failed and any(state["changes"] for state in own):
             due.append(minion)
     return {"errors": wrong} if wrong else {"errors": [], "minions": due, "used": used, "timeout": _timeout(nodes)}
+
+
+def _states(said):
+    """
+    The states of a run with what is used of them, or a text.
+    """
+    if not isinstance(said, dict) or not said or len(said) > 1000:
+        return _visible(said)
+    states = {}
+    for key, state in said.items():
+        if not isinstance(key, str) or not isinstance(state, dict):
+            return f"an answer that is none of a run: {_visible(said)}"
+        result = state.get("result") if isinstance(state.get("result"), bool) else None
+        states[key] = {
+            "result": result,
+            "changes": bool(state.get("changes")),
+            "comment": _visible(state.get("comment")),
+        }
+    return states
 
 
 def _timeout(nodes):
@@ -387,8 +438,9 @@ def _nodes(target):
         _ask(asked, "state.show_sls", {"mods": "gluster_one", "queue": True})  # which syncs the modules
         nodes = answered = _ask(asked, "gluster_one_pillar.node")
     wrong = [f"{minion} does not answer" for minion in asked if minion not in answered]
-    wrong += [f"{minion}: {answer}" for minion, answer in sorted(nodes.items()) if not isinstance(answer, dict)]
-    nodes = {minion: node for minion, node in nodes.items() if isinstance(node, dict)}
+    own = {minion: _node(answer) for minion, answer in nodes.items()}
+    wrong += [f"{minion}: {_visible(nodes[minion])}" for minion, node in sorted(own.items()) if node is None]
+    nodes = {minion: node for minion, node in own.items() if node is not None}
     return wrong + [f"{minion}: {error}" for minion, node in sorted(nodes.items()) for error in node["errors"]], nodes
 
 
@@ -416,7 +468,7 @@ def rollout_step(step, minions, number=1, steps=1, timeout=None):
 
         salt-run gluster_one.rollout_step 'glusterd on kvm2' '[kvm2]' 3 12 120
     """
-    place = f"{number} of {steps}"
+    step, place = _visible(step), f"{number} of {steps}"
     patience = f"  (waits up to {timeout} s)" if timeout else ""
     print(f"{time.strftime('%H:%M:%S')}  {place:>8}  {step}{patience}", file=sys.stderr, flush=True)
     __salt__["event.send"]("gluster_one/rollout", {"step": step, "place": place, "minions": minions})

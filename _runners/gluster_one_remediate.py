@@ -7,7 +7,10 @@ More of the runner ``gluster_one``: Salt joins modules of one virtual name. ``re
 
 import contextlib
 import fcntl
+import hashlib
+import math
 import os
+import re
 import time
 
 import salt.cache
@@ -45,10 +48,19 @@ ATTEMPTS = 3
 BACK_OFF = 15
 NO_ANSWER = "the minion did not answer"
 UNCHANGED = "the formula finds nothing to change there"
-# Seconds that a server waits for the others.
+# Seconds that a server waits for the others; that is no failure of its own.
 PATIENCE = 600
 # Seconds after which a minion is asked, again and again, whether the job still runs there.
 ASK_AFTER = 15
+# Seconds that a job may take beyond the pillar's timeout for each volume, whatever the minion says: then it has failed.
+GRACE = 60
+# Seconds that one server's job keeps the others waiting, and that it rests before it may do so again.
+TURN, REST = 30, 5
+# Seconds for which a finding has to stay away before its failures are forgotten, and a job that never ended with it.
+FORGOTTEN = 600
+# Seconds in which a minion's events are looked at once, unless its mine is another.
+LOOKS_APART = 3
+WAITS = "waits for its turn"
 
 
 def __virtual__():
@@ -62,7 +74,8 @@ def remediate(minion):
     The minion's findings are read from its mine, where only it can have left them; what the event said is not used.
     Which kinds are put right is the pillar's ``remediate``. One job for each minion at a time, servers one after
     another. After a failure, also when nothing was to be changed, that kind of finding waits, each time longer; after
-    three in a row it is given up until it is gone, with an event ``gluster_one/<minion>/gave_up``.
+    three in a row it is given up until it has been gone for ten minutes, with an event
+    ``gluster_one/<minion>/gave_up``.
 
     minion
         The minion (string).
@@ -77,35 +90,93 @@ def remediate(minion):
     """
     if not isinstance(minion, str) or minion not in _accepted(minion):
         return "no accepted minion is called that"
-    with _lock(minion) as held:
+    with _lock(_file("minions", minion)) as held:
         if not held:
             return f"{minion} is being put right already"
         cache = salt.cache.factory(__opts__)
+        if _looked_just_now(minion, cache):
+            return f"{minion} was looked at just now"
         at, found = _reported(minion)
-        # A kind that has gone is forgotten: should it come back, it is something new.
-        past = {kind: known for kind, known in (cache.fetch(BANK, minion) or {}).items() if kind in found}
-        if not found & set(REPAIRS):
-            cache.flush(BANK, minion)
+        if found is None:
             return f"{minion} has reported nothing that could be put right"
+        past = _past(minion, cache, found)
         said = {kind: _waits(past.get(kind), at) for kind in REPAIRS if kind in found}
         if not all(said.values()):
-            settings = (__salt__["pillar.show_pillar"](minion) or {}).get("gluster_one") or {}
-            if settings.get("maintenance"):
+            part = __salt__["gluster_one.part"](minion)
+            if part["error"]:
+                return f"the pillar of {minion} cannot be rendered: {part['error']}"
+            if part["maintenance"]:
                 return f"{minion} is under maintenance"
+            wanted = part["remediate"] if isinstance(part["remediate"], list) else REPAIRS
             mods = {}
             for kind in [kind for kind, why in said.items() if not why]:
-                sls = _sls(kind, settings.get("roles") or [])
+                sls = _sls(kind, part["roles"])
                 holding = [other for other in HELD_BY.get(sls, ()) if other in found]
-                if kind not in settings.get("remediate", REPAIRS):
+                if kind not in part["kinds"]:
+                    said[kind] = "is left: by its pillar this minion cannot have it"
+                elif kind not in wanted:
                     said[kind] = "is to be left as it is"
                 elif holding:
                     said[kind] = f"is left: {' and '.join(holding)} is to be looked at by somebody first"
                 else:
                     mods[kind] = sls
-            said.update(_put_right(minion, at, mods, past) if mods else {})
+            said.update(_put_right(minion, at, mods, past, part) if mods else {})
         # Also without a job, so that what has gone is forgotten.
-        cache.store(BANK, minion, past)
+        if past:
+            cache.store(BANK, minion, past)
+        else:
+            cache.flush(BANK, minion)
+        if not said:
+            return f"{minion} has reported nothing that could be put right"
         return f"{minion}: {'; '.join(f'{kind} {what}' for kind, what in said.items())}"
+
+
+def _past(minion, cache, found):
+    """
+    What was done about each kind of finding. One that has stayed away for a while is forgotten, so that it is new
+    should it come back; one that comes and goes is not.
+    """
+    known, past, now = cache.fetch(BANK, minion), {}, time.time()
+    for kind, was in (known if isinstance(known, dict) else {}).items():
+        was = dict(was)
+        gone = was.pop("gone", now)
+        if kind not in found and 0 <= now - gone < FORGOTTEN:
+            past[kind] = {**was, "gone": gone}
+        elif kind in found and now - gone < FORGOTTEN:
+            past[kind] = was
+    return past
+
+
+def _looked_just_now(minion, cache):
+    """
+    Whether a minion was looked at a moment ago, and has not left anything in its mine since: anybody can send events in
+    its name, the mine is its own. What it leaves there itself is looked at once in a while, too.
+    """
+    now, kept = time.time(), _file("looks", minion)
+    version = _version(minion, cache)
+    try:
+        with salt.utils.files.fopen(kept) as stream:
+            words = stream.read(200).split()
+        looked, renewed, seen = float(words[0]), float(words[1]), words[2]
+    except (OSError, ValueError, IndexError):
+        looked = renewed = seen = None
+    recent = looked is not None and 0 <= now - looked < LOOKS_APART
+    if recent and (version == seen or 0 <= now - renewed < LOOKS_APART):
+        return True
+    with salt.utils.files.fopen(kept, "w") as stream:
+        stream.write(f"{now} {renewed if version == seen else now} {version}")
+    return False
+
+
+def _version(minion, cache):
+    """
+    When a minion last left something in its mine, as a word.
+    """
+    for bank, key in (("mine", minion), (f"minions/{minion}", "mine")):  # Salt's since 3008, and before
+        with contextlib.suppress(Exception):
+            if cache.contains(bank, key):
+                return str(cache.updated(bank, key))
+    return "-"
 
 
 def _accepted(minion):
@@ -143,15 +214,18 @@ def _sls(kind, roles):
     return "gluster_one.datastore" if kind == "link" and "head" in roles else REPAIRS[kind]
 
 
-def _put_right(minion, at, mods, past):
+def _put_right(minion, at, mods, past, part):
     """
     Apply the SLS of each kind of finding, keep in ``past`` what came of it, and say it: a dict by kind.
     """
-    came = _repair(minion, mods.values())
+    came = _repair(minion, mods.values(), part)
     if NO_ANSWER in came.values() and _reported(minion)[0] != at:  # it was started anew, and the job was lost with it
-        came = _repair(minion, mods.values())
-    # It may have come right meanwhile by itself.
+        came = _repair(minion, mods.values(), part)
+    waits = {kind: came[sls] for kind, sls in mods.items() if str(came[sls]).startswith(WAITS)}
+    mods = {kind: sls for kind, sls in mods.items() if kind not in waits}
+    # It may have come right meanwhile by itself; one that has nothing sound to say is not.
     still = _reported(minion)[1]
+    still = set(mods) if still is None else still
     failed = {kind: came[sls] for kind, sls in mods.items() if came[sls] and kind in still}
     for kind in mods:
         failures = past.get(kind, {"failures": 0})["failures"] + 1 if kind in failed else 0
@@ -161,66 +235,185 @@ def _put_right(minion, at, mods, past):
     if given_up:
         why = "; ".join(dict.fromkeys(failed[kind] for kind in given_up))
         __salt__["event.send"](f"gluster_one/{minion}/gave_up", {"kinds": given_up, "why": why})
-    return {kind: f"could not be put right: {failed[kind]}" if kind in failed else "put right" for kind in mods}
+    done = {kind: f"could not be put right: {failed[kind]}" if kind in failed else "put right" for kind in mods}
+    return {**done, **waits}
+
+
+def _file(folder, minion=""):
+    """
+    A file of the master's for a minion, in a directory of its kind: no identifier is the name of another's.
+    """
+    directory = os.path.join(__opts__["cachedir"], "gluster_one", folder)
+    os.makedirs(directory, exist_ok=True)
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", minion)[:100]
+    return os.path.join(directory, f"{name}.{hashlib.sha256(os.fsencode(minion)).hexdigest()[:16]}")
 
 
 @contextlib.contextmanager
-def _lock(name, patience=0):
+def _lock(path, patience=0, last=None):
     """
-    Hold a lock of the master, free again when its holder ends; yields whether it was got within so many seconds.
+    Hold a lock of the master, free again when its holder ends; yields the file, or None when it was not got within so
+    many seconds. Who had it last, by the name that stands there, lets others go first for a moment.
     """
-    directory = os.path.join(__opts__["cachedir"], "gluster_one")
-    os.makedirs(directory, exist_ok=True)
     deadline = time.monotonic() + patience
-    with salt.utils.files.fopen(os.path.join(directory, f"{name}.lock"), "a") as stream:
+    with salt.utils.files.fopen(path, "a+") as stream:
         while True:
-            try:
+            with contextlib.suppress(BlockingIOError):
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield True
-                return
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
+                if last is None or not _had_it(stream, last):
                     break
+                fcntl.flock(stream, fcntl.LOCK_UN)
+            if time.monotonic() >= deadline:
+                stream = None
+                break
             time.sleep(0.5)
-        yield False
+        yield stream
+
+
+def _had_it(stream, minion):
+    stream.seek(0)
+    return stream.read(1000) == minion and 0 <= time.time() - os.fstat(stream.fileno()).st_mtime < REST
+
+
+class _Turn:
+    """
+    The turn of one server of the pool among the others. A job that takes longer than a turn goes on without it.
+    """
+
+    def __init__(self, minion, needed):
+        self.minion, self.needed, self.begin = minion, needed, time.monotonic()
+        self.stack = contextlib.ExitStack()
+        self.stream = None
+
+    def __enter__(self):
+        if self.needed:
+            self.stream = self.stack.enter_context(_lock(_file("servers"), PATIENCE, self.minion))
+            self.begin = time.monotonic()
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    @property
+    def held(self):
+        return self.stream is not None or not self.needed
+
+    def late(self):
+        """
+        Let the next one go on once this one has had its time.
+        """
+        if self.stream and time.monotonic() - self.begin > TURN:
+            with salt.utils.files.fopen(_file("unfinished", self.minion), "w") as stream:
+                stream.write(self.minion)
+            self.end()
+
+    def end(self):
+        if self.stream:
+            self.stream.seek(0)
+            self.stream.truncate()
+            self.stream.write(self.minion)
+            self.stream.flush()
+        self.stream = None
+        self.stack.close()
+
+
+def _unfinished(minion):
+    """
+    Whose job of another server is still going on, as far as is known (list of minions).
+    """
+    directory, found = os.path.dirname(_file("unfinished")), []
+    for name in sorted(os.listdir(directory)):
+        path = os.path.join(directory, name)
+        with contextlib.suppress(OSError), salt.utils.files.fopen(path) as stream:
+            if 0 <= time.time() - os.fstat(stream.fileno()).st_mtime < FORGOTTEN:
+                found.append(stream.read(1000))
+    return [other for other in found if other != minion]
 
 
 def _reported(minion):
     """
-    When a minion has last looked, by its own clock, and the kinds of all its findings (set).
+    When a minion has last looked, by its own clock, and the kinds of all its findings (set); None for both where its
+    mine is none of the kind.
     """
-    mine = __salt__["mine.get"]([minion], "gluster_one.findings", "list").get(minion)
+    mine = __salt__["mine.get"]([minion], "gluster_one.findings", "list")
+    mine = mine.get(minion) if isinstance(mine, dict) else None
     if not isinstance(mine, dict) or not isinstance(mine.get("findings"), list):
-        return None, set()
-    kinds = [finding.get("kind") for finding in mine["findings"] if isinstance(finding, dict)]
-    return mine.get("at"), {kind for kind in kinds if isinstance(kind, str)}
+        return None, None
+    at = mine.get("at")
+    at = at if type(at) in (int, float) and abs(at) < 10**12 and math.isfinite(at) else None
+    kinds = [finding.get("kind") for finding in mine["findings"][:1000] if isinstance(finding, dict)]
+    return at, {kind for kind in kinds if isinstance(kind, str)}
 
 
-def _repair(minion, mods):
+def _repair(minion, mods, part):
     """
     Apply these SLS in one job; returns what failed of each, or None, by its name. That nothing was changed fails, too:
     what was found is still there.
     """
     mods = list(dict.fromkeys(mods))
-    alone = set(mods) & set(ONE_AT_A_TIME)
-    with _lock("servers", PATIENCE) if alone else contextlib.nullcontext(True) as held:
-        if not held:
-            return dict.fromkeys(mods, "another server is being put right")
+    with _Turn(minion, set(mods) & set(ONE_AT_A_TIME)) as turn:
+        if not turn.held:
+            return dict.fromkeys(mods, f"{WAITS}: another server is being put right")
+        why = _in_the_way(minion, mods)
+        if why:
+            return dict.fromkeys(mods, f"{WAITS}: {why}")
+        longest = GRACE + part["timeout"] * max(1, len(part["volumes"]))
         try:
-            with salt.client.get_local_client(mopts=__opts__) as client:
-                answer = client.cmd(
-                    [minion], "state.apply", [",".join(mods)], tgt_type="list", kwarg={"queue": True}, timeout=ASK_AFTER
-                ).get(minion)
+            answer = _job(minion, mods, longest, turn)
         except SaltClientError as exc:
             return dict.fromkeys(mods, str(exc))
     if not isinstance(answer, dict):
-        silent = not answer or str(answer).startswith("Minion did not return")
-        return dict.fromkeys(mods, NO_ANSWER if silent else str(answer))
+        said = _visible(answer)
+        silent = not answer or said.startswith("Minion did not return")
+        return dict.fromkeys(mods, NO_ANSWER if silent else said)
     came = {}
     for sls in mods:
         own = ("gluster_one.pillar", sls)
-        states = [state for state in answer.values() if state.get("__sls__") in own]
-        failed = [f"{state.get('name')}: {state.get('comment')}" for state in states if state.get("result") is False]
-        changed = any(state.get("result") and state.get("changes") for state in states)
-        came[sls] = "; ".join(failed) or (None if changed else UNCHANGED)
+        states = [state for state in answer.values() if isinstance(state, dict) and state.get("__sls__") in own]
+        failed = [
+            f"{_visible(state.get('name'))}: {_visible(state.get('comment'))}"
+            for state in states
+            if state.get("result") is False
+        ]
+        changed = any(state.get("result") is True and state.get("changes") for state in states)
+        came[sls] = "; ".join(failed[:5]) or (None if changed else UNCHANGED)
     return came
+
+
+def _in_the_way(minion, mods):
+    """
+    Why nothing is to be done on a server while the job of another, which has had its turn, goes on; None where nothing
+    is. What only starts what is down takes nothing away from the pool, and is not asked for.
+    """
+    others = _unfinished(minion) if "gluster_one.glusterd" in mods else []
+    if not others:
+        return None
+    answer = __salt__["gluster_one.ok_to_stop"]([minion], restart=True)
+    return None if answer["ok"] else f"the job on {others[0]} goes on, and {'; '.join(answer['reasons'][:3])}"
+
+
+def _job(minion, mods, longest, turn):
+    """
+    What a job has returned, a sentence when it has not ended in time, None when the minion does not run it.
+    """
+    deadline = time.monotonic() + longest
+    with salt.client.get_local_client(mopts=__opts__) as client:
+        came = client.cmd_iter_no_block(
+            [minion], "state.apply", [",".join(mods)], tgt_type="list", kwarg={"queue": True}, timeout=ASK_AFTER
+        )
+        with contextlib.closing(came):
+            for part in came:  # nothing, while nothing comes
+                answer = part.get(minion) if isinstance(part, dict) else None
+                if isinstance(answer, dict) and "ret" in answer:
+                    with contextlib.suppress(FileNotFoundError):
+                        os.remove(_file("unfinished", minion))
+                    return answer["ret"]
+                if time.monotonic() > deadline:
+                    return f"the job did not end within {longest} s"
+                turn.late()
+                time.sleep(0.05)
+    return None
+
+
+def _visible(said):
+    return __salt__["gluster_one.visible"](said)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import salt._logging
+import salt.utils.minions
 
 salt._logging.shutdown_temp_handler()  # it would write what is logged to a stream of pytest that is closed by then
 
@@ -26,3 +27,43 @@ def imported(path, **dunders):
 def execution():
     """execution("gluster", __salt__={...}): the execution module of that name."""
     return lambda name, **dunders: imported(CHECKOUT / "_modules" / f"{name}.py", **dunders)
+
+
+class Master:
+    """
+    The runner on a master with these minions: `pillars` has the value of gluster_one by minion, `grains` what they say
+    of themselves, `answers` what they answer by function. What is faked is the network and the master's caches.
+    """
+
+    def __init__(self, monkeypatch, pillars, grains=None, **opts):
+        self.pillars, self.grains, self.answers, self.rendered = pillars, grains or {}, {}, []
+        self.salt = {"pillar.show_pillar": self.pillar, "event.send": lambda tag, data: None}
+        names = {"__salt__": self.salt, "__opts__": {"cachedir": "/nowhere", **opts}}
+        self.files = {path.stem: imported(path, **names) for path in sorted((CHECKOUT / "_runners").glob("*.py"))}
+        for module in self.files.values():
+            for name, function in vars(module).items():
+                if callable(function) and getattr(function, "__module__", None) == module.__name__ and name[0] != "_":
+                    self.salt[f"gluster_one.{name}"] = function
+        self.runner, self.remediation = self.files["gluster_one"], self.files["gluster_one_remediate"]
+        monkeypatch.setattr(salt.utils.minions, "CkMinions", lambda opts: self)
+        monkeypatch.setattr(
+            salt.utils.minions, "get_minion_data", lambda minion, opts: (minion, self.grains.get(minion), None)
+        )
+        monkeypatch.setattr(self.runner, "_ask", self.ask)
+
+    def pillar(self, minion):
+        self.rendered.append(minion)
+        return {"gluster_one": self.pillars[minion]}
+
+    def check_minions(self, target, kind="glob"):
+        if kind == "pillar":
+            role = target.rpartition(":")[2]
+            of = [name for name, pillar in self.pillars.items() if role == "*" or role in pillar.get("roles", [])]
+        else:
+            of = [name for name in self.pillars if target == "*" or name in target]
+        return {"minions": of, "missing": []}
+
+    def ask(self, minions, function, arguments=None, timeout=15):
+        answers = self.answers.get(function, {})
+        answers = answers(minions, arguments) if callable(answers) else answers
+        return {minion: answers[minion] for minion in minions if minion in answers}

@@ -1,16 +1,25 @@
 """What the reactor's runner makes of a minion's findings, a job after another."""
 
 import contextlib
+import fcntl
+import itertools
+import os
+import time
 
 import pytest
 import salt.cache
 import salt.client
+from hypothesis import given
 
-from .conftest import CHECKOUT, imported
+from .conftest import Master
+from .test_answers import answers, many
 
 CHANGED = {"a": {"name": "x", "result": True, "changes": {"x": "y"}, "comment": "done"}}
 NOTHING = {"a": {"name": "x", "result": True, "changes": {}, "comment": "as wanted"}}
 FAILED = {"a": {"name": "x", "result": False, "changes": {}, "comment": "no way"}}
+
+
+SERVER = {"volumes": {"one_vol": {"servers": ["kvm1", "kvm2"]}}}
 
 
 class Bank(dict):
@@ -30,32 +39,44 @@ class Minion:
     """kvm1 as the master sees it: what it reports, what its pillar has, what a job answers, what was done."""
 
     def __init__(self, monkeypatch, tmp_path):
-        self.now, self.at, self.found, self.pillar, self.answer = 1000, 0, [], {}, CHANGED
-        self.jobs, self.fired, self.locks = [], [], []
-        self.runner = imported(
-            CHECKOUT / "_runners/gluster_one_remediate.py",
-            __opts__={"cachedir": str(tmp_path)},
-            __salt__={
-                "mine.get": lambda *words: {
-                    "kvm1": {"at": self.at, "findings": [{"kind": kind} for kind in self.found]}
-                },
-                "pillar.show_pillar": lambda minion: {"gluster_one": self.pillar},
-                "event.send": lambda tag, data: self.fired.append((tag, data)),
-            },
-        )
-        monkeypatch.setattr(self.runner, "_accepted", lambda *words: ["kvm1"])
+        self.now, self.at, self.found, self.answer = 1000, 0, [], CHANGED
+        self.jobs, self.fired, self.turns, self.mines = [], [], [], 0
+        self.master = Master(monkeypatch, {"kvm1": SERVER, "kvm2": SERVER}, cachedir=str(tmp_path))
+        self.runner = self.master.remediation
+        self.runner.__salt__["mine.get"] = self.mine
+        self.runner.__salt__["event.send"] = lambda tag, data: self.fired.append((tag, data))
         monkeypatch.setattr(self.runner.time, "time", lambda: self.now)
-        lock, bank = self.runner._lock, Bank()
-        monkeypatch.setattr(self.runner, "_lock", lambda name, *rest: self.locks.append(name) or lock(name, *rest))
+        flock, bank = self.runner.fcntl.flock, Bank()
+        monkeypatch.setattr(
+            self.runner.fcntl, "flock", lambda stream, how: self.turns.append(stream.name) or flock(stream, how)
+        )
         monkeypatch.setattr(salt.cache, "factory", lambda opts: bank)
         monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: contextlib.nullcontext(self))
+
+    def mine(self, minions, *words):
+        self.mines += 1
+        return {"kvm1": {"at": self.at, "findings": [{"kind": kind} for kind in self.found]}}
+
+    @property
+    def pillar(self):
+        return self.master.pillars["kvm1"]
+
+    @pillar.setter
+    def pillar(self, settings):
+        self.master.pillars["kvm1"] = {**SERVER, **settings}
+
+    def cmd_iter_no_block(self, *words, **more):
+        yield None
+        yield {minion: {"ret": answer} for minion, answer in self.cmd(*words, **more).items()}
 
     def cmd(self, target, function, arguments, **more):
         assert (target, function, more["tgt_type"]) == (["kvm1"], "state.apply", "list")
         self.jobs.append(arguments[0])
         mods = arguments[0].split(",")
         answers = self.answer if set(mods) <= set(self.answer) else dict.fromkeys(mods, self.answer)
-        states = {sls: {**state, "__sls__": sls} for sls, answer in answers.items() for state in answer.values()}
+        states = {
+            f"{sls}{key}": {**state, "__sls__": sls} for sls, answer in answers.items() for key, state in answer.items()
+        }
         return {"kvm1": states}
 
     def reports(self, *kinds, after=3600):
@@ -78,6 +99,7 @@ def test_puts_right_what_was_found_in_one_job(minion):
 
 def test_the_same_report_starts_no_second_job(minion):
     minion.reports("mount_dead")
+    minion.now += 5
     assert "not looked at again" in minion.runner.remediate("kvm1")
     assert len(minion.jobs) == 1
 
@@ -99,7 +121,7 @@ def test_gives_up_one_kind_and_puts_right_another(minion):
     said = minion.reports("brick_down", "mount_dead")
     assert said == "kvm1: brick_down was given up after 3 failures; mount_dead put right"
     assert minion.jobs == ["gluster_one.started"] * 3 + ["gluster_one.mount"]
-    assert minion.locks.count("servers") == 3
+    assert len([name for name in minion.turns if "/servers/" in name]) == 3
     assert len(minion.fired) == 1
 
 
@@ -153,7 +175,7 @@ def test_a_repair_that_changes_nothing_is_given_up(minion):
 
 def test_what_breaks_again_and_again_is_put_right_each_time(minion):
     for _ in range(5):
-        assert minion.reports("mount_dead", after=1) == "kvm1: mount_dead put right"
+        assert minion.reports("mount_dead", after=5) == "kvm1: mount_dead put right"
 
 
 @pytest.mark.parametrize(
@@ -166,6 +188,7 @@ def test_what_breaks_again_and_again_is_put_right_each_time(minion):
     ],
 )
 def test_undoes_nothing_that_somebody_may_have_meant(minion, kind, reported):
+    minion.pillar = {"roles": ["hypervisor", "head"]} if kind == "datastore" else {}
     held = f"{kind} is left: {reported} is to be looked at by somebody first"
     assert minion.reports(kind, reported) == f"kvm1: {held}"
     assert minion.jobs == []
@@ -214,5 +237,164 @@ def test_what_came_right_meanwhile_is_no_failure(minion):
 
 def test_a_mine_of_any_shape_is_nothing_to_do(minion):
     for mine in (None, [], {"findings": 1}, {"findings": [1, {}, {"kind": ["x"]}, {"kind": "other"}]}):
+        minion.now += 5
         minion.runner.__salt__["mine.get"] = lambda *words, mine=mine: {"kvm1": mine}
         assert minion.runner.remediate("kvm1") == "kvm1 has reported nothing that could be put right"
+
+
+# A minion whose word is not worth much
+
+
+@pytest.mark.parametrize("mine", [None, [], "x", {"findings": 1}, {"at": 3}, {"at": float("nan"), "findings": None}])
+def test_an_odd_mine_resets_no_failures(minion, mine):
+    minion.answer = FAILED
+    for _ in range(3):
+        minion.reports("mount_dead")
+    kept = minion.runner.__salt__["mine.get"]
+    minion.now += 5
+    minion.runner.__salt__["mine.get"] = lambda *words: {"kvm1": mine}
+    assert minion.runner.remediate("kvm1") == "kvm1 has reported nothing that could be put right"
+    minion.runner.__salt__["mine.get"] = kept
+    assert minion.reports("mount_dead") == "kvm1: mount_dead was given up after 3 failures"
+    assert len(minion.jobs) == 3
+
+
+def test_what_comes_and_goes_is_given_up_all_the_same(minion):
+    minion.answer = FAILED
+    for _ in range(9):
+        minion.reports("mount_dead", after=70)
+        minion.reports(after=70)
+    assert len(minion.jobs) == 3 and len(minion.fired) == 1
+    minion.reports("mount_dead", after=700)
+    assert len(minion.jobs) == 4, "it was gone for long enough"
+
+
+@pytest.mark.parametrize(
+    "at", [float("nan"), float("inf"), "now", None, [1], 10**400, {}], ids=lambda at: type(at).__name__
+)
+def test_a_time_that_is_none_starts_no_job_after_another(minion, at):
+    minion.found, minion.at = ["mount_dead"], at
+    for _ in range(9):
+        minion.now += 60
+        assert minion.runner.remediate("kvm1").startswith("kvm1: mount_dead ")
+    assert len(minion.jobs) == 1
+
+
+def test_a_storm_of_events_is_looked_at_once(minion):
+    minion.reports()
+    before, rendered = minion.mines, len(minion.master.rendered)
+    for _ in range(500):
+        minion.found, minion.at = ["mount_dead"], minion.at + 1
+        minion.runner.remediate("kvm1")
+    assert (minion.mines, len(minion.master.rendered), minion.jobs) == (before, rendered, [])
+
+
+@pytest.mark.parametrize("kind", ["glusterd_down", "brick_down", "glusterd_option", "datastore", "volume_option"])
+def test_a_hypervisor_has_no_finding_of_a_server_or_the_head(minion, kind):
+    minion.pillar = {"volumes": {"one_vol": {"servers": ["kvm2", "kvm3"]}}}
+    minion.master.grains["kvm1"] = {"host": "kvm2"}  # by its own word alone
+    assert minion.reports(kind) == f"kvm1: {kind} is left: by its pillar this minion cannot have it"
+    assert minion.jobs == [] and not [name for name in minion.turns if "/servers/" in name]
+
+
+def test_a_minion_called_servers_has_a_lock_of_its_own(minion):
+    files = {minion.runner._file("minions", name) for name in ("servers", "servers.lock", "SERVERS", "a.b", "a_b")}
+    assert len(files) == 5 and minion.runner._file("servers") not in files
+    with minion.runner._lock(minion.runner._file("servers")) as held:
+        assert held and minion.reports("mount_dead") == "kvm1: mount_dead put right"
+
+
+def hung(minion, after=None):
+    """A job that says that it is still at it, for ever; each look at the clock is ten seconds later."""
+    clock = itertools.count(0, 10)
+    minion.runner.time.monotonic = lambda: next(clock)
+    minion.runner.time.sleep = lambda seconds: None
+
+    def endless(*words, **more):
+        minion.jobs.append(words[2][0])
+        while True:
+            if after:
+                after()
+            yield None
+
+    minion.cmd_iter_no_block = endless
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    monkeypatch.setattr(time, "monotonic", time.monotonic)
+    monkeypatch.setattr(time, "sleep", time.sleep)
+
+
+def test_a_job_that_never_ends_has_failed_after_its_longest_time(minion, clock):
+    hung(minion)
+    minion.pillar = {"timeout": 30}
+    assert minion.reports("brick_down") == "kvm1: brick_down could not be put right: the job did not end within 90 s"
+
+
+def test_a_job_that_never_ends_lets_the_next_server_go_on(minion, clock):
+    free = []
+
+    def look():
+        path = minion.runner._file("servers")
+        with open(path, "a") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                free.append(True)
+            except BlockingIOError:
+                free.append(False)
+
+    hung(minion, look)
+    minion.reports("brick_down")
+    assert free[:2] == [False, False] and free[-1] is True, "in the end, before its job is given up"
+
+
+def test_waiting_for_another_server_is_no_failure(minion, clock):
+    with minion.runner._lock(minion.runner._file("servers")):
+        now = itertools.count(0, 100)
+        minion.runner.time.monotonic = lambda: next(now)
+        minion.runner.time.sleep = lambda seconds: None
+        for _ in range(5):
+            said = minion.reports("brick_down", "mount_dead")
+            assert said.startswith("kvm1: ") and "brick_down waits for its turn" in said, said
+    assert minion.fired == []
+    minion.runner.time.sleep = lambda seconds: None
+    assert "brick_down put right" in minion.reports("brick_down")
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_beside_a_job_that_goes_on_nothing_is_done_that_others_are_against(minion, ok):
+    asked = []
+    minion.runner.__salt__["gluster_one.ok_to_stop"] = lambda minions, restart: (
+        asked.append((minions, restart)) or {"ok": ok, "reasons": [] if ok else ["kvm3 is down"]}
+    )
+    path = minion.runner._file("unfinished", "kvm2")
+    with open(path, "w") as stream:
+        stream.write("kvm2")
+    os.utime(path, (minion.now + 3600, minion.now + 3600))
+    said = minion.reports("glusterd_option")
+    assert asked == [(["kvm1"], True)]
+    assert ("put right" in said) is ok and ("kvm3 is down" in said) is not ok
+    assert "put right" in minion.reports("glusterd_down"), "what is down is started"
+
+
+MINE = {"at": 5, "findings": [{"kind": "mount_dead", "on": "/a"}, {"kind": "glusterd_down"}, {"kind": "link"}]}
+RETURN = {"a": {**CHANGED["a"], "__sls__": "gluster_one.mount"}, "b": {**FAILED["a"], "__sls__": "gluster_one.started"}}
+
+
+@many
+@given(mine=answers(MINE), returned=answers(RETURN))
+def test_whatever_a_mine_and_a_job_say_it_goes_on(minion, mine, returned):
+    minion.runner.__salt__["mine.get"] = lambda *words: {"kvm1": mine}
+    minion.cmd = lambda *words, **more: minion.jobs.append(words[2][0]) or {"kvm1": returned}
+    minion.now += 100000
+    said = minion.runner.remediate("kvm1")
+    assert said.startswith("kvm1") and said.isprintable()
+    assert {sls for job in minion.jobs for sls in job.split(",")} <= set(minion.runner.REPAIRS.values())
+
+
+def test_nothing_that_a_minion_returns_reaches_a_terminal_as_it_is(minion):
+    minion.answer = {"a": {"name": "\x1b[2J", "result": False, "changes": {}, "comment": "no\x9b \u202e"}}
+    for _ in range(3):
+        assert minion.reports("mount_dead").isprintable()
+    assert minion.fired[0][1]["why"].isprintable()

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from .conftest import CHECKOUT, imported
+from .conftest import CHECKOUT, Master, imported
 
 DEAD = {"kind": "mount_dead", "on": "/0", "seen": "gone", "expected": "mounted", "severity": "error", "cure": "apply"}
 
@@ -104,65 +104,84 @@ def test_errors_stand_before_warnings_and_these_before_what_is_well():
         assert rows == sorted(rows), order
 
 
+SERVERS = {"volumes": {"one_vol": {"servers": ["kvm1", "kvm3"], "datastores": {"glusterds": {}}}}}
+
+
+def status(monkeypatch, answers, pillars=None, grains=None, target="*", **arguments):
+    """What the runner's `status` returns for these answers."""
+    master = Master(monkeypatch, pillars or dict.fromkeys(answers, SERVERS), grains)
+    master.answers["gluster_one.report"] = answers
+    return master.runner.status(target, **arguments)["data"]
+
+
 def test_a_brick_that_is_down_is_wrong_with_its_volume(monkeypatch):
     brick = {**DEAD, "kind": "brick_down", "on": "kvm3:/data/one_vol", "seen": "it is down", "volume": "one_vol"}
     option = {**DEAD, "kind": "volume_option", "on": "one_vol", "seen": "an option", "volume": "one_vol"}
     answer = {**ANSWER, "roles": ["server"], "coordinates": {"one_vol": True}}
-    runner = imported(CHECKOUT / "_runners/gluster_one.py")
-    monkeypatch.setattr(runner, "_ours", lambda target: ["kvm1", "kvm3"])
-    monkeypatch.setattr(runner, "_accepted", lambda target, kind: [])
-    answers = {"kvm1": {**answer, "findings": [brick, option, DEAD]}, "kvm3": {**answer, "findings": [DEAD, brick]}}
-    volumes = {"one_vol": {"bricks": [2, 3]}, "two_vol": {"bricks": [3, 3]}}
-    answers = {minion: {**answer, "volumes": volumes} for minion, answer in answers.items()}
-    monkeypatch.setattr(runner, "_ask", lambda *words: answers)
-    fleet = runner.status()["data"]
-    assert fleet["findings"] == [brick, option, DEAD, DEAD], "seen by two, it is one"
-    volumes = fleet["volumes"]
-    assert volumes["one_vol"]["wrong"] == ["kvm3:/data/one_vol: it is down", "an option"]
-    assert volumes["two_vol"]["wrong"] == []
+    volumes = {"one_vol": {"bricks": [2, 3]}}
+    answers = {
+        "kvm1": {**answer, "findings": [brick, option, DEAD], "volumes": volumes},
+        "kvm3": {**answer, "findings": [DEAD, brick], "coordinates": {"one_vol": False}},
+    }
+    found = status(monkeypatch, answers)
+    kinds = [finding["kind"] for finding in found["findings"]]
+    assert kinds == ["brick_down", "volume_option", "mount_dead", "mount_dead"], "seen by two, it is one"
+    assert found["volumes"]["one_vol"]["wrong"] == ["kvm3:/data/one_vol: it is down", "an option"]
 
 
 @pytest.mark.parametrize(
-    "target, coordinates, found",
+    "target, servers, grains, words",
     [
-        ("*", [{"one_vol": False}, {"one_vol": True}], []),
-        ("*", [{"one_vol": False, "two_vol": True}, {"one_vol": False}], ["one_vol"]),
-        ("kvm1", [{"one_vol": False}], []),  # it may be another
-        ("*", [{"one_vol": False}, None], []),  # it may be the one that does not answer
+        ("*", ["kvm1"], {}, None),
+        ("*", ["KVM1.example.com"], {}, None),
+        ("*", ["gl1"], {"kvm3": {"host": "gl1"}}, None),
+        ("*", ["10.0.0.3"], {"kvm3": {"ipv4": ["127.0.0.1", "10.0.0.3"]}}, None),
+        ("*", ["kvm1"], {"kvm3": {"host": "kvm1"}}, None),  # its identifier counts before what another says of itself
+        ("*", ["gl1"], {}, "no minion goes by the name of its first server"),
+        ("*", ["gl1"], {"kvm3": {"host": "gl1"}, "kvm1": {"fqdn": "gl1"}}, "kvm1 and kvm3 go by the name"),
+        ("kvm1", ["gl1"], {}, None),  # it may be another
     ],
 )
-def test_a_volume_whose_first_server_is_no_minion(monkeypatch, target, coordinates, found):
-    minions = ["kvm1", "kvm3"]
-    runner = imported(CHECKOUT / "_runners/gluster_one.py")
-    monkeypatch.setattr(runner, "_ours", lambda target: minions if target == "*" else [target])
-    monkeypatch.setattr(runner, "_accepted", lambda target, kind: [])
-    answers = {name: {**ANSWER, "coordinates": each} for name, each in zip(minions, coordinates) if each}
-    monkeypatch.setattr(runner, "_ask", lambda *words: answers)
-    fleet = runner.status(target)["data"]
-    assert [finding["on"] for finding in fleet["findings"]] == found
-    assert all("no minion goes by the name of its first server" in fleet["volumes"][name]["wrong"][0] for name in found)
-    assert fleet["retcode"] == int(bool(found) or None in coordinates)
+def test_a_volume_whose_first_server_is_no_minion(monkeypatch, target, servers, grains, words):
+    pillar = {"volumes": {"one_vol": {"servers": servers}}}
+    answers = dict.fromkeys(["kvm1", "kvm3"], {**ANSWER, "coordinates": {"one_vol": False}})
+    found = status(monkeypatch, answers, dict.fromkeys(answers, pillar), grains, target)
+    assert [finding["kind"] for finding in found["findings"]] == (["volume_unseen"] if words else [])
+    assert not words or words in found["volumes"]["one_vol"]["wrong"][0]
+    assert found["retcode"] == int(bool(words))
 
 
 def test_a_host_of_opennebula_that_is_no_node_of_the_fleet(monkeypatch):
-    runner = imported(CHECKOUT / "_runners/gluster_one.py")
-    monkeypatch.setattr(runner, "_ours", lambda target: ["head", "kvm1"])
-    monkeypatch.setattr(runner, "_accepted", lambda target, kind: [])
+    pillars = {"head": {**SERVERS, "roles": ["head"]}, "kvm1": SERVERS}
     answers = {
         "head": {**ANSWER, "roles": ["head"], "names": ["head"], "hosts": ["KVM1", "kvm7", "10.0.0.1"]},
         "kvm1": {**ANSWER, "roles": ["hypervisor"], "names": ["10.0.0.1", "kvm1"]},
     }
-    monkeypatch.setattr(runner, "_ask", lambda *words: answers)
-    answer = runner.status()
-    (finding,) = answer["data"]["findings"]
-    assert (finding["kind"], finding["on"], answer["data"]["retcode"]) == ("host_unlooked", "kvm7", 1)
-    lines = shown(answer["data"])
+    data = status(monkeypatch, answers, pillars)
+    (finding,) = data["findings"]
+    assert (finding["kind"], finding["on"], data["retcode"]) == ("host_unlooked", "kvm7", 1)
+    lines = shown(data)
     assert lines[row(lines, "kvm7")].split()[1:5] == ["-", "-", "-", "-"]
     assert "no minion of this name has gluster_one in its pillar" in " ".join(" ".join(lines).split())
     older = {key: value for key, value in answers["kvm1"].items() if key not in ("names", "coordinates", "hosts")}
-    for other in (older, "The minion function caused an exception"):
+    for other in (older, "The minion function caused an exception", None):  # which hides no other
         answers["kvm1"] = other
-        assert "host_unlooked" not in [one["kind"] for one in runner.status()["data"]["findings"]]
+        data = status(monkeypatch, answers, pillars, {"kvm1": {"ipv4": ["10.0.0.1"]}})
+        assert [one["on"] for one in data["findings"] if one["kind"] == "host_unlooked"] == ["kvm7"]
+    assert "saltutil.sync_all" in data["nodes"]["kvm1"]["findings"][0]["cure"]
+
+
+@pytest.mark.parametrize("bad", ["\x1b[2J", "\x9b2J", "\x7f", "\u202e", "\u2066", "\u2028", "\ud800", "\r", "\0"])
+def test_what_a_minion_says_gives_the_terminal_no_orders(monkeypatch, bad):
+    said = {**DEAD, "on": f"/{bad}", "seen": f"{bad} no findings", "expected": bad, "cure": bad, "kind": "mount_dead"}
+    answers = {"kvm1": {**ANSWER, "looked": [bad], "findings": [said], "names": [bad]}, "kvm3": f"what {bad}"}
+    data = status(monkeypatch, answers)
+    visible = bad.encode("unicode_escape").decode()
+    assert bad not in repr(data).encode().decode("unicode_escape", "surrogatepass") or bad not in str(data)
+    for text in ["\n".join(shown(data)), page(data).text, "\n".join(shown(f"an answer {bad}"))]:
+        assert bad not in text and visible in text
+    raw = fleet({"kvm1": {"roles": [], "looked": [], "findings": [{**DEAD, "seen": f"is {bad}"}]}})
+    assert bad not in "\n".join(shown(raw)) + page(raw).text
 
 
 # The page

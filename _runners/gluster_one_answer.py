@@ -1,0 +1,467 @@
+"""
+What minions say, and what of it counts
+=======================================
+
+More of the runner ``gluster_one``: Salt joins modules of one virtual name. A minion is root of one node and speaks for
+that node alone. Its answer is data of any shape: here it is checked, cut and cleaned, and all else works with the rest.
+
+What a minion may say follows from its pillar as the master renders it. The pillar in the master's cache is no proof:
+a minion that asks for its pillar may add to it what it likes (``pillar_override``), and that is what is kept.
+"""
+
+import ipaddress
+import posixpath
+import re
+import shlex
+
+import salt.utils.minions
+
+__virtualname__ = "gluster_one"
+
+TEXT, NAME = 1000, 300
+FINDINGS, VOLUMES, HOSTS, NAMES = 1000, 200, 10000, 200
+ROLES = ("head", "hypervisor", "server")
+# Keys of every answer, and those that one has unless its pillar is wrong.
+ALWAYS, USUALLY = ("roles", "looked", "findings", "volumes", "datastores"), ("names", "coordinates", "hosts")
+MOUNT, DATASTORE = "salt {minion} state.apply gluster_one.mount", "salt {minion} state.apply gluster_one.datastore"
+GLUSTERD, READ = "salt {minion} state.apply gluster_one.glusterd", "see what it says: salt {minion} gluster_one.check"
+STATUS, HEAL = "gluster volume status {volume}", "gluster volume heal {volume} info"
+QUORUM, ROOM = "bring bricks and peers back", "make room (delete images), or add bricks"
+HIDDEN = (
+    "on {minion}: mkdir /run/disk; mount --bind {above} /run/disk; move what is in /run/disk/{name}, names with a dot "
+    "too, to {on}; umount /run/disk; rmdir /run/disk"
+)
+# By kind of finding: who can have it, and what to do. A cure is never a minion's text; where it takes words of a
+# finding, these are checked before, and without them READ stands instead.
+KINDS = {
+    # Of a volume, by its coordinator.
+    "peer_away": ("coordinator", "systemctl start glusterd on {host}"),
+    "peer_gone": ("coordinator", "gluster peer probe SERVER"),
+    "volume_gone": ("coordinator", "gluster volume create"),
+    "volume_option": ("coordinator", "salt {minion} state.apply gluster_one.volume"),
+    "volume_stopped": ("coordinator", "gluster volume start {volume}, if nobody meant it"),
+    "server_quorum": ("coordinator", QUORUM),
+    "client_quorum": ("coordinator", QUORUM),
+    "bricks_closed": ("coordinator", "salt SERVERS state.apply gluster_one.restart"),
+    "client_apart": (
+        "coordinator",
+        "the network; for a server's self-heal daemon: salt SERVER state.apply gluster_one.bricks",
+    ),
+    "heal": ("coordinator", HEAL),
+    "heal_daemon": (
+        "coordinator",
+        "on each server: pkill -f [g]lustershd; gluster volume start {volume} force",
+    ),
+    "split_brain": ("coordinator", f"{HEAL} split-brain"),
+    # Of a server.
+    "glusterd_down": ("server", "salt {minion} state.apply gluster_one.started"),
+    "brick_down": ("server", "gluster volume start {volume} force"),
+    "glusterd_option": ("server", GLUSTERD),
+    "kill_mode": ("server", GLUSTERD),
+    "brick_gone": ("server", "mount its file system"),
+    "brick_owner": ("server", "chown it to the volume's storage.owner-uid and -gid, on a mount of the volume"),
+    "brick_size": ("server", "systemctl restart glusterd there, then gluster volume set VOLUME user.checked yes"),
+    # Of the head.
+    "datastore": ("head", DATASTORE),
+    "datastore_gone": ("head", f"{DATASTORE}, if nobody meant it"),
+    "datastore_wrong": ("head", "see what it says"),
+    "datastore_size": ("head", "ls -l on the head what its directory is: a link to the volume"),
+    "image": ("head", "see what to do: salt {minion} gluster_one.images"),
+    "oned_away": ("head", "see what it says"),
+    # Of whoever mounts a volume.
+    "fstab": ("mounts", MOUNT),
+    "unit": ("mounts", "systemctl daemon-reload there"),
+    "boot": ("mounts", MOUNT),
+    "mount_gone": ("mounts", MOUNT),
+    "mount_dead": ("mounts", MOUNT),
+    "mount_held": ("mounts", f"end what uses it, then {MOUNT}"),
+    "mount_hangs": ("mounts", STATUS),
+    "mount_other": ("mounts", f"umount {{on}} there, then {MOUNT}"),
+    "mount_place": ("mounts", MOUNT),
+    "mount_former": ("mounts", "salt {minion} state.apply gluster_one.remount, once nothing uses it"),
+    "mount_flags": ("mounts", MOUNT),
+    "mount_differs": ("mounts", f"{STATUS}, on both"),
+    "client_bricks": ("mounts", f"{STATUS}, and the network"),
+    "client_options": ("mounts", "salt {minion} state.apply gluster_one.remount, once nothing uses it"),
+    "blocked": ("mounts", f"move what lies there onto the volume, or away, then {MOUNT}"),
+    "link": ("mounts", MOUNT),
+    "not_writable": ("mounts", "gluster volume get {volume} storage.owner-uid"),
+    "hidden": ("mounts", HIDDEN),
+    # Of a hypervisor.
+    "native": ("hypervisor", "install QEMU with its gluster driver (Debian: qemu-block-extra) and libvirt"),
+    "native_read": ("hypervisor", "see the volume's options"),
+    "confined": ("hypervisor", READ),
+    # Of anybody.
+    "space": ("anybody", ROOM),
+    "check_failed": ("anybody", "see what it says"),
+    "pillar": ("anybody", "correct it, then run again"),
+}  # fmt: skip
+SELINUX = "setsebool -P virt_use_fusefs on, there"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def visible(said, most=TEXT):
+    """
+    What a minion said, for a terminal, a page or an event: one line without control characters.
+
+    said
+        Anything.
+
+    most
+        How many characters are shown (int, default 1000).
+
+    Returns a string: what is not printable (escape sequences, line breaks, marks that change the direction of writing)
+    stands in it as in ``\\x1b``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.visible 'a text'
+    """
+    try:
+        text = said if isinstance(said, str) else str(said)
+    except Exception:  # pylint: disable=broad-except
+        # Too deep, or a number with too many digits.
+        text = f"something that cannot be shown ({type(said).__name__})"
+    text = text.strip(" \n")
+    text = text if len(text) <= most else f"{text[:most]}..."
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
+
+
+def part(minion, known=None):
+    """
+    A minion's part in the fleet by the master's word: by its pillar, rendered now, and by the names of all minions.
+
+    minion
+        The minion (string).
+
+    known
+        What was looked up before (dict), for several minions in a row.
+
+    Returns a dict; ``volumes`` says of each whether the minion is its coordinator or one of its servers, and who its
+    coordinator is (list of minions: none, one, or several of the same name); ``kinds`` are the findings that it can
+    have. ``error`` is there, and nothing else in it, when its pillar cannot be rendered::
+
+        {"roles": ["hypervisor", "server"], "kinds": ["boot", ...], "datastores": {"glusterds": "one_vol"},
+         "volumes": {"one_vol": {"coordinator": True, "server": True, "first": ["kvm1"], "names": ["kvm1"]}},
+         "remediate": None, "maintenance": False, "timeout": 120, "error": None}
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.part kvm1
+    """
+    known = {} if known is None else known
+    try:
+        pillar = __salt__["pillar.show_pillar"](minion)
+        settings, error = _dict(_dict(pillar).get("gluster_one")), _dict(pillar).get("_errors")
+    except Exception as exc:  # pylint: disable=broad-except
+        settings, error = {}, exc
+    found = {
+        "roles": [role for role in _list(settings.get("roles")) or ["hypervisor"] if role in ROLES[:2]],
+        "kinds": [],
+        "volumes": {},
+        "datastores": {},
+        "remediate": settings.get("remediate"),
+        "maintenance": bool(settings.get("maintenance")),
+        "timeout": settings.get("timeout") if _number(settings.get("timeout"), 86400) else 120,
+        "error": visible(error) if error else None,
+    }
+    for name, volume in _dict(settings.get("volumes")).items():
+        servers = [server for server in _list(_dict(volume).get("servers")) if isinstance(server, str)]
+        own = [server for server in servers if called(server, known) == [minion]]
+        first = called(servers[0], known) if servers else []
+        found["volumes"][name] = {
+            "coordinator": first == [minion], "server": bool(own), "first": first, "names": own,
+        }  # fmt: skip
+        found["datastores"].update(dict.fromkeys(_dict(_dict(volume).get("datastores")), name))
+    if any(volume["server"] for volume in found["volumes"].values()):
+        found["roles"].append("server")
+    able = {"anybody", *found["roles"]}
+    able |= {"mounts"} if able & {"head", "hypervisor"} else set()
+    able |= {"coordinator"} if any(volume["coordinator"] for volume in found["volumes"].values()) else set()
+    found["kinds"] = sorted(kind for kind, (whose, _) in KINDS.items() if whose in able)
+    return found
+
+
+def called(name, known=None):
+    """
+    Which accepted minions go by a name of the pillar's ``servers``: the one whose identifier it is, in any case; else
+    those of which one is the other's short name; else those whose grains have it. Grains are what minions say of
+    themselves, so that they count only where no minion has the name by its key.
+
+    name
+        The name or address (string).
+
+    known
+        As for :func:`part`.
+
+    Returns a list of minions, with more than one where it is not clear.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.called kvm1.example.com
+    """
+    known = {} if known is None else known
+    if "minions" not in known:
+        known["minions"] = salt.utils.minions.CkMinions(__opts__).check_minions("*", "glob")["minions"]
+    name = name.casefold()
+    if name not in known.setdefault("called", {}):
+        same = [minion for minion in known["minions"] if minion.casefold() == name]
+        if not same and not _address(name):
+            pairs = [(minion, minion.casefold()) for minion in known["minions"] if not _address(minion)]
+            same = [minion for minion, own in pairs if own.startswith(f"{name}.") or name.startswith(f"{own}.")]
+        known["called"][name] = sorted(same or (minion for minion in known["minions"] if name in names(minion, known)))
+    return known["called"][name]
+
+
+def names(minion, known=None):
+    """
+    The names and addresses of a minion, by its identifier and its grains as the master has them.
+
+    minion
+        The minion (string).
+
+    known
+        As for :func:`part`.
+
+    Returns a sorted list of strings in small letters.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.names kvm1
+    """
+    kept = {} if known is None else known.setdefault("names", {})
+    if minion not in kept:
+        try:
+            grains = _dict(salt.utils.minions.get_minion_data(minion, __opts__)[1])
+        except Exception:  # pylint: disable=broad-except
+            grains = {}
+        found = [grains.get(grain) for grain in ("host", "fqdn", "nodename", "localhost")]
+        for grain in ("fqdn_ip4", "ipv4", "fqdns"):
+            found += _list(grains.get(grain))[:NAMES]
+        own = {name.casefold() for name in [minion, *found] if isinstance(name, str) and name}
+        kept[minion] = sorted(own - {"localhost", "127.0.0.1"})
+    return kept[minion]
+
+
+def sound(answer):
+    """
+    A minion's answer to ``gluster_one.report``, with only what has the right shape and length.
+
+    answer
+        Anything.
+
+    Returns a dict with all keys of a report, and ``wrong``, sentences about what was left out.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.sound '{roles: [head]}'
+    """
+    wrong = []
+    said = _dict(answer)
+    lacking = [key for key in ALWAYS if key not in said]
+    kinds = [_dict(each).get("kind") for each in _list(said.get("findings"))[:FINDINGS]]
+    lacking += [key for key in USUALLY if key not in said and "pillar" not in kinds]
+
+    def part_of(key, kind, most, check):
+        value = said.get(key, kind())
+        if not isinstance(value, kind):
+            wrong.append(f"{key} is {visible(value, 40)}")
+            return kind()
+        if len(value) > most:
+            wrong.append(f"{key} has {len(value)} entries, more than {most}")
+        entries = list(value.items() if kind is dict else value)[:most]
+        kept = [found for found in map(check, entries) if found is not None]
+        if len(kept) < len(entries):
+            wrong.append(f"{len(entries) - len(kept)} of its {key} cannot be read")
+        return kind(kept)
+
+    found = {
+        "roles": part_of("roles", list, len(ROLES), lambda role: role if _in(role, ROLES) else None),
+        "looked": part_of("looked", list, 20, lambda word: _text(word, 40)),
+        "findings": part_of("findings", list, FINDINGS, _finding),
+        "volumes": part_of("volumes", dict, VOLUMES, lambda pair: _pair(pair, _facts)),
+        "datastores": part_of("datastores", dict, VOLUMES, lambda pair: _pair(pair, _store)),
+        "names": part_of("names", list, NAMES, lambda name: _text(name, NAME)),
+        "coordinates": part_of(
+            "coordinates", dict, VOLUMES, lambda pair: _pair(pair, lambda yes: yes if isinstance(yes, bool) else None)
+        ),
+        "hosts": part_of("hosts", list, HOSTS, lambda name: _text(name, NAME)),
+    }  # fmt: skip
+    if lacking:
+        wrong.insert(0, f"it lacks {', '.join(lacking)}: its modules are older than the master's")
+    return {**found, "wrong": wrong, "outdated": bool(lacking)}
+
+
+def cure(finding, minion, volume=None):
+    """
+    What to do about a finding, by the master's own table.
+
+    finding
+        The finding (dict), of :func:`sound`.
+
+    minion
+        Whose it is (string).
+
+    volume
+        The volume that it is about (string, default: not known).
+
+    Returns a string.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.cure '{kind: fstab, "on": /mnt, seen: x, expected: y, severity: error}' kvm1
+    """
+    kind, on = finding["kind"], finding["on"]
+    words = KINDS[kind][1] if kind in KINDS else READ
+    if kind == "confined" and on == "SELinux":
+        words = SELINUX
+    elif kind == "link" and not on.startswith("/"):
+        words = DATASTORE
+    path = re.fullmatch(r"(/[\w.@:+-]+)+", on, re.ASCII) and posixpath.normpath(on) == on
+    host = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", on)
+    if ("{on}" in words and not path) or ("{host}" in words and not host):
+        words = READ
+    above, name = posixpath.split(on) if path else ("", "")
+    return words.format(
+        minion=shlex.quote(minion), volume=shlex.quote(volume) if volume else "VOLUME", on=on, host=on, above=above,
+        name=name,
+    )  # fmt: skip
+
+
+def who(kind):
+    """
+    Who can have a kind of finding.
+
+    kind
+        The kind (string).
+
+    Returns ``coordinator``, ``server``, ``head``, ``hypervisor``, ``mounts`` (head or hypervisor) or ``anybody``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.who heal
+    """
+    return KINDS[kind][0] if kind in KINDS else "anybody"
+
+
+def _finding(said):
+    """
+    A finding as the minion has it, without its cure; None when it is none.
+    """
+    if not isinstance(said, dict) or not isinstance(said.get("kind"), str):
+        return None
+    if not re.fullmatch(r"[a-z][a-z_]{0,39}", said["kind"]) or not _text(said.get("on"), NAME):
+        return None
+    scalar = (str, int, float, type(None))
+    if not isinstance(said.get("seen"), scalar) or not isinstance(said.get("expected"), scalar):
+        return None
+    found = {
+        "kind": said["kind"],
+        "on": _text(said["on"], NAME),
+        "seen": visible(said.get("seen")),
+        "expected": visible(said.get("expected")),
+        "severity": "warning" if _in(said.get("severity"), ("warning",)) else "error",
+    }
+    return {**found, "volume": _text(said["volume"], NAME)} if _text(said.get("volume"), NAME) else found
+
+
+def _facts(said):
+    """
+    What is said of a volume, each fact only where it has the shape of one.
+    """
+    if not isinstance(said, dict):
+        return None
+    checks = {
+        "bricks": _counts, "peers": _counts, "sets": _sets,
+        "heal": _number, "split_brain": _number, "free_percent": lambda value: _number(value, 100),
+    }  # fmt: skip
+    facts = {key: said[key] for key, check in checks.items() if said.get(key) is not None and check(said[key])}
+    if len(facts) < sum(said.get(key) is not None for key in checks):
+        return None
+    if "sets" in facts:
+        facts["sets"] = [[[visible(name, NAME), online] for name, online in bricks] for bricks in facts["sets"]]
+    return facts
+
+
+def _store(said):
+    fine = (
+        isinstance(said, dict)
+        and all(_number(said.get(key)) for key in ("id", "total_mb"))
+        and all(isinstance(said.get(key), str) for key in ("type", "drivers", "volume"))
+    )
+    if not fine:
+        return None
+    texts = {key: visible(said[key], NAME) for key in ("type", "drivers", "volume")}
+    return {"id": said["id"], **texts, "total_mb": said["total_mb"]}
+
+
+def _counts(said):
+    return isinstance(said, (list, tuple)) and len(said) == 2 and all(map(_number, said)) and said[0] <= said[1]
+
+
+def _sets(said):
+    def brick(pair):
+        right = isinstance(pair, (list, tuple)) and len(pair) == 2
+        return right and isinstance(pair[0], str) and isinstance(pair[1], bool)
+
+    each = isinstance(said, (list, tuple)) and len(said) <= 1000
+    return each and all(
+        isinstance(bricks, (list, tuple)) and len(bricks) <= 100 and all(map(brick, bricks)) for bricks in said
+    )
+
+
+def _pair(pair, check):
+    name, value = _text(pair[0], NAME), check(pair[1])
+    return None if name is None or value is None else (name, value)
+
+
+def _text(said, most):
+    """
+    A text that is not empty, visible; None for anything else.
+    """
+    return visible(said, most) or None if isinstance(said, str) else None
+
+
+def _number(said, most=10**15):
+    """
+    Whether it is a whole number that can be one of something.
+    """
+    return isinstance(said, int) and not isinstance(said, bool) and 0 <= said <= most
+
+
+def _in(said, words):
+    return isinstance(said, str) and said in words
+
+
+def _address(name):
+    try:
+        return ipaddress.ip_address(name)
+    except ValueError:
+        return None
+
+
+def _dict(said):
+    return said if isinstance(said, dict) else {}
+
+
+def _list(said):
+    return said if isinstance(said, list) else []

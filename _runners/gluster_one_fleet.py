@@ -1,0 +1,351 @@
+"""
+The fleet, out of what its minions have answered
+================================================
+
+More of the runner ``gluster_one``: Salt joins modules of one virtual name. Each minion speaks for its own node; what it
+says of a volume, of datastores or of OpenNebula's hosts counts only where the master's pillar has it say so.
+"""
+
+import posixpath
+import socket
+import threading
+import time
+
+__virtualname__ = "gluster_one"
+
+# A volume at which no server has looked.
+UNSEEN = {"bricks": None, "sets": None, "peers": None, "free_percent": None, "heal": None, "split_brain": None}
+# Hosts whose addresses are looked up for one overview, and seconds for all of them.
+LOOKUPS, LOOKUP_SECONDS = 100, 10
+# Kinds of findings that only some may have, as `part` tells.
+PRIVILEGED = ("coordinator", "server", "head")
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def overview(answers, asked, whole=False, known=None):
+    """
+    What ``gluster_one.status`` shows, out of the minions' answers.
+
+    answers
+        What minions have answered to ``gluster_one.report``, of whatever shape (dict by minion).
+
+    asked
+        The minions that were asked (list).
+
+    whole
+        Whether these are all that have gluster_one in their pillar (bool, default False): only then it can be said that
+        a volume has no coordinator, or that a host of OpenNebula is none of them.
+
+    known
+        What was looked up before (dict), as for :func:`part`; the minions' parts are in it.
+
+    Returns a dict with ``volumes``, ``nodes``, ``absent``, ``datastores``, ``findings`` and ``summary``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.overview '{}' '[kvm1]'
+    """
+    look = _Look(answers, asked, {} if known is None else known)
+    for minion in look.said:
+        look.facts(minion)
+    for minion in look.said:
+        look.space(minion)
+    nodes = {}
+    for minion in asked:
+        if minion in look.said:
+            said = look.said[minion]
+            nodes[minion] = {"roles": said["roles"], "looked": said["looked"], "findings": look.findings(minion)}
+        elif minion in answers:
+            wrong = _unable(minion, __salt__["gluster_one.visible"](answers[minion]))
+            nodes[minion] = {"roles": [], "looked": [], "findings": [wrong]}
+    findings = []
+    for node in nodes.values():
+        # A brick's server and its volume's coordinator both see that it is down.
+        node["findings"] = [one for one in node["findings"] if "volume" not in one or one not in findings]
+        findings += node["findings"]
+    absent = [minion for minion in asked if minion not in answers]
+    strangers = {}
+    if whole:
+        findings += look.unseen()
+        for host in look.strangers(asked):
+            strangers[host] = {"roles": [], "looked": [], "findings": [_unlooked(host)]}
+            findings += strangers[host]["findings"]
+    for name, volume in look.volumes.items():
+        volume["wrong"] = [
+            finding["seen"] if finding["on"] == name else f"{finding['on']}: {finding['seen']}"
+            for finding in findings
+            if name in (finding["on"], finding.get("volume"))
+        ]
+    wrong = len(findings)
+    silent = f", {len(absent)} {'node does' if len(absent) == 1 else 'nodes do'} not answer" if absent else ""
+    count = f"{wrong or 'no'} finding{'' if wrong == 1 else 's'} on {len(nodes)} node{'' if len(nodes) == 1 else 's'}"
+    return {
+        "volumes": look.volumes,
+        "nodes": {**nodes, **strangers},
+        "absent": absent,
+        "datastores": look.datastores,
+        "findings": findings,
+        "summary": count + silent,
+        "retcode": int(bool(wrong or absent)),
+    }
+
+
+class _Look:
+    """
+    The answers, with what counts of each; a minion's pillar is rendered only when it says what not everybody may.
+    """
+
+    def __init__(self, answers, asked, known):
+        self.known, self.parts = known, known.setdefault("parts", {})
+        self.volumes, self.datastores, self.hosts = {}, {}, []
+        self.said = {
+            minion: __salt__["gluster_one.sound"](answers[minion])
+            for minion in asked
+            if isinstance(answers.get(minion), dict)
+        }
+        self.wrong = {minion: list(said["wrong"]) for minion, said in self.said.items()}
+        self.missed = {}
+
+    def part(self, minion):
+        """
+        What the master knows of a minion.
+        """
+        if minion not in self.parts:
+            self.parts[minion] = __salt__["gluster_one.part"](minion, self.known)
+        return self.parts[minion]
+
+    def refuse(self, minion, what):
+        """
+        Something that was said and does not count.
+        """
+        error = self.part(minion)["error"]
+        why = f"its pillar cannot be rendered: {error}" if error else "by its pillar that is not for it to say"
+        self.wrong[minion].append(f"{what}: {why}")
+
+    def facts(self, minion):
+        """
+        A volume's facts from its coordinator, datastores and OpenNebula's hosts from the head.
+        """
+        said = self.said[minion]
+        for name, facts in said["volumes"].items():
+            if not set(facts) - {"free_percent"}:
+                continue
+            if self.of(minion, name)["coordinator"]:
+                self.volumes.setdefault(name, dict(UNSEEN)).update(facts)
+            else:
+                self.refuse(minion, f"it says what volume {name} is like")
+        if (said["datastores"] or said["hosts"]) and "head" not in self.part(minion)["roles"]:
+            self.refuse(minion, "it says what OpenNebula has")
+            return
+        for name, store in said["datastores"].items():
+            if self.part(minion)["datastores"].get(name) == store["volume"]:
+                self.datastores[name] = store
+            else:
+                self.refuse(minion, f"it says what datastore {name} is like")
+        self.hosts += said["hosts"]
+
+    def space(self, minion):
+        """
+        How much of a volume is free: the head's word where the coordinator has none, anybody's where both have none.
+        """
+        for name, facts in self.said[minion]["volumes"].items():
+            free = facts.get("free_percent")
+            volume = self.volumes.get(name)
+            if free is None and volume:
+                continue
+            if volume is None:
+                if name not in self.part(minion)["volumes"]:
+                    self.refuse(minion, f"it has a volume {name}")
+                    continue
+                volume = self.volumes.setdefault(name, dict(UNSEEN))
+            head = "head" in self.parts.get(minion, {"roles": []})["roles"]
+            if volume["free_percent"] is None or (head and self.missed.pop(name, False)):
+                volume["free_percent"] = free
+                if not head:
+                    self.missed[name] = True
+
+    def of(self, minion, name):
+        """
+        What a minion is for a volume.
+        """
+        return self.part(minion)["volumes"].get(name) or {"coordinator": False, "server": False, "names": []}
+
+    def findings(self, minion):
+        """
+        A minion's findings: those that it can have, each with the master's cure, and what of its answer does not count.
+        """
+        found = []
+        for finding in self.said[minion]["findings"]:
+            kind, who = finding["kind"], __salt__["gluster_one.who"](finding["kind"])
+            name = finding.pop("volume", None)
+            if who in PRIVILEGED or name is not None:
+                if who in PRIVILEGED and kind not in self.part(minion)["kinds"]:
+                    self.refuse(minion, f"it has a finding {kind}")
+                    continue
+                if name is not None and self.speaks(minion, name, finding):
+                    finding["volume"] = name
+                elif who == "coordinator":
+                    self.refuse(minion, f"it has a finding {kind} of volume {name}")
+                    continue
+            elif self.said[minion]["coordinates"].get(finding["on"]) and self.of(minion, finding["on"])["coordinator"]:
+                finding["volume"] = finding["on"]  # what it could not look at
+            self.own(minion, finding)
+            finding["cure"] = __salt__["gluster_one.cure"](finding, minion, self.volume_of(finding))
+            found.append(finding)
+        return found + self.misfits(minion)
+
+    def speaks(self, minion, name, finding):
+        """
+        Whether a minion may say this of a volume: its coordinator anything, a server what is wrong with its own brick.
+        """
+        of = self.of(minion, name)
+        host = finding["on"].partition(":/")[0]
+        own = of["server"] and finding["kind"] == "brick_down"
+        return of["coordinator"] or (own and __salt__["gluster_one.called"](host, self.known) == [minion])
+
+    def own(self, minion, finding):
+        """
+        What a finding is about is taken for a volume or a datastore only where that is for the minion to say.
+        """
+        on = finding["on"]
+        head = minion in self.parts and "head" in self.parts[minion]["roles"]
+        if on in self.volumes and finding.get("volume") != on or on in self.datastores and not head:
+            finding["on"] = f"{on} (as seen there)"
+
+    def volume_of(self, finding):
+        """
+        Which volume a finding is about: by its word where that counts, or by the last part of the mount point.
+        """
+        on = finding["on"].removesuffix(" (as seen there)")
+        named = finding.get("volume") or (on if on in self.volumes else posixpath.basename(on))
+        return named if named in self.volumes else None
+
+    def misfits(self, minion):
+        """
+        What is wrong with an answer, as a finding in a list.
+        """
+        wrong = list(dict.fromkeys(self.wrong[minion]))
+        if not wrong:
+            return []
+        more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        said = __salt__["gluster_one.visible"]("; ".join(wrong[:3]) + more)
+        if self.said[minion]["outdated"]:
+            return [_unable(minion, said)]
+        return [{**_unable(minion, said), "expected": "its own node", "cure": f"see who is root on {minion}"}]
+
+    def unseen(self):
+        """
+        A finding for each volume whose first server is no minion, or might be several.
+        """
+        found = []
+        claims = {}
+        for minion, said in self.said.items():
+            for name in said["coordinates"]:
+                claims.setdefault(name, []).append(minion)
+        for name, minions in sorted(claims.items()):
+            known = [minion for minion in minions if minion in self.parts]
+            # Of those whose pillar is at hand, else the first few: a name that only liars know is nobody's.
+            for minion in [*known, *[other for other in minions if other not in known][:3]]:
+                volume = self.part(minion)["volumes"].get(name)
+                if volume:
+                    if len(volume["first"]) != 1:
+                        self.volumes.setdefault(name, dict(UNSEEN))
+                        found.append(unseen_finding(name, volume["first"]))
+                    break
+        return found
+
+    def strangers(self, asked):
+        """
+        OpenNebula's hosts that are none of the nodes.
+        """
+        known = {minion.casefold() for minion in asked}
+        known |= {name.casefold() for said in self.said.values() for name in said["names"]}
+        hosts = sorted({host for host in self.hosts if host.casefold() not in known})
+        if hosts:
+            known.update(*(__salt__["gluster_one.names"](minion, self.known) for minion in asked))
+        hosts = [host for host in hosts if host.casefold() not in known]
+        addresses = _addresses(hosts[:LOOKUPS])
+        return [host for host in hosts if not known & addresses.get(host, set())]
+
+
+def unseen_finding(volume, minions):
+    """
+    The finding ``volume_unseen``.
+
+    volume
+        The volume (string).
+
+    minions
+        Those that go by the name of its first server (list): none, or several.
+
+    Returns a dict.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.unseen_finding one_vol '[]'
+    """
+    who = f"{' and '.join(minions[:5])} go" if minions else "no minion goes"
+    return {
+        "kind": "volume_unseen",
+        "on": volume,
+        "seen": f"{who} by the name of its first server: nobody sets its options or looks at the pool",
+        "expected": "one minion that does",
+        "severity": "error",
+        "cure": "name servers in the pillar by a name or an address that their minion has, best by its identifier",
+    }
+
+
+def _unable(minion, said):
+    return {
+        "kind": "check_failed",
+        "on": "check",
+        "seen": said,
+        "expected": "an answer",
+        "severity": "error",
+        "cure": f"salt {minion} saltutil.sync_all, or apply gluster_one",
+    }
+
+
+def _unlooked(host):
+    return {
+        "kind": "host_unlooked",
+        "on": host,
+        "seen": "OpenNebula may start machines there, and no minion of this name has gluster_one in its pillar",
+        "expected": "a hypervisor of this fleet",
+        "severity": "error",
+        "cure": "give it the pillar and apply gluster_one, or take it out of the datastores' clusters",
+    }
+
+
+def _addresses(hosts):
+    """
+    The addresses of hosts (dict of sets), of those that were found in time: a name server may not answer.
+    """
+    found, deadline = {}, time.monotonic() + LOOKUP_SECONDS
+
+    def look(part):
+        for host in part:
+            if time.monotonic() < deadline:
+                found[host] = _looked_up(host)
+
+    parts = [hosts[first::10] for first in range(min(10, len(hosts)))]
+    threads = [threading.Thread(target=look, args=[part], daemon=True) for part in parts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0, deadline - time.monotonic()))
+    return dict(found)
+
+
+def _looked_up(host):
+    try:
+        return {each[4][0] for each in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return set()

