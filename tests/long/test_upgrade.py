@@ -130,3 +130,18 @@ def test_the_old_mounts_go_once_nothing_uses_them(upgraded):
         assert fleet.lab.exec(host, "test", "-e", "/var/lib/one/gluster").returncode == 1
     code, overview = fleet.runner("gluster_one.status")
     assert (code, overview["findings"]) == (0, [])
+
+
+def test_no_boot_mounts_the_volume_where_oneadmin_wants_it(upgraded):
+    fleet = upgraded["fleet"]
+    fleet.sh("kvm3", "mkdir /etc/victim")
+    swap = """
+        cd /var/lib/one
+        mkdir gluster; ln -s /etc/victim gluster/one_vol
+        mv datastores d.old; mkdir datastores; ln -s /etc/victim datastores/100; ln -s /etc/victim datastores/0
+    """
+    fleet.sh("kvm3", swap, user="oneadmin")
+    fleet.lab.reboot("kvm3")
+    wait_for("the mount", lambda: MOUNT in fleet.mounts("kvm3"), 60, every=1)
+    assert set(fleet.mounts("kvm3")) == {MOUNT}
+    assert fleet.sh("kvm3", "ls -A /etc/victim") == ""
