@@ -41,7 +41,7 @@ def __virtual__():
     return __virtualname__
 
 
-def aside(device, *command):
+def aside(device, *command, options=""):
     """
     The command that runs another one with a volume mounted on ``volume`` in its working directory, seen by nobody else.
 
@@ -50,6 +50,9 @@ def aside(device, *command):
 
     command
         The other command (strings).
+
+    options
+        Mount options, with commas between them (string, default none).
 
     Returns the command (list of strings).
 
@@ -61,7 +64,7 @@ def aside(device, *command):
 
         salt kvm1 gluster_mount.aside localhost:/one_vol ls volume
     """
-    return _apart(MOUNT + ' && shift 2 && exec "$@"', device, "", *command)
+    return _apart(MOUNT + ' && shift 2 && exec "$@"', device, options, *command)
 
 
 def _apart(script, *words):

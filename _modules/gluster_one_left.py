@@ -7,15 +7,82 @@ More functions of the execution module ``gluster_one``: Salt joins modules of on
 
 import contextlib
 import json
-import os
+import logging
+import sys
 
-from salt.exceptions import CommandExecutionError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+log = logging.getLogger(__name__)
 
 __virtualname__ = "gluster_one"
 
 # Below the volume's root: the datastores' identifiers, and a text of the last look at the whole fleet.
 IDS_FILE = ".gluster_one/datastores.json"
 MARK_FILE = ".gluster_one/mark"
+ABSENT = 3  # the status of ON_VOLUME where there is no such file
+MOST_IDS = 1000
+LONGEST_NAME = 128  # of a datastore, in OpenNebula
+# Reads or writes a file of a mounted volume, whose root oneadmin owns and where whoever reaches the bricks is root:
+# everything is opened once, without following a link or waiting for a FIFO, and used by its descriptor. That this is the
+# volume is seen by the mount that the descriptor belongs to: the way to it may be oneadmin's, too. A new file that is
+# renamed is seen on the other mounts at once; one that is rewritten only after a second.
+ON_VOLUME = """
+import os, stat, sys
+sys.excepthook = lambda kind, error, _: print(error, file=sys.stderr)
+do, path, device, place, most = sys.argv[1:]
+above, name = place.split("/")
+kinds = {stat.S_IFDIR: "a directory", stat.S_IFREG: "a file", stat.S_IFLNK: "a link", stat.S_IFIFO: "a FIFO",
+         stat.S_IFSOCK: "a socket"}
+
+def kind(name, at):
+    return kinds.get(stat.S_IFMT(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode), "a device")
+
+def lines(name):
+    with open("/proc/self/" + name, errors="surrogateescape") as stream:
+        return [line.split() for line in stream]
+
+directory = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+root = os.open(path, directory)
+number = [words[1] for words in lines(f"fdinfo/{root}") if words[0] == "mnt_id:"]
+mount = [words[words.index("-") + 1 :] for words in lines("mountinfo") if words[:1] == number]
+if [words[:2] for words in mount] != [["fuse.glusterfs", device]]:
+    sys.exit(f"{device} is not mounted on {path} any more")
+os.umask(0o022)
+if do == "write":
+    try:
+        os.mkdir(above, 0o755, dir_fd=root)
+    except FileExistsError:
+        pass
+try:
+    inside = os.open(above, directory, dir_fd=root)
+except FileNotFoundError:
+    sys.exit(3)
+except OSError:
+    sys.exit(f"{path}/{above} is no directory of its own: it is {kind(above, root)}, remove it")
+if do == "read":
+    try:
+        found = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=inside)
+    except FileNotFoundError:
+        sys.exit(3)
+    if not stat.S_ISREG(os.fstat(found).st_mode):
+        sys.exit(f"{path}/{place} is {kind(name, inside)}: remove it")
+    with open(f"/proc/self/fd/{found}", "rb") as stream:
+        sys.stdout.buffer.write(stream.read(int(most)))
+    sys.exit()
+new = f"{name}.{os.urandom(8).hex()}"
+out = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=inside)
+try:
+    with open(out, "wb") as stream:
+        stream.write(sys.stdin.buffer.read())
+        stream.flush()
+        os.fchmod(out, 0o644)
+    os.rename(new, name, src_dir_fd=inside, dst_dir_fd=inside)
+except BaseException as error:
+    os.unlink(new, dir_fd=inside)
+    if isinstance(error, IsADirectoryError):
+        sys.exit(f"{path}/{place} is a directory: remove it")
+    raise
+"""
 
 
 def __virtual__():
@@ -32,8 +99,8 @@ def datastore_ids(path, volume=None):
     volume
         The volume (string): while nothing is mounted there, another directory that shows it is looked at.
 
-    Returns a dict ``{"glusterds": 101, "gluster_system": 100}``. Only whole numbers are taken from the file: oneadmin,
-    who owns the volume's root, could have written it.
+    Returns a dict ``{"glusterds": 101, "gluster_system": 100}``. Only whole numbers are taken from the file, at most
+    1000, and names as OpenNebula has them: oneadmin, who owns the volume's root, could have written it.
 
     CLI Example:
 
@@ -47,24 +114,37 @@ def datastore_ids(path, volume=None):
         path = next((other for other, mounted in mounts.items() if mounted["volume"] == volume), path)
     status, out, error = None, "", ""
     if path in mounts:
-        status, out, error = __salt__["gluster_one.child"](["head", "-c", "1000000", os.path.join(path, IDS_FILE)])
-    if status != 0 and "No such file" not in error:
+        status, out, error = _on_volume("read", path, mounts[path]["device"], IDS_FILE)
+    if status not in (0, ABSENT):
+        if error:
+            log.warning("the datastores' identifiers on %s cannot be read: %s", path, error)
         return __salt__["data.get"](kept) or {}
     try:
         found = json.loads(out or "{}")
     except (ValueError, RecursionError):
         found = {}
     found = found if isinstance(found, dict) and "\ufffd" not in out else {}
-    ids = {name: value for name, value in found.items() if type(value) is int and value >= 0}
+    found = {name: value for name, value in found.items() if _is_name(name) and type(value) is int and value >= 0}
+    ids = dict(list(found.items())[:MOST_IDS])
     if ids != __salt__["data.get"](kept):
         __salt__["data.update"](kept, ids)
     return ids
 
 
-def datastore_id_set(path, name, datastore_id):
+def _is_name(name):
+    return name.isprintable() and len(name) <= LONGEST_NAME
+
+
+def _on_volume(do, path, device, place, text=None, most=1_000_000):
+    words = [sys.executable, "-I", "-S", "-c", ON_VOLUME, do, path, device, place, str(most)]
+    timeout = {} if text is None else {"timeout": 30}
+    return __salt__["gluster_one.child"](words, stdin=text, **timeout)
+
+
+def datastore_id_set(path, name, datastore_id, names=None):
     """
     Leave a datastore's identifier on a mounted volume, for the nodes that wait for it. Another name that it had there
-    goes.
+    goes, and so does what this node has not left there itself, unless the pillar or ``names`` has it.
 
     path
         The directory on which the volume is mounted (string).
@@ -75,9 +155,12 @@ def datastore_id_set(path, name, datastore_id):
     datastore_id
         Its identifier (int).
 
+    names
+        Other datastores that the volume is to have (list of strings, default none beside the pillar's).
+
     Returns True.
 
-    Raises CommandExecutionError when nothing is mounted there.
+    Raises CommandExecutionError when nothing is mounted there, or it cannot be written, with what stands in the way.
 
     CLI Example:
 
@@ -85,7 +168,13 @@ def datastore_id_set(path, name, datastore_id):
 
         salt head gluster_one.datastore_id_set /var/lib/gluster_one/one_vol glusterds 101
     """
-    ids = {other: value for other, value in datastore_ids(path).items() if value != datastore_id and other != name}
+    kept = f"gluster_one.datastore_id_set:{path}"
+    own, known = __salt__["data.get"](kept) or {}, {*(names or ()), *_pillar_names(path)}
+    ids = {
+        other: value
+        for other, value in datastore_ids(path).items()
+        if (other in known or own.get(other) == value) and value != datastore_id and other != name
+    }
     ids[name] = datastore_id
     text = json.dumps(ids, indent=1, sort_keys=True)
     # Of a length that QEMU can open: so there is a file for a native open on every volume.
@@ -93,30 +182,44 @@ def datastore_id_set(path, name, datastore_id):
     refused = _leave(path, IDS_FILE, text)
     if refused:
         raise CommandExecutionError(f"The datastores' identifiers could not be written to {path}: {refused}")
+    __salt__["data.update"](kept, ids)
     return True
+
+
+def _pillar_names(path):
+    """
+    The datastores that the pillar has on the volume that is mounted on a directory.
+    """
+    volume = __salt__["gluster_one.mounts"]().get(path, {}).get("volume")
+    return _pillar_volumes().get(volume, {}).get("datastores", {})
+
+
+def _pillar_volumes():
+    """
+    The volumes that the pillar has, empty where it has errors.
+    """
+    try:
+        return __salt__["gluster_one_pillar.node"]().get("volumes", {})
+    except (CommandExecutionError, SaltInvocationError) as exc:
+        log.warning("the pillar gluster_one cannot be read: %s", exc)
+        return {}
 
 
 def _leave(path, name, text):
     """
     Leave a file on a mounted volume, seen at once on all others; returns None, or what stood in the way.
     """
-    if __salt__["gluster_one.mount_health"](path)["state"] != "alive":
+    health = __salt__["gluster_one.mount_health"](path)
+    if health["state"] != "alive":
         raise CommandExecutionError(f"{path} is not mounted: mount the volume first (gluster_one.datastore_mounted)")
-    # A new file that is renamed is seen on the other mounts at once; one that is rewritten only after a second.
-    # oneadmin owns the volume's root: root does not go where a link of his leads.
-    script = (
-        'mkdir -p "$1"; cd -P "$1" && [ "$(pwd -P)" = "$1" ] || { echo "$1 is no directory of its own" >&2; exit 1; }; '
-        'new=$(mktemp "$2.XXXXXX") && cat >"$new" && chmod 0644 "$new" && mv -T "$new" "$2" || '
-        '{ rm -f "$new"; exit 1; }'
-    )
-    words = ["/bin/sh", "-c", script, "sh", *os.path.split(os.path.join(path, name))]
-    status, _, error = __salt__["gluster_one.child"](words, timeout=30, stdin=text)
-    return None if status == 0 else error
+    status, _, error = _on_volume("write", path, health["device"], name, text)
+    return None if status == 0 else error or "it could not be written"
 
 
 def mark(text):
     """
-    Leave a text on every volume that is mounted here, for :func:`marked` on the other nodes. For the head.
+    Leave a text on every volume of the pillar that is mounted here, for :func:`marked` on the other nodes. For the
+    head.
 
     text
         The text (string), another each time, which sorts behind those before.
@@ -129,11 +232,11 @@ def mark(text):
 
         salt head gluster_one.mark 8f14e45f
     """
-    done = set()
-    for path, mounted in __salt__["gluster_one.mounts"]().items():
-        if mounted["volume"] and "/" not in mounted["volume"]:
+    mounts, done = __salt__["gluster_one.mounts"](), []
+    for name, volume in _pillar_volumes().items():
+        if mounts.get(volume["mount"], {}).get("volume") == name:
             with contextlib.suppress(CommandExecutionError):
-                done |= set() if _leave(path, MARK_FILE, text) else {mounted["volume"]}
+                done += [] if _leave(volume["mount"], MARK_FILE, text) else [name]
     return sorted(done)
 
 
@@ -152,5 +255,6 @@ def marked(path):
 
         salt kvm2 gluster_one.marked /var/lib/gluster_one/one_vol
     """
-    status, out, _ = __salt__["gluster_one.child"](["head", "-c", "100", os.path.join(path, MARK_FILE)])
-    return out if status == 0 else None
+    mounted = __salt__["gluster_one.mounts"]().get(path)
+    status, out, _ = _on_volume("read", path, mounted["device"], MARK_FILE, most=100) if mounted else (None, "", "")
+    return __salt__["gluster_one.visible"](out) if status == 0 else None

@@ -10,6 +10,7 @@ the first of the pool's volumes: no server of its own is needed, it outlives the
 one brick, and goes with the process that holds it (measured with Gluster 10.3).
 """
 
+import contextlib
 import logging
 import os
 import select
@@ -23,23 +24,85 @@ log = logging.getLogger(__name__)
 
 __virtualname__ = "gluster_one"
 
-# oneadmin owns the volume's root: no link of his is followed. It ends with the process that started it, whose end
-# closes its standard input.
+# So that it is seen within half a second that the lock's name means another file; else a FUSE mount goes on showing the
+# old one.
+FRESH = "entry-timeout=0,attribute-timeout=0"
+# oneadmin owns the volume's root: no link of his is followed, no FIFO waited for, no device opened. Whoever renames what
+# is locked gives the lock to another server: each line that comes in asks whether the name is still that file's. It ends
+# with the process that started it, whose end closes its standard input.
 HOLD = """
-import fcntl, os, select, sys
-os.makedirs("volume/.gluster_one", exist_ok=True)
-print("mounted", flush=True)
-inside = os.open("volume/.gluster_one", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=inside)
+import fcntl, os, select, stat, sys, time
+
+def say(*words):
+    print(*words, flush=True)
+
+def refused(kind, error, _):
+    say("refused", error)
+
+sys.excepthook = refused
+kinds = {stat.S_IFDIR: "a directory", stat.S_IFREG: "a file", stat.S_IFLNK: "a link", stat.S_IFIFO: "a FIFO",
+         stat.S_IFSOCK: "a socket"}
+
+def kind(seen):
+    return kinds.get(stat.S_IFMT(seen.st_mode), "a device")
+
+def directory():
+    try:
+        return os.open(".gluster_one", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=root)
+    except OSError:
+        seen = os.stat(".gluster_one", dir_fd=root, follow_symlinks=False)
+        raise OSError(f".gluster_one is {kind(seen)}: remove it") from None
+
+def opened():
+    inside = directory()
+    try:
+        return os.open("lock", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=inside)
+    except FileExistsError:
+        there = os.open("lock", os.O_PATH | os.O_NOFOLLOW, dir_fd=inside)
+        if not stat.S_ISREG(os.fstat(there).st_mode):
+            raise OSError(f".gluster_one/lock is {kind(os.fstat(there))}: remove it") from None
+        try:
+            return os.open(f"/proc/self/fd/{there}", os.O_RDWR)
+        finally:
+            os.close(there)
+    finally:
+        os.close(inside)
+
+def is_named():
+    try:
+        inside = directory()
+        try:
+            there, has = os.stat("lock", dir_fd=inside, follow_symlinks=False), os.fstat(lock)
+        finally:
+            os.close(inside)
+        return (there.st_dev, there.st_ino) == (has.st_dev, has.st_ino)
+    except OSError:
+        return False
+
+root = os.open("volume", os.O_RDONLY | os.O_DIRECTORY)
+try:
+    os.mkdir(".gluster_one", 0o755, dir_fd=root)
+except FileExistsError:
+    pass
+say("mounted")
+lock = opened()
 while True:
     try:
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        break
+        if is_named():
+            break
     except (BlockingIOError, PermissionError):
+        say("taken", os.fstat(lock).st_uid)
         if select.select([sys.stdin], [], [], 0.5)[0]:
             sys.exit()
-print("locked", flush=True)
-sys.stdin.read()
+    if not is_named():
+        os.close(lock)
+        lock = opened()
+say("locked")
+for _ in iter(sys.stdin.readline, ""):
+    held = is_named()
+    time.sleep(0.6)
+    say("held" if held and is_named() else "lost")
 """
 
 
@@ -67,9 +130,11 @@ def lock(timeout=120):
         Seconds to wait while another server has it (int, default 120).
 
     Returns the volume on which the lock lies (string); None where there is none to lock on, because no volume of the
-    pool is started and lets its servers in (then no other server has the turn either), or this server cannot mount it.
+    pool is started and lets its servers in (then no other server has the turn either), or this server cannot mount it
+    and has it mounted nowhere.
 
-    Raises CommandExecutionError when the turn does not come.
+    Raises CommandExecutionError when the turn does not come, or the lock cannot be had although there is a volume for
+    it, with what stands in the way.
 
     CLI Example:
 
@@ -95,38 +160,95 @@ def _hold(volume, begin, timeout):
     """
     The process that has the lock on a volume, or None when that cannot be mounted.
     """
-    command = __salt__["gluster_mount.aside"](f"localhost:/{volume}", sys.executable, "-c", HOLD)
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    pipes.update(text=True, errors="replace")
+    command = __salt__["gluster_mount.aside"](
+        f"localhost:/{volume}", sys.executable, "-I", "-S", "-c", HOLD, options=FRESH
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "bufsize": 0}
     holder = subprocess.Popen(command, cwd="/", start_new_session=True, **pipes)
-    said = b""
-    while not said.endswith(b"locked\n"):
-        if select.select([holder.stdout], [], [], 1)[0]:
-            more = os.read(holder.stdout.fileno(), 100)
-            said += more
-            if not more:
-                _end(holder)
-                log.warning("volume %s cannot be mounted for the servers' lock: %s", volume, holder.stderr.read())
-                return None
-            continue
+    seen, advice = f"volume {volume} does not answer", ""
+    mounted = False
+    while True:
+        word, _, more = (_said(holder, 1) or "").partition(" ")
+        if word == "locked":
+            return holder
+        if word == "taken":
+            seen = f"another server has the lock on volume {volume}"
+            advice = (
+                f"; if no restart runs on any server, somebody else holds it, as whoever owns it (uid {more}) can for "
+                f"ever: remove .gluster_one/lock on a mount of volume {volume} as root, and run again"
+            )
+        elif word == "mounted":
+            mounted = True
+        elif word in ("refused", "ended"):
+            _end(holder)
+            failure = f"There is no lock for the servers' turns on volume {volume}: {more}"
+            if mounted or volume in [each["volume"] for each in __salt__["gluster_one.mounts"]().values()]:
+                raise CommandExecutionError(f"{failure}; this server was left as it is")
+            log.warning("%s", failure)
+            return None
         passed = time.monotonic() - begin
-        seen = f"another server has the lock on volume {volume}" if said else f"volume {volume} does not answer"
         if passed > timeout:
             _end(holder)
             raise CommandExecutionError(
                 f"This server's turn did not come within {timeout} s (.gluster_one/lock: {seen}), and it was left as "
-                "it is: run again"
+                f"it is: run again{advice}"
             )
-        __salt__["gluster_one.waiting"]("It was not this server's turn", seen, passed)
-    return holder
+        if word in ("", "taken"):
+            __salt__["gluster_one.waiting"]("It was not this server's turn", seen, passed)
+
+
+def _said(holder, seconds):
+    """
+    What a holder says within some seconds, ``ended ...`` with its last words when it has ended; None if nothing.
+    """
+    line, end = bytearray(), time.monotonic() + seconds
+    # Byte by byte, so that nothing of a further line is lost.
+    while not line.endswith(b"\n"):
+        if not select.select([holder.stdout], [], [], max(0, end - time.monotonic()))[0]:
+            return None
+        more = os.read(holder.stdout.fileno(), 1)
+        if not more:
+            errors = os.read(holder.stderr.fileno(), 4000) if select.select([holder.stderr], [], [], 1)[0] else b""
+            return f"ended {__salt__['gluster_one.visible'](' '.join(errors.decode(errors='replace').split()), 1000)}"
+        line += more
+    return __salt__["gluster_one.visible"](line.decode(errors="replace").strip(), 1000)
 
 
 def _end(holder):
-    holder.stdin.close()
+    with contextlib.suppress(OSError):
+        holder.stdin.close()
     try:
         holder.wait(10)
     except subprocess.TimeoutExpired:
         holder.kill()
+
+
+def lock_held():
+    """
+    Make sure that this server still has its turn, just before it restarts something: who can write on the volume may
+    have given the lock's name to another file, and thereby the turn to another server.
+
+    Returns True; False when it has not asked for one, or there was no volume to lock on.
+
+    Raises CommandExecutionError when it had the turn and has lost it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.lock_held
+    """
+    holder = __context__.get("gluster_one.lock")
+    if not holder:
+        return False
+    with contextlib.suppress(OSError):
+        os.write(holder.stdin.fileno(), b"?\n")
+        if _said(holder, 10) == "held":
+            return True
+    raise CommandExecutionError(
+        "This server has lost its turn: somebody has renamed or removed .gluster_one or .gluster_one/lock on the "
+        "volume, or the volume does not answer; it was left as it is: run again"
+    )
 
 
 def unlock():

@@ -226,7 +226,7 @@ def one_datastore_present(
             path, old = os.path.join(datastores_dir, str(store)), links["link"]["old"]
             __salt__["gluster_mount.link"](path, mount, replace=old and old.removeprefix(f"{path} -> "))
         if "identifier" in links:
-            __salt__["gluster_one.datastore_id_set"](mount, name, store)
+            __salt__["gluster_one.datastore_id_set"](mount, name, store, [each["name"] for each in more["planned"]])
         if wait_monitored and not current:
             measured = functools.partial(__salt__["one_datastore_check.measured"], store, **api)
             __salt__["gluster_one.awaited"](measured, wait_monitored, f"OpenNebula did not measure datastore {store}")
@@ -288,6 +288,7 @@ def _set(name, changes, timeout):
         raise
     try:
         __salt__["gluster_one.awaited"]("gluster_one.peers_away", timeout, untouched, PEER)
+        __salt__["gluster_one.lock_held"]()
         try:
             __salt__["gluster.volume_set"](name, {option: change["new"] for option, change in changes.items()}, timeout)
         except CommandExecutionError as exc:

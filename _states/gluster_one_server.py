@@ -327,6 +327,7 @@ def _in_turn(restart, what, blockers, outage, orchestrated, timeout):
             raise CommandExecutionError(
                 f"{what} was not restarted: {'; '.join(because)}; `outage: allow` in the pillar restarts it even so"
             )
+        __salt__["gluster_one.lock_held"]()
         restart()
         __salt__["gluster_one.awaited"]("gluster_one.unsettled", timeout, after)
     finally:
