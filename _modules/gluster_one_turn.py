@@ -28,8 +28,8 @@ __virtualname__ = "gluster_one"
 # old one.
 FRESH = "entry-timeout=0,attribute-timeout=0"
 # oneadmin owns the volume's root: no link of his is followed, no FIFO waited for, no device opened. Whoever renames
-# what is locked gives the lock to another server: each line that comes in asks whether the name is still that file's. It
-# ends with the process that started it, whose end closes its standard input.
+# what is locked gives the lock to another server: each line that comes in asks whether the name is still that file's.
+# It ends with the process that started it, whose end closes its standard input.
 HOLD = """
 import fcntl, os, select, stat, sys, time
 
