@@ -27,9 +27,9 @@ __virtualname__ = "gluster_one"
 # So that it is seen within half a second that the lock's name means another file; else a FUSE mount goes on showing the
 # old one.
 FRESH = "entry-timeout=0,attribute-timeout=0"
-# oneadmin owns the volume's root: no link of his is followed, no FIFO waited for, no device opened. Whoever renames what
-# is locked gives the lock to another server: each line that comes in asks whether the name is still that file's. It ends
-# with the process that started it, whose end closes its standard input.
+# oneadmin owns the volume's root: no link of his is followed, no FIFO waited for, no device opened. Whoever renames
+# what is locked gives the lock to another server: each line that comes in asks whether the name is still that file's.
+# It ends with the process that started it, whose end closes its standard input.
 HOLD = """
 import fcntl, os, select, stat, sys, time
 
