@@ -113,7 +113,10 @@ def child(argv, user=None, timeout=PROBE_SECONDS, stdin=None, probe=None, most=M
             )
         identity = {"user": user, "group": salt.utils.user.get_default_group(user), "extra_groups": []}
     stuck = _stuck_file(probe or [*argv, user])
-    pid = _stuck(stuck)
+    end, pid = time.monotonic() + KILL_SECONDS, _stuck(stuck)
+    while pid and time.monotonic() < end:  # it was killed, and may be about to end
+        time.sleep(0.02)
+        pid = _stuck(stuck)
     if pid:
         return [None, "", f"no answer: a look of before hangs still (process {pid})"]
     process = subprocess.Popen(

@@ -240,8 +240,17 @@ def oned(_oned):
 
 
 @pytest.fixture
-def oned_on_disk(place):
-    """A fresh OpenNebula that makes the directories of its datastores in ``place``."""
-    server = StandIn(host.open_directory("oned"), datastores=place)
+def stores(place):
+    """oneadmin's directory for those of the datastores."""
+    path = place / "stores"
+    path.mkdir()
+    shutil.chown(path, "oneadmin", "oneadmin")
+    return path
+
+
+@pytest.fixture
+def oned_on_disk(stores):
+    """A fresh OpenNebula that makes the directories of its datastores in ``stores``."""
+    server = StandIn(host.open_directory("oned"), datastores=stores)
     yield server
     server.stop()

@@ -110,20 +110,20 @@ def test_trouble_while_it_is_created(present, oned, trouble):
 
 
 @pytest.fixture
-def on_disk(states, oned_on_disk, served, place):
+def on_disk(states, oned_on_disk, served, stores):
     """on_disk("glusterds"): the state on a head that has small_vol mounted."""
-    where = {"mount": str(served), "datastores_dir": str(place), **oned_on_disk.arguments, **IMAGE}
+    where = {"mount": str(served), "datastores_dir": str(stores), **oned_on_disk.arguments, **IMAGE}
     return lambda *args, **more: states.gluster_one.one_datastore_present(*args, **{**where, **more})
 
 
 def test_the_directory_becomes_a_link_and_the_identifier_is_left_for_others(
-    on_disk, modules, oned_on_disk, place, served, other_node
+    on_disk, modules, oned_on_disk, stores, served, other_node
 ):
-    run = four_runs(on_disk, "glusterds", paths=[place])
+    run = four_runs(on_disk, "glusterds", paths=[stores])
     number = modules.opennebula.datastore_info("glusterds", **oned_on_disk.arguments)["id"]
-    assert run.changes["link"] == {"old": None, "new": f"{place}/{number} -> {served}"}
+    assert run.changes["link"] == {"old": None, "new": f"{stores}/{number} -> {served}"}
     assert run.changes["identifier"] == {"old": None, "new": number}
-    assert os.readlink(place / str(number)) == str(served)
+    assert os.readlink(stores / str(number)) == str(served)
     assert modules.gluster_one.datastore_ids(str(other_node)) == {"glusterds": number}
 
 
@@ -138,28 +138,28 @@ def test_oned_reports_the_size_of_the_volume(on_disk, modules, oned_on_disk, ser
     host.eventually("oned has measured it", lambda: abs(reported() - megabytes) <= 1)
 
 
-def test_a_system_datastore_on_the_mounted_volume(on_disk, modules, oned_on_disk, place, served):
-    run = four_runs(on_disk, "gluster_system", type="SYSTEM_DS", volume=None, host=None, paths=[place])
+def test_a_system_datastore_on_the_mounted_volume(on_disk, modules, oned_on_disk, stores, served):
+    run = four_runs(on_disk, "gluster_system", type="SYSTEM_DS", volume=None, host=None, paths=[stores])
     number = modules.opennebula.datastore_info("gluster_system", **oned_on_disk.arguments)["id"]
     assert run.changes["identifier"]["new"] == number
-    assert os.readlink(place / str(number)) == str(served)
+    assert os.readlink(stores / str(number)) == str(served)
 
 
-def test_a_directory_that_oned_made_long_ago_is_replaced(on_disk, oned_on_disk, place, served):
+def test_a_directory_that_oned_made_long_ago_is_restoresd(on_disk, oned_on_disk, stores, served):
     number = oned_on_disk.datastore("glusterds", **GLUSTER)
-    host.eventually("oned has made the directory", (place / str(number)).is_dir)
-    run = four_runs(on_disk, "glusterds", paths=[place])
+    host.eventually("oned has made the directory", (stores / str(number)).is_dir)
+    run = four_runs(on_disk, "glusterds", paths=[stores])
     assert set(run.changes) == {"link", "identifier"}
-    assert os.readlink(place / str(number)) == str(served)
+    assert os.readlink(stores / str(number)) == str(served)
 
 
-def test_a_directory_that_holds_images_is_named_and_left(on_disk, oned_on_disk, place):
+def test_a_directory_that_holds_images_is_named_and_left(on_disk, oned_on_disk, stores):
     number = oned_on_disk.datastore("glusterds", **{**GLUSTER, "GLUSTER_HOST": "kvm9"})
-    host.eventually("oned has made the directory", (place / str(number)).is_dir)
-    (place / str(number) / "0f3a").write_text("an image")
+    host.eventually("oned has made the directory", (stores / str(number)).is_dir)
+    (stores / str(number) / "0f3a").write_text("an image")
     oned_on_disk.requests()
-    text = refuses(on_disk, "glusterds", paths=[place])
-    assert f"{place}/{number} holds 1 file (0f3a) and cannot become a link" in text
+    text = refuses(on_disk, "glusterds", paths=[stores])
+    assert f"{stores}/{number} holds 1 file (0f3a) and cannot become a link" in text
     assert oned_on_disk.writes() == []
 
 

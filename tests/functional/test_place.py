@@ -39,6 +39,9 @@ def placed(mounted, home):
 
 def units(tmp_path):
     """What systemd would mount at the next boot."""
+    for unit in tmp_path.rglob("*"):
+        if unit.is_symlink() or unit.is_file():
+            unit.unlink()
     host.sh(GENERATOR, *[tmp_path] * 3)
     return {line.removeprefix("Where=") for unit in tmp_path.glob("*.mount") for line in unit.read_text().splitlines()}
 
