@@ -22,17 +22,10 @@ MARK_FILE = ".gluster_one/mark"
 ABSENT = 3  # the status of ON_VOLUME where there is no such file
 MOST_IDS = 1000
 LONGEST_NAME = 128  # of a datastore, in OpenNebula
-<<<<<<< HEAD
 # Reads or writes a file of a mounted volume, whose root oneadmin owns and where whoever reaches the bricks is root:
 # everything is opened once, without following a link or waiting for a FIFO, and used by its descriptor. That this is
 # the volume is seen by the mount that the descriptor belongs to: the way to it may be oneadmin's, too. A new file that
 # is renamed is seen on the other mounts at once; one that is rewritten only after a second.
-=======
-# Reads or writes a file of a mounted volume, whose root oneadmin owns and where whoever reaches the bricks is root: all
-# is opened once, without following a link or waiting for a FIFO, and used by its descriptor. That this is the volume is
-# seen by the mount that the descriptor belongs to: the way to it may be oneadmin's, too. A new file that is renamed is
-# seen on the other mounts at once; one that is rewritten only after a second.
->>>>>>> 88a0f3a
 ON_VOLUME = """
 import os, stat, sys
 sys.excepthook = lambda kind, error, _: print(error, file=sys.stderr)
