@@ -133,7 +133,7 @@ def test_what_is_there_is_moved_while_it_is_used(placed, states, former, home):
         assert f"{former} stays as it is while it is used by " in fails(remounted).comment
         print(file=user.stdin, flush=True)
         assert user.stdout.readline() == "0\n"
-    assert Path(PLACE, "open").read_text() == "later\n"
+    host.eventually("it is seen here", lambda: Path(PLACE, "open").read_text() == "later\n")
     run = four_runs(remounted)
     assert run.changes == {f"mount on {former}": {"old": "mounted", "new": None}}
     assert not host.mounted(former) and host.mounted(PLACE) and not former.parent.exists()
