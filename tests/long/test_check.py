@@ -13,6 +13,7 @@ GLUSTERD = "/etc/glusterfs/glusterd.vol"
 DROP_IN = "/etc/systemd/system/glusterd.service.d"
 CLIENT = f"pgrep -f '[g]lusterfs.* {MOUNT}$'"
 BRICK = "/var/lib/glusterd/vols/one_vol/one_vol.kvm2.data-one_vol.vol"
+FORMER = "/var/lib/one/gluster/one_vol"
 DRIVER = "$(dirname /usr/lib/*/qemu/block-curl.so)/block-gluster.so"
 
 
@@ -34,6 +35,20 @@ BREAKS = {
     "a client that hangs": (
         f"kill -STOP $({CLIENT})", "mount_hangs", "it does not answer", f"kill -CONT $({CLIENT})",
     ),
+    "programs that are set-user-ID root": (
+        f"mount -i -o remount,bind,suid,dev {MOUNT}",
+        "mount_flags", "without nosuid,nodev", f"mount -i -o remount,bind,nosuid,nodev {MOUNT}",
+    ),
+    "a line of fstab below oneadmin's home": (
+        f"cp -p /etc/fstab /var/tmp/kept; echo kvm1:/one_vol {FORMER} glusterfs defaults >>/etc/fstab; "
+        "systemctl daemon-reload",
+        "mount_place", "whoever owns /var/lib/one could have it mounted over another directory",
+        "cp /var/tmp/kept /etc/fstab; systemctl daemon-reload",
+    ),
+    "a mount below oneadmin's home": (
+        f"mkdir -p {FORMER}; mount -t glusterfs -o nosuid,nodev kvm1:/one_vol {FORMER}",
+        "mount_former", "still mounted from before", f"umount {FORMER}; rmdir -p --ignore {FORMER}",
+    ),
     "QEMU without the driver": (
         f"mv {DRIVER} /var/tmp/", "native", "cannot open gluster://", f"mv /var/tmp/block-gluster.so {DRIVER}",
     ),
@@ -47,7 +62,7 @@ BREAKS = {
         f"mv /var/tmp/kept.d {DROP_IN}; systemctl daemon-reload",
     ),
     "a client that knows one server": (
-        f"systemctl stop {UNIT}; mount -t glusterfs kvm1:/one_vol {MOUNT}",
+        f"systemctl stop {UNIT}; mount -t glusterfs -o nosuid,nodev kvm1:/one_vol {MOUNT}",
         "client_options", "the client was started with kvm1", f"umount {MOUNT}; systemctl start {UNIT}",
     ),
     "a line of fstab that systemd has not read": (

@@ -196,6 +196,9 @@ def test_apparmor_needs_a_rule_for_the_datastores(confined, tmp_path):
         ("/var/lib/one/datastores/** rwk,", "/var/lib/one/datastores/0", 0),
         ("# /var/lib/one/datastores/** rwk,", "/var/lib/one/datastores/0", 1),
         ("/var/lib/one/datastores/** rwk,", "/srv/one", 1),
+        # The rule that OpenNebula's own documentation gives; the default mount point is not below that directory.
+        ("/var/lib/one/** rwk,", "/var/lib/gluster_one/one_vol", 1),
+        ("/var/lib/one/** rwk,\n/var/lib/gluster_one/** rwk,", "/var/lib/gluster_one/one_vol", 0),
         ("/var/lib/one/datastores/** rwk,\n/srv/one/** rwk,", "/srv/one", 0),
         ('/var/lib/** rwk,\n  owner "/srv/**" rwk,', "/srv/one", 0),
         ("/var/lib/one/datastores/** rwk,\n/srv/one2/** rwk,", "/srv/one", 1),
