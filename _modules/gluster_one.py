@@ -376,8 +376,10 @@ def bricks_unconnected(path):
         salt kvm1 gluster_one.bricks_unconnected /var/lib/gluster_one/one_vol
     """
     # What the client shows of itself in the directory .meta of every mount. The numbers that it gives bricks are not
-    # those of `gluster volume info`, once a brick was removed and another one added.
-    look = """cd "$1"/.meta/graphs/active && for each in $(grep -ls "^connected = 0" *-client-*/private); do
+    # those of `gluster volume info`, once a brick was removed and another one added. Nowhere but on a FUSE mount:
+    # the way to it may be oneadmin's.
+    look = """cd -P "$1" && [ "$(stat -f -c %T .)" = fuseblk ] && cd .meta/graphs/active || exit
+    for each in $(grep -ls "^connected = 0" *-client-*/private); do
         cd ${each%/private}/options && echo "$(cat remote-host):$(cat remote-subvolume)" && cd ../.. || exit
     done"""
     status, out, _ = child(["sh", "-c", look, "sh", path])

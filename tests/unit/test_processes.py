@@ -1,5 +1,9 @@
 """Gluster's processes on this server: one that has ended is no traceback, and none is no other process."""
 
+import contextlib
+import os
+import time
+
 import psutil
 import pytest
 from salt.exceptions import CommandExecutionError
@@ -55,3 +59,87 @@ def test_a_process_of_which_gluster_knows_no_number_is_not_this_one(volumes):
     assert module._heal_daemon([{**DAEMON, "pid": None}]) is None
     with pytest.raises(CommandExecutionError, match="kvm1:/b is down"):
         volumes({**BRICK, "pid": None}).brick_restart("one_vol", "kvm1:/b")
+
+
+# Commands that may hang
+
+
+@pytest.fixture
+def child(execution, tmp_path):
+    return execution("gluster_one", __opts__={"test": False, "cachedir": str(tmp_path)}).child
+
+
+@contextlib.contextmanager
+def seconds(most):
+    begin = time.monotonic()
+    yield
+    assert time.monotonic() - begin < most
+
+
+def test_a_command_s_answer(child):
+    assert child(["sh", "-c", "cat; echo x  y >&2; exit 3"], stdin="a\n" * 100_000) == [3, "a\n" * 100_000, "x y"]
+    assert child(["true"], stdin="a" * 1_000_000)[0] == 0
+    assert child(["sh", "-c", "exec >&- 2>&-; exec sleep 0.1"]) == [0, "", ""]
+    assert child(["sleep", "9"], timeout=0.1) == [None, "", "no answer within 0.1 s"]
+
+
+def test_output_without_end_is_not_kept(child):
+    with seconds(20):
+        line = "x" * 1000
+        status, out, error = child(["sh", "-c", f"while :; do echo {line}; done"], timeout=30)
+    assert (status, out, error) == (None, "", "more than 1000000 bytes of output")
+
+
+def test_what_a_command_has_started_is_not_waited_for_and_is_ended(child):
+    with seconds(5):
+        status, out, _ = child(["sh", "-c", "sleep 600 & echo $!"], timeout=10)
+    assert status == 0
+    with seconds(5):
+        while psutil.pid_exists(int(out)) and psutil.Process(int(out)).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+    with seconds(5):
+        assert child(["sh", "-c", "setsid sleep 8 & echo x"], timeout=10)[:2] == [0, "x\n"]
+
+
+def test_what_a_command_says_is_shown_as_text(child):
+    said = r"printf 'a\033[2J\302\233b\342\200\256\377' >&2; exit 1"
+    assert child(["sh", "-c", said]) == [1, "", "a\\x1b[2J\\x9bb\\u202e\N{REPLACEMENT CHARACTER}"]
+
+
+def test_a_command_that_cannot_be_killed_is_not_started_again(execution, monkeypatch, tmp_path):
+    """Nor by another job of the minion, which is another process with modules of its own."""
+    monkeypatch.setattr(os, "killpg", lambda *words: None)
+    command = ["sh", "-c", f"echo x >>{tmp_path}/started; exec sleep 600"]
+    looks = [execution("gluster_one", __opts__={"cachedir": str(tmp_path)}).child for _ in range(3)]
+    said = [look(command, timeout=0.2) for look in looks]
+    (process,) = [each for each in psutil.Process().children() if each.cmdline() == ["sleep", "600"]]
+    try:
+        assert (tmp_path / "started").read_text() == "x\n"
+        hangs = f"no answer: a look of before hangs still (process {process.pid})"
+        assert said == [[None, "", "no answer within 0.2 s"], [None, "", hangs], [None, "", hangs]]
+        assert looks[0](["true"]) == [0, "", ""]
+    finally:
+        process.kill()
+    with seconds(5):
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+    assert looks[2](["sh", "-c", f"echo x >>{tmp_path}/started"]) == [0, "", ""]
+    monkeypatch.undo()
+    looks[0](command, timeout=0.1)
+    assert (tmp_path / "started").read_text() == "x\n" * 3, "once it is over, it is started again"
+
+
+@pytest.mark.parametrize(
+    "text, shown",
+    [
+        ("disk.0 é 漢字 \\", "disk.0 é 漢字 \\"),
+        ("\x1b[2J\x7f\x9b\r\n\t", r"\x1b[2J\x7f\x9b\r\n\t"),
+        ("\u202e\u2066\u2028\u2029", r"\u202e\u2066\u2028\u2029"),
+        (os.fsdecode(b"f\xfcr\x1b"), r"f\xfcr\x1b"),
+        ("\ud800", r"\ud800"),
+        ("x" * 300, f"{'x' * 100}...{'x' * 100}"),
+        (7, "7"),
+    ],
+)
+def test_what_others_have_written(execution, text, shown):
+    assert execution("gluster_one").visible(text) == shown
