@@ -336,4 +336,4 @@ def _client_error(log, begin):
             " The bricks refuse this node: server.allow-insecure is off, or was off when a brick was started: apply "
             "gluster_one.volume to the volume's first server, then gluster_one.restart to all of them"
         )
-    return error
+    return __salt__["gluster_one.visible"](error, 1000) if error else ""
