@@ -338,7 +338,6 @@ class _Deadline:
         with self.lock:
             for each in (*self.sockets, *self.pools):
                 each.close()
-            self.sockets.clear()
 
     def _end(self):
         with self.lock:

@@ -1,7 +1,13 @@
 """OpenNebula's datastores, clusters, hosts and drivers as data, against the stand-in for oned."""
 
+from pathlib import Path
+
 import pytest
 from salt.exceptions import SaltInvocationError
+
+from tests.oned import template
+
+from . import host
 
 GLUSTER = {"DISK_TYPE": "GLUSTER", "GLUSTER_HOST": "kvm1:24007", "GLUSTER_VOLUME": "one_vol"}
 
@@ -174,3 +180,48 @@ def test_the_rest_of_a_datastore_s_life(one, oned):
     assert (store["state"], store["clusters"]) == ("DISABLED", [cluster])
     one("datastore_delete", number)
     assert one("datastore_info", number) == {}
+
+
+def opened(volume, path):
+    """What QEMU says when it opens a qcow2 file natively, as a machine does."""
+    command = ["stdbuf", "-oL", "qemu-io", "-r", "-f", "qcow2", "-c", "read 0 512", "-c", "sigraise 9"]
+    command = ["runuser", "-u", "oneadmin", "--", *command, f"gluster://kvm1/{volume}/{path}"]
+    return host.sh("sh", "-c", '"$@" 2>&1; true', "sh", *command)
+
+
+@pytest.fixture
+def clone(oned, small_vol, other_node):
+    """A machine's fresh clone of a qcow2 image as oned makes it, on small_vol: its path below the volume's root."""
+    system = oned.datastore("gluster_system", TYPE="SYSTEM_DS", DS_MAD=None)
+    images = oned.datastore("keeps_qcow2", **{**GLUSTER, "GLUSTER_VOLUME": small_vol})
+    links = [Path("/var/lib/one/datastores", str(number)) for number in (system, images)]
+    links[0].parent.mkdir(parents=True, exist_ok=True)
+    for link in links:
+        link.symlink_to(other_node)
+    base = f"{links[1]}/base"
+    image = oned.call("image.allocate", template({"NAME": "base", "TYPE": "OS", "PATH": "/srv/base"}), images)
+    oned.lab(put={"image": {"id": image, "format": "qcow2", "source": base, "state": 1}})
+    disk = {"IMAGE_ID": image, "FORMAT": "qcow2", "DRIVER": "qcow2", "CLONE": "YES"}
+    vm = oned.lab(put={"vm": {"name": "web", "host": "kvm1", "ds": system, "state": 8, "disks": [disk]}})["id"]
+    script = (
+        f"qemu-img create -q -f qcow2 {base} 8M; mkdir -p {links[0]}/{vm}/disk.0.snap; cd {links[0]}/{vm}; "
+        f"qemu-img create -q -f qcow2 -F qcow2 -b {base} disk.0.snap/0; ln -s disk.0.snap/0 disk.0; "
+        "ln -s . disk.0.snap/disk.0.snap"
+    )
+    host.sh("runuser", "-u", "oneadmin", "--", "sh", "-ec", script)
+    yield f"{vm}/disk.0"
+    for link in links:
+        link.unlink()
+
+
+def test_the_cure_of_a_fresh_qcow2_clone(modules, oned, small_vol, clone):
+    """It does not open natively; what is printed, run as it is, changes that."""
+
+    def listed():
+        return [found for found in modules.gluster_one.images(**oned.arguments) if found["what"] == "disk"]
+
+    assert "Input/output error" in opened(small_vol, clone)
+    (found,) = listed()
+    host.sh("sh", "-c", found["cure"].split("`")[1])
+    assert "read 512/512 bytes" in opened(small_vol, clone)
+    assert listed() == []

@@ -4,6 +4,8 @@ over gluster://, and which would start on the wrong file.
 """
 
 import getpass
+import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -19,6 +21,8 @@ NATIVE = {"DISK_TYPE": "GLUSTER", "GLUSTER_HOST": "kvm1:24007", "GLUSTER_VOLUME"
 EMPTY = 196_624  # the length of a fresh qcow2 file of a disk of 1 GB
 EVE = "eve:Medlar-of-eve"
 SHORT = "its length is no multiple of 512"
+SHORT_ALL = f"{SHORT}, so QEMU cannot open it over gluster://"
+NO_QCOW2 = "FORMAT is qcow2"
 CLONED = "a qcow2 that is cloned"
 RAW = "import it again into a datastore that has DRIVER = raw"
 SNAPSHOT = "a persistent qcow2 with a disk snapshot"
@@ -236,6 +240,118 @@ def test_images_as_data(modules, cloud, image):
         "persistent": False, "format": "qcow2", "size_mb": 8, "snapshots": 0, "datastore": cloud.keeps,
     }  # fmt: skip
     assert modules.opennebula.image_list(cloud.raw, **cloud.arguments) == []
+
+
+def test_the_cure_of_a_fresh_clone(modules, cloud, image):
+    """What is printed is run as it is; the disk is no problem any more, and holds what it held."""
+    if os.geteuid():
+        pytest.skip("runuser is for root")
+    number = image(cloud.keeps, "base", PATH=cloud.home / "data.qcow2")
+    vm = machine(cloud, "web", number)
+    disk = cloned(modules, cloud, vm, number, "qcow2")
+    (listed,) = [entry for entry in modules.gluster_one.images(**cloud.arguments) if entry["what"] == "disk"]
+    before, command = length(disk), listed["cure"].split("`")[1]
+    assert f"while VM {vm} does not run" in listed["cure"] and shlex.quote(str(disk)) in command
+    subprocess.run(command, shell=True, check=True)
+    assert before % 512 != 0 and length(disk) % 512 == 0 and length(disk) - before < 512
+    qemu_img("check", disk)
+    qemu_img("compare", disk, source_of(modules, cloud, number))
+    assert [entry for entry in modules.gluster_one.images(**cloud.arguments) if entry["what"] == "disk"] == []
+
+
+def test_a_clone_with_a_snapshot_has_no_cure_that_was_not_tried(modules, cloud, image):
+    number = image(cloud.keeps, "base", PATH=cloud.home / "data.qcow2")
+    vm = machine(cloud, "web", number)
+    disk = cloned(modules, cloud, vm, number, "qcow2")
+    qemu_img("create", "-f", "qcow2", "-b", disk.resolve(), "-F", "qcow2", disk.parent / "disk.0.snap/1")
+    disk.unlink()
+    disk.symlink_to("disk.0.snap/1")
+    (listed,) = [entry for entry in modules.gluster_one.images(**cloud.arguments) if entry["what"] == "disk"]
+    assert listed["problem"] == SHORT_ALL and listed["cure"].startswith(RAW) and "truncate" not in listed["cure"]
+
+
+@pytest.mark.parametrize("what", ["image", "disk"])
+def test_what_was_converted_by_hand(modules, cloud, image, what):
+    """OpenNebula keeps FORMAT, and QEMU is told that it is a qcow2."""
+    number = image(cloud.keeps, "base", PATH=cloud.home / "data.qcow2", PERSISTENT="YES" if what == "image" else "NO")
+    path = Path(source_of(modules, cloud, number))
+    if what == "disk":
+        path = cloned(modules, cloud, machine(cloud, "web", number), number, "qcow2", grown=True)
+        path.unlink()
+    shutil.copyfile(cloud.home / "data", path)
+    (listed,) = [entry for entry in modules.gluster_one.images(**cloud.arguments) if entry["what"] == what]
+    assert listed["problem"].startswith(NO_QCOW2) and str(path) in listed["problem"]
+    assert listed["cure"].startswith(RAW)
+
+
+# What oned and the volume's owner may come up with
+
+
+def problems(modules, cloud, what):
+    listed = modules.gluster_one.images(**cloud.arguments)
+    return {entry["name"]: entry["problem"] for entry in listed if entry["what"] == what}
+
+
+SOURCES = ["--version", "-L", "relative", "/two\nlines", "/esc\x9b[2J", "~", "/dev/zero", "/etc", "/nowhere"]
+
+
+def test_an_odd_source_is_that_images_own_problem(modules, cloud, image):
+    numbers = [image(cloud.keeps, f"{number}", PATH=cloud.home / "data.qcow2", PERSISTENT="YES") for number in range(9)]
+    image(cloud.keeps, "short", TYPE="DATABLOCK", SIZE=16, FORMAT="qcow2", PERSISTENT="YES")
+    for number, source in zip(numbers, SOURCES):
+        cloud.lab(put={"image": {"id": number, "source": source}})
+    listed = problems(modules, cloud, "image")
+    assert listed.pop("short").startswith(SHORT)
+    assert set(listed) == {str(number) for number in range(8)}  # a file that is not there is none that is odd
+    assert all(ascii(SOURCES[int(name)])[1:-1] in problem for name, problem in listed.items())
+    assert all(problem.isprintable() for problem in listed.values())
+
+
+PLACES = {
+    "FIFO": os.mkfifo,
+    "link to a FIFO": lambda path: (os.mkfifo(f"{path}.fifo"), path.symlink_to(f"{path}.fifo")),
+    "directory": lambda path: path.mkdir(),
+    "device": lambda path: path.symlink_to("/dev/zero"),
+    "link to itself": lambda path: path.symlink_to(path),
+    "sparse": lambda path: (path.touch(), os.truncate(path, 1 << 30)),
+    "nothing": lambda path: None,
+}
+
+
+@pytest.mark.parametrize("what", ["image", "disk"])
+def test_odd_files_are_named_and_the_others_looked_at(modules, cloud, image, what):
+    number = image(cloud.keeps, "base", PATH=cloud.home / "data.qcow2")
+    paths = {}
+    for name in PLACES:
+        if what == "image":
+            odd = image(cloud.keeps, name, PATH=cloud.home / "data.qcow2", PERSISTENT="YES")
+            paths[name] = Path(source_of(modules, cloud, odd))
+        else:
+            paths[name] = cloned(modules, cloud, machine(cloud, name, number), number, "qcow2")
+    cloned(modules, cloud, machine(cloud, "web", number), number, "qcow2")
+    for name, put in PLACES.items():
+        paths[name].unlink()
+        put(paths[name])
+    begin = time.monotonic()
+    listed = problems(modules, cloud, what)
+    assert time.monotonic() - begin < 20
+    assert set(listed) == {*PLACES, "base" if what == "image" else "web"} - {"nothing"}
+    assert all(str(path) in listed[name] for name, path in paths.items() if name != "nothing")
+    assert problems(modules, cloud, "disk")["web"].startswith(SHORT)
+
+
+@pytest.mark.parametrize("template", [
+    {"DISK": "anything"}, {"DISK": "x", "disks": [{"DATASTORE_ID": "x"}]}, {"disks": [{"DISK_ID": "--version"}]},
+    {"disks": [{"DATASTORE_ID": "1e3", "FORMAT": "qcow2"}, {}]},
+], ids=str)  # fmt: skip
+def test_an_odd_template_of_a_user_hides_nothing(modules, cloud, image, template):
+    """Whoever may make a machine writes its template."""
+    number = image(cloud.keeps, "base", PATH=cloud.home / "data.qcow2")
+    values = {"name": "odd", "uid": 2, "host": "kvm1", "ds": cloud.system, **template}
+    cloud.lab(put={"vm": values})
+    cloned(modules, cloud, machine(cloud, "web", number), number, "qcow2")
+    assert ("keeps qcow2", "disk", "web", "oneadmin") in found(modules, cloud)
+    assert {"odd", "web"} <= {vm["name"] for vm in modules.opennebula.vm_list(**cloud.arguments)}
 
 
 def test_machines_as_data(modules, cloud, image):

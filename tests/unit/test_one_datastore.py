@@ -347,3 +347,96 @@ def test_the_hosts_of_the_datastores_clusters(execution):
     report = execution("gluster_one_stores", __salt__=salt).datastore_report(node, heal=False)
     assert (report["hosts"], report["findings"]) == (["kvm1", "kvm2"], [])
     assert report["datastores"]["d"]["drivers"] == "fs/shared"
+
+
+@pytest.mark.parametrize(
+    "fails", ["gluster_one.mount_health", "gluster_one.space", "opennebula.host_list", "gluster_one.images"]
+)
+def test_what_fails_of_the_report_hides_nothing_else(execution, fails):
+    store = {
+        "id": 101, "type": "IMAGE_DS", "ds_mad": "fs", "tm_mad": "shared", "total_mb": 0, "clusters": [0],
+        "base_path": "/var/lib/one/datastores/101",
+    }  # fmt: skip
+    image = {"datastore": "d", "what": "image", "id": 1, "name": "i", "owner": "o", "problem": "p", "cure": "c"}
+    host = {"name": "kvm1", "cluster": 0, "off": False}
+
+    def refuse(*words, **_):
+        raise CommandExecutionError("it is odd")
+
+    def health(path):
+        return refuse() if fails == "gluster_one.mount_health" and path == "/v" else {"state": "alive"}
+
+    salt = {
+        "one_datastore_check.compare": lambda *words, **_: {"current": store, "changes": {}},
+        "gluster_one.datastore_ids": lambda _: {"d": 101, "e": 101},
+        "gluster_one.space": lambda _: {"total_mb": 10, "free_percent": 10},
+        "opennebula.host_list": lambda **_: [host],
+        "gluster_one.images": lambda **_: [image],
+        fails: refuse,
+        "gluster_one.mount_health": health,
+    }
+    volumes = {"v": {"mount": "/v", "datastores": {"d": {}}}, "w": {"mount": "/w", "datastores": {"e": {}}}}
+    report = execution("gluster_one_stores", __salt__=salt).datastore_report({"id": "head", "volumes": volumes})
+    kinds = {finding[0] for finding in report["findings"]}
+    assert "it is odd" in {finding[2] for finding in report["findings"]}
+    assert ("image" in kinds) is (fails != "gluster_one.images")
+    assert report["hosts"] == ([] if fails == "opennebula.host_list" else ["kvm1"])
+    assert set(report["datastores"]) == {"d", "e"}
+
+
+ANYTHING = [
+    None,
+    "",
+    "x",
+    "-1",
+    "1e3",
+    "٣",
+    7,
+    -7,
+    1.5,
+    "9" * 40,
+    [],
+    ["x"],
+    {},
+    {"a": {"b": []}},
+    [{"SNAPSHOT": "x"}],
+    True,
+]
+
+
+@pytest.mark.parametrize("value", ANYTHING, ids=ascii)
+def test_whatever_oned_says_of_an_image_or_a_machine(execution, value):
+    """One that is odd is in the list all the same, and the others are."""
+    good = {"ID": 3, "NAME": "i", "UNAME": "o", "GNAME": "g", "TYPE": 0, "STATE": 1, "PERSISTENT": 0, "SIZE": 1,
+            "DATASTORE_ID": 101, "SNAPSHOTS": {}, "TEMPLATE": {}, "SOURCE": "/s", "HISTORY_RECORDS": {}}  # fmt: skip
+    disk = {"DISK_ID": "0", "IMAGE": "i", "DATASTORE_ID": "101", "FORMAT": "raw", "CLONE": "YES", "DISK_TYPE": "FILE"}
+    odd = [{}, *({**good, key: value} for key in good)]
+    odd += [{**good, "TEMPLATE": {"DISK": value}}, {**good, "HISTORY_RECORDS": {"HISTORY": value}}]
+    odd += [{**good, "TEMPLATE": {"DISK": [{**disk, key: value}]}} for key in disk]
+    answers = {"imagepool.info": {"IMAGE": [good, *odd]}, "vmpool.infoextended": {"VM": [good, *odd]}}
+    salt = {"opennebula_api.call": lambda method, *words, **_: answers[method]}
+    module = execution("opennebula_image", __salt__=salt)
+    for read in (module.image_list, module.vm_list):
+        listed = read()
+        assert len(listed) == len(odd) + 1 and listed[0]["id"] == 3
+        for one in listed:
+            assert {type(one[key]) for key in ("name", "owner")} == {str} and isinstance(one["id"], (int, type(None)))
+        read(101)
+
+
+@pytest.mark.parametrize("missing", ["ID", "NAME", "PERMISSIONS", "TYPE", "CLUSTERS"])
+def test_a_datastore_that_lacks_something_is_an_error_in_one_line(execution, missing):
+    whole = {
+        "ID": 1, "NAME": "d", "UID": 0, "GID": 0, "UNAME": "o", "GNAME": "g", "TYPE": 9, "STATE": 7,
+        "DS_MAD": "fs", "TM_MAD": "ssh",
+        "BASE_PATH": "/b", "CLUSTERS": {}, "IMAGES": {}, "TOTAL_MB": 1, "FREE_MB": 1, "USED_MB": 0,
+        "PERMISSIONS": {f"{who}_{letter}": 1 for who in ("OWNER", "GROUP", "OTHER") for letter in "UMA"},
+    }  # fmt: skip
+    answer = {"DATASTORE": [whole]}
+    module = execution("opennebula", __salt__={"opennebula_api.call": lambda *words, **_: answer})
+    (read,) = module.datastore_list()
+    assert (read["type"], read["state"]) == ("9", "7")  # newer than this
+    del whole[missing]
+    with pytest.raises(CommandExecutionError, match="no valid answer to one.datastorepool.info") as error:
+        module.datastore_list()
+    assert error.value.code is None
