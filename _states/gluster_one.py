@@ -349,7 +349,9 @@ def _mounted_on(mount, volume):
     """
     if mount and os.path.islink(mount):
         return os.path.normpath(os.path.join(os.path.dirname(mount), os.readlink(mount)))
-    return __salt__["gluster_mount.place"](mount, volume) if mount and volume else mount
+    place = __salt__["gluster_mount.place"](mount, volume) if mount and volume else mount
+    mounts = __salt__["gluster_one.mounts"]() if place != mount else {}
+    return mount if mount in mounts and place not in mounts else place  # by hand, on this node
 
 
 def _directory_changes(name, volume, mount, datastores_dir, store, given):

@@ -216,7 +216,7 @@ def test_a_native_datastore_is_not_added_to_other_hosts(oned, present):
 def test_transfer_drivers_on_one_volume_fit(oned, present, modules, tmp_path, theirs, tm_mad, fits):
     """TM_MAD_SYSTEM of the image datastore's driver names what else the system datastore may have."""
     other = oned.datastore("system of gluster", TYPE="SYSTEM_DS", DS_MAD=None, TM_MAD=theirs)
-    mount = str(tmp_path / "mount")
+    mount = f"/srv/{tmp_path.name}"
     modules.data.update(f"gluster_one.datastore_ids:{mount}", {"system of gluster": other})
     arguments = {**NATIVE, "tm_mad": tm_mad, "mount": mount, "datastores_dir": str(tmp_path)}
     if not fits:
@@ -274,7 +274,7 @@ def test_datastores_on_one_volume_name_the_same_servers(
     oned, in_one_run, present, modules, tmp_path, first, second, differ
 ):
     """Those of one run, and one that is there."""
-    mount = str(tmp_path / "mount")
+    mount = f"/srv/{tmp_path.name}"
     more = {"volume": "one_vol", "mount": mount, "datastores_dir": str(tmp_path)}
     states = {"first": {**more, "host": first, **oned.arguments}, "second": {**more, "host": second, **oned.arguments}}
     for result in in_one_run(states, test=True).values():
@@ -288,7 +288,7 @@ def test_datastores_on_one_volume_name_the_same_servers(
 
 
 def test_the_servers_of_all_may_change_at_once(oned, in_one_run, modules, tmp_path):
-    mount = str(tmp_path / "mount")
+    mount = f"/srv/{tmp_path.name}"
     ids = {name: oned.datastore(name, **ON_DISK) for name in ("first", "second")}
     modules.data.update(f"gluster_one.datastore_ids:{mount}", ids)
     more = {"volume": "one_vol", "host": "kvm3", "mount": mount, "datastores_dir": str(tmp_path), **oned.arguments}
@@ -317,7 +317,7 @@ def test_a_datastore_elsewhere_need_not_fit(oned, in_one_run, tmp_path):
 
 def test_the_drivers_of_all_may_change_at_once(oned, in_one_run, modules, tmp_path):
     """What counts is what the others are to be, not what they still are; one is known by its number."""
-    mount = str(tmp_path / "mount")
+    mount = f"/srv/{tmp_path.name}"
     ids = {
         "first": oned.datastore("first", TYPE="SYSTEM_DS", DS_MAD=None),
         "old": oned.datastore("old"),
