@@ -105,7 +105,8 @@ def test_names_that_oneadmin_has_written_are_not_written_again(modules, served):
     assert json.loads((served / IDS).read_text()) == {"glusterds": 101, "system": 100}
 
 
-def test_a_mark_is_left_on_the_volumes_of_the_pillar_alone(make_loaders, served, one_vol):
+def test_a_mark_is_left_on_the_volumes_of_the_pillar_alone(make_loaders, served, place, one_vol):
+    os.chown(place, 0, 0)  # the formula mounts nowhere else
     pillar = {"volumes": {"small_vol": {"servers": ["kvm1", "kvm2", "kvm3"], "mount": str(served)}}}
     with host.mounted_aside(one_vol) as other:
         assert make_loaders({"gluster_one": pillar}).modules.gluster_one.mark("8f14e45f") == ["small_vol"]
