@@ -183,7 +183,10 @@ def _mount(seen, node, name, volume):
     A volume is mounted, writable and shown by the directories of its datastores.
     """
     cure = _apply(node, "mount")
-    wanted, former = _places(node, name, volume)
+    # The beacon's plan may be of before: it says where the volume was mounted then.
+    wanted = __salt__["gluster_mount.place"](volume["mount"], name, node["user"])
+    numbers = _numbers(name, volume, wanted)
+    former = _former_places(node, name, volume, wanted, numbers)
     path, expected = _mounted_at(wanted, former), f"volume {name}, mounted"
     line = __salt__["gluster_mount.entry"](path)
     entry = __salt__["gluster_mount.entry_wanted"](path, name, volume["servers"], volume["mount_options"])
@@ -225,19 +228,18 @@ def _mount(seen, node, name, volume):
         _hidden(seen, path)
         _client(seen, name, path, entry)
         _marked(seen, name, path, node["marks"])
-    _links(seen, node, name, volume, wanted)
+    _links(seen, node, name, volume, wanted, numbers)
 
 
-def _places(node, name, volume):
+def _former_places(node, name, volume, wanted, numbers):
     """
-    Where a volume is to be mounted, and where else it is, from before or by hand: the beacon's plan may be of before.
+    Where else a volume is mounted, or would be after a boot, from before or by hand.
     """
-    asked, stores = volume["mount"], node["datastores_dir"]
-    wanted = __salt__["gluster_mount.place"](asked, name, node["user"])
+    stores = node["datastores_dir"]
     default = __salt__["gluster_mount.former_default"](name, stores)
-    numbers = _numbers(name, volume, wanted).values()
-    others = [asked, *volume.get("links", []), *(os.path.join(stores, str(number)) for number in numbers)]
-    return wanted, __salt__["gluster_mount.former_places"](wanted, name, default, others)
+    others = [os.path.join(stores, str(number)) for number in numbers.values()]
+    others += [volume["mount"], *volume.get("links", [])]
+    return __salt__["gluster_mount.former_places"](wanted, name, default, others)
 
 
 def _numbers(name, volume, path):
@@ -266,9 +268,7 @@ def _former(seen, node, wanted, path, former):
     for other, found in former.items():
         owner = __salt__["gluster_mount.foreign_parent"](other, node["user"])
         if found["line"] or other == path:
-            what = (
-                f"whoever owns {owner} could have it mounted over any directory" if owner else "it is the former place"
-            )
+            what = f"whoever owns {owner} could have it mounted over another directory" if owner else "from before"
             _find(seen, "mount_place", other, what, f"mounted on {wanted}", _apply(node, "mount"))
         elif found["mounted"]:
             users = __salt__["gluster_one.mount_users"](other)
@@ -343,20 +343,22 @@ def _bare(seen, node, name, path):
         _find(seen, "mount_gone", path, f"nothing is mounted{owner}", expected, _apply(node, "mount"))
 
 
-def _links(seen, node, name, volume, path):
+def _links(seen, node, name, volume, path, numbers):
     """
     The directories of a volume's datastores lead to it.
     """
     expected = f"a link to {path}"
     asked = [other for other in (volume["mount"], *volume.get("links", [])) if other != path]
     about = dict.fromkeys(asked, (expected, None))
-    for store, number in sorted(_numbers(name, volume, path).items()):
+    default = __salt__["gluster_mount.former_default"](name, node["datastores_dir"])
+    for store, number in sorted(numbers.items()):
         about[os.path.join(node["datastores_dir"], str(number))] = f"{expected}, for datastore {store}", store
     for other, (expected, store) in about.items():
         state = __salt__["gluster_mount.link_state"](other, path, name)
         if other == path or state["state"] == "linked":
             continue
-        if state["state"] == "blocked":
+        former = __salt__["gluster_mount.leads_to"](other, [default])
+        if state["state"] == "blocked" and not former:
             move = f"move it to {path}, then {_apply(node, 'mount')}"
             _find(seen, "blocked", other, f"it {state['detail']}", expected, move)
             continue
@@ -367,7 +369,7 @@ def _links(seen, node, name, volume, path):
             _find(seen, "blocked", other, str(exc), expected, f"the pillar of {node['id']}")
             continue
         sls = "datastore" if store and "head" in node["roles"] else "mount"
-        what = "an empty directory" if state["state"] == "empty" else "nothing"
+        what = {"empty": "an empty directory", "absent": "nothing"}.get(state["state"], f"a link to {former}")
         _find(seen, "link", other, what, expected, _apply(node, sls))
 
 

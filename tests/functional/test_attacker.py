@@ -41,6 +41,12 @@ def secret(victim):
     return path
 
 
+def seen(path):
+    """What changes when somebody writes to a file or gives it to somebody else; reading it is no change."""
+    status = path.stat()
+    return status.st_mode, status.st_uid, status.st_gid, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 # What root writes on the volume, and reads from it
 
 # In place of mktemp, which has just made root's file: oneadmin puts a link there.
@@ -72,16 +78,16 @@ def test_what_root_writes_on_the_volume_goes_to_no_link(modules, served, secret,
     (tools / "mktemp").write_text(MKTEMP.format(secret=secret))
     (tools / "mktemp").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
-    before = secret.stat()
+    before = seen(secret)
     attacker.does("mkdir", served / OURS)
     modules.gluster_one.datastore_id_set(str(served), "glusterds", 101)
-    assert (secret.read_text(), secret.stat()) == ("root:$y$hash", before)
+    assert (secret.read_text(), seen(secret)) == ("root:$y$hash", before)
     with attacker.runs(attacker.SYSTEM_PYTHON, "-c", EXCHANGING, str(served / OURS), str(secret)) as process:
         process.stdout.readline()
         for number in range(10):
             with contextlib.suppress(CommandExecutionError):
                 modules.gluster_one.datastore_id_set(str(served), "glusterds", number)
-    assert (secret.read_text(), secret.stat()) == ("root:$y$hash", before)
+    assert (secret.read_text(), seen(secret)) == ("root:$y$hash", before)
 
 
 def test_what_root_reads_on_the_volume_is_no_file_of_root_s(modules, served, secret):
@@ -129,7 +135,7 @@ def put(volume, point, place, kind, secret):
 @pytest.mark.parametrize("kind", KINDS)
 def test_anything_at_the_places_on_the_volume(modules, served, kind, secret):
     path = str(served)
-    before = secret.stat()
+    before = seen(secret)
     if kind not in ("directory", "sparse"):
         put("small_vol", served, OURS, kind, secret.parent)
         with host.seconds(4):
@@ -150,7 +156,7 @@ def test_anything_at_the_places_on_the_volume(modules, served, kind, secret):
         modules.gluster_one.datastore_id_set(path, "glusterds", 101)
     assert stat.filemode((served / IDS).lstat().st_mode) == "-rw-r--r--"
     assert modules.gluster_one.datastore_ids(path) == {"glusterds": 101}
-    assert secret.stat() == before
+    assert seen(secret) == before
 
 
 # Directories of oneadmin's
@@ -319,7 +325,7 @@ def lock_volume(one_vol, modules):
 
 @pytest.mark.parametrize("kind", ["link", "FIFO", "device", "directory"])
 def test_what_is_no_file_in_the_place_of_the_lock_is_named(modules, one_vol, lock_volume, kind, secret):
-    before = secret.stat()
+    before = seen(secret)
     if kind != "directory":
         put(one_vol, lock_volume, OURS, kind, secret.parent)
         with host.seconds(8), pytest.raises(CommandExecutionError, match=f"{OURS} is a {kind}: remove it"):
@@ -331,7 +337,7 @@ def test_what_is_no_file_in_the_place_of_the_lock_is_named(modules, one_vol, loc
         modules.gluster_one.lock(5)
     host.sh("rm", "-r", lock_volume / LOCK)
     assert modules.gluster_one.lock(5) == one_vol, "what the error advises"
-    assert secret.stat() == before
+    assert seen(secret) == before
 
 
 def test_options_are_not_set_where_no_lock_can_be_had(states, lock_volume, one_vol, new_volume, secret):
