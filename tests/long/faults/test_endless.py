@@ -6,6 +6,8 @@ import pytest
 
 from lab.system import wait_for
 from tests.fleet.faults import settled
+from tests.fleet.fleet import changed
+from tests.fleet.watch import INTERVAL
 
 EVIL = "kvm3"
 # What it answers to every `state.apply`: nothing, while it says that the job runs.
@@ -53,7 +55,8 @@ def evil(fleet, events):
     begin = time.time()
     fleet.sh(EVIL, f"systemd-run --quiet --unit=lies sh -c '{path}; . /srv/evil/lies'")
     wait_for("a job that never ends", lambda: events.jobs(begin).get(EVIL), 60)
-    yield begin
+    with fleet.pillar(changed(beacon={"interval": INTERVAL}, timeout=20)):
+        yield begin
     fleet.sh(EVIL, "systemctl stop lies; rm -r /srv/evil /etc/salt/minion.d/evil.conf")
     fleet.sh(EVIL, "systemctl kill -s KILL salt-minion; systemctl restart salt-minion")
     fleet.lab.wait_for_minions([EVIL])
@@ -79,6 +82,6 @@ def test_two_servers_break_meanwhile_and_are_repaired(fleet, events, evil, capsy
     status, data = fleet.runner("gluster_one.status")
     assert set(data["nodes"]) | set(data["absent"]) == set(fleet.lab.hosts)
     # It is given up, as anybody is whose jobs fail, and the fleet goes on.
-    wait_for("it is given up", lambda: any(tag.endswith(f"{EVIL}/gave_up") for _, tag, _ in events.since(evil)), 700)
+    wait_for("it is given up", lambda: any(tag.endswith(f"{EVIL}/gave_up") for _, tag, _ in events.since(evil)), 500)
     assert not any(tag.endswith(("kvm1/gave_up", "kvm2/gave_up")) for _, tag, _ in events.since(evil))
     assert len(events.jobs(evil)[EVIL]) == 3
