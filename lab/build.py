@@ -16,6 +16,7 @@ VOLUME = "one_vol"
 PROGRAMS = ("ip", "unshare", "nsenter", "pivot_root", "socat", "glusterd", "libvirtd", "qemu-img", "mount.glusterfs")
 MEMORY_EACH = 250 * 2**20  # a host with glusterd, libvirtd and a minion
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+INOTIFY_BEFORE = Path("/run/gluster_one-lab/.inotify")
 INOTIFY_NEEDED = 8192  # at 128, the usual value, systemd ends without a word from about 20 hosts on
 
 
@@ -70,8 +71,32 @@ def make_state(lab, shape):
     (lab.state / "shape").write_text(json.dumps(shape))
     (lab.state / "venv").write_text(str(lab.venv))
     lab.cgroups.mount()
-    if int(INOTIFY.read_text()) < INOTIFY_NEEDED:
-        INOTIFY.write_text(str(INOTIFY_NEEDED))
+    raise_inotify_limit(lab)
+
+
+def raise_inotify_limit(lab):
+    """Raise the machine's limit, and keep what it was; like the limit, that is gone when the machine is rebooted."""
+    with lab.machine_lock():
+        before = INOTIFY.read_text()
+        if int(before) < INOTIFY_NEEDED:
+            INOTIFY_BEFORE.write_text(before)
+            INOTIFY.write_text(str(INOTIFY_NEEDED))
+
+
+def remove_state(lab):
+    """Remove what is left of the state directory and, with the last lab, what it changed of the machine."""
+    with lab.machine_lock():
+        # rmdir and nothing stronger: were anything still mounted here, this must fail.
+        os.rmdir(lab.state)
+        try:
+            lab.state.parent.rmdir()
+        except OSError:
+            return  # another lab's is there
+        if INOTIFY_BEFORE.exists():
+            # Unless somebody else has set another limit since.
+            if int(INOTIFY.read_text()) == INOTIFY_NEEDED:
+                INOTIFY.write_text(INOTIFY_BEFORE.read_text())
+            INOTIFY_BEFORE.unlink()
 
 
 def in_network(lab, name, *argv):
@@ -294,9 +319,4 @@ def tear_down(lab):
             script = "".join(f"link del {name}\n" for name in [*cables, "br0"])
             run(*in_network(lab, "lab", "ip", "-force", "-batch", "-"), input=script, check=False)
         unmount_all(lab.state)
-    # rmdir and nothing stronger: were anything still mounted here, this must fail.
-    os.rmdir(lab.state)
-    try:
-        lab.state.parent.rmdir()
-    except OSError:
-        pass  # another lab's is there
+    remove_state(lab)

@@ -17,7 +17,7 @@ from lab.system import Cgroups, LabError, Lock
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ALL_STATES = Path("/var/lib/gluster_one-lab")
-LOCKS = Path("/run/lock")
+LOCKS = Path("/run/gluster_one-lab")  # of root alone
 
 
 def default_name():
@@ -323,4 +323,8 @@ class Lab:
 
     def _lock(self):
         waiting = lambda: self.say(f"waiting for another command on lab {self.name}")  # noqa: E731
-        return Lock(LOCKS / f"gluster_one-lab-{self.name}", waiting)
+        return Lock(LOCKS / self.name, waiting)
+
+    def machine_lock(self):
+        """Held while something is changed that all labs share."""
+        return Lock(LOCKS / ".machine", lambda: None)

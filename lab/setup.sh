@@ -38,7 +38,9 @@ if [ ! -e "$venv/complete" ]; then
     echo "making $venv"
     rm -rf "$venv"
     "$python" -m venv "$venv"
-    "$venv/bin/python" -m pip install -q "$(grep -o '^uv==[^ ]*' "$lock")"
+    # Also the first package: only what has a hash in the lock file.
+    sed -n '/^uv==/,/[^\\]$/p' "$lock" >"$venv/uv.txt"
+    "$venv/bin/python" -m pip install -q --no-deps --require-hashes -r "$venv/uv.txt"
     # The lock file is complete, so nothing is resolved again (see requirements/override.in). The bytecode is made now:
     # the hosts of a lab could only make it each for itself, at each start.
     "$venv/bin/uv" pip sync -q --python "$venv/bin/python" --require-hashes --compile-bytecode "$lock"

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import re
+import stat
 import subprocess
 import time
 from pathlib import Path
@@ -70,14 +71,20 @@ def memory_available():
 
 
 class Lock:
-    """One lab command at a time, as a context manager; the file goes when its last user asks for that."""
+    """One command at a time, as a context manager; the file goes when its last user asks for that."""
 
     def __init__(self, path, waiting):
         self.path, self.waiting, self.fd = path, waiting, None
 
     def __enter__(self):
+        directory = Path(self.path).parent
+        directory.mkdir(mode=0o700, exist_ok=True)
+        there = directory.lstat()
+        if not stat.S_ISDIR(there.st_mode) or there.st_uid != os.geteuid() or there.st_mode & 0o022:
+            raise LabError(f"{directory} is no directory that root alone can write: remove it")
         while True:
-            self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            # Where others may write, a link would make a file of root's elsewhere, and a FIFO would hold us.
+            self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
             try:
                 fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
