@@ -14,7 +14,7 @@ import time
 import salt.utils.files
 import salt.utils.path
 import salt.utils.systemd
-from salt.exceptions import CommandExecutionError, SaltInvocationError
+from salt.exceptions import CommandExecutionError
 
 __virtualname__ = "gluster_mount"
 
@@ -45,16 +45,15 @@ def __virtual__():
     return __virtualname__
 
 
-def check_arguments(path, **lists):
+def check_arguments(path, **arguments):
     """
     The arguments of ``gluster_one.datastore_mounted`` are of the kinds that it needs.
 
     path
         The directory to mount on (string).
 
-    lists
-        ``links``, ``datastores``, ``options`` (lists of strings, or None; of ``datastores`` also a dict of names and
-        identifiers or None).
+    arguments
+        Its other arguments by name, those of ``gluster_one.datastore_remounted`` among them.
 
     Raises SaltInvocationError that names the argument and what is needed.
 
@@ -64,22 +63,7 @@ def check_arguments(path, **lists):
 
         salt kvm1 gluster_mount.check_arguments /mnt links='[/var/lib/one/datastores/1]'
     """
-    if not os.path.isabs(path) or re.search(r"\s", path):
-        raise SaltInvocationError(
-            f"name is {path!r}: an absolute path without spaces is needed, such as /var/lib/gluster_one/one_vol"
-        )
-    for key in ("links", "datastores", "options"):
-        values = lists.get(key)
-        if key == "datastores" and isinstance(values, dict):
-            wrong = [value for value in values.values() if value is not None and type(value) is not int]
-            if wrong:
-                raise SaltInvocationError(f"datastores is {values!r}: each identifier has to be a number or None")
-            values = list(values)
-        if values is not None and not (isinstance(values, list) and all(isinstance(value, str) for value in values)):
-            raise SaltInvocationError(f"{key} is {values!r}: a list of texts is needed")
-    for link_path in lists.get("links") or []:
-        if not os.path.isabs(link_path):
-            raise SaltInvocationError(f"links is {lists['links']!r}: absolute paths are needed")
+    __salt__["gluster_one.require_arguments"]("datastore_mounted", name=path, **arguments)
 
 
 def changes(path, volume, wanted):

@@ -13,72 +13,11 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one"
 
-INSECURE = "server.allow-insecure"
 UNKNOWN = "(identifier)"  # a datastore's, that OpenNebula has not picked yet
-# What to do when another node did not do its part.
-PEER = ": start glusterd there, or bring its network back"
-BRICKS = ", started while server.allow-insecure was off: apply gluster_one.restart to the servers of these bricks"
-CLOSED = "gluster_one.closed:"  # in the minion's data: a volume whose bricks are yet to be seen to let anybody in
 
 
 def __virtual__():
     return __virtualname__
-
-
-def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=None, timeout=120):
-    """
-    A volume lets OpenNebula's processes in (``server.allow-insecure on``) and its root belongs to oneadmin
-    (``storage.owner-uid``, ``storage.owner-gid``). For one node of the pool.
-
-    Those that differ are set at once, when all peers are connected; others stay. A run that sets allow-insecure on then
-    looks at the bricks: if all refuse clients it stops and starts the volume; if only some do, it fails and names them.
-
-    name
-        The volume (string).
-
-    options
-        Further options by their full names, and other values of those above (dict, default none).
-
-    uid, gid
-        The owner of the volume's root: a number, or the name of a user and a group of this node (default ``oneadmin``).
-
-    group
-        An option group, such as ``virt`` (string, default none): its options are wanted, too, and the others win.
-
-    timeout
-        Seconds to wait for each of: the volume's start, its peers, Gluster's lock (int, default 120).
-
-    .. code-block:: yaml
-
-        one_vol:
-          gluster_one.volume_configured:
-            - options: {network.ping-timeout: 10}
-    """
-    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
-    try:
-        wanted = __salt__["gluster_one.volume_options"](uid, gid, options, group)
-        fine = f"volume {name} has its {len(wanted)} options"
-        info = _started_volume(name, timeout)
-        changes = _option_changes(info["options"], wanted)
-        opening = not __salt__["gluster.option_changes"](changes.get(INSECURE, {"new": "off"}), {"new": "on"})
-        bricks = {} if opening else _bricks_closed(name, info["bricks"])
-        if __opts__["test"] or not {**changes, **bricks}:
-            return __salt__["gluster_one.predicted"](ret, {**changes, **bricks}, fine)
-        if opening:
-            __salt__["data.update"](CLOSED + name, True)
-        if changes:
-            error = _set(name, changes, timeout)
-            fine += f"; Gluster said {error}" if error else ""
-            info = _started_volume(name, timeout)
-            left = _option_changes(info["options"], wanted)
-            ret["changes"] = {option: change for option, change in changes.items() if option not in left}
-            if error and left:
-                raise CommandExecutionError(error)
-        if opening or bricks:
-            fine += _let_in(name, info, timeout)
-        return __salt__["gluster_one.applied"](ret, {**changes, **bricks}, left if changes else {}, fine)
-    except (CommandExecutionError, SaltInvocationError, OSError) as exc:
-        return {**ret, "result": False, "comment": str(exc)}
 
 
 def one_datastore_present(
@@ -200,6 +139,8 @@ def one_datastore_present(
         "permissions": permissions, "enabled": enabled, "in_use": in_use, "mount": mount,
     }  # fmt: skip
     try:
+        paths = {"mount": mount, "datastores_dir": datastores_dir}
+        __salt__["gluster_one.require_arguments"]("one_datastore_present", name=name, **paths)
         more = {"planned": _planned(mount), "run": _run(), **api}
         mount = arguments["mount"] = _mounted_on(mount, volume)
         read = functools.partial(__salt__["one_datastore_check.compare"], name, arguments, **more)
@@ -258,89 +199,6 @@ def _planned(mount):
     alike = {"state": "gluster_one", "fun": "one_datastore_present", "mount": mount}
     states = (globals().get("__lowstate__") or []) if mount else []
     return [each for each in states if all(each.get(key) == value for key, value in alike.items())]
-
-
-def _option_changes(current, wanted):
-    """
-    What differs of a volume's options. What was written while ``features.shard`` was on lies in shards, of which only
-    the first is read once it is off: it stays on.
-    """
-    changes = __salt__["gluster.option_changes"](current, wanted)
-    if "features.shard" in changes and not __salt__["gluster.option_changes"](current, {"features.shard": "on"}):
-        raise SaltInvocationError(
-            "options: features.shard is on, and files written since can be read no longer once it is off: leave it on, "
-            "or turn it off by hand if the volume has never held a file"
-        )
-    return changes
-
-
-def _set(name, changes, timeout):
-    """
-    Set a volume's options while no server is being restarted and all peers are connected: an option that is set while
-    one is away spoils the volume's size where a server has several of its bricks (600 MB became 300 for good; measured
-    with Gluster 10.3). Returns what Gluster says when it fails, or seems to: it may have set them all the same.
-    """
-    untouched = f"The options of volume {name} were not touched: a peer was not connected"
-    try:
-        __salt__["gluster_one.lock"](timeout)
-    except CommandExecutionError:  # as when the volume on which the lock lies waits for the one that is away
-        __salt__["gluster_one.awaited"]("gluster_one.peers_away", timeout, untouched, PEER)
-        raise
-    try:
-        __salt__["gluster_one.awaited"]("gluster_one.peers_away", timeout, untouched, PEER)
-        __salt__["gluster_one.lock_held"]()
-        try:
-            __salt__["gluster.volume_set"](name, {option: change["new"] for option, change in changes.items()}, timeout)
-        except CommandExecutionError as exc:
-            away = __salt__["gluster_one.peers_away"]()
-            return f"{exc} ({away})" if away else str(exc)
-        return None
-    finally:
-        __salt__["gluster_one.unlock"]()
-
-
-def _bricks_closed(name, bricks):
-    """
-    What differs of the bricks after a run that was ended between setting ``server.allow-insecure`` and looking whether
-    they let anybody in.
-    """
-    refusing = __salt__["data.get"](CLOSED + name) and __salt__["gluster_mount.bricks_refusing"](name, bricks)
-    return {"bricks": {"old": f"refuse clients: {', '.join(refusing)}", "new": "let clients in"}} if refusing else {}
-
-
-def _let_in(name, info, timeout):
-    """
-    See that a volume's bricks let in who is not root. Where all of them refuse, nobody can be connected, unless clients
-    take root's ports, and the volume is stopped and started. Returns a remark when that was done.
-    """
-    refusing = lambda: ", ".join(__salt__["gluster_mount.bricks_refusing"](name, info["bricks"]))  # noqa: E731
-    remark = ""
-    if refusing() == ", ".join(info["bricks"]) and "client.bind-insecure" not in info["options"]:
-        __salt__["gluster.volume_stop"](name, timeout)
-        __salt__["gluster.volume_start"](name, timeout=timeout)
-        remark = "; all its bricks refused clients, so nobody was connected, and they were started anew"
-    failure = f"Bricks of volume {name} did not let in who is not root"
-    __salt__["gluster_one.awaited"](refusing, 3, failure, BRICKS)
-    __salt__["data.pop"](CLOSED + name)
-    return remark
-
-
-def _started_volume(name, timeout):
-    """
-    A volume's information, once it is started; in test mode at once.
-    """
-    info = {"status": None, "options": {}, "bricks": []}
-
-    def look(run=None):
-        info.update(__salt__["gluster.volume_info"](name, run=run).get(name, {}))
-        return None if info["status"] == "Started" else info["status"] or "no such volume"
-
-    if look(run=_run()) and not __opts__["test"]:
-        if info["status"] == "Stopped" and __salt__["data.get"](CLOSED + name):
-            __salt__["gluster.volume_start"](name, timeout=timeout)  # a run was ended while it had it stopped
-        failure = f"Volume {name} was not started (`gluster volume start {name}`)"
-        __salt__["gluster_one.awaited"](look, timeout, failure)
-    return info
 
 
 def _mounted_on(mount, volume):

@@ -39,6 +39,9 @@ def one_datastore_absent(name, datastore_id=None, endpoint=None, auth_file=None)
     api = {"endpoint": endpoint, "auth_file": auth_file}
     fine = f"there is no datastore {name}"
     try:
+        __salt__["gluster_one.require_arguments"](
+            "one_datastore_absent", name=name, endpoint=endpoint, auth_file=auth_file
+        )
         current = _there(name, datastore_id, api)
         changes = {"datastore": {"old": current["id"], "new": None}} if current else {}
         users = _users(current["id"], api) if current else None

@@ -6,7 +6,7 @@ More states of ``gluster_one``: Salt joins modules of one virtual name.
 """
 
 import salt.utils.beacons
-from salt.exceptions import CommandExecutionError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one"
 
@@ -42,6 +42,7 @@ def beacon_configured(name, interval=None, node=None):
     wanted = [{"interval": interval}, {"disable_during_state_run": True}, {"node": node}] if interval else None
     fine = f"looks each {interval} s" if interval else "no beacon"
     try:
+        __salt__["gluster_one.require_arguments"]("beacon_configured", name=name, interval=interval)
         changes = _changes(name, wanted)
         if __opts__["test"] or not changes:
             return __salt__["gluster_one.predicted"](ret, changes, fine)
@@ -52,7 +53,7 @@ def beacon_configured(name, interval=None, node=None):
             _done(__salt__["beacons.delete"](name))
         _done(__salt__["beacons.save"]())
         return __salt__["gluster_one.applied"](ret, changes, _changes(name, wanted), fine)
-    except CommandExecutionError as exc:
+    except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
 

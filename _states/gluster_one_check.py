@@ -110,6 +110,9 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
         return __salt__["gluster_one.native_refused"](volume, hosts, user)
 
     try:
+        __salt__["gluster_one.require_arguments"](
+            "native_readable", name=name, volume=volume, host=host, mount=mount, user=user, timeout=timeout
+        )
         hosts = [each.removesuffix(":24007") for each in __salt__["one_datastore.gluster_host"](host).split()]
         server = " or ".join(hosts)
         seen = refused()

@@ -89,8 +89,11 @@ def datastore_mounted(
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     fine = f"{volume} is mounted, writable by {user} and linked"
     try:
+        __salt__["gluster_mount.check_arguments"](
+            name, volume=volume, servers=servers, links=links, datastores=datastores, options=options, user=user,
+            datastores_dir=datastores_dir, timeout=timeout,
+        )  # fmt: skip
         __salt__["gluster.owner_id"](user)
-        __salt__["gluster_mount.check_arguments"](name, links=links, datastores=datastores, options=options)
         asked = os.path.normpath(name)
         name = __salt__["gluster_mount.place"](asked, volume, user)
         links = [asked, *(links or [])]

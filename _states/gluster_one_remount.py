@@ -58,7 +58,10 @@ def datastore_remounted(
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     fine = f"{volume} is mounted as /etc/fstab has it"
     try:
-        __salt__["gluster_mount.check_arguments"](name, options=options)
+        __salt__["gluster_mount.check_arguments"](
+            name, volume=volume, servers=servers, links=links, options=options, user=user,
+            datastores_dir=datastores_dir, timeout=timeout,
+        )  # fmt: skip
         asked = os.path.normpath(name)
         name = __salt__["gluster_mount.place"](asked, volume, user)
         links = [asked, *map(os.path.normpath, links or [])]

@@ -40,6 +40,7 @@ def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glus
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
+        __salt__["gluster_one.require_arguments"]("glusterd_configured", name=name, options=options, path=path)
         wanted = __salt__["gluster.options_wanted"]({"rpc-auth-allow-insecure": "on"}, options)
         differing = lambda: __salt__["gluster.option_changes"](__salt__["glusterd.options"](path), wanted)  # noqa: E731
         changes = differing()
@@ -68,13 +69,14 @@ def bricks_kept(name="glusterd"):
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
+        __salt__["gluster_one.require_arguments"]("bricks_kept", name=name)
         changes = __salt__["glusterd.kept_changes"](name)
         fine = f"bricks live on while {name} is restarted"
         if __opts__["test"] or not changes:
             return __salt__["gluster_one.predicted"](ret, changes, fine)
         __salt__["glusterd.keep_bricks"](name)
         return __salt__["gluster_one.applied"](ret, changes, __salt__["glusterd.kept_changes"](name), fine)
-    except (CommandExecutionError, OSError) as exc:
+    except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
 
@@ -95,12 +97,13 @@ def glusterd_running(name="glusterd"):
     stopped = {name: {"old": "stopped", "new": "running"}}
     differing = lambda: {} if __salt__["glusterd.service"](name).get("running") else stopped  # noqa: E731
     try:
+        __salt__["gluster_one.require_arguments"]("glusterd_running", name=name)
         changes = differing()
         if __opts__["test"] or not changes:
             return __salt__["gluster_one.predicted"](ret, changes, f"{name} runs")
         __salt__["glusterd.restart"](name)
         return __salt__["gluster_one.applied"](ret, changes, differing(), f"{name} runs")
-    except CommandExecutionError as exc:
+    except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
 
@@ -122,6 +125,7 @@ def bricks_running(name, timeout=120):
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": f"all bricks of volume {name} run"}
     try:
+        __salt__["gluster_one.require_arguments"]("bricks_running", name=name, timeout=timeout)
         down = __salt__["gluster_one.bricks_down"](name)
         changes = {brick: {"old": "down", "new": "online"} for brick in down}
         if not down:
@@ -133,7 +137,7 @@ def bricks_running(name, timeout=120):
         failure = f"the bricks of volume {name} did not all run"
         __salt__["gluster_one.awaited"](down, timeout, failure, ": see the log of the brick that is down on its server")
         return {**ret, "changes": changes, "comment": f"started {', '.join(changes)}"}
-    except CommandExecutionError as exc:
+    except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
 
@@ -181,6 +185,7 @@ def glusterd_restarted(
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
+        __salt__["gluster_one.require_arguments"]("glusterd_restarted", name=name, path=path, timeout=timeout)
         changes = __salt__["glusterd.restart_changes"](name, path, keep_bricks)
         fine = f"{name} runs with what {path} says"
         if __opts__["test"] and name not in changes and _file_to_change():
@@ -219,6 +224,7 @@ def heal_daemon_connected(name, timeout=120):
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     fine = f"the self-heal daemon is connected to the bricks of volume {name}"
     try:
+        __salt__["gluster_one.require_arguments"]("heal_daemon_connected", name=name, timeout=timeout)
         info = __salt__["gluster.volume_info"](name).get(name, {})
         if info.get("status") != "Started" or not (info["replica"] > 1 or info["disperse"]):
             return {**ret, "comment": f"volume {name} needs no self-heal daemon"}
@@ -260,6 +266,7 @@ def bricks_restarted(name, every=False, outage=None, orchestrated=False, timeout
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
+        __salt__["gluster_one.require_arguments"]("bricks_restarted", name=name, timeout=timeout)
         fine = f"no brick of volume {name} here refuses clients"
         refusing, own, alone = _own_bricks(name)
         changes = {brick: {"old": "refuses clients", "new": "restarted"} for brick in refusing}

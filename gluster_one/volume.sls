@@ -12,6 +12,7 @@ gluster_one_volume_{{ name }}:
     - uid: {{ volume.uid | json }}
     - gid: {{ volume.gid | json }}
     - group: {{ volume.group | json }}
+    - servers: {{ volume.servers | json }}
     - timeout: {{ node.timeout }}
 {%- endfor %}
 {%- endif %}

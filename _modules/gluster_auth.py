@@ -1,0 +1,240 @@
+"""
+Whom a change of a volume's options would shut out
+==================================================
+
+More functions of the execution module ``gluster``: Salt joins modules of one virtual name.
+"""
+
+import fnmatch
+import ipaddress
+import re
+import socket
+
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+__virtualname__ = "gluster"
+
+LISTS = {"auth.allow": "add them to it", "auth.reject": "take them out of it"}
+# With this value, clients that are connected are refused or can write no longer, at once (seen with Gluster 10.3).
+STOPPING = {
+    "server.allow-insecure": "off",
+    "features.read-only": "on",
+    "features.worm": "on",
+    "features.worm-file-level": "on",
+    "server.all-squash": "on",
+}
+# Bricks and clients take these at different times, and cannot talk to each other in between. With the defaults.
+TOGETHER = {
+    "client.ssl": "off",
+    "server.ssl": "off",
+    "config.transport": "tcp",
+    "transport.address-family": "inet",
+}
+# Without TLS they have no effect.
+TLS = ("auth.ssl-allow", "ssl.own-cert", "ssl.private-key", "ssl.ca-list", "ssl.crl-path", "ssl.certificate-depth",
+       "ssl.cipher-list", "ssl.dh-param", "ssl.ec-curve")  # fmt: skip
+SHOWN = 10  # names in an error
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def refuse_shutting_out(name, current, changes, servers=None):
+    """
+    Refuse a change of options that shuts out a client that is connected now, or a server: ``auth.allow`` without it,
+    ``server.allow-insecure off``, TLS, a volume that is only read, and the like. Who is connected is asked only when
+    such an option changes.
+
+    name
+        The volume (string).
+
+    current
+        The options that are set (dict).
+
+    changes
+        What is to change, as ``gluster.option_changes`` returns it (dict).
+
+    servers
+        Servers that have to be let in beside those of the pool (list of host names, default none).
+
+    Returns True.
+
+    Raises SaltInvocationError that names the option and whom it shuts out, or a value that cannot be judged;
+    CommandExecutionError when it is not known who is connected.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.refuse_shutting_out one_vol '{}' '{auth.allow: {old: null, new: 10.77.1.1}}' '[kvm1, kvm2]'
+    """
+    new = {option: change["new"] for key, change in changes.items() for option in _guarded(key)}
+    tls = any(not _same(o, {**current, **new}.get(o, "off"), "off") for o in ("client.ssl", "server.ssl"))
+    for option, value in new.items():
+        changed = option in TOGETHER and not _same(option, current.get(option, TOGETHER[option]), value)
+        if changed or (tls and option in TLS):
+            raise SaltInvocationError(
+                f"options: {option} {value!r} would cut off the clients of volume {name}, which take it at another "
+                "time than its bricks: set it by hand, while nobody has the volume mounted"
+            )
+    stopping = [option for option in new if option in STOPPING and _same(option, new[option], STOPPING[option])]
+    lists = [option for option in LISTS if option in new]
+    if not stopping and not lists:
+        return True
+    peers = __salt__["gluster.peer_status"]()
+    connected = _connected(name, peers)
+    members = _members(name, peers, servers)
+    for option in stopping:
+        if connected:
+            who = _shown([_named(address, members) for address in sorted(connected)])
+            raise SaltInvocationError(
+                f"options: {option} {new[option]!r} would shut out the clients of volume {name}, connected now: {who}; "
+                "leave it out, or unmount the volume there first"
+            )
+    for option in lists:
+        entries = _entries(option, new[option])
+        out = _shut_out(option, entries, connected, members)
+        if out:
+            raise SaltInvocationError(
+                f"options: {option} {new[option]!r} would shut out of volume {name}: {_shown(out)}; {LISTS[option]}"
+            )
+    return True
+
+
+def _guarded(key):
+    """
+    The options that a name may stand for: Gluster also takes what is behind the first dot.
+    """
+    every = (*LISTS, *STOPPING, *TOGETHER, *TLS)
+    return [option for option in every if key in (option, option.partition(".")[2])]
+
+
+def _same(option, one, other):
+    return not __salt__["gluster.option_changes"]({option: str(one)}, {option: other})
+
+
+def _connected(name, peers):
+    """
+    The addresses of a volume's clients, as its bricks see them.
+    """
+    info = __salt__["gluster.volume_info"](name).get(name, {})
+    if info.get("status") != "Started":
+        return set()
+    away = [peer["hostnames"][-1] for peer in peers if not peer["connected"]]
+    if away:
+        raise CommandExecutionError(
+            f"It is not known who is connected to volume {name}: {', '.join(away)} disconnected: start glusterd there, "
+            "or bring its network back"
+        )
+    try:
+        bricks = __salt__["gluster.connections"](name)
+    except CommandExecutionError as exc:
+        if "Commit failed" not in str(exc):
+            raise
+        bricks = {}  # none has had one since its start
+    return {client.rpartition(":")[0].strip("[]") for clients in bricks.values() for client, _ in clients} - {""}
+
+
+def _members(name, peers, servers):
+    """
+    The addresses of the volume's servers and of all others of its pool, by name.
+    """
+    bricks = __salt__["gluster.volume_info"](name).get(name, {}).get("bricks", [])
+    names = [*(servers or []), *(brick.rpartition(":")[0] for brick in bricks)]
+    members = {server: _addresses(server) for server in dict.fromkeys(names)}
+    for peer in peers:
+        known = set().union(*map(_addresses, peer["hostnames"]))
+        same = [server for server, there in members.items() if server in peer["hostnames"] or there & known]
+        for server in same or peer["hostnames"][-1:]:
+            members[server] = members.get(server, set()) | known
+    return members
+
+
+def _addresses(host):
+    """
+    The addresses of a host; where its name is this node's own in /etc/hosts, those that others know.
+    """
+    try:
+        found = {each[4][0] for each in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return set()
+    local = {address for address in found if _is_loopback(address)}
+    if local == found:
+        found |= {*__grains__.get("ipv4", []), *__grains__.get("ipv6", [])}
+    return {address for address in found if not _is_loopback(address)}
+
+
+def _is_loopback(address):
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+
+
+def _entries(option, text):
+    """
+    The addresses, wildcards and networks of a list.
+
+    A network is one only where its length is 8, 16 or 24: Gluster 10.3 takes the bits of another in the wrong order,
+    so that 10.77.1.0/30 does not have 10.77.1.2, and 10.77.1.2/32 is everybody.
+    """
+    entries = []
+    for entry in filter(None, (each.strip(" ") for each in str(text).split(","))):
+        if re.fullmatch(r"[0-9A-Fa-f.:*]*\*[0-9A-Fa-f.:*]*", entry):
+            entries.append(lambda address, pattern=entry: fnmatch.fnmatchcase(address, pattern))
+            continue
+        if option == "auth.reject" and entry.casefold() == "none":
+            continue
+        found = set()
+        if re.fullmatch(r"[0-9.]+/(8|16|24)", entry):
+            try:
+                network = ipaddress.ip_network(entry, strict=False)
+                entries.append(lambda address, network=network: ipaddress.ip_address(address) in network)
+                continue
+            except ValueError:
+                pass
+        elif re.fullmatch(r"[A-Za-z0-9._:-]+", entry):
+            try:
+                found = {each[4][0] for each in socket.getaddrinfo(entry, None)}
+            except (OSError, UnicodeError):
+                pass
+        if not found:
+            raise SaltInvocationError(
+                f"options: {option} has {entry!r}, and whom it means cannot be judged: addresses, names that can be "
+                "resolved, wildcards such as 10.77.* and networks of /8, /16 and /24 can; or set it by hand"
+            )
+        entries.append(found.__contains__)
+    return entries
+
+
+def _shut_out(option, entries, connected, members):
+    """
+    Who would be shut out, as texts: of a server that is not connected, one of its addresses has to be let in.
+    """
+    refused = lambda address: any(entry(address) for entry in entries) == (option == "auth.reject")  # noqa: E731
+    clients = sorted(filter(refused, connected))
+    out = [f"{_named(address, members)}, connected now" for address in clients]
+    for server, addresses in members.items():
+        # A name of no address is refused too: nobody can say whether it is let in.
+        if not addresses & connected and all(map(refused, addresses)):
+            out.append(f"the server {server} ({', '.join(sorted(addresses)) or 'its name cannot be resolved'})")
+    return out
+
+
+def _named(address, members):
+    names = [server for server, addresses in members.items() if address in addresses] or _reverse(address)
+    return f"{names[0]} ({address})" if names else address
+
+
+def _reverse(address):
+    """
+    The name of an address in /etc/hosts or the DNS, in a list; an empty one where there is none.
+    """
+    kept = __context__.setdefault("gluster.reverse", {})
+    if address not in kept and len(kept) < SHOWN:  # each may take seconds
+        _, said, _ = __salt__["gluster_one.child"](["getent", "hosts", address])
+        kept[address] = [name for name in said.split()[1:2] if re.fullmatch(r"[A-Za-z0-9._-]+", name)]
+    return kept.get(address, [])
+
+
+def _shown(texts):
+    more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
+    return "; ".join(texts[:SHOWN]) + more if any(", " in text for text in texts) else ", ".join(texts[:SHOWN]) + more

@@ -1,0 +1,214 @@
+"""
+What the arguments of the states have to look like
+==================================================
+
+They come from an SLS of anybody's, and reach fstab, volume files, command lines and the terminal: of each, what could
+break a line or begin another word is refused before anything is touched.
+
+More functions of the execution module ``gluster_one``: Salt joins modules of one virtual name.
+"""
+
+import posixpath
+import re
+
+from salt.exceptions import SaltInvocationError
+
+__virtualname__ = "gluster_one"
+
+# Those that a state cannot do without.
+REQUIRED = {
+    "datastore_mounted": ("name", "volume", "servers"),
+    "datastore_remounted": ("name", "volume", "servers"),
+    "native_readable": ("name", "volume", "host", "mount"),
+}
+VOLUME = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
+HOST = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
+ACCOUNT = r"[0-9]+|[A-Za-z_][A-Za-z0-9_.-]*\$?"
+OPTION = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+SERVICE = r"[A-Za-z0-9_][A-Za-z0-9_.@:-]*"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def require_arguments(state, **arguments):
+    """
+    The arguments of a state of this formula have the form that it needs; whether a volume or an account of that name is
+    there, it finds out by itself.
+
+    state
+        The state without ``gluster_one.`` or ``gluster_one_check.`` (string).
+
+    arguments
+        Its arguments by name; None stands for one that was not given.
+
+    Returns True.
+
+    Raises SaltInvocationError that names the argument and what is needed.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.require_arguments bricks_running name=one_vol
+    """
+    rules = {**COMMON, **STATES.get(state, {})}
+    for key, value in arguments.items():
+        if value is None and key not in REQUIRED.get(state, ("name",)):
+            continue
+        accepts, needed = rules.get(key, ANYTHING)
+        if not accepts(value):
+            raise SaltInvocationError(f"{key} is {value!r}: {needed}")
+    return True
+
+
+def _is_printable(value):
+    """
+    No text in it has a line break or another control character, however deep it lies.
+    """
+    if isinstance(value, dict):
+        return all(_is_printable(key) and _is_printable(each) for key, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_printable, value))
+    return str(value).isprintable()
+
+
+def _is_word(value, without=""):
+    return isinstance(value, str) and value.isprintable() and value.split() == [value] and not set(value) & set(without)
+
+
+def _is_path(value, without="\\#"):
+    return _is_word(value, without) and posixpath.isabs(value)
+
+
+def _is_volume(value):
+    """
+    A volume, perhaps with a directory of it behind a slash.
+    """
+    if type(value) is not int and not isinstance(value, str):
+        return False
+    name, *directories = str(value).split("/")
+    return bool(re.fullmatch(VOLUME, name)) and all(
+        _is_word(each, "\\#,\"'") and each not in (".", "..") for each in directories
+    )
+
+
+def _is_like(pattern, types=(str,)):
+    return lambda value: isinstance(value, types) and type(value) is not bool and re.fullmatch(pattern, str(value))
+
+
+def _is_list(accepts, empty=True):
+    return lambda value: isinstance(value, list) and (empty or value != []) and all(map(accepts, value))
+
+
+def _is_number(value):
+    return type(value) in (int, float) and value >= 0
+
+
+def _is_name(value):
+    """
+    What a datastore may be called; OpenNebula itself refuses more.
+    """
+    return isinstance(value, str) and value.isprintable() and value.strip() != ""
+
+
+def _are_options(accepts):
+    """
+    Names of options, and values of one line that this function accepts, too.
+    """
+    return lambda options: (
+        isinstance(options, dict)
+        and all(
+            isinstance(name, str)
+            and re.fullmatch(OPTION, name)
+            and isinstance(value, (str, int, float))
+            and accepts(str(value))
+            for name, value in options.items()
+        )
+    )
+
+
+def _are_datastores(value):
+    """
+    Names of datastores, or a dict of them and their identifiers, of which None is one that is not known yet.
+    """
+    if isinstance(value, dict):
+        return all(map(_is_name, value)) and all(each is None or type(each) is int for each in value.values())
+    return isinstance(value, list) and all(map(_is_name, value))
+
+
+def _are_attributes(value):
+    """
+    OpenNebula takes texts of several lines, in quotes; its notation has no place for a backslash before one of those.
+    """
+    texts = map(str, value.values()) if isinstance(value, dict) else ()
+    return isinstance(value, dict) and all(
+        '\\"' not in text and text.replace("\n", "").replace("\t", "").isprintable() for text in texts
+    )
+
+
+_A_VOLUME = (_is_like(VOLUME), "the name of a volume is needed: letters, digits, _ and -")
+_A_SERVICE = (_is_like(SERVICE), "the name of a service is needed, such as glusterd")
+_A_PATH = (_is_path, "an absolute path without spaces is needed, such as /var/lib/gluster_one/one_vol")
+_AN_ACCOUNT = (_is_like(ACCOUNT, (str, int)), "a number or the name of an account is needed, such as oneadmin")
+_MOUNT = {"name": _A_PATH, "options": (_is_list(lambda value: _is_word(value, "\\#,")),
+          "a list of texts is needed, each one mount option without spaces, commas, # and \\")}  # fmt: skip
+_A_DATASTORE = (_is_name, "a name of one line is needed, such as glusterds")
+ANYTHING = (_is_printable, "a line break or another control character is not possible")
+COMMON = {
+    "name": ANYTHING,
+    "volume": (
+        _is_volume,
+        "the name of a volume is needed: letters, digits, _ and -, perhaps with /DIRECTORY behind it",
+    ),
+    "servers": (_is_list(_is_like(HOST), empty=False), "a list of host names is needed, such as [kvm1, kvm2]"),
+    "links": (_is_list(_is_path), "absolute paths are needed, without spaces"),
+    "datastores": (_are_datastores, "a list of texts is needed, or names and identifiers, each a number or None"),
+    "user": _AN_ACCOUNT,
+    "uid": _AN_ACCOUNT,
+    "gid": _AN_ACCOUNT,
+    "mount": _A_PATH,
+    "path": _A_PATH,
+    "auth_file": _A_PATH,
+    "datastores_dir": _A_PATH,
+    "endpoint": (_is_word, "a URL is needed, such as http://localhost:2633/RPC2"),
+    "timeout": (_is_number, "a number of seconds is needed"),
+}
+STATES = {
+    "volume_configured": {
+        "name": _A_VOLUME,
+        "options": (
+            _are_options(lambda value: value and value.isprintable()),
+            "option names and values are needed, each of one line, such as {network.ping-timeout: 10}",
+        ),
+        "group": (_is_like(HOST), "the name of an option group is needed, such as virt"),
+    },
+    "bricks_running": {"name": _A_VOLUME},
+    "bricks_restarted": {"name": _A_VOLUME},
+    "heal_daemon_connected": {"name": _A_VOLUME},
+    "glusterd_configured": {
+        "name": _A_SERVICE,
+        "options": (
+            _are_options(lambda value: _is_word(value, "\"'#")),
+            "option names and values are needed, each value one word without quotes and #, such as {ping-timeout: 10}",
+        ),
+    },
+    "bricks_kept": {"name": _A_SERVICE},
+    "glusterd_running": {"name": _A_SERVICE},
+    "glusterd_restarted": {"name": _A_SERVICE},
+    "datastore_mounted": _MOUNT,
+    "datastore_remounted": _MOUNT,
+    "one_datastore_present": {
+        "name": _A_DATASTORE,
+        "attributes": (
+            _are_attributes,
+            'names and values are needed, without control characters and without \\" in a text',
+        ),
+    },
+    "one_datastore_absent": {"name": _A_DATASTORE},
+    "beacon_configured": {
+        "name": (_is_word, "one word is needed, such as gluster_one"),
+        "interval": (_is_number, "a number of seconds is needed"),
+    },
+}

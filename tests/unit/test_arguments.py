@@ -1,0 +1,140 @@
+"""Arguments of states that would break a line of fstab, of a volume file or of the screen."""
+
+import pytest
+from salt.exceptions import SaltInvocationError
+
+from .conftest import CHECKOUT, imported
+
+BREAKS = ["a\nb", "a\rb", "a\x1b[2Jb", "a\tb", "a\u2028b", "a\x00b"]
+MOUNT = {"volume": "one_vol", "servers": ["kvm1"]}
+
+
+@pytest.fixture
+def check(execution):
+    """gluster_mount.check_arguments, which the states that mount call."""
+    required = execution("gluster_one_arguments").require_arguments
+    return execution("gluster_mount", __salt__={"gluster_one.require_arguments": required}).check_arguments
+
+
+@pytest.mark.parametrize("text", BREAKS)
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("path", "/mnt/{}"),
+        ("volume", "{}"),
+        ("volume", "one_vol/{}"),
+        ("servers", ["kvm1", "{}"]),
+        ("options", ["log-level={}"]),
+        ("links", ["/mnt/{}"]),
+        ("datastores", ["{}"]),
+        ("datastores", {"{}": 101}),
+        ("user", "{}"),
+        ("datastores_dir", "/mnt/{}"),
+    ],
+)
+def test_no_line_of_fstab_is_broken(check, key, value, text):
+    if isinstance(value, dict):
+        value = {text: 101}
+    else:
+        value = [each.format(text) for each in value] if isinstance(value, list) else value.format(text)
+    with pytest.raises(SaltInvocationError, match="name is" if key == "path" else f"{key} is") as failure:
+        check(**{"path": "/mnt/one", **MOUNT, key: value})
+    assert str(failure.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("path", "mnt"), ("path", "/mnt/a b"), ("path", "/mnt/a#b"), ("path", "/mnt/a\\040b"), ("path", None),
+        ("volume", ""), ("volume", "-v"), ("volume", "a/../b"), ("volume", "a/"), ("volume", "a//b"), ("volume", None),
+        ("volume", "a/b c"), ("volume", "a,b"),
+        ("servers", []), ("servers", "kvm1"), ("servers", None), ("servers", ["kvm1 kvm2"]), ("servers", ["-oops"]),
+        ("servers", ["kvm1,x"]), ("servers", [7]),
+        ("options", "acl"), ("options", ["a b"]), ("options", ["acl,suid"]), ("options", ["#"]), ("options", [""]),
+        ("links", ["mnt"]), ("links", "/mnt"), ("links", ["/mnt/a b"]),
+        ("datastores", "glusterds"), ("datastores", {"a": "101"}), ("datastores", {"a": True}), ("datastores", [""]),
+        ("user", "--all"), ("user", "a b"), ("user", True),
+        ("timeout", "1"), ("timeout", -1),
+    ],
+)  # fmt: skip
+def test_what_is_no_value_of_a_mount(check, key, value):
+    with pytest.raises(SaltInvocationError, match="name is" if key == "path" else f"{key} is"):
+        check(**{"path": "/mnt/one", **MOUNT, key: value})
+
+
+def test_what_a_mount_may_have(check):
+    check("/mnt/one")
+    check("/mnt/\u00fcber", links=None, datastores=None, options=None, **MOUNT)
+    check("/mnt/one", volume="one_vol/sub.dir/b", servers=["kvm1", "10.0.0.1", "KVM2.example.org"], user="9869")
+    check("/mnt/one", links=["/a"], datastores={"a b": 101, "c": None}, options=['context="x"', "log-level=INFO"])
+
+
+NAMED_VOLUMES = ["bricks_running", "bricks_restarted", "heal_daemon_connected"]
+SERVICES = ["glusterd_configured", "bricks_kept", "glusterd_running", "glusterd_restarted"]
+
+
+@pytest.fixture
+def state():
+    """state("bricks_running", ...): a state that finds out nothing but whether its arguments are right."""
+    required = imported(CHECKOUT / "_modules/gluster_one_arguments.py").require_arguments
+
+    def run(name, *arguments, **named):
+        files = {"volume_configured": "volume", "beacon_configured": "beacon", "one_datastore_absent": "absent"}
+        path = CHECKOUT / f"_states/gluster_one_{files.get(name, 'server')}.py"
+        salt = {"gluster_one.require_arguments": required}
+        return getattr(imported(path, __salt__=salt), name)(*arguments, **named)
+
+    return run
+
+
+@pytest.mark.parametrize("text", [*BREAKS, "a b", "-v", ""])
+@pytest.mark.parametrize("name", ["volume_configured", *NAMED_VOLUMES, *SERVICES, "beacon_configured"])
+def test_a_name_of_every_state(state, name, text):
+    if name == "beacon_configured" and text == "-v":
+        return
+    run = state(name, text)
+    assert (run["result"], run["changes"]) == (False, {})
+    assert run["comment"].startswith(f"name is {text!r}: ") and run["comment"].isprintable()
+
+
+@pytest.mark.parametrize("text", BREAKS)
+def test_a_datastore_s_name(state, text):
+    assert "name is" in state("one_datastore_absent", text)["comment"]
+
+
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        ("volume_configured", {"options": {"network.ping-timeout": "10\nauth.allow=x"}}),
+        ("volume_configured", {"options": {"a\nb": "1"}}),
+        ("volume_configured", {"options": {"user.note": ""}}),
+        ("volume_configured", {"options": {"user.note": ["1"]}}),
+        ("volume_configured", {"options": {"-x": "1"}}),
+        ("volume_configured", {"uid": "a\nb"}),
+        ("volume_configured", {"gid": "-1"}),
+        ("volume_configured", {"group": "../virt"}),
+        ("volume_configured", {"servers": ["a\nb"]}),
+        ("glusterd_configured", {"options": {"ping-timeout": "0\nend-volume"}}),
+        ("glusterd_configured", {"options": {"ping-timeout": '0"'}}),
+        ("glusterd_configured", {"options": {"ping-timeout": "0 1"}}),
+        ("glusterd_configured", {"options": {"a b": 1}}),
+        ("glusterd_configured", {"path": "/etc/a\nb"}),
+        ("glusterd_restarted", {"path": "glusterd.vol"}),
+        ("one_datastore_absent", {"endpoint": "http://a\nb"}),
+        ("one_datastore_absent", {"auth_file": "one_auth"}),
+        ("beacon_configured", {"interval": "60\n"}),
+    ],
+)
+def test_other_arguments(state, name, arguments):
+    (key,) = arguments
+    run = state(name, "one_vol" if name == "volume_configured" else "glusterd", **arguments)
+    assert (run["result"], run["changes"]) == (False, {})
+    assert f"{key} is {arguments[key]!r}: " in run["comment"] and run["comment"].isprintable()
+
+
+@pytest.mark.parametrize("value", ['a\\"\nTM_MAD=\\"x', "a\x1bb", "a\rb"])
+def test_attributes_of_a_datastore(value):
+    required = imported(CHECKOUT / "_modules/gluster_one_arguments.py").require_arguments
+    required("one_datastore_present", name="glusterds", attributes={"NOTE": 'two\nlines and "quotes"', "LIMIT_MB": 5})
+    with pytest.raises(SaltInvocationError, match="attributes is"):
+        required("one_datastore_present", name="glusterds", attributes={"NOTE": value})
