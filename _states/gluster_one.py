@@ -212,6 +212,21 @@ def _mounted_on(mount, volume):
     return mount if mount in mounts and place not in mounts else place  # by hand, on this node
 
 
+def _volume_at(path):
+    return __salt__["gluster_one.mount_health"](path)["volume"]
+
+
+def _ways(path):
+    """
+    A path, and where it leads as a link, step by step.
+    """
+    for _ in range(8):
+        yield path
+        if not os.path.islink(path):
+            break
+        path = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))
+
+
 def _directory_changes(name, volume, mount, datastores_dir, store, given):
     """
     What differs on this node: the link to the mounted volume, and the identifier left there for the other nodes.
@@ -220,9 +235,8 @@ def _directory_changes(name, volume, mount, datastores_dir, store, given):
         return {}
     store = UNKNOWN if store is None else store
     path = os.path.join(datastores_dir, str(store))
-    # A system datastore does not say on which volume it is: the one that is mounted, or that its link leads to.
-    for shown in [mount, *([os.readlink(path)] if os.path.islink(path) else [])]:
-        volume = volume or __salt__["gluster_one.mount_health"](shown)["volume"]
+    # A system datastore does not say on which volume it is: the one that is mounted, or that its directory shows.
+    volume = volume or next(filter(None, map(_volume_at, [mount, *_ways(path)])), None)
     former = [__salt__["gluster_mount.former_default"](volume, datastores_dir)] if volume else []
     changes = __salt__["gluster_mount.link_changes"](mount, volume, {"link": path} if path != mount else {}, former)
     if "link" in changes and store != UNKNOWN and not changes["link"]["old"]:
