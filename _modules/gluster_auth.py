@@ -212,7 +212,7 @@ def _shut_out(option, entries, connected, members):
     refused = lambda address: any(entry(address) for entry in entries) == (option == "auth.reject")  # noqa: E731
     clients = sorted(filter(refused, connected))
     out = [f"{_named(address, members)}, connected now" for address in clients]
-    for server, addresses in members.items():
+    for server, addresses in sorted(members.items()):
         # A name of no address is refused too: nobody can say whether it is let in.
         if not addresses & connected and all(map(refused, addresses)):
             out.append(f"the server {server} ({', '.join(sorted(addresses)) or 'its name cannot be resolved'})")
@@ -236,5 +236,4 @@ def _reverse(address):
 
 
 def _shown(texts):
-    more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
-    return "; ".join(texts[:SHOWN]) + more if any(", " in text for text in texts) else ", ".join(texts[:SHOWN]) + more
+    return "; ".join(texts[:SHOWN]) + (f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else "")

@@ -53,6 +53,13 @@ def test_a_file_of_something_else_is_left_alone(configured, tmp_path):
     assert path.read_text() == "127.0.0.1 localhost\n"
 
 
+@pytest.mark.parametrize("value", ["on\nend-volume\nvolume mine", 'on"', "on # off"])
+def test_no_line_of_the_file_is_broken(configured, volume_file, value):
+    options = {"ping-timeout": value}
+    said = refuses(configured, "glusterd", options=options, path=str(volume_file), paths=[volume_file])
+    assert f"options is {options!r}: " in said
+
+
 @pytest.fixture
 def native(states):
     return states.gluster_one_check.native_access_supported

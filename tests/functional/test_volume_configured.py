@@ -161,6 +161,64 @@ def test_options_that_are_none(configured, volume, options):
     assert f"options is {options!r}" in refuses(configured, volume, options=options)
 
 
+@pytest.mark.parametrize("options", [{"user.note": "a\nauth.allow=10.9.*"}, {"user.note\nb": "1"}, {"user.note": ""}])
+def test_no_line_is_broken(configured, volume, options):
+    assert f"options is {options!r}: " in refuses(configured, volume, options=options)
+
+
+# Who would be shut out
+
+
+def test_auth_allow_without_the_others_of_the_pool(configured, one_vol):
+    """Their self-heal daemons are connected; the mounts of such servers would vanish."""
+    said = refuses(configured, one_vol, options={"auth.allow": "10.77.1.1"})
+    assert "kvm2 (10.77.1.2), connected now; kvm3 (10.77.1.3), connected now; add them to it" in said
+    assert "kvm2 (10.77.1.2), connected now" in refuses(configured, one_vol, options={"auth.reject": "kvm2"})
+    # To Gluster this network begins and ends elsewhere than it says.
+    assert "'10.77.1.0/30', and whom it means cannot be judged" in refuses(
+        configured, one_vol, options={"auth.allow": "10.77.1.0/30"}
+    )
+
+
+def test_a_server_that_is_not_connected(configured, volume):
+    said = refuses(configured, volume, options={"auth.allow": "10.77.1.1"})
+    assert "the server kvm2 (10.77.1.2); the server kvm3 (10.77.1.3); add them to it" in said
+    # All of the pool; and the head, once the pillar has it among the servers.
+    allowed = {"auth.allow": "10.77.1.*"}
+    assert configured(volume, test=True, options=allowed).result is None
+    assert "the server head (10.77.0.2)" in refuses(configured, volume, options=allowed, servers=["kvm1", "head"])
+
+
+@pytest.fixture
+def client(volume, tmp_path):
+    """A mount of the volume."""
+    host.sh("mount", "-t", "glusterfs", f"kvm1:/{volume}", tmp_path)
+    yield tmp_path
+    host.sh("umount", "--lazy", tmp_path)
+
+
+def test_all_who_are_let_in_go_on(configured, volume, client):
+    options = {"auth.allow": "kvm1, 10.77.1.2,10.77.1.3", "auth.reject": "10.9.*"}
+    four_runs(configured, volume, options=options)
+    (client / "made").touch()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"server.allow-insecure": False},
+        {"features.read-only": True},
+        {"server.all-squash": "enable"},
+        {"client.ssl": "on"},
+    ],
+)
+def test_what_stops_those_who_are_connected(configured, volume, client, options):
+    (option,) = options
+    said = refuses(configured, volume, options=options)
+    assert option in said and ("10.77.1.1" in said or option == "client.ssl")
+    (client / "made").touch()
+
+
 # Waiting
 
 
