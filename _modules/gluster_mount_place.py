@@ -98,7 +98,7 @@ def _home_above(path, user):
     A user's home directory, which is not there yet and will be the user's, if a path is in it.
     """
     try:
-        home = os.path.normpath(pwd.getpwnam(user or "").pw_dir)
+        home = os.path.normpath(pwd.getpwnam(str(user or "")).pw_dir)
     except KeyError:
         return None
     return home if os.path.normpath(path).startswith(f"{home}/") and not os.path.exists(home) else None
