@@ -6,6 +6,7 @@ OpenNebula's GlusterFS datastore over the whole fleet
 ``rollout_step`` are of the orchestrations.
 """
 
+import logging
 import secrets
 import sys
 import time
@@ -16,6 +17,8 @@ import salt.utils.files
 import salt.utils.minions
 from salt.exceptions import SaltInvocationError
 from salt.utils.args import split_input
+
+log = logging.getLogger(__name__)
 
 # A minion that says that it is still at it is waited for so many times the timeout, and does not answer then.
 PATIENCE = 10
@@ -105,25 +108,32 @@ def _ask(minions, function, arguments=None, timeout=15):
         ) or {"jid": "", "minions": []}  # fmt: skip
         arguments = {"timeout": timeout, "tgt": minions, "tgt_type": "list", "block": False}
         came = client.get_iter_returns(job["jid"], job["minions"], **arguments) if job["jid"] else ()
-        for part in came:  # nothing, while nothing comes
-            if not part:
+        awaited = answers
+        try:
+            for part in came:  # nothing, while nothing comes
                 if time.monotonic() > deadline:
                     break
-                time.sleep(0.01)
-                continue
-            for minion, answer in part.items():
-                if minion in minions and isinstance(answer, dict) and "ret" in answer:
-                    answers[minion] = answer["ret"]
-            if shown:
-                print(f"\r{len(answers)} of {len(minions)} nodes have answered", end="", file=sys.stderr, flush=True)
-        if answers and __opts__.get("job_cache", True) and not __opts__.get("ext_job_cache"):
-            answers = _kept(client, job["jid"], answers, timeout)
+                if not part:
+                    time.sleep(0.01)
+                    continue
+                for minion, answer in part.items():
+                    if minion in minions and isinstance(answer, dict) and "ret" in answer:
+                        answers[minion] = answer["ret"]
+                if shown:
+                    said = f"{len(answers)} of {len(minions)} nodes have answered"
+                    print(f"\r{said}", end="", file=sys.stderr, flush=True)
+        except Exception as exc:  # pylint: disable=broad-except
+            # Salt's client takes what a minion says of a job to be of the right shape: one that is not ends it.
+            log.warning("gluster_one: the answers to job %s could not be followed: %s", job["jid"], exc)
+            awaited = minions
+        if awaited and __opts__.get("job_cache", True) and not __opts__.get("ext_job_cache"):
+            answers = _kept(client, job["jid"], awaited, max(timeout, deadline - time.monotonic()))
     if shown:
         print(file=sys.stderr)
     return answers
 
 
-def _kept(client, jid, answers, timeout):
+def _kept(client, jid, minions, timeout):
     """
     The answers as the master has kept them, each under its minion's key. What came as an event may be of any minion
     that knows the job: where nothing was kept, it is waited for.
@@ -131,8 +141,8 @@ def _kept(client, jid, answers, timeout):
     deadline = time.monotonic() + timeout
     while True:
         kept = client.get_cache_returns(jid)
-        if set(answers) <= set(kept) or time.monotonic() > deadline:
-            return {minion: kept[minion]["ret"] for minion in answers if minion in kept}
+        if set(minions) <= set(kept) or time.monotonic() > deadline:
+            return {minion: kept[minion]["ret"] for minion in minions if minion in kept}
         time.sleep(0.1)
 
 
@@ -198,15 +208,17 @@ def ok_to_stop(minions, timeout=15, restart=False):
         stay = sorted(set(ours) - set(going))
         said = {} if restart else _ask(stay, "gluster_one.apart", timeout=timeout)
         apart = {} if restart else {minion: _apart(said.get(minion)) for minion in stay}
-        reasons += _blockers(others, {"names": names, "restart": restart, "apart": apart}, timeout)
+        silent = [name for name in stay if name not in nodes and "server" in _part(name, known)["roles"]]
+        reasons += _blockers(others, silent, {"names": names, "restart": restart, "apart": apart}, timeout)
     return {"ok": not reasons, "reasons": reasons, "retcode": int(bool(reasons))}
 
 
-def _blockers(others, asked, timeout):
+def _blockers(others, silent, asked, timeout):
     """
-    What other servers have against it: of two that can say so, whatever either says.
+    What other servers have against it: of two that can say so, whatever either says; one is enough where there is no
+    second one.
     """
-    reasons, said, unable = [], 0, None
+    reasons, said, unable = [], 0, f"{', '.join(silent[:3])} did not answer, and one server's word is not enough"
     for other in others:  # one at a time: it takes the pool's lock
         answer = _ask([other], "gluster_one.stop_blockers", asked, timeout).get(other)
         if isinstance(answer, list) and all(isinstance(reason, str) for reason in answer):
@@ -216,7 +228,8 @@ def _blockers(others, asked, timeout):
             unable = f"{other} could not say: {_visible(answer or 'no answer')}"
         if said == SAY:
             break
-    return list(dict.fromkeys(reasons)) if said else [unable]
+    enough = said >= min(SAY, len(others) + len(silent))
+    return list(dict.fromkeys(reasons if enough else [*reasons, unable]))
 
 
 def _part(minion, known):

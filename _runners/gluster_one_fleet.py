@@ -253,9 +253,13 @@ class _Look:
             for minion in [*known, *[other for other in minions if other not in known][:3]]:
                 volume = self.part(minion)["volumes"].get(name)
                 if volume:
-                    if len(volume["first"]) != 1:
+                    first = volume["first"]
+                    # One that does not go by that name itself does not look at it, either.
+                    said = self.said.get(first[0]) if len(first) == 1 else None
+                    first = [] if said and not said["coordinates"].get(name) and not said["outdated"] else first
+                    if len(first) != 1:
                         self.volumes.setdefault(name, dict(UNSEEN))
-                        found.append(unseen_finding(name, volume["first"]))
+                        found.append(unseen_finding(name, first))
                     break
         return found
 

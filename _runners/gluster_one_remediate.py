@@ -401,17 +401,25 @@ def _job(minion, mods, longest, turn):
         came = client.cmd_iter_no_block(
             [minion], "state.apply", [",".join(mods)], tgt_type="list", kwarg={"queue": True}, timeout=ASK_AFTER
         )
-        with contextlib.closing(came):
-            for part in came:  # nothing, while nothing comes
-                answer = part.get(minion) if isinstance(part, dict) else None
-                if isinstance(answer, dict) and "ret" in answer:
-                    with contextlib.suppress(FileNotFoundError):
-                        os.remove(_file("unfinished", minion))
-                    return answer["ret"]
-                if time.monotonic() > deadline:
-                    return f"the job did not end within {longest} s"
-                turn.late()
-                time.sleep(0.05)
+        try:
+            with contextlib.closing(came):
+                for part in came:  # nothing, while nothing comes
+                    answer = part.get(minion) if isinstance(part, dict) else None
+                    if isinstance(answer, dict) and "ret" in answer:
+                        with contextlib.suppress(FileNotFoundError):
+                            os.remove(_file("unfinished", minion))
+                        said = answer["ret"]
+                        # What the master says of a turn is no minion's to say.
+                        return f"it said {said}" if str(said).startswith(WAITS) else said
+                    if time.monotonic() > deadline:
+                        return f"the job did not end within {longest} s"
+                    turn.late()
+                    time.sleep(0.05)
+        except SaltClientError:
+            raise
+        except Exception as exc:  # pylint: disable=broad-except
+            # Salt's client takes what any minion says of a job to be of the right shape: no failure of this one.
+            return f"{WAITS}: its job could not be followed ({type(exc).__name__})"
     return None
 
 

@@ -295,3 +295,33 @@ def test_a_job_that_runs_for_ever_is_waited_for_in_vain(monkeypatch):
     bus.get_iter_returns = lambda *words, **more: itertools.chain([{"kvm1": {"ret": "well"}}], itertools.repeat(None))
     monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: bus)
     assert runner._ask(["kvm1", "kvm9"], "test.ping") == {"kvm1": "well"}
+
+
+def test_what_ends_salts_own_client_ends_no_look_at_the_others(monkeypatch):
+    """A minion that answers `saltutil.find_job` with a number, or sends an odd event of the job."""
+    master = Master(monkeypatch, PILLARS)
+    monkeypatch.undo()
+    runner = imported(CHECKOUT / "_runners/gluster_one.py", __salt__=master.salt)
+    bus = Bus([], {"kvm1": "well", "kvm9": 5})
+
+    def broken(*words, **more):
+        yield {"kvm1": {"ret": "well"}}
+        raise TypeError("'int' object is not iterable")
+
+    bus.get_iter_returns = broken
+    monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: bus)
+    assert runner._ask(["kvm1", "kvm9"], "test.ping") == {"kvm1": "well", "kvm9": 5}
+
+
+@pytest.mark.parametrize("silent", [[], ["kvm3"]])
+def test_one_server_s_word_is_not_enough_where_there_is_another(monkeypatch, silent):
+    master = Master(monkeypatch, PILLARS)
+    monkeypatch.undo()
+    runner = imported(CHECKOUT / "_runners/gluster_one.py", __salt__=master.salt)
+    answers = {"kvm2": [], "kvm3": "Another transaction is in progress"}
+    runner._ask = lambda minions, *words, **more: {minion: answers[minion] for minion in minions}
+    others = ["kvm2"] if silent else ["kvm2", "kvm3"]
+    assert runner._blockers(others, silent, {}, 1) != []
+    answers["kvm3"] = []
+    assert runner._blockers(["kvm2", "kvm3"], [], {}, 1) == []
+    assert runner._blockers(["kvm2"], [], {}, 1) == []  # a pool of two

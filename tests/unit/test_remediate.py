@@ -332,6 +332,26 @@ def test_a_job_that_never_ends_has_failed_after_its_longest_time(minion, clock):
     assert minion.reports("brick_down") == "kvm1: brick_down could not be put right: the job did not end within 90 s"
 
 
+def test_a_job_that_cannot_be_followed_is_no_failure_of_its_minion(minion):
+    """Any minion can send an odd event of the job, which ends Salt's own client."""
+
+    def broken(*words, **more):
+        minion.jobs.append(words[2][0])
+        raise TypeError("'int' object is not iterable")
+        yield
+
+    minion.cmd_iter_no_block = broken
+    for _ in range(4):
+        assert "its job could not be followed (TypeError)" in minion.reports("mount_dead")
+    assert len(minion.jobs) == 4
+
+
+def test_a_minion_s_own_word_is_no_wait_for_a_turn(minion):
+    said = f"{minion.runner.WAITS}: mine"
+    minion.cmd_iter_no_block = lambda *words, **more: (part for part in [{"kvm1": {"ret": said}}])
+    assert "could not be put right: it said" in minion.reports("mount_dead")
+
+
 def test_a_job_that_never_ends_lets_the_next_server_go_on(minion, clock):
     free = []
 

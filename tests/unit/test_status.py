@@ -145,10 +145,22 @@ def test_a_brick_that_is_down_is_wrong_with_its_volume(monkeypatch):
 def test_a_volume_whose_first_server_is_no_minion(monkeypatch, target, servers, grains, words):
     pillar = {"volumes": {"one_vol": {"servers": servers}}}
     answers = dict.fromkeys(["kvm1", "kvm3"], {**ANSWER, "coordinates": {"one_vol": False}})
+    if not words:
+        coordinator = {"gl1": "kvm3", "10.0.0.3": "kvm3"}.get(servers[0], "kvm1")
+        answers[coordinator] = {**ANSWER, "coordinates": {"one_vol": True}}
     found = status(monkeypatch, answers, dict.fromkeys(answers, pillar), grains, target)
     assert [finding["kind"] for finding in found["findings"]] == (["volume_unseen"] if words else [])
     assert not words or words in found["volumes"]["one_vol"]["wrong"][0]
     assert found["retcode"] == int(bool(words))
+
+
+def test_a_volume_whose_first_server_does_not_take_itself_for_it(monkeypatch):
+    """As where the pillar has a name of it that the minion does not know; then nobody looks at the volume."""
+    pillar = {"volumes": {"one_vol": {"servers": ["kvm1.storage.lan"]}}}
+    answers = dict.fromkeys(["kvm1", "kvm3"], {**ANSWER, "coordinates": {"one_vol": False}})
+    found = status(monkeypatch, answers, dict.fromkeys(answers, pillar), {}, "*")
+    assert [finding["kind"] for finding in found["findings"]] == ["volume_unseen"]
+    assert found["retcode"] == 1
 
 
 def test_a_host_of_opennebula_that_is_no_node_of_the_fleet(monkeypatch):
