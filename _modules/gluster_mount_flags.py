@@ -8,6 +8,7 @@ Whoever reaches a brick is root on the volume and can leave a program there that
 counts is the kernel's table of mounts: options on the way to it can be lost.
 """
 
+import os
 import re
 import sys
 
@@ -17,6 +18,7 @@ from salt.exceptions import CommandExecutionError
 __virtualname__ = "gluster_mount"
 
 FLAGS = {"nosuid", "nodev"}
+MOUNTINFO = "/proc/self/mountinfo"
 # By a descriptor that is reached without following a link, because the directories above a mount may belong to somebody
 # who exchanges them meanwhile: it has to be that very mount, by its number in the kernel's table.
 ACT = r"""
@@ -48,17 +50,21 @@ def _mounts():
     """
     The Gluster mounts of this node as (number, directory, options of the mount, volume), a later one over an earlier.
     """
-    with salt.utils.files.fopen("/proc/self/mountinfo", errors="surrogateescape") as stream:
-        lines = [line.split() for line in stream]
-    for words in lines:
-        end = words.index("-")
-        if words[end + 1] == "fuse.glusterfs":
-            path, device = (re.sub(r"\\([0-7]{3})", _char, word) for word in (words[4], words[end + 2]))
-            yield words[0], path, set(words[5].split(",")), __salt__["gluster_mount.device_volume"](device)
+    with salt.utils.files.fopen(MOUNTINFO, "rb") as stream:
+        text = stream.read()
+    # By bytes: the kernel escapes blanks, tabs and line feeds alone, and whoever may mount something by fusermount
+    # gives its directory a name with what else text would be split at.
+    for words in (line.split(b" ") for line in text.split(b"\n") if line):
+        end = words.index(b"-", 6)
+        # A mount by fusermount has its user's number there.
+        if words[end + 1] == b"fuse.glusterfs" and b"user_id=0" in words[end + 3].split(b","):
+            path, device = (os.fsdecode(re.sub(rb"\\([0-7]{3})", _char, word)) for word in (words[4], words[end + 2]))
+            opts = set(words[5].decode().split(","))
+            yield words[0].decode(), path, opts, __salt__["gluster_mount.device_volume"](device)
 
 
 def _char(code):
-    return chr(int(code[1], 8))
+    return bytes([int(code[1], 8)])
 
 
 def without_flags(volume):

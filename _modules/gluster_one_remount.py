@@ -57,9 +57,10 @@ def _mounted():
     The device number of each mount by its directory. Salt's mount.active knows it, too, but starts blkid, whose exit
     status becomes this command's.
     """
-    with salt.utils.files.fopen("/proc/self/mountinfo", errors="surrogateescape") as stream:
-        parts = [line.split() for line in stream]
-    return {re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), part[4]): part[2] for part in parts}
+    with salt.utils.files.fopen("/proc/self/mountinfo", "rb") as stream:
+        parts = [line.split(b" ") for line in stream.read().split(b"\n") if line]  # by bytes: see gluster_mount_flags
+    found = {re.sub(rb"\\([0-7]{3})", lambda code: bytes([int(code[1], 8)]), part[4]): part[2] for part in parts}
+    return {os.fsdecode(path): device.decode() for path, device in found.items()}
 
 
 def _within(place, path):
