@@ -46,25 +46,50 @@ def __virtual__():
     return __virtualname__
 
 
-def _mounts():
+def mount_table():
     """
-    The Gluster mounts of this node as (number, directory, options of the mount, volume), a later one over an earlier.
+    The kernel's table of this node's mounts, a later one over an earlier.
+
+    Returns a list of dicts; ``number`` is the mount's, ``device_number`` its file system's, ``options`` those of the
+    mount and ``super_options`` those of its file system::
+
+        [{"number": "41", "device_number": "0:33", "path": "/srv/vol", "options": ["rw", "nosuid", "nodev"],
+          "fstype": "fuse.glusterfs", "device": "kvm1:/one_vol", "super_options": ["rw", "user_id=0"]}]
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.mount_table
     """
     with salt.utils.files.fopen(MOUNTINFO, "rb") as stream:
         text = stream.read()
+    table = []
     # By bytes: the kernel escapes blanks, tabs and line feeds alone, and whoever may mount something by fusermount
     # gives its directory a name with what else text would be split at.
-    for words in (line.split(b" ") for line in text.split(b"\n") if line):
-        end = words.index(b"-", 6)
-        # A mount by fusermount has its user's number there.
-        if words[end + 1] == b"fuse.glusterfs" and b"user_id=0" in words[end + 3].split(b","):
-            path, device = (os.fsdecode(re.sub(rb"\\([0-7]{3})", _char, word)) for word in (words[4], words[end + 2]))
-            opts = set(words[5].decode().split(","))
-            yield words[0].decode(), path, opts, __salt__["gluster_mount.device_volume"](device)
+    for line in filter(None, text.split(b"\n")):
+        words = [os.fsdecode(re.sub(rb"\\([0-7]{3})", _char, word)) for word in line.split(b" ")]
+        fstype, device, more = words[words.index("-", 6) + 1 :][:3]
+        table.append({
+            "number": words[0], "device_number": words[2], "path": words[4], "options": words[5].split(","),
+            "fstype": fstype, "device": device, "super_options": more.split(","),
+        })  # fmt: skip
+    return table
 
 
 def _char(code):
     return bytes([int(code[1], 8)])
+
+
+def _mounts():
+    """
+    The Gluster mounts of this node as (number, directory, options of the mount, volume).
+    """
+    for mount in mount_table():
+        # One by fusermount has its user's number there.
+        if mount["fstype"] == "fuse.glusterfs" and "user_id=0" in mount["super_options"]:
+            volume = __salt__["gluster_mount.device_volume"](mount["device"])
+            yield mount["number"], mount["path"], set(mount["options"]), volume
 
 
 def without_flags(volume):

@@ -8,10 +8,8 @@ More functions of the execution module ``gluster_one``: Salt joins modules of on
 import contextlib
 import glob
 import os
-import re
 
 import psutil
-import salt.utils.files
 
 __virtualname__ = "gluster_one"
 
@@ -40,7 +38,8 @@ def mount_users(path):
         salt kvm1 gluster_one.mount_users /var/lib/gluster_one/one_vol
     """
     path = os.path.normpath(path)
-    mounted = _mounted()
+    # Salt's mount.active knows the devices' numbers, too, but starts blkid, whose exit status becomes this command's.
+    mounted = {mount["path"]: mount["device_number"] for mount in __salt__["gluster_mount.mount_table"]()}
     found = [
         other
         for other, device in mounted.items()
@@ -50,17 +49,6 @@ def mount_users(path):
         if any(_within(place, path) for place in _places(process.pid)):
             found.append(f"{process.info['name']} ({process.pid})")
     return sorted(map(__salt__["gluster_one.visible"], found))
-
-
-def _mounted():
-    """
-    The device number of each mount by its directory. Salt's mount.active knows it, too, but starts blkid, whose exit
-    status becomes this command's.
-    """
-    with salt.utils.files.fopen("/proc/self/mountinfo", "rb") as stream:
-        parts = [line.split(b" ") for line in stream.read().split(b"\n") if line]  # by bytes: see gluster_mount_flags
-    found = {re.sub(rb"\\([0-7]{3})", lambda code: bytes([int(code[1], 8)]), part[4]): part[2] for part in parts}
-    return {os.fsdecode(path): device.decode() for path, device in found.items()}
 
 
 def _within(place, path):
