@@ -134,7 +134,8 @@ def changes(path, volume, wanted):
     unsafe = __salt__["gluster_mount.without_flags"](volume)
     unsafe = [other for other in unsafe if other != path or "mount" not in differing]  # a new mount has them
     if unsafe:
-        differing["flags"] = {"old": f"missing on {', '.join(unsafe)}", "new": "nosuid,nodev"}
+        unsafe = ", ".join(map(__salt__["gluster_one.visible"], unsafe))
+        differing["flags"] = {"old": f"missing on {unsafe}", "new": "nosuid,nodev"}
     retry = __salt__["gluster_mount.retry_missing"](path)
     if retry:
         differing["boot"] = {"old": None, "new": retry}

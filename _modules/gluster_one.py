@@ -17,7 +17,6 @@ import socket
 import subprocess
 import time
 
-import psutil
 import salt.utils.files
 import salt.utils.path
 import salt.utils.user
@@ -250,7 +249,8 @@ def mounts():
     """
     What is mounted. Unlike ``mount.active`` this starts no process, and it is looked at often.
 
-    Returns a dict of dicts by directory; ``volume`` is None for a file system that is not Gluster's::
+    Returns a dict of dicts by directory; ``volume`` is None for a file system that root has not mounted by Gluster's
+    client::
 
         {"/var/lib/gluster_one/one_vol": {"device": "kvm1:/one_vol", "fstype": "fuse.glusterfs", "volume": "one_vol"}}
 
@@ -261,14 +261,9 @@ def mounts():
         salt kvm1 gluster_one.mounts
     """
     return {
-        part.mountpoint: {"device": part.device, "fstype": part.fstype, "volume": _volume(part)}
-        for part in psutil.disk_partitions(all=True)
+        mount["path"]: {key: mount[key] for key in ("device", "fstype", "volume")}
+        for mount in __salt__["gluster_mount.mount_table"]()
     }
-
-
-def _volume(part):
-    gluster = "glusterfs" in part.fstype
-    return __salt__["gluster_mount.device_volume"](part.device) if gluster else None
 
 
 def mount_health(path):
@@ -391,7 +386,8 @@ def apart():
     To which bricks this node's mounts of Gluster volumes are not connected, by the clients' own word: a brick takes a
     while to notice that a client is gone.
 
-    Returns a dict by volume of lists of bricks, empty where all are connected; None for a mount that does not answer::
+    Returns a dict by volume of lists of bricks, empty where all are connected; None where one of its mounts does not
+    answer::
 
         {"one_vol": ["kvm3:/data/one_vol"]}
 
@@ -404,8 +400,8 @@ def apart():
     found = {}
     for path, mounted in mounts().items():
         if mounted["volume"]:
-            found[mounted["volume"].partition("/")[0]] = bricks_unconnected(path)
-    return found
+            found.setdefault(mounted["volume"].partition("/")[0], []).append(bricks_unconnected(path))
+    return {volume: None if None in each else sorted(set().union(*each)) for volume, each in found.items()}
 
 
 def space(path):

@@ -144,9 +144,9 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
 
 
 def _find(seen, kind, on, what, expected, cure, severity="error", **more):
-    seen["findings"].append(
-        {"kind": kind, "on": on, "seen": what, "expected": expected, "severity": severity, "cure": cure, **more}
-    )
+    texts = {"on": on, "seen": what, "expected": expected, "cure": cure}
+    shown = {key: __salt__["gluster_one.visible"](text, 1000) for key, text in texts.items()}
+    seen["findings"].append({"kind": kind, "severity": severity, **shown, **more})
 
 
 def _looked(seen, on, part, *arguments):
@@ -198,9 +198,10 @@ def _mount(seen, node, name, volume):
     elif __salt__["gluster_mount.unit_stale"](path):
         what = "systemd has not read /etc/fstab since it was changed"
         _find(seen, "unit", path, what, "a mount unit of that line", "systemctl daemon-reload", "warning")
-    for unsafe in __salt__["gluster_mount.without_flags"](name):
+    for unsafe, process in __salt__["gluster_mount.without_flags"](name).items():
         what = "programs that are set-user-ID root work there, or devices: it is mounted without nosuid,nodev"
-        _find(seen, "mount_flags", unsafe, what, "nosuid,nodev", cure)
+        more = "; if it stays, migrate that VM, or restart the process" if process else ""
+        _find(seen, "mount_flags", unsafe, what, "nosuid,nodev", f"{cure}{more}")
     retry = __salt__["gluster_mount.retry_missing"](path)
     if retry:
         what = "nothing mounts it after a boot at which no glusterd answers"

@@ -45,7 +45,7 @@ directory = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 root = os.open(path, directory)
 number = [words[0].split()[1] for words in lines(f"fdinfo/{root}") if words[0].startswith("mnt_id:")]
 mount = [words[words.index("-") + 1 :] for words in lines("mountinfo") if words[:1] == number]
-if [words[:2] for words in mount] != [["fuse.glusterfs", device]]:
+if [words[:2] for words in mount] != [["fuse.glusterfs", device]] or "user_id=0" not in mount[0][2].split(","):
     sys.exit(f"{device} is not mounted on {path} any more")
 os.umask(0o022)
 if do == "write":

@@ -77,10 +77,36 @@ def machines():
 
         salt kvm1 gluster_one.machines
     """
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or [""]
-        if os.path.basename(words[0]).startswith(("qemu-system", "qemu-kvm", "kvm")) and "-name" in words[:-1]:
-            name = words[words.index("-name") + 1].partition(",")[0].removeprefix("guest=")
-            found.append(__salt__["gluster_one.visible"](name))
-    return sorted(found)
+    names = [_machine(process.info["cmdline"]) for process in psutil.process_iter(["cmdline"])]
+    return sorted(filter(None, names))
+
+
+def _machine(words):
+    words = words or [""]
+    if os.path.basename(words[0]).startswith(("qemu-system", "qemu-kvm", "kvm")) and "-name" in words[:-1]:
+        name = words[words.index("-name") + 1].partition(",")[0].removeprefix("guest=")
+        return __salt__["gluster_one.visible"](name)
+    return None
+
+
+def process_name(pid):
+    """
+    How a process is named to an administrator.
+
+    pid
+        Its number (int).
+
+    Returns a string such as ``one-7 (4711)``, the name of its virtual machine where it is QEMU.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.process_name 1
+    """
+    try:
+        process = psutil.Process(pid)
+        name = _machine(process.cmdline()) or __salt__["gluster_one.visible"](process.name())
+    except psutil.Error:
+        name = "a process that has ended"
+    return f"{name} ({pid})"

@@ -106,8 +106,9 @@ def datastore_mounted(
         if __opts__["test"]:
             return __salt__["gluster_one.predicted"](ret, {**changes, **link_changes, **former}, fine)
         done = ret["changes"]  # as far as it comes, also when a later step fails
+        refused = []
         if "flags" in changes:
-            __salt__["gluster_mount.set_flags"](volume)
+            refused = __salt__["gluster_mount.set_flags"](volume)
             done["flags"] = changes["flags"]
         if "fstab" in changes:
             __salt__["gluster_mount.entry_set"](name, entry["device"], entry["opts"])
@@ -141,6 +142,8 @@ def datastore_mounted(
         fine += _still_mounted(name, volume, paths, datastores_dir)
         _, left, links_left, former_left = look()
         left = {**left, **links_left, **former_left}
+        if "flags" in left and refused:
+            left["flags"]["old"] = "; ".join(refused)
         return __salt__["gluster_one.applied"](ret, {**changes, **link_changes, **former}, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}

@@ -1,5 +1,6 @@
 """Where a volume is mounted: where nobody but root can exchange a directory, and without set-user-ID programs."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -171,8 +172,9 @@ def test_the_mount_of_somebody_else_is_not_taken_away_instead(modules, home, for
         number = [entry[0] for entry in host_mounts() if entry[1] == str(moved)][0]
         script = imported(CHECKOUT / "_modules/gluster_mount_flags.py").ACT
         for action in ("detach", str(32 | 4096 | 2 | 4)):
-            done = subprocess.run(["python3", "-c", script, action, former, number], capture_output=True, text=True)
-            assert done.returncode != 0
+            words = ["python3", "-c", script, action, former, number, "self"]
+            done = subprocess.run(words, capture_output=True, text=True)
+            assert (done.returncode, done.stderr) == (1, "Not a directory")
         assert host_mounts(str(other)) and "nosuid" not in host_mounts(str(other))[0][2]
     finally:
         host.sh("umount", other)
@@ -205,6 +207,40 @@ def check(point):
     assert done.stdout == f"{shutil._get_uid('oneadmin')}\n", done
     done = subprocess.run(["runuser", "-u", "oneadmin", "--", "cat", point / "null"], capture_output=True, text=True)
     assert "Permission denied" in done.stderr
+
+
+@contextlib.contextmanager
+def other_table(*command):
+    """A process with a mount namespace of its own, in which nothing of /proc is: its number and its table."""
+    script = "mount -t tmpfs none /proc; echo; read line"
+    with subprocess.Popen([*command, "sh", "-c", script], stdin=-1, stdout=-1, stderr=-1) as process:
+        try:
+            process.stdout.readline()
+            yield process.pid, lambda: Path(f"/proc/{process.pid}/mountinfo").read_text().splitlines()
+        finally:
+            process.kill()
+
+
+def test_mounts_in_other_mount_namespaces_get_the_flags_too(mounted, modules, served):
+    """As libvirt makes them for VMs, and anybody who makes a user namespace."""
+    host.sh("mount", "-i", "-o", "remount,bind,suid,dev", served)
+    unshare = ["unshare", "--mount", "--propagation", "slave"]
+    chroot = [*unshare, "sh", "-c", 'mount --bind / /tmp; mount --rbind "$0" /tmp/mnt; exec chroot /tmp "$@"', served]
+    other_user = ["setpriv", "--reuid=9869", "--regid=9869", "--clear-groups", *unshare, "--map-root-user"]
+    with other_table(*unshare) as vm, other_table(*chroot) as jail, other_table(*other_user) as theirs:
+        modules.gluster_mount.set_flags("small_vol")
+        for _, table in (vm, jail, theirs):
+            options = [line.split()[5] for line in table() if " fuse.glusterfs " in line]
+            assert options and all({"nosuid", "nodev"} <= set(each.split(",")) for each in options), table()
+        assert modules.gluster_mount.without_flags("small_vol") == {}
+        enter = ["nsenter", f"--mount=/proc/{vm[0]}/ns/mnt", "mount"]
+        host.sh(*enter, "-i", "-o", "remount,bind,suid,dev", served)
+        host.sh(*enter, "-t", "tmpfs", "none", served)  # the mount is out of reach
+        name = f"sh ({vm[0]})"
+        assert modules.gluster_mount.without_flags("small_vol") == {f"{served} of {name}": name}
+        run = fails(mounted, servers=["kvm1"])
+        assert f"in the mount namespace of {name}: migrate that VM, or restart the process" in run.comment
+    idle(mounted, servers=["kvm1"])
 
 
 def test_a_program_that_runs_from_the_mount_goes_on(mounted, served):

@@ -21,7 +21,7 @@ def module(execution):
             "gluster_mount.place": lambda path, name, user: path,
             "gluster_mount.former_default": lambda name, datastores_dir: f"/gluster/{name}",
             "gluster_mount.former_places": lambda path, name, default, others: {},
-            "gluster_mount.without_flags": lambda name: [],
+            "gluster_mount.without_flags": lambda name: {},
             "gluster_mount.unit_stale": lambda path: False,
             "gluster_mount.retry_missing": lambda path: None,
             "gluster_one.mount_health": lambda path: {"state": "dead", "volume": path[1:]},
@@ -29,6 +29,7 @@ def module(execution):
             "gluster_one.datastore_ids": lambda path, name: {},
             "gluster_one.datastore_numbers": lambda stores, left: {},
             "gluster_one.mounts": lambda: {},
+            "gluster_one.visible": execution("gluster_one").visible,
             "gluster_one.native_refused": lambda name, hosts, user: None if "kvm1" in hosts else "no such file",
         },
     )
@@ -62,6 +63,13 @@ def test_one_volumes_error_hides_no_other_volume(module):
     ]
     assert "other:/x" in seen["findings"][0]["seen"]
     assert "mount" not in seen["looked"]
+
+
+def test_no_finding_has_a_control_character(module):
+    module.__salt__["gluster_mount.without_flags"] = lambda name: {"/srv/\x1b[2J": None}
+    seen = {"findings": [], "looked": [], "volumes": {}}
+    module._mounts(seen, node("two_vol"))
+    assert [one["on"] for one in seen["findings"] if one["kind"] == "mount_flags"] == [r"/srv/\x1b[2J"]
 
 
 def test_all_volumes_were_looked_at(module):

@@ -1,4 +1,6 @@
-"""The kernel's table of mounts, in which whoever may use fusermount has a word: the directory's name and the device."""
+"""The kernel's tables of mounts, in which whoever may use fusermount or make a user namespace has a word."""
+
+import os
 
 import pytest
 
@@ -7,21 +9,113 @@ OURS = rb"41 21 0:33 / /srv/a\040b rw,relatime - fuse.glusterfs kvm1:/one_vol rw
 # The kernel escapes a blank, a tab, a line feed and a backslash; text is split at more than those.
 FORGED = b"a\x1f-\x1fq\r21\x1f1\x1f0:20\x1f/\x1f/victim\x1fro\x1f-\x1ffuse.glusterfs\x1fkvm1:/one_vol\x1frw,user_id=0"
 THEIRS = b"42 21 0:34 / /home/" + FORGED + b" rw,nosuid,nodev - fuse.glusterfs kvm1:/one_vol rw,user_id=9869"
+COPY = b"61 60 0:33 / /srv/vol rw - fuse.glusterfs kvm1:/one_vol rw,user_id=0"
+# In a user namespace user_id is counted as there.
+MADE = b"62 60 0:35 / /forged rw - fuse.glusterfs kvm1:/one_vol rw,user_id=0"
 
 
 @pytest.fixture
-def module(execution, monkeypatch, tmp_path):
+def put(monkeypatch, tmp_path):
+    """put("7", 2, lines...): a process in the mount namespace number 2, and its table."""
+
+    def make(pid, namespace, *lines):
+        (tmp_path / pid / "ns").mkdir(parents=True)
+        os.symlink(f"mnt:[{namespace}]", tmp_path / pid / "ns/mnt")
+        (tmp_path / pid / "mountinfo").write_bytes(b"\n".join([*lines, b""]))
+
+    return make
+
+
+@pytest.fixture
+def module(execution, monkeypatch, tmp_path, put):
     module = execution(
-        "gluster_mount_flags", __salt__={"gluster_mount.device_volume": lambda device: device.rpartition(":/")[2]}
+        "gluster_mount_flags",
+        __salt__={
+            "gluster_mount.device_volume": lambda device: device.rpartition(":/")[2],
+            "gluster_one.process_name": lambda pid: f"name ({pid})",
+            "gluster_one.visible": str,
+        },
     )
-    (tmp_path / "mountinfo").write_bytes(b"\n".join([ROOT, THEIRS, OURS, b""]))
-    monkeypatch.setattr(module, "MOUNTINFO", str(tmp_path / "mountinfo"))
+    monkeypatch.setattr(module, "PROC", str(tmp_path))
+    monkeypatch.setattr(module, "_is_ours", lambda process: len(process) == 1)
+    put("self", 1, ROOT, THEIRS, OURS)
     return module
 
 
 def test_no_line_is_forged_by_the_name_of_a_directory(module):
-    assert module.without_flags("one_vol") == ["/srv/a b"]
+    assert module.without_flags("one_vol") == {"/srv/a b": None}
 
 
 def test_a_mount_by_fusermount_is_none_of_gluster_s(module):
-    assert [entry[0] for entry in module._mounts()] == ["41"]
+    assert [mount["volume"] for mount in module.mount_table()] == [None, None, "one_vol"]
+
+
+def test_each_mount_namespace_has_a_table_of_its_own(module, put):
+    put("3", 1, ROOT, OURS)
+    put("7", 2, ROOT, COPY)
+    put("8", 2, ROOT, COPY)
+    (found,) = module.without_flags("one_vol").items() - {("/srv/a b", None)}
+    assert found in [(f"/srv/vol of name ({pid})", f"name ({pid})") for pid in (7, 8)]
+
+
+def test_what_a_user_namespace_made_is_no_mount_of_root_s(module, put):
+    put("70", 3, ROOT, MADE, COPY)
+    assert list(module.without_flags("one_vol")) == ["/srv/a b", "/srv/vol of name (70)"]
+
+
+def test_a_process_that_ends_hides_no_other_of_its_namespace(module, put, monkeypatch):
+    for pid in ("7", "8"):
+        put(pid, 2, ROOT, COPY)
+    gone = iter([True, False])
+
+    def is_ours(process):
+        if next(gone):
+            raise OSError
+        return True
+
+    monkeypatch.setattr(module, "_is_ours", is_ours)
+    assert len(module.without_flags("one_vol")) == 2
+
+
+def test_many_mounts_of_a_user_namespace_are_not_read_to_the_end(module, put, monkeypatch):
+    monkeypatch.setattr(module, "MOST_FOREIGN", 10 * len(COPY))
+    put("70", 3, *[COPY.replace(b"/vol", b"/vol%d" % number) for number in range(1000)])
+    put("71", 4, ROOT, COPY)
+    assert 1 < len(module.without_flags("one_vol")) <= 10
+
+
+def test_what_cannot_be_set_for_another_process_holds_nothing_up(module, put):
+    put("7", 2, ROOT, COPY)
+    put("8", 3, ROOT, COPY)
+    asked = []
+    module.__salt__["gluster_one.child"] = lambda argv, timeout: (
+        asked.append(argv[-1]) or [int(argv[-1] == "7"), "", "not permitted"]
+    )
+    (said,) = module.set_flags("one_vol")
+    assert asked[0] == "self" and sorted(asked) == ["7", "8", "self"]
+    assert said == (
+        "the mount on /srv/vol cannot be made nosuid,nodev: not permitted, in the mount namespace of name (7): migrate "
+        "that VM, or restart the process"
+    )
+
+
+@pytest.fixture
+def one(execution, module):
+    return execution("gluster_one", __salt__={"gluster_mount.mount_table": module.mount_table})
+
+
+def test_a_mount_by_fusermount_counts_nowhere_as_the_volume_s(one, monkeypatch):
+    volumes = {path: mounted["volume"] for path, mounted in one.mounts().items()}
+    assert volumes == {"/": None, os.fsdecode(b"/home/" + FORGED): None, "/srv/a b": "one_vol"}
+    monkeypatch.setattr(one, "bricks_unconnected", lambda path: [] if path == "/srv/a b" else None)
+    assert one.apart() == {"one_vol": []}
+
+
+@pytest.mark.parametrize(
+    "first, second, both",
+    [([], ["kvm3:/b"], ["kvm3:/b"]), (["kvm3:/b"], ["kvm2:/b"], ["kvm2:/b", "kvm3:/b"]), (None, [], None)],
+)
+def test_what_several_mounts_of_a_volume_say_is_joined(one, monkeypatch, first, second, both):
+    monkeypatch.setattr(one, "mounts", lambda: dict.fromkeys(["/a", "/b"], {"volume": "one_vol"}))
+    monkeypatch.setattr(one, "bricks_unconnected", {"/a": first, "/b": second}.get)
+    assert one.apart() == {"one_vol": both}
