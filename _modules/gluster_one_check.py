@@ -311,8 +311,9 @@ def _marked(seen, name, path, marks):
     """
     if name in marks:
         seen["looked"] += ["mark"]
-        if (__salt__["gluster_one.marked"](path) or "") < marks[name]:  # another overview may have left a later one
-            what, cure = "what the head has just written is not seen", f"gluster volume status {name}, on both"
+        what = __salt__["gluster_one.mark_missing"](path, marks[name])
+        if what:
+            cure = f"gluster volume status {name}, on both"
             _find(seen, "mount_differs", path, what, "the volume that the head has mounted", cure)
 
 

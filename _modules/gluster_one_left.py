@@ -8,6 +8,7 @@ More functions of the execution module ``gluster_one``: Salt joins modules of on
 import contextlib
 import json
 import logging
+import re
 import sys
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
@@ -19,6 +20,9 @@ __virtualname__ = "gluster_one"
 # Below the volume's root: the datastores' identifiers, and a text of the last look at the whole fleet.
 IDS_FILE = ".gluster_one/datastores.json"
 MARK_FILE = ".gluster_one/mark"
+# What the runner has the head leave on a volume: when, in nanoseconds since 1970, and something that nobody guesses.
+MARK = re.compile(r"([0-9]{20}) [0-9a-f]{16}")
+OVERVIEW = 600 * 10**9  # nanoseconds within which another overview may have left a later one
 ABSENT = 3  # the status of ON_VOLUME where there is no such file
 MOST_IDS = 1000
 LONGEST_NAME = 128  # of a datastore, in OpenNebula
@@ -112,23 +116,53 @@ def datastore_ids(path, volume=None):
     mounts = __salt__["gluster_one.mounts"]()
     if volume and path not in mounts:
         path = next((other for other, mounted in mounts.items() if mounted["volume"] == volume), path)
-    status, out, error = None, "", ""
-    if path in mounts:
-        status, out, error = _on_volume("read", path, mounts[path]["device"], IDS_FILE)
-    if status not in (0, ABSENT):
-        if error:
-            log.warning("the datastores' identifiers on %s cannot be read: %s", path, error)
+    found, error = _read_ids(path, mounts)
+    if error:
+        log.warning("the datastores' identifiers on %s cannot be read: %s", path, error)
+    if found is None:
         return __salt__["data.get"](kept) or {}
-    try:
-        found = json.loads(out or "{}")
-    except (ValueError, RecursionError):
-        found = {}
-    found = found if isinstance(found, dict) and "\ufffd" not in out else {}
     found = {name: value for name, value in found.items() if _is_name(name) and type(value) is int and value >= 0}
     ids = dict(list(found.items())[:MOST_IDS])
     if ids != __salt__["data.get"](kept):
         __salt__["data.update"](kept, ids)
     return ids
+
+
+def _read_ids(path, mounts):
+    """
+    What the file has, None while it cannot be read, and what is wrong with it.
+    """
+    if path not in mounts:
+        return None, ""
+    status, out, error = _on_volume("read", path, mounts[path]["device"], IDS_FILE)
+    if status not in (0, ABSENT):
+        return None, error
+    try:
+        found = json.loads(out or "{}")
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict) and "\ufffd" not in out:
+        return found, ""
+    what = f"{path}/{IDS_FILE} is no JSON object in UTF-8"
+    return {}, f"{what}: remove it, and apply gluster_one.datastore to the head, which writes it"
+
+
+def datastore_ids_error(path):
+    """
+    Why the identifiers of datastores cannot be read that the head has left on a mounted volume.
+
+    path
+        The directory on which the volume is mounted (string).
+
+    Returns a sentence, None when they can be read, or there are none yet.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.datastore_ids_error /var/lib/gluster_one/one_vol
+    """
+    return _read_ids(path, __salt__["gluster_one.mounts"]())[1] or None
 
 
 def _is_name(name):
@@ -258,3 +292,37 @@ def marked(path):
     mounted = __salt__["gluster_one.mounts"]().get(path)
     status, out, _ = _on_volume("read", path, mounted["device"], MARK_FILE, most=100) if mounted else (None, "", "")
     return __salt__["gluster_one.visible"](out) if status == 0 else None
+
+
+def mark_missing(path, mark):
+    """
+    Whether a mount shows what the head has just left on the volume with :func:`mark`, or what another overview has had
+    left since.
+
+    path
+        The directory on which it is mounted (string).
+
+    mark
+        The text (string).
+
+    Returns None if so, else what is seen instead (string).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 gluster_one.mark_missing /var/lib/gluster_one/one_vol 8f14e45f
+    """
+    there = marked(path) or ""
+    if there == mark or _is_next(there, mark):
+        return None
+    more = f", but {there}: no head has written that, remove {MARK_FILE} there" if there > mark else ""
+    return f"what the head has just written is not seen{more}"
+
+
+def _is_next(there, mark):
+    """
+    Whether another overview can have left a mark since. oneadmin can leave any.
+    """
+    times = [MARK.fullmatch(each) for each in (there, mark)]
+    return all(times) and 0 <= int(times[0][1]) - int(times[1][1]) <= OVERVIEW

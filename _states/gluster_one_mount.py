@@ -206,7 +206,10 @@ def _ids_missing(name, stores):
     """
     numbers = __salt__["gluster_one.datastore_numbers"](stores, __salt__["gluster_one.datastore_ids"](name))
     missing = sorted(store for store, number in numbers.items() if number is None)
-    return f"none for {', '.join(missing)}" if missing else None
+    if not missing:
+        return None
+    error = __salt__["gluster_one.datastore_ids_error"](name)
+    return f"none for {', '.join(missing)}" + (f": {error}" if error else "")
 
 
 def _link_paths(name, volume, links, stores, datastores_dir):

@@ -193,6 +193,9 @@ def test_no_file_in_the_place_of_the_identifiers(modules, other_node, make):
     make(other_node / IDS)
     with host.seconds(8):
         assert modules.gluster_one.datastore_ids(str(other_node)) == {}
+        assert f"{other_node}/.gluster_one/datastores.json is " in modules.gluster_one.datastore_ids_error(
+            str(other_node)
+        )
 
 
 def test_an_identifier_where_no_file_can_be_written_is_an_error(modules, other_node):

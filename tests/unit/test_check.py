@@ -101,12 +101,33 @@ def test_one_of_several_servers_has_to_answer(execution, monkeypatch, answers, r
     assert module.native_refused("one_vol", hosts) == refused
 
 
-@pytest.mark.parametrize("seen, found", [("10 b", False), ("11 c", False), ("09 a", True), (None, True)])
-def test_what_the_head_has_written_is_seen_or_what_another_overview_wrote_since(module, seen, found):
-    module.__salt__["gluster_one.marked"] = lambda path: seen
+def mark(seconds, word="8f14e45fceea167a"):
+    return f"{seconds * 10**9:020d} {word}"
+
+
+@pytest.mark.parametrize(
+    "seen, found",
+    [
+        (mark(1000), None),
+        (mark(1001), None),
+        (mark(999), "is not seen"),
+        (None, "is not seen"),
+        (mark(1000, "x"), "no head has written that"),
+        (mark(5000), "no head has written that"),
+        ("99999999999999999999 8f14e45fceea167a", "no head has written that"),
+        ("z", "but z: no head has written that"),
+    ],
+)
+def test_what_the_head_has_written_is_seen_or_what_another_overview_wrote_since(
+    module, execution, monkeypatch, seen, found
+):
+    left = execution("gluster_one_left")
+    monkeypatch.setattr(left, "marked", lambda path: seen)
+    module.__salt__["gluster_one.mark_missing"] = left.mark_missing
     report = {"findings": [], "looked": []}
-    module._marked(report, "one_vol", "/one_vol", {"one_vol": "10 b"})
-    assert [one["kind"] for one in report["findings"]] == ["mount_differs"] * found
+    module._marked(report, "one_vol", "/one_vol", {"one_vol": mark(1000)})
+    assert [one["kind"] for one in report["findings"]] == ["mount_differs"] * bool(found)
+    assert not found or found in report["findings"][0]["seen"]
 
 
 @pytest.mark.parametrize("path, above", [("/srv/one_vol", "/srv"), ("/mnt", "/"), ("/mnt/one_vol", "/mnt")])

@@ -1,0 +1,39 @@
+"""The identifiers that the head leaves on a volume, whose owner can leave anything there."""
+
+import pytest
+
+from .conftest import CHECKOUT, imported
+
+FILE = "/srv/vol/.gluster_one/datastores.json"
+NO_JSON = (
+    f"none for glusterds: {FILE} is no JSON object in UTF-8: remove it, and apply gluster_one.datastore to the head"
+)
+
+
+@pytest.mark.parametrize(
+    "answer, said",
+    [
+        ((0, '{"glusterds": 101}', ""), None),
+        ((3, "", ""), "none for glusterds"),
+        ((0, '{"other": 101}', ""), "none for glusterds"),
+        ((0, "\ufffd{}", ""), NO_JSON),
+        ((0, '{"glusterds": ', ""), NO_JSON),
+        ((0, "[" * 100_000, ""), NO_JSON),
+        ((0, "[101]", ""), NO_JSON),
+        ((1, "", f"{FILE} is a FIFO: remove it"), f"none for glusterds: {FILE} is a FIFO: remove it"),
+    ],
+)
+def test_a_node_that_waits_for_identifiers_says_what_is_in_their_place(execution, monkeypatch, answer, said):
+    salt = {
+        "gluster_one.mounts": lambda: {"/srv/vol": {"device": "kvm1:/one_vol", "volume": "one_vol"}},
+        "gluster_one.datastore_numbers": lambda given, left: {store: left.get(store) for store in given},
+        "data.get": lambda key: None,
+        "data.update": lambda key, value: True,
+    }
+    module = execution("gluster_one_left", __salt__=salt)
+    monkeypatch.setattr(module, "_on_volume", lambda *words: answer)
+    for name in ("datastore_ids", "datastore_ids_error"):
+        salt[f"gluster_one.{name}"] = getattr(module, name)
+    state = imported(CHECKOUT / "_states/gluster_one_mount.py", __salt__=salt)
+    found = state._ids_missing("/srv/vol", {"glusterds": None})
+    assert found == said or (said == NO_JSON and found.startswith(said))
