@@ -23,15 +23,17 @@ MARK_FILE = ".gluster_one/mark"
 # What the runner has the head leave on a volume: when, in nanoseconds since 1970, and something that nobody guesses.
 MARK = re.compile(r"([0-9]{20}) [0-9a-f]{16}")
 OVERVIEW = 600 * 10**9  # nanoseconds within which another overview may have left a later one
+MOST_FILES = 1000  # that are looked at
 ABSENT = 3  # the status of ON_VOLUME where there is no such file
 MOST_IDS = 1000
 LONGEST_NAME = 128  # of a datastore, in OpenNebula
-# Reads or writes a file of a mounted volume, whose root oneadmin owns and where whoever reaches the bricks is root:
-# everything is opened once, without following a link or waiting for a FIFO, and used by its descriptor. That this is
-# the volume is seen by the mount that the descriptor belongs to: the way to it may be oneadmin's, too. A new file that
-# is renamed is seen on the other mounts at once; one that is rewritten only after a second.
+# Reads or writes a file of a mounted volume, or lists what is no file. oneadmin owns its root, and whoever reaches the
+# bricks is root there: everything is opened once, without following a link or waiting for a FIFO, and used by its
+# descriptor. That this is the volume is seen by the mount that the descriptor belongs to: the way to it may be
+# oneadmin's, too. A new file that is renamed is seen on the other mounts at once; one that is rewritten only after a
+# second.
 ON_VOLUME = """
-import os, stat, sys
+import itertools, os, stat, sys
 sys.excepthook = lambda kind, error, _: print(error, file=sys.stderr)
 do, path, device, place, most = sys.argv[1:]
 above, name = place.split("/")
@@ -63,6 +65,15 @@ except FileNotFoundError:
     sys.exit(3)
 except OSError:
     sys.exit(f"{path}/{above} is no directory of its own: it is {kind(above, root)}, remove it")
+if do == "look":
+    for name in itertools.islice((each.name for each in os.scandir(inside)), int(most)):
+        try:
+            what = kind(name, inside)
+        except FileNotFoundError:
+            continue
+        if what != "a file":
+            print(f"{path}/{above}/{name} is {what}: remove it", end="\\0")
+    sys.exit()
 if do == "read":
     try:
         found = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=inside)
@@ -93,15 +104,18 @@ def __virtual__():
     return __virtualname__
 
 
-def datastore_ids(path, volume=None):
+def datastore_ids(path, volume=None, kept=True):
     """
-    The identifiers of datastores that the head has left on a mounted volume; while it does not answer, those last seen.
+    The identifiers of datastores that the head has left on a mounted volume.
 
     path
         The directory on which the volume is mounted (string).
 
     volume
         The volume (string): while nothing is mounted there, another directory that shows it is looked at.
+
+    kept
+        Return those last seen while the file cannot be read (bool, default True), else none.
 
     Returns a dict ``{"glusterds": 101, "gluster_system": 100}``. Only whole numbers are taken from the file, at most
     1000, and names as OpenNebula has them: oneadmin, who owns the volume's root, could have written it.
@@ -112,7 +126,7 @@ def datastore_ids(path, volume=None):
 
         salt kvm1 gluster_one.datastore_ids /var/lib/gluster_one/one_vol
     """
-    kept = f"gluster_one.datastore_ids:{path}"
+    key = f"gluster_one.datastore_ids:{path}"
     mounts = __salt__["gluster_one.mounts"]()
     if volume and path not in mounts:
         path = next((other for other, mounted in mounts.items() if mounted["volume"] == volume), path)
@@ -120,11 +134,11 @@ def datastore_ids(path, volume=None):
     if error:
         log.warning("the datastores' identifiers on %s cannot be read: %s", path, error)
     if found is None:
-        return __salt__["data.get"](kept) or {}
+        return (kept and __salt__["data.get"](key)) or {}
     found = {name: value for name, value in found.items() if _is_name(name) and type(value) is int and value >= 0}
     ids = dict(list(found.items())[:MOST_IDS])
-    if ids != __salt__["data.get"](kept):
-        __salt__["data.update"](kept, ids)
+    if ids != __salt__["data.get"](key):
+        __salt__["data.update"](key, ids)
     return ids
 
 
@@ -147,22 +161,33 @@ def _read_ids(path, mounts):
     return {}, f"{what}: remove it, and apply gluster_one.datastore to the head, which writes it"
 
 
-def datastore_ids_error(path):
+def volume_errors(path):
     """
-    Why the identifiers of datastores cannot be read that the head has left on a mounted volume.
+    What is wrong with the files that the formula keeps on a mounted volume, whose root oneadmin owns: what is no file,
+    and identifiers that cannot be read.
 
     path
         The directory on which the volume is mounted (string).
 
-    Returns a sentence, None when they can be read, or there are none yet.
+    Returns a list of sentences that name the place, empty where nothing is wrong.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.datastore_ids_error /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_one.volume_errors /var/lib/gluster_one/one_vol
     """
-    return _read_ids(path, __salt__["gluster_one.mounts"]())[1] or None
+    mounts = __salt__["gluster_one.mounts"]()
+    if path not in mounts:
+        return []
+    above, _, name = IDS_FILE.partition("/")
+    status, out, error = _on_volume("look", path, mounts[path]["device"], f"{above}/", most=MOST_FILES)
+    if status in (None, ABSENT):  # a mount that hangs is said elsewhere
+        return []
+    errors = [error] if status else list(map(__salt__["gluster_one.visible"], filter(None, out.split("\0"))))
+    if not any(f"/{name} is" in each for each in errors) and not status:
+        errors += filter(None, [_read_ids(path, mounts)[1]])
+    return errors
 
 
 def _is_name(name):

@@ -68,7 +68,7 @@ def _mounted(seen, volume):
     """
     try:
         if __salt__["gluster_one.mount_health"](volume["mount"])["state"] == "alive":
-            ids = __salt__["gluster_one.datastore_ids"](volume["mount"])
+            ids = __salt__["gluster_one.datastore_ids"](volume["mount"], kept=False)
             return ids, __salt__["gluster_one.space"](volume["mount"])
     except CommandExecutionError as exc:
         for store in volume["datastores"]:

@@ -79,6 +79,7 @@ KINDS = {
     "mount_other": ("mounts", f"umount {{on}} there, then {MOUNT}"),
     "mount_place": ("mounts", MOUNT),
     "mount_former": ("mounts", "salt {minion} state.apply gluster_one.remount, once nothing uses it"),
+    "volume_file": ("mounts", "remove it as root: only what the formula writes belongs there"),
     "mount_flags": ("mounts", f"{MOUNT}; where it names a process and stays: migrate that VM, or restart the process"),
     "mount_differs": ("mounts", f"{STATUS}, on both"),
     "client_bricks": ("mounts", f"{STATUS}, and the network"),

@@ -241,7 +241,7 @@ def _directory_changes(name, volume, mount, datastores_dir, store, given):
     changes = __salt__["gluster_mount.link_changes"](mount, volume, {"link": path} if path != mount else {}, former)
     if "link" in changes and store != UNKNOWN and not changes["link"]["old"]:
         __salt__["gluster_one.require_number"](name, store, given)
-    left = __salt__["gluster_one.datastore_ids"](mount, volume).get(name)
+    left = __salt__["gluster_one.datastore_ids"](mount, volume, kept=False).get(name)
     if left != store:
         changes["identifier"] = {"old": left, "new": store}
     return changes

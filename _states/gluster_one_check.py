@@ -9,6 +9,11 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one_check"
 
+INSECURE = (
+    "where server.allow-insecure is on, bricks were started while it was off: apply gluster_one.restart to the "
+    "volume's servers"
+)
+
 
 def __virtual__():
     return __virtualname__
@@ -118,13 +123,13 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
         seen = refused()
         if seen and __opts__["test"]:
             return {**ret, "comment": f"the run will show it; now {user} cannot read {volume}: {seen}"}
-        cure = (
-            "; where server.allow-insecure is on, bricks were started while it was off: apply gluster_one.restart to "
-            "the volume's servers"
-        )
         if seen:
             failure = f"{user} could not read {volume} over gluster://{server}"
-            __salt__["gluster_one.awaited"](refused, timeout, failure, cure)
+            try:
+                __salt__["gluster_one.awaited"](refused, timeout, failure)
+            except CommandExecutionError as exc:
+                errors = __salt__["gluster_one.volume_errors"](mount)
+                raise CommandExecutionError(f"{exc}; {'; '.join(errors) or INSECURE}") from None
         return {**ret, "comment": f"{user} reads {volume} over gluster://{server}"}
     except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}

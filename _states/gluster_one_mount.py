@@ -139,6 +139,7 @@ def datastore_mounted(
             __salt__["gluster_mount.entry_remove"](other, volume)
             done[label] = former[label]
         fine += f" (waited {waited} s for the head)" if waited else ""
+        fine += "".join(f"; {error}" for error in __salt__["gluster_one.volume_errors"](name))
         fine += _still_mounted(name, volume, paths, datastores_dir)
         _, left, links_left, former_left = look()
         left = {**left, **links_left, **former_left}
@@ -208,8 +209,8 @@ def _ids_missing(name, stores):
     missing = sorted(store for store, number in numbers.items() if number is None)
     if not missing:
         return None
-    error = __salt__["gluster_one.datastore_ids_error"](name)
-    return f"none for {', '.join(missing)}" + (f": {error}" if error else "")
+    errors = "; ".join(__salt__["gluster_one.volume_errors"](name))
+    return f"none for {', '.join(missing)}" + (f": {errors}" if errors else "")
 
 
 def _link_paths(name, volume, links, stores, datastores_dir):

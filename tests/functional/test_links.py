@@ -193,9 +193,10 @@ def test_no_file_in_the_place_of_the_identifiers(modules, other_node, make):
     make(other_node / IDS)
     with host.seconds(8):
         assert modules.gluster_one.datastore_ids(str(other_node)) == {}
-        assert f"{other_node}/.gluster_one/datastores.json is " in modules.gluster_one.datastore_ids_error(
-            str(other_node)
-        )
+        os.mkfifo(other_node / ".gluster_one/mark")
+        errors = sorted(modules.gluster_one.volume_errors(str(other_node)))
+    assert errors[0].startswith(f"{other_node}/.gluster_one/datastores.json is ")
+    assert errors[1:] == [f"{other_node}/.gluster_one/mark is a FIFO: remove it"]
 
 
 def test_an_identifier_where_no_file_can_be_written_is_an_error(modules, other_node):

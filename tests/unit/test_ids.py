@@ -27,12 +27,16 @@ def test_a_node_that_waits_for_identifiers_says_what_is_in_their_place(execution
     salt = {
         "gluster_one.mounts": lambda: {"/srv/vol": {"device": "kvm1:/one_vol", "volume": "one_vol"}},
         "gluster_one.datastore_numbers": lambda given, left: {store: left.get(store) for store in given},
+        "gluster_one.visible": str,
         "data.get": lambda key: None,
         "data.update": lambda key, value: True,
     }
     module = execution("gluster_one_left", __salt__=salt)
-    monkeypatch.setattr(module, "_on_volume", lambda *words: answer)
-    for name in ("datastore_ids", "datastore_ids_error"):
+    # What is no file is found by looking at all that is there.
+    monkeypatch.setattr(
+        module, "_on_volume", lambda do, *words, **more: answer if do == "read" or answer[0] == 1 else (0, "", "")
+    )
+    for name in ("datastore_ids", "volume_errors"):
         salt[f"gluster_one.{name}"] = getattr(module, name)
     state = imported(CHECKOUT / "_states/gluster_one_mount.py", __salt__=salt)
     found = state._ids_missing("/srv/vol", {"glusterds": None})

@@ -368,7 +368,7 @@ def test_what_fails_of_the_report_hides_nothing_else(execution, fails):
 
     salt = {
         "one_datastore_check.compare": lambda *words, **_: {"current": store, "changes": {}},
-        "gluster_one.datastore_ids": lambda _: {"d": 101, "e": 101},
+        "gluster_one.datastore_ids": lambda _, kept: {"d": 101, "e": 101},
         "gluster_one.space": lambda _: {"total_mb": 10, "free_percent": 10},
         "opennebula.host_list": lambda **_: [host],
         "gluster_one.images": lambda **_: [image],
