@@ -227,9 +227,9 @@ def _mount(seen, node, name, volume):
         space = _space(seen, node, path, "delete images, or add bricks")
         seen["volumes"][name] = {"free_percent": space and space["free_percent"]}
         _hidden(seen, path)
-        for error in __salt__["gluster_one.volume_errors"](path):
+        for place, error in __salt__["gluster_one.volume_errors"](path).items():
             remove = "remove it as root: only what the formula writes belongs there"
-            _find(seen, "volume_file", path, error, "files that the formula has written", remove)
+            _find(seen, "volume_file", place, error, "files that the formula has written", remove)
         _client(seen, name, path, entry)
         _marked(seen, name, path, node["marks"])
     _links(seen, node, name, volume, wanted, numbers)

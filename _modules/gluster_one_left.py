@@ -64,7 +64,7 @@ try:
 except FileNotFoundError:
     sys.exit(3)
 except OSError:
-    sys.exit(f"{path}/{above} is no directory of its own: it is {kind(above, root)}, remove it")
+    sys.exit(f"{path}/{above} is {kind(above, root)}: remove it")
 if do == "look":
     for name in itertools.islice((each.name for each in os.scandir(inside)), int(most)):
         try:
@@ -72,7 +72,7 @@ if do == "look":
         except FileNotFoundError:
             continue
         if what != "a file":
-            print(f"{path}/{above}/{name} is {what}: remove it", end="\\0")
+            print(name, what, sep="/", end="\\0")
     sys.exit()
 if do == "read":
     try:
@@ -157,8 +157,7 @@ def _read_ids(path, mounts):
         found = None
     if isinstance(found, dict) and "\ufffd" not in out:
         return found, ""
-    what = f"{path}/{IDS_FILE} is no JSON object in UTF-8"
-    return {}, f"{what}: remove it, and apply gluster_one.datastore to the head, which writes it"
+    return {}, "it is no JSON object in UTF-8: remove it, and apply gluster_one.datastore to the head, which writes it"
 
 
 def volume_errors(path):
@@ -169,7 +168,9 @@ def volume_errors(path):
     path
         The directory on which the volume is mounted (string).
 
-    Returns a list of sentences that name the place, empty where nothing is wrong.
+    Returns a dict of sentences by place, empty where nothing is wrong::
+
+        {"/var/lib/gluster_one/one_vol/.gluster_one/mark": "it is a FIFO: remove it"}
 
     CLI Example:
 
@@ -183,11 +184,15 @@ def volume_errors(path):
     above, _, name = IDS_FILE.partition("/")
     status, out, error = _on_volume("look", path, mounts[path]["device"], f"{above}/", most=MOST_FILES)
     if status in (None, ABSENT):  # a mount that hangs is said elsewhere
-        return []
-    errors = [error] if status else list(map(__salt__["gluster_one.visible"], filter(None, out.split("\0"))))
-    if not any(f"/{name} is" in each for each in errors) and not status:
-        errors += filter(None, [_read_ids(path, mounts)[1]])
-    return errors
+        return {}
+    if status:
+        return {f"{path}/{above}": error}
+    found = dict(each.split("/", 1) for each in out.split("\0") if each)
+    errors = {f"{path}/{above}/{name}": f"it is {what}: remove it" for name, what in found.items()}
+    unreadable = None if name in found else _read_ids(path, mounts)[1]
+    if unreadable:
+        errors[f"{path}/{IDS_FILE}"] = unreadable
+    return {__salt__["gluster_one.visible"](place): what for place, what in errors.items()}
 
 
 def _is_name(name):

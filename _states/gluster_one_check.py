@@ -129,7 +129,8 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
                 __salt__["gluster_one.awaited"](refused, timeout, failure)
             except CommandExecutionError as exc:
                 errors = __salt__["gluster_one.volume_errors"](mount)
-                raise CommandExecutionError(f"{exc}; {'; '.join(errors) or INSECURE}") from None
+                why = "; ".join(map(": ".join, errors.items())) or INSECURE
+                raise CommandExecutionError(f"{exc}; {why}") from None
         return {**ret, "comment": f"{user} reads {volume} over gluster://{server}"}
     except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}

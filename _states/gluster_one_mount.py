@@ -139,7 +139,7 @@ def datastore_mounted(
             __salt__["gluster_mount.entry_remove"](other, volume)
             done[label] = former[label]
         fine += f" (waited {waited} s for the head)" if waited else ""
-        fine += "".join(f"; {error}" for error in __salt__["gluster_one.volume_errors"](name))
+        fine += "".join(f"; {place}: {error}" for place, error in __salt__["gluster_one.volume_errors"](name).items())
         fine += _still_mounted(name, volume, paths, datastores_dir)
         _, left, links_left, former_left = look()
         left = {**left, **links_left, **former_left}
@@ -209,8 +209,8 @@ def _ids_missing(name, stores):
     missing = sorted(store for store, number in numbers.items() if number is None)
     if not missing:
         return None
-    errors = "; ".join(__salt__["gluster_one.volume_errors"](name))
-    return f"none for {', '.join(missing)}" + (f": {errors}" if errors else "")
+    errors = __salt__["gluster_one.volume_errors"](name)
+    return "; ".join([f"none for {', '.join(missing)}", *map(": ".join, errors.items())])
 
 
 def _link_paths(name, volume, links, stores, datastores_dir):

@@ -130,7 +130,7 @@ def own_file():
 def elsewhere(small_vol):
     """small_vol as another node sees it: a mount of its own."""
     point = host.open_directory("elsewhere")
-    host.sh("mount", "-t", "glusterfs", f"kvm1:/{small_vol}", point)
+    host.sh("mount", "-t", "glusterfs", "-o", "nosuid,nodev", f"kvm1:/{small_vol}", point)
     yield point
     host.let_go(point)
 

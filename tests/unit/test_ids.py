@@ -5,9 +5,8 @@ import pytest
 from .conftest import CHECKOUT, imported
 
 FILE = "/srv/vol/.gluster_one/datastores.json"
-NO_JSON = (
-    f"none for glusterds: {FILE} is no JSON object in UTF-8: remove it, and apply gluster_one.datastore to the head"
-)
+NO_JSON = f"none for glusterds; {FILE}: it is no JSON object in UTF-8: remove it, and apply gluster_one.datastore"
+A_FIFO = f"none for glusterds; {FILE}: it is a FIFO: remove it"
 
 
 @pytest.mark.parametrize(
@@ -20,7 +19,7 @@ NO_JSON = (
         ((0, '{"glusterds": ', ""), NO_JSON),
         ((0, "[" * 100_000, ""), NO_JSON),
         ((0, "[101]", ""), NO_JSON),
-        ((1, "", f"{FILE} is a FIFO: remove it"), f"none for glusterds: {FILE} is a FIFO: remove it"),
+        ((1, "", "it is a FIFO"), A_FIFO),
     ],
 )
 def test_a_node_that_waits_for_identifiers_says_what_is_in_their_place(execution, monkeypatch, answer, said):
@@ -32,10 +31,8 @@ def test_a_node_that_waits_for_identifiers_says_what_is_in_their_place(execution
         "data.update": lambda key, value: True,
     }
     module = execution("gluster_one_left", __salt__=salt)
-    # What is no file is found by looking at all that is there.
-    monkeypatch.setattr(
-        module, "_on_volume", lambda do, *words, **more: answer if do == "read" or answer[0] == 1 else (0, "", "")
-    )
+    look = (0, "datastores.json/a FIFO\0" if answer[0] == 1 else "", "")
+    monkeypatch.setattr(module, "_on_volume", lambda do, *words, **more: look if do == "look" else answer)
     for name in ("datastore_ids", "volume_errors"):
         salt[f"gluster_one.{name}"] = getattr(module, name)
     state = imported(CHECKOUT / "_states/gluster_one_mount.py", __salt__=salt)
