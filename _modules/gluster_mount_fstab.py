@@ -24,6 +24,7 @@ UNWRITABLE = (
 _BACKUPS = "backup-volfile-servers="
 # Whoever reaches a brick can make a file that belongs to root and is setuid, or a device: neither works with these.
 FLAGS = ("nosuid", "nodev")
+_UNWANTED = {"noauto", "ro"}
 # Of two opposites the later one wins; mount.glusterfs forgets all it has collected when it comes to fuse-mountopts.
 _UNDO_FLAGS = ("suid", "dev", "fuse-mountopts")
 
@@ -124,13 +125,16 @@ def _fields(line):
     return words if len(words) > 3 else [*words, "defaults"]  # as mount takes it
 
 
+def _point(fields):
+    """
+    The directory of a line of fstab, whose name may have octal codes in it and slashes at its end.
+    """
+    return os.path.normpath(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields[1]))
+
+
 def _is_for(line, path):
-    """
-    Whether a line of fstab is the one for a directory, whose name may have octal codes in it and slashes at its end.
-    """
     fields = _fields(line)
-    name = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields[1]) if fields else ""
-    return bool(fields) and os.path.normpath(name) == os.path.normpath(path)
+    return bool(fields) and _point(fields) == os.path.normpath(path)
 
 
 def _lines():
@@ -183,12 +187,38 @@ def entries(path):
 
         salt kvm1 gluster_mount.entries /var/lib/gluster_one/one_vol
     """
-    found = []
-    for line in _lines():
-        if _is_for(line, path):
-            device, _, fstype, opts = _fields(line)[:4]
-            volume = device_volume(device) if fstype == "glusterfs" else None
-            found.append({"device": device, "fstype": fstype, "opts": opts.split(","), "volume": volume})
+    return [line for point, line in _entries() if point == os.path.normpath(path)]
+
+
+def _entries():
+    """
+    The directory of each line of fstab, and the line as :func:`entry` has it.
+    """
+    for fields in filter(None, map(_fields, _lines())):
+        device, _, fstype, opts = fields[:4]
+        volume = device_volume(device) if fstype == "glusterfs" else None
+        yield _point(fields), {"device": device, "fstype": fstype, "opts": opts.split(","), "volume": volume}
+
+
+def volume_entries(volume):
+    """
+    All lines of /etc/fstab that mount a volume.
+
+    volume
+        The volume (string).
+
+    Returns a dict by directory of dicts as :func:`entry` has them; of two lines for one directory it has the first.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.volume_entries one_vol
+    """
+    found = {}
+    for point, line in _entries():
+        if line["volume"] == volume:
+            found.setdefault(point, line)
     return found
 
 
@@ -320,7 +350,7 @@ def entry_wanted(path, volume, servers, options=None, like=None):
 
     like
         A line for another directory (dict as :func:`entry` returns it) from which options and server are taken where
-        there is none for this one (default none).
+        there is none for this one (default none); ``noauto`` and ``ro`` are not.
 
     Returns a dict::
 
@@ -350,14 +380,15 @@ def entry_wanted(path, volume, servers, options=None, like=None):
             f"/etc/fstab mounts {there['device']} ({there['fstype']}) on {path}, not volume {volume}: remove that "
             "line, or give the volume another mount point"
         )
-    there = there or like or {}
+    if like and not there:
+        there = {**like, "opts": [option for option in like["opts"] if option not in _UNWANTED]}
     device, first = f"{servers[0]}:/{volume}", servers[0]
     opts = [option for option in there.get("opts", ["defaults"]) if option.partition("=")[0] not in _UNDO_FLAGS]
     if there:
         check_servers(there["device"], backups(opts), servers, f"is what /etc/fstab mounts on {path}")
         named = _server(there["device"].rpartition(":")[0], servers)
         device, first = (there["device"], named) if named else (device, first)
-    unwanted = {"noauto", "ro"} & set(opts)
+    unwanted = _UNWANTED & set(opts)
     if unwanted:
         raise CommandExecutionError(
             f"/etc/fstab mounts {path} with {', '.join(sorted(unwanted))}, and it has to be there after a reboot, and "

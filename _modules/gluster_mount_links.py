@@ -21,6 +21,7 @@ __virtualname__ = "gluster_mount"
 WALK = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
 MOST_FILES = 1000  # of a directory, that are counted
 MOST_STEPS = 1000  # on the way to a directory
+MOST_LINKS = 8  # one after the other
 
 
 def __virtual__():
@@ -28,12 +29,13 @@ def __virtual__():
 
 
 @contextlib.contextmanager
-def _directory(path, make=False, read=False):
+def _directory(path, make=False, read=False, follow=True):
     """
     A descriptor of a directory, for use in a ``with`` statement. A link on the way is followed where only root can have
-    put it there. What is missing is made, root's, when ``make`` says so. With ``read`` the directory can be listed.
+    put it there, and ``follow`` says so. What is missing is made, root's, when ``make`` says so. With ``read`` the
+    directory can be listed.
     """
-    descriptor = _walk(path, make)
+    descriptor = _walk(path, make, follow)
     try:
         if read:
             above, descriptor = descriptor, os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=descriptor)
@@ -43,7 +45,7 @@ def _directory(path, make=False, read=False):
         os.close(descriptor)
 
 
-def _walk(path, make):
+def _walk(path, make, follow):
     left = _parts(path)
     at = os.open("/", WALK)
     try:
@@ -59,7 +61,7 @@ def _walk(path, make):
                 _make(at, name)
                 left.append(name)
             except NotADirectoryError:
-                text = _followed(path, at, name)
+                text = _followed(path, at, name, follow)
                 left += _parts(text)
                 if text.startswith("/"):
                     following = os.open("/", WALK)
@@ -81,13 +83,18 @@ def _parts(path):
     return [part for part in reversed(path.split("/")) if part not in ("", ".")]
 
 
-def _followed(path, at, name):
+def _followed(path, at, name, follow):
     """
     The text of a link that only root can have put there.
     """
     seen, above = os.stat(name, dir_fd=at, follow_symlinks=False), os.fstat(at)
     if not stat.S_ISLNK(seen.st_mode):
         raise NotADirectoryError(20, os.strerror(20), path)
+    if not follow:
+        raise CommandExecutionError(
+            f"{_visible(path)} lies behind a link ({_visible(name)}), and systemd mounts on real paths only: give the "
+            "path without that link"
+        )
     if seen.st_uid or above.st_uid or above.st_mode & 0o022:
         raise CommandExecutionError(
             f"{_visible(path)} lies behind a link ({_visible(name)}) in a directory that not only root can write, and "
@@ -187,9 +194,10 @@ def link_state(path, target, volume=None):
         The volume (string): mounted on the path itself, or on another directory that the link leads to, it serves as
         well.
 
-    Returns a dict ``{"state": "linked", "detail": "", "target": None}``. ``state`` is ``linked``, ``absent``, ``empty``
-    (a directory without anything in it) or ``blocked``: ``detail`` then says what is there, such as ``holds 3 files
-    (...)``, and ``target``, where that is a link, is its text.
+    Returns a dict ``{"state": "linked", "detail": "", "target": "/var/lib/gluster_one/one_vol", "ends": [...]}``.
+    ``state`` is ``linked``, ``absent``, ``empty`` (a directory without anything in it) or ``blocked``: ``detail`` then
+    says what is there, such as ``holds 3 files (...)``. Of a link, ``target`` is the text, None otherwise, and ``ends``
+    are the paths that it leads to, step by step, up to one that is not to be looked at.
 
     Raises CommandExecutionError when a link that not only root can have put there is on the way to ``path``.
 
@@ -199,31 +207,39 @@ def link_state(path, target, volume=None):
 
         salt kvm1 gluster_mount.link_state /var/lib/one/datastores/101 /var/lib/gluster_one/one_vol
     """
-    state, detail, text = _state(os.path.normpath(path), os.path.normpath(target), volume)
-    return {"state": state, "detail": detail, "target": text}
-
-
-def _state(path, target, volume):
+    path, target = os.path.normpath(path), os.path.normpath(target)
     above, name = os.path.split(path)
+    text, ends = None, []
     try:
         with _directory(above) as inside:
             text = _text(inside, name)
-            if text is not None:
-                linked = _leads(os.path.join(above, text), target, volume)
-                return ("linked", "", None) if linked else ("blocked", f"is a link to {_visible(text)}", text)
-            # Before anything looks at it: a mount may hang.
-            health = __salt__["gluster_one.mount_health"](path)
-            if health["state"] != "absent" and volume and health["volume"] == volume:
-                return "linked", "", None
-            if health["state"] != "absent":
-                return "blocked", f"has {_visible(health['device'])} mounted on it", None
-            mode = os.stat(name, dir_fd=inside, follow_symlinks=False).st_mode
-            if not stat.S_ISDIR(mode):
-                return "blocked", f"is {_kind(mode)}", None
-            content = _content(inside, name)
-            return ("blocked", f"holds {content}", None) if content else ("empty", "", None)
+            if text is None:
+                state, detail = _no_link(inside, path, volume)
+            else:
+                ends = _ends(path, text, target)
+                linked = target in ends or volume and any(map(_shows(volume), ends))
+                state, detail = ("linked", "") if linked else ("blocked", f"is a link to {_visible(text)}")
     except FileNotFoundError:
-        return "absent", "", None
+        state, detail = "absent", ""
+    return {"state": state, "detail": detail, "target": text, "ends": ends}
+
+
+def _no_link(inside, path, volume):
+    """
+    State and detail of what is no link.
+    """
+    # Before anything looks at it: a mount may hang.
+    health = __salt__["gluster_one.mount_health"](path)
+    if health["state"] != "absent" and volume and health["volume"] == volume:
+        return "linked", ""
+    if health["state"] != "absent":
+        return "blocked", f"has {_visible(health['device'])} mounted on it"
+    name = os.path.basename(path)
+    mode = os.stat(name, dir_fd=inside, follow_symlinks=False).st_mode
+    if not stat.S_ISDIR(mode):
+        return "blocked", f"is {_kind(mode)}"
+    content = _content(inside, name)
+    return ("blocked", f"holds {content}") if content else ("empty", "")
 
 
 def _text(inside, name):
@@ -236,25 +252,28 @@ def _text(inside, name):
         return None
 
 
-def _leads(end, target, volume):
+def _ends(path, text, target):
     """
-    Whether a link's end is the mounted volume. It is followed as text, up to what is mounted: to resolve it would be to
-    look at the mount, which can hang; and so can what else oneadmin's links lead to.
+    Where a link leads, step by step. It is followed as text, up to the target or to what a process answers for: to
+    resolve it would be to look at that, which can hang; and so can what else oneadmin's links lead to.
     """
-    for _ in range(8):
-        end = os.path.normpath(end)
-        if end == target:
-            return True
-        there = __salt__["gluster_one.mount_health"](end)
-        if volume and there["volume"] == volume:  # a link by hand, to another directory that shows the volume
-            return True
-        if there["state"] != "absent":
-            return False
-        status, text, _ = __salt__["gluster_one.child"](["readlink", "-n", "--", end])
-        if status != 0:
-            return False
-        end = os.path.join(os.path.dirname(end), text)
-    return False
+    ends = []
+    while text is not None and len(ends) < MOST_LINKS:
+        path = os.path.normpath(os.path.join(os.path.dirname(path), text))
+        ends.append(path)
+        if path == target or __salt__["gluster_mount.may_hang"](path):
+            break
+        status, said, _ = __salt__["gluster_one.child"](["readlink", "-n", "--", path])
+        text = said if status == 0 else None
+    return ends
+
+
+def _shows(volume):
+    """
+    Whether a volume is mounted on a directory, as by hand.
+    """
+    mounts = __salt__["gluster_one.mounts"]()
+    return lambda path: mounts.get(path, {}).get("volume") == volume
 
 
 def _kind(mode):
@@ -273,25 +292,21 @@ def mount_point(path):
     such as ``holds 3 files (...): move them away ...``, and its owner, group and mode, None where there is no such
     directory.
 
-    Raises CommandExecutionError when a link that not only root can have put there comes to be on the way.
-
     CLI Example:
 
     .. code-block:: bash
 
         salt kvm1 gluster_mount.mount_point /var/lib/gluster_one/one_vol
     """
-    real = os.path.realpath(path)
-    if real != os.path.normpath(path):
-        behind = f"lies behind a link, and systemd mounts on real paths only: give {_visible(real)}"
-        return {"blocked": behind, "owner": None}
     try:
-        with _directory(path, read=True) as inside:
+        with _directory(path, read=True, follow=False) as inside:
             seen, content = os.fstat(inside), _listed(inside)
     except FileNotFoundError:
         return {"blocked": None, "owner": None}
     except NotADirectoryError:
         return {"blocked": "is a file: remove it, if nothing needs it, and run again", "owner": None}
+    except CommandExecutionError as exc:
+        return {"blocked": str(exc).removeprefix(f"{_visible(path)} "), "owner": None}
     names = __salt__["file.uid_to_user"](seen.st_uid), __salt__["file.gid_to_group"](seen.st_gid)
     cure = "move that away (if these are images, copy them onto the volume once it is mounted) and run again"
     return {
@@ -423,8 +438,8 @@ def link_changes(target, volume, paths, former=()):
         Where links should be (dict of strings, by what the changes are to call them).
 
     former
-        Directories on which the volume was mounted before (list of strings, default none). Links that lead there, or to
-        where it is mounted below a directory that is not root's alone, are to be exchanged.
+        Directories on which the volume was mounted before (list of strings, default none), see :func:`former_places`.
+        Links that lead there are to be exchanged.
 
     Returns a dict ``{"link for glusterds": {"old": None, "new": "/var/lib/one/datastores/101 -> ..."}}``.
 
@@ -437,25 +452,15 @@ def link_changes(target, volume, paths, former=()):
         salt kvm1 gluster_mount.link_changes /var/lib/gluster_one/one_vol one_vol '{link: /var/lib/one/datastores/101}'
     """
     changes = {}
-    outdated = [
-        *former,
-        *(
-            place
-            for place, mounted in __salt__["gluster_one.mounts"]().items()
-            if mounted["volume"] == volume and place != target and __salt__["gluster_mount.foreign_parent"](place)
-        ),
-    ]
     for label, path in paths.items():
-        text = __salt__["gluster_mount.leads_to"](path, outdated)
-        if text:
-            changes[label] = {"old": f"{path} -> {text}", "new": f"{path} -> {target}"}
-            continue
         found = link_state(path, target, volume)
-        if found["state"] == "blocked":
+        if set(found["ends"]) & set(former):
+            changes[label] = {"old": f"{path} -> {found['target']}", "new": f"{path} -> {target}"}
+        elif found["state"] == "blocked":
             raise CommandExecutionError(
                 f"{path} {found['detail']} and cannot become a link to {target}: move what it holds there (images of a "
                 "datastore that was not on Gluster?), or remove it, and run again"
             )
-        if found["state"] != "linked":
+        elif found["state"] != "linked":
             changes[label] = {"old": None, "new": f"{path} -> {target}"}
     return changes

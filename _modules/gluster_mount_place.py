@@ -54,7 +54,8 @@ def place(path, volume, user=None):
 
 def foreign_parent(path, user=None):
     """
-    The first directory above a path in which somebody else than root may create or exchange things.
+    The first directory above a path in which somebody else than root may create or exchange things. One that a process
+    answers for (FUSE, an automounter) counts, and is not looked at.
 
     path
         The path (string); it need not be there.
@@ -70,8 +71,10 @@ def foreign_parent(path, user=None):
 
         salt kvm1 gluster_mount.foreign_parent /var/lib/one/datastores/0 oneadmin
     """
-    directory, names = "/", _names(path)[:-1]
+    directory, names, served = "/", _names(path)[:-1], _served()
     for _ in range(100):
+        if directory in served:
+            return directory
         seen = os.lstat(directory)
         # Rights that an access control list gives show in the group's bits.
         if seen.st_uid != 0 or seen.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or not stat.S_ISDIR(seen.st_mode):
@@ -89,6 +92,32 @@ def foreign_parent(path, user=None):
     return directory  # links in a circle
 
 
+def _served():
+    """
+    The directories on which file systems are mounted that a process answers for, so that to look at them may hang.
+    """
+    mounts = __salt__["gluster_mount.mount_table"]()
+    return {mount["path"] for mount in mounts if mount["fstype"].startswith(("fuse", "autofs"))} - {"/"}
+
+
+def may_hang(path):
+    """
+    Whether a process answers for a path, so that to look at it may hang: it is on FUSE, or an automounter's.
+
+    path
+        The path (string), in which no link is followed.
+
+    Returns True or False.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.may_hang /var/lib/gluster_one/one_vol
+    """
+    return any(path == served or path.startswith(f"{served}/") for served in _served())
+
+
 def _names(path):
     return [name for name in os.path.normpath(path).split("/") if name]
 
@@ -104,10 +133,10 @@ def _home_above(path, user):
     return home if os.path.normpath(path).startswith(f"{home}/") and not os.path.exists(home) else None
 
 
-def former_places(path, volume, default, others):
+def former_places(path, volume, datastores_dir, user=None):
     """
-    Where a volume is mounted, or would be after a boot, although it is to be mounted elsewhere: on the former default,
-    or where somebody else than root can exchange directories.
+    Where a volume is mounted, or would be after a boot, although it is to be mounted elsewhere: where somebody else
+    than root can exchange directories, and where versions before 0.1.0 mounted it by default.
 
     path
         The directory on which it is to be mounted (string).
@@ -115,84 +144,31 @@ def former_places(path, volume, default, others):
     volume
         The volume (string).
 
-    default
-        The former default (string), see :func:`former_default`.
-
-    others
-        Other directories to look at (list of strings).
-
-    Returns a dict by directory, those with a line in /etc/fstab first; ``line`` is that line as
-    :func:`entry` returns it, an empty dict where there is none::
-
-        {"/var/lib/gluster_one/one_vol": {"line": {"device": "kvm1:/one_vol", ...}, "mounted": True}}
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_mount.former_places /var/lib/gluster_one/one_vol one_vol /var/lib/gluster_one/one_vol '[]'
-    """
-    mounts = __salt__["gluster_one.mounts"]()
-    found = {}
-    for other in dict.fromkeys(map(os.path.normpath, [default, *others])):
-        if other == path or not (other == default or foreign_parent(other)):
-            continue
-        lines = __salt__["gluster_mount.entries"](other)
-        line = next((line for line in lines if line["volume"] == volume), {})
-        mounted = mounts.get(other, {}).get("volume") == volume
-        if line or mounted:
-            found[other] = {"line": line, "mounted": mounted}
-    return dict(sorted(found.items(), key=lambda each: not each[1]["line"]))
-
-
-def former_default(volume, datastores_dir):
-    """
-    Where versions before 0.1.0 mounted a volume by default.
-
-    volume
-        The volume (string).
-
     datastores_dir
-        Where OpenNebula keeps the directories of its datastores (string).
+        Where OpenNebula keeps the directories of its datastores (string): that default was beside it.
 
-    Returns the directory (string).
+    user
+        See :func:`place`.
 
-    CLI Example:
+    Returns a dict by directory, those with a line in /etc/fstab first, and the former default in any case. ``line`` is
+    that line as :func:`entry` returns it, an empty dict where there is none, ``mounted`` what is mounted there of the
+    volume, or None::
 
-    .. code-block:: bash
-
-        salt kvm1 gluster_mount.former_default one_vol /var/lib/one/datastores
-    """
-    return os.path.join(os.path.dirname(os.path.normpath(datastores_dir)), FORMER, volume)
-
-
-def leads_to(path, places):
-    """
-    Whether a path is a link that leads to one of some directories, perhaps by way of other links.
-
-    path
-        The path (string).
-
-    places
-        The directories (list of strings).
-
-    Returns the text of the link (string) if so, else None.
+        {"/var/lib/one/gluster/one_vol": {"line": {"device": "kvm1:/one_vol", ...}, "mounted": "kvm1:/one_vol"}}
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.leads_to /var/lib/one/datastores/100 '[/var/lib/gluster_one/one_vol]'
+        salt kvm1 gluster_mount.former_places /var/lib/gluster_one/one_vol one_vol /var/lib/one/datastores
     """
-    text, end = None, path
-    # Followed as text: to resolve it would be to look at a mount, which can hang.
-    for _ in range(8):
-        try:
-            link = os.readlink(end)
-        except OSError:
-            return None
-        text = text or link
-        end = os.path.normpath(os.path.join(os.path.dirname(end), link))
-        if end in places:
-            return text
-    return None
+    lines = __salt__["gluster_mount.volume_entries"](volume)
+    mounts = {
+        place: mount["device"] for place, mount in __salt__["gluster_one.mounts"]().items() if mount["volume"] == volume
+    }
+    default = os.path.join(os.path.dirname(os.path.normpath(datastores_dir)), FORMER, volume)
+    return {
+        place: {"line": lines.get(place, {}), "mounted": mounts.get(place)}
+        for place in dict.fromkeys([*lines, *mounts, default])
+        if place != path and (place == default or foreign_parent(place, user))
+    }

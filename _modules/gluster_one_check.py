@@ -186,7 +186,7 @@ def _mount(seen, node, name, volume):
     # The beacon's plan may be of before: it says where the volume was mounted then.
     wanted = __salt__["gluster_mount.place"](volume["mount"], name, node["user"])
     numbers = _numbers(name, volume, wanted)
-    former = _former_places(node, name, volume, wanted, numbers)
+    former = __salt__["gluster_mount.former_places"](wanted, name, node["datastores_dir"], node["user"])
     path, expected = _mounted_at(wanted, former), f"volume {name}, mounted"
     line = __salt__["gluster_mount.entry"](path)
     entry = __salt__["gluster_mount.entry_wanted"](path, name, volume["servers"], volume["mount_options"])
@@ -232,18 +232,7 @@ def _mount(seen, node, name, volume):
             _find(seen, "volume_file", place, error, "files that the formula has written", remove)
         _client(seen, name, path, entry)
         _marked(seen, name, path, node["marks"])
-    _links(seen, node, name, volume, wanted, numbers)
-
-
-def _former_places(node, name, volume, wanted, numbers):
-    """
-    Where else a volume is mounted, or would be after a boot, from before or by hand.
-    """
-    stores = node["datastores_dir"]
-    default = __salt__["gluster_mount.former_default"](name, stores)
-    others = [os.path.join(stores, str(number)) for number in numbers.values()]
-    others += [volume["mount"], *volume.get("links", [])]
-    return __salt__["gluster_mount.former_places"](wanted, name, default, others)
+    _links(seen, node, name, volume, wanted, numbers, former)
 
 
 def _numbers(name, volume, path):
@@ -260,8 +249,9 @@ def _mounted_at(wanted, former):
     """
     The directory by which this node has the volume now: the wanted one, unless it is still on a former one alone.
     """
-    if former and not __salt__["gluster_mount.entry"](wanted) and wanted not in __salt__["gluster_one.mounts"]():
-        return next(iter(former))
+    used = [other for other, found in former.items() if found["line"] or found["mounted"]]
+    if used and not __salt__["gluster_mount.entry"](wanted) and wanted not in __salt__["gluster_one.mounts"]():
+        return used[0]
     return wanted
 
 
@@ -348,33 +338,33 @@ def _bare(seen, node, name, path):
         _find(seen, "mount_gone", path, f"nothing is mounted{owner}", expected, _apply(node, "mount"))
 
 
-def _links(seen, node, name, volume, path, numbers):
+def _links(seen, node, name, volume, path, numbers, former):
     """
     The directories of a volume's datastores lead to it.
     """
     expected = f"a link to {path}"
     asked = [other for other in (volume["mount"], *volume.get("links", [])) if other != path]
     about = dict.fromkeys(asked, (expected, None))
-    default = __salt__["gluster_mount.former_default"](name, node["datastores_dir"])
     for store, number in sorted(numbers.items()):
         about[os.path.join(node["datastores_dir"], str(number))] = f"{expected}, for datastore {store}", store
     for other, (expected, store) in about.items():
         state = __salt__["gluster_mount.link_state"](other, path, name)
         if other == path or state["state"] == "linked":
             continue
-        former = __salt__["gluster_mount.leads_to"](other, [default])
-        if state["state"] == "blocked" and not former:
+        outdated = set(state["ends"]) & set(former)
+        if state["state"] == "blocked" and not outdated:
             move = f"move it to {path}, then {_apply(node, 'mount')}"
             _find(seen, "blocked", other, f"it {state['detail']}", expected, move)
             continue
         try:
-            given = volume["datastores"][store].get("datastore_id") if store else None
-            __salt__["gluster_one.require_number"](store, int(os.path.basename(other)), given) if store else None
+            if store and not outdated:
+                given = volume["datastores"][store].get("datastore_id")
+                __salt__["gluster_one.require_number"](store, int(os.path.basename(other)), given)
         except CommandExecutionError as exc:
             _find(seen, "blocked", other, str(exc), expected, f"the pillar of {node['id']}")
             continue
         sls = "datastore" if store and "head" in node["roles"] else "mount"
-        what = {"empty": "an empty directory", "absent": "nothing"}.get(state["state"], f"a link to {former}")
+        what = {"empty": "an empty directory", "absent": "nothing"}.get(state["state"], f"a link to {state['target']}")
         _find(seen, "link", other, what, expected, _apply(node, sls))
 
 

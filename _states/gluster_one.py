@@ -203,28 +203,18 @@ def _planned(mount):
 
 def _mounted_on(mount, volume):
     """
-    The directory on which a volume is mounted, where its place is a link to that: see ``datastore_mounted``.
+    The directory on which a volume is mounted, where its place is a link to that: see ``datastore_mounted``. Whoever
+    owns the directory can have the link lead anywhere.
     """
-    if mount and os.path.islink(mount):
-        return os.path.normpath(os.path.join(os.path.dirname(mount), os.readlink(mount)))
-    place = __salt__["gluster_mount.place"](mount, volume) if mount and volume else mount
-    mounts = __salt__["gluster_one.mounts"]() if place != mount else {}
+    if not mount:
+        return mount
+    mounts = __salt__["gluster_one.mounts"]()
+    for end in __salt__["gluster_mount.link_state"](mount, mount)["ends"]:
+        shown = mounts.get(end, {}).get("volume")
+        if shown and shown == (volume or shown) and not __salt__["gluster_mount.foreign_parent"](end):
+            return end
+    place = __salt__["gluster_mount.place"](mount, volume) if volume else mount
     return mount if mount in mounts and place not in mounts else place  # by hand, on this node
-
-
-def _volume_at(path):
-    return __salt__["gluster_one.mount_health"](path)["volume"]
-
-
-def _ways(path):
-    """
-    A path, and where it leads as a link, step by step.
-    """
-    for _ in range(8):
-        yield path
-        if not os.path.islink(path):
-            break
-        path = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))
 
 
 def _directory_changes(name, volume, mount, datastores_dir, store, given):
@@ -236,8 +226,10 @@ def _directory_changes(name, volume, mount, datastores_dir, store, given):
     store = UNKNOWN if store is None else store
     path = os.path.join(datastores_dir, str(store))
     # A system datastore does not say on which volume it is: the one that is mounted, or that its directory shows.
-    volume = volume or next(filter(None, map(_volume_at, [mount, *_ways(path)])), None)
-    former = [__salt__["gluster_mount.former_default"](volume, datastores_dir)] if volume else []
+    mounts, ends = __salt__["gluster_one.mounts"](), __salt__["gluster_mount.link_state"](path, mount)["ends"]
+    shown = (mounts.get(each, {}).get("volume") for each in (mount, path, *ends))
+    volume = volume or next(filter(None, shown), None)
+    former = __salt__["gluster_mount.former_places"](mount, volume, datastores_dir) if volume else {}
     changes = __salt__["gluster_mount.link_changes"](mount, volume, {"link": path} if path != mount else {}, former)
     if "link" in changes and store != UNKNOWN and not changes["link"]["old"]:
         __salt__["gluster_one.require_number"](name, store, given)

@@ -5,6 +5,7 @@ A volume mounted for its datastores, as states
 More states of ``gluster_one``: Salt joins modules of one virtual name.
 """
 
+import contextlib
 import functools
 import os
 
@@ -40,13 +41,14 @@ def datastore_mounted(
 
     Nothing is remounted unasked: a changed option is written to fstab and takes effect at the next mount, and what
     somebody has mounted by hand, from whichever server, stays. Nothing is mounted over files, and no path that holds
-    anything becomes a link. While nothing is mounted, the bare directory belongs to root, so that nobody fills the
-    local disk by mistake.
+    anything becomes a link: the state fails and names it, and does the rest. While nothing is mounted, the bare
+    directory belongs to root, so that nobody fills the local disk by mistake.
 
     A directory that has somebody else's directory above it, such as oneadmin's /var/lib/one, is not mounted on: its
     owner could have the next boot mount the volume over any other. The volume is mounted on /var/lib/gluster_one/VOLUME
-    then, and the directory is a link to that. Where it is mounted on such a directory already, it is mounted on the new
-    one as well, the links are exchanged, and the old mount stays until ``datastore_remounted`` takes it away.
+    then, and the directory is a link to that. Where it is mounted on such a directory already, or fstab says so, it is
+    mounted on the new one as well, the old line goes, the links are exchanged, and the old mount stays until
+    ``datastore_remounted`` takes it away.
 
     name
         The directory to mount on (string), such as /var/lib/gluster_one/one_vol.
@@ -98,18 +100,24 @@ def datastore_mounted(
         name = __salt__["gluster_mount.place"](asked, volume, user)
         links = [asked, *(links or [])]
         stores = datastores if isinstance(datastores, dict) else dict.fromkeys(datastores or [])
-        look = functools.partial(_look, name, volume, servers, options, links, stores, datastores_dir)
-        entry, changes, link_changes, former = look()
+        former_places = functools.partial(__salt__["gluster_mount.former_places"], name, volume, datastores_dir, user)
+        former = former_places()
+        look = functools.partial(_look, name, volume, servers, options)
+        look_links = functools.partial(_look_links, name, volume, links, stores, datastores_dir, list(former))
+        entry, changes, goes = look(former)
+        link_changes, problems = look_links()
         stale = __salt__["gluster_mount.stale"](name, entry) if "mount" not in changes else None
         if stale:
             fine += f"; from {stale}, and by fstab from the next mount on"
         if __opts__["test"]:
-            return __salt__["gluster_one.predicted"](ret, {**changes, **link_changes, **former}, fine)
-        done = ret["changes"]  # as far as it comes, also when a later step fails
+            ret = __salt__["gluster_one.predicted"](ret, {**changes, **goes, **link_changes}, fine)
+            return _failed(ret, problems)
+        problems, done = [], ret["changes"]  # as far as it comes, also when a later step fails
         refused = []
         if "flags" in changes:
-            refused = __salt__["gluster_mount.set_flags"](volume)
-            done["flags"] = changes["flags"]
+            with _collecting(problems):
+                refused = __salt__["gluster_mount.set_flags"](volume)
+                done["flags"] = changes["flags"]
         if "fstab" in changes:
             __salt__["gluster_mount.entry_set"](name, entry["device"], entry["opts"])
             done["fstab"] = changes["fstab"]
@@ -123,31 +131,61 @@ def datastore_mounted(
             mount = functools.partial(__salt__["gluster_mount.mount"], name, timeout)
             __salt__["gluster_one.awaited"](mount, timeout, f"Volume {volume} was not mounted on {name}")
             done["mount"] = changes["mount"]
+        # Before anything that whoever owns the directories or the volume can hold up.
+        for path, found in former.items():
+            if found["line"]:
+                __salt__["gluster_mount.entry_remove"](path, volume)
+                done[_label(path)] = goes[_label(path)]
+                with _collecting(problems):
+                    __salt__["gluster_mount.retry_remove"](path)
         write = functools.partial(_refused, name, user, timeout)
-        __salt__["gluster_one.awaited"](write, timeout, f"{user} could not write in {name}", OWNER)
+        with _collecting(problems):
+            __salt__["gluster_one.awaited"](write, timeout, f"{user} could not write in {name}", OWNER)
         missing = functools.partial(_ids_missing, name, stores)
-        waited = __salt__["gluster_one.awaited"](missing, timeout, f"The head did not name {volume}'s datastores", HEAD)
-        paths = _link_paths(name, volume, links, stores, datastores_dir)
-        link_changes = _link_changes(name, volume, paths, datastores_dir)
+        waited = 0
+        with _collecting(problems):
+            failure = f"The head did not name {volume}'s datastores"
+            waited = __salt__["gluster_one.awaited"](missing, timeout, failure, HEAD)
+        link_changes, _ = look_links()
         for label, change in link_changes.items():
-            old = change["old"] and change["old"].removeprefix(f"{paths[label]} -> ")
-            __salt__["gluster_mount.link"](paths[label], name, replace=old, make=label == paths[label])
-            done[label] = change
-        for label in former:
-            other = label.removeprefix(FORMER_LINE)
-            __salt__["gluster_mount.retry_remove"](other)
-            __salt__["gluster_mount.entry_remove"](other, volume)
-            done[label] = former[label]
+            path = change["new"].removesuffix(f" -> {name}")
+            if os.path.basename(path) == UNKNOWN:
+                continue
+            old = change["old"] and change["old"].removeprefix(f"{path} -> ")
+            with _collecting(problems):
+                __salt__["gluster_mount.link"](path, name, replace=old, make=label == path)
+                done[label] = change
         fine += f" (waited {waited} s for the head)" if waited else ""
         fine += "".join(f"; {place}: {error}" for place, error in __salt__["gluster_one.volume_errors"](name).items())
-        fine += _still_mounted(name, volume, paths, datastores_dir)
-        _, left, links_left, former_left = look()
-        left = {**left, **links_left, **former_left}
+        left_former = former_places()
+        fine += _still_mounted(left_former)
+        _, left, left_goes = look(left_former)
+        links_left, links_failed = look_links()
+        left = {**left, **left_goes, **links_left}
         if "flags" in left and refused:
             left["flags"]["old"] = "; ".join(refused)
-        return __salt__["gluster_one.applied"](ret, {**changes, **link_changes, **former}, left, fine)
+        ret = __salt__["gluster_one.applied"](ret, {**changes, **goes, **link_changes}, left, fine)
+        return _failed(ret, dict.fromkeys([*problems, *links_failed]))
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
+
+
+@contextlib.contextmanager
+def _collecting(problems):
+    """
+    What goes wrong in this step is no reason to leave out the next.
+    """
+    try:
+        yield
+    except (CommandExecutionError, OSError) as exc:
+        problems.append(str(exc))
+
+
+def _failed(ret, problems):
+    """
+    What the state returns if there are problems.
+    """
+    return {**ret, "result": False, "comment": "; ".join(problems)} if problems else ret
 
 
 def _refused(name, user, timeout):
@@ -162,43 +200,63 @@ def _refused(name, user, timeout):
     return refused
 
 
-def _look(name, volume, servers, options, links, stores, datastores_dir):
+def _look(name, volume, servers, options, former):
     """
-    The line that fstab is to have, and what differs: of the mount, of the links, and of lines for former places.
+    The line that fstab is to have, and what differs: of the mount, and of lines for former places.
     """
-    paths = _link_paths(name, volume, links, stores, datastores_dir)
-    former = _former(name, volume, paths, datastores_dir)
     lines = {path: found["line"] for path, found in former.items() if found["line"]}
+    for path, line in lines.items():
+        hosts = __salt__["gluster_mount.backups"](line["opts"])
+        what = f"is what /etc/fstab mounts on {path}"
+        __salt__["gluster_mount.check_servers"](line["device"], hosts, servers, what)
     like = next(iter(lines.values()), None)
     entry = __salt__["gluster_mount.entry_wanted"](name, volume, servers, options, like=like)
     changes = __salt__["gluster_mount.changes"](name, volume, entry)
     goes = {
-        f"{FORMER_LINE}{path}": {"old": f"{line['device']} {','.join(line['opts'])}", "new": None}
-        for path, line in lines.items()
+        _label(path): {"old": f"{line['device']} {','.join(line['opts'])}", "new": None} for path, line in lines.items()
     }
-    return entry, changes, _link_changes(name, volume, paths, datastores_dir), goes
+    return entry, changes, goes
 
 
-def _former(name, volume, paths, datastores_dir):
-    """
-    Where the volume was mounted before, of the default and of what are to be links.
-    """
-    default = __salt__["gluster_mount.former_default"](volume, datastores_dir)
-    return __salt__["gluster_mount.former_places"](name, volume, default, list(paths.values()))
+def _label(path):
+    return FORMER_LINE + __salt__["gluster_one.visible"](path)
 
 
-def _still_mounted(name, volume, paths, datastores_dir):
+def _still_mounted(former):
     """
     A remark on former places where the volume is mounted still.
     """
-    former = _former(name, volume, paths, datastores_dir)
-    mounted = ", ".join(path for path in former if former[path]["mounted"])
+    mounted = ", ".join(__salt__["gluster_one.visible"](path) for path in former if former[path]["mounted"])
     return f"; also still mounted on {mounted}, until gluster_one.remount finds nothing that uses it" if mounted else ""
 
 
-def _link_changes(name, volume, paths, datastores_dir):
-    former = [__salt__["gluster_mount.former_default"](volume, datastores_dir)]
-    return __salt__["gluster_mount.link_changes"](name, volume, paths, former)
+def _look_links(name, volume, links, stores, datastores_dir, former):
+    """
+    What differs of the links, and why others cannot be made.
+    """
+    left = __salt__["gluster_one.datastore_ids"](name, volume) if stores else {}
+    changes, problems, paths = {}, [], set()
+    for store, number in __salt__["gluster_one.datastore_numbers"](stores, left).items():
+        path = os.path.join(datastores_dir, str(UNKNOWN if number is None else number))
+        paths.add(path)
+        with _collecting(problems):
+            if number is not None and not _is_link(path, name, volume, former):
+                __salt__["gluster_one.require_number"](store, number, stores[store])
+            label = f"link for {store}"
+            changes.update(__salt__["gluster_mount.link_changes"](name, volume, {label: path}, former))
+    for path in dict.fromkeys(map(os.path.normpath, links)):
+        with _collecting(problems):
+            if path != name and path not in paths:
+                changes.update(__salt__["gluster_mount.link_changes"](name, volume, {path: path}, former))
+    return changes, problems
+
+
+def _is_link(path, name, volume, former):
+    """
+    Whether a path leads to the volume, or to where it was mounted.
+    """
+    found = __salt__["gluster_mount.link_state"](path, name, volume)
+    return found["state"] == "linked" or bool(set(found["ends"]) & set(former))
 
 
 def _ids_missing(name, stores):
@@ -211,18 +269,3 @@ def _ids_missing(name, stores):
         return None
     errors = __salt__["gluster_one.volume_errors"](name)
     return "; ".join([f"none for {', '.join(missing)}", *map(": ".join, errors.items())])
-
-
-def _link_paths(name, volume, links, stores, datastores_dir):
-    """
-    The paths that are to be links to the mounted volume, by what ``changes`` calls them.
-    """
-    left = __salt__["gluster_one.datastore_ids"](name, volume) if stores else {}
-    paths = {}
-    for store, number in __salt__["gluster_one.datastore_numbers"](stores, left).items():
-        path = os.path.join(datastores_dir, str(UNKNOWN if number is None else number))
-        paths[f"link for {store}"] = path
-        if number is not None and __salt__["gluster_mount.link_state"](path, name, volume)["state"] != "linked":
-            __salt__["gluster_one.require_number"](store, number, stores[store])
-    more = [path for path in map(os.path.normpath, links) if path not in paths.values()]
-    return {label: path for label, path in {**dict(zip(more, more)), **paths}.items() if path != name}

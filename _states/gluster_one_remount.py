@@ -35,7 +35,8 @@ def datastore_remounted(
 
     A mount that anything uses stays as it is, and the state fails and says what: see ``gluster_one.mount_users``. First
     the volume is mounted aside with the new options. What ``datastore_mounted`` has left mounted on a former place is
-    taken away, and its directory, too, or it becomes a link.
+    taken away, and its directory, too, or it becomes a link. One that is to be a link and has files beneath the mount
+    stays, and the state fails and names them.
 
     name
         The directory on which it is mounted (string).
@@ -69,19 +70,24 @@ def datastore_remounted(
         first = {"fstab", "mount"} & set(__salt__["gluster_mount.changes"](name, volume, entry))
         if first and not __opts__["test"]:
             raise CommandExecutionError(f"{name} is not mounted, or not from fstab: apply datastore_mounted first")
-        changes = {**_changes(name, entry), **_former_changes(name, volume, links, datastores_dir)}
-        for path in {name if key == "client" else key.removeprefix(FORMER) for key in changes}:
+        look_former = functools.partial(_former, name, volume, datastores_dir, user)
+        former = look_former()
+        changes = {**_changes(name, entry), **_former_changes(name, former, links, datastores_dir)}
+        for path in [*former, *([name] if "client" in changes else [])]:
             _refuse_used(path)
+        for path, device in former.items():
+            __salt__["gluster_mount.check_servers"](device, [], servers, f"is mounted on {_visible(path)}")
+            if changes[_label(path)]["new"]:
+                _refuse_hidden(path, name)
         if __opts__["test"] or not changes:
             return __salt__["gluster_one.predicted"](ret, changes, fine)
         if "client" in changes and not __salt__["gluster_mount.mountable"](entry["device"], entry["opts"]):
             new = changes["client"]["new"]
             raise CommandExecutionError(f"{name} stays as it is: the volume could not be mounted aside by {new}")
-        for key in [key for key in changes if key != "client"]:
-            path = key.removeprefix(FORMER)
+        for path in former:
             __salt__["gluster_mount.detach"](path)
-            ret["changes"][key] = changes[key]
-            if changes[key]["new"]:
+            change = ret["changes"][_label(path)] = changes[_label(path)]
+            if change["new"]:
                 __salt__["gluster_mount.link"](path, name)
             else:
                 __salt__["gluster_mount.point_remove"](path)
@@ -89,32 +95,58 @@ def datastore_remounted(
             __salt__["gluster_mount.unmount"](name, lazy=False)
             mount = functools.partial(__salt__["gluster_mount.mount"], name, timeout)
             __salt__["gluster_one.awaited"](mount, timeout, f"Volume {volume} was not mounted on {name}")
-        left = {**_changes(name, entry), **_former_changes(name, volume, links, datastores_dir)}
+        left = {**_changes(name, entry), **_former_changes(name, look_former(), links, datastores_dir)}
         return __salt__["gluster_one.applied"](ret, changes, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
+
+
+def _visible(path):
+    return __salt__["gluster_one.visible"](path)
+
+
+def _label(path):
+    return FORMER + _visible(path)
 
 
 def _refuse_used(path):
     users = __salt__["gluster_one.mount_users"](path)
     if users:
         shown = ", ".join(users[:5]) + (", ..." if len(users) > 5 else "")
-        raise CommandExecutionError(f"{path} stays as it is while it is used by {shown}")
+        raise CommandExecutionError(f"{_visible(path)} stays as it is while it is used by {shown}")
 
 
-def _former_changes(name, volume, links, datastores_dir):
+def _refuse_hidden(path, name):
     """
-    Former places where the volume is still mounted. One in OpenNebula's directory, or that is wanted as a link, becomes
-    one.
+    What is to become a link has nothing beneath the mount: without that, and with no link, the local disk would fill.
     """
-    default = __salt__["gluster_mount.former_default"](volume, datastores_dir)
-    # A datastore's directory on which it was mounted, as in the guide.
-    inside = [path for path in __salt__["gluster_one.mounts"]() if os.path.dirname(path) == datastores_dir.rstrip("/")]
-    former = __salt__["gluster_mount.former_places"](name, volume, default, [*links, *inside])
+    names = __salt__["gluster_one.hidden"](path)
+    if names:
+        above, last = os.path.split(_visible(path))
+        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        raise CommandExecutionError(
+            f"{above}/{last} stays mounted, because it could not become a link to {name}: beneath the mount, on the "
+            f"local disk, it holds {len(names)} file{'s' if len(names) > 1 else ''} ({shown}); mkdir /run/disk; mount "
+            f"--bind {above} /run/disk; move what is in /run/disk/{last} away; umount /run/disk; and run again"
+        )
+
+
+def _former(name, volume, datastores_dir, user):
+    """
+    Former places where the volume is still mounted, and what is mounted there.
+    """
+    former = __salt__["gluster_mount.former_places"](name, volume, datastores_dir, user)
+    return {path: found["mounted"] for path, found in former.items() if found["mounted"]}
+
+
+def _former_changes(name, former, links, datastores_dir):
+    """
+    What becomes of former places: a link in OpenNebula's directory, and where one is wanted.
+    """
+    inside = {path for path in former if os.path.dirname(path) == datastores_dir.rstrip("/")}
     return {
-        f"{FORMER}{path}": {"old": "mounted", "new": None if path == default else f"a link to {name}"}
-        for path, found in former.items()
-        if found["mounted"]
+        _label(path): {"old": "mounted", "new": f"a link to {name}" if path in inside.union(links) else None}
+        for path in former
     }
 
 

@@ -22,17 +22,24 @@ def test_what_must_not_be_mounted_on(mounted, place, point, make, said):
 
 
 @pytest.mark.parametrize("make, detail", BLOCKING.values(), ids=BLOCKING)
-def test_what_must_not_become_a_link(mounted, place, point, make, detail):
+def test_what_must_not_become_a_link(mounted, served, place, make, detail):
     make(place / "101")
-    text = refuses(mounted, paths=[place], links=[str(place / "1"), str(place / "101")])
-    assert f"{place}/101 {detail} and cannot become a link to {point}: move what it holds there" in text
+    text = refuses(mounted, paths=[place / "101"], servers=["kvm1"], links=[str(place / "101")])
+    assert f"{place}/101 {detail} and cannot become a link to {served}: move what it holds there" in text
 
 
-def test_what_must_not_become_the_link_of_a_datastore(mounted, place, point, identifiers):
-    identifiers('{"glusterds": 101}')
+def test_what_must_not_become_a_link_hinders_nothing_else(mounted, place, point, identifiers):
+    identifiers('{"glusterds": 101, "others": 102}')
     files(place / "101")
-    text = refuses(mounted, paths=[place], datastores=["glusterds"])  # known from another mount of the volume
-    assert f"{place}/101 {FILES} and cannot become a link" in text
+    files(place / "1")
+    before = host.tree(place / "101")
+    arguments = {"datastores": ["glusterds", "others"], "links": [str(place / "1"), str(place / "2")]}
+    predicted = mounted(test=True, **arguments)  # the identifiers are known from another mount of the volume
+    run = fails(mounted, **arguments)
+    assert run.comment.count(f"{FILES} and cannot become a link to {point}") == 2
+    assert (predicted.result, predicted.comment, predicted.changes) == (False, run.comment, run.changes)
+    assert set(run.changes) == {"directory", "fstab", "mount", "link for others", str(place / "2")}
+    assert host.mounted(point) and (place / "102").is_symlink() and host.tree(place / "101") == before
 
 
 def test_a_link_that_turns_out_to_be_impossible_after_the_mount(mounted, place, other_node):

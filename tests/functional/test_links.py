@@ -51,6 +51,15 @@ def test_link_state_does_not_look_at_a_mount_that_hangs(modules, served, place):
         assert state_of(modules, place / "101", served) == ("linked", "")
 
 
+def test_a_link_into_a_mount_that_hangs_is_not_followed(modules, served, place):
+    (place / "101").symlink_to(place / "102")
+    (place / "102").symlink_to(served / "deeper/101")
+    with host.stopped(host.fuse_client(served)), host.seconds(2):
+        assert state_of(modules, place / "101", "/mnt/elsewhere") == ("blocked", f"is a link to {place}/102")
+        with pytest.raises(CommandExecutionError, match=f"{place}/101 is a link to {place}/102 and cannot become"):
+            modules.gluster_mount.link_changes("/mnt/elsewhere", "other", {"link": str(place / "101")}, ["/mnt/old"])
+
+
 # Making a link
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests.unit.conftest import CHECKOUT, imported
 
-from . import host
-from .runs import fails, four_runs, idle
+from . import attacker, host
+from .runs import fails, four_runs, idle, refuses
 
 PLACE = "/var/lib/gluster_one/small_vol"
 GENERATOR = "/lib/systemd/system-generators/systemd-fstab-generator"
@@ -140,23 +140,79 @@ def test_what_is_there_is_moved_while_it_is_used(placed, states, former, home):
     assert not host.mounted(former) and host.mounted(PLACE) and not former.parent.exists()
 
 
+def a_file_in_place_of_a_link(home, former, identifiers):
+    as_oneadmin(f"rm {home}/datastores/101; touch {home}/datastores/101")
+    return contextlib.nullcontext(f"{home}/datastores/101 is a file and cannot become a link to {PLACE}")
+
+
+def rubbish_in_place_of_the_identifiers(home, former, identifiers):
+    identifiers("rubbish")
+    return contextlib.nullcontext("(last seen: none for gluster_system, glusterds)")
+
+
+@contextlib.contextmanager
+def a_mount_of_theirs_on_the_way(home, former, identifiers):
+    shutil.chown(former.parent, "oneadmin", "oneadmin")
+    with attacker.covering(former.parent):
+        yield f"the mount on {former} cannot be made nosuid,nodev: "
+
+
+@pytest.mark.parametrize(
+    "obstacle",
+    [a_file_in_place_of_a_link, rubbish_in_place_of_the_identifiers, a_mount_of_theirs_on_the_way],
+    ids=lambda function: function.__name__,
+)
+def test_nobody_keeps_the_old_line(placed, former, home, identifiers, obstacle):
+    arguments = {"datastores": ["glusterds", "gluster_system"], "timeout": 2}
+    with obstacle(home, former, identifiers) as said:
+        predicted = placed(test=True, **arguments)
+        run = fails(placed, **arguments, within=20)
+        assert said in run.comment
+    if said in predicted.comment:
+        assert (predicted.result, predicted.changes) == (False, run.changes)
+    assert {"fstab", "mount", f"fstab for {former}"} <= set(run.changes)
+    assert str(former) not in host.FSTAB.read_text() and host.mounted(PLACE)
+    retry = host.sh("systemd-escape", "--path", "--template=gluster-one-mount@.service", former).strip()
+    assert host.sh("systemctl", "is-enabled", retry, check=False).strip() == "disabled"
+    linked = "rubbish" not in obstacle.__name__
+    assert (os.readlink(home / "datastores/100") == PLACE) is linked
+
+
 def test_a_link_to_the_former_place_where_nothing_is_mounted_is_exchanged(placed, former, home):
     host.sh("systemctl", "stop", host.unit_of(former))
     assert placed(datastores=["glusterds", "gluster_system"]).result is True
     assert os.readlink(home / "datastores/100") == PLACE
 
 
-def test_the_guide_s_way_becomes_a_link_once_nothing_uses_it(placed, states, home):
+@pytest.mark.parametrize("named", [True, False], ids=["hypervisor", "head"])
+def test_the_guide_s_way_becomes_a_link_once_nothing_uses_it(placed, states, home, named):
+    """The head's state names no datastore: what is there by hand counts all the same."""
     point = home / "datastores/0"
     point.mkdir()
+    as_oneadmin(f"rmdir {point}; mkdir {point}; touch {point}/image")
+    with host.FSTAB.open("a") as fstab:
+        fstab.write(f"kvm1:/small_vol {point} glusterfs ro,acl 0 0\n")
     host.sh("mount", "-t", "glusterfs", "kvm1:/small_vol", point)
     (home / "datastores/1").symlink_to(point)
-    links = [str(home / "datastores/1")]
-    run = four_runs(placed, name=point, links=links)
-    assert run.changes[links[0]] == {"old": f"{links[0]} -> {point}", "new": f"{links[0]} -> {PLACE}"}
+    links = [str(home / "datastores/1")] if named else []
+    run = four_runs(placed, name=point if named else PLACE, links=links)
+    assert run.changes[f"fstab for {point}"] == {"old": "kvm1:/small_vol ro,acl", "new": None}
+    for link in links:
+        assert run.changes[link] == {"old": f"{link} -> {point}", "new": f"{link} -> {PLACE}"}
     assert host.mounted(point)
-    arguments = {"volume": "small_vol", "servers": ["kvm1", "kvm2", "kvm3"], "datastores_dir": f"{home}/datastores"}
-    run = states.gluster_one.datastore_remounted(str(point), **arguments)
+
+    def remounted(test=False):
+        arguments = {"volume": "small_vol", "servers": ["kvm1", "kvm2", "kvm3"], "datastores_dir": f"{home}/datastores"}
+        return states.gluster_one.datastore_remounted(str(point) if named else PLACE, test=test, **arguments)
+
+    text = refuses(remounted)
+    assert f"{point} stays mounted, because it could not become a link to {PLACE}" in text
+    assert "holds 1 file (image); mkdir /run/disk; mount --bind" in text
+    aside = host.open_directory("aside")
+    host.sh("mount", "--bind", home / "datastores", aside)
+    (aside / "0/image").unlink()
+    host.sh("umount", aside)
+    run = remounted()
     assert run.result is True, run.comment
     assert os.readlink(point) == PLACE
     idle(placed, name=point, links=links)

@@ -33,7 +33,7 @@ PLACES = {
     "the file written for a test": ("kvm2", f"{MOUNT}/.gluster_one.write-test.kvm2", {}),
 }
 # Seconds for a look, and for a run that waits 20 s for what does not come.
-LOOK, RUN = 15, 60
+LOOK, RUN = 30, 60
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,8 @@ salt._logging.shutdown_temp_handler()  # it would write what is logged to a stre
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
+NO_MOUNTS = {"gluster_mount.mount_table": lambda: []}
+
 
 def imported(path, **dunders):
     """A fresh import of one file, with the names that Salt's loader would give it."""

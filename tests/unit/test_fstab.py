@@ -50,3 +50,9 @@ def test_what_would_undo_nosuid_and_nodev(fstab, option):
 
 def test_this_node_by_its_name_in_any_case(fstab):
     assert fstab._server("localhost", ["kvm2", "KVM1"]) == "KVM1"
+
+
+def test_a_line_for_another_place_lends_no_options_that_keep_the_volume_away(fstab):
+    like = {"device": "kvm1:/one_vol", "opts": ["ro", "noauto", "acl"], "volume": "one_vol"}
+    wanted = fstab.entry_wanted("/mnt", "one_vol", ["kvm1"], like=like)
+    assert wanted["opts"] == ["acl", "_netdev", "nosuid", "nodev"]

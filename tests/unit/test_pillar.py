@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from .conftest import NO_MOUNTS
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 ORDINARY = {
     "volumes": {
@@ -36,7 +38,7 @@ def node(execution, monkeypatch):
         salt = {
             "one_datastore.gluster_host": execution("one_datastore").gluster_host,
             "gluster_one_pillar.system": lambda: {},
-            "gluster_mount.place": execution("gluster_mount_place").place,
+            "gluster_mount.place": execution("gluster_mount_place", __salt__=NO_MOUNTS).place,
             "glusterd.pool_without": store.pool_without,
         }
         grains = {"id": minion, "host": minion.partition(".")[0], **grains}

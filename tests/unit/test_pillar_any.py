@@ -7,6 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from .conftest import NO_MOUNTS
+
 MINION = "kvm1"
 MANY = settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -19,7 +21,7 @@ def node(execution, monkeypatch):
     salt = {
         "one_datastore.gluster_host": execution("one_datastore").gluster_host,
         "gluster_one_pillar.system": lambda: {},
-        "gluster_mount.place": execution("gluster_mount_place").place,
+        "gluster_mount.place": execution("gluster_mount_place", __salt__=NO_MOUNTS).place,
         "glusterd.pool_without": lambda first, servers: [],
     }
     return execution("gluster_one_pillar", __salt__=salt, __grains__={"id": MINION}).node

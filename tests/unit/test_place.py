@@ -5,10 +5,12 @@ import os
 import pytest
 from salt.exceptions import CommandExecutionError
 
+from .conftest import CHECKOUT, NO_MOUNTS, imported
+
 
 @pytest.fixture
 def module(execution):
-    return execution("gluster_mount_place")
+    return execution("gluster_mount_place", __salt__=dict(NO_MOUNTS))
 
 
 @pytest.fixture
@@ -57,6 +59,40 @@ def test_links_in_a_circle(module, root):
     assert module.foreign_parent("/a/vol") is not None
 
 
+@pytest.mark.parametrize("fstype", ["fuse.sshfs", "fuse.glusterfs", "autofs"])
+def test_what_a_process_answers_for_is_not_looked_at(module, root, monkeypatch, fstype):
+    (root / "srv/x").mkdir(parents=True)
+    module.__salt__["gluster_mount.mount_table"] = lambda: [{"path": "/srv", "fstype": fstype}]
+    lstat = module.os.lstat
+    monkeypatch.setattr(module.os, "lstat", lambda path: lstat({"/srv": "/never"}.get(path, path)))
+    assert module.foreign_parent("/srv/x/vol") == "/srv"
+    paths = ("/", "/sr", "/srv", "/srv/x", "/srvs")
+    assert [module.may_hang(path) for path in paths] == [False, False, True, True, False]
+
+
+def test_every_line_and_every_mount_of_the_volume_counts(module, root, execution, monkeypatch):
+    """Below directories of somebody else: by whatever name, and whether the pillar has it or not."""
+    (root / "var/one/datastores").mkdir(parents=True)
+    os.chown(root / "var/one", 9869, 9869)
+    fstab = execution("gluster_mount_fstab")
+    monkeypatch.setattr(fstab, "FSTAB", str(root / "fstab"))
+    points = ("/var/one/datastores/0", "/var/one/a\\040b/", "/srv/by_hand", "/place")
+    lines = [f"kvm1:/vol {point} glusterfs ro 0 0\n" for point in points]
+    (root / "fstab").write_text("".join([*lines, "kvm1:/other /var/one/c glusterfs\n", "kvm1:/vol /var/one/d nfs\n"]))
+    mounted = {"/var/one/a b": "vol", "/var/one/e": "vol", "/srv/e": "vol", "/var/one/f": "other", "/var/one/g": None}
+    mounts = {path: {"volume": volume, "device": f"kvm1:/{volume}"} for path, volume in mounted.items()}
+    module.__salt__.update({
+        "gluster_mount.volume_entries": fstab.volume_entries, "gluster_one.mounts": lambda: mounts,
+    })  # fmt: skip
+    found = module.former_places("/place", "vol", "/new/one/datastores")
+    assert [(path, bool(each["line"]), each["mounted"]) for path, each in found.items()] == [
+        ("/var/one/datastores/0", True, None),
+        ("/var/one/a b", True, "kvm1:/vol"),
+        ("/var/one/e", False, "kvm1:/vol"),
+        ("/new/one/gluster/vol", False, None),
+    ]
+
+
 def test_a_home_that_is_yet_to_come(module, monkeypatch):
     account = type("Account", (), {"pw_dir": "/no/such/home"})
     monkeypatch.setattr(module.pwd, "getpwnam", {"oneadmin": account}.__getitem__)
@@ -86,3 +122,46 @@ def test_a_number_of_opennebula_s_own_comes_from_the_pillar(execution):
     assert module.require_number("system", 0, 0) and module.require_number("images", 100, None)
     with pytest.raises(CommandExecutionError, match="put `datastore_id: 0` into the pillar"):
         module.require_number("system", 0, None)
+
+
+@pytest.mark.parametrize(
+    ("volume", "ends", "mounted", "expected"),
+    [
+        ("vol", ["/etc/victim"], {"/place/vol": "vol"}, "/place/vol"),
+        (None, ["/etc/victim"], {}, "/one/0"),
+        ("vol", ["/one/1", "/srv/vol"], {"/srv/vol": "vol"}, "/srv/vol"),
+        (None, ["/srv/vol"], {"/srv/vol": "vol"}, "/srv/vol"),
+        ("vol", ["/srv/vol"], {"/srv/vol": "other"}, "/place/vol"),
+        ("vol", ["/one/theirs"], {"/one/theirs": "vol"}, "/place/vol"),
+        ("vol", [], {"/one/0": "vol"}, "/one/0"),
+        ("vol", [], {"/one/0": "vol", "/place/vol": "vol"}, "/place/vol"),
+    ],
+)
+def test_where_a_link_of_oneadmin_s_leads_is_not_taken_at_its_word(volume, ends, mounted, expected):
+    salt = {
+        "gluster_one.mounts": lambda: {path: {"volume": name} for path, name in mounted.items()},
+        "gluster_mount.link_state": lambda path, target: {"ends": ends},
+        "gluster_mount.foreign_parent": lambda path: "/one" if path.startswith("/one/") else None,
+        "gluster_mount.place": lambda path, name: f"/place/{name}",
+    }
+    state = imported(CHECKOUT / "_states/gluster_one.py", __salt__=salt)
+    assert state._mounted_on("/one/0", volume) == expected
+
+
+@pytest.mark.parametrize(
+    ("links", "served", "ends"),
+    [
+        ({"/a/1": "2", "/a/2": "/srv/vol/x"}, ["/srv/vol"], ["/a/2", "/srv/vol/x"]),
+        ({"/a/1": "/target", "/target": "/b"}, [], ["/target"]),
+        ({"/a/1": "1"}, [], ["/a/1"] * 8),
+        ({"/a/1": "../b"}, [], ["/b"]),
+    ],
+)
+def test_a_link_is_followed_by_a_bounded_child_up_to_what_may_hang(execution, links, served, ends):
+    def child(words):
+        assert words[0] == "readlink" and not words[-1].startswith("/srv")
+        return [0, links[words[-1]], ""] if words[-1] in links else [1, "", ""]
+
+    may_hang = lambda path: any(path.startswith(each) for each in served)  # noqa: E731
+    salt = {"gluster_mount.may_hang": may_hang, "gluster_one.child": child}
+    assert execution("gluster_mount_links", __salt__=salt)._ends("/a/1", links["/a/1"], "/target") == ends
