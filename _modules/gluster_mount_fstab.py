@@ -25,8 +25,6 @@ _BACKUPS = "backup-volfile-servers="
 # Whoever reaches a brick can make a file that belongs to root and is setuid, or a device: neither works with these.
 FLAGS = ("nosuid", "nodev")
 _UNWANTED = {"noauto", "ro"}
-# Of two opposites the later one wins; mount.glusterfs forgets all it has collected when it comes to fuse-mountopts.
-_UNDO_FLAGS = ("suid", "dev", "fuse-mountopts")
 
 
 def __virtual__():
@@ -358,7 +356,7 @@ def entry_wanted(path, volume, servers, options=None, like=None):
          "opts": ["defaults", "_netdev", "nosuid", "nodev", "backup-volfile-servers=kvm2:kvm3"]}
 
     Raises CommandExecutionError when /etc/fstab has a line for that directory and something else, SaltInvocationError
-    when there are no servers, or for an option that would undo ``nosuid`` or ``nodev``.
+    when there are no servers.
 
     CLI Example:
 
@@ -368,12 +366,6 @@ def entry_wanted(path, volume, servers, options=None, like=None):
     """
     if not isinstance(servers, list) or not servers or not all(isinstance(server, str) for server in servers):
         raise SaltInvocationError(f"servers is {servers!r}: a list of host names is needed, such as [kvm1, kvm2]")
-    undoing = [option for option in options or [] if option.partition("=")[0] in _UNDO_FLAGS]
-    if undoing:
-        raise SaltInvocationError(
-            f"the mount option {undoing[0]} would undo nosuid and nodev, without which a file on the volume can make "
-            "its user root: leave it out"
-        )
     there = entry(path)
     if there and there["volume"] != volume:
         raise CommandExecutionError(
@@ -383,7 +375,7 @@ def entry_wanted(path, volume, servers, options=None, like=None):
     if like and not there:
         there = {**like, "opts": [option for option in like["opts"] if option not in _UNWANTED]}
     device, first = f"{servers[0]}:/{volume}", servers[0]
-    opts = [option for option in there.get("opts", ["defaults"]) if option.partition("=")[0] not in _UNDO_FLAGS]
+    opts = [option for option in there.get("opts", ["defaults"]) if not __salt__["gluster_one.undoes_flags"](option)]
     if there:
         check_servers(there["device"], backups(opts), servers, f"is what /etc/fstab mounts on {path}")
         named = _server(there["device"].rpartition(":")[0], servers)

@@ -53,14 +53,58 @@ def require_arguments(state, **arguments):
 
         salt kvm1 gluster_one.require_arguments bricks_running name=one_vol
     """
-    rules = {**COMMON, **STATES.get(state, {})}
     for key, value in arguments.items():
         if value is None and key not in REQUIRED.get(state, ("name",)):
             continue
-        accepts, needed = rules.get(key, ANYTHING)
-        if not accepts(value):
+        needed = argument_needed(state, key, value)
+        if needed:
             raise SaltInvocationError(f"{key} is {value!r}: {needed}")
     return True
+
+
+def argument_needed(state, key, value):
+    """
+    What an argument of a state needs, where a value is not that: the pillar's keys of the same meaning are held to it,
+    too.
+
+    state
+        See :func:`require_arguments`.
+
+    key
+        The argument (string).
+
+    value
+        Its value (any).
+
+    Returns None for a value that it can have, else what is needed (string).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.argument_needed datastore_mounted servers kvm1
+    """
+    accepts, needed = {**COMMON, **STATES.get(state, {})}.get(key, ANYTHING)
+    return None if accepts(value) else needed
+
+
+def undoes_flags(option):
+    """
+    Whether a mount option undoes ``nosuid`` or ``nodev``, without which a file on the volume can make its user root.
+
+    option
+        The option (string).
+
+    Returns True or False.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.undoes_flags suid
+    """
+    # Of two opposites the later one wins; mount.glusterfs forgets all it has collected when it comes to fuse-mountopts.
+    return option.partition("=")[0] in ("suid", "dev", "fuse-mountopts")
 
 
 def _is_printable(value):
@@ -86,9 +130,9 @@ def _is_volume(value):
     """
     A volume, perhaps with a directory of it behind a slash.
     """
-    if type(value) is not int and not isinstance(value, str):
+    if not isinstance(value, str):  # one of figures alone has to stand in quotes
         return False
-    name, *directories = str(value).split("/")
+    name, *directories = value.split("/")
     return bool(re.fullmatch(VOLUME, name)) and all(
         _is_word(each, "\\#,\"'") and each not in (".", "..") for each in directories
     )
@@ -100,6 +144,43 @@ def _is_like(pattern, types=(str,)):
 
 def _is_list(accepts, empty=True):
     return lambda value: isinstance(value, list) and (empty or value != []) and all(map(accepts, value))
+
+
+def _are_servers(value):
+    hosts = _is_list(_is_like(HOST), empty=False)(value)
+    return hosts and len({host.casefold() for host in value}) == len(value)
+
+
+def _is_mount_option(value):
+    return _is_word(value, "\\#,") and not undoes_flags(value)
+
+
+def _is_whole(value):
+    return type(value) is int and value >= 0
+
+
+def _is_bool(value):
+    return isinstance(value, bool)
+
+
+def _is_text(value):
+    return isinstance(value, str) and value != "" and value.isprintable()
+
+
+def _is_text_or_whole(value):
+    return _is_text(value) or _is_whole(value)
+
+
+def _are_directories(value):
+    paths = value.split() if isinstance(value, str) else value
+    return _is_list(_is_word)(paths) and str(value).isprintable() and all(map(posixpath.isabs, paths))
+
+
+def _are_hosts(value):
+    """
+    What is no host, of words that could be one, ``one_datastore.gluster_host`` says.
+    """
+    return _is_text(value) or _is_list(_is_text, empty=False)(value)
 
 
 def _is_number(value):
@@ -141,28 +222,48 @@ def _are_datastores(value):
 def _are_attributes(value):
     """
     OpenNebula takes texts of several lines, in quotes; its notation has no place for a backslash before one of those.
+    Which names and values there can be, ``one_datastore.template`` says.
     """
-    texts = map(str, value.values()) if isinstance(value, dict) else ()
     return isinstance(value, dict) and all(
-        '\\"' not in text and text.replace("\n", "").replace("\t", "").isprintable() for text in texts
+        str(name).isprintable()
+        and '\\"' not in str(text)
+        and str(text).replace("\n", "").replace("\t", "").isprintable()
+        for name, text in value.items()
     )
 
 
-_A_VOLUME = (_is_like(VOLUME), "the name of a volume is needed: letters, digits, _ and -")
+_A_VOLUME = (
+    _is_like(VOLUME),
+    "the name of a volume is needed: letters, digits, _ and -, in quotes where it has digits alone",
+)
 _A_SERVICE = (_is_like(SERVICE), "the name of a service is needed, such as glusterd")
 _A_PATH = (_is_path, "an absolute path without spaces is needed, such as /var/lib/gluster_one/one_vol")
 _AN_ACCOUNT = (_is_like(ACCOUNT, (str, int)), "a number or the name of an account is needed, such as oneadmin")
-_MOUNT = {"name": _A_PATH, "options": (_is_list(lambda value: _is_word(value, "\\#,")),
-          "a list of texts is needed, each one mount option without spaces, commas, # and \\")}  # fmt: skip
+_MOUNT = {
+    "name": _A_PATH,
+    "options": (
+        _is_list(_is_mount_option),
+        "a list of words is needed, each one mount option without spaces, commas, # and \\; and without suid, dev and "
+        "fuse-mountopts, which would undo nosuid and nodev, so that a file on the volume can make its user root",
+    ),
+}
+_A_TEXT = (_is_text, "a text of one line is needed")
+_A_BOOL = (_is_bool, "true or false is needed")
+_DIRECTORIES = (_are_directories, "absolute paths are needed, such as [/etc, /root]")
 _A_DATASTORE = (_is_name, "a name of one line is needed, such as glusterds")
 ANYTHING = (_is_printable, "a line break or another control character is not possible")
 COMMON = {
     "name": ANYTHING,
     "volume": (
         _is_volume,
-        "the name of a volume is needed: letters, digits, _ and -, perhaps with /DIRECTORY behind it",
+        "the name of a volume is needed: letters, digits, _ and -, in quotes where it has digits alone, perhaps with "
+        "/DIRECTORY behind it",
     ),
-    "servers": (_is_list(_is_like(HOST), empty=False), "a list of host names is needed, such as [kvm1, kvm2]"),
+    "servers": (
+        _are_servers,
+        "a list of host names is needed, each once, such as [kvm1, kvm2, kvm3]; an address with colons (IPv6) is not "
+        "possible",
+    ),
     "links": (_is_list(_is_path), "absolute paths are needed, without spaces"),
     "datastores": (_are_datastores, "a list of texts is needed, or names and identifiers, each a number or None"),
     "user": _AN_ACCOUNT,
@@ -201,10 +302,34 @@ STATES = {
     "datastore_remounted": _MOUNT,
     "one_datastore_present": {
         "name": _A_DATASTORE,
+        "type": _A_TEXT,
+        "host": (_are_hosts, "a host name is needed, such as kvm1 or kvm1:24007, or a list of those"),
+        "ds_mad": _A_TEXT,
+        "tm_mad": _A_TEXT,
+        "driver": _A_TEXT,
+        "restricted_dirs": _DIRECTORIES,
+        "safe_dirs": _DIRECTORIES,
+        "no_decompress": _A_BOOL,
         "attributes": (
             _are_attributes,
-            'names and values are needed, without control characters and without \\" in a text',
+            'names and values are needed, such as {LIMIT_MB: 5}, without control characters and without \\" in a text',
         ),
+        "absent_attributes": (
+            lambda value: _is_text(value) or _is_list(_is_text)(value),
+            "a list of attribute names is needed",
+        ),
+        "datastore_id": (_is_whole, "a number is needed, 0 or more"),
+        "clusters": (
+            lambda value: _is_text_or_whole(value) or _is_list(_is_text_or_whole)(value),
+            "a list of cluster names or identifiers is needed, such as [default]",
+        ),
+        "clusters_exact": _A_BOOL,
+        "owner": _A_TEXT,
+        "group": _A_TEXT,
+        "permissions": (_is_text_or_whole, "letters such as um-u-----, or 640, are needed"),
+        "enabled": _A_BOOL,
+        "in_use": (lambda value: value == "allow", "allow is possible"),
+        "wait_monitored": (_is_number, "a number of seconds is needed"),
     },
     "one_datastore_absent": {"name": _A_DATASTORE},
     "beacon_configured": {

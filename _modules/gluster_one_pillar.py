@@ -216,22 +216,30 @@ def _is_path(value):
     return absolute and posixpath.normpath(value) == value != "/" and _is_word(value)
 
 
+def _like(state, argument):
+    """
+    A check that is the one of an argument of a state.
+    """
+    return lambda value: __salt__["gluster_one.argument_needed"](state, argument, value)
+
+
+def _path(value):
+    return _PATH(value) or _like("datastore_mounted", "name")(value)
+
+
+def _account(value):
+    return _TEXT(value) or _like("datastore_mounted", "user")(value)
+
+
 def _host(value):
-    if not isinstance(value, (str, list)):
-        return "a host name is needed, such as kvm1 or kvm1:24007, or a list of those"
+    needed = _like("one_datastore_present", "host")(value)
+    if needed:
+        return needed
     try:
         __salt__["one_datastore.gluster_host"](value)
     except SaltInvocationError as exc:
         return "it" + str(exc).removeprefix(repr(value))
     return None
-
-
-def _permissions(value):
-    return re.fullmatch(r"[0-7]{3}|([u-][m-][a-]){3}", str(value))
-
-
-def _owner(value):
-    return re.fullmatch(r"[0-9]+|[A-Za-z_][\w.-]*\$?", str(value))
 
 
 def _store_name(name):
@@ -242,11 +250,7 @@ def _store_name(name):
     return fine and 0 < len(name.encode()) <= 128 and not set(name) & set(_BAD_IN_NAMES)
 
 
-_UNSAFE = ("suid", "dev", "fuse-mountopts")
 _BAD_IN_NAMES = "&|:\\\";/'#{}$<>"
-_VOLUME_NAME = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
-_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
-_NUMBER = _needs(int, "a number is needed, 0 or more", lambda value: value >= 0)
 _POSITIVE = _needs(int, "a number of seconds above 0 is needed", lambda value: value > 0)
 _PATH = _needs(
     str,
@@ -257,10 +261,6 @@ _PATH = _needs(
 _BOOL = _needs(bool, "true or false is needed")
 _ALLOW = _needs(str, "allow is possible", lambda value: value == "allow")
 _TEXT = _needs(str, "a text of one line is needed", lambda value: value and value.isprintable())
-_TEXTS = _needs(
-    list, "a list of words is needed",
-    lambda value: all(map(_is_word, value)),
-)  # fmt: skip
 _OPTIONS = _needs(
     dict,
     "option names and values are needed, such as {network.ping-timeout: 10}; those of a group each by its name",
@@ -272,12 +272,6 @@ _OPTIONS = _needs(
         for name, option in value.items()
     ),
 )
-_DIRS = _needs(
-    (str, list), "absolute paths are needed, such as [/etc, /root]",
-    lambda value: all(
-        _is_word(path) and path.startswith("/") for path in (value.split(" ") if isinstance(value, str) else value)
-    ),
-)  # fmt: skip
 
 _OPENNEBULA = {
     "endpoint": _needs(
@@ -294,57 +288,46 @@ _OPENNEBULA = {
 _DATASTORE = {
     "type": _needs(str, f"{', '.join(TYPES[:-1])} or {TYPES[-1]} is needed", lambda value: value in TYPES),
     "host": _host,
-    "ds_mad": _TEXT,
-    "tm_mad": _TEXT,
-    "driver": _TEXT,
-    "restricted_dirs": _DIRS,
-    "safe_dirs": _DIRS,
-    "no_decompress": _BOOL,
+    **{
+        key: _like("one_datastore_present", key)
+        for key in (
+            "ds_mad", "tm_mad", "driver", "restricted_dirs", "safe_dirs", "no_decompress", "clusters_exact",
+            "datastore_id", "owner", "group", "enabled", "in_use",
+        )
+    },
     "clusters": _needs(
         list,
         "a list of cluster names or identifiers is needed, such as [default]",
-        lambda value: value and all(_TEXT(each) is None or _NUMBER(each) is None for each in value),
+        lambda value: value and not _like("one_datastore_present", "clusters")(value),
     ),
-    "clusters_exact": _BOOL,
     "attributes": _needs(
         dict,
-        "attribute names and values are needed, such as {LIMIT_MB: 10000}",
+        "attribute names and values are needed, such as {LIMIT_MB: 10000}, without control characters and without "
+        '\\" in a text',
         lambda value: all(
             re.fullmatch(r"\w+", str(name)) and isinstance(each, (str, int, float)) for name, each in value.items()
-        ),
+        )
+        and not _like("one_datastore_present", "attributes")(value),
     ),
     "absent_attributes": _needs(
         list,
         "a list of attribute names is needed",
         lambda value: all(isinstance(name, str) and re.fullmatch(r"\w+", name) for name in value),
     ),
-    "datastore_id": _NUMBER,
-    "owner": _TEXT,
-    "group": _TEXT,
-    "permissions": _needs((str, int), "letters such as um-u-----, or 640, are needed", _permissions),
-    "enabled": _BOOL,
-    "in_use": _ALLOW,
+    "permissions": _needs(
+        (str, int), "letters such as um-u-----, or 640, are needed",
+        lambda value: re.fullmatch(r"[0-7]{3}|([u-][m-][a-]){3}", str(value)),
+    ),
     "wait_monitored": _POSITIVE,
-}
+}  # fmt: skip
 _VOLUME = {
-    "servers": _needs(
-        list,
-        "a list of host names is needed, each once, such as [kvm1, kvm2, kvm3]; an address with colons (IPv6) is not "
-        "possible",
-        lambda value: value and all(isinstance(name, str) and re.fullmatch(_NAME, name) for name in value)
-        and len({name.casefold() for name in value}) == len(value),
-    ),
-    "mount": _PATH,
-    "mount_options": _needs(
-        list, "a list of words is needed, without suid, dev and fuse-mountopts, which would undo nosuid and nodev",
-        lambda value: all(map(_is_word, value)) and not {each.partition("=")[0] for each in value} & set(_UNSAFE),
-    ),
+    "servers": _like("volume_configured", "servers"),
+    "mount": _path,
+    "mount_options": _like("datastore_mounted", "options"),
     "options": _OPTIONS,
-    "uid": _needs((int, str), "a number or the name of a user is needed, such as oneadmin", _owner),
-    "gid": _needs((int, str), "a number or the name of a group is needed, such as oneadmin", _owner),
-    "group": _needs(
-        str, "the name of an option group is needed, such as virt", lambda value: re.fullmatch(_NAME, value)
-    ),
+    "uid": _like("volume_configured", "uid"),
+    "gid": _like("volume_configured", "gid"),
+    "group": _like("volume_configured", "group"),
     "datastores": _needs(
         (dict, type(None)),
         "datastores by name are needed, such as {glusterds: {}}; a name is a text of up to 128 bytes without any of "
@@ -356,8 +339,8 @@ _TOP = {
     "roles": _needs(
         list, f"a list is needed of {', '.join(ROLES)}", lambda value: value and all(role in ROLES for role in value)
     ),
-    "user": _TEXT,
-    "datastores_dir": _PATH,
+    "user": _account,
+    "datastores_dir": _path,
     "timeout": _POSITIVE,
     "beacon": _needs(
         (bool, dict, type(None)), "false is possible, or {interval: 60}, in seconds",
@@ -381,7 +364,7 @@ _TOP = {
         dict,
         "volumes by name are needed, such as {one_vol: {servers: [kvm1, kvm2, kvm3]}}; to have none, take gluster_one "
         "out of the pillar (it leaves what is there)",
-        lambda value: value and all(isinstance(name, str) and re.fullmatch(_VOLUME_NAME, name) for name in value),
+        lambda value: value and not any(map(_like("volume_configured", "name"), value)),
     ),
 }  # fmt: skip
 

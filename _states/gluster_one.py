@@ -139,8 +139,8 @@ def one_datastore_present(
         "permissions": permissions, "enabled": enabled, "in_use": in_use, "mount": mount,
     }  # fmt: skip
     try:
-        paths = {"mount": mount, "datastores_dir": datastores_dir}
-        __salt__["gluster_one.require_arguments"]("one_datastore_present", name=name, **paths)
+        more = {"datastores_dir": datastores_dir, "wait_monitored": wait_monitored, **api}
+        __salt__["gluster_one.require_arguments"]("one_datastore_present", name=name, **arguments, **more)
         more = {"planned": _planned(mount), "run": _run(), **api}
         mount = arguments["mount"] = _mounted_on(mount, volume)
         read = functools.partial(__salt__["one_datastore_check.compare"], name, arguments, **more)

@@ -47,7 +47,8 @@ def test_no_line_of_fstab_is_broken(check, key, value, text):
     [
         ("path", "mnt"), ("path", "/mnt/a b"), ("path", "/mnt/a#b"), ("path", "/mnt/a\\040b"), ("path", None),
         ("volume", ""), ("volume", "-v"), ("volume", "a/../b"), ("volume", "a/"), ("volume", "a//b"), ("volume", None),
-        ("volume", "a/b c"), ("volume", "a,b"),
+        ("volume", "a/b c"), ("volume", "a,b"), ("volume", 7), ("servers", ["kvm1", "KVM1"]),
+        ("options", ["acl", "suid"]), ("options", ["dev"]), ("options", ["fuse-mountopts=noatime"]),
         ("servers", []), ("servers", "kvm1"), ("servers", None), ("servers", ["kvm1 kvm2"]), ("servers", ["-oops"]),
         ("servers", ["kvm1,x"]), ("servers", [7]),
         ("options", "acl"), ("options", ["a b"]), ("options", ["acl,suid"]), ("options", ["#"]), ("options", [""]),
@@ -79,8 +80,9 @@ def state():
     required = imported(CHECKOUT / "_modules/gluster_one_arguments.py").require_arguments
 
     def run(name, *arguments, **named):
-        files = {"volume_configured": "volume", "beacon_configured": "beacon", "one_datastore_absent": "absent"}
-        path = CHECKOUT / f"_states/gluster_one_{files.get(name, 'server')}.py"
+        files = {"volume_configured": "_volume", "beacon_configured": "_beacon", "one_datastore_absent": "_absent"}
+        files["one_datastore_present"] = ""
+        path = CHECKOUT / f"_states/gluster_one{files.get(name, '_server')}.py"
         salt = {"gluster_one.require_arguments": required}
         return getattr(imported(path, __salt__=salt), name)(*arguments, **named)
 
@@ -123,6 +125,29 @@ def test_a_datastore_s_name(state, text):
         ("one_datastore_absent", {"endpoint": "http://a\nb"}),
         ("one_datastore_absent", {"auth_file": "one_auth"}),
         ("beacon_configured", {"interval": "60\n"}),
+        ("one_datastore_present", {"type": "IMAGE_DS\n"}),
+        ("one_datastore_present", {"volume": 7}),
+        ("one_datastore_present", {"host": ["kvm1", None]}),
+        ("one_datastore_present", {"host": "kvm1\nkvm2"}),
+        ("one_datastore_present", {"ds_mad": "fs\nTM_MAD=x"}),
+        ("one_datastore_present", {"tm_mad": 7}),
+        ("one_datastore_present", {"driver": "raw\x1b[2J"}),
+        ("one_datastore_present", {"restricted_dirs": ["/etc", "root"]}),
+        ("one_datastore_present", {"safe_dirs": "/etc\n/root"}),
+        ("one_datastore_present", {"no_decompress": "yes"}),
+        ("one_datastore_present", {"attributes": {"LIMIT\nMB": 1}}),
+        ("one_datastore_present", {"absent_attributes": ["a\nb"]}),
+        ("one_datastore_present", {"datastore_id": "101"}),
+        ("one_datastore_present", {"clusters": ["a\nb"]}),
+        ("one_datastore_present", {"clusters_exact": 1}),
+        ("one_datastore_present", {"owner": "a\nb"}),
+        ("one_datastore_present", {"group": ["oneadmin"]}),
+        ("one_datastore_present", {"permissions": "640\n"}),
+        ("one_datastore_present", {"enabled": "no"}),
+        ("one_datastore_present", {"in_use": True}),
+        ("one_datastore_present", {"wait_monitored": "1"}),
+        ("one_datastore_present", {"endpoint": "http://a\nb"}),
+        ("one_datastore_present", {"auth_file": "one_auth"}),
     ],
 )
 def test_other_arguments(state, name, arguments):

@@ -14,6 +14,7 @@ def fstab(execution, monkeypatch, tmp_path):
         "gluster_one_pillar.own_names": lambda: {"kvm1", "10.0.0.1"},
         "gluster.peer_known_as": lambda host, servers: None,
         "service.systemctl_reload": lambda: None,
+        "gluster_one.undoes_flags": execution("gluster_one_arguments").undoes_flags,
     })  # fmt: skip
     monkeypatch.setattr(module, "FSTAB", str(tmp_path / "fstab"))
     return module
@@ -42,8 +43,6 @@ def test_a_line_without_options(fstab):
 @pytest.mark.parametrize("option", ["suid", "dev", "fuse-mountopts=exec", "fuse-mountopts"])
 def test_what_would_undo_nosuid_and_nodev(fstab, option):
     """The first two win when they come later; the third makes mount.glusterfs forget what came before."""
-    with pytest.raises(SaltInvocationError, match=f"the mount option {option} would undo nosuid and nodev"):
-        fstab.entry_wanted("/mnt", "one_vol", ["kvm1"], ["acl", option])
     Path(fstab.FSTAB).write_text(f"kvm1:/one_vol /mnt glusterfs nosuid,acl,{option} 0 0\n")
     assert fstab.entry_wanted("/mnt", "one_vol", ["kvm1"])["opts"] == ["nosuid", "acl", "_netdev", "nodev"]
 

@@ -38,6 +38,7 @@ def node(execution, monkeypatch):
         salt = {
             "one_datastore.gluster_host": execution("one_datastore").gluster_host,
             "gluster_one_pillar.system": lambda: {},
+            "gluster_one.argument_needed": execution("gluster_one_arguments").argument_needed,
             "gluster_mount.place": execution("gluster_mount_place", __salt__=NO_MOUNTS).place,
             "glusterd.pool_without": store.pool_without,
         }
@@ -190,6 +191,13 @@ BAD = [
     (with_volume(mount="//foo"), r"one_vol:mount is '//foo' \(a string\): .* with single slashes"),
     (with_volume(mount="/srv/a b"), r"one_vol:mount is '/srv/a b' \(a string\): an absolute path without spaces"),
     (with_volume(mount_options=["acl, ro"]), r"one_vol:mount_options is \['acl, ro'\] \(a list\): a list of words"),
+    (with_volume(mount_options=["acl,ro"]), r"one_vol:mount_options is .*without spaces, commas"),
+    (with_volume(mount_options=["log-file=/a#b"]), r"one_vol:mount_options is .*without spaces, commas, #"),
+    (with_volume(mount_options=["suid"]), r"one_vol:mount_options is .*would undo nosuid and nodev"),
+    (with_volume(mount="/srv/a#b"), r"one_vol:mount is '/srv/a#b' \(a string\): an absolute path"),
+    ({**ORDINARY, "user": "a b"}, r"gluster_one:user is 'a b' \(a string\): a number or the name of an account"),
+    (with_datastore(host=["kvm1", None]), r"glusterds:host is \['kvm1', None\] \(a list\): a host name is needed"),
+    (with_datastore(attributes={"A": 'x\\"y'}), r"glusterds:attributes is .*without control characters"),
     (with_volume(options={"user.note": "a\nb"}), r"one_vol:options is .*: option names and values are needed"),
     ({**ORDINARY, "roles": []}, r"gluster_one:roles is \[\] \(a list\): a list is needed of head"),
     (with_datastore(tm_mad=None), r"glusterds:tm_mad is None \(nothing\): a text"),
@@ -207,7 +215,7 @@ BAD = [
     (with_datastore(attributes=["A"]), r"attributes is \['A'\] \(a list\)"),
     (with_volume(datastores=["glusterds"]), r"one_vol:datastores is \['glusterds'\] \(a list\): datastores by name"),
     (with_volume(datastores={"glusterds": "x"}), r"datastores:glusterds is a string: a mapping is needed"),
-    (with_volume(uid="no such"), r"one_vol:uid is 'no such' \(a string\): a number or the name of a user"),
+    (with_volume(uid="no such"), r"one_vol:uid is 'no such' \(a string\): a number or the name of an account"),
     (with_volume(uid="nosuch"), r"one_vol:uid is 'nosuch': there is no such user on kvm1"),
     (with_volume(uid=True), r"one_vol:uid is True \(a boolean\)"),
     (with_volume(options={"a": [1]}), r"one_vol:options is \{'a': \[1\]\} \(a mapping\): option names and values"),
@@ -273,6 +281,7 @@ def test_without_an_account_of_that_name_nothing_begins(execution, monkeypatch):
         "gluster_one_pillar",
         __salt__={
             "gluster_one_pillar.system": lambda: {},
+            "gluster_one.argument_needed": execution("gluster_one_arguments").argument_needed,
             "gluster_mount.place": lambda path, volume, user: f"/{volume}",
         },
         __grains__={"id": "kvm9"},
