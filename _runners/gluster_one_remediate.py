@@ -102,7 +102,7 @@ def remediate(minion):
         past = _past(minion, cache, found)
         said = {kind: _waits(past.get(kind), at) for kind in REPAIRS if kind in found}
         if not all(said.values()):
-            part = __salt__["gluster_one.part"](minion)
+            part = __salt__["gluster_one.rights"](minion)
             if part["error"]:
                 return f"the pillar of {minion} cannot be rendered: {part['error']}"
             if part["maintenance"]:
@@ -280,14 +280,14 @@ class _Turn:
     The turn of one server of the pool among the others. A job that takes longer than a turn goes on without it.
     """
 
-    def __init__(self, minion, needed):
-        self.minion, self.needed, self.begin = minion, needed, time.monotonic()
+    def __init__(self, minion, needed, patience):
+        self.minion, self.needed, self.patience, self.begin = minion, needed, patience, time.monotonic()
         self.stack = contextlib.ExitStack()
         self.stream = None
 
     def __enter__(self):
         if self.needed:
-            self.stream = self.stack.enter_context(_lock(_file("servers"), PATIENCE, self.minion))
+            self.stream = self.stack.enter_context(_lock(_file("servers"), self.patience, self.minion))
             self.begin = time.monotonic()
         return self
 
@@ -351,13 +351,18 @@ def _repair(minion, mods, part):
     what was found is still there.
     """
     mods = list(dict.fromkeys(mods))
-    with _Turn(minion, set(mods) & set(ONE_AT_A_TIME)) as turn:
+    # What only starts what is down takes nothing away from the pool, and nobody is asked.
+    beside = _unfinished(minion) if "gluster_one.glusterd" in mods else []
+    # Before the turn, which others wait for: to ask takes a while.
+    why = _in_the_way(minion, beside)
+    if why:
+        return dict.fromkeys(mods, f"{WAITS}: {why}")
+    with _Turn(minion, set(mods) & set(ONE_AT_A_TIME), TURN if beside else PATIENCE) as turn:
         if not turn.held:
             return dict.fromkeys(mods, f"{WAITS}: another server is being put right")
-        why = _in_the_way(minion, mods)
-        if why:
-            return dict.fromkeys(mods, f"{WAITS}: {why}")
-        longest = GRACE + part["timeout"] * max(1, len(part["volumes"]))
+        if "gluster_one.glusterd" in mods and set(_unfinished(minion)) - set(beside):
+            return dict.fromkeys(mods, f"{WAITS}: the job on another server goes on")
+        longest = GRACE + part["timeout"] * max(1, len(part["servers"]))
         try:
             answer = _job(minion, mods, longest, turn)
         except SaltClientError as exc:
@@ -380,47 +385,62 @@ def _repair(minion, mods, part):
     return came
 
 
-def _in_the_way(minion, mods):
+def _in_the_way(minion, beside):
     """
-    Why nothing is to be done on a server while the job of another, which has had its turn, goes on; None where nothing
-    is. What only starts what is down takes nothing away from the pool, and is not asked for.
+    Why nothing is to be done on a server while the jobs on these, which have had their turn, go on; None where nothing
+    is.
     """
-    others = _unfinished(minion) if "gluster_one.glusterd" in mods else []
-    if not others:
+    if not beside:
         return None
-    answer = __salt__["gluster_one.ok_to_stop"]([minion], restart=True)
-    return None if answer["ok"] else f"the job on {others[0]} goes on, and {'; '.join(answer['reasons'][:3])}"
+    answer = __salt__["gluster_one.ok_to_stop"]([minion], restart=True, unasked=beside)
+    return None if answer["ok"] else f"the job on {beside[0]} goes on, and {'; '.join(answer['reasons'][:3])}"
 
 
 def _job(minion, mods, longest, turn):
     """
     What a job has returned, a sentence when it has not ended in time, None when the minion does not run it.
+
+    It is what the master has kept: an event may be anybody's. Only a master that keeps nothing has but the event.
     """
     deadline = time.monotonic() + longest
     with salt.client.get_local_client(mopts=__opts__) as client:
-        came = client.cmd_iter_no_block(
-            [minion], "state.apply", [",".join(mods)], tgt_type="list", kwarg={"queue": True}, timeout=ASK_AFTER
-        )
+        job = client.run_job(
+            [minion], "state.apply", [",".join(mods)], tgt_type="list", kwarg={"queue": True}, timeout=ASK_AFTER,
+            listen=True,
+        )  # fmt: skip
+        if not job:
+            return None
+        more = {"timeout": ASK_AFTER, "tgt": [minion], "tgt_type": "list", "block": False}
+        returned, broken = {}, None
         try:
-            with contextlib.closing(came):
+            with contextlib.closing(client.get_iter_returns(job["jid"], [minion], **more)) as came:
                 for part in came:  # nothing, while nothing comes
-                    answer = part.get(minion) if isinstance(part, dict) else None
-                    if isinstance(answer, dict) and "ret" in answer:
-                        with contextlib.suppress(FileNotFoundError):
-                            os.remove(_file("unfinished", minion))
-                        said = answer["ret"]
-                        # What the master says of a turn is no minion's to say.
-                        return f"it said {said}" if str(said).startswith(WAITS) else said
+                    if isinstance(part, dict) and isinstance(part.get(minion), dict) and "ret" in part[minion]:
+                        returned = part
+                        break
                     if time.monotonic() > deadline:
-                        return f"the job did not end within {longest} s"
+                        break
                     turn.late()
                     time.sleep(0.05)
         except SaltClientError:
             raise
         except Exception as exc:  # pylint: disable=broad-except
-            # Salt's client takes what any minion says of a job to be of the right shape: no failure of this one.
-            return f"{WAITS}: its job could not be followed ({type(exc).__name__})"
-    return None
+            # Salt's client takes what any minion says of a job to be of the right shape: one that is not ends it.
+            broken = f"{WAITS}: its job could not be followed ({type(exc).__name__})"
+        if __salt__["gluster_one.keeps_returns"]():
+            awaited, broken = returned or broken, None
+            returned = client.get_cache_returns(job["jid"])
+            while awaited and minion not in returned and time.monotonic() <= deadline:
+                turn.late()
+                time.sleep(0.5)
+                returned = client.get_cache_returns(job["jid"])
+    if minion in returned:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(_file("unfinished", minion))
+        said = returned[minion]["ret"]
+        # What the master says of a turn is no minion's to say.
+        return f"it said {_visible(said)}" if _visible(said).startswith(WAITS) else said
+    return broken or (f"the job did not end within {longest} s" if time.monotonic() > deadline else None)
 
 
 def _visible(said):

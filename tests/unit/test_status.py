@@ -133,7 +133,7 @@ def test_a_brick_that_is_down_is_wrong_with_its_volume(monkeypatch):
     "target, servers, grains, words",
     [
         ("*", ["kvm1"], {}, None),
-        ("*", ["KVM1.example.com"], {}, None),
+        ("*", ["KVM1.example.com"], {"kvm1": {"fqdn": "kvm1.example.com"}, "kvm3": {"fqdn": "kvm1.example.com"}}, None),
         ("*", ["gl1"], {"kvm3": {"host": "gl1"}}, None),
         ("*", ["10.0.0.3"], {"kvm3": {"ipv4": ["127.0.0.1", "10.0.0.3"]}}, None),
         ("*", ["kvm1"], {"kvm3": {"host": "kvm1"}}, None),  # its identifier counts before what another says of itself
