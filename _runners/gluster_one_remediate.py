@@ -74,8 +74,9 @@ def remediate(minion):
     The minion's findings are read from its mine, where only it can have left them; what the event said is not used.
     Which kinds are put right is the pillar's ``remediate``. One job for each minion at a time, servers one after
     another. After a failure, also when nothing was to be changed, that kind of finding waits, each time longer; after
-    three in a row it is given up until it has been gone for ten minutes, with an event
-    ``gluster_one/<minion>/gave_up``.
+    three it is given up until it has been gone for ten minutes, with an event ``gluster_one/<minion>/gave_up``. For
+    what only one server at a time may do, a repair counts, too: after three that follow each other, it waits ten
+    minutes.
 
     minion
         The minion (string).
@@ -101,6 +102,13 @@ def remediate(minion):
             return f"{minion} has reported nothing that could be put right"
         past = _past(minion, cache, found)
         said = {kind: _waits(past.get(kind), at) for kind in REPAIRS if kind in found}
+        back = [kind for kind in said if past.get(kind, {}).get("failures", 0) >= ATTEMPTS and "right" in past[kind]]
+        back = [kind for kind in back if not past[kind].get("told")]
+        if back:
+            why = f"put right {ATTEMPTS} times within a short while, it has come back"
+            __salt__["event.send"](f"gluster_one/{minion}/gave_up", {"kinds": back, "why": why})
+            for kind in back:
+                past[kind]["told"] = True
         if not all(said.values()):
             part = __salt__["gluster_one.rights"](minion)
             if part["error"]:
@@ -134,15 +142,15 @@ def remediate(minion):
 def _past(minion, cache, found):
     """
     What was done about each kind of finding. One that has stayed away for a while is forgotten, so that it is new
-    should it come back; one that comes and goes is not.
+    should it come back, also if nobody saw it go after its repair; one that comes and goes is not.
     """
     known, past, now = cache.fetch(BANK, minion), {}, time.time()
     for kind, was in (known if isinstance(known, dict) else {}).items():
         was = dict(was)
-        gone = was.pop("gone", now)
+        gone, right = was.pop("gone", now), was.get("right", now)
         if kind not in found and 0 <= now - gone < FORGOTTEN:
             past[kind] = {**was, "gone": gone}
-        elif kind in found and now - gone < FORGOTTEN:
+        elif kind in found and max(now - gone, now - right) < FORGOTTEN:
             past[kind] = was
     return past
 
@@ -200,6 +208,8 @@ def _waits(known, at):
         return None
     if known["at"] == at:
         return "was not looked at again since it was to be put right"
+    if known["failures"] >= ATTEMPTS and "right" in known:
+        return f"has come back, and is tried again in {known['right'] + FORGOTTEN - time.time():.0f} s"
     if known["failures"] >= ATTEMPTS:
         return f"was given up after {ATTEMPTS} failures"
     if time.time() < known["next"]:
@@ -227,11 +237,15 @@ def _put_right(minion, at, mods, past, part):
     still = _reported(minion)[1]
     still = set(mods) if still is None else still
     failed = {kind: came[sls] for kind, sls in mods.items() if came[sls] and kind in still}
-    for kind in mods:
-        failures = past.get(kind, {"failures": 0})["failures"] + 1 if kind in failed else 0
-        pause = BACK_OFF * 2 ** (failures - 1) if failures else 0
-        past[kind] = {"at": at, "failures": failures, "next": time.time() + pause}
-    given_up = [kind for kind in mods if past[kind]["failures"] == ATTEMPTS]
+    for kind, sls in mods.items():
+        # That it came right is the minion's word, and takes no failure away. Where others wait for its turn, it counts.
+        failures = past.get(kind, {"failures": 0})["failures"] + (kind in failed or sls in ONE_AT_A_TIME)
+        past[kind] = {"at": at, "failures": failures, "next": time.time()}
+        if kind in failed:
+            past[kind]["next"] += BACK_OFF * 2 ** (failures - 1)
+        else:
+            past[kind]["right"] = time.time()
+    given_up = [kind for kind in failed if past[kind]["failures"] >= ATTEMPTS]
     if given_up:
         why = "; ".join(dict.fromkeys(failed[kind] for kind in given_up))
         __salt__["event.send"](f"gluster_one/{minion}/gave_up", {"kinds": given_up, "why": why})

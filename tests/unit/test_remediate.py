@@ -186,6 +186,37 @@ def test_what_breaks_again_and_again_is_put_right_each_time(minion):
         assert minion.reports("mount_dead", after=5) == "kvm1: mount_dead put right"
 
 
+@pytest.mark.parametrize("kind", ["glusterd_down", "brick_down", "glusterd_option"])
+@pytest.mark.parametrize("still", [True, False])
+def test_a_server_that_says_it_came_right_has_no_turn_after_another(minion, kind, still):
+    cmd = minion.cmd
+
+    def leaves_out(*words, **more):
+        minion.found = minion.found if still else ()
+        return cmd(*words, **more)
+
+    minion.cmd = leaves_out
+    for _ in range(100):
+        minion.reports(kind, after=6)
+    assert len(minion.jobs) == 3
+    assert [data["kinds"] for _, data in minion.fired] == [[kind]]
+    assert minion.reports(kind, after=20) == f"kvm1: {kind} put right", "time has passed"
+
+
+def test_what_worked_and_breaks_much_later_is_put_right_each_time(minion):
+    for _ in range(9):
+        assert minion.reports("brick_down", after=700) == "kvm1: brick_down put right"
+    assert minion.fired == []
+
+
+def test_a_repair_takes_no_failure_away(minion):
+    """That it came right is the minion's word: between two failures it may say so as often as it likes."""
+    for answer in (FAILED, CHANGED, FAILED, CHANGED, FAILED):
+        minion.answer = answer
+        minion.reports("mount_dead", after=70)
+    assert minion.reports("mount_dead", after=70) == "kvm1: mount_dead was given up after 3 failures"
+
+
 @pytest.mark.parametrize(
     "kind, reported",
     [
