@@ -338,7 +338,7 @@ def rollout_plan(target="*"):
     if wrong:
         return {"errors": wrong}
     rest = [minion for minion in sorted(nodes) if minion not in of["head"]]
-    size = min((node["batch"] for node in nodes.values()), default=1)
+    size = min(_numbers(nodes, "batch", known), default=1)
     coordinators = [
         minion for minion in sorted(nodes) if any(volume["coordinator"] for volume in nodes[minion]["volumes"].values())
     ]
@@ -349,7 +349,7 @@ def rollout_plan(target="*"):
         "servers": of["server"],
         "heads": of["head"],
         "batches": [rest[first : first + size] for first in range(0, len(rest), size)],
-        "timeout": _timeout(nodes),
+        "timeout": max(_numbers(nodes, "timeout", known), default=None),
     }
 
 
@@ -405,7 +405,11 @@ def remount_plan(target="*"):
         used += [f"{minion}: {state['comment']}" for state in failed if state in own]
         if not failed and any(state["changes"] for state in own):
             due.append(minion)
-    return {"errors": wrong} if wrong else {"errors": [], "minions": due, "used": used, "timeout": _timeout(nodes)}
+    return (
+        {"errors": wrong}
+        if wrong
+        else {"errors": [], "minions": due, "used": used, "timeout": max(_numbers(nodes, "timeout", {}), default=None)}
+    )
 
 
 def _states(said):
@@ -427,8 +431,13 @@ def _states(said):
     return states
 
 
-def _timeout(nodes):
-    return max((node["timeout"] for node in nodes.values()), default=None)
+def _numbers(nodes, key, known):
+    """
+    A number of the pillar's of each node: by its own word where more than half say the same, else by the master's.
+    """
+    said = [node[key] for node in nodes.values()]
+    usual = next((number for number in set(said) if said.count(number) * 2 > len(said)), None)
+    return [node[key] if node[key] == usual else _part(minion, known)[key] for minion, node in nodes.items()]
 
 
 def _nodes(target):

@@ -18,6 +18,8 @@ __virtualname__ = "gluster_one"
 TEXT, NAME = 1000, 300
 FINDINGS, VOLUMES, HOSTS, NAMES = 1000, 200, 10000, 200
 ROLES = ("head", "hypervisor", "server")
+# What `report` of the modules beside this runner has for its version.
+VERSION = 2
 # Keys of every answer, and those that one has unless its pillar is wrong.
 ALWAYS, USUALLY = ("roles", "looked", "findings", "volumes", "datastores"), ("names", "coordinates", "hosts")
 MOUNT, DATASTORE = "salt {minion} state.apply gluster_one.mount", "salt {minion} state.apply gluster_one.datastore"
@@ -92,6 +94,7 @@ KINDS = {
     # Of anybody.
     "space": ("anybody", ROOM),
     "check_failed": ("anybody", "see what it says"),
+    "outdated": ("anybody", "salt {minion} saltutil.sync_all, or apply gluster_one"),
     "pillar": ("anybody", "correct it, then run again"),
 }  # fmt: skip
 SELINUX = "setsebool -P virt_use_fusefs on, there"
@@ -268,9 +271,14 @@ def sound(answer):
         ),
         "hosts": part_of("hosts", list, HOSTS, lambda name: _text(name, NAME)),
     }  # fmt: skip
+    version = said.get("version")
+    outdated = type(version) is not int or version != VERSION
+    if outdated:
+        has = f"version {visible(version, 40)}" if "version" in said else "no version"
+        wrong.insert(0, f"its report has {has}, and the master's is {VERSION}: its modules are not the master's")
     if lacking:
-        wrong.insert(0, f"it lacks {', '.join(lacking)}: its modules are older than the master's")
-    return {**found, "wrong": wrong, "outdated": bool(lacking)}
+        wrong.insert(int(outdated), f"it lacks {', '.join(lacking)}")
+    return {**found, "wrong": wrong, "outdated": outdated}
 
 
 def sound_node(said):

@@ -34,6 +34,7 @@ FACTS = {
 
 def report(minion, **more):
     return {
+        "version": 2,
         "roles": ["hypervisor"], "looked": ["mount", "links"], "findings": [], "names": [minion], "hosts": [],
         "coordinates": {"one_vol": minion == "kvm1"}, "volumes": {"one_vol": {"free_percent": 61}}, "datastores": {},
         **more,
@@ -189,6 +190,18 @@ def test_the_plans_name_one_that_says_what_it_cannot(master, said):
     plan = master.runner.remount_plan()
     assert all(error.startswith(f"{EVIL}: ") for error in [*plan["errors"], *plan.get("used", [])])
     assert plan["errors"] or set(NODES) <= set(plan["minions"])
+
+
+@pytest.mark.parametrize("key, number", [("batch", 1), ("timeout", 10**6)])
+def test_one_minions_word_makes_no_rollout_endless(master, key, number):
+    master.answers = {
+        "saltutil.refresh_pillar": dict.fromkeys(PILLARS, True),
+        "gluster_one_pillar.node": {**NODES, EVIL: {**NODE, key: number}},
+        "state.apply": dict.fromkeys(PILLARS, RUN),
+    }
+    plan = master.runner.rollout_plan()
+    assert (len(plan["batches"]), plan["timeout"]) == (1, 120)
+    assert master.runner.remount_plan()["timeout"] == 120
 
 
 def test_twenty_thousand_hosts_of_one_that_is_no_head_are_not_looked_up(master, monkeypatch):
