@@ -19,6 +19,9 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one"
 
+# Of what `report` returns, for the runner, which has the same number: one more where either needs another answer.
+VERSION = 2
+
 
 def __virtual__():
     return __virtualname__
@@ -98,7 +101,7 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
     Returns a dict; ``volumes`` is what the coordinator sees, ``datastores`` what the head does, ``coordinates`` says
     for each volume whether this is its coordinator; ``hosts`` are OpenNebula's in the datastores' clusters (the head)::
 
-        {"roles": ["hypervisor", "server"], "findings": [...], "looked": ["mount", "links", ...],
+        {"version": 2, "roles": ["hypervisor", "server"], "findings": [...], "looked": ["mount", "links", ...],
          "names": ["10.0.0.1", "kvm1"], "coordinates": {"one_vol": True}, "hosts": [],
          "volumes": {"one_vol": {"bricks": [3, 3], "peers": [2, 2], "heal": 0, "split_brain": 0, "free_percent": 61,
                                  "sets": [[["kvm1:/data/one_vol", True], ["kvm2:/data/one_vol", True], ...]]}},
@@ -113,6 +116,7 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
     """
     node = {"marks": marks or {}, **(node or __salt__["gluster_one_pillar.node"]())}
     seen = {"roles": node.get("roles", []), "findings": [], "looked": [], "volumes": {}, "datastores": {}}
+    seen["version"] = VERSION
     if node["errors"]:
         for error in node["errors"]:
             _find(seen, "pillar", "pillar", error, "a pillar as in pillar.example", "correct it, then run again")

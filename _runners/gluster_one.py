@@ -7,6 +7,7 @@ OpenNebula's GlusterFS datastore over the whole fleet
 """
 
 import logging
+import math
 import secrets
 import sys
 import time
@@ -95,13 +96,16 @@ def _ours(target):
     return sorted(set(_accepted(target)) & set(_accepted("gluster_one:volumes:*", "pillar")))
 
 
-def _ask(minions, function, arguments=None, timeout=15):
+def _ask(minions, function, arguments=None, timeout=15, until=None):
     """
-    The answers of minions by their names, counted on a terminal while they come in.
+    The answers of minions by their names, counted on a terminal while they come in; none that comes after a time, as
+    `time.monotonic` has it, of more questions than this one.
     """
     answers = {}
+    if until and time.monotonic() >= until:
+        return answers
     shown = sys.stderr.isatty() and len(minions) > 10
-    deadline = time.monotonic() + PATIENCE * timeout
+    deadline = min(time.monotonic() + PATIENCE * timeout, until or math.inf)
     with salt.client.get_local_client(mopts=__opts__) as client:
         job = client.run_job(
             minions, function, tgt_type="list", kwarg=arguments or {}, timeout=timeout, listen=True
@@ -126,8 +130,13 @@ def _ask(minions, function, arguments=None, timeout=15):
             # Salt's client takes what a minion says of a job to be of the right shape: one that is not ends it.
             log.warning("gluster_one: the answers to job %s could not be followed: %s", job["jid"], exc)
             awaited = minions
-        if awaited and __opts__.get("job_cache", True) and not __opts__.get("ext_job_cache"):
-            answers = _kept(client, job["jid"], awaited, max(timeout, deadline - time.monotonic()))
+        if awaited and __salt__["gluster_one.keeps_returns"]():
+            answers = _kept(
+                client,
+                job["jid"],
+                awaited,
+                min(max(timeout, deadline - time.monotonic()), (until or math.inf) - time.monotonic()),
+            )
     if shown:
         print(file=sys.stderr)
     return answers
@@ -135,8 +144,9 @@ def _ask(minions, function, arguments=None, timeout=15):
 
 def _kept(client, jid, minions, timeout):
     """
-    The answers as the master has kept them, each under its minion's key. What came as an event may be of any minion
-    that knows the job: where nothing was kept, it is waited for.
+    The answers as the master has kept them: where nothing was kept, it is waited for. What came as an event may be of
+    any minion that knows the job. Salt's master keeps the first return by the name that stands in it: a minion that
+    names another one there, as the ``resource_id`` of Salt 3008 or like a syndic, is that other one.
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -150,7 +160,7 @@ def _visible(said):
     return __salt__["gluster_one.visible"](said)
 
 
-def ok_to_stop(minions, timeout=15, restart=False):
+def ok_to_stop(minions, timeout=15, restart=False, unasked=None):
     """
     Whether a node may go down now, and why not; or several at once.
 
@@ -158,16 +168,16 @@ def ok_to_stop(minions, timeout=15, restart=False):
         The nodes' minions (string, with commas between several, or list).
 
     timeout
-        See :func:`status`.
+        See :func:`status`; all questions together last at most ten times as long.
 
     restart
         Only glusterd is to be restarted, and all else goes on (bool, default False): a volume of which each file is on
         one brick alone does not keep it then, nor does a machine.
 
     Returns a dict ``{"ok": True, "reasons": []}`` with ``retcode`` 0 or 1, which is the command's exit status. What is
-    not known counts against it. No machine may run on a node that goes. A server may go when it is known that nothing
-    waits to be healed, all volumes keep their bricks' and the servers' quorum, and every client is connected to all the
-    other bricks.
+    not known counts against it, and so does a master that keeps no returns. No machine may run on a node that goes. A
+    server may go when it is known that nothing waits to be healed, all volumes keep their bricks' and the servers'
+    quorum, and every client is connected to all the other bricks.
 
     CLI Example:
 
@@ -181,13 +191,20 @@ def ok_to_stop(minions, timeout=15, restart=False):
         raise SaltInvocationError(
             f"minions is {minions!r}: no accepted minion is called {', '.join(strangers) or 'that'}, see `salt-key`"
         )
-    ours, known = _ours("*"), {}
-    nodes = _ask(ours, "gluster_one_pillar.node", timeout=timeout)
-    nodes = {name: _node(node) for name, node in nodes.items()}
+    if not __salt__["gluster_one.keeps_returns"]():
+        reason = (
+            "this master keeps no returns (job_cache: False, or an ext_job_cache), and an event may be any minion's: "
+            "set job_cache: True without ext_job_cache in the master's configuration"
+        )
+        return {"ok": False, "reasons": [reason], "retcode": 1}
+    limits = {"timeout": timeout, "until": time.monotonic() + PATIENCE * timeout}
+    ours, known = [minion for minion in _ours("*") if minion not in (unasked or ())], {}
+    nodes = _ask(ours, "gluster_one_pillar.node", **limits)
+    nodes = {name: __salt__["gluster_one.sound_node"](node) for name, node in nodes.items()}
     nodes = {name: node for name, node in nodes.items() if node and not node["errors"]}
-    reasons = [] if restart else _machines(going, timeout)
+    reasons = [] if restart else _machines(going, limits)
     # Whatever the pillar makes of it: who knows volumes of a pool is a server of it. One that does not say may be one.
-    members = _ask(going, "glusterd.volumes", timeout=timeout)
+    members = _ask(going, "glusterd.volumes", **limits)
     servers = [
         minion
         for minion in going
@@ -206,21 +223,21 @@ def ok_to_stop(minions, timeout=15, restart=False):
     elif servers:
         names = {minion: _names(minion, nodes, known) for minion in servers}
         stay = sorted(set(ours) - set(going))
-        said = {} if restart else _ask(stay, "gluster_one.apart", timeout=timeout)
+        said = {} if restart else _ask(stay, "gluster_one.apart", **limits)
         apart = {} if restart else {minion: _apart(said.get(minion)) for minion in stay}
         silent = [name for name in stay if name not in nodes and "server" in _part(name, known)["roles"]]
-        reasons += _blockers(others, silent, {"names": names, "restart": restart, "apart": apart}, timeout)
+        reasons += _blockers(others, silent, {"names": names, "restart": restart, "apart": apart}, limits)
     return {"ok": not reasons, "reasons": reasons, "retcode": int(bool(reasons))}
 
 
-def _blockers(others, silent, asked, timeout):
+def _blockers(others, silent, asked, limits):
     """
     What other servers have against it: of two that can say so, whatever either says; one is enough where there is no
     second one.
     """
     reasons, said, unable = [], 0, f"{', '.join(silent[:3])} did not answer, and one server's word is not enough"
     for other in others:  # one at a time: it takes the pool's lock
-        answer = _ask([other], "gluster_one.stop_blockers", asked, timeout).get(other)
+        answer = _ask([other], "gluster_one.stop_blockers", asked, **limits).get(other)
         if isinstance(answer, list) and all(isinstance(reason, str) for reason in answer):
             reasons += [_visible(reason) for reason in answer[:100]]
             said += 1
@@ -265,36 +282,11 @@ def _apart(said):
     return {name: bricks and [_visible(brick) for brick in bricks] for name, bricks in said.items()}
 
 
-def _node(said):
-    """
-    A minion's part by its own word, with what is used of it; None when it is none.
-    """
-    if not isinstance(said, dict) or not isinstance(said.get("errors"), list):
-        return None
-    node = {"errors": [_visible(error) for error in said["errors"][:20]]}
-    if node["errors"]:
-        return node
-    roles, names, volumes = said.get("roles"), said.get("names"), said.get("volumes")
-    texts = isinstance(roles, list) and isinstance(names, list) and len(roles + names) <= 300
-    if not texts or not all(isinstance(text, str) and len(text) < 256 for text in roles + names):
-        return None
-    if not isinstance(volumes, dict) or len(volumes) > 200:
-        return None
-    for name, volume in volumes.items():
-        if not isinstance(name, str) or not isinstance(volume, dict) or not isinstance(volume.get("coordinator"), bool):
-            return None
-    numbers = {key: said.get(key) for key in ("batch", "timeout")}
-    if not all(type(number) is int and 0 < number <= 10**6 for number in numbers.values()):
-        return None
-    coordinates = {_visible(name): {"coordinator": volume["coordinator"]} for name, volume in volumes.items()}
-    return {**node, **numbers, "roles": roles, "names": [_visible(name) for name in names], "volumes": coordinates}
-
-
-def _machines(minions, timeout):
+def _machines(minions, limits):
     """
     Which machines run on these nodes, as sentences.
     """
-    answers = _ask(minions, "gluster_one.machines", timeout=timeout)
+    answers = _ask(minions, "gluster_one.machines", **limits)
     reasons = []
     for minion in minions:
         found = answers.get(minion, "no answer")
@@ -346,7 +338,7 @@ def rollout_plan(target="*"):
     if wrong:
         return {"errors": wrong}
     rest = [minion for minion in sorted(nodes) if minion not in of["head"]]
-    size = min((node["batch"] for node in nodes.values()), default=1)
+    size = min(_numbers(nodes, "batch", known), default=1)
     coordinators = [
         minion for minion in sorted(nodes) if any(volume["coordinator"] for volume in nodes[minion]["volumes"].values())
     ]
@@ -357,7 +349,7 @@ def rollout_plan(target="*"):
         "servers": of["server"],
         "heads": of["head"],
         "batches": [rest[first : first + size] for first in range(0, len(rest), size)],
-        "timeout": _timeout(nodes),
+        "timeout": max(_numbers(nodes, "timeout", known), default=None),
     }
 
 
@@ -413,7 +405,11 @@ def remount_plan(target="*"):
         used += [f"{minion}: {state['comment']}" for state in failed if state in own]
         if not failed and any(state["changes"] for state in own):
             due.append(minion)
-    return {"errors": wrong} if wrong else {"errors": [], "minions": due, "used": used, "timeout": _timeout(nodes)}
+    return (
+        {"errors": wrong}
+        if wrong
+        else {"errors": [], "minions": due, "used": used, "timeout": max(_numbers(nodes, "timeout", {}), default=None)}
+    )
 
 
 def _states(said):
@@ -435,8 +431,13 @@ def _states(said):
     return states
 
 
-def _timeout(nodes):
-    return max((node["timeout"] for node in nodes.values()), default=None)
+def _numbers(nodes, key, known):
+    """
+    A number of the pillar's of each node: by its own word where more than half say the same, else by the master's.
+    """
+    said = [node[key] for node in nodes.values()]
+    usual = next((number for number in set(said) if said.count(number) * 2 > len(said)), None)
+    return [node[key] if node[key] == usual else _part(minion, known)[key] for minion, node in nodes.items()]
 
 
 def _nodes(target):
@@ -451,7 +452,7 @@ def _nodes(target):
         _ask(asked, "state.show_sls", {"mods": "gluster_one", "queue": True})  # which syncs the modules
         nodes = answered = _ask(asked, "gluster_one_pillar.node")
     wrong = [f"{minion} does not answer" for minion in asked if minion not in answered]
-    own = {minion: _node(answer) for minion, answer in nodes.items()}
+    own = {minion: __salt__["gluster_one.sound_node"](answer) for minion, answer in nodes.items()}
     wrong += [f"{minion}: {_visible(nodes[minion])}" for minion, node in sorted(own.items()) if node is None]
     nodes = {minion: node for minion, node in own.items() if node is not None}
     return wrong + [f"{minion}: {error}" for minion, node in sorted(nodes.items()) for error in node["errors"]], nodes

@@ -9,18 +9,17 @@ What a minion may say follows from its pillar as the master renders it. The pill
 a minion that asks for its pillar may add to it what it likes (``pillar_override``), and that is what is kept.
 """
 
-import ipaddress
 import posixpath
 import re
 import shlex
-
-import salt.utils.minions
 
 __virtualname__ = "gluster_one"
 
 TEXT, NAME = 1000, 300
 FINDINGS, VOLUMES, HOSTS, NAMES = 1000, 200, 10000, 200
 ROLES = ("head", "hypervisor", "server")
+# What `report` of the modules beside this runner has for its version.
+VERSION = 2
 # Keys of every answer, and those that one has unless its pillar is wrong.
 ALWAYS, USUALLY = ("roles", "looked", "findings", "volumes", "datastores"), ("names", "coordinates", "hosts")
 MOUNT, DATASTORE = "salt {minion} state.apply gluster_one.mount", "salt {minion} state.apply gluster_one.datastore"
@@ -95,6 +94,7 @@ KINDS = {
     # Of anybody.
     "space": ("anybody", ROOM),
     "check_failed": ("anybody", "see what it says"),
+    "outdated": ("anybody", "salt {minion} saltutil.sync_all, or apply gluster_one"),
     "pillar": ("anybody", "correct it, then run again"),
 }  # fmt: skip
 SELINUX = "setsebool -P virt_use_fusefs on, there"
@@ -145,13 +145,13 @@ def part(minion, known=None):
     known
         What was looked up before (dict), for several minions in a row.
 
-    Returns a dict; ``volumes`` says of each whether the minion is its coordinator or one of its servers, and who its
-    coordinator is (list of minions: none, one, or several of the same name); ``kinds`` are the findings that it can
-    have. ``error`` is there, and nothing else in it, when its pillar cannot be rendered::
+    Returns what :func:`rights` does, but for ``servers``, and ``volumes``, which says of each whether the minion is its
+    coordinator or one of its servers, and who its coordinator is (list of minions: none, one, or several of the same
+    name)::
 
         {"roles": ["hypervisor", "server"], "kinds": ["boot", ...], "datastores": {"glusterds": "one_vol"},
          "volumes": {"one_vol": {"coordinator": True, "server": True, "first": ["kvm1"], "names": ["kvm1"]}},
-         "remediate": None, "maintenance": False, "timeout": 120, "error": None}
+         "remediate": None, "maintenance": False, "batch": 10, "timeout": 120, "error": None}
 
     CLI Example:
 
@@ -160,101 +160,69 @@ def part(minion, known=None):
         salt-run gluster_one.part kvm1
     """
     known = {} if known is None else known
-    try:
-        pillar = __salt__["pillar.show_pillar"](minion)
-        settings, error = _dict(_dict(pillar).get("gluster_one")), _dict(pillar).get("_errors")
-    except Exception as exc:  # pylint: disable=broad-except
-        settings, error = {}, exc
-    found = {
-        "roles": [role for role in _list(settings.get("roles")) or ["hypervisor"] if role in ROLES[:2]],
-        "kinds": [],
-        "volumes": {},
-        "datastores": {},
-        "remediate": settings.get("remediate"),
-        "maintenance": bool(settings.get("maintenance")),
-        "timeout": settings.get("timeout") if _number(settings.get("timeout"), 86400) else 120,
-        "error": visible(error) if error else None,
-    }
-    for name, volume in _dict(settings.get("volumes")).items():
-        servers = [server for server in _list(_dict(volume).get("servers")) if isinstance(server, str)]
-        own = [server for server in servers if called(server, known) == [minion]]
-        first = called(servers[0], known) if servers else []
+    found = {**rights(minion, known), "volumes": {}}
+    for name, servers in found.pop("servers").items():
+        own = [server for server in servers if __salt__["gluster_one.called"](server, known) == [minion]]
+        first = __salt__["gluster_one.called"](servers[0], known) if servers else []
         found["volumes"][name] = {
             "coordinator": first == [minion], "server": bool(own), "first": first, "names": own,
         }  # fmt: skip
-        found["datastores"].update(dict.fromkeys(_dict(_dict(volume).get("datastores")), name))
     if any(volume["server"] for volume in found["volumes"].values()):
         found["roles"].append("server")
-    able = {"anybody", *found["roles"]}
-    able |= {"mounts"} if able & {"head", "hypervisor"} else set()
-    able |= {"coordinator"} if any(volume["coordinator"] for volume in found["volumes"].values()) else set()
-    found["kinds"] = sorted(kind for kind, (whose, _) in KINDS.items() if whose in able)
     return found
 
 
-def called(name, known=None):
+def rights(minion, known=None):
     """
-    Which accepted minions go by a name of the pillar's ``servers``: the one whose identifier it is, in any case; else
-    those of which one is the other's short name; else those whose grains have it. Grains are what minions say of
-    themselves, so that they count only where no minion has the name by its key.
-
-    name
-        The name or address (string).
-
-    known
-        As for :func:`part`.
-
-    Returns a list of minions, with more than one where it is not clear.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-run gluster_one.called kvm1.example.com
-    """
-    known = {} if known is None else known
-    if "minions" not in known:
-        known["minions"] = salt.utils.minions.CkMinions(__opts__).check_minions("*", "glob")["minions"]
-    name = name.casefold()
-    if name not in known.setdefault("called", {}):
-        same = [minion for minion in known["minions"] if minion.casefold() == name]
-        if not same and not _address(name):
-            pairs = [(minion, minion.casefold()) for minion in known["minions"] if not _address(minion)]
-            same = [minion for minion, own in pairs if own.startswith(f"{name}.") or name.startswith(f"{own}.")]
-        known["called"][name] = sorted(same or (minion for minion in known["minions"] if name in names(minion, known)))
-    return known["called"][name]
-
-
-def names(minion, known=None):
-    """
-    The names and addresses of a minion, by its identifier and its grains as the master has them.
+    What the pillar of a minion, rendered now, lets it have; of other minions' grains none are read.
 
     minion
         The minion (string).
 
     known
-        As for :func:`part`.
+        What was looked up before (dict), for several minions in a row.
 
-    Returns a sorted list of strings in small letters.
+    Returns a dict; ``kinds`` are the findings that it can have, also where another minion goes by the name of a server
+    that it has itself. ``error`` says why its pillar cannot be rendered, and then nothing else is in it::
+
+        {"roles": ["hypervisor"], "kinds": ["boot", ...], "servers": {"one_vol": ["kvm1", "kvm2"]},
+         "datastores": {"glusterds": "one_vol"}, "remediate": None, "maintenance": False, "batch": 10, "timeout": 120,
+         "error": None}
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt-run gluster_one.names kvm1
+        salt-run gluster_one.rights kvm1
     """
-    kept = {} if known is None else known.setdefault("names", {})
-    if minion not in kept:
-        try:
-            grains = _dict(salt.utils.minions.get_minion_data(minion, __opts__)[1])
-        except Exception:  # pylint: disable=broad-except
-            grains = {}
-        found = [grains.get(grain) for grain in ("host", "fqdn", "nodename", "localhost")]
-        for grain in ("fqdn_ip4", "ipv4", "fqdns"):
-            found += _list(grains.get(grain))[:NAMES]
-        own = {name.casefold() for name in [minion, *found] if isinstance(name, str) and name}
-        kept[minion] = sorted(own - {"localhost", "127.0.0.1"})
-    return kept[minion]
+    known = {} if known is None else known
+    try:
+        pillar = __salt__["pillar.show_pillar"](minion)
+        settings, error = _dict(_dict(pillar).get("gluster_one")), _dict(pillar).get("_errors")
+    except Exception as exc:  # pylint: disable=broad-except
+        settings, error = {}, exc
+    batch = _dict(settings.get("rollout")).get("batch")
+    found = {
+        "roles": [role for role in _list(settings.get("roles")) or ["hypervisor"] if role in ROLES[:2]],
+        "servers": {},
+        "datastores": {},
+        "remediate": settings.get("remediate"),
+        "maintenance": bool(settings.get("maintenance")),
+        "batch": batch if batch and _number(batch) else 10,
+        "timeout": settings.get("timeout") if _number(settings.get("timeout"), 86400) else 120,
+        "error": visible(error) if error else None,
+    }
+    able = {"anybody", *found["roles"]}
+    able |= {"mounts"} if able & {"head", "hypervisor"} else set()
+    for name, volume in _dict(settings.get("volumes")).items():
+        servers = [server for server in _list(_dict(volume).get("servers")) if isinstance(server, str)]
+        own = [server for server in servers if __salt__["gluster_one.goes_by"](minion, server, known)]
+        able |= {"server"} if own else set()
+        able |= {"coordinator"} if own[:1] == servers[:1] != [] else set()
+        found["servers"][name] = servers
+        found["datastores"].update(dict.fromkeys(_dict(_dict(volume).get("datastores")), name))
+    found["kinds"] = sorted(kind for kind, (whose, _) in KINDS.items() if whose in able)
+    return found
 
 
 def sound(answer):
@@ -303,9 +271,65 @@ def sound(answer):
         ),
         "hosts": part_of("hosts", list, HOSTS, lambda name: _text(name, NAME)),
     }  # fmt: skip
+    version = said.get("version")
+    outdated = type(version) is not int or version != VERSION
+    if outdated:
+        has = f"version {visible(version, 40)}" if "version" in said else "no version"
+        wrong.insert(0, f"its report has {has}, and the master's is {VERSION}: its modules are not the master's")
     if lacking:
-        wrong.insert(0, f"it lacks {', '.join(lacking)}: its modules are older than the master's")
-    return {**found, "wrong": wrong, "outdated": bool(lacking)}
+        wrong.insert(int(outdated), f"it lacks {', '.join(lacking)}")
+    return {**found, "wrong": wrong, "outdated": outdated}
+
+
+def sound_node(said):
+    """
+    A minion's answer to ``gluster_one_pillar.node``, with what is used of it.
+
+    said
+        Anything.
+
+    Returns a dict, with ``errors`` alone where there are some; None when it is no such answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.sound_node '{errors: [no pillar]}'
+    """
+    if not isinstance(said, dict) or not isinstance(said.get("errors"), list):
+        return None
+    node = {"errors": [visible(error) for error in said["errors"][:20]]}
+    if node["errors"]:
+        return node
+    roles, names, volumes = said.get("roles"), said.get("names"), said.get("volumes")
+    texts = isinstance(roles, list) and isinstance(names, list) and len(roles + names) <= 300
+    if not texts or not all(isinstance(text, str) and len(text) < 256 for text in roles + names):
+        return None
+    if not isinstance(volumes, dict) or len(volumes) > 200:
+        return None
+    for name, volume in volumes.items():
+        if not isinstance(name, str) or not isinstance(volume, dict) or not isinstance(volume.get("coordinator"), bool):
+            return None
+    numbers = {key: said.get(key) for key in ("batch", "timeout")}
+    if not all(type(number) is int and 0 < number <= 10**6 for number in numbers.values()):
+        return None
+    coordinates = {visible(name): {"coordinator": volume["coordinator"]} for name, volume in volumes.items()}
+    return {**node, **numbers, "roles": roles, "names": [visible(name) for name in names], "volumes": coordinates}
+
+
+def keeps_returns():
+    """
+    Whether this master keeps what jobs return.
+
+    Returns a bool: False with ``job_cache: False`` and with an ``ext_job_cache``, to which the minions return.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.keeps_returns
+    """
+    return bool(__opts__.get("job_cache", True) and not __opts__.get("ext_job_cache"))
 
 
 def cure(finding, minion, volume=None):
@@ -451,13 +475,6 @@ def _number(said, most=10**15):
 
 def _in(said, words):
     return isinstance(said, str) and said in words
-
-
-def _address(name):
-    try:
-        return ipaddress.ip_address(name)
-    except ValueError:
-        return None
 
 
 def _dict(said):

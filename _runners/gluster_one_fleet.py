@@ -56,10 +56,14 @@ def overview(answers, asked, whole=False, known=None):
     for minion in look.said:
         look.space(minion)
     nodes = {}
+    # Volumes that nobody looks at are in the overview, too, before it is said which finding is about one.
+    unseen = look.unseen() if whole else []
     for minion in asked:
         if minion in look.said:
             said = look.said[minion]
             nodes[minion] = {"roles": said["roles"], "looked": said["looked"], "findings": look.findings(minion)}
+            if not whole:
+                nodes[minion]["findings"] += look.claims(minion)
         elif minion in answers:
             wrong = _unable(minion, __salt__["gluster_one.visible"](answers[minion]))
             nodes[minion] = {"roles": [], "looked": [], "findings": [wrong]}
@@ -71,7 +75,7 @@ def overview(answers, asked, whole=False, known=None):
     absent = [minion for minion in asked if minion not in answers]
     strangers = {}
     if whole:
-        findings += look.unseen()
+        findings += unseen
         for host in look.strangers(asked):
             strangers[host] = {"roles": [], "looked": [], "findings": [_unlooked(host)]}
             findings += strangers[host]["findings"]
@@ -109,7 +113,7 @@ class _Look:
             if isinstance(answers.get(minion), dict)
         }
         self.wrong = {minion: list(said["wrong"]) for minion, said in self.said.items()}
-        self.missed = {}
+        self.missed, self.shared = {}, {}
 
     def part(self, minion):
         """
@@ -119,10 +123,15 @@ class _Look:
             self.parts[minion] = __salt__["gluster_one.part"](minion, self.known)
         return self.parts[minion]
 
-    def refuse(self, minion, what):
+    def refuse(self, minion, what, volume=None):
         """
-        Something that was said and does not count.
+        Something that was said and does not count. Where another minion goes by the same name of the volume's first
+        server, that accuses none of the two.
         """
+        first = self.of(minion, volume)["first"] if volume else []
+        if minion in first and len(first) > 1:
+            self.shared.setdefault(minion, {})[volume] = first
+            return
         error = self.part(minion)["error"]
         why = f"its pillar cannot be rendered: {error}" if error else "by its pillar that is not for it to say"
         self.wrong[minion].append(f"{what}: {why}")
@@ -138,7 +147,7 @@ class _Look:
             if self.of(minion, name)["coordinator"]:
                 self.volumes.setdefault(name, dict(UNSEEN)).update(facts)
             else:
-                self.refuse(minion, f"it says what volume {name} is like")
+                self.refuse(minion, f"it says what volume {name} is like", name)
         if (said["datastores"] or said["hosts"]) and "head" not in self.part(minion)["roles"]:
             self.refuse(minion, "it says what OpenNebula has")
             return
@@ -173,7 +182,12 @@ class _Look:
         """
         What a minion is for a volume.
         """
-        return self.part(minion)["volumes"].get(name) or {"coordinator": False, "server": False, "names": []}
+        return self.part(minion)["volumes"].get(name) or {
+            "coordinator": False,
+            "server": False,
+            "first": [],
+            "names": [],
+        }
 
     def findings(self, minion):
         """
@@ -190,7 +204,7 @@ class _Look:
                 if name is not None and self.speaks(minion, name, finding):
                     finding["volume"] = name
                 elif who == "coordinator":
-                    self.refuse(minion, f"it has a finding {kind} of volume {name}")
+                    self.refuse(minion, f"it has a finding {kind} of volume {name}", name)
                     continue
             elif self.said[minion]["coordinates"].get(finding["on"]) and self.of(minion, finding["on"])["coordinator"]:
                 finding["volume"] = finding["on"]  # what it could not look at
@@ -235,8 +249,18 @@ class _Look:
         more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         said = __salt__["gluster_one.visible"]("; ".join(wrong[:3]) + more)
         if self.said[minion]["outdated"]:
-            return [_unable(minion, said)]
+            one = {**_unable(minion, said), "kind": "outdated", "expected": "modules of the master's version"}
+            return [{**one, "cure": __salt__["gluster_one.cure"](one, minion)}]
         return [{**_unable(minion, said), "expected": "its own node", "cure": f"see who is root on {minion}"}]
+
+    def claims(self, minion):
+        """
+        A finding for each volume by the name of whose first server another minion goes, too.
+        """
+        shared = self.shared.get(minion, {})
+        for volume in shared:
+            self.volumes.setdefault(volume, dict(UNSEEN))
+        return [{**unseen_finding(volume, first), "volume": volume} for volume, first in shared.items()]
 
     def unseen(self):
         """
@@ -295,14 +319,15 @@ def unseen_finding(volume, minions):
 
         salt-run gluster_one.unseen_finding one_vol '[]'
     """
-    who = f"{' and '.join(minions[:5])} go" if minions else "no minion goes"
+    several = len(minions) > 1
+    who = f"{len(minions)} minions, {' and '.join(minions[:5])}, go" if several else "no minion goes"
     return {
         "kind": "volume_unseen",
         "on": volume,
         "seen": f"{who} by the name of its first server: nobody sets its options or looks at the pool",
         "expected": "one minion that does",
         "severity": "error",
-        "cure": "name servers in the pillar by a name or an address that their minion has, best by its identifier",
+        "cure": "name servers in the pillar by their minions' identifiers, as salt-key has them",
     }
 
 

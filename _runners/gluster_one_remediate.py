@@ -74,8 +74,9 @@ def remediate(minion):
     The minion's findings are read from its mine, where only it can have left them; what the event said is not used.
     Which kinds are put right is the pillar's ``remediate``. One job for each minion at a time, servers one after
     another. After a failure, also when nothing was to be changed, that kind of finding waits, each time longer; after
-    three in a row it is given up until it has been gone for ten minutes, with an event
-    ``gluster_one/<minion>/gave_up``.
+    three it is given up until it has been gone for ten minutes, with an event ``gluster_one/<minion>/gave_up``. For
+    what only one server at a time may do, a repair counts, too: after three that follow each other, it waits ten
+    minutes.
 
     minion
         The minion (string).
@@ -101,8 +102,15 @@ def remediate(minion):
             return f"{minion} has reported nothing that could be put right"
         past = _past(minion, cache, found)
         said = {kind: _waits(past.get(kind), at) for kind in REPAIRS if kind in found}
+        back = [kind for kind in said if past.get(kind, {}).get("failures", 0) >= ATTEMPTS and "right" in past[kind]]
+        back = [kind for kind in back if not past[kind].get("told")]
+        if back:
+            why = f"put right {ATTEMPTS} times within a short while, it has come back"
+            __salt__["event.send"](f"gluster_one/{minion}/gave_up", {"kinds": back, "why": why})
+            for kind in back:
+                past[kind]["told"] = True
         if not all(said.values()):
-            part = __salt__["gluster_one.part"](minion)
+            part = __salt__["gluster_one.rights"](minion)
             if part["error"]:
                 return f"the pillar of {minion} cannot be rendered: {part['error']}"
             if part["maintenance"]:
@@ -134,15 +142,15 @@ def remediate(minion):
 def _past(minion, cache, found):
     """
     What was done about each kind of finding. One that has stayed away for a while is forgotten, so that it is new
-    should it come back; one that comes and goes is not.
+    should it come back, also if nobody saw it go after its repair; one that comes and goes is not.
     """
     known, past, now = cache.fetch(BANK, minion), {}, time.time()
     for kind, was in (known if isinstance(known, dict) else {}).items():
         was = dict(was)
-        gone = was.pop("gone", now)
+        gone, right = was.pop("gone", now), was.get("right", now)
         if kind not in found and 0 <= now - gone < FORGOTTEN:
             past[kind] = {**was, "gone": gone}
-        elif kind in found and now - gone < FORGOTTEN:
+        elif kind in found and max(now - gone, now - right) < FORGOTTEN:
             past[kind] = was
     return past
 
@@ -200,6 +208,8 @@ def _waits(known, at):
         return None
     if known["at"] == at:
         return "was not looked at again since it was to be put right"
+    if known["failures"] >= ATTEMPTS and "right" in known:
+        return f"has come back, and is tried again in {known['right'] + FORGOTTEN - time.time():.0f} s"
     if known["failures"] >= ATTEMPTS:
         return f"was given up after {ATTEMPTS} failures"
     if time.time() < known["next"]:
@@ -227,11 +237,15 @@ def _put_right(minion, at, mods, past, part):
     still = _reported(minion)[1]
     still = set(mods) if still is None else still
     failed = {kind: came[sls] for kind, sls in mods.items() if came[sls] and kind in still}
-    for kind in mods:
-        failures = past.get(kind, {"failures": 0})["failures"] + 1 if kind in failed else 0
-        pause = BACK_OFF * 2 ** (failures - 1) if failures else 0
-        past[kind] = {"at": at, "failures": failures, "next": time.time() + pause}
-    given_up = [kind for kind in mods if past[kind]["failures"] == ATTEMPTS]
+    for kind, sls in mods.items():
+        # That it came right is the minion's word, and takes no failure away. Where others wait for its turn, it counts.
+        failures = past.get(kind, {"failures": 0})["failures"] + (kind in failed or sls in ONE_AT_A_TIME)
+        past[kind] = {"at": at, "failures": failures, "next": time.time()}
+        if kind in failed:
+            past[kind]["next"] += BACK_OFF * 2 ** (failures - 1)
+        else:
+            past[kind]["right"] = time.time()
+    given_up = [kind for kind in failed if past[kind]["failures"] >= ATTEMPTS]
     if given_up:
         why = "; ".join(dict.fromkeys(failed[kind] for kind in given_up))
         __salt__["event.send"](f"gluster_one/{minion}/gave_up", {"kinds": given_up, "why": why})
@@ -280,14 +294,14 @@ class _Turn:
     The turn of one server of the pool among the others. A job that takes longer than a turn goes on without it.
     """
 
-    def __init__(self, minion, needed):
-        self.minion, self.needed, self.begin = minion, needed, time.monotonic()
+    def __init__(self, minion, needed, patience):
+        self.minion, self.needed, self.patience, self.begin = minion, needed, patience, time.monotonic()
         self.stack = contextlib.ExitStack()
         self.stream = None
 
     def __enter__(self):
         if self.needed:
-            self.stream = self.stack.enter_context(_lock(_file("servers"), PATIENCE, self.minion))
+            self.stream = self.stack.enter_context(_lock(_file("servers"), self.patience, self.minion))
             self.begin = time.monotonic()
         return self
 
@@ -351,13 +365,18 @@ def _repair(minion, mods, part):
     what was found is still there.
     """
     mods = list(dict.fromkeys(mods))
-    with _Turn(minion, set(mods) & set(ONE_AT_A_TIME)) as turn:
+    # What only starts what is down takes nothing away from the pool, and nobody is asked.
+    beside = _unfinished(minion) if "gluster_one.glusterd" in mods else []
+    # Before the turn, which others wait for: to ask takes a while.
+    why = _in_the_way(minion, beside)
+    if why:
+        return dict.fromkeys(mods, f"{WAITS}: {why}")
+    with _Turn(minion, set(mods) & set(ONE_AT_A_TIME), TURN if beside else PATIENCE) as turn:
         if not turn.held:
             return dict.fromkeys(mods, f"{WAITS}: another server is being put right")
-        why = _in_the_way(minion, mods)
-        if why:
-            return dict.fromkeys(mods, f"{WAITS}: {why}")
-        longest = GRACE + part["timeout"] * max(1, len(part["volumes"]))
+        if "gluster_one.glusterd" in mods and set(_unfinished(minion)) - set(beside):
+            return dict.fromkeys(mods, f"{WAITS}: the job on another server goes on")
+        longest = GRACE + part["timeout"] * max(1, len(part["servers"]))
         try:
             answer = _job(minion, mods, longest, turn)
         except SaltClientError as exc:
@@ -380,47 +399,62 @@ def _repair(minion, mods, part):
     return came
 
 
-def _in_the_way(minion, mods):
+def _in_the_way(minion, beside):
     """
-    Why nothing is to be done on a server while the job of another, which has had its turn, goes on; None where nothing
-    is. What only starts what is down takes nothing away from the pool, and is not asked for.
+    Why nothing is to be done on a server while the jobs on these, which have had their turn, go on; None where nothing
+    is.
     """
-    others = _unfinished(minion) if "gluster_one.glusterd" in mods else []
-    if not others:
+    if not beside:
         return None
-    answer = __salt__["gluster_one.ok_to_stop"]([minion], restart=True)
-    return None if answer["ok"] else f"the job on {others[0]} goes on, and {'; '.join(answer['reasons'][:3])}"
+    answer = __salt__["gluster_one.ok_to_stop"]([minion], restart=True, unasked=beside)
+    return None if answer["ok"] else f"the job on {beside[0]} goes on, and {'; '.join(answer['reasons'][:3])}"
 
 
 def _job(minion, mods, longest, turn):
     """
     What a job has returned, a sentence when it has not ended in time, None when the minion does not run it.
+
+    It is what the master has kept: an event may be anybody's. Only a master that keeps nothing has but the event.
     """
     deadline = time.monotonic() + longest
     with salt.client.get_local_client(mopts=__opts__) as client:
-        came = client.cmd_iter_no_block(
-            [minion], "state.apply", [",".join(mods)], tgt_type="list", kwarg={"queue": True}, timeout=ASK_AFTER
-        )
+        job = client.run_job(
+            [minion], "state.apply", [",".join(mods)], tgt_type="list", kwarg={"queue": True}, timeout=ASK_AFTER,
+            listen=True,
+        )  # fmt: skip
+        if not job:
+            return None
+        more = {"timeout": ASK_AFTER, "tgt": [minion], "tgt_type": "list", "block": False}
+        returned, broken = {}, None
         try:
-            with contextlib.closing(came):
+            with contextlib.closing(client.get_iter_returns(job["jid"], [minion], **more)) as came:
                 for part in came:  # nothing, while nothing comes
-                    answer = part.get(minion) if isinstance(part, dict) else None
-                    if isinstance(answer, dict) and "ret" in answer:
-                        with contextlib.suppress(FileNotFoundError):
-                            os.remove(_file("unfinished", minion))
-                        said = answer["ret"]
-                        # What the master says of a turn is no minion's to say.
-                        return f"it said {said}" if str(said).startswith(WAITS) else said
+                    if isinstance(part, dict) and isinstance(part.get(minion), dict) and "ret" in part[minion]:
+                        returned = part
+                        break
                     if time.monotonic() > deadline:
-                        return f"the job did not end within {longest} s"
+                        break
                     turn.late()
                     time.sleep(0.05)
         except SaltClientError:
             raise
         except Exception as exc:  # pylint: disable=broad-except
-            # Salt's client takes what any minion says of a job to be of the right shape: no failure of this one.
-            return f"{WAITS}: its job could not be followed ({type(exc).__name__})"
-    return None
+            # Salt's client takes what any minion says of a job to be of the right shape: one that is not ends it.
+            broken = f"{WAITS}: its job could not be followed ({type(exc).__name__})"
+        if __salt__["gluster_one.keeps_returns"]():
+            awaited, broken = returned or broken, None
+            returned = client.get_cache_returns(job["jid"])
+            while awaited and minion not in returned and time.monotonic() <= deadline:
+                turn.late()
+                time.sleep(0.5)
+                returned = client.get_cache_returns(job["jid"])
+    if minion in returned:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(_file("unfinished", minion))
+        said = returned[minion]["ret"]
+        # What the master says of a turn is no minion's to say.
+        return f"it said {_visible(said)}" if _visible(said).startswith(WAITS) else said
+    return broken or (f"the job did not end within {longest} s" if time.monotonic() > deadline else None)
 
 
 def _visible(said):

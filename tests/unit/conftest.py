@@ -65,7 +65,7 @@ class Master:
             of = [name for name in self.pillars if target == "*" or name in target]
         return {"minions": of, "missing": []}
 
-    def ask(self, minions, function, arguments=None, timeout=15):
+    def ask(self, minions, function, arguments=None, timeout=15, until=None):
         answers = self.answers.get(function, {})
         answers = answers(minions, arguments) if callable(answers) else answers
         return {minion: answers[minion] for minion in minions if minion in answers}

@@ -34,6 +34,7 @@ FACTS = {
 
 def report(minion, **more):
     return {
+        "version": 2,
         "roles": ["hypervisor"], "looked": ["mount", "links"], "findings": [], "names": [minion], "hosts": [],
         "coordinates": {"one_vol": minion == "kvm1"}, "volumes": {"one_vol": {"free_percent": 61}}, "datastores": {},
         **more,
@@ -191,6 +192,18 @@ def test_the_plans_name_one_that_says_what_it_cannot(master, said):
     assert plan["errors"] or set(NODES) <= set(plan["minions"])
 
 
+@pytest.mark.parametrize("key, number", [("batch", 1), ("timeout", 10**6)])
+def test_one_minions_word_makes_no_rollout_endless(master, key, number):
+    master.answers = {
+        "saltutil.refresh_pillar": dict.fromkeys(PILLARS, True),
+        "gluster_one_pillar.node": {**NODES, EVIL: {**NODE, key: number}},
+        "state.apply": dict.fromkeys(PILLARS, RUN),
+    }
+    plan = master.runner.rollout_plan()
+    assert (len(plan["batches"]), plan["timeout"]) == (1, 120)
+    assert master.runner.remount_plan()["timeout"] == 120
+
+
 def test_twenty_thousand_hosts_of_one_that_is_no_head_are_not_looked_up(master, monkeypatch):
     looked = []
     monkeypatch.setattr(
@@ -313,6 +326,51 @@ def test_what_ends_salts_own_client_ends_no_look_at_the_others(monkeypatch):
     assert runner._ask(["kvm1", "kvm9"], "test.ping") == {"kvm1": "well", "kvm9": 5}
 
 
+@pytest.mark.parametrize("opts", [{"job_cache": False}, {"ext_job_cache": "redis"}])
+def test_a_master_that_keeps_no_returns_lets_no_server_go(monkeypatch, opts):
+    master = Master(monkeypatch, PILLARS, **opts)
+    answer = master.runner.ok_to_stop("kvm1")
+    assert not answer["ok"] and answer["retcode"] == 1
+    assert "job_cache: True" in answer["reasons"][0]
+
+
+def test_who_is_busy_is_not_asked_whether_a_server_may_go(monkeypatch):
+    volume = {"volumes": {"one_vol": {"servers": ["kvm1", "kvm2", "kvm3"]}}}
+    master = Master(monkeypatch, dict.fromkeys(["kvm1", "kvm2", "kvm3"], volume))
+    server = {**NODE, "roles": ["hypervisor", "server"]}
+    master.answers = {
+        "gluster_one_pillar.node": dict.fromkeys(master.pillars, server),
+        "glusterd.volumes": dict.fromkeys(master.pillars, {}),
+        "gluster_one.stop_blockers": {"kvm2": ["busy"], "kvm3": []},
+    }
+    assert master.runner.ok_to_stop("kvm1", restart=True)["reasons"] == ["busy"]
+    assert master.runner.ok_to_stop("kvm1", restart=True, unasked=["kvm2"])["ok"]
+
+
+def test_all_questions_together_have_a_limit(monkeypatch):
+    """A minion that says that it is still at it is waited for once, not at each question."""
+    master, now = Master(monkeypatch, PILLARS), [0]
+    asked = []
+    monkeypatch.undo()
+    runner = imported(CHECKOUT / "_runners/gluster_one.py", __salt__=master.salt)
+    monkeypatch.setattr(runner.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(runner, "_ours", lambda target: ["kvm1", "kvm9"])
+    monkeypatch.setattr(runner, "_accepted", lambda *words: ["kvm1", "kvm9"])
+    bus = Bus([], {})
+    bus.run_job = lambda minions, function, **more: asked.append(function) or {"jid": "1", "minions": minions}
+
+    def endless(*words, **more):
+        while True:
+            now[0] += 10
+            yield None
+
+    bus.get_iter_returns = endless
+    monkeypatch.setattr(runner.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: bus)
+    assert not runner.ok_to_stop("kvm1")["ok"]
+    assert now[0] <= 200 and asked == ["gluster_one_pillar.node"]
+
+
 @pytest.mark.parametrize("silent", [[], ["kvm3"]])
 def test_one_server_s_word_is_not_enough_where_there_is_another(monkeypatch, silent):
     master = Master(monkeypatch, PILLARS)
@@ -321,7 +379,7 @@ def test_one_server_s_word_is_not_enough_where_there_is_another(monkeypatch, sil
     answers = {"kvm2": [], "kvm3": "Another transaction is in progress"}
     runner._ask = lambda minions, *words, **more: {minion: answers[minion] for minion in minions}
     others = ["kvm2"] if silent else ["kvm2", "kvm3"]
-    assert runner._blockers(others, silent, {}, 1) != []
+    assert runner._blockers(others, silent, {}, {}) != []
     answers["kvm3"] = []
-    assert runner._blockers(["kvm2", "kvm3"], [], {}, 1) == []
-    assert runner._blockers(["kvm2"], [], {}, 1) == []  # a pool of two
+    assert runner._blockers(["kvm2", "kvm3"], [], {}, {}) == []
+    assert runner._blockers(["kvm2"], [], {}, {}) == []  # a pool of two

@@ -9,6 +9,7 @@ import time
 import pytest
 import salt.cache
 import salt.client
+import salt.utils.minions
 from hypothesis import given
 
 from .conftest import Master
@@ -65,9 +66,16 @@ class Minion:
     def pillar(self, settings):
         self.master.pillars["kvm1"] = {**SERVER, **settings}
 
-    def cmd_iter_no_block(self, *words, **more):
+    def run_job(self, *words, **more):
+        self.kept = {minion: {"ret": answer} for minion, answer in self.cmd(*words, **more).items()}
+        return {"jid": "1", "minions": ["kvm1"]}
+
+    def get_iter_returns(self, *words, **more):
         yield None
-        yield {minion: {"ret": answer} for minion, answer in self.cmd(*words, **more).items()}
+        yield self.kept
+
+    def get_cache_returns(self, jid):
+        return self.kept
 
     def cmd(self, target, function, arguments, **more):
         assert (target, function, more["tgt_type"]) == (["kvm1"], "state.apply", "list")
@@ -178,6 +186,37 @@ def test_what_breaks_again_and_again_is_put_right_each_time(minion):
         assert minion.reports("mount_dead", after=5) == "kvm1: mount_dead put right"
 
 
+@pytest.mark.parametrize("kind", ["glusterd_down", "brick_down", "glusterd_option"])
+@pytest.mark.parametrize("still", [True, False])
+def test_a_server_that_says_it_came_right_has_no_turn_after_another(minion, kind, still):
+    cmd = minion.cmd
+
+    def leaves_out(*words, **more):
+        minion.found = minion.found if still else ()
+        return cmd(*words, **more)
+
+    minion.cmd = leaves_out
+    for _ in range(100):
+        minion.reports(kind, after=6)
+    assert len(minion.jobs) == 3
+    assert [data["kinds"] for _, data in minion.fired] == [[kind]]
+    assert minion.reports(kind, after=20) == f"kvm1: {kind} put right", "time has passed"
+
+
+def test_what_worked_and_breaks_much_later_is_put_right_each_time(minion):
+    for _ in range(9):
+        assert minion.reports("brick_down", after=700) == "kvm1: brick_down put right"
+    assert minion.fired == []
+
+
+def test_a_repair_takes_no_failure_away(minion):
+    """That it came right is the minion's word: between two failures it may say so as often as it likes."""
+    for answer in (FAILED, CHANGED, FAILED, CHANGED, FAILED):
+        minion.answer = answer
+        minion.reports("mount_dead", after=70)
+    assert minion.reports("mount_dead", after=70) == "kvm1: mount_dead was given up after 3 failures"
+
+
 @pytest.mark.parametrize(
     "kind, reported",
     [
@@ -280,6 +319,18 @@ def test_a_time_that_is_none_starts_no_job_after_another(minion, at):
     assert len(minion.jobs) == 1
 
 
+def test_of_other_minions_no_grains_are_read(minion, monkeypatch):
+    read, names = [], [f"node{number}" for number in range(50)]
+    servers = {"volumes": {"one_vol": {"servers": ["10.0.0.1", "10.0.0.2", "gl3"]}}}
+    minion.master.pillars.update(dict.fromkeys(["kvm1", *names], servers))
+    grains = {"kvm1": {"ipv4": ["10.0.0.1"]}}
+    monkeypatch.setattr(
+        salt.utils.minions, "get_minion_data", lambda name, opts: read.append(name) or (name, grains.get(name), None)
+    )
+    assert minion.reports("brick_down", "mount_dead") == "kvm1: brick_down put right; mount_dead put right"
+    assert set(read) == {"kvm1"}
+
+
 def test_a_storm_of_events_is_looked_at_once(minion):
     minion.reports()
     before, rendered = minion.mines, len(minion.master.rendered)
@@ -311,13 +362,13 @@ def hung(minion, after=None):
     minion.runner.time.sleep = lambda seconds: None
 
     def endless(*words, **more):
-        minion.jobs.append(words[2][0])
         while True:
             if after:
                 after()
             yield None
 
-    minion.cmd_iter_no_block = endless
+    minion.cmd = lambda *words, **more: {}
+    minion.get_iter_returns = endless
 
 
 @pytest.fixture
@@ -332,23 +383,36 @@ def test_a_job_that_never_ends_has_failed_after_its_longest_time(minion, clock):
     assert minion.reports("brick_down") == "kvm1: brick_down could not be put right: the job did not end within 90 s"
 
 
-def test_a_job_that_cannot_be_followed_is_no_failure_of_its_minion(minion):
-    """Any minion can send an odd event of the job, which ends Salt's own client."""
+@pytest.mark.parametrize("events", ["odd", "forged"])
+def test_an_event_of_a_job_counts_for_nothing(minion, events):
+    """Any minion can send one: Salt's own client ends at an odd one, and takes a forged one for the return."""
 
-    def broken(*words, **more):
-        minion.jobs.append(words[2][0])
+    def came(*words, **more):
+        if events == "forged":
+            yield {"kvm1": {"ret": {"a": {**FAILED["a"], "__sls__": "gluster_one.mount"}}}}
         raise TypeError("'int' object is not iterable")
-        yield
 
-    minion.cmd_iter_no_block = broken
+    minion.get_iter_returns = came
     for _ in range(4):
-        assert "its job could not be followed (TypeError)" in minion.reports("mount_dead")
-    assert len(minion.jobs) == 4
+        assert minion.reports("mount_dead") == "kvm1: mount_dead put right"
 
 
-def test_a_minion_s_own_word_is_no_wait_for_a_turn(minion):
-    said = f"{minion.runner.WAITS}: mine"
-    minion.cmd_iter_no_block = lambda *words, **more: (part for part in [{"kvm1": {"ret": said}}])
+def test_a_forged_return_ends_no_job(minion, clock):
+    minion.cmd = lambda *words, **more: {}
+    now = itertools.count(0, 10)
+    minion.runner.time.monotonic = lambda: next(now)
+    minion.runner.time.sleep = lambda seconds: None
+    minion.get_iter_returns = lambda *words, **more: (part for part in [{"kvm1": {"ret": {}}}])
+    with open(minion.runner._file("unfinished", "kvm1"), "w") as stream:
+        stream.write("kvm1")
+    assert "the job did not end within" in minion.reports("brick_down")
+    assert os.path.exists(minion.runner._file("unfinished", "kvm1"))
+
+
+@pytest.mark.parametrize("before", ["", " "])
+def test_a_minion_s_own_word_is_no_wait_for_a_turn(minion, before):
+    said = f"{before}{minion.runner.WAITS}: mine"
+    minion.cmd = lambda *words, **more: {"kvm1": said}
     assert "could not be put right: it said" in minion.reports("mount_dead")
 
 
@@ -385,15 +449,20 @@ def test_waiting_for_another_server_is_no_failure(minion, clock):
 @pytest.mark.parametrize("ok", [True, False])
 def test_beside_a_job_that_goes_on_nothing_is_done_that_others_are_against(minion, ok):
     asked = []
-    minion.runner.__salt__["gluster_one.ok_to_stop"] = lambda minions, restart: (
-        asked.append((minions, restart)) or {"ok": ok, "reasons": [] if ok else ["kvm3 is down"]}
+
+    def free():
+        with minion.runner._lock(minion.runner._file("servers")) as held:
+            return held is not None
+
+    minion.runner.__salt__["gluster_one.ok_to_stop"] = lambda minions, restart, unasked: (
+        asked.append((minions, restart, unasked, free())) or {"ok": ok, "reasons": [] if ok else ["kvm3 is down"]}
     )
     path = minion.runner._file("unfinished", "kvm2")
     with open(path, "w") as stream:
         stream.write("kvm2")
     os.utime(path, (minion.now + 3600, minion.now + 3600))
     said = minion.reports("glusterd_option")
-    assert asked == [(["kvm1"], True)]
+    assert asked == [(["kvm1"], True, ["kvm2"], True)], "before its turn, which others wait for"
     assert ("put right" in said) is ok and ("kvm3 is down" in said) is not ok
     assert "put right" in minion.reports("glusterd_down"), "what is down is started"
 

@@ -11,6 +11,7 @@ DEAD = {"kind": "mount_dead", "on": "/0", "seen": "gone", "expected": "mounted",
 
 
 ANSWER = {
+    "version": 2,
     "roles": [], "looked": [], "datastores": {}, "volumes": {}, "findings": [], "coordinates": {}, "names": [],
     "hosts": [],
 }  # fmt: skip
@@ -133,12 +134,12 @@ def test_a_brick_that_is_down_is_wrong_with_its_volume(monkeypatch):
     "target, servers, grains, words",
     [
         ("*", ["kvm1"], {}, None),
-        ("*", ["KVM1.example.com"], {}, None),
+        ("*", ["KVM1.example.com"], {"kvm1": {"fqdn": "kvm1.example.com"}, "kvm3": {"fqdn": "kvm1.example.com"}}, None),
         ("*", ["gl1"], {"kvm3": {"host": "gl1"}}, None),
         ("*", ["10.0.0.3"], {"kvm3": {"ipv4": ["127.0.0.1", "10.0.0.3"]}}, None),
         ("*", ["kvm1"], {"kvm3": {"host": "kvm1"}}, None),  # its identifier counts before what another says of itself
         ("*", ["gl1"], {}, "no minion goes by the name of its first server"),
-        ("*", ["gl1"], {"kvm3": {"host": "gl1"}, "kvm1": {"fqdn": "gl1"}}, "kvm1 and kvm3 go by the name"),
+        ("*", ["gl1"], {"kvm3": {"host": "gl1"}, "kvm1": {"fqdn": "gl1"}}, "2 minions, kvm1 and kvm3, go by the name"),
         ("kvm1", ["gl1"], {}, None),  # it may be another
     ],
 )
@@ -152,6 +153,45 @@ def test_a_volume_whose_first_server_is_no_minion(monkeypatch, target, servers, 
     assert [finding["kind"] for finding in found["findings"]] == (["volume_unseen"] if words else [])
     assert not words or words in found["volumes"]["one_vol"]["wrong"][0]
     assert found["retcode"] == int(bool(words))
+
+
+@pytest.mark.parametrize("target", ["*", ["kvm1"]])
+def test_who_claims_a_servers_address_accuses_no_honest_one(monkeypatch, target):
+    pillar = {"volumes": {"one_vol": {"servers": ["10.0.0.1", "10.0.0.2"]}}}
+    down = {**DEAD, "kind": "brick_down", "on": "10.0.0.1:/data/one_vol", "volume": "one_vol"}
+    heal = {**DEAD, "kind": "heal", "on": "one_vol", "volume": "one_vol"}
+    honest = {**ANSWER, "coordinates": {"one_vol": True}, "volumes": {"one_vol": {"bricks": [1, 2]}}}
+    answers = {"kvm1": {**honest, "findings": [down, heal]}, "kvm9": {**ANSWER, "coordinates": {"one_vol": True}}}
+    grains = dict.fromkeys(answers, {"ipv4": ["10.0.0.1"]})
+    found = status(monkeypatch, answers, dict.fromkeys(answers, pillar), grains, target)
+    assert not any("root" in one["cure"] for one in found["findings"])
+    assert {one["kind"] for one in found["findings"]} == {"brick_down", "volume_unseen"}
+    (said,) = [one for one in found["findings"] if one["kind"] == "volume_unseen"]
+    assert "2 minions, kvm1 and kvm9, go by the name" in said["seen"] and "identifiers" in said["cure"]
+
+
+def test_a_finding_of_a_volume_that_nobody_looks_at_is_shown_as_seen_there(monkeypatch):
+    pillar = {"volumes": {"two_vol": {"servers": ["gl1"]}}}
+    answers = {"kvm1": {**ANSWER, "coordinates": {"two_vol": False}, "findings": [{**DEAD, "on": "two_vol"}]}}
+    found = status(monkeypatch, answers, {"kvm1": pillar})
+    assert [one["on"] for one in found["findings"]] == ["two_vol (as seen there)", "two_vol"]
+    assert len(found["volumes"]["two_vol"]["wrong"]) == 1, "what a hypervisor says is not of the volume"
+
+
+@pytest.mark.parametrize("version", [None, 1, 3, True, "2", [2], float("nan")])
+def test_modules_that_are_not_the_masters_are_named(monkeypatch, version):
+    answers = {"kvm1": {**ANSWER, "version": version}}
+    if version is None:
+        del answers["kvm1"]["version"]
+    (finding,) = status(monkeypatch, answers)["findings"]
+    assert (finding["kind"], finding["cure"]) == ("outdated", "salt kvm1 saltutil.sync_all, or apply gluster_one")
+
+
+def test_the_modules_and_the_runner_have_the_same_version(execution, monkeypatch):
+    node = {"errors": ["wrong"], "roles": []}
+    names = {"gluster_one_pillar.node": lambda: node, "gluster_one.visible": lambda text, most: text}
+    said = execution("gluster_one_check", __salt__=names).report()
+    assert not Master(monkeypatch, {}).salt["gluster_one.sound"](said)["outdated"]
 
 
 def test_a_volume_whose_first_server_does_not_take_itself_for_it(monkeypatch):
