@@ -147,7 +147,7 @@ def a_file_in_place_of_a_link(home, former, identifiers):
 
 def rubbish_in_place_of_the_identifiers(home, former, identifiers):
     identifiers("rubbish")
-    return contextlib.nullcontext("(last seen: none for gluster_system, glusterds)")
+    return contextlib.nullcontext("(last seen: none for gluster_system, glusterds; ")
 
 
 @contextlib.contextmanager
