@@ -12,7 +12,7 @@ import socket
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-__virtualname__ = "gluster"
+__virtualname__ = "gluster_auth"
 
 LISTS = {"auth.allow": "add them to it", "auth.reject": "take them out of it"}
 # With this value, clients that are connected are refused or can write no longer, at once (seen with Gluster 10.3).
@@ -53,7 +53,7 @@ def refuse_shutting_out(name, current, changes, servers=None):
         The options that are set (dict).
 
     changes
-        What is to change, as ``gluster.option_changes`` returns it (dict).
+        What is to change, as ``gluster_options.option_changes`` returns it (dict).
 
     servers
         Servers that have to be let in beside those of the pool (list of host names, default none).
@@ -67,7 +67,7 @@ def refuse_shutting_out(name, current, changes, servers=None):
 
     .. code-block:: bash
 
-        salt kvm1 gluster.refuse_shutting_out one_vol '{}' '{auth.allow: {old: null, new: 10.77.1.1}}' '[kvm1, kvm2]'
+        salt kvm1 gluster_auth.refuse_shutting_out one_vol '{}' '{auth.allow: {old: null, new: 10.77.1.1}}' '[kvm1, kvm2]'
     """
     new = {option: change["new"] for key, change in changes.items() for option in _guarded(key)}
     tls = any(not _same(o, {**current, **new}.get(o, "off"), "off") for o in ("client.ssl", "server.ssl"))
@@ -111,7 +111,7 @@ def _guarded(key):
 
 
 def _same(option, one, other):
-    return not __salt__["gluster.option_changes"]({option: str(one)}, {option: other})
+    return not __salt__["gluster_options.option_changes"]({option: str(one)}, {option: other})
 
 
 def _connected(name, peers):

@@ -63,7 +63,7 @@ def check_arguments(path, **arguments):
 
         salt kvm1 gluster_mount.check_arguments /mnt links='[/var/lib/one/datastores/1]'
     """
-    __salt__["gluster_one.require_arguments"]("datastore_mounted", name=path, **arguments)
+    __salt__["gluster_one_arguments.require_arguments"]("datastore_mounted", name=path, **arguments)
 
 
 def changes(path, volume, wanted):
@@ -111,19 +111,19 @@ def changes(path, volume, wanted):
         )
     if health["state"] != "absent":
         hosts = _client_servers(__salt__["gluster_one.client"](path))
-        __salt__["gluster_mount.check_servers"](health["device"], hosts, _servers(wanted), f"is mounted on {path}")
+        __salt__["gluster_fstab.check_servers"](health["device"], hosts, _servers(wanted), f"is mounted on {path}")
     differing = {}
     if health["state"] == "absent":
-        point = __salt__["gluster_mount.mount_point"](path)
+        point = __salt__["gluster_links.mount_point"](path)
         if point["blocked"]:
             raise CommandExecutionError(f"{path} cannot be mounted on: it {point['blocked']}")
         if point["owner"] != BARE:
             differing["directory"] = {"old": point["owner"], "new": BARE}
-    there = __salt__["gluster_mount.entry"](path)
+    there = __salt__["gluster_fstab.entry"](path)
     if (there.get("device"), there.get("opts")) != (wanted["device"], wanted["opts"]):
         old = f"{there['device']} {','.join(there['opts'])}" if there else None
         differing["fstab"] = {"old": old, "new": f"{wanted['device']} {','.join(wanted['opts'])}"}
-        unwritable = __salt__["gluster_mount.unwritable"]()
+        unwritable = __salt__["gluster_fstab.unwritable"]()
         if unwritable:
             raise CommandExecutionError(unwritable)
     if health["state"] != "alive":
@@ -185,7 +185,7 @@ def _servers(line):
     """
     The servers that a line of fstab names: the one that is mounted from, and the backups.
     """
-    return [line["device"].rpartition(":")[0], *__salt__["gluster_mount.backups"](line["opts"])]
+    return [line["device"].rpartition(":")[0], *__salt__["gluster_fstab.backups"](line["opts"])]
 
 
 def _client_options(words):

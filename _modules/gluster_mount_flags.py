@@ -97,7 +97,7 @@ def _parsed(text, containing=b""):
         more = more.split(",")
         # A mount by fusermount has its user's number there.
         volume = fstype == "fuse.glusterfs" and "user_id=0" in more
-        volume = __salt__["gluster_mount.device_volume"](device) if volume else None
+        volume = __salt__["gluster_fstab.device_volume"](device) if volume else None
         yield {
             "number": words[0], "device_number": words[2], "path": words[4], "options": words[5].split(","),
             "fstype": fstype, "device": device, "super_options": more, "volume": volume,

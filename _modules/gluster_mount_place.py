@@ -162,7 +162,7 @@ def former_places(path, volume, datastores_dir, user=None):
 
         salt kvm1 gluster_mount.former_places /var/lib/gluster_one/one_vol one_vol /var/lib/one/datastores
     """
-    lines = __salt__["gluster_mount.volume_entries"](volume)
+    lines = __salt__["gluster_fstab.volume_entries"](volume)
     mounts = {
         place: mount["device"] for place, mount in __salt__["gluster_one.mounts"]().items() if mount["volume"] == volume
     }

@@ -309,7 +309,7 @@ def _comes_back(path, device):
     Whether a client whose bricks do not answer may still get them back: False when the volume can be mounted anew and
     this mount does not answer for 5 s more. A client tries again every 3 s, but for one that a brick has refused.
     """
-    if not __salt__["gluster_mount.mountable"](device):
+    if not __salt__["gluster_probe.mountable"](device):
         return True
     for _ in range(5):
         if child(["stat", "-f", path])[0] == 0:
@@ -480,11 +480,11 @@ def volume_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
         salt kvm1 gluster_one.volume_options
     """
     needed = {
-        **(__salt__["gluster.group_options"](group) if group else {}),
+        **(__salt__["gluster_options.group_options"](group) if group else {}),
         "server.allow-insecure": "on",
-        "storage.owner-uid": __salt__["gluster.owner_id"](uid, "user"),
-        "storage.owner-gid": __salt__["gluster.owner_id"](gid, "group"),
+        "storage.owner-uid": __salt__["gluster_options.owner_id"](uid, "user"),
+        "storage.owner-gid": __salt__["gluster_options.owner_id"](gid, "group"),
     }
     if "group" in (options or ()):  # Gluster takes it for an option, and sets those of the group
         raise SaltInvocationError("options has 'group': it is an argument of its own")
-    return __salt__["gluster.options_wanted"](needed, options)
+    return __salt__["gluster_options.options_wanted"](needed, options)

@@ -13,7 +13,7 @@ import re
 
 from salt.exceptions import SaltInvocationError
 
-__virtualname__ = "gluster_one"
+__virtualname__ = "gluster_one_arguments"
 
 # Those that a state cannot do without.
 REQUIRED = {
@@ -51,7 +51,7 @@ def require_arguments(state, **arguments):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.require_arguments bricks_running name=one_vol
+        salt kvm1 gluster_one_arguments.require_arguments bricks_running name=one_vol
     """
     for key, value in arguments.items():
         if value is None and key not in REQUIRED.get(state, ("name",)):
@@ -82,7 +82,7 @@ def argument_needed(state, key, value):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.argument_needed datastore_mounted servers kvm1
+        salt kvm1 gluster_one_arguments.argument_needed datastore_mounted servers kvm1
     """
     accepts, needed = {**COMMON, **STATES.get(state, {})}.get(key, ANYTHING)
     return None if accepts(value) else needed
@@ -101,7 +101,7 @@ def undoes_flags(option):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.undoes_flags suid
+        salt kvm1 gluster_one_arguments.undoes_flags suid
     """
     # Of two opposites the later one wins; mount.glusterfs forgets all it has collected when it comes to fuse-mountopts.
     return option.partition("=")[0] in ("suid", "dev", "fuse-mountopts")

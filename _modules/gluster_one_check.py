@@ -128,7 +128,7 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
     with concurrent.futures.ThreadPoolExecutor(1) as executor:
         # Gluster takes longest: the rest goes on meanwhile.
         about = [list(volumes) if heal else [], pool, node["glusterd"]["service"]] if volumes else []
-        look = volumes and executor.submit(__salt__["gluster_one.pool_look"], *about)
+        look = volumes and executor.submit(__salt__["gluster_pool.pool_look"], *about)
         parts = {
             "mounts": (_mounts, {"hypervisor", "head"} & roles),
             "hypervisor": (_hypervisor, "hypervisor" in roles),
@@ -192,8 +192,8 @@ def _mount(seen, node, name, volume):
     numbers = _numbers(name, volume, wanted)
     former = __salt__["gluster_mount.former_places"](wanted, name, node["datastores_dir"], node["user"])
     path, expected = _mounted_at(wanted, former), f"volume {name}, mounted"
-    line = __salt__["gluster_mount.entry"](path)
-    entry = __salt__["gluster_mount.entry_wanted"](path, name, volume["servers"], volume["mount_options"])
+    line = __salt__["gluster_fstab.entry"](path)
+    entry = __salt__["gluster_fstab.entry_wanted"](path, name, volume["servers"], volume["mount_options"])
     _former(seen, node, wanted, path, former)
     if path == wanted and (line.get("device"), line.get("opts")) != (entry["device"], entry["opts"]):
         has = f"{line['device']} {','.join(line['opts'])}" if line else "no line"
@@ -231,7 +231,7 @@ def _mount(seen, node, name, volume):
         space = _space(seen, node, path, "delete images, or add bricks")
         seen["volumes"][name] = {"free_percent": space and space["free_percent"]}
         _hidden(seen, path)
-        for place, error in __salt__["gluster_one.volume_errors"](path).items():
+        for place, error in __salt__["gluster_one_ids.volume_errors"](path).items():
             remove = "remove it as root: only what the formula writes belongs there"
             _find(seen, "volume_file", place, error, "files that the formula has written", remove)
         _client(seen, name, path, entry)
@@ -244,7 +244,7 @@ def _numbers(name, volume, path):
     The identifiers of a volume's datastores, as far as they are known.
     """
     given = {store: settings.get("datastore_id") for store, settings in volume["datastores"].items()}
-    left = __salt__["gluster_one.datastore_ids"](path, name)
+    left = __salt__["gluster_one_ids.datastore_ids"](path, name)
     numbers = __salt__["gluster_one.datastore_numbers"](given, left)
     return {store: number for store, number in numbers.items() if number is not None}
 
@@ -254,7 +254,7 @@ def _mounted_at(wanted, former):
     The directory by which this node has the volume now: the wanted one, unless it is still on a former one alone.
     """
     used = [other for other, found in former.items() if found["line"] or found["mounted"]]
-    if used and not __salt__["gluster_mount.entry"](wanted) and wanted not in __salt__["gluster_one.mounts"]():
+    if used and not __salt__["gluster_fstab.entry"](wanted) and wanted not in __salt__["gluster_one.mounts"]():
         return used[0]
     return wanted
 
@@ -308,7 +308,7 @@ def _marked(seen, name, path, marks):
     """
     if name in marks:
         seen["looked"] += ["mark"]
-        what = __salt__["gluster_one.mark_missing"](path, marks[name])
+        what = __salt__["gluster_one_ids.mark_missing"](path, marks[name])
         if what:
             cure = f"gluster volume status {name}, on both"
             _find(seen, "mount_differs", path, what, "the volume that the head has mounted", cure)
@@ -332,7 +332,7 @@ def _bare(seen, node, name, path):
     """
     The directory of a mount that is not there: who owns it, and what images have fallen into it.
     """
-    point = __salt__["gluster_mount.mount_point"](path)
+    point = __salt__["gluster_links.mount_point"](path)
     if point["blocked"]:
         move = f"move it away, then {_apply(node, 'mount')}"
         _find(seen, "blocked", path, f"nothing is mounted, and it {point['blocked']}", "nothing in it", move)
@@ -352,7 +352,7 @@ def _links(seen, node, name, volume, path, numbers, former):
     for store, number in sorted(numbers.items()):
         about[os.path.join(node["datastores_dir"], str(number))] = f"{expected}, for datastore {store}", store
     for other, (expected, store) in about.items():
-        state = __salt__["gluster_mount.link_state"](other, path, name)
+        state = __salt__["gluster_links.link_state"](other, path, name)
         if other == path or state["state"] == "linked":
             continue
         outdated = set(state["ends"]) & set(former)
@@ -382,7 +382,7 @@ def _hypervisor(seen, node):
     mounts = [place(volume["mount"], name, node["user"]) for name, volume in node["volumes"].items()]
     tops = [node["datastores_dir"], *mounts]
     tops = [top for top in dict.fromkeys(tops) if top == tops[0] or not top.startswith(f"{tops[0]}/")]
-    for on, what, expected, rule in __salt__["gluster_one.confined"](tops):
+    for on, what, expected, rule in __salt__["gluster_native.confined"](tops):
         _find(seen, "confined", on, what, expected, rule)
     seen["looked"] += ["native"]
 
@@ -396,10 +396,10 @@ def _driver(seen, node):
     stamp = [
         os.stat(path).st_mtime for path in (*programs, *glob.glob("/usr/lib*/qemu*"), *glob.glob("/usr/lib/*/qemu"))
     ]
-    kept = __salt__["data.get"]("gluster_one.native_access") or {}
+    kept = __salt__["data.get"]("gluster_native.native_access") or {}
     if kept.get("stamp") != stamp:
-        kept = {"stamp": stamp, "found": __salt__["gluster_one.native_access"]()}
-        __salt__["data.update"]("gluster_one.native_access", kept)
+        kept = {"stamp": stamp, "found": __salt__["gluster_native.native_access"]()}
+        __salt__["data.update"]("gluster_native.native_access", kept)
     found = kept["found"]
     if not found["gluster"]:
         what = f"QEMU {found['qemu']} cannot open gluster://" if found["qemu"] else "QEMU is not installed"
@@ -418,7 +418,7 @@ def _server(seen, node):
     if not unit["running"]:
         _find(seen, "glusterd_down", service, "it is not running", "running", f"systemctl start {service}")
     option = {"rpc-auth-allow-insecure": "on"}
-    for name, change in __salt__["gluster.option_changes"](__salt__["glusterd.options"](path), option).items():
+    for name, change in __salt__["gluster_options.option_changes"](__salt__["glusterd.options"](path), option).items():
         what = f"{name} is {change['old'] or 'not set'}"
         _find(seen, "glusterd_option", path, what, change["new"], _apply(node, "glusterd"))
     if node["restart"]["keep_bricks"] and unit.get("kill_mode", "process") != "process":
@@ -480,7 +480,7 @@ def _volume(seen, node, name, volume, look):
     """
     One of them, whatever is wrong with another.
     """
-    facts, findings = __salt__["gluster_one.volume_report"](name, volume, look, node)
+    facts, findings = __salt__["gluster_pool.volume_report"](name, volume, look, node)
     seen["volumes"].setdefault(name, {}).update(facts)
     for finding in findings:
         _find(seen, *finding, volume=name)
@@ -503,7 +503,7 @@ def _native(seen, node):
     """
     for name, volume in node["volumes"].items():
         for hosts in volume["hosts"]:
-            refused = __salt__["gluster_one.native_refused"](name, hosts, node["user"])
+            refused = __salt__["gluster_native.native_refused"](name, hosts, node["user"])
             if refused:
                 expected = f"it is read over gluster://{' or '.join(hosts)}"
                 _find(seen, "native_read", name, refused, expected, "see the volume's options")

@@ -28,7 +28,7 @@ def datastore_numbers(stores, left):
         Those that the pillar has, None for those that OpenNebula picks (dict by name).
 
     left
-        What the head has left on the volume (dict by name), see ``gluster_one.datastore_ids``.
+        What the head has left on the volume (dict by name), see ``gluster_one_ids.datastore_ids``.
 
     Returns a dict of identifiers by name, None for those that are not known: the pillar's come first, and no number is
     taken twice.

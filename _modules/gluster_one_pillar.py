@@ -220,7 +220,7 @@ def _like(state, argument):
     """
     A check that is the one of an argument of a state.
     """
-    return lambda value: __salt__["gluster_one.argument_needed"](state, argument, value)
+    return lambda value: __salt__["gluster_one_arguments.argument_needed"](state, argument, value)
 
 
 def _path(value):

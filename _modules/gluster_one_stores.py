@@ -68,7 +68,7 @@ def _mounted(seen, volume):
     """
     try:
         if __salt__["gluster_one.mount_health"](volume["mount"])["state"] == "alive":
-            ids = __salt__["gluster_one.datastore_ids"](volume["mount"], kept=False)
+            ids = __salt__["gluster_one_ids.datastore_ids"](volume["mount"], kept=False)
             return ids, __salt__["gluster_one.space"](volume["mount"])
     except CommandExecutionError as exc:
         for store in volume["datastores"]:
@@ -160,7 +160,7 @@ def _images(seen):
     Images that cannot be opened natively.
     """
     found = []
-    for image in _asked(seen, "OpenNebula's images", "gluster_one.images"):
+    for image in _asked(seen, "OpenNebula's images", "gluster_native.images"):
         on = f"{image['datastore']}: {image['what']} {image['id']} ({image['name']}, {image['owner']})"
         found.append(["image", on, image["problem"], "it opens over gluster://", image["cure"], "warning"])
     return found

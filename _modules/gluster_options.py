@@ -13,7 +13,7 @@ import salt.utils.files
 import salt.utils.user
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-__virtualname__ = "gluster"
+__virtualname__ = "gluster_options"
 
 GROUPS = "/var/lib/glusterd/groups"
 
@@ -33,7 +33,7 @@ def option_text(value):
 
     .. code-block:: bash
 
-        salt kvm1 gluster.option_text True
+        salt kvm1 gluster_options.option_text True
     """
     if isinstance(value, bool):
         return "on" if value else "off"
@@ -58,7 +58,7 @@ def options_wanted(needed, options=None):
 
     .. code-block:: bash
 
-        salt kvm1 gluster.options_wanted '{server.allow-insecure: "on"}' '{network.ping-timeout: 10}'
+        salt kvm1 gluster_options.options_wanted '{server.allow-insecure: "on"}' '{network.ping-timeout: 10}'
     """
     if options is not None and not isinstance(options, dict):
         raise SaltInvocationError(
@@ -103,7 +103,7 @@ def option_changes(current, wanted):
 
     .. code-block:: bash
 
-        salt kvm1 gluster.option_changes '{features.shard: enable}' '{features.shard: "on"}'
+        salt kvm1 gluster_options.option_changes '{features.shard: enable}' '{features.shard: "on"}'
     """
     named = {_full(name, current): value for name, value in wanted.items()}
     return {
@@ -147,7 +147,7 @@ def owner_id(owner, kind="user"):
 
     .. code-block:: bash
 
-        salt kvm1 gluster.owner_id oneadmin
+        salt kvm1 gluster_options.owner_id oneadmin
     """
     if str(owner).isdecimal():
         return int(owner)
@@ -175,7 +175,7 @@ def group_options(name):
 
     .. code-block:: bash
 
-        salt kvm1 gluster.group_options virt
+        salt kvm1 gluster_options.group_options virt
     """
     path = os.path.join(GROUPS, name)
     try:

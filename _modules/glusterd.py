@@ -71,7 +71,8 @@ def options_set(options, path=VOLUME_FILE):
         salt kvm1 glusterd.options_set '{rpc-auth-allow-insecure: "on"}'
     """
     missing = {
-        option: f"    option {option} {__salt__['gluster.option_text'](value)}\n" for option, value in options.items()
+        option: f"    option {option} {__salt__['gluster_options.option_text'](value)}\n"
+        for option, value in options.items()
     }
     lines = []
     for line in _read(path).splitlines(keepends=True):

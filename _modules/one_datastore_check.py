@@ -140,7 +140,7 @@ def _beside(name, mount, planned, run, connection):
         numbers.add(str(arguments.get("datastore_id")))  # one that may be there under another name
         host = attributes.get("GLUSTER_HOST") or arguments.get("host")
         others.append({"name": arguments["name"], "type": kind, "tm_mad": tm_mad, "GLUSTER_HOST": host})
-    ids = __salt__["gluster_one.datastore_ids"](mount).values()
+    ids = __salt__["gluster_one_ids.datastore_ids"](mount).values()
     there = __salt__["opennebula.datastore_list"](run=run, **connection)
     there = [store for store in there if store["id"] in ids]
     return others + [store for store in there if store["name"] not in names and str(store["id"]) not in numbers]

@@ -140,7 +140,7 @@ def one_datastore_present(
     }  # fmt: skip
     try:
         more = {"datastores_dir": datastores_dir, "wait_monitored": wait_monitored, **api}
-        __salt__["gluster_one.require_arguments"]("one_datastore_present", name=name, **arguments, **more)
+        __salt__["gluster_one_arguments.require_arguments"]("one_datastore_present", name=name, **arguments, **more)
         more = {"planned": _planned(mount), "run": _run(), **api}
         mount = arguments["mount"] = _mounted_on(mount, volume)
         read = functools.partial(__salt__["one_datastore_check.compare"], name, arguments, **more)
@@ -149,7 +149,7 @@ def one_datastore_present(
         ret.update({"warnings": found["warnings"]} if found["warnings"] else {})
         links = _directory_changes(name, volume, mount, datastores_dir, current.get("id"), datastore_id)
         if __opts__["test"] or not {**changes, **links}:
-            return __salt__["gluster_one.predicted"](ret, {**changes, **links}, f"datastore {name} is as wanted")
+            return __salt__["gluster_states.predicted"](ret, {**changes, **links}, f"datastore {name} is as wanted")
         if mount and __salt__["gluster_one.mount_health"](mount)["state"] != "alive":
             raise CommandExecutionError(f"{mount} is not mounted: mount its volume first, by datastore_mounted")
         try:
@@ -165,12 +165,14 @@ def one_datastore_present(
         links = _directory_changes(name, volume, mount, datastores_dir, store, datastore_id)
         if "link" in links:
             path, old = os.path.join(datastores_dir, str(store)), links["link"]["old"]
-            __salt__["gluster_mount.link"](path, mount, replace=old and old.removeprefix(f"{path} -> "))
+            __salt__["gluster_links.link"](path, mount, replace=old and old.removeprefix(f"{path} -> "))
         if "identifier" in links:
-            __salt__["gluster_one.datastore_id_set"](mount, name, store, [each["name"] for each in more["planned"]])
+            __salt__["gluster_one_ids.datastore_id_set"](mount, name, store, [each["name"] for each in more["planned"]])
         if wait_monitored and not current:
             measured = functools.partial(__salt__["one_datastore_check.measured"], store, **api)
-            __salt__["gluster_one.awaited"](measured, wait_monitored, f"OpenNebula did not measure datastore {store}")
+            __salt__["gluster_states.awaited"](
+                measured, wait_monitored, f"OpenNebula did not measure datastore {store}"
+            )
         arguments["datastore_id"] = store  # it may have been renamed since
         left = {**read()["changes"], **_directory_changes(name, volume, mount, datastores_dir, store, store)}
         fine = f"datastore {name} has the identifier {store}"
@@ -178,7 +180,7 @@ def one_datastore_present(
             fine += ", another than before: the other nodes link it at their next run of gluster_one.mount"
         if (changes.get("GLUSTER_HOST") or {}).get("old"):
             fine += "; running machines keep the old GLUSTER_HOST until they are started anew"
-        return __salt__["gluster_one.applied"](ret, {**changes, **links}, left, fine)
+        return __salt__["gluster_states.applied"](ret, {**changes, **links}, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         said = str(exc)
         said = said if said.startswith(f"Datastore {name}") else f"Datastore {name}: {said}"
@@ -209,7 +211,7 @@ def _mounted_on(mount, volume):
     if not mount:
         return mount
     mounts = __salt__["gluster_one.mounts"]()
-    for end in __salt__["gluster_mount.link_state"](mount, mount)["ends"]:
+    for end in __salt__["gluster_links.link_state"](mount, mount)["ends"]:
         shown = mounts.get(end, {}).get("volume")
         if shown and shown == (volume or shown) and not __salt__["gluster_mount.foreign_parent"](end):
             return end
@@ -226,14 +228,14 @@ def _directory_changes(name, volume, mount, datastores_dir, store, given):
     store = UNKNOWN if store is None else store
     path = os.path.join(datastores_dir, str(store))
     # A system datastore does not say on which volume it is: the one that is mounted, or that its directory shows.
-    mounts, ends = __salt__["gluster_one.mounts"](), __salt__["gluster_mount.link_state"](path, mount)["ends"]
+    mounts, ends = __salt__["gluster_one.mounts"](), __salt__["gluster_links.link_state"](path, mount)["ends"]
     shown = (mounts.get(each, {}).get("volume") for each in (mount, path, *ends))
     volume = volume or next(filter(None, shown), None)
     former = __salt__["gluster_mount.former_places"](mount, volume, datastores_dir) if volume else {}
-    changes = __salt__["gluster_mount.link_changes"](mount, volume, {"link": path} if path != mount else {}, former)
+    changes = __salt__["gluster_links.link_changes"](mount, volume, {"link": path} if path != mount else {}, former)
     if "link" in changes and store != UNKNOWN and not changes["link"]["old"]:
         __salt__["gluster_one.require_number"](name, store, given)
-    left = __salt__["gluster_one.datastore_ids"](mount, volume, kept=False).get(name)
+    left = __salt__["gluster_one_ids.datastore_ids"](mount, volume, kept=False).get(name)
     if left != store:
         changes["identifier"] = {"old": left, "new": store}
     return changes

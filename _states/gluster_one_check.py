@@ -62,7 +62,7 @@ def native_access_supported(name, package="QEMU's gluster driver"):
             - package: qemu-block-extra
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
-    found = __salt__["gluster_one.native_access"]()
+    found = __salt__["gluster_native.native_access"]()
     if not found["qemu"] or not found["gluster"]:
         seen = f"QEMU {found['qemu']} cannot open gluster:// (no gluster driver in this build)"
         seen = seen if found["qemu"] else "QEMU (qemu-img) is not installed"
@@ -110,12 +110,12 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
 
     def refused():
-        if not __salt__["gluster_one.datastore_ids"](mount):
+        if not __salt__["gluster_one_ids.datastore_ids"](mount):
             return "the head has left no datastore's identifier there yet"
-        return __salt__["gluster_one.native_refused"](volume, hosts, user)
+        return __salt__["gluster_native.native_refused"](volume, hosts, user)
 
     try:
-        __salt__["gluster_one.require_arguments"](
+        __salt__["gluster_one_arguments.require_arguments"](
             "native_readable", name=name, volume=volume, host=host, mount=mount, user=user, timeout=timeout
         )
         hosts = [each.removesuffix(":24007") for each in __salt__["one_datastore.gluster_host"](host).split()]
@@ -126,9 +126,9 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
         if seen:
             failure = f"{user} could not read {volume} over gluster://{server}"
             try:
-                __salt__["gluster_one.awaited"](refused, timeout, failure)
+                __salt__["gluster_states.awaited"](refused, timeout, failure)
             except CommandExecutionError as exc:
-                errors = __salt__["gluster_one.volume_errors"](mount)
+                errors = __salt__["gluster_one_ids.volume_errors"](mount)
                 why = "; ".join(map(": ".join, errors.items())) or INSECURE
                 raise CommandExecutionError(f"{exc}; {why}") from None
         return {**ret, "comment": f"{user} reads {volume} over gluster://{server}"}

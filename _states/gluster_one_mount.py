@@ -95,7 +95,7 @@ def datastore_mounted(
             name, volume=volume, servers=servers, links=links, datastores=datastores, options=options, user=user,
             datastores_dir=datastores_dir, timeout=timeout,
         )  # fmt: skip
-        __salt__["gluster.owner_id"](user)
+        __salt__["gluster_options.owner_id"](user)
         asked = os.path.normpath(name)
         name = __salt__["gluster_mount.place"](asked, volume, user)
         links = [asked, *(links or [])]
@@ -110,7 +110,7 @@ def datastore_mounted(
         if stale:
             fine += f"; from {stale}, and by fstab from the next mount on"
         if __opts__["test"]:
-            ret = __salt__["gluster_one.predicted"](ret, {**changes, **goes, **link_changes}, fine)
+            ret = __salt__["gluster_states.predicted"](ret, {**changes, **goes, **link_changes}, fine)
             return _failed(ret, problems)
         problems, done = [], ret["changes"]  # as far as it comes, also when a later step fails
         refused = []
@@ -119,33 +119,33 @@ def datastore_mounted(
                 refused = __salt__["gluster_mount.set_flags"](volume)
                 done["flags"] = changes["flags"]
         if "fstab" in changes:
-            __salt__["gluster_mount.entry_set"](name, entry["device"], entry["opts"])
+            __salt__["gluster_fstab.entry_set"](name, entry["device"], entry["opts"])
             done["fstab"] = changes["fstab"]
         if "directory" in changes:
-            __salt__["gluster_mount.point_set"](name)
+            __salt__["gluster_links.point_set"](name)
             done["directory"] = changes["directory"]
         if "boot" in changes:
             __salt__["gluster_mount.retry_set"](name)
             done["boot"] = changes["boot"]
         if "mount" in changes:
             mount = functools.partial(__salt__["gluster_mount.mount"], name, timeout)
-            __salt__["gluster_one.awaited"](mount, timeout, f"Volume {volume} was not mounted on {name}")
+            __salt__["gluster_states.awaited"](mount, timeout, f"Volume {volume} was not mounted on {name}")
             done["mount"] = changes["mount"]
         # Before anything that whoever owns the directories or the volume can hold up.
         for path, found in former.items():
             if found["line"]:
-                __salt__["gluster_mount.entry_remove"](path, volume)
+                __salt__["gluster_fstab.entry_remove"](path, volume)
                 done[_label(path)] = goes[_label(path)]
                 with _collecting(problems):
                     __salt__["gluster_mount.retry_remove"](path)
         write = functools.partial(_refused, name, user, timeout)
         with _collecting(problems):
-            __salt__["gluster_one.awaited"](write, timeout, f"{user} could not write in {name}", OWNER)
+            __salt__["gluster_states.awaited"](write, timeout, f"{user} could not write in {name}", OWNER)
         missing = functools.partial(_ids_missing, name, stores)
         waited = 0
         with _collecting(problems):
             failure = f"The head did not name {volume}'s datastores"
-            waited = __salt__["gluster_one.awaited"](missing, timeout, failure, HEAD)
+            waited = __salt__["gluster_states.awaited"](missing, timeout, failure, HEAD)
         link_changes, _ = look_links()
         for label, change in link_changes.items():
             path = change["new"].removesuffix(f" -> {name}")
@@ -153,10 +153,12 @@ def datastore_mounted(
                 continue
             old = change["old"] and change["old"].removeprefix(f"{path} -> ")
             with _collecting(problems):
-                __salt__["gluster_mount.link"](path, name, replace=old, make=label == path)
+                __salt__["gluster_links.link"](path, name, replace=old, make=label == path)
                 done[label] = change
         fine += f" (waited {waited} s for the head)" if waited else ""
-        fine += "".join(f"; {place}: {error}" for place, error in __salt__["gluster_one.volume_errors"](name).items())
+        fine += "".join(
+            f"; {place}: {error}" for place, error in __salt__["gluster_one_ids.volume_errors"](name).items()
+        )
         left_former = former_places()
         fine += _still_mounted(left_former)
         _, left, left_goes = look(left_former)
@@ -164,7 +166,7 @@ def datastore_mounted(
         left = {**left, **left_goes, **links_left}
         if "flags" in left and refused:
             left["flags"]["old"] = "; ".join(refused)
-        ret = __salt__["gluster_one.applied"](ret, {**changes, **goes, **link_changes}, left, fine)
+        ret = __salt__["gluster_states.applied"](ret, {**changes, **goes, **link_changes}, left, fine)
         return _failed(ret, dict.fromkeys([*problems, *links_failed]))
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
@@ -206,11 +208,11 @@ def _look(name, volume, servers, options, former):
     """
     lines = {path: found["line"] for path, found in former.items() if found["line"]}
     for path, line in lines.items():
-        hosts = __salt__["gluster_mount.backups"](line["opts"])
+        hosts = __salt__["gluster_fstab.backups"](line["opts"])
         what = f"is what /etc/fstab mounts on {path}"
-        __salt__["gluster_mount.check_servers"](line["device"], hosts, servers, what)
+        __salt__["gluster_fstab.check_servers"](line["device"], hosts, servers, what)
     like = next(iter(lines.values()), None)
-    entry = __salt__["gluster_mount.entry_wanted"](name, volume, servers, options, like=like)
+    entry = __salt__["gluster_fstab.entry_wanted"](name, volume, servers, options, like=like)
     changes = __salt__["gluster_mount.changes"](name, volume, entry)
     goes = {
         _label(path): {"old": f"{line['device']} {','.join(line['opts'])}", "new": None} for path, line in lines.items()
@@ -234,7 +236,7 @@ def _look_links(name, volume, links, stores, datastores_dir, former):
     """
     What differs of the links, and why others cannot be made.
     """
-    left = __salt__["gluster_one.datastore_ids"](name, volume) if stores else {}
+    left = __salt__["gluster_one_ids.datastore_ids"](name, volume) if stores else {}
     changes, problems, paths = {}, [], set()
     for store, number in __salt__["gluster_one.datastore_numbers"](stores, left).items():
         path = os.path.join(datastores_dir, str(UNKNOWN if number is None else number))
@@ -243,11 +245,11 @@ def _look_links(name, volume, links, stores, datastores_dir, former):
             if number is not None and not _is_link(path, name, volume, former):
                 __salt__["gluster_one.require_number"](store, number, stores[store])
             label = f"link for {store}"
-            changes.update(__salt__["gluster_mount.link_changes"](name, volume, {label: path}, former))
+            changes.update(__salt__["gluster_links.link_changes"](name, volume, {label: path}, former))
     for path in dict.fromkeys(map(os.path.normpath, links)):
         with _collecting(problems):
             if path != name and path not in paths:
-                changes.update(__salt__["gluster_mount.link_changes"](name, volume, {path: path}, former))
+                changes.update(__salt__["gluster_links.link_changes"](name, volume, {path: path}, former))
     return changes, problems
 
 
@@ -255,7 +257,7 @@ def _is_link(path, name, volume, former):
     """
     Whether a path leads to the volume, or to where it was mounted.
     """
-    found = __salt__["gluster_mount.link_state"](path, name, volume)
+    found = __salt__["gluster_links.link_state"](path, name, volume)
     return found["state"] == "linked" or bool(set(found["ends"]) & set(former))
 
 
@@ -263,9 +265,9 @@ def _ids_missing(name, stores):
     """
     Which datastores have no identifier in the pillar or on the mounted volume yet, as a sentence.
     """
-    numbers = __salt__["gluster_one.datastore_numbers"](stores, __salt__["gluster_one.datastore_ids"](name))
+    numbers = __salt__["gluster_one.datastore_numbers"](stores, __salt__["gluster_one_ids.datastore_ids"](name))
     missing = sorted(store for store, number in numbers.items() if number is None)
     if not missing:
         return None
-    errors = __salt__["gluster_one.volume_errors"](name)
+    errors = __salt__["gluster_one_ids.volume_errors"](name)
     return "; ".join([f"none for {', '.join(missing)}", *map(": ".join, errors.items())])

@@ -66,7 +66,7 @@ def datastore_remounted(
         asked = os.path.normpath(name)
         name = __salt__["gluster_mount.place"](asked, volume, user)
         links = [asked, *map(os.path.normpath, links or [])]
-        entry = __salt__["gluster_mount.entry_wanted"](name, volume, servers, options)
+        entry = __salt__["gluster_fstab.entry_wanted"](name, volume, servers, options)
         first = {"fstab", "mount"} & set(__salt__["gluster_mount.changes"](name, volume, entry))
         if first and not __opts__["test"]:
             raise CommandExecutionError(f"{name} is not mounted, or not from fstab: apply datastore_mounted first")
@@ -76,27 +76,27 @@ def datastore_remounted(
         for path in [*former, *([name] if "client" in changes else [])]:
             _refuse_used(path)
         for path, device in former.items():
-            __salt__["gluster_mount.check_servers"](device, [], servers, f"is mounted on {_visible(path)}")
+            __salt__["gluster_fstab.check_servers"](device, [], servers, f"is mounted on {_visible(path)}")
             if changes[_label(path)]["new"]:
                 _refuse_hidden(path, name)
         if __opts__["test"] or not changes:
-            return __salt__["gluster_one.predicted"](ret, changes, fine)
-        if "client" in changes and not __salt__["gluster_mount.mountable"](entry["device"], entry["opts"]):
+            return __salt__["gluster_states.predicted"](ret, changes, fine)
+        if "client" in changes and not __salt__["gluster_probe.mountable"](entry["device"], entry["opts"]):
             new = changes["client"]["new"]
             raise CommandExecutionError(f"{name} stays as it is: the volume could not be mounted aside by {new}")
         for path in former:
             __salt__["gluster_mount.detach"](path)
             change = ret["changes"][_label(path)] = changes[_label(path)]
             if change["new"]:
-                __salt__["gluster_mount.link"](path, name)
+                __salt__["gluster_links.link"](path, name)
             else:
-                __salt__["gluster_mount.point_remove"](path)
+                __salt__["gluster_links.point_remove"](path)
         if "client" in changes:
             __salt__["gluster_mount.unmount"](name, lazy=False)
             mount = functools.partial(__salt__["gluster_mount.mount"], name, timeout)
-            __salt__["gluster_one.awaited"](mount, timeout, f"Volume {volume} was not mounted on {name}")
+            __salt__["gluster_states.awaited"](mount, timeout, f"Volume {volume} was not mounted on {name}")
         left = {**_changes(name, entry), **_former_changes(name, look_former(), links, datastores_dir)}
-        return __salt__["gluster_one.applied"](ret, changes, left, fine)
+        return __salt__["gluster_states.applied"](ret, changes, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 

@@ -40,16 +40,18 @@ def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glus
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
-        __salt__["gluster_one.require_arguments"]("glusterd_configured", name=name, options=options, path=path)
-        wanted = __salt__["gluster.options_wanted"]({"rpc-auth-allow-insecure": "on"}, options)
-        differing = lambda: __salt__["gluster.option_changes"](__salt__["glusterd.options"](path), wanted)  # noqa: E731
+        __salt__["gluster_one_arguments.require_arguments"](
+            "glusterd_configured", name=name, options=options, path=path
+        )
+        wanted = __salt__["gluster_options.options_wanted"]({"rpc-auth-allow-insecure": "on"}, options)
+        differing = lambda: __salt__["gluster_options.option_changes"](__salt__["glusterd.options"](path), wanted)  # noqa: E731
         changes = differing()
         if __opts__["test"] or not changes:
             fine = ", ".join(f"{option} is {value}" for option, value in wanted.items())
-            return __salt__["gluster_one.predicted"](ret, changes, fine)
+            return __salt__["gluster_states.predicted"](ret, changes, fine)
         __salt__["glusterd.options_set"]({option: change["new"] for option, change in changes.items()}, path=path)
         fine = f"in force from {name}'s next restart; machines do not need it before"
-        return __salt__["gluster_one.applied"](ret, changes, differing(), fine)
+        return __salt__["gluster_states.applied"](ret, changes, differing(), fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -69,13 +71,13 @@ def bricks_kept(name="glusterd"):
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
-        __salt__["gluster_one.require_arguments"]("bricks_kept", name=name)
+        __salt__["gluster_one_arguments.require_arguments"]("bricks_kept", name=name)
         changes = __salt__["glusterd.kept_changes"](name)
         fine = f"bricks live on while {name} is restarted"
         if __opts__["test"] or not changes:
-            return __salt__["gluster_one.predicted"](ret, changes, fine)
+            return __salt__["gluster_states.predicted"](ret, changes, fine)
         __salt__["glusterd.keep_bricks"](name)
-        return __salt__["gluster_one.applied"](ret, changes, __salt__["glusterd.kept_changes"](name), fine)
+        return __salt__["gluster_states.applied"](ret, changes, __salt__["glusterd.kept_changes"](name), fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -97,12 +99,12 @@ def glusterd_running(name="glusterd"):
     stopped = {name: {"old": "stopped", "new": "running"}}
     differing = lambda: {} if __salt__["glusterd.service"](name).get("running") else stopped  # noqa: E731
     try:
-        __salt__["gluster_one.require_arguments"]("glusterd_running", name=name)
+        __salt__["gluster_one_arguments.require_arguments"]("glusterd_running", name=name)
         changes = differing()
         if __opts__["test"] or not changes:
-            return __salt__["gluster_one.predicted"](ret, changes, f"{name} runs")
+            return __salt__["gluster_states.predicted"](ret, changes, f"{name} runs")
         __salt__["glusterd.restart"](name)
-        return __salt__["gluster_one.applied"](ret, changes, differing(), f"{name} runs")
+        return __salt__["gluster_states.applied"](ret, changes, differing(), f"{name} runs")
     except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -125,17 +127,19 @@ def bricks_running(name, timeout=120):
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": f"all bricks of volume {name} run"}
     try:
-        __salt__["gluster_one.require_arguments"]("bricks_running", name=name, timeout=timeout)
-        down = __salt__["gluster_one.bricks_down"](name)
+        __salt__["gluster_one_arguments.require_arguments"]("bricks_running", name=name, timeout=timeout)
+        down = __salt__["gluster_pool.bricks_down"](name)
         changes = {brick: {"old": "down", "new": "online"} for brick in down}
         if not down:
             return ret
         if __opts__["test"]:
             return {**ret, "result": None, "changes": changes, "comment": f"would start {', '.join(down)}"}
         __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
-        down = lambda: ", ".join(__salt__["gluster_one.bricks_down"](name))  # noqa: E731
+        down = lambda: ", ".join(__salt__["gluster_pool.bricks_down"](name))  # noqa: E731
         failure = f"the bricks of volume {name} did not all run"
-        __salt__["gluster_one.awaited"](down, timeout, failure, ": see the log of the brick that is down on its server")
+        __salt__["gluster_states.awaited"](
+            down, timeout, failure, ": see the log of the brick that is down on its server"
+        )
         return {**ret, "changes": changes, "comment": f"started {', '.join(changes)}"}
     except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
@@ -185,22 +189,22 @@ def glusterd_restarted(
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
-        __salt__["gluster_one.require_arguments"]("glusterd_restarted", name=name, path=path, timeout=timeout)
+        __salt__["gluster_one_arguments.require_arguments"]("glusterd_restarted", name=name, path=path, timeout=timeout)
         changes = __salt__["glusterd.restart_changes"](name, path, keep_bricks)
         fine = f"{name} runs with what {path} says"
         if __opts__["test"] and name not in changes and _file_to_change():
             changes[name] = {"old": f"started before {path} was changed", "new": "restarted"}
         if __opts__["test"] or not changes:
-            return __salt__["gluster_one.predicted"](ret, changes, fine)
+            return __salt__["gluster_states.predicted"](ret, changes, fine)
         if "KillMode" in changes:
             __salt__["glusterd.keep_bricks"](name)
             ret["changes"]["KillMode"] = changes["KillMode"]
         if name in changes:
             restart = functools.partial(__salt__["glusterd.restart"], name)
-            blockers = functools.partial(__salt__["gluster_one.stop_blockers"], {"this server": ["localhost"]})
+            blockers = functools.partial(__salt__["gluster_pool.stop_blockers"], {"this server": ["localhost"]})
             _in_turn(restart, name, blockers, outage, orchestrated, timeout)
         left = __salt__["glusterd.restart_changes"](name, path, keep_bricks)
-        return __salt__["gluster_one.applied"](ret, changes, left, fine)
+        return __salt__["gluster_states.applied"](ret, changes, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -224,7 +228,7 @@ def heal_daemon_connected(name, timeout=120):
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     fine = f"the self-heal daemon is connected to the bricks of volume {name}"
     try:
-        __salt__["gluster_one.require_arguments"]("heal_daemon_connected", name=name, timeout=timeout)
+        __salt__["gluster_one_arguments.require_arguments"]("heal_daemon_connected", name=name, timeout=timeout)
         info = __salt__["gluster.volume_info"](name).get(name, {})
         if info.get("status") != "Started" or not (info["replica"] > 1 or info["disperse"]):
             return {**ret, "comment": f"volume {name} needs no self-heal daemon"}
@@ -232,11 +236,11 @@ def heal_daemon_connected(name, timeout=120):
         missing = apart()
         changes = {"self-heal daemon": {"old": f"not connected to {missing}", "new": "restarted"}} if missing else {}
         if __opts__["test"] or not changes:
-            return __salt__["gluster_one.predicted"](ret, changes, fine)
+            return __salt__["gluster_states.predicted"](ret, changes, fine)
         __salt__["gluster.heal_daemon_restart"](name, timeout)
         failure = "the self-heal daemon was restarted and is not connected to all bricks"
-        __salt__["gluster_one.awaited"](apart, timeout, failure)
-        return __salt__["gluster_one.applied"](ret, changes, {}, fine)
+        __salt__["gluster_states.awaited"](apart, timeout, failure)
+        return __salt__["gluster_states.applied"](ret, changes, {}, fine)
     except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -266,26 +270,26 @@ def bricks_restarted(name, every=False, outage=None, orchestrated=False, timeout
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
-        __salt__["gluster_one.require_arguments"]("bricks_restarted", name=name, timeout=timeout)
+        __salt__["gluster_one_arguments.require_arguments"]("bricks_restarted", name=name, timeout=timeout)
         fine = f"no brick of volume {name} here refuses clients"
         refusing, own, alone = _own_bricks(name)
         changes = {brick: {"old": "refuses clients", "new": "restarted"} for brick in refusing}
         if every:
             changes.update({brick: {"old": "online", "new": "restarted"} for brick in own if brick not in refusing})
         if __opts__["test"] or not changes:
-            return __salt__["gluster_one.predicted"](ret, changes, fine)
+            return __salt__["gluster_states.predicted"](ret, changes, fine)
         for brick in changes:
             restart = functools.partial(__salt__["gluster.brick_restart"], name, brick, timeout)
             if brick in refusing and alone:
                 restart()
-                down = lambda: ", ".join(__salt__["gluster_one.bricks_down"](name))  # noqa: E731
-                __salt__["gluster_one.awaited"](down, timeout, f"{brick} was restarted, and bricks are down")
+                down = lambda: ", ".join(__salt__["gluster_pool.bricks_down"](name))  # noqa: E731
+                __salt__["gluster_states.awaited"](down, timeout, f"{brick} was restarted, and bricks are down")
             else:
-                blockers = functools.partial(__salt__["gluster_one.brick_blockers"], name, brick)
+                blockers = functools.partial(__salt__["gluster_pool.brick_blockers"], name, brick)
                 _in_turn(restart, brick, blockers, outage, orchestrated, timeout)
             ret["changes"][brick] = changes[brick]
         left = {brick: change for brick, change in changes.items() if brick in _own_bricks(name)[0]}
-        return __salt__["gluster_one.applied"](ret, changes, left, fine)
+        return __salt__["gluster_states.applied"](ret, changes, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -308,7 +312,7 @@ def _own_bricks(name):
         return [], [], True
     this = next(peer["uuid"] for peer in __salt__["gluster.pool_list"]() if peer["hostname"] == "localhost")
     own = [brick for brick, server in zip(info["bricks"], info["servers"]) if server == this]
-    refusing = __salt__["gluster_mount.bricks_refusing"](name, info["bricks"]) if own else []
+    refusing = __salt__["gluster_probe.bricks_refusing"](name, info["bricks"]) if own else []
     return [brick for brick in own if brick in refusing], own, "client.bind-insecure" not in info["options"]
 
 
@@ -322,20 +326,20 @@ def _in_turn(restart, what, blockers, outage, orchestrated, timeout):
     if outage not in (None, "allow"):
         raise SaltInvocationError(f"outage is {outage!r}: allow is possible")
     turns = timeout * max(1, len(__salt__["gluster.peer_status"]()))
-    if not __salt__["gluster_one.lock"](turns) and not orchestrated:
+    if not __salt__["gluster_lock.lock"](turns) and not orchestrated:
         raise CommandExecutionError(
             f"{what} was not restarted: no volume of the pool can be mounted here for the lock by which servers take "
             "turns; run `salt-run state.orchestrate gluster_one.orchestrate.restart`, which takes one after the other"
         )
     try:
-        __salt__["gluster_one.awaited"]("gluster_one.unsettled", timeout, before)
+        __salt__["gluster_states.awaited"]("gluster_pool.unsettled", timeout, before)
         because = blockers() if outage is None else []
         if because:
             raise CommandExecutionError(
                 f"{what} was not restarted: {'; '.join(because)}; `outage: allow` in the pillar restarts it even so"
             )
-        __salt__["gluster_one.lock_held"]()
+        __salt__["gluster_lock.lock_held"]()
         restart()
-        __salt__["gluster_one.awaited"]("gluster_one.unsettled", timeout, after)
+        __salt__["gluster_states.awaited"]("gluster_pool.unsettled", timeout, after)
     finally:
-        __salt__["gluster_one.unlock"]()
+        __salt__["gluster_lock.unlock"]()

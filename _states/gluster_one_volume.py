@@ -28,7 +28,7 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
     looks at the bricks: if all refuse clients it stops and starts the volume; if only some do, it fails and names them.
 
     Nothing is set where an option would shut out a client that is connected, or a server: see
-    ``gluster.refuse_shutting_out``.
+    ``gluster_auth.refuse_shutting_out``.
 
     name
         The volume (string).
@@ -56,7 +56,7 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
-        __salt__["gluster_one.require_arguments"](
+        __salt__["gluster_one_arguments.require_arguments"](
             "volume_configured",
             name=name, options=options, uid=uid, gid=gid, group=group, servers=servers, timeout=timeout,
         )  # fmt: skip
@@ -64,11 +64,11 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
         fine = f"volume {name} has its {len(wanted)} options"
         info = _started_volume(name, timeout)
         changes = _option_changes(info["options"], wanted)
-        __salt__["gluster.refuse_shutting_out"](name, info["options"], changes, servers)
-        opening = not __salt__["gluster.option_changes"](changes.get(INSECURE, {"new": "off"}), {"new": "on"})
+        __salt__["gluster_auth.refuse_shutting_out"](name, info["options"], changes, servers)
+        opening = not __salt__["gluster_options.option_changes"](changes.get(INSECURE, {"new": "off"}), {"new": "on"})
         bricks = {} if opening else _bricks_closed(name, info["bricks"])
         if __opts__["test"] or not {**changes, **bricks}:
-            return __salt__["gluster_one.predicted"](ret, {**changes, **bricks}, fine)
+            return __salt__["gluster_states.predicted"](ret, {**changes, **bricks}, fine)
         if opening:
             __salt__["data.update"](CLOSED + name, True)
         if changes:
@@ -81,7 +81,7 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
                 raise CommandExecutionError(error)
         if opening or bricks:
             fine += _let_in(name, info, timeout)
-        return __salt__["gluster_one.applied"](ret, {**changes, **bricks}, left if changes else {}, fine)
+        return __salt__["gluster_states.applied"](ret, {**changes, **bricks}, left if changes else {}, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -98,8 +98,10 @@ def _option_changes(current, wanted):
     What differs of a volume's options. What was written while ``features.shard`` was on lies in shards, of which only
     the first is read once it is off: it stays on.
     """
-    changes = __salt__["gluster.option_changes"](current, wanted)
-    if "features.shard" in changes and not __salt__["gluster.option_changes"](current, {"features.shard": "on"}):
+    changes = __salt__["gluster_options.option_changes"](current, wanted)
+    if "features.shard" in changes and not __salt__["gluster_options.option_changes"](
+        current, {"features.shard": "on"}
+    ):
         raise SaltInvocationError(
             "options: features.shard is on, and files written since can be read no longer once it is off: leave it on, "
             "or turn it off by hand if the volume has never held a file"
@@ -115,21 +117,21 @@ def _set(name, changes, timeout):
     """
     untouched = f"The options of volume {name} were not touched: a peer was not connected"
     try:
-        __salt__["gluster_one.lock"](timeout)
+        __salt__["gluster_lock.lock"](timeout)
     except CommandExecutionError:  # as when the volume on which the lock lies waits for the one that is away
-        __salt__["gluster_one.awaited"]("gluster_one.peers_away", timeout, untouched, PEER)
+        __salt__["gluster_states.awaited"]("gluster_pool.peers_away", timeout, untouched, PEER)
         raise
     try:
-        __salt__["gluster_one.awaited"]("gluster_one.peers_away", timeout, untouched, PEER)
-        __salt__["gluster_one.lock_held"]()
+        __salt__["gluster_states.awaited"]("gluster_pool.peers_away", timeout, untouched, PEER)
+        __salt__["gluster_lock.lock_held"]()
         try:
             __salt__["gluster.volume_set"](name, {option: change["new"] for option, change in changes.items()}, timeout)
         except CommandExecutionError as exc:
-            away = __salt__["gluster_one.peers_away"]()
+            away = __salt__["gluster_pool.peers_away"]()
             return f"{exc} ({away})" if away else str(exc)
         return None
     finally:
-        __salt__["gluster_one.unlock"]()
+        __salt__["gluster_lock.unlock"]()
 
 
 def _bricks_closed(name, bricks):
@@ -137,7 +139,7 @@ def _bricks_closed(name, bricks):
     What differs of the bricks after a run that was ended between setting ``server.allow-insecure`` and looking whether
     they let anybody in.
     """
-    refusing = __salt__["data.get"](CLOSED + name) and __salt__["gluster_mount.bricks_refusing"](name, bricks)
+    refusing = __salt__["data.get"](CLOSED + name) and __salt__["gluster_probe.bricks_refusing"](name, bricks)
     return {"bricks": {"old": f"refuse clients: {', '.join(refusing)}", "new": "let clients in"}} if refusing else {}
 
 
@@ -146,14 +148,14 @@ def _let_in(name, info, timeout):
     See that a volume's bricks let in who is not root. Where all of them refuse, nobody can be connected, unless clients
     take root's ports, and the volume is stopped and started. Returns a remark when that was done.
     """
-    refusing = lambda: ", ".join(__salt__["gluster_mount.bricks_refusing"](name, info["bricks"]))  # noqa: E731
+    refusing = lambda: ", ".join(__salt__["gluster_probe.bricks_refusing"](name, info["bricks"]))  # noqa: E731
     remark = ""
     if refusing() == ", ".join(info["bricks"]) and "client.bind-insecure" not in info["options"]:
         __salt__["gluster.volume_stop"](name, timeout)
         __salt__["gluster.volume_start"](name, timeout=timeout)
         remark = "; all its bricks refused clients, so nobody was connected, and they were started anew"
     failure = f"Bricks of volume {name} did not let in who is not root"
-    __salt__["gluster_one.awaited"](refusing, 3, failure, BRICKS)
+    __salt__["gluster_states.awaited"](refusing, 3, failure, BRICKS)
     __salt__["data.pop"](CLOSED + name)
     return remark
 
@@ -172,5 +174,5 @@ def _started_volume(name, timeout):
         if info["status"] == "Stopped" and __salt__["data.get"](CLOSED + name):
             __salt__["gluster.volume_start"](name, timeout=timeout)  # a run was ended while it had it stopped
         failure = f"Volume {name} was not started (`gluster volume start {name}`)"
-        __salt__["gluster_one.awaited"](look, timeout, failure)
+        __salt__["gluster_states.awaited"](look, timeout, failure)
     return info

@@ -242,7 +242,7 @@ def show_nodes(lab, ids):
     paths = [f"{STORES}/{number}" for number in ids.values()]
     asked = [
         ("'*'", "gluster_one.mount_health", MOUNT),
-        *(("'*'", "gluster_mount.link_state", path, MOUNT, "one_vol") for path in paths),
+        *(("'*'", "gluster_links.link_state", path, MOUNT, "one_vol") for path in paths),
         ("'kvm*'", "gluster_one.native_read", "one_vol", "7/disk.0", "host=kvm1"),
         ("head", "opennebula.datastore_list"),
         ("head", "disk.usage"),

@@ -51,7 +51,7 @@ def a_tmpfs(path):
 
 FILES = "holds 4 files (0f3a, 1b7c, 9d21, ...)"
 
-# By name: what puts it there, and what gluster_mount.link_state says of it for a link to /mnt/place-1/0.
+# By name: what puts it there, and what gluster_links.link_state says of it for a link to /mnt/place-1/0.
 LINKS = {
     "absent": (nothing, ("absent", "")),
     "a link": (link_to("/mnt/place-1/0"), ("linked", "")),

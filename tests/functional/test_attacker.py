@@ -80,34 +80,34 @@ def test_what_root_writes_on_the_volume_goes_to_no_link(modules, served, secret,
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
     before = seen(secret)
     attacker.does("mkdir", served / OURS)
-    modules.gluster_one.datastore_id_set(str(served), "glusterds", 101)
+    modules.gluster_one_ids.datastore_id_set(str(served), "glusterds", 101)
     assert (secret.read_text(), seen(secret)) == ("root:$y$hash", before)
     with attacker.runs(attacker.SYSTEM_PYTHON, "-c", EXCHANGING, str(served / OURS), str(secret)) as process:
         process.stdout.readline()
         for number in range(10):
             with contextlib.suppress(CommandExecutionError):
-                modules.gluster_one.datastore_id_set(str(served), "glusterds", number)
+                modules.gluster_one_ids.datastore_id_set(str(served), "glusterds", number)
     assert (secret.read_text(), seen(secret)) == ("root:$y$hash", before)
 
 
 def test_what_root_reads_on_the_volume_is_no_file_of_root_s(modules, served, secret):
     attacker.does("mkdir", served / OURS)
     attacker.does("ln", "-s", secret, served / MARK)
-    assert modules.gluster_one.marked(str(served)) is None
+    assert modules.gluster_one_ids.marked(str(served)) is None
     attacker.does("mv", served / OURS, served / "old")
     (secret.parent / "mark").write_text("root:$y$hash")
     attacker.does("ln", "-s", secret.parent, served / OURS)
-    assert modules.gluster_one.marked(str(served)) is None
+    assert modules.gluster_one_ids.marked(str(served)) is None
 
 
 def test_names_that_oneadmin_has_written_are_not_written_again(modules, served):
-    modules.gluster_one.datastore_id_set(str(served), "system", 100)
+    modules.gluster_one_ids.datastore_id_set(str(served), "system", 100)
     attacker.does("mv", served / OURS, served / "old")
     attacker.does("mkdir", served / OURS)
     theirs = {"#!/bin/sh\nid": 5, ESCAPE: 6, "x" * 5000: 7, "glusterds": 0, "system": 100, "others": 8}
     (served / "theirs").write_text(json.dumps(theirs))
     attacker.does("cp", served / "theirs", served / IDS)
-    modules.gluster_one.datastore_id_set(str(served), "glusterds", 101)
+    modules.gluster_one_ids.datastore_id_set(str(served), "glusterds", 101)
     assert json.loads((served / IDS).read_text()) == {"glusterds": 101, "system": 100}
 
 
@@ -115,7 +115,7 @@ def test_a_mark_is_left_on_the_volumes_of_the_pillar_alone(make_loaders, served,
     os.chown(place, 0, 0)  # the formula mounts nowhere else
     pillar = {"volumes": {"small_vol": {"servers": ["kvm1", "kvm2", "kvm3"], "mount": str(served)}}}
     with host.mounted_aside(one_vol) as other:
-        assert make_loaders({"gluster_one": pillar}).modules.gluster_one.mark("8f14e45f") == ["small_vol"]
+        assert make_loaders({"gluster_one": pillar}).modules.gluster_one_ids.mark("8f14e45f") == ["small_vol"]
         assert not (other / MARK).exists()
     assert (served / MARK).read_text() == "8f14e45f"
 
@@ -139,23 +139,23 @@ def test_anything_at_the_places_on_the_volume(modules, served, kind, secret):
     if kind not in ("directory", "sparse"):
         put("small_vol", served, OURS, kind, secret.parent)
         with host.seconds(4):
-            assert (modules.gluster_one.datastore_ids(path), modules.gluster_one.marked(path)) == ({}, None)
+            assert (modules.gluster_one_ids.datastore_ids(path), modules.gluster_one_ids.marked(path)) == ({}, None)
             with pytest.raises(CommandExecutionError, match=f"{path}/{OURS} is a {kind}: remove it"):
-                modules.gluster_one.datastore_id_set(path, "glusterds", 101)
+                modules.gluster_one_ids.datastore_id_set(path, "glusterds", 101)
         os.unlink(served / OURS)
     (served / OURS).mkdir()
     put("small_vol", served, IDS, kind, secret)
     put("small_vol", served, MARK, kind, secret)
     with host.seconds(4):
-        assert modules.gluster_one.datastore_ids(path) == {}
-        assert "root" not in (modules.gluster_one.marked(path) or "")
+        assert modules.gluster_one_ids.datastore_ids(path) == {}
+        assert "root" not in (modules.gluster_one_ids.marked(path) or "")
         if kind == "directory":
             with pytest.raises(CommandExecutionError, match=f"{path}/{IDS} is a directory: remove it"):
-                modules.gluster_one.datastore_id_set(path, "glusterds", 101)
+                modules.gluster_one_ids.datastore_id_set(path, "glusterds", 101)
             os.rmdir(served / IDS)
-        modules.gluster_one.datastore_id_set(path, "glusterds", 101)
+        modules.gluster_one_ids.datastore_id_set(path, "glusterds", 101)
     assert stat.filemode((served / IDS).lstat().st_mode) == "-rw-r--r--"
-    assert modules.gluster_one.datastore_ids(path) == {"glusterds": 101}
+    assert modules.gluster_one_ids.datastore_ids(path) == {"glusterds": 101}
     assert seen(secret) == before
 
 
@@ -170,7 +170,7 @@ def test_a_mount_point_is_made_in_the_directory_that_was_looked_at(modules, plac
     swap = lambda: attacker.exchanges(place / "gluster", victim)  # noqa: E731
     attacked = attacker.at_the_right_moment(monkeypatch, os, ("chmod", "fchmod"), swap)
     with contextlib.suppress(CommandExecutionError):
-        modules.gluster_mount.point_set(str(place / "gluster/0"))
+        modules.gluster_links.point_set(str(place / "gluster/0"))
     assert attacked
     assert stat.S_IMODE((victim / "0").stat().st_mode) == 0o600
 
@@ -182,7 +182,7 @@ def test_a_link_is_made_in_the_directory_that_was_looked_at(modules, place, vict
     swap = lambda: attacker.exchanges(place / "datastores", victim)  # noqa: E731
     attacked = attacker.at_the_right_moment(monkeypatch, os, ("rmdir",), swap)
     with contextlib.suppress(CommandExecutionError):
-        modules.gluster_mount.link(str(place / "datastores/101"), str(place / "0"))
+        modules.gluster_links.link(str(place / "datastores/101"), str(place / "0"))
     assert attacked
     assert (victim / "101").is_dir() and not (victim / "101").is_symlink()
 
@@ -190,20 +190,20 @@ def test_a_link_is_made_in_the_directory_that_was_looked_at(modules, place, vict
 def test_a_link_of_oneadmin_s_on_the_way_is_named(modules, place, victim):
     attacker.does("ln", "-s", victim, place / "datastores")
     path = str(place / "datastores/101")
-    for call in (modules.gluster_mount.link, modules.gluster_mount.link_state):
+    for call in (modules.gluster_links.link, modules.gluster_links.link_state):
         with pytest.raises(
             CommandExecutionError, match="datastores lies behind a link .*give the path without that link"
         ):
             call(path, str(place / "0"))
     with pytest.raises(CommandExecutionError, match="lies behind a link"):
-        modules.gluster_mount.point_set(path)
+        modules.gluster_links.point_set(path)
     assert os.listdir(victim) == []
-    assert modules.gluster_mount.link(str(victim / "101"), str(place / "0")) is True, "what the error advises"
+    assert modules.gluster_links.link(str(victim / "101"), str(place / "0")) is True, "what the error advises"
 
 
 def test_a_link_of_root_s_alone_on_the_way_is_followed(modules, tmp_path, victim):
     (tmp_path / "way").symlink_to("victim")
-    assert modules.gluster_mount.link(str(tmp_path / "way/101"), "/mnt") is True
+    assert modules.gluster_links.link(str(tmp_path / "way/101"), "/mnt") is True
     assert os.readlink(victim / "101") == "/mnt"
 
 
@@ -222,24 +222,24 @@ def test_anything_in_the_place_of_a_link(modules, place, kind):
         kind, r"is a link to /f\xfcr\x1b[2J"
     )
     with host.seconds(4):
-        assert modules.gluster_mount.link_state(str(path), str(place / "0"))["detail"] == said
+        assert modules.gluster_links.link_state(str(path), str(place / "0"))["detail"] == said
         with pytest.raises(CommandExecutionError) as failure:
-            modules.gluster_mount.link(str(path), str(place / "0"))
+            modules.gluster_links.link(str(path), str(place / "0"))
     assert said in str(failure.value)
 
 
 def test_a_link_is_exchanged_only_for_the_one_that_was_named(modules, place):
     path, old, new = place / "101", str(place / "old"), str(place / "0")
     attacker.does("ln", "-s", old, path)
-    assert modules.gluster_mount.link_state(str(path), new)["target"] == old
+    assert modules.gluster_links.link_state(str(path), new)["target"] == old
     with pytest.raises(CommandExecutionError, match=f"is a link to {old}"):
-        modules.gluster_mount.link(str(path), new, replace="/another")
-    assert modules.gluster_mount.link(str(path), new, replace=old) is True
+        modules.gluster_links.link(str(path), new, replace="/another")
+    assert modules.gluster_links.link(str(path), new, replace=old) is True
     assert (os.readlink(path), os.listdir(place)) == (new, ["101"])
     os.unlink(path)
     attacker.does("touch", path)
     with pytest.raises(CommandExecutionError, match="it is a file"):
-        modules.gluster_mount.link(str(path), new, replace=old)
+        modules.gluster_links.link(str(path), new, replace=old)
 
 
 def test_a_link_that_is_exchanged_in_the_meantime_stays(modules, place, monkeypatch):
@@ -248,14 +248,14 @@ def test_a_link_that_is_exchanged_in_the_meantime_stays(modules, place, monkeypa
     other = lambda: attacker.does("ln", "-sfn", "/other", path)  # noqa: E731
     attacker.at_the_right_moment(monkeypatch, os, ("symlink",), other)
     with pytest.raises(CommandExecutionError, match="is no link to /old any more: run again"):
-        modules.gluster_mount.link(str(path), str(place / "0"), replace="/old")
+        modules.gluster_links.link(str(path), str(place / "0"), replace="/old")
     assert (os.readlink(path), os.listdir(place)) == ("/other", ["101"])
 
 
 def test_a_directory_with_thousands_of_files_is_not_counted_to_the_end(modules, place):
     attacker.does("mkdir", place / "101")
     attacker.does("sh", "-c", f"cd {place}/101 && seq 1500 | xargs touch")
-    content = modules.gluster_mount.directory_content(str(place / "101"))
+    content = modules.gluster_links.directory_content(str(place / "101"))
     assert content.startswith("more than 1000 files (")
 
 
@@ -267,7 +267,7 @@ def test_names_are_shown_as_text(modules, place, served):
     for name in (ESCAPE.encode(), b"f\xfcr", "\u202etxt.exe".encode()):
         os.close(os.open(os.fsencode(place / "101") + b"/" + name, os.O_CREAT))
     shown = r"3 files (\x1b[2J, f\xfcr, \u202etxt.exe)"
-    assert modules.gluster_mount.directory_content(str(place / "101")) == shown
+    assert modules.gluster_links.directory_content(str(place / "101")) == shown
     script = "import sys, time; open('/proc/self/comm', 'w').write('\\x1b[2J'); print(flush=True); time.sleep(600)"
     words = ["/usr/bin/qemu-system-x86_64", "-c", script, "-name", f"guest=one-7{ESCAPE},x"]
     with attacker.runs(*words, program=attacker.SYSTEM_PYTHON) as process:
@@ -318,7 +318,7 @@ def lock_volume(one_vol, modules):
         (point / OURS).mkdir(exist_ok=True)
         (point / OURS).rename(point / "kept")
         yield point
-        modules.gluster_one.unlock()
+        modules.gluster_lock.unlock()
         host.sh("rm", "-rf", point / OURS, point / "renamed")
         (point / "kept").rename(point / OURS)
 
@@ -329,14 +329,14 @@ def test_what_is_no_file_in_the_place_of_the_lock_is_named(modules, one_vol, loc
     if kind != "directory":
         put(one_vol, lock_volume, OURS, kind, secret.parent)
         with host.seconds(8), pytest.raises(CommandExecutionError, match=f"{OURS} is a {kind}: remove it"):
-            modules.gluster_one.lock(5)
+            modules.gluster_lock.lock(5)
         os.unlink(lock_volume / OURS)
     (lock_volume / OURS).mkdir()
     put(one_vol, lock_volume, LOCK, kind, secret)
     with host.seconds(8), pytest.raises(CommandExecutionError, match=f"{LOCK} is a {kind}: remove it"):
-        modules.gluster_one.lock(5)
+        modules.gluster_lock.lock(5)
     host.sh("rm", "-r", lock_volume / LOCK)
-    assert modules.gluster_one.lock(5) == one_vol, "what the error advises"
+    assert modules.gluster_lock.lock(5) == one_vol, "what the error advises"
     assert seen(secret) == before
 
 
@@ -355,9 +355,9 @@ def test_who_holds_the_lock_for_ever_is_named_and_got_rid_of(modules, one_vol, l
     os.chown(lock_volume / LOCK, attacker.UID, attacker.UID)
     with attacker.holding(lock_volume / LOCK):
         with pytest.raises(CommandExecutionError, match=r"uid 9869\).*: remove .gluster_one/lock on a mount of volume"):
-            modules.gluster_one.lock(2)
+            modules.gluster_lock.lock(2)
         os.unlink(lock_volume / LOCK)
-        assert modules.gluster_one.lock(10) == one_vol, "what the error advises"
+        assert modules.gluster_lock.lock(10) == one_vol, "what the error advises"
 
 
 def test_a_lock_that_is_renamed_while_it_is_held_restarts_nothing(states, monkeypatch, lock_volume, small_vol):

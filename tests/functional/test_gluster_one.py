@@ -86,7 +86,7 @@ def test_health_of_a_mount_that_hangs(modules, served):
 @pytest.fixture
 def in_fstab(modules, point):
     point.mkdir()
-    modules.gluster_mount.entry_set(str(point), "kvm1:/small_vol", ["defaults", "_netdev", "nosuid", "nodev"])
+    modules.gluster_fstab.entry_set(str(point), "kvm1:/small_vol", ["defaults", "_netdev", "nosuid", "nodev"])
     return point
 
 
@@ -123,7 +123,7 @@ def test_mount_of_what_fstab_does_not_know(modules, point):
 
 def test_mount_of_a_volume_that_does_not_exist_says_what_the_client_said(modules, point):
     point.mkdir()
-    modules.gluster_mount.entry_set(str(point), "kvm1:/no_such_vol", ["defaults", "_netdev", "nosuid", "nodev"])
+    modules.gluster_fstab.entry_set(str(point), "kvm1:/no_such_vol", ["defaults", "_netdev", "nosuid", "nodev"])
     try:  # the client may end before the command does, or right behind it
         said = modules.gluster_mount.mount(str(point))
     except CommandExecutionError as exc:
@@ -134,7 +134,7 @@ def test_mount_of_a_volume_that_does_not_exist_says_what_the_client_said(modules
 
 def test_mount_that_the_bricks_refuse_says_so(modules, point, closed_vol):
     point.mkdir()
-    modules.gluster_mount.entry_set(str(point), f"kvm1:/{closed_vol}", ["defaults", "_netdev", "nosuid", "nodev"])
+    modules.gluster_fstab.entry_set(str(point), f"kvm1:/{closed_vol}", ["defaults", "_netdev", "nosuid", "nodev"])
     with pytest.raises(CommandExecutionError, match="server.allow-insecure is off, or was off when") as failure:
         modules.gluster_mount.mount(str(point))
     assert "\n" not in str(failure.value)
@@ -187,7 +187,7 @@ def test_somebody_else_cannot(modules, served):
 
 
 def test_nobody_can_in_the_bare_mount_point(modules, point):
-    modules.gluster_mount.point_set(str(point))
+    modules.gluster_links.point_set(str(point))
     assert "Permission denied" in modules.gluster_one.writable(str(point))
 
 
@@ -219,7 +219,7 @@ def test_writable_with_a_dead_mount(modules, served):
 
 
 def test_native_access(modules):
-    found = modules.gluster_one.native_access()
+    found = modules.gluster_native.native_access()
     assert found["gluster"] is True
     assert found["qemu"] in host.sh("qemu-img", "--version")
     assert found["libvirt"] in host.sh("libvirtd", "--version")
@@ -228,12 +228,12 @@ def test_native_access(modules):
 def test_native_access_without_the_driver(modules):
     (driver,) = Path("/usr/lib").glob("*/qemu/block-gluster.so")
     with host.hidden(driver):
-        assert modules.gluster_one.native_access()["gluster"] is False
+        assert modules.gluster_native.native_access()["gluster"] is False
 
 
 def test_native_access_without_qemu_and_libvirt(modules):
     with host.hidden("/usr/bin/qemu-img", "/usr/sbin/libvirtd"):
-        assert modules.gluster_one.native_access() == {"qemu": None, "libvirt": None, "gluster": False}
+        assert modules.gluster_native.native_access() == {"qemu": None, "libvirt": None, "gluster": False}
 
 
 def test_native_read(modules, other_node, small_vol):
@@ -242,21 +242,21 @@ def test_native_read(modules, other_node, small_vol):
     host.sh("qemu-img", "create", "-q", "-f", "raw", image, "8M")
     host.sh("chown", "-R", "oneadmin:", image.parent)
     with host.seconds(5):
-        assert modules.gluster_one.native_read(small_vol, "7/disk.0", host="kvm1") is None
+        assert modules.gluster_native.native_read(small_vol, "7/disk.0", host="kvm1") is None
     image.write_bytes(b"short")
-    assert "Input/output error" in modules.gluster_one.native_read(small_vol, "7/disk.0", host="kvm1")
+    assert "Input/output error" in modules.gluster_native.native_read(small_vol, "7/disk.0", host="kvm1")
 
 
 def test_native_read_that_is_refused_says_what_gluster_said(modules, closed_vol):
     # The library gives up after ten seconds of its own, more on a machine that is busy.
-    said = modules.gluster_one.native_read(closed_vol, "7/disk.0", host="kvm1", timeout=120)
+    said = modules.gluster_native.native_read(closed_vol, "7/disk.0", host="kvm1", timeout=120)
     assert f"Gluster connection for volume {closed_vol}, path 7/disk.0 failed to connect" in said
     assert "\n" not in said and said.startswith("can't open device gluster://")
 
 
 def test_native_read_for_no_such_user_or_without_qemu(modules, small_vol):
     with pytest.raises(CommandExecutionError, match="There is no user no-such-one on this node"):
-        modules.gluster_one.native_read(small_vol, "image", user="no-such-one")
+        modules.gluster_native.native_read(small_vol, "image", user="no-such-one")
     with host.hidden("/usr/bin/qemu-io"):
         with pytest.raises(CommandExecutionError, match="qemu-io is not installed on this node: install qemu-utils"):
-            modules.gluster_one.native_read(small_vol, "image")
+            modules.gluster_native.native_read(small_vol, "image")

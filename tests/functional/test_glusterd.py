@@ -105,8 +105,8 @@ def test_a_peer_whose_host_is_silent_is_named(modules):
     host.sh("ip", "route", "add", "blackhole", f"{peer}/32")
     try:
         assert modules.glusterd.silent() == ["kvm2"]
-        assert modules.gluster_one.pool_look()["status"] is None
-        assert modules.gluster_one.stop_blockers(["kvm3"]) == ["kvm2 does not answer at glusterd's port"]
+        assert modules.gluster_pool.pool_look()["status"] is None
+        assert modules.gluster_pool.stop_blockers(["kvm3"]) == ["kvm2 does not answer at glusterd's port"]
     finally:
         host.sh("ip", "route", "del", "blackhole", f"{peer}/32")
-    assert modules.gluster_one.pool_look()["status"]
+    assert modules.gluster_pool.pool_look()["status"]

@@ -15,7 +15,7 @@ IDS = ".gluster_one/datastores.json"
 
 
 def state_of(modules, path, target, volume="small_vol"):
-    found = modules.gluster_mount.link_state(str(path), str(target), volume)
+    found = modules.gluster_links.link_state(str(path), str(target), volume)
     return found["state"], found["detail"]
 
 
@@ -57,7 +57,7 @@ def test_a_link_into_a_mount_that_hangs_is_not_followed(modules, served, place):
     with host.stopped(host.fuse_client(served)), host.seconds(2):
         assert state_of(modules, place / "101", "/mnt/elsewhere") == ("blocked", f"is a link to {place}/102")
         with pytest.raises(CommandExecutionError, match=f"{place}/101 is a link to {place}/102 and cannot become"):
-            modules.gluster_mount.link_changes("/mnt/elsewhere", "other", {"link": str(place / "101")}, ["/mnt/old"])
+            modules.gluster_links.link_changes("/mnt/elsewhere", "other", {"link": str(place / "101")}, ["/mnt/old"])
 
 
 # Making a link
@@ -67,7 +67,7 @@ def test_a_link_into_a_mount_that_hangs_is_not_followed(modules, served, place):
 def test_link(modules, place, kind):
     (place / "0").mkdir()
     LINKS[kind][0](place / "101")
-    assert modules.gluster_mount.link(str(place / "101"), str(place / "0")) is True
+    assert modules.gluster_links.link(str(place / "101"), str(place / "0")) is True
     assert os.readlink(place / "101") == str(place / "0")
     assert os.listdir(place / "0") == []
 
@@ -77,14 +77,14 @@ def test_link_over_something_touches_nothing(modules, place, kind):
     BLOCKING[kind][0](place / "101")
     before = host.tree(place)
     with pytest.raises(CommandExecutionError, match=f"{place}/101 cannot become a link to {place}/0"):
-        modules.gluster_mount.link(str(place / "101"), str(place / "0"))
+        modules.gluster_links.link(str(place / "101"), str(place / "0"))
     assert host.tree(place) == before
 
 
 def test_the_reason_for_no_link_is_the_true_one(modules, place):
     (place / "101").symlink_to("/data")
     with pytest.raises(CommandExecutionError) as failure:
-        modules.gluster_mount.link(str(place / "101"), str(place / "0"))
+        modules.gluster_links.link(str(place / "101"), str(place / "0"))
     assert "made anew" not in str(failure.value), "nobody makes it anew: it is a link elsewhere"
 
 
@@ -108,7 +108,7 @@ def test_link_while_the_directory_is_made_anew(modules, place):
         other = making_anew(place / "101", 3)
         try:
             host.eventually("the directory is there", (place / "101").is_dir)
-            assert modules.gluster_mount.link(str(place / "101"), str(place / "0")) is True
+            assert modules.gluster_links.link(str(place / "101"), str(place / "0")) is True
             assert os.readlink(place / "101") == str(place / "0")
         finally:
             other.kill()
@@ -122,7 +122,7 @@ def test_link_while_the_directory_is_made_anew_for_ever_has_an_end(modules, plac
         host.eventually("the directory is there", (place / "101").is_dir)
         with host.seconds(8):
             try:
-                assert modules.gluster_mount.link(str(place / "101"), str(place / "0")) is True
+                assert modules.gluster_links.link(str(place / "101"), str(place / "0")) is True
             except CommandExecutionError as failure:  # on most machines the other one is faster, ten times
                 assert "it is made anew each time it is removed" in str(failure)
     finally:
@@ -135,22 +135,22 @@ def test_link_while_the_directory_is_made_anew_for_ever_has_an_end(modules, plac
 
 
 def test_no_identifiers(modules, other_node):
-    assert modules.gluster_one.datastore_ids(str(other_node)) == {}
+    assert modules.gluster_one_ids.datastore_ids(str(other_node)) == {}
 
 
 def test_a_first_identifier_is_seen_on_another_mount_at_once(modules, served, other_node):
-    assert modules.gluster_one.datastore_ids(str(other_node)) == {}
-    assert modules.gluster_one.datastore_id_set(str(served), "glusterds", 101) is True
-    assert modules.gluster_one.datastore_ids(str(other_node)) == {"glusterds": 101}
+    assert modules.gluster_one_ids.datastore_ids(str(other_node)) == {}
+    assert modules.gluster_one_ids.datastore_id_set(str(served), "glusterds", 101) is True
+    assert modules.gluster_one_ids.datastore_ids(str(other_node)) == {"glusterds": 101}
 
 
 def test_a_further_identifier_is_seen_on_another_mount_within_seconds(modules, served, other_node):
     expected = {}
     for name, number in (("a", 100), ("b", 101), ("a", 102)):
-        modules.gluster_one.datastore_id_set(str(served), name, number)
+        modules.gluster_one_ids.datastore_id_set(str(served), name, number)
         expected[name] = number
-        assert modules.gluster_one.datastore_ids(str(served)) == expected
-        host.eventually("it is seen", lambda: modules.gluster_one.datastore_ids(str(other_node)) == expected)
+        assert modules.gluster_one_ids.datastore_ids(str(served)) == expected
+        host.eventually("it is seen", lambda: modules.gluster_one_ids.datastore_ids(str(other_node)) == expected)
     assert json.loads((other_node / IDS).read_text()) == expected
     assert os.listdir(other_node / ".gluster_one") == ["datastores.json"]
     assert (other_node / IDS).stat().st_mode & 0o777 == 0o644
@@ -180,7 +180,7 @@ def test_hostile_identifiers(modules, other_node, content, expected):
     (other_node / IDS).parent.mkdir()
     (other_node / IDS).write_bytes(content if isinstance(content, bytes) else content.encode())
     with host.seconds(8):
-        assert modules.gluster_one.datastore_ids(str(other_node)) == expected
+        assert modules.gluster_one_ids.datastore_ids(str(other_node)) == expected
 
 
 def a_directory(path):
@@ -201,9 +201,9 @@ def a_link_to_secrets(path):
 def test_no_file_in_the_place_of_the_identifiers(modules, other_node, make):
     make(other_node / IDS)
     with host.seconds(8):
-        assert modules.gluster_one.datastore_ids(str(other_node)) == {}
+        assert modules.gluster_one_ids.datastore_ids(str(other_node)) == {}
         os.mkfifo(other_node / ".gluster_one/mark")
-        errors = modules.gluster_one.volume_errors(str(other_node))
+        errors = modules.gluster_one_ids.volume_errors(str(other_node))
     assert errors.pop(f"{other_node}/.gluster_one/mark") == "it is a FIFO: remove it"
     assert list(errors) == [f"{other_node}/.gluster_one/datastores.json"]
 
@@ -211,7 +211,7 @@ def test_no_file_in_the_place_of_the_identifiers(modules, other_node, make):
 def test_an_identifier_where_no_file_can_be_written_is_an_error(modules, other_node):
     (other_node / IDS).mkdir(parents=True)
     with pytest.raises(CommandExecutionError, match=f"identifiers could not be written to {other_node}: .*irectory"):
-        modules.gluster_one.datastore_id_set(str(other_node), "glusterds", 101)
+        modules.gluster_one_ids.datastore_id_set(str(other_node), "glusterds", 101)
     assert os.listdir(other_node / ".gluster_one") == ["datastores.json"]
 
 
@@ -220,25 +220,25 @@ def test_an_identifier_is_not_written_through_a_link_of_oneadmin(modules, other_
     os.chown(other_node, 9869, 9869)
     (other_node / ".gluster_one").symlink_to(tmp_path)
     with pytest.raises(CommandExecutionError, match=f"to {other_node}: .*/.gluster_one is a link: remove it"):
-        modules.gluster_one.datastore_id_set(str(other_node), "glusterds", 101)
+        modules.gluster_one_ids.datastore_id_set(str(other_node), "glusterds", 101)
     assert os.listdir(tmp_path) == []
 
 
 def test_identifiers_last_seen_are_known_while_nothing_is_mounted(modules, served):
-    modules.gluster_one.datastore_id_set(str(served), "glusterds", 101)
-    assert modules.gluster_one.datastore_ids(str(served)) == {"glusterds": 101}
+    modules.gluster_one_ids.datastore_id_set(str(served), "glusterds", 101)
+    assert modules.gluster_one_ids.datastore_ids(str(served)) == {"glusterds": 101}
     host.sh("umount", served)
-    assert modules.gluster_one.datastore_ids(str(served)) == {"glusterds": 101}
+    assert modules.gluster_one_ids.datastore_ids(str(served)) == {"glusterds": 101}
 
 
 @pytest.mark.parametrize("how", ["dead", "hung"])
 def test_identifiers_on_a_mount_that_does_not_answer(modules, served, how):
-    modules.gluster_one.datastore_id_set(str(served), "glusterds", 101)
-    assert modules.gluster_one.datastore_ids(str(served)) == {"glusterds": 101}
+    modules.gluster_one_ids.datastore_id_set(str(served), "glusterds", 101)
+    assert modules.gluster_one_ids.datastore_ids(str(served)) == {"glusterds": 101}
     client = host.fuse_client(served)
     if how == "dead":
         host.kill(client)
-        assert modules.gluster_one.datastore_ids(str(served)) == {"glusterds": 101}
+        assert modules.gluster_one_ids.datastore_ids(str(served)) == {"glusterds": 101}
         return
     with host.stopped(client), host.seconds(8):
-        assert modules.gluster_one.datastore_ids(str(served)) == {"glusterds": 101}
+        assert modules.gluster_one_ids.datastore_ids(str(served)) == {"glusterds": 101}

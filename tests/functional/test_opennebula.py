@@ -218,7 +218,7 @@ def test_the_cure_of_a_fresh_qcow2_clone(modules, oned, small_vol, clone):
     """It does not open natively; what is printed, run as it is, changes that."""
 
     def listed():
-        return [found for found in modules.gluster_one.images(**oned.arguments) if found["what"] == "disk"]
+        return [found for found in modules.gluster_native.images(**oned.arguments) if found["what"] == "disk"]
 
     assert "Input/output error" in opened(small_vol, clone)
     (found,) = listed()

@@ -317,7 +317,7 @@ def test_an_option_that_would_undo_it_is_refused(mounted, point, option):
 
 
 def test_what_is_mounted_aside_has_neither(modules, small_vol):
-    command = modules.gluster_mount.aside(f"localhost:/{small_vol}", "cat", "/proc/self/mountinfo")
+    command = modules.gluster_probe.aside(f"localhost:/{small_vol}", "cat", "/proc/self/mountinfo")
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     (line,) = [line for line in done.stdout.splitlines() if " /tmp/volume " in line]
     assert {"nosuid", "nodev"} <= set(line.split()[5].split(","))

@@ -253,7 +253,7 @@ def test_quorum_heal_and_split_brain(fleet):
 
 def bricks_up(fleet):
     """Wait until every client has all bricks."""
-    wait_for("all bricks", lambda: fleet.lab.call("kvm1", "gluster_one.bricks_down", "one_vol") == {"kvm1": []}, 30)
+    wait_for("all bricks", lambda: fleet.lab.call("kvm1", "gluster_pool.bricks_down", "one_vol") == {"kvm1": []}, 30)
     connected = f"grep -h '^connected = 1' {MOUNT}/.meta/graphs/active/one_vol-client-*/private | wc -l"
     for host in fleet.lab.hosts:
         wait_for(f"all bricks on {host}", lambda host=host: fleet.sh(host, connected, check=False) == "3\n", 30)

@@ -105,7 +105,7 @@ def length(path):
 
 def found(modules, cloud):
     """What is listed, by what it is and its name, with the problem's beginning."""
-    listed = modules.gluster_one.images(**cloud.arguments)
+    listed = modules.gluster_native.images(**cloud.arguments)
     assert all(set(entry) == {"datastore", "what", "id", "name", "owner", "problem", "cure"} for entry in listed)
     assert all("\n" not in entry["problem"] + entry["cure"] and entry["cure"] for entry in listed)
     return {(entry["datastore"], entry["what"], entry["name"], entry["owner"]): entry["problem"] for entry in listed}
@@ -145,16 +145,16 @@ def test_a_persistent_qcow2_with_a_disk_snapshot(modules, cloud, image):
     """Its machine would start on the file without the snapshot, and say nothing."""
     number = image(cloud.keeps, "disk", PATH=cloud.home / "data.qcow2", PERSISTENT="YES")
     cloud.lab(put={"image": {"id": number, "snapshots": [{"ID": "0", "SIZE": "8", "NAME": "before", "ACTIVE": "YES"}]}})
-    (listed,) = modules.gluster_one.images(**cloud.arguments)
+    (listed,) = modules.gluster_native.images(**cloud.arguments)
     assert listed["problem"].startswith(SNAPSHOT) and listed["cure"].startswith(RAW)
     cloud.lab(put={"image": {"id": number, "snapshots": []}})
-    assert modules.gluster_one.images(**cloud.arguments) == []
+    assert modules.gluster_native.images(**cloud.arguments) == []
 
 
 def test_a_raw_image_may_have_snapshots(modules, cloud, image):
     number = image(cloud.keeps, "disk", PATH=cloud.home / "data", PERSISTENT="YES")
     cloud.lab(put={"image": {"id": number, "snapshots": [{"ID": "0"}, {"ID": "1"}]}})
-    assert modules.gluster_one.images(**cloud.arguments) == []
+    assert modules.gluster_native.images(**cloud.arguments) == []
     (listed,) = modules.opennebula.image_list(cloud.keeps, **cloud.arguments)
     assert listed["snapshots"] == 2
 
@@ -162,7 +162,7 @@ def test_a_raw_image_may_have_snapshots(modules, cloud, image):
 def test_other_datastores_are_not_looked_at(modules, cloud, image):
     image(cloud.plain, "plain", PATH=cloud.home / "data.qcow2")
     image(cloud.raw, "converted", PATH=cloud.home / "data.qcow2")
-    assert modules.gluster_one.images(**cloud.arguments) == []
+    assert modules.gluster_native.images(**cloud.arguments) == []
 
 
 def test_whose_image_it_is(modules, cloud, image):
@@ -249,14 +249,14 @@ def test_the_cure_of_a_fresh_clone(modules, cloud, image):
     number = image(cloud.keeps, "base", PATH=cloud.home / "data.qcow2")
     vm = machine(cloud, "web", number)
     disk = cloned(modules, cloud, vm, number, "qcow2")
-    (listed,) = [entry for entry in modules.gluster_one.images(**cloud.arguments) if entry["what"] == "disk"]
+    (listed,) = [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == "disk"]
     before, command = length(disk), listed["cure"].split("`")[1]
     assert f"while VM {vm} does not run" in listed["cure"] and shlex.quote(str(disk)) in command
     subprocess.run(command, shell=True, check=True)
     assert before % 512 != 0 and length(disk) % 512 == 0 and length(disk) - before < 512
     qemu_img("check", disk)
     qemu_img("compare", disk, source_of(modules, cloud, number))
-    assert [entry for entry in modules.gluster_one.images(**cloud.arguments) if entry["what"] == "disk"] == []
+    assert [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == "disk"] == []
 
 
 def test_a_clone_with_a_snapshot_has_no_cure_that_was_not_tried(modules, cloud, image):
@@ -266,7 +266,7 @@ def test_a_clone_with_a_snapshot_has_no_cure_that_was_not_tried(modules, cloud, 
     qemu_img("create", "-f", "qcow2", "-b", disk.resolve(), "-F", "qcow2", disk.parent / "disk.0.snap/1")
     disk.unlink()
     disk.symlink_to("disk.0.snap/1")
-    (listed,) = [entry for entry in modules.gluster_one.images(**cloud.arguments) if entry["what"] == "disk"]
+    (listed,) = [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == "disk"]
     assert listed["problem"] == SHORT_ALL and listed["cure"].startswith(RAW) and "truncate" not in listed["cure"]
 
 
@@ -279,7 +279,7 @@ def test_what_was_converted_by_hand(modules, cloud, image, what):
         path = cloned(modules, cloud, machine(cloud, "web", number), number, "qcow2", grown=True)
         path.unlink()
     shutil.copyfile(cloud.home / "data", path)
-    (listed,) = [entry for entry in modules.gluster_one.images(**cloud.arguments) if entry["what"] == what]
+    (listed,) = [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == what]
     assert listed["problem"].startswith(NO_QCOW2) and str(path) in listed["problem"]
     assert listed["cure"].startswith(RAW)
 
@@ -288,7 +288,7 @@ def test_what_was_converted_by_hand(modules, cloud, image, what):
 
 
 def problems(modules, cloud, what):
-    listed = modules.gluster_one.images(**cloud.arguments)
+    listed = modules.gluster_native.images(**cloud.arguments)
     return {entry["name"]: entry["problem"] for entry in listed if entry["what"] == what}
 
 
@@ -375,5 +375,5 @@ def test_the_list_costs_three_requests(modules, cloud):
     for number in range(5):
         cloud.datastore(f"store{number}", **NATIVE)
     cloud.log()
-    assert modules.gluster_one.images(**cloud.arguments) == []
+    assert modules.gluster_native.images(**cloud.arguments) == []
     assert cloud.requests() == ["datastorepool.info", "imagepool.info", "vmpool.infoextended"]

@@ -86,7 +86,7 @@ def everything(loaders, arguments):
         (functions.opennebula_api.call, ("userpool.info",)),
         (functions.opennebula.image_list, ()),
         (functions.opennebula.vm_list, ()),
-        (functions.gluster_one.images, ()),
+        (functions.gluster_native.images, ()),
     ]:
         try:
             said.append(repr(function(*words, **arguments)))

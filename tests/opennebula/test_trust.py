@@ -318,7 +318,9 @@ def test_a_job_names_no_other_endpoint(modules, theirs, secret):
             except Exception as exc:
                 heard_of[name] = str(exc)
     assert heard == []
-    assert {"opennebula_api.call", "opennebula.image_list", "gluster_one.images", "one_datastore.find"} <= set(heard_of)
+    assert {"opennebula_api.call", "opennebula.image_list", "gluster_native.images", "one_datastore.find"} <= set(
+        heard_of
+    )
     refused = [name for name, said in heard_of.items() if "asks the endpoint of the pillar alone" in said]
     assert len(refused) > 15, heard_of
 

@@ -13,7 +13,7 @@ MOUNT = {"volume": "one_vol", "servers": ["kvm1"]}
 def check(execution):
     """gluster_mount.check_arguments, which the states that mount call."""
     required = execution("gluster_one_arguments").require_arguments
-    return execution("gluster_mount", __salt__={"gluster_one.require_arguments": required}).check_arguments
+    return execution("gluster_mount", __salt__={"gluster_one_arguments.require_arguments": required}).check_arguments
 
 
 @pytest.mark.parametrize("text", BREAKS)
@@ -83,7 +83,7 @@ def state():
         files = {"volume_configured": "_volume", "beacon_configured": "_beacon", "one_datastore_absent": "_absent"}
         files["one_datastore_present"] = ""
         path = CHECKOUT / f"_states/gluster_one{files.get(name, '_server')}.py"
-        salt = {"gluster_one.require_arguments": required}
+        salt = {"gluster_one_arguments.require_arguments": required}
         return getattr(imported(path, __salt__=salt), name)(*arguments, **named)
 
     return run

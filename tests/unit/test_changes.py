@@ -10,7 +10,7 @@ SAID = "owner: 9869, insecure: off -> on, x: 1 -> gone"
 
 @pytest.fixture
 def changes(execution):
-    return execution("gluster_one_changes")
+    return execution("gluster_states")
 
 
 def test_changes_in_words(changes):
@@ -35,7 +35,7 @@ def test_result_says_what_was_done_and_what_is_left(changes):
 def test_a_wait_is_said_from_five_seconds_on_and_then_each_ten(execution):
     events = []
     salt = {"event.send": lambda tag, data: events.append((tag, data["seen"], data["seconds"]))}
-    module = execution("gluster_one_changes", __salt__=salt, __opts__={"id": "kvm1"}, __context__={})
+    module = execution("gluster_states", __salt__=salt, __opts__={"id": "kvm1"}, __context__={})
     said = [second for second in range(31) if module.waiting("The volume was not started", "Created", second)]
     assert said == [5, 15, 25]
     assert events == [("gluster_one/kvm1/waiting", "Created", second) for second in said]
@@ -54,7 +54,7 @@ def test_a_function_is_called_until_it_returns_nothing(execution, monkeypatch):
             raise found
         return found
 
-    module = execution("gluster_one_changes", __salt__={"gluster_one.look": look})
+    module = execution("gluster_states", __salt__={"gluster_one.look": look})
     monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
     assert module.awaited("gluster_one.look", 10, "The volume was not started") == 0
     with pytest.raises(CommandExecutionError) as failure:

@@ -16,8 +16,8 @@ def module(execution):
     return execution(
         "gluster_one_check",
         __salt__={
-            "gluster_mount.entry_wanted": entry_wanted,
-            "gluster_mount.entry": lambda path: {"device": f"kvm1:/{path[1:]}", "opts": ["defaults"]},
+            "gluster_fstab.entry_wanted": entry_wanted,
+            "gluster_fstab.entry": lambda path: {"device": f"kvm1:/{path[1:]}", "opts": ["defaults"]},
             "gluster_mount.place": lambda path, name, user: path,
             "gluster_mount.former_places": lambda path, name, datastores_dir, user: {},
             "gluster_mount.without_flags": lambda name: {},
@@ -25,11 +25,11 @@ def module(execution):
             "gluster_mount.retry_missing": lambda path: None,
             "gluster_one.mount_health": lambda path: {"state": "dead", "volume": path[1:]},
             "gluster_one.client": lambda path: [],
-            "gluster_one.datastore_ids": lambda path, name: {},
+            "gluster_one_ids.datastore_ids": lambda path, name: {},
             "gluster_one.datastore_numbers": lambda stores, left: {},
             "gluster_one.mounts": lambda: {},
             "gluster_one.visible": execution("gluster_one").visible,
-            "gluster_one.native_refused": lambda name, hosts, user: None if "kvm1" in hosts else "no such file",
+            "gluster_native.native_refused": lambda name, hosts, user: None if "kvm1" in hosts else "no such file",
         },
     )
 
@@ -94,7 +94,7 @@ def test_each_native_datastores_servers_are_asked(module, hosts, refused):
     ],
 )
 def test_one_of_several_servers_has_to_answer(execution, monkeypatch, answers, refused):
-    module = execution("gluster_one_native")
+    module = execution("gluster_native")
     monkeypatch.setattr(module, "native_read", lambda name, host, port, user: answers[f"{host}:{port}"])
     hosts = [host.removesuffix(":24007") for host in answers]
     assert module.native_refused("one_vol", hosts) == refused
@@ -120,9 +120,9 @@ def mark(seconds, word="8f14e45fceea167a"):
 def test_what_the_head_has_written_is_seen_or_what_another_overview_wrote_since(
     module, execution, monkeypatch, seen, found
 ):
-    left = execution("gluster_one_left")
+    left = execution("gluster_one_ids")
     monkeypatch.setattr(left, "marked", lambda path: seen)
-    module.__salt__["gluster_one.mark_missing"] = left.mark_missing
+    module.__salt__["gluster_one_ids.mark_missing"] = left.mark_missing
     report = {"findings": [], "looked": []}
     module._marked(report, "one_vol", "/one_vol", {"one_vol": mark(1000)})
     assert [one["kind"] for one in report["findings"]] == ["mount_differs"] * bool(found)
@@ -141,8 +141,8 @@ def test_what_lies_beneath_a_mount_is_reached_by_another_place(module, path, abo
 
 def test_what_the_coordinator_finds_names_its_volume(module):
     brick = ["brick_down", "kvm3:/data/two_vol", "it is down", "online", "gluster volume start two_vol force", "error"]
-    module.__salt__["gluster_one.volume_report"] = lambda *words: [{"bricks": [2, 3]}, [brick]]
-    module.__salt__["gluster_one.pool_look"] = lambda heal, ask, service: {}
+    module.__salt__["gluster_pool.volume_report"] = lambda *words: [{"bricks": [2, 3]}, [brick]]
+    module.__salt__["gluster_pool.pool_look"] = lambda heal, ask, service: {}
     report = module.report(heal=False, node={**node("two_vol", coordinator=True), "roles": []})
     assert [(one["on"], one["volume"]) for one in report["findings"] if one["kind"] == "brick_down"] == [
         ("kvm3:/data/two_vol", "two_vol")

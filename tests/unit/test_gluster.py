@@ -34,7 +34,11 @@ def answering(execution, monkeypatch):
             return {"stdout": texts.pop(0) if len(texts) > 1 else texts[0], "stderr": "", "retcode": retcode}
 
         text = execution("gluster_options").option_text
-        salt = {"cmd.run_all": run_all, "gluster.option_text": text, "gluster_one.waiting": lambda *words: None}
+        salt = {
+            "cmd.run_all": run_all,
+            "gluster_options.option_text": text,
+            "gluster_states.waiting": lambda *words: None,
+        }
         module = execution("gluster", __salt__=salt)
         monkeypatch.setattr(module.salt.utils.path, "which", lambda name: f"/usr/sbin/{name}")
         monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
@@ -186,7 +190,7 @@ def test_an_option_by_the_end_of_its_name(execution):
 
 def test_a_group_is_no_option(execution):
     with pytest.raises(SaltInvocationError, match="options has 'group': it is an argument of its own"):
-        execution("gluster_one", __salt__={"gluster.owner_id": lambda *words: 9869}).volume_options(
+        execution("gluster_one", __salt__={"gluster_options.owner_id": lambda *words: 9869}).volume_options(
             options={"group": "virt"}
         )
 

@@ -30,7 +30,7 @@ def test_a_node_that_waits_for_identifiers_says_what_is_in_their_place(execution
         "data.get": lambda key: None,
         "data.update": lambda key, value: True,
     }
-    module = execution("gluster_one_left", __salt__=salt)
+    module = execution("gluster_one_ids", __salt__=salt)
     look = (0, "datastores.json/a FIFO\0" if answer[0] == 1 else "", "")
     monkeypatch.setattr(module, "_on_volume", lambda do, *words, **more: look if do == "look" else answer)
     for name in ("datastore_ids", "volume_errors"):

@@ -31,7 +31,7 @@ def module(execution, monkeypatch, tmp_path, put):
     module = execution(
         "gluster_mount_flags",
         __salt__={
-            "gluster_mount.device_volume": lambda device: device.rpartition(":/")[2],
+            "gluster_fstab.device_volume": lambda device: device.rpartition(":/")[2],
             "gluster_one.process_name": lambda pid: f"name ({pid})",
             "gluster_one.visible": str,
         },

@@ -350,7 +350,7 @@ def test_the_hosts_of_the_datastores_clusters(execution):
 
 
 @pytest.mark.parametrize(
-    "fails", ["gluster_one.mount_health", "gluster_one.space", "opennebula.host_list", "gluster_one.images"]
+    "fails", ["gluster_one.mount_health", "gluster_one.space", "opennebula.host_list", "gluster_native.images"]
 )
 def test_what_fails_of_the_report_hides_nothing_else(execution, fails):
     store = {
@@ -368,10 +368,10 @@ def test_what_fails_of_the_report_hides_nothing_else(execution, fails):
 
     salt = {
         "one_datastore_check.compare": lambda *words, **_: {"current": store, "changes": {}},
-        "gluster_one.datastore_ids": lambda _, kept: {"d": 101, "e": 101},
+        "gluster_one_ids.datastore_ids": lambda _, kept: {"d": 101, "e": 101},
         "gluster_one.space": lambda _: {"total_mb": 10, "free_percent": 10},
         "opennebula.host_list": lambda **_: [host],
-        "gluster_one.images": lambda **_: [image],
+        "gluster_native.images": lambda **_: [image],
         fails: refuse,
         "gluster_one.mount_health": health,
     }
@@ -379,7 +379,7 @@ def test_what_fails_of_the_report_hides_nothing_else(execution, fails):
     report = execution("gluster_one_stores", __salt__=salt).datastore_report({"id": "head", "volumes": volumes})
     kinds = {finding[0] for finding in report["findings"]}
     assert "it is odd" in {finding[2] for finding in report["findings"]}
-    assert ("image" in kinds) is (fails != "gluster_one.images")
+    assert ("image" in kinds) is (fails != "gluster_native.images")
     assert report["hosts"] == ([] if fails == "opennebula.host_list" else ["kvm1"])
     assert set(report["datastores"]) == {"d", "e"}
 

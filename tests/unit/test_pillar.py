@@ -38,7 +38,7 @@ def node(execution, monkeypatch):
         salt = {
             "one_datastore.gluster_host": execution("one_datastore").gluster_host,
             "gluster_one_pillar.system": lambda: {},
-            "gluster_one.argument_needed": execution("gluster_one_arguments").argument_needed,
+            "gluster_one_arguments.argument_needed": execution("gluster_one_arguments").argument_needed,
             "gluster_mount.place": execution("gluster_mount_place", __salt__=NO_MOUNTS).place,
             "glusterd.pool_without": store.pool_without,
         }
@@ -281,7 +281,7 @@ def test_without_an_account_of_that_name_nothing_begins(execution, monkeypatch):
         "gluster_one_pillar",
         __salt__={
             "gluster_one_pillar.system": lambda: {},
-            "gluster_one.argument_needed": execution("gluster_one_arguments").argument_needed,
+            "gluster_one_arguments.argument_needed": execution("gluster_one_arguments").argument_needed,
             "gluster_mount.place": lambda path, volume, user: f"/{volume}",
         },
         __grains__={"id": "kvm9"},

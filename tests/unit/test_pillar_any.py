@@ -21,7 +21,7 @@ def node(execution, monkeypatch):
     salt = {
         "one_datastore.gluster_host": execution("one_datastore").gluster_host,
         "gluster_one_pillar.system": lambda: {},
-        "gluster_one.argument_needed": execution("gluster_one_arguments").argument_needed,
+        "gluster_one_arguments.argument_needed": execution("gluster_one_arguments").argument_needed,
         "gluster_mount.place": execution("gluster_mount_place", __salt__=NO_MOUNTS).place,
         "glusterd.pool_without": lambda first, servers: [],
     }

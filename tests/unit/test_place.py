@@ -74,7 +74,7 @@ def test_every_line_and_every_mount_of_the_volume_counts(module, root, execution
     """Below directories of somebody else: by whatever name, and whether the pillar has it or not."""
     (root / "var/one/datastores").mkdir(parents=True)
     os.chown(root / "var/one", 9869, 9869)
-    fstab = execution("gluster_mount_fstab")
+    fstab = execution("gluster_fstab")
     monkeypatch.setattr(fstab, "FSTAB", str(root / "fstab"))
     points = ("/var/one/datastores/0", "/var/one/a\\040b/", "/srv/by_hand", "/place")
     lines = [f"kvm1:/vol {point} glusterfs ro 0 0\n" for point in points]
@@ -82,7 +82,7 @@ def test_every_line_and_every_mount_of_the_volume_counts(module, root, execution
     mounted = {"/var/one/a b": "vol", "/var/one/e": "vol", "/srv/e": "vol", "/var/one/f": "other", "/var/one/g": None}
     mounts = {path: {"volume": volume, "device": f"kvm1:/{volume}"} for path, volume in mounted.items()}
     module.__salt__.update({
-        "gluster_mount.volume_entries": fstab.volume_entries, "gluster_one.mounts": lambda: mounts,
+        "gluster_fstab.volume_entries": fstab.volume_entries, "gluster_one.mounts": lambda: mounts,
     })  # fmt: skip
     found = module.former_places("/place", "vol", "/new/one/datastores")
     assert [(path, bool(each["line"]), each["mounted"]) for path, each in found.items()] == [
@@ -140,7 +140,7 @@ def test_a_number_of_opennebula_s_own_comes_from_the_pillar(execution):
 def test_where_a_link_of_oneadmin_s_leads_is_not_taken_at_its_word(volume, ends, mounted, expected):
     salt = {
         "gluster_one.mounts": lambda: {path: {"volume": name} for path, name in mounted.items()},
-        "gluster_mount.link_state": lambda path, target: {"ends": ends},
+        "gluster_links.link_state": lambda path, target: {"ends": ends},
         "gluster_mount.foreign_parent": lambda path: "/one" if path.startswith("/one/") else None,
         "gluster_mount.place": lambda path, name: f"/place/{name}",
     }
@@ -164,4 +164,4 @@ def test_a_link_is_followed_by_a_bounded_child_up_to_what_may_hang(execution, li
 
     may_hang = lambda path: any(path.startswith(each) for each in served)  # noqa: E731
     salt = {"gluster_mount.may_hang": may_hang, "gluster_one.child": child}
-    assert execution("gluster_mount_links", __salt__=salt)._ends("/a/1", links["/a/1"], "/target") == ends
+    assert execution("gluster_links", __salt__=salt)._ends("/a/1", links["/a/1"], "/target") == ends

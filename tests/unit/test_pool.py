@@ -53,7 +53,7 @@ def too_few(count, needed, bricks=BRICKS):
 )
 def test_quorum(execution, info, down, lost):
     """As kvm1 sees it, when kvm3 is away, or kvm2, too."""
-    module = execution("gluster_one_pool")
+    module = execution("gluster_pool")
     info = {**REPLICA, "replica": 1, **info}
     found = module._brick_quorum("one_vol", info, set(BRICKS[:-down]))
     assert found + module._server_quorum("one_vol", info, pool(*["kvm3", "kvm2"][:down])) == lost
@@ -65,7 +65,7 @@ def missing(execution):
 
     def make(servers, members, peers=(), addresses=None, others=None):
         module = execution(
-            "gluster_one_pool",
+            "gluster_pool",
             __salt__={
                 "glusterd.peers": lambda: [list(names) for names in peers],
                 "gluster.peer_known_as": lambda server, names: (addresses or {}).get(server),
@@ -150,14 +150,14 @@ def blockers(execution):
         salt["gluster.clients_apart"] = execution("gluster_volume", __salt__=salt).clients_apart
         salt["gluster.heal"] = lambda name: True
         salt["gluster.peer_known_as"] = lambda host, known: (addresses or {}).get(host)
-        module = execution("gluster_one_pool", __salt__=salt, __grains__={"id": "kvm1"})
+        module = execution("gluster_pool", __salt__=salt, __grains__={"id": "kvm1"})
         return module.stop_blockers({name: [name] for name in names}, **more)
 
     return make
 
 
 def test_no_server_may_go_and_gluster_is_not_asked_while_a_peer_is_silent(execution):
-    module = execution("gluster_one_pool", __salt__={"glusterd.silent": lambda: ["kvm3"]})
+    module = execution("gluster_pool", __salt__={"glusterd.silent": lambda: ["kvm3"]})
     assert module.stop_blockers({"kvm2": ["kvm2"]}) == ["kvm3 does not answer at glusterd's port"]
 
 
@@ -174,20 +174,20 @@ def test_no_server_may_go_and_gluster_is_not_asked_while_a_peer_is_silent(execut
 def test_gluster_is_asked_while_it_runs_and_all_peers_hosts_answer(execution, silent, ask, unit, asked):
     salt = {"glusterd.silent": lambda: silent, "gluster.look": lambda heal: heal, "glusterd.look": lambda away: away}
     salt["glusterd.service"] = lambda name: unit
-    module = execution("gluster_one_pool", __salt__=salt)
+    module = execution("gluster_pool", __salt__=salt)
     assert module.pool_look(["one_vol"], ask) == (["one_vol"] if asked else silent)
 
 
 def test_a_volume_of_which_only_what_glusterd_keeps_is_known(execution):
     salt = {
         "glusterd.peers": lambda: [["kvm2"], ["kvm3"]],
-        "gluster.option_changes": lambda has, wants: {},
+        "gluster_options.option_changes": lambda has, wants: {},
         "gluster_one.volume_options": lambda *words: {},
     }
     volume = {"servers": ALL, "uid": "oneadmin", "gid": "oneadmin", "options": {}}
     kept = {"status": "Started", "options": {"cluster.server-quorum-type": "server"}, "bricks": BRICKS}
     seen = {"pool": pool("kvm2", "kvm3"), "volumes": {"one_vol": kept}, "status": None, "heal": {}}
-    module = execution("gluster_one_pool", __salt__=salt)
+    module = execution("gluster_pool", __salt__=salt)
     facts, found = module.volume_report("one_vol", volume, seen, {"id": "kvm1", "names": ["kvm1"], "volumes": {}})
     assert facts == {"peers": [0, 2], "bricks": None, "sets": None, "heal": None, "split_brain": None}
     assert [one[0] for one in found] == ["peer_away", "peer_away", "server_quorum"]
@@ -324,4 +324,4 @@ def test_a_brick_stays_that_has_no_copy_on_another_server(execution, layout, bri
     online = [other.partition(":/") for other in info["bricks"] if other not in down]
     status = [{"hostname": host, "path": f"/{path}", "online": True} for host, _, path in online]
     salt = {"gluster.look": lambda: {"volumes": {"one_vol": info}, "status": {"one_vol": status}}}
-    assert len(execution("gluster_one_pool", __salt__=salt).brick_blockers("one_vol", brick)) == lost
+    assert len(execution("gluster_pool", __salt__=salt).brick_blockers("one_vol", brick)) == lost

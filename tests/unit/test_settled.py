@@ -57,7 +57,7 @@ def unsettled(execution):
             "gluster.connections": asked,
         }
         salt["gluster.clients_apart"] = execution("gluster_volume", __salt__=salt).clients_apart
-        return execution("gluster_one_pool", __salt__=salt).unsettled()
+        return execution("gluster_pool", __salt__=salt).unsettled()
 
     return make
 

@@ -32,7 +32,7 @@ def refuse(execution):
             return {bricks[0]: [[f"{NAMES.get(who, who)}:49152", 1] for who in connected]}
 
         salt = {
-            "gluster.option_changes": execution("gluster_options").option_changes,
+            "gluster_options.option_changes": execution("gluster_options").option_changes,
             "gluster.peer_status": lambda: [
                 {"uuid": name, "hostnames": [name], "connected": not name.startswith("10.")} for name in peers
             ],

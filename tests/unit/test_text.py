@@ -59,7 +59,7 @@ def test_of_two_clients_the_one_that_was_started_last(processes):
 def test_the_rules_of_apparmor(execution, tmp_path):
     rules = tmp_path / "libvirt-qemu"
     rules.write_bytes(LATIN + b"/var/lib/one/** rwk,\n")
-    module = execution("gluster_one_native")
+    module = execution("gluster_native")
     assert module._allows(str(rules), "/var/lib/one/datastores")
     assert module._says(str(rules), "rwk")
 
@@ -92,7 +92,7 @@ def test_the_service_that_mounts_again(execution, monkeypatch, tmp_path):
 def test_names_of_files(execution, tmp_path):
     os.close(os.open(os.fsencode(tmp_path) + b"/f\xfcr", os.O_CREAT))
     child, visible = (lambda words: [1, "", "no link"]), execution("gluster_one").visible
-    links = execution("gluster_mount_links", __salt__={"gluster_one.child": child, "gluster_one.visible": visible})
+    links = execution("gluster_links", __salt__={"gluster_one.child": child, "gluster_one.visible": visible})
     assert links.directory_content(str(tmp_path)) == "1 file (f\\xfcr)"
     path = tmp_path / "link"
     os.symlink(b"/f\xfcr", path)

@@ -145,14 +145,14 @@ def confined(execution, tmp_path, monkeypatch):
     """confined(profiles, rules, enforcing, boolean): the findings on a hypervisor with these files."""
 
     def make(driver=True, mount="/var/lib/one/datastores/0", **contents):
-        native = execution("gluster_one_native")
+        native = execution("gluster_native")
         module = execution(
             "gluster_one_check",
             __salt__={
-                "gluster_one.confined": native.confined,
+                "gluster_native.confined": native.confined,
                 "gluster_one.visible": execution("gluster_one").visible,
                 "gluster_mount.place": lambda path, name, user: path,
-                "gluster_one.native_access": lambda: {"qemu": "7.2", "libvirt": "9.0", "gluster": driver},
+                "gluster_native.native_access": lambda: {"qemu": "7.2", "libvirt": "9.0", "gluster": driver},
                 "data.get": lambda key: None,
                 "data.update": lambda key, value: True,
             },

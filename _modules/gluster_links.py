@@ -16,7 +16,7 @@ import stat
 
 from salt.exceptions import CommandExecutionError
 
-__virtualname__ = "gluster_mount"
+__virtualname__ = "gluster_links"
 
 WALK = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
 MOST_FILES = 1000  # of a directory, that are counted
@@ -143,7 +143,7 @@ def point_set(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.point_set /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_links.point_set /var/lib/gluster_one/one_vol
     """
     above, name = os.path.split(os.path.normpath(path))
     with _directory(above, make=True) as inside:
@@ -171,7 +171,7 @@ def point_remove(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.point_remove /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_links.point_remove /var/lib/one/gluster/one_vol
     """
     above, name = os.path.split(os.path.normpath(path))
     for directory, entry in ((above, name), os.path.split(above)):
@@ -205,7 +205,7 @@ def link_state(path, target, volume=None):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.link_state /var/lib/one/datastores/101 /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_links.link_state /var/lib/one/datastores/101 /var/lib/gluster_one/one_vol
     """
     path, target = os.path.normpath(path), os.path.normpath(target)
     above, name = os.path.split(path)
@@ -296,7 +296,7 @@ def mount_point(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.mount_point /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_links.mount_point /var/lib/gluster_one/one_vol
     """
     try:
         with _directory(path, read=True, follow=False) as inside:
@@ -329,7 +329,7 @@ def directory_content(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.directory_content /var/lib/one/datastores/1
+        salt kvm1 gluster_links.directory_content /var/lib/one/datastores/1
     """
     above, name = os.path.split(os.path.normpath(path))
     try:
@@ -387,7 +387,7 @@ def link(path, target, replace=None, make=False):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.link /var/lib/one/datastores/101 /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_links.link /var/lib/one/datastores/101 /var/lib/gluster_one/one_vol
     """
     above, name = os.path.split(os.path.normpath(path))
     failure = f"{_visible(path)} cannot become a link to {_visible(target)}"
@@ -449,7 +449,7 @@ def link_changes(target, volume, paths, former=()):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.link_changes /var/lib/gluster_one/one_vol one_vol '{link: /var/lib/one/datastores/101}'
+        salt kvm1 gluster_links.link_changes /var/lib/gluster_one/one_vol one_vol '{link: /var/lib/one/datastores/101}'
     """
     changes = {}
     for label, path in paths.items():

@@ -9,7 +9,7 @@ import contextlib
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-__virtualname__ = "gluster_one"
+__virtualname__ = "gluster_pool"
 
 
 def __virtual__():
@@ -37,7 +37,7 @@ def pool_look(heal=(), ask=True, service="glusterd"):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.pool_look
+        salt kvm1 gluster_pool.pool_look
     """
     silent = __salt__["glusterd.silent"]()
     if ask and not silent and __salt__["glusterd.service"](service).get("running", True):
@@ -68,7 +68,7 @@ def volume_report(name, volume, seen, node):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.volume_report one_vol '{servers: [kvm1]}' '{pool: [], volumes: {}}' '{}'
+        salt kvm1 gluster_pool.volume_report one_vol '{servers: [kvm1]}' '{pool: [], volumes: {}}' '{}'
     """
     pool, unknown = seen["pool"], dict.fromkeys(("bricks", "sets", "heal", "split_brain"))
     away = [peer["hostname"] for peer in pool if not peer["connected"]]
@@ -113,7 +113,7 @@ def _options(name, volume, now, node):
     try:
         owner = volume["uid"], volume["gid"]
         wanted = __salt__["gluster_one.volume_options"](*owner, volume["options"], volume.get("group"))
-        changes = __salt__["gluster.option_changes"](now, wanted)
+        changes = __salt__["gluster_options.option_changes"](now, wanted)
     except (CommandExecutionError, SaltInvocationError) as exc:  # the bricks are to be looked at all the same
         return [["check_failed", name, str(exc), "options that can be set", "see the pillar's", "error"]]
     cure = f"salt {node['id']} state.apply gluster_one.volume"
@@ -129,7 +129,7 @@ def _clients(name, bricks, seen):
     """
     found, refusing = [], []
     try:
-        refusing = __salt__["gluster_mount.bricks_refusing"](name, bricks)
+        refusing = __salt__["gluster_probe.bricks_refusing"](name, bricks)
     except (CommandExecutionError, OSError) as exc:
         found.append(["check_failed", name, str(exc), "an answer", "see what it says", "error"])
     if refusing:
@@ -205,7 +205,7 @@ def peers_away():
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.peers_away
+        salt kvm1 gluster_pool.peers_away
     """
     return _away(__salt__["gluster.peer_status"]())
 
@@ -236,7 +236,7 @@ def peers_apart():
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.peers_apart
+        salt kvm1 gluster_pool.peers_apart
     """
     peers = __salt__["gluster.peer_status"]()
     away = _away(peers)
@@ -263,7 +263,7 @@ def unsettled():
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.unsettled
+        salt kvm1 gluster_pool.unsettled
     """
     apart = peers_apart()
     if apart:
@@ -322,7 +322,7 @@ def bricks_down(name):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.bricks_down one_vol
+        salt kvm1 gluster_pool.bricks_down one_vol
     """
     seen = __salt__["gluster.look"]()
     info = seen["volumes"].get(name, {"status": None})
@@ -360,7 +360,7 @@ def stop_blockers(names, restart=False, apart=None):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.stop_blockers '{kvm2: [kvm2, 10.0.0.2]}'
+        salt kvm1 gluster_pool.stop_blockers '{kvm2: [kvm2, 10.0.0.2]}'
     """
     blockers = [f"{peer} does not answer at glusterd's port" for peer in __salt__["glusterd.silent"]()]
     if blockers:  # Gluster would wait for it
@@ -435,7 +435,7 @@ def brick_blockers(volume, brick):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.brick_blockers one_vol kvm1:/data/one_vol
+        salt kvm1 gluster_pool.brick_blockers one_vol kvm1:/data/one_vol
     """
     seen = __salt__["gluster.look"]()
     info = seen["volumes"][volume]

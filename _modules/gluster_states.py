@@ -12,7 +12,7 @@ from salt.exceptions import CommandExecutionError
 
 log = logging.getLogger(__name__)
 
-__virtualname__ = "gluster_one"
+__virtualname__ = "gluster_states"
 
 
 def __virtual__():
@@ -32,7 +32,7 @@ def said(changes):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.said '{storage.owner-uid: {old: -1, new: 9869}}'
+        salt kvm1 gluster_states.said '{storage.owner-uid: {old: -1, new: 9869}}'
     """
     words = []
     for key, change in changes.items():
@@ -60,7 +60,7 @@ def predicted(ret, changes, fine):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.predicted '{name: one_vol, result: true, changes: {}}' '{}' 'all is well'
+        salt kvm1 gluster_states.predicted '{name: one_vol, result: true, changes: {}}' '{}' 'all is well'
     """
     if not changes:
         return {**ret, "comment": fine}
@@ -89,7 +89,7 @@ def applied(ret, changes, left, fine):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.applied '{name: one_vol, result: true}' '{size: {old: 1, new: 2}}' '{}' 'all is well'
+        salt kvm1 gluster_states.applied '{name: one_vol, result: true}' '{size: {old: 1, new: 2}}' '{}' 'all is well'
     """
     done = {key: change for key, change in changes.items() if key not in left}
     if left:
@@ -117,9 +117,9 @@ def waiting(what, seen, seconds):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.waiting 'Volume one_vol was not started' Created 7
+        salt kvm1 gluster_states.waiting 'Volume one_vol was not started' Created 7
     """
-    said = __context__.setdefault("gluster_one.waiting", {})
+    said = __context__.setdefault("gluster_states.waiting", {})
     if seconds < 5 or 0 <= seconds - said.get(what, seconds - 10) < 10:
         return False
     said[what] = seconds
@@ -154,7 +154,7 @@ def awaited(look, timeout, failure, cure=""):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.awaited gluster_one.unsettled 60 'The pool was not ready'
+        salt kvm1 gluster_states.awaited gluster_pool.unsettled 60 'The pool was not ready'
     """
     look = __salt__[look] if isinstance(look, str) else look
     begin = time.monotonic()

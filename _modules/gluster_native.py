@@ -18,7 +18,7 @@ import salt.utils.files
 import salt.utils.path
 from salt.exceptions import CommandExecutionError
 
-__virtualname__ = "gluster_one"
+__virtualname__ = "gluster_native"
 
 APPARMOR = "/sys/kernel/security/apparmor/profiles"
 APPARMOR_RULES = (
@@ -56,7 +56,7 @@ def native_access():
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.native_access
+        salt kvm1 gluster_native.native_access
     """
     versions = {"qemu": None, "libvirt": None, "gluster": False}
     # virtqemud is libvirt's daemon for QEMU where there is one for each hypervisor.
@@ -100,7 +100,7 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
 
     .. code-block:: bash
 
-        salt kvm2 gluster_one.native_read one_vol 7/disk.0 host=kvm1
+        salt kvm2 gluster_native.native_read one_vol 7/disk.0 host=kvm1
     """
     if not salt.utils.path.which("qemu-io"):
         raise CommandExecutionError("qemu-io is not installed on this node: install qemu-utils (RHEL-like: qemu-img)")
@@ -135,7 +135,7 @@ def native_refused(volume, hosts, user="oneadmin"):
 
     .. code-block:: bash
 
-        salt kvm2 gluster_one.native_refused one_vol '[kvm1, "kvm2:24007"]'
+        salt kvm2 gluster_native.native_refused one_vol '[kvm1, "kvm2:24007"]'
     """
     refused = "no server was named"
     for each in hosts:
@@ -161,7 +161,7 @@ def confined(tops):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.confined '[/var/lib/one/datastores]'
+        salt kvm1 gluster_native.confined '[/var/lib/one/datastores]'
     """
     found = []
     for top in tops if _says(APPARMOR, "libvirt") else []:
@@ -219,7 +219,7 @@ def images(**connection):
 
     .. code-block:: bash
 
-        salt head gluster_one.images
+        salt head gluster_native.images
     """
     stores = __salt__["opennebula.datastore_list"](**connection)
     native = {store["id"]: store for store in stores if __salt__["one_datastore_check.native"](store)}

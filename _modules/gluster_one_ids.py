@@ -15,7 +15,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 log = logging.getLogger(__name__)
 
-__virtualname__ = "gluster_one"
+__virtualname__ = "gluster_one_ids"
 
 # Below the volume's root: the datastores' identifiers, and a text of the last look at the whole fleet.
 IDS_FILE = ".gluster_one/datastores.json"
@@ -124,9 +124,9 @@ def datastore_ids(path, volume=None, kept=True):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.datastore_ids /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_one_ids.datastore_ids /var/lib/gluster_one/one_vol
     """
-    key = f"gluster_one.datastore_ids:{path}"
+    key = f"gluster_one_ids.datastore_ids:{path}"
     mounts = __salt__["gluster_one.mounts"]()
     if volume and path not in mounts:
         path = next((other for other, mounted in mounts.items() if mounted["volume"] == volume), path)
@@ -176,7 +176,7 @@ def volume_errors(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.volume_errors /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_one_ids.volume_errors /var/lib/gluster_one/one_vol
     """
     mounts = __salt__["gluster_one.mounts"]()
     if path not in mounts:
@@ -230,9 +230,9 @@ def datastore_id_set(path, name, datastore_id, names=None):
 
     .. code-block:: bash
 
-        salt head gluster_one.datastore_id_set /var/lib/gluster_one/one_vol glusterds 101
+        salt head gluster_one_ids.datastore_id_set /var/lib/gluster_one/one_vol glusterds 101
     """
-    kept = f"gluster_one.datastore_id_set:{path}"
+    kept = f"gluster_one_ids.datastore_id_set:{path}"
     own, known = __salt__["data.get"](kept) or {}, {*(names or ()), *_pillar_names(path)}
     ids = {
         other: value
@@ -294,7 +294,7 @@ def mark(text):
 
     .. code-block:: bash
 
-        salt head gluster_one.mark 8f14e45f
+        salt head gluster_one_ids.mark 8f14e45f
     """
     mounts, done = __salt__["gluster_one.mounts"](), []
     for name, volume in _pillar_volumes().items():
@@ -317,7 +317,7 @@ def marked(path):
 
     .. code-block:: bash
 
-        salt kvm2 gluster_one.marked /var/lib/gluster_one/one_vol
+        salt kvm2 gluster_one_ids.marked /var/lib/gluster_one/one_vol
     """
     mounted = __salt__["gluster_one.mounts"]().get(path)
     status, out, _ = _on_volume("read", path, mounted["device"], MARK_FILE, most=100) if mounted else (None, "", "")
@@ -341,7 +341,7 @@ def mark_missing(path, mark):
 
     .. code-block:: bash
 
-        salt kvm2 gluster_one.mark_missing /var/lib/gluster_one/one_vol 8f14e45f
+        salt kvm2 gluster_one_ids.mark_missing /var/lib/gluster_one/one_vol 8f14e45f
     """
     there = marked(path) or ""
     if there == mark or _is_next(there, mark):

@@ -22,7 +22,7 @@ from salt.exceptions import CommandExecutionError
 
 log = logging.getLogger(__name__)
 
-__virtualname__ = "gluster_one"
+__virtualname__ = "gluster_lock"
 
 # So that it is seen within half a second that the lock's name means another file; else a FUSE mount goes on showing the
 # old one.
@@ -116,7 +116,7 @@ def _lock_volume():
     volume. It is the first, by name, that is started and lets in who is not root.
     """
     for name, info in sorted(__salt__["glusterd.volumes"]().items()):
-        closed = not __salt__["gluster.option_changes"](info["options"], {"server.allow-insecure": "off"})
+        closed = not __salt__["gluster_options.option_changes"](info["options"], {"server.allow-insecure": "off"})
         if info["status"] == "Started" and not closed:
             return name, info["bricks"]
     return None, []
@@ -140,17 +140,17 @@ def lock(timeout=120):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.lock timeout=10
+        salt kvm1 gluster_lock.lock timeout=10
     """
     begin = time.monotonic()
     while True:
         volume, bricks = _lock_volume()
-        if not volume or __salt__["gluster_mount.bricks_refusing"](volume, bricks):
+        if not volume or __salt__["gluster_probe.bricks_refusing"](volume, bricks):
             return None
         holder = _hold(volume, begin, timeout)
         if not holder:
             return None
-        __context__["gluster_one.lock"] = holder
+        __context__["gluster_lock.lock"] = holder
         if _lock_volume()[0] == volume:
             return volume
         unlock()  # one that comes before it was started meanwhile
@@ -160,7 +160,7 @@ def _hold(volume, begin, timeout):
     """
     The process that has the lock on a volume, or None when that cannot be mounted.
     """
-    command = __salt__["gluster_mount.aside"](
+    command = __salt__["gluster_probe.aside"](
         f"localhost:/{volume}", sys.executable, "-I", "-S", "-c", HOLD, options=FRESH
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "bufsize": 0}
@@ -194,7 +194,7 @@ def _hold(volume, begin, timeout):
                 f"it is: run again{advice}"
             )
         if word in ("", "taken"):
-            __salt__["gluster_one.waiting"]("It was not this server's turn", seen, passed)
+            __salt__["gluster_states.waiting"]("It was not this server's turn", seen, passed)
 
 
 def _said(holder, seconds):
@@ -236,9 +236,9 @@ def lock_held():
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.lock_held
+        salt kvm1 gluster_lock.lock_held
     """
-    holder = __context__.get("gluster_one.lock")
+    holder = __context__.get("gluster_lock.lock")
     if not holder:
         return False
     with contextlib.suppress(OSError):
@@ -261,9 +261,9 @@ def unlock():
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.unlock
+        salt kvm1 gluster_lock.unlock
     """
-    holder = __context__.pop("gluster_one.lock", None)
+    holder = __context__.pop("gluster_lock.lock", None)
     if holder:
         _end(holder)
     return True

@@ -14,7 +14,7 @@ import tempfile
 import salt.utils.systemd
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-__virtualname__ = "gluster_mount"
+__virtualname__ = "gluster_fstab"
 
 FSTAB = "/etc/fstab"
 UNWRITABLE = (
@@ -44,7 +44,7 @@ def device_volume(device):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.device_volume kvm1:/one_vol
+        salt kvm1 gluster_fstab.device_volume kvm1:/one_vol
     """
     return re.sub(r"\.(tcp|rdma)$", "", device.rpartition(":")[2].strip("/"))
 
@@ -62,7 +62,7 @@ def backups(opts):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.backups '[defaults, "backup-volfile-servers=kvm2:kvm3"]'
+        salt kvm1 gluster_fstab.backups '[defaults, "backup-volfile-servers=kvm2:kvm3"]'
     """
     named = [option.removeprefix(_BACKUPS) for option in opts if option.startswith(_BACKUPS)]
     return named[-1].split(":") if named else []
@@ -103,7 +103,7 @@ def check_servers(device, hosts, servers, what):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.check_servers kvm1:/one_vol '[]' '[kvm1, kvm2]' 'is mounted on /mnt'
+        salt kvm1 gluster_fstab.check_servers kvm1:/one_vol '[]' '[kvm1, kvm2]' 'is mounted on /mnt'
     """
     host = device.rpartition(":")[0]
     if not any(_server(each, servers) for each in (host, *hosts)):
@@ -159,7 +159,7 @@ def entry(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.entry /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_fstab.entry /var/lib/gluster_one/one_vol
     """
     found = entries(path)
     if len(found) > 1:
@@ -183,7 +183,7 @@ def entries(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.entries /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_fstab.entries /var/lib/gluster_one/one_vol
     """
     return [line for point, line in _entries() if point == os.path.normpath(path)]
 
@@ -211,7 +211,7 @@ def volume_entries(volume):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.volume_entries one_vol
+        salt kvm1 gluster_fstab.volume_entries one_vol
     """
     found = {}
     for point, line in _entries():
@@ -241,7 +241,7 @@ def entry_set(path, device, opts):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.entry_set /mnt kvm1:/one_vol '[defaults, _netdev]'
+        salt kvm1 gluster_fstab.entry_set /mnt kvm1:/one_vol '[defaults, _netdev]'
     """
     lines = _lines()
     number = next((number for number, line in enumerate(lines) if _is_for(line, path)), len(lines))
@@ -274,7 +274,7 @@ def entry_remove(path, volume):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.entry_remove /var/lib/gluster_one/one_vol one_vol
+        salt kvm1 gluster_fstab.entry_remove /var/lib/gluster_one/one_vol one_vol
     """
 
     def goes(line):
@@ -322,7 +322,7 @@ def unwritable():
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.unwritable
+        salt kvm1 gluster_fstab.unwritable
     """
     # Not even root may write on a file system that is mounted read-only.
     fine = os.access(os.path.dirname(os.path.realpath(FSTAB)), os.W_OK)
@@ -362,7 +362,7 @@ def entry_wanted(path, volume, servers, options=None, like=None):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.entry_wanted /var/lib/gluster_one/one_vol one_vol '[kvm1, kvm2, kvm3]'
+        salt kvm1 gluster_fstab.entry_wanted /var/lib/gluster_one/one_vol one_vol '[kvm1, kvm2, kvm3]'
     """
     if not isinstance(servers, list) or not servers or not all(isinstance(server, str) for server in servers):
         raise SaltInvocationError(f"servers is {servers!r}: a list of host names is needed, such as [kvm1, kvm2]")
@@ -375,7 +375,11 @@ def entry_wanted(path, volume, servers, options=None, like=None):
     if like and not there:
         there = {**like, "opts": [option for option in like["opts"] if option not in _UNWANTED]}
     device, first = f"{servers[0]}:/{volume}", servers[0]
-    opts = [option for option in there.get("opts", ["defaults"]) if not __salt__["gluster_one.undoes_flags"](option)]
+    opts = [
+        option
+        for option in there.get("opts", ["defaults"])
+        if not __salt__["gluster_one_arguments.undoes_flags"](option)
+    ]
     if there:
         check_servers(there["device"], backups(opts), servers, f"is what /etc/fstab mounts on {path}")
         named = _server(there["device"].rpartition(":")[0], servers)

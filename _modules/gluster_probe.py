@@ -15,7 +15,7 @@ import salt.utils.files
 import salt.utils.path
 from salt.exceptions import CommandExecutionError
 
-__virtualname__ = "gluster_mount"
+__virtualname__ = "gluster_probe"
 
 UNSHARE = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
 # In a memory of its own, so that nothing is left of its directories and of the clients' logs.
@@ -62,7 +62,7 @@ def aside(device, *command, options=""):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.aside localhost:/one_vol ls volume
+        salt kvm1 gluster_probe.aside localhost:/one_vol ls volume
     """
     return _apart(MOUNT + ' && shift 2 && exec "$@"', device, options, *command)
 
@@ -93,7 +93,7 @@ def mountable(device, options=()):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.mountable kvm1:/one_vol
+        salt kvm1 gluster_probe.mountable kvm1:/one_vol
     """
     return _run(MOUNT, device, ",".join(options))["retcode"] == 0
 
@@ -117,7 +117,7 @@ def bricks_refusing(volume, bricks):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.bricks_refusing one_vol '["kvm1:/data/one_vol", "kvm2:/data/one_vol"]'
+        salt kvm1 gluster_probe.bricks_refusing one_vol '["kvm1:/data/one_vol", "kvm2:/data/one_vol"]'
     """
     path = os.path.join(VOLFILES, volume, f"{volume}.tcp-fuse.vol")
     with salt.utils.files.fopen(path, errors="replace") as stream:
