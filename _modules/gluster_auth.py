@@ -1,8 +1,6 @@
 """
 Whom a change of a volume's options would shut out
 ==================================================
-
-More functions of the execution module ``gluster``: Salt joins modules of one virtual name.
 """
 
 import fnmatch
@@ -230,7 +228,7 @@ def _reverse(address):
     """
     kept = __context__.setdefault("gluster.reverse", {})
     if address not in kept and len(kept) < SHOWN:  # each may take seconds
-        _, said, _ = __salt__["gluster_one.child"](["getent", "hosts", address])
+        _, said, _ = __salt__["gluster_process.child"](["getent", "hosts", address])
         kept[address] = [name for name in said.split()[1:2] if re.fullmatch(r"[A-Za-z0-9._-]+", name)]
     return kept.get(address, [])
 

@@ -2,7 +2,7 @@
 The line of /etc/fstab for a Gluster volume
 ===========================================
 
-More functions of the execution module ``gluster_mount``: Salt joins modules of one virtual name. ``mount.set_fstab``
+``mount.set_fstab``
 would do, but for other people's lines: it changes their ends, and stops at text that is no UTF-8.
 """
 
@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 
+import salt.utils.files
 import salt.utils.systemd
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
@@ -25,6 +26,25 @@ _BACKUPS = "backup-volfile-servers="
 # Whoever reaches a brick can make a file that belongs to root and is setuid, or a device: neither works with these.
 FLAGS = ("nosuid", "nodev")
 _UNWANTED = {"noauto", "ro"}
+SERVICE = "gluster-one-mount@{}.service"
+DIRECTORY = "/etc/systemd/system"
+TEXT = """\
+# Written by the Salt formula gluster_one: a mount unit is tried once at boot, this one tries until the volume is there.
+[Unit]
+Description=Mount %f, again and again until it is there
+Wants=network-online.target
+After=network-online.target remote-fs.target
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=/bin/sh -c 'systemctl cat "$$0" >/dev/null 2>&1 || exit 0; \\
+    systemctl start "$$0" && sleep 1 && mountpoint -q "$$1" && stat -f "$$1" >/dev/null' "%i.mount" "%f"
+Restart=on-failure
+RestartSec=5
+
+[Install]
+WantedBy=multi-user.target
+"""
 
 
 def __virtual__():
@@ -74,10 +94,10 @@ def _server(host, servers):
     """
     if host in servers:
         return host
-    own = [name for name in servers if name.casefold() in __salt__["gluster_one_pillar.own_names"]()]
+    own = [name for name in servers if name.casefold() in __salt__["gluster_hosts.own_names"]()]
     if own and host in ("localhost", "127.0.0.1", "::1"):
         return own[0]
-    return __salt__["gluster.peer_known_as"](host, servers)
+    return __salt__["gluster_hosts.peer_known_as"](host, servers)
 
 
 def check_servers(device, hosts, servers, what):
@@ -403,3 +423,133 @@ def entry_wanted(path, volume, servers, options=None, like=None):
             opts = [option if old.partition("=")[0] == key else old for old in opts]
         opts = opts if option in opts else [*opts, option]
     return {"device": device, "opts": opts}
+
+
+def unit(path):
+    """
+    The mount unit that systemd makes of a line of fstab.
+
+    path
+        The directory (string).
+
+    Returns its name (string).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_fstab.unit /var/lib/gluster_one/one_vol
+    """
+    key = f"gluster_fstab.unit:{path}"  # asked for at each look
+    if key not in __context__:
+        done = __salt__["cmd.run_all"](["systemd-escape", "--path", "--suffix=mount", path], python_shell=False)
+        __context__[key] = done["stdout"]
+    return __context__[key]
+
+
+def unit_stale(path):
+    """
+    Whether systemd has yet to read what /etc/fstab says by now, so that the mount unit would mount what it said before.
+
+    path
+        The directory (string).
+
+    Returns True or False; False on a system that systemd does not run.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_fstab.unit_stale /var/lib/gluster_one/one_vol
+    """
+    if not salt.utils.systemd.booted(__context__):
+        return False
+    show = ["systemctl", "show", "--value", "--property=NeedDaemonReload", unit(path)]
+    return __salt__["cmd.run_all"](show, python_shell=False, timeout=30)["stdout"] == "yes"
+
+
+def retry_missing(path):
+    """
+    The service that is to mount a directory again after a boot, where it is missing.
+
+    path
+        The directory (string).
+
+    Returns its name (string), None where it is there, and on a system that systemd does not run.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_fstab.retry_missing /var/lib/gluster_one/one_vol
+    """
+    if not salt.utils.systemd.booted(__context__):
+        return None
+    name = SERVICE.format(unit(path).removesuffix(".mount"))
+    enabled = os.path.lexists(os.path.join(DIRECTORY, "multi-user.target.wants", name))
+    return None if enabled and _text() == TEXT else name
+
+
+def _text():
+    try:
+        with salt.utils.files.fopen(os.path.join(DIRECTORY, SERVICE.format("")), errors="replace") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+
+
+def retry_set(path):
+    """
+    Write and enable the service that mounts a directory again after a boot. It is not started now.
+
+    path
+        The directory (string).
+
+    Returns True.
+
+    Raises CommandExecutionError when it cannot be written or enabled.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_fstab.retry_set /var/lib/gluster_one/one_vol
+    """
+    name = SERVICE.format(unit(path).removesuffix(".mount"))
+    try:
+        if _text() != TEXT:
+            with salt.utils.files.fopen(os.path.join(DIRECTORY, SERVICE.format("")), "w") as stream:
+                stream.write(TEXT)
+            __salt__["service.systemctl_reload"]()
+    except OSError as exc:
+        raise CommandExecutionError(
+            f"{name} cannot be written ({exc.strerror}): see that {DIRECTORY} is writable"
+        ) from exc
+    if not __salt__["service.enable"](name):
+        raise CommandExecutionError(f"{name} cannot be enabled: see `systemctl enable '{name}'`")
+    return True
+
+
+def retry_remove(path):
+    """
+    Disable the service that mounts a directory again after a boot, and end it where it is at work.
+
+    path
+        The directory (string).
+
+    Returns True.
+
+    Raises CommandExecutionError when it cannot be disabled.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_fstab.retry_remove /var/lib/gluster_one/one_vol
+    """
+    name = SERVICE.format(unit(path).removesuffix(".mount"))
+    if not os.path.lexists(os.path.join(DIRECTORY, "multi-user.target.wants", name)):
+        return True
+    if not (__salt__["service.disable"](name) and __salt__["service.stop"](name)):
+        raise CommandExecutionError(f"{name} cannot be disabled: see `systemctl disable '{name}'`")
+    return True

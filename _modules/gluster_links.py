@@ -2,8 +2,6 @@
 What stands where a volume is mounted, and where a datastore's directory leads to it
 ====================================================================================
 
-More functions of the execution module ``gluster_mount``: Salt joins modules of one virtual name.
-
 Directories such as ``/var/lib/one`` belong to oneadmin, who may exchange one for a link at any moment: they are reached
 by descriptors, one component after the other, and what is done in them is done by the last descriptor.
 """
@@ -13,6 +11,7 @@ import itertools
 import os
 import secrets
 import stat
+import sys
 
 from salt.exceptions import CommandExecutionError
 
@@ -22,6 +21,26 @@ WALK = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
 MOST_FILES = 1000  # of a directory, that are counted
 MOST_STEPS = 1000  # on the way to a directory
 MOST_LINKS = 8  # one after the other
+MOST_HIDDEN = 1000
+# In a mount namespace of its own, the directory above is mounted elsewhere: without what is mounted in it. Over itself
+# would do, but for the root, which stays what it was for the process. It is reached one component after the other: who
+# owns one of them may exchange it for a link at any moment.
+LIST = """
+import ctypes, os, sys
+sys.excepthook = lambda kind, error, _: print(error, file=sys.stderr)
+*above, name = sys.argv[1].strip("/").split("/")
+walk = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
+at = os.open("/", walk)
+for part in above:
+    at = os.open(part, walk, dir_fd=at)
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.mount(b"/proc/self/fd/%d" % at, b"/tmp", None, 4096, None):  # MS_BIND
+    sys.exit(os.strerror(ctypes.get_errno()))
+inside = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=os.open("/tmp", walk))
+with os.scandir(inside) as entries:
+    names = [os.fsencode(entry.name) for entry, _ in zip(entries, range(int(sys.argv[2])))]
+sys.stdout.buffer.write(b"\\0".join(names))
+"""
 
 
 def __virtual__():
@@ -125,7 +144,7 @@ def _give_to_root(at, name):
 
 
 def _visible(text):
-    return __salt__["gluster_one.visible"](text)
+    return __salt__["gluster_process.visible"](text)
 
 
 def point_set(path):
@@ -229,7 +248,7 @@ def _no_link(inside, path, volume):
     State and detail of what is no link.
     """
     # Before anything looks at it: a mount may hang.
-    health = __salt__["gluster_one.mount_health"](path)
+    health = __salt__["gluster_mount.mount_health"](path)
     if health["state"] != "absent" and volume and health["volume"] == volume:
         return "linked", ""
     if health["state"] != "absent":
@@ -263,7 +282,7 @@ def _ends(path, text, target):
         ends.append(path)
         if path == target or __salt__["gluster_mount.may_hang"](path):
             break
-        status, said, _ = __salt__["gluster_one.child"](["readlink", "-n", "--", path])
+        status, said, _ = __salt__["gluster_process.child"](["readlink", "-n", "--", path])
         text = said if status == 0 else None
     return ends
 
@@ -272,7 +291,7 @@ def _shows(volume):
     """
     Whether a volume is mounted on a directory, as by hand.
     """
-    mounts = __salt__["gluster_one.mounts"]()
+    mounts = __salt__["gluster_mount.mounts"]()
     return lambda path: mounts.get(path, {}).get("volume") == volume
 
 
@@ -464,3 +483,27 @@ def link_changes(target, volume, paths, former=()):
         elif found["state"] != "linked":
             changes[label] = {"old": None, "new": f"{path} -> {target}"}
     return changes
+
+
+def hidden(path):
+    """
+    What lies on the local disk beneath a mounted directory: files that were written while nothing was mounted.
+
+    path
+        The directory on which something is mounted (string).
+
+    Returns a sorted list of at most 1000 names, empty when there is nothing.
+
+    Raises CommandExecutionError when it cannot be looked at.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_links.hidden /var/lib/gluster_one/one_vol
+    """
+    command = ["unshare", "--mount", "--propagation", "private", sys.executable, "-I", "-S", "-c", LIST]
+    status, out, error = __salt__["gluster_process.child"]([*command, path, str(MOST_HIDDEN)])
+    if status != 0:
+        raise CommandExecutionError(f"What lies beneath {path} cannot be looked at: {error}")
+    return sorted(__salt__["gluster_process.visible"](name) for name in out.split("\0") if name)

@@ -2,8 +2,6 @@
 One server of the pool at a time
 ================================
 
-More functions of the execution module ``gluster_one``: Salt joins modules of one virtual name.
-
 Two servers that restart something at once can take two copies of a disk away, and with ``cluster.server-quorum-type
 server``, as in the option group ``virt``, the third stops its own brick besides. Servers take turns by a POSIX lock on
 the first of the pool's volumes: no server of its own is needed, it outlives the restart of the holder's glusterd and of
@@ -20,10 +18,9 @@ import time
 
 from salt.exceptions import CommandExecutionError
 
-log = logging.getLogger(__name__)
-
 __virtualname__ = "gluster_lock"
 
+log = logging.getLogger(__name__)
 # So that it is seen within half a second that the lock's name means another file; else a FUSE mount goes on showing the
 # old one.
 FRESH = "entry-timeout=0,attribute-timeout=0"
@@ -182,7 +179,7 @@ def _hold(volume, begin, timeout):
         elif word in ("refused", "ended"):
             _end(holder)
             failure = f"There is no lock for the servers' turns on volume {volume}: {more}"
-            if mounted or volume in [each["volume"] for each in __salt__["gluster_one.mounts"]().values()]:
+            if mounted or volume in [each["volume"] for each in __salt__["gluster_mount.mounts"]().values()]:
                 raise CommandExecutionError(f"{failure}; this server was left as it is")
             log.warning("%s", failure)
             return None
@@ -209,9 +206,11 @@ def _said(holder, seconds):
         more = os.read(holder.stdout.fileno(), 1)
         if not more:
             errors = os.read(holder.stderr.fileno(), 4000) if select.select([holder.stderr], [], [], 1)[0] else b""
-            return f"ended {__salt__['gluster_one.visible'](' '.join(errors.decode(errors='replace').split()), 1000)}"
+            return (
+                f"ended {__salt__['gluster_process.visible'](' '.join(errors.decode(errors='replace').split()), 1000)}"
+            )
         line += more
-    return __salt__["gluster_one.visible"](line.decode(errors="replace").strip(), 1000)
+    return __salt__["gluster_process.visible"](line.decode(errors="replace").strip(), 1000)
 
 
 def _end(holder):

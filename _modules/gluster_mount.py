@@ -3,17 +3,28 @@ A Gluster volume's place on this node: mount point, line of /etc/fstab, mount, l
 ====================================================================================
 
 Each function reads one thing or changes one thing; nothing here looks at what might hang, but by way of
-``gluster_one.mount_health``. What is about /etc/fstab is in ``gluster_mount_fstab.py``, about a boot in
+``gluster_mount.mount_health``. What is about /etc/fstab is in ``gluster_mount_fstab.py``, about a boot in
 ``gluster_mount_boot.py``, about links in ``gluster_mount_links.py``.
 """
 
+import contextlib
+import fcntl
+import glob
+import itertools
 import os
+import pwd
 import re
+import secrets
+import socket
+import stat
+import sys
 import time
 
+import psutil
 import salt.utils.files
 import salt.utils.path
 import salt.utils.systemd
+import salt.utils.user
 from salt.exceptions import CommandExecutionError
 
 __virtualname__ = "gluster_mount"
@@ -39,6 +50,46 @@ CLIENT_OPTIONS = (
 # Owner, group and mode of a mount point while nothing is mounted: one that oneadmin can write swallows images.
 BARE = "root root 0755"
 _SERVER = "--volfile-server="  # an option of the client
+CLIENTS = ("glusterfs", "glusterfsd")  # the former is a link to the latter
+# What a process may hold a mount with, below its directory in /proc.
+HELD = ("cwd", "root", "exe", "fd/*", "map_files/*")
+FLAGS = {"nosuid", "nodev"}
+PROC = "/proc"
+# By a descriptor that is reached without following a link, because the directories above a mount may belong to somebody
+# who exchanges them meanwhile: it has to be that very mount, by its number in the kernel's table. In another process's
+# mount namespace neither a file nor /proc is what it is here: nothing is imported or looked for by a path there.
+ACT = r"""
+import ctypes, os, re, sys
+sys.excepthook = lambda kind, error, _: sys.stderr.write(getattr(error, "strerror", None) or str(error))
+action, path, number, process = sys.argv[1:]
+at = os.open(f"/proc/{process}/root", os.O_PATH)
+for name in filter(None, path.split("/")):
+    at = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY, dir_fd=at)
+if re.search(r"^mnt_id:\s*(\d+)$", open(f"/proc/self/fdinfo/{at}").read(), re.M)[1] != number:
+    sys.exit("something else is there now")
+libc, place = ctypes.CDLL(None, use_errno=True), b"%d" % at
+descriptors, namespace = os.open("/proc/self/fd", os.O_RDONLY), os.open(f"/proc/{process}/ns/mnt", os.O_RDONLY)
+if process != "self" and libc.setns(namespace, 0x20000):  # CLONE_NEWNS
+    sys.exit(os.strerror(ctypes.get_errno()))
+os.fchdir(descriptors)
+if action == "detach":
+    failed = libc.umount2(place, 2)  # MNT_DETACH: the descriptor counts as a user
+else:
+    failed = libc.mount(None, place, None, ctypes.c_ulong(int(action)), None)
+sys.exit(os.strerror(ctypes.get_errno()) if failed else 0)
+"""
+# Bytes of the tables of mount namespaces that belong to user namespaces, which anybody can make, with 100,000 mounts.
+MOST_FOREIGN = 4_000_000
+MOST_UNSAFE = 500  # mounts at once: the next look finds the others
+_NS_GET_USERNS = 0xB701
+_REMOUNT_BIND = 32 | 4096
+# What a remount takes away unless it is named again; the times of access stay as they are.
+_KEPT = {"ro": 1, "noexec": 8, "nosymfollow": 256}
+_NOSUID_NODEV = 2 | 4
+# The default mount points are below it.
+PLACES = "/var/lib/gluster_one"
+# Where they were before 0.1.0, beside the datastores' directory.
+FORMER = "gluster"
 
 
 def __virtual__():
@@ -94,7 +145,7 @@ def changes(path, volume, wanted):
 
         salt kvm1 gluster_mount.changes /srv/vol one_vol '{device: "kvm1:/one_vol", opts: [defaults, _netdev]}'
     """
-    health = __salt__["gluster_one.mount_health"](path)
+    health = __salt__["gluster_mount.mount_health"](path)
     if health["state"] == "hung":
         raise CommandExecutionError(
             f"{path} does not answer: a brick of volume {volume} or the network hangs, see `gluster volume status "
@@ -110,7 +161,7 @@ def changes(path, volume, wanted):
             "the volume another mount point"
         )
     if health["state"] != "absent":
-        hosts = _client_servers(__salt__["gluster_one.client"](path))
+        hosts = _client_servers(__salt__["gluster_mount.client"](path))
         __salt__["gluster_fstab.check_servers"](health["device"], hosts, _servers(wanted), f"is mounted on {path}")
     differing = {}
     if health["state"] == "absent":
@@ -134,9 +185,9 @@ def changes(path, volume, wanted):
     unsafe = __salt__["gluster_mount.without_flags"](volume)
     unsafe = [other for other in unsafe if other != path or "mount" not in differing]  # a new mount has them
     if unsafe:
-        unsafe = ", ".join(map(__salt__["gluster_one.visible"], unsafe))
+        unsafe = ", ".join(map(__salt__["gluster_process.visible"], unsafe))
         differing["flags"] = {"old": f"missing on {unsafe}", "new": "nosuid,nodev"}
-    retry = __salt__["gluster_mount.retry_missing"](path)
+    retry = __salt__["gluster_fstab.retry_missing"](path)
     if retry:
         differing["boot"] = {"old": None, "new": retry}
     return differing
@@ -162,7 +213,7 @@ def stale(path, wanted):
 
         salt kvm1 gluster_mount.stale /mnt '{device: "kvm1:/one_vol", opts: ["backup-volfile-servers=kvm2:kvm3"]}'
     """
-    client = __salt__["gluster_one.client"](path)
+    client = __salt__["gluster_mount.client"](path)
     servers = _client_servers(client)
     has = _client_options(word.removeprefix("--") for word in client)
     should = _client_options(wanted["opts"])
@@ -242,11 +293,11 @@ def mount(path, timeout=120):
 
         salt kvm1 gluster_mount.mount /var/lib/gluster_one/one_vol
     """
-    if __salt__["gluster_one.mount_health"](path)["state"] == "dead":
+    if __salt__["gluster_mount.mount_health"](path)["state"] == "dead":
         unmount(path)
     if salt.utils.systemd.booted(__context__):
         __salt__["service.systemctl_reload"]()
-        command = ["systemctl", "restart", __salt__["gluster_mount.unit"](path)]
+        command = ["systemctl", "restart", __salt__["gluster_fstab.unit"](path)]
     else:
         command = ["mount", path]
     log = f"/var/log/glusterfs/{path.strip('/').replace('/', '-')}.log"
@@ -260,10 +311,10 @@ def mount(path, timeout=120):
     # A client that could not get its volume, or is refused, can look mounted for a moment.
     for pause in (0, 1):
         time.sleep(pause)
-        state = __salt__["gluster_one.mount_health"](path)["state"]
+        state = __salt__["gluster_mount.mount_health"](path)["state"]
         if state != "alive":
             return f"the mount is {state}: {_client_error(log, begin)}".rstrip(": ")
-    volume = __salt__["gluster_one.mount_health"](path)["volume"]
+    volume = __salt__["gluster_mount.mount_health"](path)["volume"]
     if volume and path in __salt__["gluster_mount.without_flags"](volume):
         __salt__["gluster_mount.set_flags"](volume)
     return None
@@ -321,4 +372,554 @@ def _client_error(log, begin):
             " The bricks refuse this node: server.allow-insecure is off, or was off when a brick was started: apply "
             "gluster_one.volume to the volume's first server, then gluster_one.restart to all of them"
         )
-    return __salt__["gluster_one.visible"](error, 1000) if error else ""
+    return __salt__["gluster_process.visible"](error, 1000) if error else ""
+
+
+def mounts():
+    """
+    What is mounted. Unlike ``mount.active`` this starts no process, and it is looked at often.
+
+    Returns a dict of dicts by directory; ``volume`` is None for a file system that root has not mounted by Gluster's
+    client::
+
+        {"/var/lib/gluster_one/one_vol": {"device": "kvm1:/one_vol", "fstype": "fuse.glusterfs", "volume": "one_vol"}}
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.mounts
+    """
+    return {
+        mount["path"]: {key: mount[key] for key in ("device", "fstype", "volume")}
+        for mount in __salt__["gluster_mount.mount_table"]()
+    }
+
+
+def mount_health(path):
+    """
+    What is mounted on a directory and whether it answers.
+
+    path
+        The directory (string).
+
+    Returns a dict ``{"state": "alive", "device": "kvm1:/one_vol", "fstype": "fuse.glusterfs", "volume": "one_vol"}``.
+    ``state`` is ``absent`` (nothing is mounted there; the others are None), ``alive``, ``dead`` (the FUSE client is
+    gone: "Transport endpoint is not connected", or lives and has been refused by the bricks, after which it does not
+    try again), ``offline`` (it says the same because its bricks are away, as when the volume is stopped; files that are
+    open come back with them) or ``hung`` (no answer within 3 s). ``volume`` is None for a file system that is not
+    Gluster's, and has the sub-directory behind it where one is mounted (``one_vol/sub``).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.mount_health /var/lib/gluster_one/one_vol
+    """
+    path = os.path.normpath(path)
+    mounted = mounts().get(path)
+    if not mounted:
+        return {"state": "absent", "device": None, "fstype": None, "volume": None}
+    volume = mounted["volume"]
+    # statfs is never answered from the kernel's cache, so that a client that has just died is seen to be dead.
+    status, _, error = __salt__["gluster_process.child"](["stat", "-f", path])
+    if status == 0 and path not in mounts():  # it ended just now: that was the bare directory
+        return {"state": "absent", "device": None, "fstype": None, "volume": None}
+    state = "alive" if status == 0 else "hung" if status is None else "dead"
+    if state == "dead" and "not connected" not in error:
+        raise CommandExecutionError(f"{path} cannot be looked at: {error}")
+    if state == "dead" and volume and client(path):
+        state = "dead" if _comes_back(path, mounted["device"]) is False else "offline"
+        state = "alive" if __salt__["gluster_process.child"](["stat", "-f", path])[0] == 0 else state
+    return {"state": state, "device": mounted["device"], "fstype": mounted["fstype"], "volume": volume}
+
+
+def _comes_back(path, device):
+    """
+    Whether a client whose bricks do not answer may still get them back: False when the volume can be mounted anew and
+    this mount does not answer for 5 s more. A client tries again every 3 s, but for one that a brick has refused.
+    """
+    if not __salt__["gluster_probe.mountable"](device):
+        return True
+    for _ in range(5):
+        if __salt__["gluster_process.child"](["stat", "-f", path])[0] == 0:
+            return True
+        time.sleep(1)
+    return False
+
+
+def client(path):
+    """
+    The FUSE client of Gluster that runs for a directory: a process of root's, since anybody may give a process of
+    theirs its name and arguments.
+
+    path
+        The directory (string).
+
+    Returns its arguments (list of strings), those of the one that was started last; empty where none runs.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.client /var/lib/gluster_one/one_vol
+    """
+    found = []
+    for directory in glob.glob(f"{PROC}/[0-9]*"):
+        with contextlib.suppress(OSError):
+            with salt.utils.files.fopen(f"{directory}/cmdline", errors="replace") as stream:
+                words = stream.read().split("\0")[:-1]
+            if words and os.path.basename(words[0]) in CLIENTS and words[-1] == path and _is_client(directory):
+                found.append((__salt__["gluster_process.started"](os.path.basename(directory)) or 0, words))
+    return max(found)[1] if found else []
+
+
+def _is_client(directory):
+    """
+    Whether a process runs Gluster's own program, and all its identities are root: a program with the setuid bit takes
+    its name and arguments from whoever starts it.
+    """
+    program = os.path.basename(os.readlink(f"{directory}/exe")).removesuffix(" (deleted)")
+    with salt.utils.files.fopen(f"{directory}/status", errors="replace") as stream:
+        users = next(line.split()[1:] for line in stream if line.startswith("Uid:"))
+    return program in CLIENTS and set(users) == {"0"}
+
+
+def space(path):
+    """
+    The size of a mounted volume and how much of it is free.
+
+    path
+        The directory on which it is mounted (string).
+
+    Returns a dict ``{"total_mb": 258020, "free_percent": 61}``, None when it does not answer within 3 s.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.space /var/lib/gluster_one/one_vol
+    """
+    status, out, _ = __salt__["gluster_process.child"](["stat", "-f", "-c", "%b %a %S", path])
+    if status != 0:
+        return None
+    blocks, free, size = map(int, out.split())
+    return {"total_mb": blocks * size // 2**20, "free_percent": round(100 * free / blocks) if blocks else 0}
+
+
+def writable(path, user="oneadmin"):
+    """
+    Whether a user can write in a directory, found out by writing a file there as that user and removing it.
+
+    path
+        The directory (string).
+
+    user
+        The user's name (string, default ``oneadmin``).
+
+    Returns None if so, else what stood in the way (string).
+
+    Raises CommandExecutionError when there is no such user.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.writable /var/lib/gluster_one/one_vol
+    """
+    # Another name each time: a file that only one brick took, while the root's owner was being changed on them, is not
+    # writable until it is healed (measured with Gluster 10.3). What such tries have left goes with the next that works.
+    script = ': >"$1.$2" && rm -f "$1.$2" && { rm -f "$1".* 2>/dev/null || :; }'
+    probe = os.path.join(path, f".gluster_one.write-test.{socket.gethostname()}")
+    words = ["/bin/sh", "-c", script, "sh", probe, secrets.token_hex(4)]
+    status, _, error = __salt__["gluster_process.child"](words, user=user, probe=f"writable {path} {user}")
+    return None if status == 0 else error
+
+
+def mount_users(path):
+    """
+    Who would lose something if a mount went: processes with a file or a directory of it, and other mounts of it or in
+    it. Only links of /proc are read, which a mount that hangs does not delay.
+
+    path
+        The directory on which it is mounted (string).
+
+    Returns a sorted list of strings such as ``["/srv/vol", "qemu-system-x86 (4711)"]``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.mount_users /var/lib/gluster_one/one_vol
+    """
+    path = os.path.normpath(path)
+    # Salt's mount.active knows the devices' numbers, too, but starts blkid, whose exit status becomes this command's.
+    mounted = {mount["path"]: mount["device_number"] for mount in __salt__["gluster_mount.mount_table"]()}
+    found = [
+        other
+        for other, device in mounted.items()
+        if other != path and (device == mounted.get(path) or _within(other, path))
+    ]
+    for process in psutil.process_iter(["pid", "name"]):
+        if any(_within(place, path) for place in _places(process.pid)):
+            found.append(f"{process.info['name']} ({process.pid})")
+    return sorted(map(__salt__["gluster_process.visible"], found))
+
+
+def _within(place, path):
+    return place == path or place.startswith(f"{path}/")
+
+
+def _places(pid):
+    """
+    What a process has open, is in, or runs.
+    """
+    for pattern in HELD:
+        for link in glob.iglob(f"/proc/{pid}/{pattern}"):
+            with contextlib.suppress(OSError):  # it has closed it since, or ended; a thread of the kernel runs nothing
+                yield os.readlink(link)
+
+
+def mount_table():
+    """
+    The kernel's table of this node's mounts, a later one over an earlier.
+
+    Returns a list of dicts; ``number`` is the mount's, ``device_number`` its file system's, ``options`` those of the
+    mount and ``super_options`` those of its file system. ``volume`` is None for what root has not mounted by Gluster's
+    client: who may use fusermount chooses type and device, too::
+
+        [{"number": "41", "device_number": "0:33", "path": "/srv/vol", "options": ["rw", "nosuid", "nodev"],
+          "fstype": "fuse.glusterfs", "device": "kvm1:/one_vol", "super_options": ["rw", "user_id=0"],
+          "volume": "one_vol"}]
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.mount_table
+    """
+    return list(_parsed(_text("self")))
+
+
+def _text(process, most=-1):
+    with salt.utils.files.fopen(f"{PROC}/{process}/mountinfo", "rb") as stream:
+        return stream.read(most)
+
+
+def _parsed(text, containing=b""):
+    # By bytes: the kernel escapes blanks, tabs and line feeds alone, and whoever may mount something by fusermount
+    # gives its directory a name with what else text would be split at. A line without an end was cut off.
+    for line in text.split(b"\n")[:-1]:
+        if containing not in line:
+            continue
+        words = [os.fsdecode(re.sub(rb"\\([0-7]{3})", _char, word)) for word in line.split(b" ")]
+        fstype, device, more = words[words.index("-", 6) + 1 :][:3]
+        more = more.split(",")
+        # A mount by fusermount has its user's number there.
+        volume = fstype == "fuse.glusterfs" and "user_id=0" in more
+        volume = __salt__["gluster_fstab.device_volume"](device) if volume else None
+        yield {
+            "number": words[0], "device_number": words[2], "path": words[4], "options": words[5].split(","),
+            "fstype": fstype, "device": device, "super_options": more, "volume": volume,
+        }  # fmt: skip
+
+
+def _char(code):
+    return bytes([int(code[1], 8)])
+
+
+def _gluster_mounts():
+    """
+    The Gluster mounts in all mount namespaces of this node, those of this process first; ``process`` is one that has
+    the mount in its table.
+    """
+    ours, foreign = _processes()
+    devices, left = set(), MOST_FOREIGN
+    for process, is_ours in [("self", True), *((each, True) for each in ours), *((each, False) for each in foreign)]:
+        try:
+            text = _text(process, -1 if is_ours else left)
+        except OSError:  # it has ended
+            continue
+        left -= 0 if is_ours else len(text)
+        for mount in _parsed(text, b" - fuse.glusterfs "):
+            # Whoever makes a user namespace can have FUSE mounts there that look as if they were root's. A copy of a
+            # mount of root's has its file system: set-user-ID root does not work there, but devices do.
+            if mount["volume"] and (is_ours or mount["device_number"] in devices):
+                devices.add(mount["device_number"])
+                yield {**mount, "process": process}
+
+
+def _processes():
+    """
+    One process of each other mount namespace: those that belong to this user namespace, so that root made them, and the
+    others.
+    """
+    known, ours, foreign = {os.readlink(f"{PROC}/self/ns/mnt")}, [], []
+    for process in filter(str.isdigit, os.listdir(PROC)):
+        with contextlib.suppress(OSError):  # it has ended
+            namespace = os.readlink(f"{PROC}/{process}/ns/mnt")
+            if namespace not in known:
+                (ours if _is_ours(process) else foreign).append(process)
+                known.add(namespace)
+    return ours, foreign
+
+
+def _is_ours(process):
+    with salt.utils.files.fopen(f"{PROC}/{process}/ns/mnt", "rb") as namespace:
+        owner = fcntl.ioctl(namespace, _NS_GET_USERNS)
+    try:
+        return os.path.samestat(os.fstat(owner), os.stat(f"{PROC}/self/ns/user"))
+    finally:
+        os.close(owner)
+
+
+def _unsafe(volume):
+    name = volume.partition("/")[0]
+    found = (mount for mount in _gluster_mounts() if mount["volume"].partition("/")[0] == name)
+    unsafe = (mount for mount in found if not set(mount["options"]) >= FLAGS)
+    return list(itertools.islice(unsafe, MOST_UNSAFE))
+
+
+def without_flags(volume):
+    """
+    The mounts of a volume on which set-user-ID programs or devices work, those in other mount namespaces included: a VM
+    that was started before the flags were set has such a mount of its own.
+
+    volume
+        The volume (string); a mount of one of its sub-directories counts, too.
+
+    Returns a dict by mount, sorted: None, or the process in whose mount namespace it is::
+
+        {"/var/lib/gluster_one/one_vol": None, "/var/lib/gluster_one/one_vol of one-7 (4711)": "one-7 (4711)"}
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.without_flags one_vol
+    """
+    found = {}
+    for mount in _unsafe(volume):
+        process = _name(mount)
+        found[f"{mount['path']} of {process}" if process else mount["path"]] = process
+    return dict(sorted(found.items()))
+
+
+def _name(mount):
+    return None if mount["process"] == "self" else __salt__["gluster_process.process_name"](int(mount["process"]))
+
+
+def set_flags(volume):
+    """
+    Set ``nosuid`` and ``nodev`` on all mounts of a volume, while they are used: the client notices nothing, and open
+    files stay open.
+
+    volume
+        See :func:`without_flags`.
+
+    Returns a list of what stood in the way in other mount namespaces (strings).
+
+    Raises CommandExecutionError when a mount in this one cannot be given them.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.set_flags one_vol
+    """
+    refused = []
+    for mount in _unsafe(volume):
+        process = _name(mount)
+        kept = sum(flag for option, flag in _KEPT.items() if option in mount["options"])
+        try:
+            _act(str(_REMOUNT_BIND | _NOSUID_NODEV | kept), mount)
+        except CommandExecutionError as exc:
+            if not process:
+                raise
+            refused.append(f"{exc}, in the mount namespace of {process}: migrate that VM, or restart the process")
+    return refused
+
+
+def detach(path):
+    """
+    Take a mount away that lies below directories of somebody else. What is open there stays usable.
+
+    path
+        The directory on which a Gluster volume is mounted (string).
+
+    Returns True.
+
+    Raises CommandExecutionError when it cannot be taken away.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.detach /var/lib/gluster_one/one_vol
+    """
+    for mount in reversed(mount_table()):
+        if mount["volume"] and mount["path"] == path:
+            _act("detach", {**mount, "process": "self"})
+            break
+    return True
+
+
+def _act(action, mount):
+    about = [mount[key] for key in ("path", "number", "process")]
+    status, _, error = __salt__["gluster_process.child"](
+        [sys.executable, "-I", "-S", "-c", ACT, action, *about], timeout=10
+    )
+    if status != 0:
+        what = "taken away" if action == "detach" else "made nosuid,nodev"
+        path = __salt__["gluster_process.visible"](mount["path"])
+        raise CommandExecutionError(f"the mount on {path} cannot be {what}: {error}")
+
+
+def place(path, volume, user=None):
+    """
+    The directory on which a volume is mounted.
+
+    path
+        Where it is wanted (string), or None.
+
+    volume
+        The volume (string).
+
+    user
+        Whose home directory, where it is not there yet, counts as somebody else's (string, default none).
+
+    Returns ``path`` where all directories above it are root's alone, else ``/var/lib/gluster_one/VOLUME`` (string).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.place /var/lib/one/datastores/0 one_vol
+    """
+    if path and not foreign_parent(path, user):
+        return path
+    return os.path.join(PLACES, volume.replace("/", "."))  # no volume has a dot in its name
+
+
+def foreign_parent(path, user=None):
+    """
+    The first directory above a path in which somebody else than root may create or exchange things. One that a process
+    answers for (FUSE, an automounter) counts, and is not looked at.
+
+    path
+        The path (string); it need not be there.
+
+    user
+        See :func:`place`.
+
+    Returns the directory, with links followed (string), None where all are root's alone.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.foreign_parent /var/lib/one/datastores/0 oneadmin
+    """
+    directory, names, served = "/", _names(path)[:-1], _served()
+    for _ in range(100):
+        if directory in served:
+            return directory
+        seen = os.lstat(directory)
+        # Rights that an access control list gives show in the group's bits.
+        if seen.st_uid != 0 or seen.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or not stat.S_ISDIR(seen.st_mode):
+            return directory
+        if not names:
+            return _home_above(path, user)
+        below = os.path.join(directory, names.pop(0))
+        try:
+            names[:0] = _names(os.path.join(directory, os.readlink(below)))
+            directory = "/"
+        except FileNotFoundError:
+            return _home_above(path, user)
+        except OSError:  # no link
+            directory = below
+    return directory  # links in a circle
+
+
+def _served():
+    """
+    The directories on which file systems are mounted that a process answers for, so that to look at them may hang.
+    """
+    mounts = __salt__["gluster_mount.mount_table"]()
+    return {mount["path"] for mount in mounts if mount["fstype"].startswith(("fuse", "autofs"))} - {"/"}
+
+
+def may_hang(path):
+    """
+    Whether a process answers for a path, so that to look at it may hang: it is on FUSE, or an automounter's.
+
+    path
+        The path (string), in which no link is followed.
+
+    Returns True or False.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.may_hang /var/lib/gluster_one/one_vol
+    """
+    return any(path == served or path.startswith(f"{served}/") for served in _served())
+
+
+def _names(path):
+    return [name for name in os.path.normpath(path).split("/") if name]
+
+
+def _home_above(path, user):
+    """
+    A user's home directory, which is not there yet and will be the user's, if a path is in it.
+    """
+    try:
+        home = os.path.normpath(pwd.getpwnam(str(user or "")).pw_dir)
+    except KeyError:
+        return None
+    return home if os.path.normpath(path).startswith(f"{home}/") and not os.path.exists(home) else None
+
+
+def former_places(path, volume, datastores_dir, user=None):
+    """
+    Where a volume is mounted, or would be after a boot, although it is to be mounted elsewhere: where somebody else
+    than root can exchange directories, and where versions before 0.1.0 mounted it by default.
+
+    path
+        The directory on which it is to be mounted (string).
+
+    volume
+        The volume (string).
+
+    datastores_dir
+        Where OpenNebula keeps the directories of its datastores (string): that default was beside it.
+
+    user
+        See :func:`place`.
+
+    Returns a dict by directory, those with a line in /etc/fstab first, and the former default in any case. ``line`` is
+    that line as :func:`entry` returns it, an empty dict where there is none, ``mounted`` what is mounted there of the
+    volume, or None::
+
+        {"/var/lib/one/gluster/one_vol": {"line": {"device": "kvm1:/one_vol", ...}, "mounted": "kvm1:/one_vol"}}
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.former_places /var/lib/gluster_one/one_vol one_vol /var/lib/one/datastores
+    """
+    lines = __salt__["gluster_fstab.volume_entries"](volume)
+    mounts = {
+        place: mount["device"]
+        for place, mount in __salt__["gluster_mount.mounts"]().items()
+        if mount["volume"] == volume
+    }
+    default = os.path.join(os.path.dirname(os.path.normpath(datastores_dir)), FORMER, volume)
+    return {
+        place: {"line": lines.get(place, {}), "mounted": mounts.get(place)}
+        for place in dict.fromkeys([*lines, *mounts, default])
+        if place != path and (place == default or foreign_parent(place, user))
+    }

@@ -1,8 +1,6 @@
 """
 Native access: QEMU's own way to a volume, ``gluster://``
 =========================================================
-
-More functions of the execution module ``gluster_one``: Salt joins modules of one virtual name.
 """
 
 import contextlib
@@ -27,7 +25,6 @@ APPARMOR_RULES = (
     "/etc/apparmor.d/abstractions/libvirt-qemu.d/opennebula",
 )
 SELINUX = "/sys/fs/selinux"
-
 SHORT = "its length is no multiple of 512, so QEMU cannot open it over gluster://"
 # What is known to work for each kind of image (tried on a real OpenNebula, as the other cure was, for a fresh clone).
 IMPORT = "import it again into a datastore that has DRIVER = raw before the import, which converts it"
@@ -62,11 +59,13 @@ def native_access():
     # virtqemud is libvirt's daemon for QEMU where there is one for each hypervisor.
     for name, programs in (("qemu", ("qemu-img",)), ("libvirt", ("libvirtd", "virtqemud"))):
         for program in filter(salt.utils.path.which, programs):
-            version = re.search(r"\d+(\.\d+)+", __salt__["gluster_one.child"]([program, "--version"], timeout=30)[1])
+            version = re.search(
+                r"\d+(\.\d+)+", __salt__["gluster_process.child"]([program, "--version"], timeout=30)[1]
+            )
             versions[name] = version[0] if version else None
     if versions["qemu"]:
         # A driver that is there complains of missing parameters; one that is not is unknown.
-        error = __salt__["gluster_one.child"](["qemu-img", "info", 'json:{"driver": "gluster"}'], timeout=30)[2]
+        error = __salt__["gluster_process.child"](["qemu-img", "info", 'json:{"driver": "gluster"}'], timeout=30)[2]
         versions["gluster"] = "nknown driver" not in error and "nknown protocol" not in error
     return versions
 
@@ -108,7 +107,7 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
     # must not be in a buffer.
     command = ["stdbuf", "-oL", "qemu-io", "-r", "-f", "raw", "-c", "read 0 512", "-c", "sigraise 9"]
     url = f"gluster://{host}:{port}/{volume}/{path}"
-    _, out, error = __salt__["gluster_one.child"]([*command, url], user=user, timeout=timeout)
+    _, out, error = __salt__["gluster_process.child"]([*command, url], user=user, timeout=timeout)
     if "read 512/512 bytes" in out:
         return None
     # What it cannot open it says on standard error, behind the library's log; what it cannot read on standard output.
@@ -222,7 +221,7 @@ def images(**connection):
         salt head gluster_native.images
     """
     stores = __salt__["opennebula.datastore_list"](**connection)
-    native = {store["id"]: store for store in stores if __salt__["one_datastore_check.native"](store)}
+    native = {store["id"]: store for store in stores if __salt__["one_datastore.native"](store)}
     look = functools.partial(_look, {"end": time.monotonic() + LOOK_SECONDS, "hung": set()})
     found = []
     for image in __salt__["opennebula.image_list"](**connection) if native else []:
@@ -322,7 +321,7 @@ def _look(limits, store, path):
         return {"odd": f"its file {path} and those after it were not looked at: {LOOK_SECONDS} s were over"}
     # Who is not root cannot become somebody else, and need not.
     user = _user() if os.geteuid() == 0 else None
-    status, out, error = __salt__["gluster_one.child"](["sh", "-c", LOOK, "sh", path], user=user)
+    status, out, error = __salt__["gluster_process.child"](["sh", "-c", LOOK, "sh", path], user=user)
     if status is None or "not connected" in error:  # nor will the others answer
         limits["hung"].add(store["id"])
         return {"odd": f"its file {path} did not answer ({error}); others of this datastore were not looked at"}

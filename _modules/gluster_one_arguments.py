@@ -4,8 +4,6 @@ What the arguments of the states have to look like
 
 They come from an SLS of anybody's, and reach fstab, volume files, command lines and the terminal: of each, what could
 break a line or begin another word is refused before anything is touched.
-
-More functions of the execution module ``gluster_one``: Salt joins modules of one virtual name.
 """
 
 import posixpath
@@ -178,7 +176,7 @@ def _are_directories(value):
 
 def _are_hosts(value):
     """
-    What is no host, of words that could be one, ``one_datastore.gluster_host`` says.
+    What is no host, of words that could be one, ``one_datastore_rules.gluster_host`` says.
     """
     return _is_text(value) or _is_list(_is_text, empty=False)(value)
 
@@ -236,9 +234,17 @@ _A_VOLUME = (
     _is_like(VOLUME),
     "the name of a volume is needed: letters, digits, _ and -, in quotes where it has digits alone",
 )
+
+
 _A_SERVICE = (_is_like(SERVICE), "the name of a service is needed, such as glusterd")
+
+
 _A_PATH = (_is_path, "an absolute path without spaces is needed, such as /var/lib/gluster_one/one_vol")
+
+
 _AN_ACCOUNT = (_is_like(ACCOUNT, (str, int)), "a number or the name of an account is needed, such as oneadmin")
+
+
 _MOUNT = {
     "name": _A_PATH,
     "options": (
@@ -247,11 +253,23 @@ _MOUNT = {
         "fuse-mountopts, which would undo nosuid and nodev, so that a file on the volume can make its user root",
     ),
 }
+
+
 _A_TEXT = (_is_text, "a text of one line is needed")
+
+
 _A_BOOL = (_is_bool, "true or false is needed")
+
+
 _DIRECTORIES = (_are_directories, "absolute paths are needed, such as [/etc, /root]")
+
+
 _A_DATASTORE = (_is_name, "a name of one line is needed, such as glusterds")
+
+
 ANYTHING = (_is_printable, "a line break or another control character is not possible")
+
+
 COMMON = {
     "name": ANYTHING,
     "volume": (
@@ -276,6 +294,8 @@ COMMON = {
     "endpoint": (_is_word, "a URL is needed, such as http://localhost:2633/RPC2"),
     "timeout": (_is_number, "a number of seconds is needed"),
 }
+
+
 STATES = {
     "volume_configured": {
         "name": _A_VOLUME,

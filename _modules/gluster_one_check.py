@@ -2,7 +2,7 @@
 What is not as the pillar wants it on this node
 ===============================================
 
-More functions of the execution module ``gluster_one``: Salt joins modules of one virtual name. Everything is looked at
+Everything is looked at
 with the functions that the states use, and nothing is changed.
 """
 
@@ -12,15 +12,18 @@ import glob
 import os
 import time
 
+import psutil
 import salt.utils.files
 import salt.utils.path
 import salt.utils.systemd
+import salt.utils.user
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one"
 
 # Of what `report` returns, for the runner, which has the same number: one more where either needs another answer.
 VERSION = 2
+MOST_BRICKS = 1000
 
 
 def __virtual__():
@@ -149,7 +152,7 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
 
 def _find(seen, kind, on, what, expected, cure, severity="error", **more):
     texts = {"on": on, "seen": what, "expected": expected, "cure": cure}
-    shown = {key: __salt__["gluster_one.visible"](text, 1000) for key, text in texts.items()}
+    shown = {key: __salt__["gluster_process.visible"](text, 1000) for key, text in texts.items()}
     seen["findings"].append({"kind": kind, "severity": severity, **shown, **more})
 
 
@@ -199,18 +202,18 @@ def _mount(seen, node, name, volume):
         has = f"{line['device']} {','.join(line['opts'])}" if line else "no line"
         should = f"{entry['device']} {','.join(entry['opts'])}"
         _find(seen, "fstab", path, f"{has} in /etc/fstab", should, cure, "warning")
-    elif __salt__["gluster_mount.unit_stale"](path):
+    elif __salt__["gluster_fstab.unit_stale"](path):
         what = "systemd has not read /etc/fstab since it was changed"
         _find(seen, "unit", path, what, "a mount unit of that line", "systemctl daemon-reload", "warning")
     for unsafe, process in __salt__["gluster_mount.without_flags"](name).items():
         what = "programs that are set-user-ID root work there, or devices: it is mounted without nosuid,nodev"
         more = "; if it stays, migrate that VM, or restart the process" if process else ""
         _find(seen, "mount_flags", unsafe, what, "nosuid,nodev", f"{cure}{more}")
-    retry = __salt__["gluster_mount.retry_missing"](path)
+    retry = __salt__["gluster_fstab.retry_missing"](path)
     if retry:
         what = "nothing mounts it after a boot at which no glusterd answers"
         _find(seen, "boot", path, what, f"{retry}, enabled", cure, "warning")
-    health = __salt__["gluster_one.mount_health"](path)
+    health = __salt__["gluster_mount.mount_health"](path)
     if health["state"] in ("hung", "offline"):
         what = "it does not answer: a brick or the network hangs"
         what = what if health["state"] == "hung" else "it is mounted, and no brick answers"
@@ -222,7 +225,7 @@ def _mount(seen, node, name, volume):
     elif health["volume"] != name:
         _find(seen, "mount_other", path, f"{health['device']} is mounted", expected, f"umount {path}, then {cure}")
     else:
-        refused = __salt__["gluster_one.writable"](path, node["user"])
+        refused = __salt__["gluster_mount.writable"](path, node["user"])
         seen["looked"] += ["writable"]
         if refused:
             what = f"{node['user']} cannot write: {refused.rpartition(': ')[2]}"
@@ -245,7 +248,7 @@ def _numbers(name, volume, path):
     """
     given = {store: settings.get("datastore_id") for store, settings in volume["datastores"].items()}
     left = __salt__["gluster_one_ids.datastore_ids"](path, name)
-    numbers = __salt__["gluster_one.datastore_numbers"](given, left)
+    numbers = __salt__["gluster_one_ids.datastore_numbers"](given, left)
     return {store: number for store, number in numbers.items() if number is not None}
 
 
@@ -254,7 +257,7 @@ def _mounted_at(wanted, former):
     The directory by which this node has the volume now: the wanted one, unless it is still on a former one alone.
     """
     used = [other for other, found in former.items() if found["line"] or found["mounted"]]
-    if used and not __salt__["gluster_fstab.entry"](wanted) and wanted not in __salt__["gluster_one.mounts"]():
+    if used and not __salt__["gluster_fstab.entry"](wanted) and wanted not in __salt__["gluster_mount.mounts"]():
         return used[0]
     return wanted
 
@@ -269,7 +272,7 @@ def _former(seen, node, wanted, path, former):
             what = f"whoever owns {owner} could have it mounted over another directory" if owner else "from before"
             _find(seen, "mount_place", other, what, f"mounted on {wanted}", _apply(node, "mount"))
         elif found["mounted"]:
-            users = __salt__["gluster_one.mount_users"](other)
+            users = __salt__["gluster_mount.mount_users"](other)
             what = f"still mounted from before, and used by {_some(users)}" if users else "still mounted from before"
             cure = f"{_apply(node, 'remount')}, once nothing uses it"
             _find(seen, "mount_former", other, what, f"mounted on {wanted} alone", cure, "warning")
@@ -279,7 +282,7 @@ def _dead(seen, path, expected, cure):
     """
     The client is gone. One that the bricks have refused lives: what is open there fails, but somebody may see to it.
     """
-    users = __salt__["gluster_one.mount_users"](path) if __salt__["gluster_one.client"](path) else []
+    users = __salt__["gluster_mount.mount_users"](path) if __salt__["gluster_mount.client"](path) else []
     if users:
         what = f"the bricks have refused the client, which does not try again, and it is used by {_some(users)}"
         _find(seen, "mount_held", path, what, expected, f"end what uses it, then {cure}")
@@ -318,7 +321,7 @@ def _hidden(seen, path):
     """
     Nothing was left behind on the local disk, beneath the mount.
     """
-    names = __salt__["gluster_one.hidden"](path)
+    names = __salt__["gluster_links.hidden"](path)
     if not names:
         return
     what = f"{len(names)} file{'s' if len(names) > 1 else ''} ({_some(names)}) beneath the mount, on the local disk"
@@ -363,7 +366,7 @@ def _links(seen, node, name, volume, path, numbers, former):
         try:
             if store and not outdated:
                 given = volume["datastores"][store].get("datastore_id")
-                __salt__["gluster_one.require_number"](store, int(os.path.basename(other)), given)
+                __salt__["gluster_one_ids.require_number"](store, int(os.path.basename(other)), given)
         except CommandExecutionError as exc:
             _find(seen, "blocked", other, str(exc), expected, f"the pillar of {node['id']}")
             continue
@@ -437,7 +440,7 @@ def _bricks(seen, node, name):
     for brick in bricks["down"]:
         _find(seen, "brick_down", brick, "it is down", "online", f"gluster volume start {name} force", volume=name)
     look = ["stat", "-c", "%u %g %d"]
-    on = {brick: __salt__["gluster_one.child"]([*look, brick])[1].split() for brick in bricks["sharing"]}
+    on = {brick: __salt__["gluster_process.child"]([*look, brick])[1].split() for brick in bricks["sharing"]}
     devices = [words[2] for words in on.values() if words]
     for brick, sharing in bricks["sharing"].items():
         if not on[brick]:
@@ -460,7 +463,7 @@ def _space(seen, node, path, cure):
     """
     Enough of a file system is free; returns what it has.
     """
-    space = __salt__["gluster_one.space"](path)
+    space = __salt__["gluster_mount.space"](path)
     if space and space["free_percent"] < node["free_percent"]:
         what = f"{space['free_percent']} % of {space['total_mb']} MB free"
         _find(seen, "space", path, what, f"at least {node['free_percent']} %", cure, "warning")
@@ -508,3 +511,230 @@ def _native(seen, node):
                 expected = f"it is read over gluster://{' or '.join(hosts)}"
                 _find(seen, "native_read", name, refused, expected, "see the volume's options")
     seen["looked"] += ["native read"]
+
+
+def datastore_report(node, heal=True):
+    """
+    The datastores as the head sees them.
+
+    node
+        The head's part (dict of ``gluster_one_pillar.node``).
+
+    heal
+        Look for images that cannot be opened natively, too (bool, default True).
+
+    Returns a dict: ``datastores`` as ``gluster_one.report`` has them, ``hosts``, the names of OpenNebula's hosts in
+    their clusters that are not off, and ``findings``, each a list of kind, what it is about, seen, expected, cure and
+    severity::
+
+        {"datastores": {"glusterds": {"id": 101, ...}}, "hosts": ["kvm1", "kvm2"], "findings": []}
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head gluster_one.datastore_report '{id: head, volumes: {}, opennebula: {}}'
+    """
+    seen = {"datastores": {}, "hosts": [], "findings": []}
+    run = f"look at {time.time()}"  # OpenNebula is asked once for all datastores, and each mount looked at once
+    # What this node's pillar says of OpenNebula is not repeated to the functions that ask: they read it themselves.
+    try:
+        clusters = set()
+        for name, volume in node["volumes"].items():
+            ids, space = _mounted(seen, volume)
+            for store in volume["datastores"]:
+                current = _current(seen, node, name, store, run)
+                if current:
+                    clusters.update(current["clusters"])
+                    seen["findings"] += _identifier(node, ids, store, current) + _size(space, store, current)
+        if clusters:
+            there = _asked(seen, "OpenNebula's hosts", "opennebula.host_list", run=run)
+            seen["hosts"] = sorted(host["name"] for host in there if host["cluster"] in clusters and not host["off"])
+        if heal:
+            seen["findings"] += _images(seen)
+    except CommandExecutionError as exc:
+        if not _away(exc):
+            raise
+        seen["findings"].append(["oned_away", "OpenNebula", str(exc), "oned answers", "see what it says", "error"])
+    return seen
+
+
+def _mounted(seen, volume):
+    """
+    What the head left on a volume, and its space; None for both where it is not mounted or cannot be looked at.
+    """
+    try:
+        if __salt__["gluster_mount.mount_health"](volume["mount"])["state"] == "alive":
+            ids = __salt__["gluster_one_ids.datastore_ids"](volume["mount"], kept=False)
+            return ids, __salt__["gluster_mount.space"](volume["mount"])
+    except CommandExecutionError as exc:
+        for store in volume["datastores"]:
+            _wrong(seen, store, exc)
+    return None, None
+
+
+def _asked(seen, on, function, **arguments):
+    """
+    What a function returns; an empty list and a finding where it fails, so that what was found before is not lost.
+    """
+    try:
+        return __salt__[function](**arguments)
+    except CommandExecutionError as exc:
+        if _away(exc):
+            raise
+        seen["findings"].append(["check_failed", on, str(exc), "an answer", "see what it says", "error"])
+        return []
+
+
+def _wrong(seen, store, exc):
+    what, expected = str(exc), "what the pillar says"
+    seen["findings"].append(["datastore_wrong", store, what, expected, "see what it says", "error"])
+
+
+def _away(exc):
+    """
+    Whether oned did not answer, or not to these credentials: what opennebula_api raises has oned's code, which is None
+    or 256 then.
+    """
+    return getattr(exc, "code", 0) in (None, 256)
+
+
+def _current(seen, node, name, store, run):
+    """
+    A datastore as it is, None where it is not there or refused; what is found of it is added.
+    """
+    volume, cure = node["volumes"][name], f"salt {node['id']} state.apply gluster_one.datastore"
+    planned = [{**settings, "name": other} for other, settings in volume["datastores"].items()]
+    arguments = {**volume["datastores"][store], "mount": volume["mount"]}
+    try:
+        found = __salt__["one_datastore.compare"](store, arguments, planned=planned, run=run)
+    except (CommandExecutionError, SaltInvocationError) as exc:
+        if _away(exc):
+            raise
+        _wrong(seen, store, exc)
+        return None
+    current = found["current"]
+    if not current:
+        what, again = "OpenNebula has no such datastore", f"{cure}, if nobody meant it"
+        seen["findings"].append(["datastore_gone", store, what, "it is there", again, "error"])
+        return None
+    differing = ", ".join(f"{key} is {change['old']}" for key, change in found["changes"].items())
+    expected = ", ".join(str(change["new"]) for change in found["changes"].values())
+    if differing:
+        seen["findings"].append(["datastore", store, differing, expected, cure, "error"])
+    seen["datastores"][store] = {
+        "id": current["id"],
+        "type": current["type"],
+        "drivers": f"{current['ds_mad'] or '-'}/{current['tm_mad']}",
+        "total_mb": current["total_mb"],
+        "volume": name,
+    }
+    return current
+
+
+def _identifier(node, ids, store, current):
+    """
+    The head has left the datastore's identifier on the volume for the other nodes.
+    """
+    if ids is None or ids.get(store) == current["id"]:
+        return []
+    what, cure = f"its identifier on the volume is {ids.get(store)}", f"salt {node['id']} state.apply"
+    return [["link", store, what, str(current["id"]), f"{cure} gluster_one.datastore", "error"]]
+
+
+def _size(space, store, current):
+    """
+    The size that OpenNebula sees is the volume's, not that of a local disk; it looks each 300 s.
+    """
+    if not space or not current["total_mb"] or abs(current["total_mb"] - space["total_mb"]) <= space["total_mb"] / 20:
+        return []
+    what, expected = f"OpenNebula sees {current['total_mb']} MB", f"{space['total_mb']} MB, the volume's size"
+    return [["datastore_size", store, what, expected, f"ls -l {current['base_path']} on the head", "warning"]]
+
+
+def _images(seen):
+    """
+    Images that cannot be opened natively.
+    """
+    found = []
+    for image in _asked(seen, "OpenNebula's images", "gluster_native.images"):
+        on = f"{image['datastore']}: {image['what']} {image['id']} ({image['name']}, {image['owner']})"
+        found.append(["image", on, image["problem"], "it opens over gluster://", image["cure"], "warning"])
+    return found
+
+
+def bricks_unconnected(path):
+    """
+    To which bricks the FUSE client of a mounted volume is not connected, by its own word.
+
+    path
+        The directory on which the volume is mounted (string).
+
+    Returns a list of bricks such as ``kvm3:/data/one_vol``, None when it does not answer within 3 s.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.bricks_unconnected /var/lib/gluster_one/one_vol
+    """
+    # What the client shows of itself in the directory .meta of every mount. The numbers that it gives bricks are not
+    # those of `gluster volume info`, once a brick was removed and another one added. Nowhere but on a FUSE mount:
+    # the way to it may be oneadmin's.
+    look = """cd -P "$1" && [ "$(stat -f -c %T .)" = fuseblk ] && cd .meta/graphs/active || exit
+    for each in $(grep -ls "^connected = 0" *-client-*/private); do
+        cd ${each%/private}/options && echo "$(cat remote-host):$(cat remote-subvolume)" && cd ../.. || exit
+    done"""
+    status, out, _ = __salt__["gluster_process.child"](["sh", "-c", look, "sh", path])
+    return (
+        [__salt__["gluster_process.visible"](brick) for brick in out.splitlines()[:MOST_BRICKS]]
+        if status == 0
+        else None
+    )
+
+
+def apart():
+    """
+    To which bricks this node's mounts of Gluster volumes are not connected, by the clients' own word: a brick takes a
+    while to notice that a client is gone.
+
+    Returns a dict by volume of lists of bricks, empty where all are connected; None where one of its mounts does not
+    answer::
+
+        {"one_vol": ["kvm3:/data/one_vol"]}
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.apart
+    """
+    found = {}
+    for path, mounted in __salt__["gluster_mount.mounts"]().items():
+        if mounted["volume"]:
+            found.setdefault(mounted["volume"].partition("/")[0], []).append(bricks_unconnected(path))
+    return {volume: None if None in each else sorted(set().union(*each)) for volume, each in found.items()}
+
+
+def machines():
+    """
+    The virtual machines that run on this node.
+
+    Returns a sorted list of QEMU's names for them, such as ``["one-7"]``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.machines
+    """
+    names = [_machine(process.info["cmdline"]) for process in psutil.process_iter(["cmdline"])]
+    return sorted(filter(None, names))
+
+
+def _machine(words):
+    words = words or [""]
+    if os.path.basename(words[0]).startswith(("qemu-system", "qemu-kvm", "kvm")) and "-name" in words[:-1]:
+        name = words[words.index("-name") + 1].partition(",")[0].removeprefix("guest=")
+        return __salt__["gluster_process.visible"](name)
+    return None

@@ -1,8 +1,6 @@
 """
 What the head leaves on a volume for the other nodes
 ====================================================
-
-More functions of the execution module ``gluster_one``: Salt joins modules of one virtual name.
 """
 
 import contextlib
@@ -13,10 +11,9 @@ import sys
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
-log = logging.getLogger(__name__)
-
 __virtualname__ = "gluster_one_ids"
 
+log = logging.getLogger(__name__)
 # Below the volume's root: the datastores' identifiers, and a text of the last look at the whole fleet.
 IDS_FILE = ".gluster_one/datastores.json"
 MARK_FILE = ".gluster_one/mark"
@@ -98,6 +95,8 @@ except BaseException as error:
         sys.exit(f"{path}/{place} is a directory: remove it")
     raise
 """
+# The first identifier that oned gives to a datastore that somebody makes.
+FIRST = 100
 
 
 def __virtual__():
@@ -127,7 +126,7 @@ def datastore_ids(path, volume=None, kept=True):
         salt kvm1 gluster_one_ids.datastore_ids /var/lib/gluster_one/one_vol
     """
     key = f"gluster_one_ids.datastore_ids:{path}"
-    mounts = __salt__["gluster_one.mounts"]()
+    mounts = __salt__["gluster_mount.mounts"]()
     if volume and path not in mounts:
         path = next((other for other, mounted in mounts.items() if mounted["volume"] == volume), path)
     found, error = _read_ids(path, mounts)
@@ -178,7 +177,7 @@ def volume_errors(path):
 
         salt kvm1 gluster_one_ids.volume_errors /var/lib/gluster_one/one_vol
     """
-    mounts = __salt__["gluster_one.mounts"]()
+    mounts = __salt__["gluster_mount.mounts"]()
     if path not in mounts:
         return []
     above, _, name = IDS_FILE.partition("/")
@@ -192,7 +191,7 @@ def volume_errors(path):
     unreadable = None if name in found else _read_ids(path, mounts)[1]
     if unreadable:
         errors[f"{path}/{IDS_FILE}"] = unreadable
-    return {__salt__["gluster_one.visible"](place): what for place, what in errors.items()}
+    return {__salt__["gluster_process.visible"](place): what for place, what in errors.items()}
 
 
 def _is_name(name):
@@ -202,7 +201,7 @@ def _is_name(name):
 def _on_volume(do, path, device, place, text=None, most=1_000_000):
     words = [sys.executable, "-I", "-S", "-c", ON_VOLUME, do, path, device, place, str(most)]
     timeout = {} if text is None else {"timeout": 30}
-    return __salt__["gluster_one.child"](words, stdin=text, **timeout)
+    return __salt__["gluster_process.child"](words, stdin=text, **timeout)
 
 
 def datastore_id_set(path, name, datastore_id, names=None):
@@ -254,7 +253,7 @@ def _pillar_names(path):
     """
     The datastores that the pillar has on the volume that is mounted on a directory.
     """
-    volume = __salt__["gluster_one.mounts"]().get(path, {}).get("volume")
+    volume = __salt__["gluster_mount.mounts"]().get(path, {}).get("volume")
     return _pillar_volumes().get(volume, {}).get("datastores", {})
 
 
@@ -273,7 +272,7 @@ def _leave(path, name, text):
     """
     Leave a file on a mounted volume, seen at once on all others; returns None, or what stood in the way.
     """
-    health = __salt__["gluster_one.mount_health"](path)
+    health = __salt__["gluster_mount.mount_health"](path)
     if health["state"] != "alive":
         raise CommandExecutionError(f"{path} is not mounted: mount the volume first (gluster_one.datastore_mounted)")
     status, _, error = _on_volume("write", path, health["device"], name, text)
@@ -296,7 +295,7 @@ def mark(text):
 
         salt head gluster_one_ids.mark 8f14e45f
     """
-    mounts, done = __salt__["gluster_one.mounts"](), []
+    mounts, done = __salt__["gluster_mount.mounts"](), []
     for name, volume in _pillar_volumes().items():
         if mounts.get(volume["mount"], {}).get("volume") == name:
             with contextlib.suppress(CommandExecutionError):
@@ -319,9 +318,9 @@ def marked(path):
 
         salt kvm2 gluster_one_ids.marked /var/lib/gluster_one/one_vol
     """
-    mounted = __salt__["gluster_one.mounts"]().get(path)
+    mounted = __salt__["gluster_mount.mounts"]().get(path)
     status, out, _ = _on_volume("read", path, mounted["device"], MARK_FILE, most=100) if mounted else (None, "", "")
-    return __salt__["gluster_one.visible"](out) if status == 0 else None
+    return __salt__["gluster_process.visible"](out) if status == 0 else None
 
 
 def mark_missing(path, mark):
@@ -356,3 +355,63 @@ def _is_next(there, mark):
     """
     times = [MARK.fullmatch(each) for each in (there, mark)]
     return all(times) and 0 <= int(times[0][1]) - int(times[1][1]) <= OVERVIEW
+
+
+def datastore_numbers(stores, left):
+    """
+    The identifiers of datastores.
+
+    stores
+        Those that the pillar has, None for those that OpenNebula picks (dict by name).
+
+    left
+        What the head has left on the volume (dict by name), see ``gluster_one_ids.datastore_ids``.
+
+    Returns a dict of identifiers by name, None for those that are not known: the pillar's come first, and no number is
+    taken twice.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one_ids.datastore_numbers '{glusterds: null, system: 0}' '{glusterds: 101}'
+    """
+    named = [number for number in stores.values() if number is not None]
+    asked = [left[store] for store, number in stores.items() if number is None and store in left]
+    return {
+        store: left.get(store)
+        if number is None and left.get(store) not in named and asked.count(left.get(store)) == 1
+        else number
+        for store, number in stores.items()
+    }
+
+
+def require_number(store, number, given):
+    """
+    The number of a datastore that is to be linked comes from the pillar, where it is one of OpenNebula's own.
+
+    store
+        The datastore (string).
+
+    number
+        Its identifier (int).
+
+    given
+        The identifier that the pillar has for it (int), or None.
+
+    Returns True.
+
+    Raises CommandExecutionError that says what to put into the pillar.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one_ids.require_number system 0 0
+    """
+    if given is None and number < FIRST:
+        raise CommandExecutionError(
+            f"datastore {store} seems to be {number}, one of OpenNebula's own, which oneadmin could have written: if "
+            f"so, put `datastore_id: {number}` into the pillar, at this datastore"
+        )
+    return True

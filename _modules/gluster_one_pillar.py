@@ -7,10 +7,13 @@ the states, and touch nothing when there is an error.
 """
 
 import difflib
+import os
 import posixpath
 import re
 
+import salt.utils.files
 import salt.utils.user
+import salt.utils.yaml
 from salt.exceptions import SaltInvocationError
 
 __virtualname__ = "gluster_one_pillar"
@@ -20,6 +23,7 @@ TYPES = ("IMAGE_DS", "SYSTEM_DS", "FILE_DS")
 # The findings of gluster_one.check that can be put right by applying an SLS; the runner gluster_one has it for each.
 REMEDIES = ("mount_gone", "mount_dead", "fstab", "link", "volume_option", "datastore", "glusterd_down",
             "glusterd_option", "brick_down", "mount_flags")  # fmt: skip
+_BAD_IN_NAMES = "&|:\\\";/'#{}$<>"
 
 
 def __virtual__():
@@ -81,7 +85,7 @@ def node(pillar=None, system=None):
     errors = _errors(pillar)
     if errors:
         return {"errors": errors}
-    names = own_names()
+    names = __salt__["gluster_hosts.own_names"]()
     named = any(server.casefold() in names for volume in pillar["volumes"].values() for server in volume["servers"])
     roles = set(pillar.get("roles") or ["hypervisor"]) | ({"server"} if named else set())
     timeout = pillar.get("timeout", 120)
@@ -163,28 +167,6 @@ def _beacon(settings):
     return settings is not False and {"interval": 60, **(settings if isinstance(settings, dict) else {})}
 
 
-def own_names():
-    """
-    The names and addresses by which ``servers`` may mean this minion, in small letters: of a host's name, case is no
-    part.
-
-    Returns a set of strings.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_one_pillar.own_names
-    """
-    names = {__grains__.get(grain) for grain in ("id", "host", "fqdn", "nodename", "localhost")}
-    for grain in ("fqdn_ip4", "ipv4", "fqdns"):
-        names.update(__grains__.get(grain) or [])
-    return {name.casefold() for name in names if name} - {"localhost", "127.0.0.1"}
-
-
-# What is allowed, key by key: a function that returns what is needed when the value is not that, and None otherwise.
-
-
 def _kind(value):
     names = {bool: "a boolean", int: "a number", str: "a string", list: "a list", dict: "a mapping"}
     # Not by the type itself: Salt hands over kinds of its own of lists and dicts whose values it masks.
@@ -236,7 +218,7 @@ def _host(value):
     if needed:
         return needed
     try:
-        __salt__["one_datastore.gluster_host"](value)
+        __salt__["one_datastore_rules.gluster_host"](value)
     except SaltInvocationError as exc:
         return "it" + str(exc).removeprefix(repr(value))
     return None
@@ -250,17 +232,26 @@ def _store_name(name):
     return fine and 0 < len(name.encode()) <= 128 and not set(name) & set(_BAD_IN_NAMES)
 
 
-_BAD_IN_NAMES = "&|:\\\";/'#{}$<>"
 _POSITIVE = _needs(int, "a number of seconds above 0 is needed", lambda value: value > 0)
+
+
 _PATH = _needs(
     str,
     "an absolute path without spaces is needed, with single slashes and none at its end, such as "
     "/var/lib/gluster_one/one_vol",
     _is_path,
 )
+
+
 _BOOL = _needs(bool, "true or false is needed")
+
+
 _ALLOW = _needs(str, "allow is possible", lambda value: value == "allow")
+
+
 _TEXT = _needs(str, "a text of one line is needed", lambda value: value and value.isprintable())
+
+
 _OPTIONS = _needs(
     dict,
     "option names and values are needed, such as {network.ping-timeout: 10}; those of a group each by its name",
@@ -272,6 +263,7 @@ _OPTIONS = _needs(
         for name, option in value.items()
     ),
 )
+
 
 _OPENNEBULA = {
     "endpoint": _needs(
@@ -285,6 +277,8 @@ _OPENNEBULA = {
     "ca_file": _needs(str, "the absolute path of a file with certificates is needed", _is_path),
     "proxy": _BOOL,
 }
+
+
 _DATASTORE = {
     "type": _needs(str, f"{', '.join(TYPES[:-1])} or {TYPES[-1]} is needed", lambda value: value in TYPES),
     "host": _host,
@@ -320,6 +314,8 @@ _DATASTORE = {
     ),
     "wait_monitored": _POSITIVE,
 }  # fmt: skip
+
+
 _VOLUME = {
     "servers": _like("volume_configured", "servers"),
     "mount": _path,
@@ -335,6 +331,8 @@ _VOLUME = {
         lambda value: all(map(_store_name, value or [])),
     ),
 }  # fmt: skip
+
+
 _TOP = {
     "roles": _needs(
         list, f"a list is needed of {', '.join(ROLES)}", lambda value: value and all(role in ROLES for role in value)
@@ -434,7 +432,7 @@ def _errors_here(pillar, plan):
     if "server" in (pillar.get("roles") or []) and not plan["named"]:
         errors.append(
             f"gluster_one:roles has server, and no volume names {plan['id']} among its servers: name it as the "
-            f"pool does; known here are {', '.join(sorted(own_names()))}"
+            f"pool does; known here are {', '.join(sorted(__salt__['gluster_hosts.own_names']()))}"
         )
     mounts = {}
     for name, volume in plan["volumes"].items():
@@ -470,10 +468,37 @@ def _first_server_errors(name, volume):
     On a server: the first one, which everybody mounts from and new machines open their disks at, is in its pool.
     """
     first, servers = volume["servers"][0], volume["servers"]
-    if volume["coordinator"] or not own_names() & {server.casefold() for server in servers}:
+    if volume["coordinator"] or not __salt__["gluster_hosts.own_names"]() & {server.casefold() for server in servers}:
         return []
     known = __salt__["glusterd.pool_without"](first, servers)
     return known and [
         f"gluster_one:volumes:{name}:servers begins with {first!r}, which is not in the pool of this server (with "
         f"{', '.join(known)}): name a member first, or run `gluster peer probe {first}` here"
     ]
+
+
+def system():
+    """
+    What the formula's ``os.yaml`` has for this operating system, from the minion's own copy: the master is not asked.
+
+    Returns a dict of the keys of ``base`` there; an empty one before the formula has run for the first time.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one_pillar.system
+    """
+    name = "gluster_one/os.yaml"
+    if __opts__.get("file_client") == "local":
+        path = __salt__["cp.cache_file"](f"salt://{name}")
+    else:  # what cp.is_cached looks for, which takes longer than all else here
+        path = os.path.join(__opts__["cachedir"], "files", __opts__.get("saltenv") or "base", name)
+    if not path or not os.path.exists(path):
+        return {}
+    with salt.utils.files.fopen(path) as stream:
+        systems = salt.utils.yaml.safe_load(stream)
+    found = {}
+    for name in ("base", *(__grains__.get(grain) for grain in ("os_family", "os", "osfinger"))):
+        found.update(systems.get(name) or {})
+    return found

@@ -1,15 +1,13 @@
 """
 What an option of a volume means: values that are equal, owners by name, option groups
 ======================================================================================
-
-More functions of the execution module ``gluster``: Salt joins modules of one virtual name.
 """
 
 import os
 import re
-import xml.etree.ElementTree as ET
 
 import salt.utils.files
+import salt.utils.path
 import salt.utils.user
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
@@ -189,25 +187,36 @@ def group_options(name):
     return {option.strip(): value.strip() for option, _, value in lines}
 
 
-def volume_options(name):
+def volume_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
     """
-    All options of a volume that are in force, the defaults of those never set included.
+    The options of a volume that OpenNebula's machines are to open.
 
-    name
-        The volume's name (string).
+    uid, gid
+        The owner of its root: a number, or the name of a user and a group of this node (default ``oneadmin``).
 
-    Returns a dict ``{"server.allow-insecure": "on", "storage.owner-uid": "-1", ...}``.
+    options
+        Further options, and others of these (dict, default none).
 
-    Raises CommandExecutionError when the volume does not exist.
+    group
+        An option group, such as ``virt``, over whose options all of these are laid (string, default none).
+
+    Returns a dict ``{"server.allow-insecure": "on", "storage.owner-uid": "9869", "storage.owner-gid": "9869"}``.
+
+    Raises SaltInvocationError for a user or group that is not there or options that are none, CommandExecutionError for
+    an option group that is not on this node.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt kvm1 gluster.volume_options one_vol
+        salt kvm1 gluster_options.volume_options
     """
-    return {
-        # Gluster 10 and later mark a value that nobody set: "on (DEFAULT)".
-        option.findtext("Option"): re.sub(r" \(DEFAULT\)$", "", option.findtext("Value") or "")
-        for option in ET.fromstring(__salt__["gluster.xml"]("volume", "get", name, "all")).iter("Opt")
+    needed = {
+        **(__salt__["gluster_options.group_options"](group) if group else {}),
+        "server.allow-insecure": "on",
+        "storage.owner-uid": __salt__["gluster_options.owner_id"](uid, "user"),
+        "storage.owner-gid": __salt__["gluster_options.owner_id"](gid, "group"),
     }
+    if "group" in (options or ()):  # Gluster takes it for an option, and sets those of the group
+        raise SaltInvocationError("options has 'group': it is an argument of its own")
+    return __salt__["gluster_options.options_wanted"](needed, options)

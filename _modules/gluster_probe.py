@@ -2,8 +2,6 @@
 A volume mounted aside, for a look
 ==================================
 
-More functions of the execution module ``gluster_mount``: Salt joins modules of one virtual name.
-
 Nobody else sees this mount: it lies in namespaces of its own, which go with the process that made them, the Gluster
 client included, however that process ends. Nothing that clears away can meet the volume's files.
 """

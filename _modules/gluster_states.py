@@ -10,9 +10,9 @@ import time
 
 from salt.exceptions import CommandExecutionError
 
-log = logging.getLogger(__name__)
-
 __virtualname__ = "gluster_states"
+
+log = logging.getLogger(__name__)
 
 
 def __virtual__():

@@ -22,50 +22,15 @@ TYPES = ("IMAGE_DS", "SYSTEM_DS", "FILE_DS")
 DRIVER_ATTRIBUTES = ("CLONE_TARGET", "LN_TARGET", "ALLOW_ORPHANS", "PERSISTENT_SNAPSHOTS")
 # ... or, where the transfer driver's configuration says nothing, these values.
 DEFAULTS = {"ALLOW_ORPHANS": "NO", "PERSISTENT_SNAPSHOTS": "YES"}
+KVM = ("kvm", "qemu")
+# Arguments of the state one_datastore_present, by what they are for.
+TEMPLATE = ("type", "volume", "host", "ds_mad", "tm_mad", "driver", "restricted_dirs", "safe_dirs", "no_decompress",
+            "attributes")  # fmt: skip
+DIFFERENCE = ("absent_attributes", "clusters", "clusters_exact", "owner", "group", "permissions", "enabled")
 
 
 def __virtual__():
     return __virtualname__
-
-
-def gluster_host(host):
-    """
-    A Gluster server, or several, as ``GLUSTER_HOST`` names them.
-
-    host
-        ``server`` or ``server:port`` (string; the port is 24007 when left out), or a list of those.
-
-    Returns a string, ``kvm1:24007`` or ``kvm1:24007 kvm2:24007``: oned splits it at spaces, and each part at the colon.
-
-    Raises SaltInvocationError for what oned would not understand: a comma, an IPv6 address, a port out of range.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt head one_datastore.gluster_host '[kvm1, kvm2]'
-    """
-    servers = host if isinstance(host, list) else str(host).split()
-    needed = "a host name or IPv4 address is needed, with :port (1 to 65535) behind it or not, or a list of those"
-    if not servers:
-        raise SaltInvocationError(f"{host!r} names no host: {needed}")
-    named = []
-    for server in servers:
-        server = str(server).strip()
-        if "," in server:
-            raise SaltInvocationError(f"{host!r} has a comma: {needed}, such as [kvm1, kvm2]")
-        if server.count(":") > 1 or "[" in server:
-            raise SaltInvocationError(
-                f"{host!r} is an IPv6 address, which oned cuts at its first colon: {needed}; give the address a name "
-                "in /etc/hosts or the DNS"
-            )
-        name, _, port = server.partition(":")
-        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name):
-            raise SaltInvocationError(f"{host!r} is no host: {needed}")
-        if ":" in server and not (port.isdecimal() and 1 <= int(port) <= 65535):
-            raise SaltInvocationError(f"{host!r} has no valid port: {needed}")
-        named.append(f"{name}:{int(port or 24007)}")
-    return " ".join(named)
 
 
 def template(
@@ -103,7 +68,9 @@ def template(
             raise SaltInvocationError(f"volume is {volume!r}: only an image datastore is opened natively, leave it out")
         if not host:
             raise SaltInvocationError(f"host is {host!r}: a Gluster server is needed, such as kvm1 or kvm1:24007")
-        wanted.update(DISK_TYPE="GLUSTER", GLUSTER_VOLUME=volume, GLUSTER_HOST=gluster_host(host))
+        wanted.update(
+            DISK_TYPE="GLUSTER", GLUSTER_VOLUME=volume, GLUSTER_HOST=__salt__["one_datastore_rules.gluster_host"](host)
+        )
     elif host:
         raise SaltInvocationError(f"volume is {volume!r}, and host is {host!r}: give the volume too, or leave host out")
     if not isinstance(attributes or {}, dict):
@@ -120,7 +87,7 @@ def template(
     kind, disk_type = wanted["TYPE"], wanted.get("DISK_TYPE")
     if kind not in TYPES:
         raise SaltInvocationError(f"type is {kind!r}: {', '.join(TYPES)} are possible")
-    if volume and not __salt__["one_datastore_check.native"](wanted):
+    if volume and not __salt__["one_datastore.native"](wanted):
         raise SaltInvocationError(f"attributes has DISK_TYPE {disk_type}, and with volume it is GLUSTER: leave one out")
     if kind == "SYSTEM_DS" and wanted["DS_MAD"]:
         raise SaltInvocationError(f"ds_mad is {wanted['DS_MAD']!r}: a system datastore has none, leave it out")
@@ -133,10 +100,10 @@ def template(
         if not isinstance(paths, list) or not all(isinstance(path, str) and os.path.isabs(path) for path in paths):
             raise SaltInvocationError(f"{attribute.lower()} is {given!r}: absolute paths are needed")
         wanted[attribute] = " ".join(paths) or None
-    if __salt__["one_datastore_check.native"](wanted):
+    if __salt__["one_datastore.native"](wanted):
         wanted.update(DISK_TYPE="GLUSTER", DRIVER=wanted["DRIVER"] or "raw")
         if wanted.get("GLUSTER_HOST"):
-            wanted["GLUSTER_HOST"] = gluster_host(wanted["GLUSTER_HOST"])
+            wanted["GLUSTER_HOST"] = __salt__["one_datastore_rules.gluster_host"](wanted["GLUSTER_HOST"])
     words = {True: "YES", False: "NO"}
     return {
         attribute: words[value] if isinstance(value, bool) else str(value)
@@ -185,7 +152,7 @@ def completed(name, wanted, current, run=None, **connection):
     same = current and wanted["TM_MAD"] == current["tm_mad"] and (system or ds_mad == current["ds_mad"] != "shared")
     if same and not changes(decided, current):
         return {"attributes": sent, "warnings": warnings}
-    known = __salt__["one_datastore_check.drivers"](run=run, **connection)
+    known = __salt__["one_datastore.drivers"](run=run, **connection)
     if not known:
         warnings.append(
             "oned does not tell this user which drivers it runs (one.system.config is for the group oneadmin), so "
@@ -247,7 +214,7 @@ def _comparable(attribute, value):
         return value
     if attribute == "GLUSTER_HOST":
         try:
-            return gluster_host(value)
+            return __salt__["one_datastore_rules.gluster_host"](value)
         except SaltInvocationError:  # what somebody typed in by hand
             return value
     if attribute in ("RESTRICTED_DIRS", "SAFE_DIRS"):
@@ -487,3 +454,354 @@ def _identifier(kind, name, connection):
     if not ids:
         raise CommandExecutionError(f"OpenNebula has no {kind} {name}: create it, or name another one")
     return ids[0]
+
+
+def native(attributes):
+    """
+    Whether machines open the images of a datastore over ``gluster://``.
+
+    attributes
+        Its attributes (dict), or the datastore itself (dict of ``opennebula.datastore_list``).
+
+    Returns True or False.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head one_datastore.native '{DISK_TYPE: GLUSTER}'
+    """
+    return str(attributes.get("DISK_TYPE")).upper() == "GLUSTER"
+
+
+def drivers(run=None, **connection):
+    """
+    The drivers that oned runs, as far as the user may know.
+
+    Returns the dict of ``opennebula.drivers``; an empty one where oned refuses it to the user, as it does to all but
+    the members of the group oneadmin.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head one_datastore.drivers
+    """
+    try:
+        return __salt__["opennebula.drivers"](run=run, **connection)
+    except CommandExecutionError as exc:
+        if getattr(exc, "code", None) != 512:
+            raise
+        return {}
+
+
+def compare(name, arguments, planned=(), run=None, **connection):
+    """
+    All that differs between a datastore as it is and as it should be, everything checked.
+
+    name
+        The datastore's name (string).
+
+    arguments
+        The arguments of the state ``gluster_one.one_datastore_present`` about the datastore, ``type`` to ``mount``
+        (dict).
+
+    planned
+        The arguments of that state, ``name`` among them, for the other datastores that are to be on the volume (list of
+        dicts, default none): those that are there already count as well.
+
+    run
+        See ``opennebula.datastore_list``.
+
+    Returns a dict ``{"current": {...}, "changes": {...}, "warnings": []}``: the datastore as it is, as
+    ``one_datastore.find`` returns it, and what ``one_datastore.difference`` does.
+
+    Raises SaltInvocationError for what no datastore can be, CommandExecutionError for what oned would accept and no
+    machine could use.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head one_datastore.compare glusterds '{volume: one_vol, host: kvm1}'
+    """
+    wanted = __salt__["one_datastore.template"](**{key: arguments[key] for key in TEMPLATE if key in arguments})
+    current = __salt__["one_datastore.find"](name, arguments.get("datastore_id"), run=run, **connection)
+    if current.get("images") and not arguments.get("driver") and "DRIVER" not in _upper(arguments.get("attributes")):
+        wanted.pop("DRIVER", None)  # its images are as they are: the default is for what is new
+    found = __salt__["one_datastore.completed"](name, wanted, current, run=run, **connection)
+    more = {key: arguments[key] for key in DIFFERENCE if key in arguments}
+    changes = __salt__["one_datastore.difference"](name, found["attributes"], current, run=run, **more, **connection)
+    wanted, mount, warnings = found["attributes"], arguments.get("mount"), found["warnings"]
+    in_use(name, changes, current, arguments.get("in_use"), **connection)
+    # What was there before counts as much as what is asked for.
+    after = {**current, **{key: change["new"] for key, change in changes.items()}}
+    if native(after):
+        warnings = [*warnings, *opened(name, after, run, **connection)]
+    if mount:
+        others = _beside(name, mount, planned, run, connection)
+        transfer(name, wanted, others, run, **connection)
+        if native(after):
+            mounted(name, after["GLUSTER_VOLUME"], mount)
+            servers(name, after["GLUSTER_HOST"], others)
+    return {"current": current, "changes": changes, "warnings": warnings}
+
+
+def _upper(attributes):
+    """
+    Attributes by their names in capitals; what is no dict is an error that somebody else says.
+    """
+    return {str(key).upper(): value for key, value in attributes.items()} if hasattr(attributes, "items") else {}
+
+
+def _beside(name, mount, planned, run, connection):
+    """
+    The other datastores on a volume: those that are there, and as they are to be those that are planned.
+    """
+    others, names, numbers = [], {name}, set()
+    for arguments in planned:
+        if arguments["name"] == name:
+            continue
+        attributes = _upper(arguments.get("attributes"))
+        kind = attributes.get("TYPE") or arguments.get("type") or "IMAGE_DS"
+        tm_mad = attributes.get("TM_MAD") or arguments.get("tm_mad") or "shared"
+        names.add(arguments["name"])
+        numbers.add(str(arguments.get("datastore_id")))  # one that may be there under another name
+        host = attributes.get("GLUSTER_HOST") or arguments.get("host")
+        others.append({"name": arguments["name"], "type": kind, "tm_mad": tm_mad, "GLUSTER_HOST": host})
+    ids = __salt__["gluster_one_ids.datastore_ids"](mount).values()
+    there = __salt__["opennebula.datastore_list"](run=run, **connection)
+    there = [store for store in there if store["id"] in ids]
+    return others + [store for store in there if store["name"] not in names and str(store["id"]) not in numbers]
+
+
+def in_use(name, changes, current, allow=None, **connection):
+    """
+    Nothing that images or running machines depend on is changed under them, unless told to.
+
+    name
+        The datastore's name (string).
+
+    changes
+        What :func:`difference` returned (dict).
+
+    current
+        The datastore as it is (dict of ``opennebula.datastore_list``), empty when it is not there.
+
+    allow
+        ``allow`` to change it all the same (string, default none).
+
+    Raises CommandExecutionError with the number of images and machines.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head one_datastore.in_use glusterds '{DISK_TYPE: {old: GLUSTER, new: FILE}}' '{id: 101, images: [1]}'
+    """
+    if allow not in (None, "allow"):
+        raise SaltInvocationError(f"in_use is {allow!r}: allow is possible, or leave it out")
+    risky = [key for key in ("DISK_TYPE", "GLUSTER_VOLUME", "DRIVER", "DS_MAD", "TM_MAD") if key in changes]
+    # A driver that no process runs serves nobody: mending it puts nothing at risk.
+    if changes.get("DS_MAD", {}).get("old") == "shared" and "DS_MAD" in risky:
+        risky.remove("DS_MAD")
+    if not current or not risky or allow == "allow":
+        return
+    images = len(__salt__["opennebula.image_list"](current["id"], **connection))
+    machines = len(__salt__["opennebula.vm_list"](current["id"], **connection))
+    if images or machines:
+        what = ", ".join(f"{key} from {changes[key]['old']} to {changes[key]['new']}" for key in risky)
+        raise CommandExecutionError(
+            f"Datastore {name} has {images} images and {machines} machines, and changing {what} puts them at risk: "
+            "move them first, or set in_use: allow"
+        )
+
+
+def transfer(name, wanted, others, run=None, **connection):
+    """
+    The transfer drivers of image and system datastores on one volume fit each other.
+
+    name
+        The datastore's name (string), for the error.
+
+    wanted
+        Its attributes (dict), ``TYPE`` and ``TM_MAD`` among them.
+
+    others
+        The other datastores on the volume (list of dicts with ``name``, ``type`` and ``tm_mad``, such as those of
+        ``opennebula.datastore_list``).
+
+    Raises CommandExecutionError that names one which does not fit. An image datastore fits a system datastore of the
+    same driver, and one whose driver its own names in ``TM_MAD_SYSTEM``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head one_datastore.transfer glusterds '{TYPE: IMAGE_DS, TM_MAD: shared}' '[]'
+    """
+    for other in others:
+        pair = {wanted["TYPE"]: wanted["TM_MAD"], other["type"]: other["tm_mad"]}
+        if set(pair) != {"IMAGE_DS", "SYSTEM_DS"} or pair["IMAGE_DS"] == pair["SYSTEM_DS"]:
+            continue
+        known = drivers(run, **connection)
+        conf = known.get("tm_mad_conf", {}).get(pair["IMAGE_DS"], {})
+        fitting = [pair["IMAGE_DS"], *re.findall(r"[^,\s]+", conf.get("TM_MAD_SYSTEM", ""))]
+        if known and pair["SYSTEM_DS"] not in fitting:
+            raise CommandExecutionError(
+                f"Datastore {name}: its TM_MAD {wanted['TM_MAD']} does not fit {other['tm_mad']} of datastore "
+                f"{other['name']} ({other['type']}) on the same volume: with tm_mad {pair['IMAGE_DS']} of the image "
+                f"datastore, that of the system datastore can be {' or '.join(fitting)}"
+            )
+
+
+def servers(name, host, others):
+    """
+    The datastores on one volume name the same Gluster servers.
+
+    name
+        The datastore's name (string), for the error.
+
+    host
+        Its ``GLUSTER_HOST`` (string).
+
+    others
+        The other datastores on the volume (list of dicts with ``name`` and, where one is opened natively,
+        ``GLUSTER_HOST``, which may be a list as well).
+
+    Raises CommandExecutionError that names one which has others.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head one_datastore.servers glusterds kvm1 '[{name: files, GLUSTER_HOST: kvm1}]'
+    """
+    own = __salt__["one_datastore_rules.gluster_host"](host)
+    for other in others:
+        try:
+            theirs = __salt__["one_datastore_rules.gluster_host"](other.get("GLUSTER_HOST") or host)
+        except SaltInvocationError:
+            continue  # an error of that datastore's own
+        if set(theirs.split()) != set(own.split()):
+            raise CommandExecutionError(
+                f"Datastore {name}: its GLUSTER_HOST {own} is not {theirs} of datastore {other['name']} on the same "
+                "volume: give both the same"
+            )
+
+
+def opened(name, attributes, run=None, **connection):
+    """
+    Machines can open the images of a native datastore.
+
+    name
+        The datastore's name (string), for the error.
+
+    attributes
+        The datastore as it will be (dict): its attributes, and ``clusters``, their identifiers (list of int; default
+        OpenNebula's own, the cluster 0).
+
+    Returns a list of sentences about what most machines cannot open.
+
+    Raises SaltInvocationError when its Gluster server or volume is missing, CommandExecutionError that names the hosts
+    of its clusters which cannot open any.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head one_datastore.opened glusterds '{GLUSTER_HOST: kvm1, GLUSTER_VOLUME: one_vol, DRIVER: raw}'
+    """
+    for attribute in ("GLUSTER_HOST", "GLUSTER_VOLUME"):
+        if not attributes.get(attribute):
+            raise SaltInvocationError(
+                f"{attribute} is missing: a datastore of DISK_TYPE GLUSTER needs it, give host and volume"
+            )
+    __salt__["one_datastore_rules.gluster_host"](attributes["GLUSTER_HOST"])
+    hosts(name, attributes.get("clusters", [0]), run, **connection)
+    if attributes.get("DRIVER") == "raw":
+        return []
+    return [
+        f"DRIVER is {attributes.get('DRIVER')}: QEMU opens a qcow2 file over gluster:// only if its length is a "
+        "multiple of 512, so most clones would not start; use raw"
+    ]
+
+
+def hosts(name, clusters, run=None, **connection):
+    """
+    Every host of a datastore's clusters runs KVM: nothing else opens gluster://.
+
+    name
+        The datastore's name (string), for the error.
+
+    clusters
+        The clusters' identifiers (list of int).
+
+    Raises CommandExecutionError that names the hosts which do not.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head one_datastore.hosts glusterds '[0]'
+    """
+    there = [host for host in __salt__["opennebula.host_list"](run=run, **connection) if host["cluster"] in clusters]
+    others = [host for host in there if host["vm_mad"] not in KVM]
+    if others:  # a driver of another name can be of KVM's type
+        types = drivers(run, **connection).get("vm_mad", {})
+        others = [host for host in others if types.get(host["vm_mad"]) not in KVM]
+    if others:
+        names = ", ".join(f"{host['name']} ({host['vm_mad']})" for host in others)
+        raise CommandExecutionError(
+            f"Datastore {name}: of the hosts in its clusters, {names} cannot open gluster://, only KVM hosts can: put "
+            "it into a cluster of KVM hosts with clusters"
+        )
+
+
+def mounted(name, volume, mount):
+    """
+    The volume of a datastore is the one that is mounted where its directory leads.
+
+    name
+        The datastore's name (string), for the error.
+
+    volume
+        The volume (string).
+
+    mount
+        The directory on which this node should have it mounted (string).
+
+    Raises CommandExecutionError when another volume is mounted there. Nothing mounted there is no error: in test mode
+    it may be mounted a moment later.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head one_datastore.mounted glusterds one_vol /var/lib/gluster_one/one_vol
+    """
+    health = __salt__["gluster_mount.mount_health"](mount)
+    if health["state"] != "absent" and health["volume"] != volume:
+        raise CommandExecutionError(
+            f"Datastore {name}: GLUSTER_VOLUME is to be {volume}, and {health['device']} is mounted on {mount}: "
+            "correct one of them"
+        )
+
+
+def measured(store, **connection):
+    """
+    OpenNebula has measured a datastore; it does so within a second of its creation, then each 300 s.
+
+    store
+        Its identifier (int).
+
+    Returns nothing if so, else what OpenNebula shows instead (string).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head one_datastore.measured 101
+    """
+    seen = __salt__["opennebula.datastore_info"](store, **connection)
+    return None if seen.get("total_mb") else f"size 0; {seen.get('ERROR', 'no ERROR in its template')}"

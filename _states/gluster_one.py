@@ -143,14 +143,14 @@ def one_datastore_present(
         __salt__["gluster_one_arguments.require_arguments"]("one_datastore_present", name=name, **arguments, **more)
         more = {"planned": _planned(mount), "run": _run(), **api}
         mount = arguments["mount"] = _mounted_on(mount, volume)
-        read = functools.partial(__salt__["one_datastore_check.compare"], name, arguments, **more)
+        read = functools.partial(__salt__["one_datastore.compare"], name, arguments, **more)
         found = read()
         current, changes = found["current"], found["changes"]
         ret.update({"warnings": found["warnings"]} if found["warnings"] else {})
         links = _directory_changes(name, volume, mount, datastores_dir, current.get("id"), datastore_id)
         if __opts__["test"] or not {**changes, **links}:
             return __salt__["gluster_states.predicted"](ret, {**changes, **links}, f"datastore {name} is as wanted")
-        if mount and __salt__["gluster_one.mount_health"](mount)["state"] != "alive":
+        if mount and __salt__["gluster_mount.mount_health"](mount)["state"] != "alive":
             raise CommandExecutionError(f"{mount} is not mounted: mount its volume first, by datastore_mounted")
         try:
             store = __salt__["one_datastore.send"](name, changes, current, **api) if changes else current["id"]
@@ -169,7 +169,7 @@ def one_datastore_present(
         if "identifier" in links:
             __salt__["gluster_one_ids.datastore_id_set"](mount, name, store, [each["name"] for each in more["planned"]])
         if wait_monitored and not current:
-            measured = functools.partial(__salt__["one_datastore_check.measured"], store, **api)
+            measured = functools.partial(__salt__["one_datastore.measured"], store, **api)
             __salt__["gluster_states.awaited"](
                 measured, wait_monitored, f"OpenNebula did not measure datastore {store}"
             )
@@ -210,7 +210,7 @@ def _mounted_on(mount, volume):
     """
     if not mount:
         return mount
-    mounts = __salt__["gluster_one.mounts"]()
+    mounts = __salt__["gluster_mount.mounts"]()
     for end in __salt__["gluster_links.link_state"](mount, mount)["ends"]:
         shown = mounts.get(end, {}).get("volume")
         if shown and shown == (volume or shown) and not __salt__["gluster_mount.foreign_parent"](end):
@@ -228,13 +228,13 @@ def _directory_changes(name, volume, mount, datastores_dir, store, given):
     store = UNKNOWN if store is None else store
     path = os.path.join(datastores_dir, str(store))
     # A system datastore does not say on which volume it is: the one that is mounted, or that its directory shows.
-    mounts, ends = __salt__["gluster_one.mounts"](), __salt__["gluster_links.link_state"](path, mount)["ends"]
+    mounts, ends = __salt__["gluster_mount.mounts"](), __salt__["gluster_links.link_state"](path, mount)["ends"]
     shown = (mounts.get(each, {}).get("volume") for each in (mount, path, *ends))
     volume = volume or next(filter(None, shown), None)
     former = __salt__["gluster_mount.former_places"](mount, volume, datastores_dir) if volume else {}
     changes = __salt__["gluster_links.link_changes"](mount, volume, {"link": path} if path != mount else {}, former)
     if "link" in changes and store != UNKNOWN and not changes["link"]["old"]:
-        __salt__["gluster_one.require_number"](name, store, given)
+        __salt__["gluster_one_ids.require_number"](name, store, given)
     left = __salt__["gluster_one_ids.datastore_ids"](mount, volume, kept=False).get(name)
     if left != store:
         changes["identifier"] = {"old": left, "new": store}

@@ -118,7 +118,7 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
         __salt__["gluster_one_arguments.require_arguments"](
             "native_readable", name=name, volume=volume, host=host, mount=mount, user=user, timeout=timeout
         )
-        hosts = [each.removesuffix(":24007") for each in __salt__["one_datastore.gluster_host"](host).split()]
+        hosts = [each.removesuffix(":24007") for each in __salt__["one_datastore_rules.gluster_host"](host).split()]
         server = " or ".join(hosts)
         seen = refused()
         if seen and __opts__["test"]:

@@ -125,7 +125,7 @@ def datastore_mounted(
             __salt__["gluster_links.point_set"](name)
             done["directory"] = changes["directory"]
         if "boot" in changes:
-            __salt__["gluster_mount.retry_set"](name)
+            __salt__["gluster_fstab.retry_set"](name)
             done["boot"] = changes["boot"]
         if "mount" in changes:
             mount = functools.partial(__salt__["gluster_mount.mount"], name, timeout)
@@ -137,7 +137,7 @@ def datastore_mounted(
                 __salt__["gluster_fstab.entry_remove"](path, volume)
                 done[_label(path)] = goes[_label(path)]
                 with _collecting(problems):
-                    __salt__["gluster_mount.retry_remove"](path)
+                    __salt__["gluster_fstab.retry_remove"](path)
         write = functools.partial(_refused, name, user, timeout)
         with _collecting(problems):
             __salt__["gluster_states.awaited"](write, timeout, f"{user} could not write in {name}", OWNER)
@@ -195,10 +195,10 @@ def _refused(name, user, timeout):
     Why a user cannot write on a mounted volume. A client that was started a moment before its volume seemed to be
     mounted and has ended since: it is mounted again.
     """
-    refused = __salt__["gluster_one.writable"](name, user)
-    if refused and __salt__["gluster_one.mount_health"](name)["state"] == "absent":
+    refused = __salt__["gluster_mount.writable"](name, user)
+    if refused and __salt__["gluster_mount.mount_health"](name)["state"] == "absent":
         __salt__["gluster_mount.mount"](name, timeout)
-        refused = __salt__["gluster_one.writable"](name, user)
+        refused = __salt__["gluster_mount.writable"](name, user)
     return refused
 
 
@@ -221,14 +221,14 @@ def _look(name, volume, servers, options, former):
 
 
 def _label(path):
-    return FORMER_LINE + __salt__["gluster_one.visible"](path)
+    return FORMER_LINE + __salt__["gluster_process.visible"](path)
 
 
 def _still_mounted(former):
     """
     A remark on former places where the volume is mounted still.
     """
-    mounted = ", ".join(__salt__["gluster_one.visible"](path) for path in former if former[path]["mounted"])
+    mounted = ", ".join(__salt__["gluster_process.visible"](path) for path in former if former[path]["mounted"])
     return f"; also still mounted on {mounted}, until gluster_one.remount finds nothing that uses it" if mounted else ""
 
 
@@ -238,12 +238,12 @@ def _look_links(name, volume, links, stores, datastores_dir, former):
     """
     left = __salt__["gluster_one_ids.datastore_ids"](name, volume) if stores else {}
     changes, problems, paths = {}, [], set()
-    for store, number in __salt__["gluster_one.datastore_numbers"](stores, left).items():
+    for store, number in __salt__["gluster_one_ids.datastore_numbers"](stores, left).items():
         path = os.path.join(datastores_dir, str(UNKNOWN if number is None else number))
         paths.add(path)
         with _collecting(problems):
             if number is not None and not _is_link(path, name, volume, former):
-                __salt__["gluster_one.require_number"](store, number, stores[store])
+                __salt__["gluster_one_ids.require_number"](store, number, stores[store])
             label = f"link for {store}"
             changes.update(__salt__["gluster_links.link_changes"](name, volume, {label: path}, former))
     for path in dict.fromkeys(map(os.path.normpath, links)):
@@ -265,7 +265,7 @@ def _ids_missing(name, stores):
     """
     Which datastores have no identifier in the pillar or on the mounted volume yet, as a sentence.
     """
-    numbers = __salt__["gluster_one.datastore_numbers"](stores, __salt__["gluster_one_ids.datastore_ids"](name))
+    numbers = __salt__["gluster_one_ids.datastore_numbers"](stores, __salt__["gluster_one_ids.datastore_ids"](name))
     missing = sorted(store for store, number in numbers.items() if number is None)
     if not missing:
         return None

@@ -33,7 +33,7 @@ def datastore_remounted(
     A mounted volume's client was started with the servers and the options that fstab has: where it was not, the volume
     is unmounted and mounted again. After ``datastore_mounted``, which writes the line, when somebody asks for it.
 
-    A mount that anything uses stays as it is, and the state fails and says what: see ``gluster_one.mount_users``. First
+    A mount that anything uses stays as it is, and the state fails and says what: see ``gluster_mount.mount_users``. First
     the volume is mounted aside with the new options. What ``datastore_mounted`` has left mounted on a former place is
     taken away, and its directory, too, or it becomes a link. One that is to be a link and has files beneath the mount
     stays, and the state fails and names them.
@@ -102,7 +102,7 @@ def datastore_remounted(
 
 
 def _visible(path):
-    return __salt__["gluster_one.visible"](path)
+    return __salt__["gluster_process.visible"](path)
 
 
 def _label(path):
@@ -110,7 +110,7 @@ def _label(path):
 
 
 def _refuse_used(path):
-    users = __salt__["gluster_one.mount_users"](path)
+    users = __salt__["gluster_mount.mount_users"](path)
     if users:
         shown = ", ".join(users[:5]) + (", ..." if len(users) > 5 else "")
         raise CommandExecutionError(f"{_visible(path)} stays as it is while it is used by {shown}")
@@ -120,7 +120,7 @@ def _refuse_hidden(path, name):
     """
     What is to become a link has nothing beneath the mount: without that, and with no link, the local disk would fill.
     """
-    names = __salt__["gluster_one.hidden"](path)
+    names = __salt__["gluster_links.hidden"](path)
     if names:
         above, last = os.path.split(_visible(path))
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -60,7 +60,7 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
             "volume_configured",
             name=name, options=options, uid=uid, gid=gid, group=group, servers=servers, timeout=timeout,
         )  # fmt: skip
-        wanted = __salt__["gluster_one.volume_options"](uid, gid, options, group)
+        wanted = __salt__["gluster_options.volume_options"](uid, gid, options, group)
         fine = f"volume {name} has its {len(wanted)} options"
         info = _started_volume(name, timeout)
         changes = _option_changes(info["options"], wanted)

@@ -276,14 +276,14 @@ def test_names_are_shown_as_text(modules, place, served):
     script = f"import os; os.chdir('{served}'); {script}"
     with attacker.runs(attacker.SYSTEM_PYTHON, "-c", script) as process:
         process.stdout.readline()
-        assert rf"\x1b[2J ({process.pid})" in modules.gluster_one.mount_users(str(served))
+        assert rf"\x1b[2J ({process.pid})" in modules.gluster_mount.mount_users(str(served))
 
 
 def test_a_process_of_oneadmin_s_is_no_client(modules, point):
     words = ["/usr/sbin/glusterfs", "-c", "import time; print(flush=True); time.sleep(600)", "--volfile-server=x"]
     with attacker.runs(*words, str(point), program=attacker.SYSTEM_PYTHON) as process:
         process.stdout.readline()
-        assert modules.gluster_one.client(str(point)) == []
+        assert modules.gluster_mount.client(str(point)) == []
 
 
 # A probe that hangs
@@ -300,12 +300,12 @@ def test_a_probe_that_cannot_be_killed_is_not_started_again(modules, served, sma
     os.kill(brick, signal.SIGSTOP)
     try:
         for _ in range(3):
-            assert modules.gluster_one.mount_health(str(served))["state"] == "hung"
+            assert modules.gluster_mount.mount_health(str(served))["state"] == "hung"
         assert len(probes()) == 1
     finally:
         os.kill(brick, signal.SIGCONT)
     host.eventually("it is over", lambda: not probes())
-    host.eventually("it answers", lambda: modules.gluster_one.mount_health(str(served))["state"] == "alive")
+    host.eventually("it answers", lambda: modules.gluster_mount.mount_health(str(served))["state"] == "alive")
 
 
 # The servers' lock, which lies on one_vol

@@ -88,7 +88,7 @@ def former(home, identifiers, modules):
     point.mkdir(parents=True)
     with host.FSTAB.open("a") as fstab:
         fstab.write(f"kvm2:/small_vol {point} glusterfs acl,_netdev,backup-volfile-servers=kvm1:kvm3 0 0\n")
-    modules.gluster_mount.retry_set(str(point))
+    modules.gluster_fstab.retry_set(str(point))
     host.sh("systemctl", "daemon-reload")
     host.sh("systemctl", "start", host.unit_of(point))
     for name in ("100", "101"):

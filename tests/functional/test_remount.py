@@ -99,8 +99,8 @@ def test_what_uses_it_is_named_and_it_stays(remounted, outdated, point, use):
 
 def test_who_only_reads_elsewhere_is_no_user(modules, outdated, point):
     with process("sh", "-c", "echo; read line", cwd=point.parent):
-        assert modules.gluster_one.mount_users(str(point)) == []
-        assert modules.gluster_one.mount_users(f"{point}0") == []
+        assert modules.gluster_mount.mount_users(str(point)) == []
+        assert modules.gluster_mount.mount_users(f"{point}0") == []
 
 
 def test_options_that_no_client_takes_change_nothing(mounted, remounted, point):

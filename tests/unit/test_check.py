@@ -21,14 +21,14 @@ def module(execution):
             "gluster_mount.place": lambda path, name, user: path,
             "gluster_mount.former_places": lambda path, name, datastores_dir, user: {},
             "gluster_mount.without_flags": lambda name: {},
-            "gluster_mount.unit_stale": lambda path: False,
-            "gluster_mount.retry_missing": lambda path: None,
-            "gluster_one.mount_health": lambda path: {"state": "dead", "volume": path[1:]},
-            "gluster_one.client": lambda path: [],
+            "gluster_fstab.unit_stale": lambda path: False,
+            "gluster_fstab.retry_missing": lambda path: None,
+            "gluster_mount.mount_health": lambda path: {"state": "dead", "volume": path[1:]},
+            "gluster_mount.client": lambda path: [],
             "gluster_one_ids.datastore_ids": lambda path, name: {},
-            "gluster_one.datastore_numbers": lambda stores, left: {},
-            "gluster_one.mounts": lambda: {},
-            "gluster_one.visible": execution("gluster_one").visible,
+            "gluster_one_ids.datastore_numbers": lambda stores, left: {},
+            "gluster_mount.mounts": lambda: {},
+            "gluster_process.visible": execution("gluster_one").visible,
             "gluster_native.native_refused": lambda name, hosts, user: None if "kvm1" in hosts else "no such file",
         },
     )
@@ -131,7 +131,7 @@ def test_what_the_head_has_written_is_seen_or_what_another_overview_wrote_since(
 
 @pytest.mark.parametrize("path, above", [("/srv/one_vol", "/srv"), ("/mnt", "/"), ("/mnt/one_vol", "/mnt")])
 def test_what_lies_beneath_a_mount_is_reached_by_another_place(module, path, above):
-    module.__salt__["gluster_one.hidden"] = lambda path: ["image"]
+    module.__salt__["gluster_links.hidden"] = lambda path: ["image"]
     seen = {"findings": []}
     module._hidden(seen, path)
     (cure,) = [one["cure"] for one in seen["findings"]]

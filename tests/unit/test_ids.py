@@ -24,9 +24,9 @@ A_FIFO = f"none for glusterds; {FILE}: it is a FIFO: remove it"
 )
 def test_a_node_that_waits_for_identifiers_says_what_is_in_their_place(execution, monkeypatch, answer, said):
     salt = {
-        "gluster_one.mounts": lambda: {"/srv/vol": {"device": "kvm1:/one_vol", "volume": "one_vol"}},
-        "gluster_one.datastore_numbers": lambda given, left: {store: left.get(store) for store in given},
-        "gluster_one.visible": str,
+        "gluster_mount.mounts": lambda: {"/srv/vol": {"device": "kvm1:/one_vol", "volume": "one_vol"}},
+        "gluster_one_ids.datastore_numbers": lambda given, left: {store: left.get(store) for store in given},
+        "gluster_process.visible": str,
         "data.get": lambda key: None,
         "data.update": lambda key, value: True,
     }

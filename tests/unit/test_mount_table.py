@@ -29,11 +29,11 @@ def put(monkeypatch, tmp_path):
 @pytest.fixture
 def module(execution, monkeypatch, tmp_path, put):
     module = execution(
-        "gluster_mount_flags",
+        "gluster_mount",
         __salt__={
             "gluster_fstab.device_volume": lambda device: device.rpartition(":/")[2],
-            "gluster_one.process_name": lambda pid: f"name ({pid})",
-            "gluster_one.visible": str,
+            "gluster_process.process_name": lambda pid: f"name ({pid})",
+            "gluster_process.visible": str,
         },
     )
     monkeypatch.setattr(module, "PROC", str(tmp_path))
@@ -88,7 +88,7 @@ def test_what_cannot_be_set_for_another_process_holds_nothing_up(module, put):
     put("7", 2, ROOT, COPY)
     put("8", 3, ROOT, COPY)
     asked = []
-    module.__salt__["gluster_one.child"] = lambda argv, timeout: (
+    module.__salt__["gluster_process.child"] = lambda argv, timeout: (
         asked.append(argv[-1]) or [int(argv[-1] == "7"), "", "not permitted"]
     )
     (said,) = module.set_flags("one_vol")

@@ -34,7 +34,7 @@ def store(execution):
 
             return function
 
-        check = execution("one_datastore_check")
+        check = execution("one_datastore")
         opennebula = execution("opennebula")
         module = execution(
             "one_datastore",
@@ -44,8 +44,8 @@ def store(execution):
                 "opennebula.cluster_list": answer(
                     "clusters", [{"id": 0, "name": "default"}, {"id": 100, "name": "kvm"}]
                 ),
-                "one_datastore_check.native": check.native,
-                "one_datastore_check.drivers": answer("drivers", DRIVERS if drivers is None else drivers),
+                "one_datastore.native": check.native,
+                "one_datastore.drivers": answer("drivers", DRIVERS if drivers is None else drivers),
             },
         )
         module.asked = asked
@@ -310,10 +310,10 @@ def test_the_check_knows_all_datastores_of_the_pillar(execution):
         asked[name] = {store["name"]: store.get("tm_mad") for store in planned}
         raise CommandExecutionError("seen enough")
 
-    salt = {"gluster_one.mount_health": lambda _: {"state": "absent"}, "one_datastore_check.compare": compare}
+    salt = {"gluster_mount.mount_health": lambda _: {"state": "absent"}, "one_datastore.compare": compare}
     volume = {"mount": "/srv/m", "datastores": {"d": {"tm_mad": "ssh"}, "e": {"type": "SYSTEM_DS"}}}
     node = {"id": "head", "volumes": {"v": volume}, "opennebula": {}}
-    report = execution("gluster_one_stores", __salt__=salt).datastore_report(node, heal=False)
+    report = execution("gluster_one_check", __salt__=salt).datastore_report(node, heal=False)
     wrong = [["datastore_wrong", name, "seen enough"] for name in "de"]
     assert [finding[:3] for finding in report["findings"]] == wrong
     assert asked == {"d": {"d": "ssh", "e": None}, "e": {"d": "ssh", "e": None}}
@@ -326,9 +326,9 @@ def test_the_check_ends_with_an_oned_that_does_not_answer(execution, code, kinds
         error.code = code
         raise error
 
-    salt = {"gluster_one.mount_health": lambda _: {"state": "absent"}, "one_datastore_check.compare": compare}
+    salt = {"gluster_mount.mount_health": lambda _: {"state": "absent"}, "one_datastore.compare": compare}
     node = {"id": "head", "volumes": {"v": {"mount": "/v", "datastores": {"d": {}, "e": {}}}}, "opennebula": {}}
-    report = execution("gluster_one_stores", __salt__=salt).datastore_report(node, heal=False)
+    report = execution("gluster_one_check", __salt__=salt).datastore_report(node, heal=False)
     assert [finding[0] for finding in report["findings"]] == kinds
 
 
@@ -339,18 +339,18 @@ def test_the_hosts_of_the_datastores_clusters(execution):
         for name, cluster in (("kvm2", 100), ("kvm1", 0), ("kvm8", 0), ("kvm9", 101))
     ]
     salt = {
-        "gluster_one.mount_health": lambda _: {"state": "absent"},
-        "one_datastore_check.compare": lambda *words, **_: {"current": store, "changes": {}},
+        "gluster_mount.mount_health": lambda _: {"state": "absent"},
+        "one_datastore.compare": lambda *words, **_: {"current": store, "changes": {}},
         "opennebula.host_list": lambda **_: hosts,
     }
     node = {"id": "head", "volumes": {"v": {"mount": "/v", "datastores": {"d": {}}}}, "opennebula": {}}
-    report = execution("gluster_one_stores", __salt__=salt).datastore_report(node, heal=False)
+    report = execution("gluster_one_check", __salt__=salt).datastore_report(node, heal=False)
     assert (report["hosts"], report["findings"]) == (["kvm1", "kvm2"], [])
     assert report["datastores"]["d"]["drivers"] == "fs/shared"
 
 
 @pytest.mark.parametrize(
-    "fails", ["gluster_one.mount_health", "gluster_one.space", "opennebula.host_list", "gluster_native.images"]
+    "fails", ["gluster_mount.mount_health", "gluster_mount.space", "opennebula.host_list", "gluster_native.images"]
 )
 def test_what_fails_of_the_report_hides_nothing_else(execution, fails):
     store = {
@@ -364,19 +364,19 @@ def test_what_fails_of_the_report_hides_nothing_else(execution, fails):
         raise CommandExecutionError("it is odd")
 
     def health(path):
-        return refuse() if fails == "gluster_one.mount_health" and path == "/v" else {"state": "alive"}
+        return refuse() if fails == "gluster_mount.mount_health" and path == "/v" else {"state": "alive"}
 
     salt = {
-        "one_datastore_check.compare": lambda *words, **_: {"current": store, "changes": {}},
+        "one_datastore.compare": lambda *words, **_: {"current": store, "changes": {}},
         "gluster_one_ids.datastore_ids": lambda _, kept: {"d": 101, "e": 101},
-        "gluster_one.space": lambda _: {"total_mb": 10, "free_percent": 10},
+        "gluster_mount.space": lambda _: {"total_mb": 10, "free_percent": 10},
         "opennebula.host_list": lambda **_: [host],
         "gluster_native.images": lambda **_: [image],
         fails: refuse,
-        "gluster_one.mount_health": health,
+        "gluster_mount.mount_health": health,
     }
     volumes = {"v": {"mount": "/v", "datastores": {"d": {}}}, "w": {"mount": "/w", "datastores": {"e": {}}}}
-    report = execution("gluster_one_stores", __salt__=salt).datastore_report({"id": "head", "volumes": volumes})
+    report = execution("gluster_one_check", __salt__=salt).datastore_report({"id": "head", "volumes": volumes})
     kinds = {finding[0] for finding in report["findings"]}
     assert "it is odd" in {finding[2] for finding in report["findings"]}
     assert ("image" in kinds) is (fails != "gluster_native.images")
@@ -415,7 +415,7 @@ def test_whatever_oned_says_of_an_image_or_a_machine(execution, value):
     odd += [{**good, "TEMPLATE": {"DISK": [{**disk, key: value}]}} for key in disk]
     answers = {"imagepool.info": {"IMAGE": [good, *odd]}, "vmpool.infoextended": {"VM": [good, *odd]}}
     salt = {"opennebula_api.call": lambda method, *words, **_: answers[method]}
-    module = execution("opennebula_image", __salt__=salt)
+    module = execution("opennebula", __salt__=salt)
     for read in (module.image_list, module.vm_list):
         listed = read()
         assert len(listed) == len(odd) + 1 and listed[0]["id"] == 3

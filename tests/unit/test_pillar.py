@@ -27,19 +27,19 @@ def node(execution, monkeypatch):
         for name in ("get_uid", "get_gid"):
             monkeypatch.setattr(f"salt.utils.user.{name}", {"oneadmin": 9869}.get)
         store = execution(
-            "glusterd_store",
+            "glusterd",
             __salt__={
-                "gluster.peer_known_as": lambda server, names: (
+                "gluster_hosts.peer_known_as": lambda server, names: (
                     "10.0.0.2" if server == "kvm2" and "10.0.0.2" in names else None
                 )
             },
         )
         store.peers = lambda: peers
         salt = {
-            "one_datastore.gluster_host": execution("one_datastore").gluster_host,
+            "one_datastore_rules.gluster_host": execution("one_datastore").gluster_host,
             "gluster_one_pillar.system": lambda: {},
             "gluster_one_arguments.argument_needed": execution("gluster_one_arguments").argument_needed,
-            "gluster_mount.place": execution("gluster_mount_place", __salt__=NO_MOUNTS).place,
+            "gluster_mount.place": execution("gluster_mount", __salt__=NO_MOUNTS).place,
             "glusterd.pool_without": store.pool_without,
         }
         grains = {"id": minion, "host": minion.partition(".")[0], **grains}

@@ -10,7 +10,7 @@ from .conftest import CHECKOUT, NO_MOUNTS, imported
 
 @pytest.fixture
 def module(execution):
-    return execution("gluster_mount_place", __salt__=dict(NO_MOUNTS))
+    return execution("gluster_mount", __salt__=dict(NO_MOUNTS))
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_every_line_and_every_mount_of_the_volume_counts(module, root, execution
     mounted = {"/var/one/a b": "vol", "/var/one/e": "vol", "/srv/e": "vol", "/var/one/f": "other", "/var/one/g": None}
     mounts = {path: {"volume": volume, "device": f"kvm1:/{volume}"} for path, volume in mounted.items()}
     module.__salt__.update({
-        "gluster_fstab.volume_entries": fstab.volume_entries, "gluster_one.mounts": lambda: mounts,
+        "gluster_fstab.volume_entries": fstab.volume_entries, "gluster_mount.mounts": lambda: mounts,
     })  # fmt: skip
     found = module.former_places("/place", "vol", "/new/one/datastores")
     assert [(path, bool(each["line"]), each["mounted"]) for path, each in found.items()] == [
@@ -114,11 +114,11 @@ def test_a_home_that_is_yet_to_come(module, monkeypatch):
     ],
 )
 def test_the_pillar_s_identifiers_come_first_and_none_twice(execution, stores, left, numbers):
-    assert execution("gluster_one_numbers").datastore_numbers(stores, left) == numbers
+    assert execution("gluster_one_ids").datastore_numbers(stores, left) == numbers
 
 
 def test_a_number_of_opennebula_s_own_comes_from_the_pillar(execution):
-    module = execution("gluster_one_numbers")
+    module = execution("gluster_one_ids")
     assert module.require_number("system", 0, 0) and module.require_number("images", 100, None)
     with pytest.raises(CommandExecutionError, match="put `datastore_id: 0` into the pillar"):
         module.require_number("system", 0, None)
@@ -139,7 +139,7 @@ def test_a_number_of_opennebula_s_own_comes_from_the_pillar(execution):
 )
 def test_where_a_link_of_oneadmin_s_leads_is_not_taken_at_its_word(volume, ends, mounted, expected):
     salt = {
-        "gluster_one.mounts": lambda: {path: {"volume": name} for path, name in mounted.items()},
+        "gluster_mount.mounts": lambda: {path: {"volume": name} for path, name in mounted.items()},
         "gluster_links.link_state": lambda path, target: {"ends": ends},
         "gluster_mount.foreign_parent": lambda path: "/one" if path.startswith("/one/") else None,
         "gluster_mount.place": lambda path, name: f"/place/{name}",
@@ -163,5 +163,5 @@ def test_a_link_is_followed_by_a_bounded_child_up_to_what_may_hang(execution, li
         return [0, links[words[-1]], ""] if words[-1] in links else [1, "", ""]
 
     may_hang = lambda path: any(path.startswith(each) for each in served)  # noqa: E731
-    salt = {"gluster_mount.may_hang": may_hang, "gluster_one.child": child}
+    salt = {"gluster_mount.may_hang": may_hang, "gluster_process.child": child}
     assert execution("gluster_links", __salt__=salt)._ends("/a/1", links["/a/1"], "/target") == ends

@@ -68,7 +68,7 @@ def missing(execution):
             "gluster_pool",
             __salt__={
                 "glusterd.peers": lambda: [list(names) for names in peers],
-                "gluster.peer_known_as": lambda server, names: (addresses or {}).get(server),
+                "gluster_hosts.peer_known_as": lambda server, names: (addresses or {}).get(server),
             },
         )
         volumes = {"one_vol": {"servers": servers}, **({"other_vol": {"servers": others}} if others else {})}
@@ -147,9 +147,9 @@ def blockers(execution):
 
         salt = {"gluster.look": look}
         salt["glusterd.silent"] = list
-        salt["gluster.clients_apart"] = execution("gluster_volume", __salt__=salt).clients_apart
+        salt["gluster.clients_apart"] = execution("gluster", __salt__=salt).clients_apart
         salt["gluster.heal"] = lambda name: True
-        salt["gluster.peer_known_as"] = lambda host, known: (addresses or {}).get(host)
+        salt["gluster_hosts.peer_known_as"] = lambda host, known: (addresses or {}).get(host)
         module = execution("gluster_pool", __salt__=salt, __grains__={"id": "kvm1"})
         return module.stop_blockers({name: [name] for name in names}, **more)
 
@@ -182,7 +182,7 @@ def test_a_volume_of_which_only_what_glusterd_keeps_is_known(execution):
     salt = {
         "glusterd.peers": lambda: [["kvm2"], ["kvm3"]],
         "gluster_options.option_changes": lambda has, wants: {},
-        "gluster_one.volume_options": lambda *words: {},
+        "gluster_options.volume_options": lambda *words: {},
     }
     volume = {"servers": ALL, "uid": "oneadmin", "gid": "oneadmin", "options": {}}
     kept = {"status": "Started", "options": {"cluster.server-quorum-type": "server"}, "bricks": BRICKS}

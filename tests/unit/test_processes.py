@@ -19,7 +19,7 @@ def volumes(execution):
     def make(row):
         told = []
         module = execution(
-            "gluster_volume",
+            "gluster",
             __salt__={
                 "gluster.volume_status": lambda name: [row],
                 "gluster.look": lambda: {"status": {"one_vol": [row]}},

@@ -56,7 +56,7 @@ def unsettled(execution):
             "gluster.heal": lambda name: True,
             "gluster.connections": asked,
         }
-        salt["gluster.clients_apart"] = execution("gluster_volume", __salt__=salt).clients_apart
+        salt["gluster.clients_apart"] = execution("gluster", __salt__=salt).clients_apart
         return execution("gluster_pool", __salt__=salt).unsettled()
 
     return make

@@ -38,7 +38,7 @@ def refuse(execution):
             ],
             "gluster.volume_info": lambda name: {name: {"status": status, "bricks": list(bricks)}},
             "gluster.connections": connections,
-            "gluster_one.child": lambda words: [0, "10.77.0.2 head\n" if words[-1] == NAMES["head"] else "", ""],
+            "gluster_process.child": lambda words: [0, "10.77.0.2 head\n" if words[-1] == NAMES["head"] else "", ""],
         }
         module = execution("gluster_auth", __salt__=salt)
         changes = {option: {"old": (current or {}).get(option), "new": value} for option, value in options.items()}

@@ -27,7 +27,7 @@ def system(execution):
         grains = dict(zip(("os_family", "os", "osfinger"), names))
         salt = {"cp.cache_file": lambda path: str(CHECKOUT / path.removeprefix("salt://"))}
         return execution(
-            "gluster_one_system", __salt__=salt, __grains__=grains, __opts__={"file_client": "local"}
+            "gluster_one_pillar", __salt__=salt, __grains__=grains, __opts__={"file_client": "local"}
         ).system()
 
     return make

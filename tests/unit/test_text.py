@@ -75,7 +75,7 @@ def test_the_store_of_glusterd(execution, monkeypatch, tmp_path):
     volume = tmp_path / "vols/one_vol"
     volume.mkdir(parents=True)
     (volume / "info").write_bytes(b"status=1\nuser.note=f\xfcr uns\n")
-    module = execution("glusterd_store")
+    module = execution("glusterd")
     monkeypatch.setattr(module, "DIRECTORY", str(tmp_path))
     assert module._read(str(volume / "info"))["status"] == "1"
     (volume / "one_vol.kvm1.srv.vol").write_bytes(LATIN + b"    option shared-brick-count 2\n")
@@ -83,7 +83,7 @@ def test_the_store_of_glusterd(execution, monkeypatch, tmp_path):
 
 
 def test_the_service_that_mounts_again(execution, monkeypatch, tmp_path):
-    module = execution("gluster_mount_boot")
+    module = execution("gluster_fstab")
     monkeypatch.setattr(module, "DIRECTORY", str(tmp_path))
     (tmp_path / module.SERVICE.format("")).write_bytes(LATIN)
     assert module._text() != module.TEXT
@@ -92,7 +92,7 @@ def test_the_service_that_mounts_again(execution, monkeypatch, tmp_path):
 def test_names_of_files(execution, tmp_path):
     os.close(os.open(os.fsencode(tmp_path) + b"/f\xfcr", os.O_CREAT))
     child, visible = (lambda words: [1, "", "no link"]), execution("gluster_one").visible
-    links = execution("gluster_links", __salt__={"gluster_one.child": child, "gluster_one.visible": visible})
+    links = execution("gluster_links", __salt__={"gluster_process.child": child, "gluster_process.visible": visible})
     assert links.directory_content(str(tmp_path)) == "1 file (f\\xfcr)"
     path = tmp_path / "link"
     os.symlink(b"/f\xfcr", path)

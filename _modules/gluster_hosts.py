@@ -1,0 +1,60 @@
+"""
+Which names and addresses are one host
+======================================
+"""
+
+import socket
+
+__virtualname__ = "gluster_hosts"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def own_names():
+    """
+    The names and addresses by which ``servers`` may mean this minion, in small letters: of a host's name, case is no
+    part.
+
+    Returns a set of strings.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_hosts.own_names
+    """
+    names = {__grains__.get(grain) for grain in ("id", "host", "fqdn", "nodename", "localhost")}
+    for grain in ("fqdn_ip4", "ipv4", "fqdns"):
+        names.update(__grains__.get(grain) or [])
+    return {name.casefold() for name in names if name} - {"localhost", "127.0.0.1"}
+
+
+def peer_known_as(server, names):
+    """
+    By which of some names a pool knows a server of another name: the one that has an address of it.
+
+    server
+        A host name (string).
+
+    names
+        Names and addresses of peers (list of strings).
+
+    Returns one of the names, or None.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_hosts.peer_known_as kvm2 '[10.0.0.3, 10.0.0.2]'
+    """
+    addresses = _addresses(server)
+    return next((name for name in names if addresses & ({name} | _addresses(name))), None)
+
+
+def _addresses(host):
+    try:
+        return {found[4][0] for found in socket.getaddrinfo(host, None)}
+    except OSError:
+        return set()

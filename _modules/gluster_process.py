@@ -1,0 +1,269 @@
+"""
+Commands that may hang, and text of others for the terminal
+===========================================================
+"""
+
+import contextlib
+import hashlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+
+import psutil
+import salt.utils.files
+import salt.utils.path
+import salt.utils.user
+from salt.exceptions import CommandExecutionError
+
+__virtualname__ = "gluster_process"
+
+PROBE_SECONDS = 3
+KILL_SECONDS = 0.5  # until a process that was killed is gone, unless it cannot be killed
+MOST_OUTPUT = 1_000_000
+PROC = "/proc"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def visible(text, longest=200):
+    """
+    A text that others may have written, such as a file's name, as it can be shown on a terminal: what is not printable
+    is written as in Python's strings, bytes that are no UTF-8 as ``\\xff``.
+
+    text
+        The text (string).
+
+    longest
+        How many characters are shown of it (int, default 200): of a longer one the middle is left out.
+
+    Returns a string.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_process.visible 'disk.0'
+    """
+    text = str(text)
+    if len(text) > longest:
+        text = f"{text[: longest // 2]}...{text[-(longest // 2) :]}"
+    # Not printable are control characters, what reverses the direction of writing, and lone surrogates.
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char):
+    if 0xDC80 <= ord(char) <= 0xDCFF:  # what Python makes of a byte that is no UTF-8
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char.encode("unicode_escape").decode()
+
+
+def child(argv, user=None, timeout=PROBE_SECONDS, stdin=None, probe=None, most=MOST_OUTPUT):
+    """
+    Run a command that may hang, in a session of its own. While one that could not be killed is there, the same command
+    is not started again.
+
+    argv
+        The command (list of strings).
+
+    user
+        Who runs it (string). Default: root.
+
+    timeout
+        Seconds to wait (int, default 3). Then it is killed and not waited for: a process that looks at a frozen brick
+        cannot be killed until the brick answers.
+
+    stdin
+        What it reads (string, default nothing).
+
+    probe
+        What the same command is known by when its words differ each time (string, default its words).
+
+    most
+        Bytes that it may write (int, default a million). It is killed when it writes more.
+
+    Returns a list of its status, None when it did not end in time or wrote too much, its standard output and its
+    standard error, the latter in one line.
+
+    Raises CommandExecutionError when there is no such user.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_process.child '[stat, -f, /var/lib/gluster_one/one_vol]'
+    """
+    identity = {}
+    if user:
+        if salt.utils.user.get_uid(user) is None:
+            raise CommandExecutionError(
+                f"There is no user {user} on this node: install OpenNebula's packages (opennebula on the head, "
+                "opennebula-node-kvm on a hypervisor) or name another user"
+            )
+        identity = {"user": user, "group": salt.utils.user.get_default_group(user), "extra_groups": []}
+    stuck = _stuck_file(probe or [*argv, user])
+    end, pid = time.monotonic() + KILL_SECONDS, _stuck(stuck)
+    while pid and time.monotonic() < end:  # it was killed, and may be about to end
+        time.sleep(0.02)
+        pid = _stuck(stuck)
+    if pid:
+        return [None, "", f"no answer: a look of before hangs still (process {pid})"]
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        cwd="/",
+        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+        **identity,
+    )
+    failure, written = _talk(process, (stdin or "").encode(errors="surrogateescape"), timeout, most)
+    # Also what it has started and left. It is not reaped before, so that its number is no other's.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for stream in filter(None, (process.stdin, process.stdout, process.stderr)):
+        with contextlib.suppress(OSError):
+            stream.close()
+    try:
+        process.wait(KILL_SECONDS)
+    except subprocess.TimeoutExpired:
+        _remember(stuck, process.pid)
+    out, err = (text.decode(errors="replace") for text in written)
+    return [None, "", failure] if failure else [process.returncode, out, visible(" ".join(err.split()), 1000)]
+
+
+def _talk(process, left, timeout, most):
+    """
+    Write to a process and read from it until it has ended; not until whoever else has its pipes does. Returns what was
+    wrong, or None, and what it wrote.
+    """
+    written = {process.stdout: bytearray(), process.stderr: bytearray()}
+    failure, end = None, time.monotonic() + timeout
+    with selectors.DefaultSelector() as selector:
+        for stream in written:
+            os.set_blocking(stream.fileno(), False)
+            selector.register(stream, selectors.EVENT_READ)
+        if process.stdin:
+            os.set_blocking(process.stdin.fileno(), False)
+            selector.register(process.stdin, selectors.EVENT_WRITE)
+        pause = 0.001
+        while not failure:
+            try:
+                ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:  # somebody else in this process has reaped it
+                ended = True
+            ready = selector.select(0 if ended else min(pause, max(0, end - time.monotonic())))
+            pause = 0.001 if ready else min(2 * pause, 0.05)
+            for stream in [key.fileobj for key, _ in ready]:
+                more, left = _exchanged(stream, left)
+                if more is None:
+                    selector.unregister(stream)
+                elif stream in written:
+                    written[stream] += more
+            if ended and not [key for key, _ in ready if key.fileobj in written]:
+                break
+            if sum(map(len, written.values())) > most:
+                failure = f"more than {most} bytes of output"
+            elif time.monotonic() > end:
+                failure = f"no answer within {timeout} s"
+    return failure, written.values()
+
+
+def _exchanged(stream, left):
+    """
+    What was read, None at the end of a stream, and what is left to be written.
+    """
+    try:
+        if stream.readable():
+            return os.read(stream.fileno(), 65536) or None, left
+        if left:
+            left = left[os.write(stream.fileno(), left[:65536]) :]
+        if left:
+            return b"", left
+    except BlockingIOError:
+        return b"", left
+    except OSError:
+        pass
+    if not stream.readable():
+        with contextlib.suppress(OSError):
+            stream.close()
+    return None, left
+
+
+def _stuck_file(words):
+    """
+    Where it is kept that a command hangs: jobs of the minion are processes of their own.
+    """
+    name = hashlib.sha256(repr(words).encode(errors="surrogateescape")).hexdigest()
+    return os.path.join(__opts__["cachedir"], "gluster_one", name)
+
+
+def _stuck(path):
+    """
+    The number of the process that hangs still, or None.
+    """
+    try:
+        with salt.utils.files.fopen(path) as stream:
+            pid, begun = map(int, stream.read(100).split())
+    except (OSError, ValueError):
+        return None
+    if started(pid) == begun:
+        return pid
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+    return None
+
+
+def _remember(path, pid):
+    begun = started(pid)
+    with contextlib.suppress(OSError):
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with salt.utils.files.fopen(path, "w") as stream:
+            stream.write(f"{pid} {begun}")
+
+
+def started(pid):
+    """
+    When a process was started, in the kernel's own measure; None when it has ended.
+    """
+    try:
+        with salt.utils.files.fopen(f"{PROC}/{pid}/stat", errors="replace") as stream:
+            words = stream.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if words[0] in "ZX" else int(words[19])
+
+
+def _machine(words):
+    words = words or [""]
+    if os.path.basename(words[0]).startswith(("qemu-system", "qemu-kvm", "kvm")) and "-name" in words[:-1]:
+        name = words[words.index("-name") + 1].partition(",")[0].removeprefix("guest=")
+        return __salt__["gluster_process.visible"](name)
+    return None
+
+
+def process_name(pid):
+    """
+    How a process is named to an administrator.
+
+    pid
+        Its number (int).
+
+    Returns a string such as ``one-7 (4711)``, the name of its virtual machine where it is QEMU.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_process.process_name 1
+    """
+    try:
+        process = psutil.Process(pid)
+        name = _machine(process.cmdline()) or __salt__["gluster_process.visible"](process.name())
+    except psutil.Error:
+        name = "a process that has ended"
+    return f"{name} ({pid})"
