@@ -14,7 +14,7 @@ def module(execution):
         return {"device": f"kvm1:/{name}", "opts": ["defaults"]}
 
     return execution(
-        "gluster_one_check",
+        "gluster_one",
         __salt__={
             "gluster_fstab.entry_wanted": entry_wanted,
             "gluster_fstab.entry": lambda path: {"device": f"kvm1:/{path[1:]}", "opts": ["defaults"]},

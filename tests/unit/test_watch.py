@@ -63,7 +63,7 @@ def test_what_was_seen_goes_into_the_mine_without_a_second_look(watched, executi
     assert events == [{"tag": "changed", "found": [DEAD], "gone": []}]
     assert looks == [{"pool": False, "heal": False, "node": looks[0]["node"]}], "and without asking Gluster"
     assert words == ("gluster_one.findings",)
-    module = execution("gluster_one_check")
+    module = execution("gluster_one")
     mine = module.findings(**named)
     assert mine == {"at": named["at"], "findings": [DEAD]} and before <= mine["at"] <= time.time()
     assert module.findings(found=[], at=5)["findings"] == []
@@ -147,7 +147,7 @@ def confined(execution, tmp_path, monkeypatch):
     def make(driver=True, mount="/var/lib/one/datastores/0", **contents):
         native = execution("gluster_native")
         module = execution(
-            "gluster_one_check",
+            "gluster_one",
             __salt__={
                 "gluster_native.confined": native.confined,
                 "gluster_process.visible": execution("gluster_one").visible,
