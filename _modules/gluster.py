@@ -2,14 +2,14 @@
 The ``gluster`` command as data
 ===============================
 
-Every read goes through ``--xml --mode=script`` and comes back as plain dicts in Gluster's own words; every change is
-one process. Nothing is decided here and nothing is kept between calls, but for what is asked with ``run``. What makes
-a pool and a volume is in ``gluster_volume.py``, what an option's value means in ``gluster_options.py``.
+Every read goes through ``--xml --mode=script`` and returns plain dicts in Gluster's own words; every change is one
+process. Nothing is decided here and nothing is kept between calls, except what is asked with ``run``. What an option's
+value means is in ``gluster_options``.
 
 Needs the ``gluster`` command (Debian: glusterfs-server, RHEL-like: glusterfs-cli) and a running glusterd.
 
-The command may report a failure in the ``opRet`` of its XML and still exit with 0, or fail without any XML: both are
-looked at.
+The command may report a failure in the ``opRet`` of its XML and exit with 0, or fail without any XML: both are looked
+at.
 """
 
 import contextlib

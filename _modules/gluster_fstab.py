@@ -1,9 +1,13 @@
 """
-The line of /etc/fstab for a Gluster volume
-===========================================
+The line of /etc/fstab for a Gluster volume, its mount unit, and the mount after a boot
+=======================================================================================
 
-``mount.set_fstab``
-would do, but for other people's lines: it changes their ends, and stops at text that is no UTF-8.
+``mount.set_fstab`` of Salt would do for the line, but for other people's lines: it changes their ends, and stops at
+text that is not UTF-8.
+
+systemd tries a mount unit once. At a boot at which no glusterd answers yet, as after a power cut, it fails for good;
+a service beside it tries again until the volume is there. It looks twice: a client that could not get its volume can
+show a mount for a moment.
 """
 
 import os

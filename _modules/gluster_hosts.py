@@ -1,6 +1,6 @@
 """
-Which names and addresses are one host
-======================================
+Which names and addresses belong to one host
+============================================
 """
 
 import socket

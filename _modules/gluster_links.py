@@ -1,6 +1,6 @@
 """
-What stands where a volume is mounted, and where a datastore's directory leads to it
-====================================================================================
+Mount points, and a datastore's directory as a link to the mounted volume
+=========================================================================
 
 Directories such as ``/var/lib/one`` belong to oneadmin, who may exchange one for a link at any moment: they are reached
 by descriptors, one component after the other, and what is done in them is done by the last descriptor.

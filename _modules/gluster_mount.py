@@ -1,10 +1,18 @@
 """
-A Gluster volume's place on this node: mount point, line of /etc/fstab, mount, links
-====================================================================================
+Mounts of Gluster volumes on this node
+======================================
 
-Each function reads one thing or changes one thing; nothing here looks at what might hang, but by way of
-``gluster_mount.mount_health``. What is about /etc/fstab is in ``gluster_mount_fstab.py``, about a boot in
-``gluster_mount_boot.py``, about links in ``gluster_mount_links.py``.
+Where a volume is mounted, with which flags, whether its client answers and who uses it; mount and unmount. Each
+function reads one thing or changes one thing. What might hang is looked at by ``gluster_process.child`` only.
+
+A mount is ``nosuid,nodev``: whoever reaches a brick is root on the volume and can leave a program there that is
+set-user-ID root, or a device. What counts is the kernel's table of mounts: options on the way to it can be lost. Each
+mount namespace has a table of its own, such as that of a VM, which libvirt makes, and flags that are set in one do not
+reach the others.
+
+systemd follows the path of a line of /etc/fstab at each boot, links included. Whoever owns a directory above the mount
+point can put a link there and so have the volume mounted over any directory of the system. OpenNebula's directories
+belong to oneadmin; so the volume is mounted where every parent is root's alone, and its place among them is a link.
 """
 
 import contextlib

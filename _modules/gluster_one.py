@@ -2,8 +2,8 @@
 What is not as the pillar wants it on this node
 ===============================================
 
-Everything is looked at
-with the functions that the states use, and nothing is changed.
+The commands that the docs name: ``check``, ``report`` and what they are made of. Everything is looked at with the
+functions that the states use, and nothing is changed.
 """
 
 import concurrent.futures
@@ -738,3 +738,108 @@ def _machine(words):
         name = words[words.index("-name") + 1].partition(",")[0].removeprefix("guest=")
         return __salt__["gluster_process.visible"](name)
     return None
+
+
+def mount_health(path):
+    """
+    Whether a directory shows a volume, and its client answers.
+
+    The name of the docs and of runners; its arguments are those of ``gluster_mount.mount_health``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.mount_health /var/lib/gluster_one/one_vol
+    """
+    return __salt__["gluster_mount.mount_health"](path)
+
+
+def datastore_ids(path, volume=None):
+    """
+    The identifiers of datastores that the head has left on a mounted volume.
+
+    The name of the docs and of runners; its arguments are those of ``gluster_one_ids.datastore_ids``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.datastore_ids /var/lib/gluster_one/one_vol
+    """
+    return __salt__["gluster_one_ids.datastore_ids"](path, volume)
+
+
+def mark(text):
+    """
+    Leave a text on every volume of the pillar that is mounted here. For the head.
+
+    The name of the docs and of runners; its arguments are those of ``gluster_one_ids.mark``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head gluster_one.mark 8f14e45f
+    """
+    return __salt__["gluster_one_ids.mark"](text)
+
+
+def stop_blockers(names, restart=False, apart=None):
+    """
+    What would be interrupted if a server stopped.
+
+    The name of the docs and of runners; its arguments are those of ``gluster_pool.stop_blockers``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.stop_blockers '[kvm2]'
+    """
+    return __salt__["gluster_pool.stop_blockers"](names, restart, apart)
+
+
+def native_access():
+    """
+    Whether QEMU on this node opens ``gluster://``.
+
+    The name of the docs and of runners; its arguments are those of ``gluster_native.native_access``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.native_access
+    """
+    return __salt__["gluster_native.native_access"]()
+
+
+def native_read(volume, path=".gluster_one/datastores.json", host="localhost", port=24007, user="oneadmin", timeout=30):
+    """
+    Read a file of a volume over ``gluster://``, as a VM does.
+
+    The name of the docs and of runners; its arguments are those of ``gluster_native.native_read``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one.native_read one_vol
+    """
+    return __salt__["gluster_native.native_read"](volume, path, host, port, user, timeout)
+
+
+def images(**connection):
+    """
+    What cannot be opened of the images of native datastores. For the head.
+
+    The name of the docs and of runners; its arguments are those of ``gluster_native.images``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head gluster_one.images
+    """
+    return __salt__["gluster_native.images"](**connection)

@@ -228,7 +228,18 @@ def _remember(path, pid):
 
 def started(pid):
     """
-    When a process was started, in the kernel's own measure; None when it has ended.
+    When a process was started.
+
+    pid
+        Its number (int or string).
+
+    Returns the ticks of the kernel's clock since the boot (int), None when it has ended.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_process.started 1
     """
     try:
         with salt.utils.files.fopen(f"{PROC}/{pid}/stat", errors="replace") as stream:

@@ -1,8 +1,14 @@
 """
-glusterd's own volume file
-==========================
+This server's glusterd: its volume file, its systemd unit, what it keeps on disk
+================================================================================
 
-What a server's management daemon reads at its start: ``/etc/glusterfs/glusterd.vol``.
+``/etc/glusterfs/glusterd.vol`` is read at its start.
+
+The bricks are processes that glusterd has started, in its control group. Upstream's unit has ``KillMode=process``, with
+which a restart leaves them alone; Debian's (glusterfs-server 10.3) has systemd's ``control-group``, with which it ends
+every brick of the server.
+
+What reads glusterd's own directory starts no process, and answers while glusterd does not run.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """
-What a datastore's attributes may be
-====================================
+How OpenNebula writes what a datastore's attributes say
+=======================================================
 """
 
 import re

@@ -33,7 +33,7 @@ def datastore_remounted(
     A mounted volume's client was started with the servers and the options that fstab has: where it was not, the volume
     is unmounted and mounted again. After ``datastore_mounted``, which writes the line, when somebody asks for it.
 
-    A mount that anything uses stays as it is, and the state fails and says what: see ``gluster_mount.mount_users``. First
+    A mount that anything uses stays as it is, and the state fails and says what (``gluster_mount.mount_users``). First
     the volume is mounted aside with the new options. What ``datastore_mounted`` has left mounted on a former place is
     taken away, and its directory, too, or it becomes a link. One that is to be a link and has files beneath the mount
     stays, and the state fails and names them.

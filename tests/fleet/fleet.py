@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import stat
+import subprocess
 import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -167,6 +168,20 @@ class Fleet:
                     path.write_text(content)
 
     # Hosts
+
+    @contextlib.contextmanager
+    def version(self, commit):
+        """The master serves the formula as it was at that commit; the reactor's files are this one's."""
+        tree = self.lab.state / commit
+        tree.mkdir()
+        archive = subprocess.run(["git", "-C", CHECKOUT, "archive", commit], capture_output=True, check=True).stdout
+        subprocess.run(["tar", "-x", "-C", tree], input=archive, check=True)
+        path = self.lab.master_dir / "master.d/before.conf"
+        path.write_text(f"file_roots:\n  base:\n    - {tree}\n")
+        self.lab.restart_master()
+        yield
+        path.unlink()
+        self.lab.restart_master()
 
     def sh(self, host, script, user=None, check=True, timeout=120):
         """What a shell script prints on a host."""

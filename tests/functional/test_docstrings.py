@@ -73,8 +73,10 @@ def test_every_example_of_a_module_is_a_call_that_fits(modules, module):
 def test_every_argument_of_a_module_is_explained(modules, state_functions, module):
     for name, function, module_text in public(modules, module):
         text = inspect.getdoc(function) or ""
-        same_as = re.search(r"arguments are those of the state ``(\w+\.\w+)``", text)
-        other = inspect.getdoc(inspect.unwrap(state_functions[same_as[1]].func)) if same_as else ""
+        same_as = re.search(r"arguments are those of (the state )?``(\w+\.\w+)``", text)
+        others = state_functions if same_as and same_as[1] else modules
+        function_of = others[same_as[2]] if same_as else None
+        other = inspect.getdoc(inspect.unwrap(getattr(function_of, "func", function_of))) if same_as else ""
         assert not unexplained(function, module_text, other), name
 
 

@@ -226,7 +226,7 @@ def test_the_mount_of_somebody_else_is_not_taken_away_instead(modules, home, for
         as_oneadmin(f"mv {home}/gluster {home}/g; mkdir {home}/gluster; ln -s {other} {home}/gluster/small_vol")
         moved = home / "g/small_vol"
         number = [entry[0] for entry in host_mounts() if entry[1] == str(moved)][0]
-        script = imported(CHECKOUT / "_modules/gluster_mount_flags.py").ACT
+        script = imported(CHECKOUT / "_modules/gluster_mount.py").ACT
         for action in ("detach", str(32 | 4096 | 2 | 4)):
             words = ["python3", "-c", script, action, former, number, "self"]
             done = subprocess.run(words, capture_output=True, text=True)

@@ -3,7 +3,6 @@ A fleet of the version before, with its volume mounted below oneadmin's home, ge
 """
 
 import json
-import subprocess
 
 import pytest
 
@@ -32,29 +31,21 @@ def upgraded(clean):
     """What was before, the predicted and the real run, and after: with files open, a VM, beacons and the reactor."""
     fleet = clean
     fleet.stage = "used"
-    tree = fleet.lab.state / "before"
-    tree.mkdir()
-    archive = subprocess.run(["git", "-C", CHECKOUT, "archive", BEFORE], capture_output=True, check=True).stdout
-    subprocess.run(["tar", "-x", "-C", tree], input=archive, check=True)
-    old = fleet.lab.master_dir / "master.d/before.conf"
     reactor = (CHECKOUT / "gluster_one/reactor/master.conf").read_text()
     (fleet.lab.master_dir / "master.d/reactor.conf").write_text(
         reactor.replace("/srv/formulas/gluster_one", str(CHECKOUT))
     )
-    old.write_text(f"file_roots:\n  base:\n    - {tree}\n")
-    fleet.lab.restart_master()
     with fleet.pillar(changed(beacon={"interval": 5})):
-        assert fleet.apply().failures == {}
-        assert {FORMER} == set(fleet.mounts("kvm2"))
-        make = f"qemu-img create -q -f raw {FORMER}/7.img 16M"
-        fleet.sh("head", make, user="oneadmin")
-        assert machine.create(fleet, "one-7", machine.disk("7.img")).returncode == 0
-        for host in fleet.lab.hosts:
-            run = ("systemd-run", "--quiet", "--uid=oneadmin", "--unit=holder")
-            fleet.lab.exec(host, *run, "python3", "-c", HOLDER, check=True)
-        before = state(fleet)
-        old.unlink()
-        fleet.lab.restart_master()
+        with fleet.version(BEFORE):
+            assert fleet.apply().failures == {}
+            assert {FORMER} == set(fleet.mounts("kvm2"))
+            make = f"qemu-img create -q -f raw {FORMER}/7.img 16M"
+            fleet.sh("head", make, user="oneadmin")
+            assert machine.create(fleet, "one-7", machine.disk("7.img")).returncode == 0
+            for host in fleet.lab.hosts:
+                run = ("systemd-run", "--quiet", "--uid=oneadmin", "--unit=holder")
+                fleet.lab.exec(host, *run, "python3", "-c", HOLDER, check=True)
+            before = state(fleet)
         overview = fleet.runner("gluster_one.status")
         predicted = fleet.apply(test=True)
         run = fleet.apply()

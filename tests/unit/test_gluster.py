@@ -190,7 +190,7 @@ def test_an_option_by_the_end_of_its_name(execution):
 
 def test_a_group_is_no_option(execution):
     with pytest.raises(SaltInvocationError, match="options has 'group': it is an argument of its own"):
-        execution("gluster_one", __salt__={"gluster_options.owner_id": lambda *words: 9869}).volume_options(
+        execution("gluster_options", __salt__={"gluster_options.owner_id": lambda *words: 9869}).volume_options(
             options={"group": "virt"}
         )
 

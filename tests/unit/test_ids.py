@@ -34,7 +34,7 @@ def test_a_node_that_waits_for_identifiers_says_what_is_in_their_place(execution
     look = (0, "datastores.json/a FIFO\0" if answer[0] == 1 else "", "")
     monkeypatch.setattr(module, "_on_volume", lambda do, *words, **more: look if do == "look" else answer)
     for name in ("datastore_ids", "volume_errors"):
-        salt[f"gluster_one.{name}"] = getattr(module, name)
+        salt[f"gluster_one_ids.{name}"] = getattr(module, name)
     state = imported(CHECKOUT / "_states/gluster_one_mount.py", __salt__=salt)
     found = state._ids_missing("/srv/vol", {"glusterds": None})
     assert found == said or (said == NO_JSON and found.startswith(said))

@@ -101,11 +101,12 @@ def test_what_cannot_be_set_for_another_process_holds_nothing_up(module, put):
 
 @pytest.fixture
 def one(execution, module):
-    return execution("gluster_one", __salt__={"gluster_mount.mount_table": module.mount_table})
+    module.__salt__["gluster_mount.mount_table"] = module.mount_table
+    return execution("gluster_one", __salt__={"gluster_mount.mounts": module.mounts})
 
 
 def test_a_mount_by_fusermount_counts_nowhere_as_the_volume_s(one, monkeypatch):
-    volumes = {path: mounted["volume"] for path, mounted in one.mounts().items()}
+    volumes = {path: mounted["volume"] for path, mounted in one.__salt__["gluster_mount.mounts"]().items()}
     assert volumes == {"/": None, os.fsdecode(b"/home/" + FORGED): None, "/srv/a b": "one_vol"}
     monkeypatch.setattr(one, "bricks_unconnected", lambda path: [] if path == "/srv/a b" else None)
     assert one.apart() == {"one_vol": []}
@@ -116,6 +117,8 @@ def test_a_mount_by_fusermount_counts_nowhere_as_the_volume_s(one, monkeypatch):
     [([], ["kvm3:/b"], ["kvm3:/b"]), (["kvm3:/b"], ["kvm2:/b"], ["kvm2:/b", "kvm3:/b"]), (None, [], None)],
 )
 def test_what_several_mounts_of_a_volume_say_is_joined(one, monkeypatch, first, second, both):
-    monkeypatch.setattr(one, "mounts", lambda: dict.fromkeys(["/a", "/b"], {"volume": "one_vol"}))
+    monkeypatch.setitem(
+        one.__salt__, "gluster_mount.mounts", lambda: dict.fromkeys(["/a", "/b"], {"volume": "one_vol"})
+    )
     monkeypatch.setattr(one, "bricks_unconnected", {"/a": first, "/b": second}.get)
     assert one.apart() == {"one_vol": both}

@@ -39,6 +39,7 @@ def store(execution):
         module = execution(
             "one_datastore",
             __salt__={
+                "one_datastore_rules.gluster_host": execution("one_datastore_rules").gluster_host,
                 "opennebula.permission_letters": opennebula.permission_letters,
                 "opennebula.datastore_list": answer("datastores", list(datastores)),
                 "opennebula.cluster_list": answer(
@@ -65,8 +66,8 @@ def store(execution):
         ("kvm1 kvm2", "kvm1:24007 kvm2:24007"),
     ],
 )
-def test_hosts_as_oned_splits_them(store, host, written):
-    assert store().gluster_host(host) == written
+def test_hosts_as_oned_splits_them(execution, host, written):
+    assert execution("one_datastore_rules").gluster_host(host) == written
 
 
 @pytest.mark.parametrize(
@@ -85,9 +86,9 @@ def test_hosts_as_oned_splits_them(store, host, written):
         ('a"b', "no host"),
     ],
 )
-def test_hosts_that_oned_would_misread(store, host, why):
+def test_hosts_that_oned_would_misread(execution, host, why):
     with pytest.raises(SaltInvocationError, match=why):
-        store().gluster_host(host)
+        execution("one_datastore_rules").gluster_host(host)
 
 
 def test_a_native_datastore_is_raw_by_default(store):

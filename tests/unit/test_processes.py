@@ -66,7 +66,7 @@ def test_a_process_of_which_gluster_knows_no_number_is_not_this_one(volumes):
 
 @pytest.fixture
 def child(execution, tmp_path):
-    return execution("gluster_one", __opts__={"test": False, "cachedir": str(tmp_path)}).child
+    return execution("gluster_process", __opts__={"test": False, "cachedir": str(tmp_path)}).child
 
 
 @contextlib.contextmanager
@@ -110,7 +110,7 @@ def test_a_command_that_cannot_be_killed_is_not_started_again(execution, monkeyp
     """Nor by another job of the minion, which is another process with modules of its own."""
     monkeypatch.setattr(os, "killpg", lambda *words: None)
     command = ["sh", "-c", f"echo x >>{tmp_path}/started; exec sleep 600"]
-    looks = [execution("gluster_one", __opts__={"cachedir": str(tmp_path)}).child for _ in range(3)]
+    looks = [execution("gluster_process", __opts__={"cachedir": str(tmp_path)}).child for _ in range(3)]
     said = [look(command, timeout=0.2) for look in looks]
     (process,) = [each for each in psutil.Process().children() if each.cmdline() == ["sleep", "600"]]
     try:
@@ -142,4 +142,4 @@ def test_a_command_that_cannot_be_killed_is_not_started_again(execution, monkeyp
     ],
 )
 def test_what_others_have_written(execution, text, shown):
-    assert execution("gluster_one").visible(text) == shown
+    assert execution("gluster_process").visible(text) == shown

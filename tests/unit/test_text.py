@@ -10,8 +10,10 @@ LATIN = b"# f\xfcr uns\n"
 @pytest.fixture
 def processes(execution, monkeypatch, tmp_path):
     """processes(command line, program, user): the module where these run, with the numbers 1, 2, ..."""
-    module = execution("gluster_one")
-    monkeypatch.setattr(module, "PROC", str(tmp_path))
+    process = execution("gluster_process")
+    module = execution("gluster_mount", __salt__={"gluster_process.started": process.started})
+    for each in (process, module):
+        monkeypatch.setattr(each, "PROC", str(tmp_path))
 
     def run(*each):
         for number, (line, program, users) in enumerate(each, 1):
@@ -77,7 +79,7 @@ def test_the_store_of_glusterd(execution, monkeypatch, tmp_path):
     (volume / "info").write_bytes(b"status=1\nuser.note=f\xfcr uns\n")
     module = execution("glusterd")
     monkeypatch.setattr(module, "DIRECTORY", str(tmp_path))
-    assert module._read(str(volume / "info"))["status"] == "1"
+    assert module._stored(str(volume / "info"))["status"] == "1"
     (volume / "one_vol.kvm1.srv.vol").write_bytes(LATIN + b"    option shared-brick-count 2\n")
     assert module._sharing("one_vol", "kvm1", "/srv") == 2
 
@@ -91,7 +93,7 @@ def test_the_service_that_mounts_again(execution, monkeypatch, tmp_path):
 
 def test_names_of_files(execution, tmp_path):
     os.close(os.open(os.fsencode(tmp_path) + b"/f\xfcr", os.O_CREAT))
-    child, visible = (lambda words: [1, "", "no link"]), execution("gluster_one").visible
+    child, visible = (lambda words: [1, "", "no link"]), execution("gluster_process").visible
     links = execution("gluster_links", __salt__={"gluster_process.child": child, "gluster_process.visible": visible})
     assert links.directory_content(str(tmp_path)) == "1 file (f\\xfcr)"
     path = tmp_path / "link"
