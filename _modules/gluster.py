@@ -510,7 +510,7 @@ def _change(*words, timeout):
     One command; what was read of the pool before does not hold any more.
     """
     try:
-        __salt__["gluster.xml"](*words, timeout=timeout)
+        xml(*words, timeout=timeout)
     finally:
         __context__.pop("gluster.read", None)
     return True
@@ -583,7 +583,7 @@ def heal(name):
         salt kvm1 gluster.heal one_vol
     """
     try:
-        __salt__["gluster.xml"]("volume", "heal", name)
+        xml("volume", "heal", name)
     except CommandExecutionError as exc:
         if "has been successful" not in str(exc):  # it answers in words, also with --xml
             raise
@@ -665,7 +665,7 @@ def heal_daemon_apart(name):
 
         salt kvm1 gluster.heal_daemon_apart one_vol
     """
-    rows = [row for row in __salt__["gluster.volume_status"](name) if row["online"]]
+    rows = [row for row in volume_status(name) if row["online"]]
     daemon = _heal_daemon(rows)
     if daemon is None:
         return []
@@ -724,7 +724,7 @@ def heal_daemon_restart(name, timeout=120):
 
         salt kvm1 gluster.heal_daemon_restart one_vol
     """
-    daemon = _heal_daemon(__salt__["gluster.volume_status"](name))
+    daemon = _heal_daemon(volume_status(name))
     if daemon:
         _end(daemon)
     return volume_start(name, force=True, timeout=timeout)
@@ -765,7 +765,7 @@ def brick_restart(volume, brick, timeout=120):
         salt kvm1 gluster.brick_restart one_vol kvm1:/data/one_vol
     """
     host, _, path = brick.partition(":")
-    rows = [row for rows in __salt__["gluster.look"]()["status"].values() for row in rows if row["hostname"] == host]
+    rows = [row for rows in look()["status"].values() for row in rows if row["hostname"] == host]
     pid = next((row["pid"] for row in rows if row["path"] == path and row["online"]), None)
     if pid is None:
         raise CommandExecutionError(f"{brick} is down: start it with `gluster volume start {volume} force`")
@@ -803,5 +803,5 @@ def volume_options(name):
     return {
         # Gluster 10 and later mark a value that nobody set: "on (DEFAULT)".
         option.findtext("Option"): re.sub(r" \(DEFAULT\)$", "", option.findtext("Value") or "")
-        for option in ET.fromstring(__salt__["gluster.xml"]("volume", "get", name, "all")).iter("Opt")
+        for option in ET.fromstring(xml("volume", "get", name, "all")).iter("Opt")
     }

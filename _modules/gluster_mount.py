@@ -153,7 +153,7 @@ def changes(path, volume, wanted):
 
         salt kvm1 gluster_mount.changes /srv/vol one_vol '{device: "kvm1:/one_vol", opts: [defaults, _netdev]}'
     """
-    health = __salt__["gluster_mount.mount_health"](path)
+    health = mount_health(path)
     if health["state"] == "hung":
         raise CommandExecutionError(
             f"{path} does not answer: a brick of volume {volume} or the network hangs, see `gluster volume status "
@@ -169,7 +169,7 @@ def changes(path, volume, wanted):
             "the volume another mount point"
         )
     if health["state"] != "absent":
-        hosts = _client_servers(__salt__["gluster_mount.client"](path))
+        hosts = _client_servers(client(path))
         __salt__["gluster_fstab.check_servers"](health["device"], hosts, _servers(wanted), f"is mounted on {path}")
     differing = {}
     if health["state"] == "absent":
@@ -190,7 +190,7 @@ def changes(path, volume, wanted):
         if missing:
             raise CommandExecutionError(missing)
         differing["mount"] = {"old": None if health["state"] == "absent" else "dead", "new": wanted["device"]}
-    unsafe = __salt__["gluster_mount.without_flags"](volume)
+    unsafe = without_flags(volume)
     unsafe = [other for other in unsafe if other != path or "mount" not in differing]  # a new mount has them
     if unsafe:
         unsafe = ", ".join(map(__salt__["gluster_process.visible"], unsafe))
@@ -301,7 +301,7 @@ def mount(path, timeout=120):
 
         salt kvm1 gluster_mount.mount /var/lib/gluster_one/one_vol
     """
-    if __salt__["gluster_mount.mount_health"](path)["state"] == "dead":
+    if mount_health(path)["state"] == "dead":
         unmount(path)
     if salt.utils.systemd.booted(__context__):
         __salt__["service.systemctl_reload"]()
@@ -319,12 +319,12 @@ def mount(path, timeout=120):
     # A client that could not get its volume, or is refused, can look mounted for a moment.
     for pause in (0, 1):
         time.sleep(pause)
-        state = __salt__["gluster_mount.mount_health"](path)["state"]
+        state = mount_health(path)["state"]
         if state != "alive":
             return f"the mount is {state}: {_client_error(log, begin)}".rstrip(": ")
-    volume = __salt__["gluster_mount.mount_health"](path)["volume"]
-    if volume and path in __salt__["gluster_mount.without_flags"](volume):
-        __salt__["gluster_mount.set_flags"](volume)
+    volume = mount_health(path)["volume"]
+    if volume and path in without_flags(volume):
+        set_flags(volume)
     return None
 
 
@@ -398,10 +398,7 @@ def mounts():
 
         salt kvm1 gluster_mount.mounts
     """
-    return {
-        mount["path"]: {key: mount[key] for key in ("device", "fstype", "volume")}
-        for mount in __salt__["gluster_mount.mount_table"]()
-    }
+    return {mount["path"]: {key: mount[key] for key in ("device", "fstype", "volume")} for mount in mount_table()}
 
 
 def mount_health(path):
@@ -562,7 +559,7 @@ def mount_users(path):
     """
     path = os.path.normpath(path)
     # Salt's mount.active knows the devices' numbers, too, but starts blkid, whose exit status becomes this command's.
-    mounted = {mount["path"]: mount["device_number"] for mount in __salt__["gluster_mount.mount_table"]()}
+    mounted = {mount["path"]: mount["device_number"] for mount in mount_table()}
     found = [
         other
         for other, device in mounted.items()
@@ -853,7 +850,7 @@ def _served():
     """
     The directories on which file systems are mounted that a process answers for, so that to look at them may hang.
     """
-    mounts = __salt__["gluster_mount.mount_table"]()
+    mounts = mount_table()
     return {mount["path"] for mount in mounts if mount["fstype"].startswith(("fuse", "autofs"))} - {"/"}
 
 

@@ -294,7 +294,7 @@ def _client(seen, name, path, entry):
     """
     The client knows every server, and is connected to every brick.
     """
-    apart = __salt__["gluster_one.bricks_unconnected"](path)
+    apart = bricks_unconnected(path)
     if apart:
         what, cure = f"not connected to {', '.join(apart)}", f"gluster volume status {name}, and the network"
         _find(seen, "client_bricks", path, what, "the client is connected to every brick", cure)
@@ -493,7 +493,7 @@ def _datastores(seen, node, heal):
     """
     The head: each datastore as the pillar wants it, and what OpenNebula sees of it.
     """
-    about = __salt__["gluster_one.datastore_report"](node, heal)
+    about = datastore_report(node, heal)
     seen["datastores"], seen["hosts"] = about["datastores"], about["hosts"]
     for finding in about["findings"]:
         _find(seen, *finding)

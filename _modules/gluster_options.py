@@ -212,11 +212,11 @@ def volume_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
         salt kvm1 gluster_options.volume_options
     """
     needed = {
-        **(__salt__["gluster_options.group_options"](group) if group else {}),
+        **(group_options(group) if group else {}),
         "server.allow-insecure": "on",
-        "storage.owner-uid": __salt__["gluster_options.owner_id"](uid, "user"),
-        "storage.owner-gid": __salt__["gluster_options.owner_id"](gid, "group"),
+        "storage.owner-uid": owner_id(uid, "user"),
+        "storage.owner-gid": owner_id(gid, "group"),
     }
     if "group" in (options or ()):  # Gluster takes it for an option, and sets those of the group
         raise SaltInvocationError("options has 'group': it is an argument of its own")
-    return __salt__["gluster_options.options_wanted"](needed, options)
+    return options_wanted(needed, options)

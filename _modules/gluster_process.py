@@ -253,7 +253,7 @@ def _machine(words):
     words = words or [""]
     if os.path.basename(words[0]).startswith(("qemu-system", "qemu-kvm", "kvm")) and "-name" in words[:-1]:
         name = words[words.index("-name") + 1].partition(",")[0].removeprefix("guest=")
-        return __salt__["gluster_process.visible"](name)
+        return visible(name)
     return None
 
 
@@ -274,7 +274,7 @@ def process_name(pid):
     """
     try:
         process = psutil.Process(pid)
-        name = _machine(process.cmdline()) or __salt__["gluster_process.visible"](process.name())
+        name = _machine(process.cmdline()) or visible(process.name())
     except psutil.Error:
         name = "a process that has ended"
     return f"{name} ({pid})"

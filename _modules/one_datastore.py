@@ -87,7 +87,7 @@ def template(
     kind, disk_type = wanted["TYPE"], wanted.get("DISK_TYPE")
     if kind not in TYPES:
         raise SaltInvocationError(f"type is {kind!r}: {', '.join(TYPES)} are possible")
-    if volume and not __salt__["one_datastore.native"](wanted):
+    if volume and not native(wanted):
         raise SaltInvocationError(f"attributes has DISK_TYPE {disk_type}, and with volume it is GLUSTER: leave one out")
     if kind == "SYSTEM_DS" and wanted["DS_MAD"]:
         raise SaltInvocationError(f"ds_mad is {wanted['DS_MAD']!r}: a system datastore has none, leave it out")
@@ -100,7 +100,7 @@ def template(
         if not isinstance(paths, list) or not all(isinstance(path, str) and os.path.isabs(path) for path in paths):
             raise SaltInvocationError(f"{attribute.lower()} is {given!r}: absolute paths are needed")
         wanted[attribute] = " ".join(paths) or None
-    if __salt__["one_datastore.native"](wanted):
+    if native(wanted):
         wanted.update(DISK_TYPE="GLUSTER", DRIVER=wanted["DRIVER"] or "raw")
         if wanted.get("GLUSTER_HOST"):
             wanted["GLUSTER_HOST"] = __salt__["one_datastore_rules.gluster_host"](wanted["GLUSTER_HOST"])
@@ -152,7 +152,7 @@ def completed(name, wanted, current, run=None, **connection):
     same = current and wanted["TM_MAD"] == current["tm_mad"] and (system or ds_mad == current["ds_mad"] != "shared")
     if same and not changes(decided, current):
         return {"attributes": sent, "warnings": warnings}
-    known = __salt__["one_datastore.drivers"](run=run, **connection)
+    known = drivers(run=run, **connection)
     if not known:
         warnings.append(
             "oned does not tell this user which drivers it runs (one.system.config is for the group oneadmin), so "
@@ -525,13 +525,13 @@ def compare(name, arguments, planned=(), run=None, **connection):
 
         salt head one_datastore.compare glusterds '{volume: one_vol, host: kvm1}'
     """
-    wanted = __salt__["one_datastore.template"](**{key: arguments[key] for key in TEMPLATE if key in arguments})
-    current = __salt__["one_datastore.find"](name, arguments.get("datastore_id"), run=run, **connection)
+    wanted = template(**{key: arguments[key] for key in TEMPLATE if key in arguments})
+    current = find(name, arguments.get("datastore_id"), run=run, **connection)
     if current.get("images") and not arguments.get("driver") and "DRIVER" not in _upper(arguments.get("attributes")):
         wanted.pop("DRIVER", None)  # its images are as they are: the default is for what is new
-    found = __salt__["one_datastore.completed"](name, wanted, current, run=run, **connection)
+    found = completed(name, wanted, current, run=run, **connection)
     more = {key: arguments[key] for key in DIFFERENCE if key in arguments}
-    changes = __salt__["one_datastore.difference"](name, found["attributes"], current, run=run, **more, **connection)
+    changes = difference(name, found["attributes"], current, run=run, **more, **connection)
     wanted, mount, warnings = found["attributes"], arguments.get("mount"), found["warnings"]
     in_use(name, changes, current, arguments.get("in_use"), **connection)
     # What was there before counts as much as what is asked for.

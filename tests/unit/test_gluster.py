@@ -190,9 +190,7 @@ def test_an_option_by_the_end_of_its_name(execution):
 
 def test_a_group_is_no_option(execution):
     with pytest.raises(SaltInvocationError, match="options has 'group': it is an argument of its own"):
-        execution("gluster_options", __salt__={"gluster_options.owner_id": lambda *words: 9869}).volume_options(
-            options={"group": "virt"}
-        )
+        execution("gluster_options").volume_options(9869, 9869, options={"group": "virt"})
 
 
 def test_an_owner_by_number_or_by_name(execution, monkeypatch):

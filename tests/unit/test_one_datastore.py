@@ -46,9 +46,9 @@ def store(execution):
                     "clusters", [{"id": 0, "name": "default"}, {"id": 100, "name": "kvm"}]
                 ),
                 "one_datastore.native": check.native,
-                "one_datastore.drivers": answer("drivers", DRIVERS if drivers is None else drivers),
             },
         )
+        module.drivers = answer("drivers", DRIVERS if drivers is None else drivers)
         module.asked = asked
         return module
 

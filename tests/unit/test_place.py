@@ -62,7 +62,7 @@ def test_links_in_a_circle(module, root):
 @pytest.mark.parametrize("fstype", ["fuse.sshfs", "fuse.glusterfs", "autofs"])
 def test_what_a_process_answers_for_is_not_looked_at(module, root, monkeypatch, fstype):
     (root / "srv/x").mkdir(parents=True)
-    module.__salt__["gluster_mount.mount_table"] = lambda: [{"path": "/srv", "fstype": fstype}]
+    module.mount_table = lambda: [{"path": "/srv", "fstype": fstype}]
     lstat = module.os.lstat
     monkeypatch.setattr(module.os, "lstat", lambda path: lstat({"/srv": "/never"}.get(path, path)))
     assert module.foreign_parent("/srv/x/vol") == "/srv"

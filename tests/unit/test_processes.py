@@ -18,14 +18,10 @@ def volumes(execution):
 
     def make(row):
         told = []
-        module = execution(
-            "gluster",
-            __salt__={
-                "gluster.volume_status": lambda name: [row],
-                "gluster.look": lambda: {"status": {"one_vol": [row]}},
-                "gluster.xml": lambda *words, **_: told.append(words),
-            },
-        )
+        module = execution("gluster")
+        module.volume_status = lambda name: [row]
+        module.look = lambda: {"status": {"one_vol": [row]}}
+        module.xml = lambda *words, **_: told.append(words)
         module.told = told
         return module
 
