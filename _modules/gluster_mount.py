@@ -88,6 +88,8 @@ sys.exit(os.strerror(ctypes.get_errno()) if failed else 0)
 """
 # Bytes of the tables of mount namespaces that belong to user namespaces, which anybody can make, with 100,000 mounts.
 MOST_FOREIGN = 4_000_000
+MOST_NAMED = 5  # errors
+MOST_SECONDS = 60  # for all mounts together
 MOST_UNSAFE = 500  # mounts at once: the next look finds the others
 _NS_GET_USERNS = 0xB701
 _REMOUNT_BIND = 32 | 4096
@@ -541,13 +543,16 @@ def writable(path, user="oneadmin"):
     return None if status == 0 else error
 
 
-def mount_users(path):
+def mount_users(path, copies=True):
     """
     Who would lose something if a mount went: processes with a file or a directory of it, and other mounts of it or in
     it. Only links of /proc are read, which a mount that hangs does not delay.
 
     path
         The directory on which it is mounted (string).
+
+    copies
+        Count other mounts of the same client (bool, default True): those end with it, if it ends.
 
     Returns a sorted list of strings such as ``["/srv/vol", "qemu-system-x86 (4711)"]``.
 
@@ -563,7 +568,7 @@ def mount_users(path):
     found = [
         other
         for other, device in mounted.items()
-        if other != path and (device == mounted.get(path) or _within(other, path))
+        if other != path and (copies and device == mounted.get(path) or _within(other, path))
     ]
     for process in psutil.process_iter(["pid", "name"]):
         if any(_within(place, path) for place in _places(process.pid)):
@@ -659,13 +664,17 @@ def _processes():
     One process of each other mount namespace: those that belong to this user namespace, so that root made them, and the
     others.
     """
-    known, ours, foreign = {os.readlink(f"{PROC}/self/ns/mnt")}, [], []
+    own, found = os.readlink(f"{PROC}/self/ns/mnt"), {}
     for process in filter(str.isdigit, os.listdir(PROC)):
         with contextlib.suppress(OSError):  # it has ended
             namespace = os.readlink(f"{PROC}/{process}/ns/mnt")
-            if namespace not in known:
-                (ours if _is_ours(process) else foreign).append(process)
-                known.add(namespace)
+            if namespace == own:
+                continue
+            # The table of one in a chroot has nothing that lies outside of it.
+            chroot = os.readlink(f"{PROC}/{process}/root") != "/"
+            if namespace not in found or found[namespace][0] > chroot:
+                found[namespace] = (chroot, process, _is_ours(process))
+    ours, foreign = ([process for _, process, is_ours in found.values() if is_ours is which] for which in (True, False))
     return ours, foreign
 
 
@@ -732,16 +741,22 @@ def set_flags(volume):
 
         salt kvm1 gluster_mount.set_flags one_vol
     """
-    refused = []
+    own, refused, deadline = [], [], time.monotonic() + MOST_SECONDS
     for mount in _unsafe(volume):
         process = _name(mount)
         kept = sum(flag for option, flag in _KEPT.items() if option in mount["options"])
         try:
+            if time.monotonic() > deadline:
+                raise CommandExecutionError(f"not all mounts of {volume} were reached within {MOST_SECONDS} s")
             _act(str(_REMOUNT_BIND | _NOSUID_NODEV | kept), mount)
         except CommandExecutionError as exc:
-            if not process:
-                raise
-            refused.append(f"{exc}, in the mount namespace of {process}: migrate that VM, or restart the process")
+            # One that cannot be reached, because somebody has mounted something over it, is no reason to leave others.
+            where = f", in the mount namespace of {process}: migrate that VM, or restart the process" if process else ""
+            (refused if process else own).append(f"{exc}{where}")
+            if time.monotonic() > deadline:
+                break
+    if own:
+        raise CommandExecutionError("; ".join([*own, *refused][:MOST_NAMED]))
     return refused
 
 
@@ -906,9 +921,10 @@ def former_places(path, volume, datastores_dir, user=None):
 
     Returns a dict by directory, those with a line in /etc/fstab first, and the former default in any case. ``line`` is
     that line as :func:`entry` returns it, an empty dict where there is none, ``mounted`` what is mounted there of the
-    volume, or None::
+    volume, or None; ``made`` says whether it is the former default, which the formula made itself::
 
-        {"/var/lib/one/gluster/one_vol": {"line": {"device": "kvm1:/one_vol", ...}, "mounted": "kvm1:/one_vol"}}
+        {"/var/lib/one/gluster/one_vol": {"line": {"device": "kvm1:/one_vol", ...}, "mounted": "kvm1:/one_vol",
+                                          "made": True}}
 
     CLI Example:
 
@@ -924,7 +940,7 @@ def former_places(path, volume, datastores_dir, user=None):
     }
     default = os.path.join(os.path.dirname(os.path.normpath(datastores_dir)), FORMER, volume)
     return {
-        place: {"line": lines.get(place, {}), "mounted": mounts.get(place)}
+        place: {"line": lines.get(place, {}), "mounted": mounts.get(place), "made": place == default}
         for place in dict.fromkeys([*lines, *mounts, default])
         if place != path and (place == default or foreign_parent(place, user))
     }

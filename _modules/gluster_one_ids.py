@@ -21,6 +21,7 @@ MARK_FILE = ".gluster_one/mark"
 MARK = re.compile(r"([0-9]{20}) [0-9a-f]{16}")
 OVERVIEW = 600 * 10**9  # nanoseconds within which another overview may have left a later one
 MOST_FILES = 1000  # that are looked at
+MOST_NAMED = 5  # of those that are no files
 ABSENT = 3  # the status of ON_VOLUME where there is no such file
 MOST_IDS = 1000
 LONGEST_NAME = 128  # of a datastore, in OpenNebula
@@ -63,7 +64,8 @@ except FileNotFoundError:
 except OSError:
     sys.exit(f"{path}/{above} is {kind(above, root)}: remove it")
 if do == "look":
-    for name in itertools.islice((each.name for each in os.scandir(inside)), int(most)):
+    names = [each.name for each in itertools.islice(os.scandir(inside), int(most))]
+    for name in dict.fromkeys(["lock", "mark", "datastores.json", *names]):
         try:
             what = kind(name, inside)
         except FileNotFoundError:
@@ -179,7 +181,7 @@ def volume_errors(path):
     """
     mounts = __salt__["gluster_mount.mounts"]()
     if path not in mounts:
-        return []
+        return {}
     above, _, name = IDS_FILE.partition("/")
     status, out, error = _on_volume("look", path, mounts[path]["device"], f"{above}/", most=MOST_FILES)
     if status in (None, ABSENT):  # a mount that hangs is said elsewhere
@@ -187,7 +189,10 @@ def volume_errors(path):
     if status:
         return {f"{path}/{above}": error}
     found = dict(each.split("/", 1) for each in out.split("\0") if each)
-    errors = {f"{path}/{above}/{name}": f"it is {what}: remove it" for name, what in found.items()}
+    named = list(found.items())[:MOST_NAMED]  # oneadmin may have put a thousand there
+    errors = {f"{path}/{above}/{name}": f"it is {what}: remove it" for name, what in named}
+    if len(found) > len(named):
+        errors[f"{path}/{above}"] = f"{len(found) - len(named)} more in it are no files: remove them"
     unreadable = None if name in found else _read_ids(path, mounts)[1]
     if unreadable:
         errors[f"{path}/{IDS_FILE}"] = unreadable

@@ -73,10 +73,12 @@ def datastore_remounted(
         look_former = functools.partial(_former, name, volume, datastores_dir, user)
         former = look_former()
         changes = {**_changes(name, entry), **_former_changes(name, former, links, datastores_dir)}
-        for path in [*former, *([name] if "client" in changes else [])]:
-            _refuse_used(path)
-        for path, device in former.items():
-            __salt__["gluster_fstab.check_servers"](device, [], servers, f"is mounted on {_visible(path)}")
+        for path in former:
+            _refuse_used(path, copies=False)  # which may be mounts of the place that stays
+        if "client" in changes:
+            _refuse_used(name)
+        for path, found in former.items():
+            __salt__["gluster_fstab.check_servers"](found["mounted"], [], servers, f"is mounted on {_visible(path)}")
             if changes[_label(path)]["new"]:
                 _refuse_hidden(path, name)
         if __opts__["test"] or not changes:
@@ -89,7 +91,7 @@ def datastore_remounted(
             change = ret["changes"][_label(path)] = changes[_label(path)]
             if change["new"]:
                 __salt__["gluster_links.link"](path, name)
-            else:
+            elif former[path]["made"]:
                 __salt__["gluster_links.point_remove"](path)
         if "client" in changes:
             __salt__["gluster_mount.unmount"](name, lazy=False)
@@ -109,8 +111,8 @@ def _label(path):
     return FORMER + _visible(path)
 
 
-def _refuse_used(path):
-    users = __salt__["gluster_mount.mount_users"](path)
+def _refuse_used(path, copies=True):
+    users = __salt__["gluster_mount.mount_users"](path, copies)
     if users:
         shown = ", ".join(users[:5]) + (", ..." if len(users) > 5 else "")
         raise CommandExecutionError(f"{_visible(path)} stays as it is while it is used by {shown}")
@@ -133,10 +135,10 @@ def _refuse_hidden(path, name):
 
 def _former(name, volume, datastores_dir, user):
     """
-    Former places where the volume is still mounted, and what is mounted there.
+    Former places where the volume is still mounted.
     """
     former = __salt__["gluster_mount.former_places"](name, volume, datastores_dir, user)
-    return {path: found["mounted"] for path, found in former.items() if found["mounted"]}
+    return {path: found for path, found in former.items() if found["mounted"]}
 
 
 def _former_changes(name, former, links, datastores_dir):

@@ -38,3 +38,33 @@ def test_a_node_that_waits_for_identifiers_says_what_is_in_their_place(execution
     state = imported(CHECKOUT / "_states/gluster_one_mount.py", __salt__=salt)
     found = state._ids_missing("/srv/vol", {"glusterds": None})
     assert found == said or (said == NO_JSON and found.startswith(said))
+
+
+@pytest.fixture
+def look(execution, monkeypatch):
+    """look(names): the module where these lie in .gluster_one and are FIFOs."""
+
+    def make(names):
+        salt = {
+            "gluster_mount.mounts": lambda: {"/srv/vol": {"device": "kvm1:/one_vol"}},
+            "gluster_process.visible": str,
+        }
+        module = execution("gluster_one_ids", __salt__=salt)
+        found = "".join(f"{name}/a FIFO\0" for name in names)
+        monkeypatch.setattr(
+            module, "_on_volume", lambda do, *words, **more: (0, found, "") if do == "look" else (3, "", "")
+        )
+        return module
+
+    return make
+
+
+def test_a_thousand_odd_files_are_a_few_lines(look):
+    """Or the runner, which keeps a thousand findings of a node, would have no room for any other."""
+    errors = look(["lock", *map(str, range(999))]).volume_errors("/srv/vol")
+    assert len(errors) == 6 and errors["/srv/vol/.gluster_one/lock"] == "it is a FIFO: remove it"
+    assert errors["/srv/vol/.gluster_one"] == "995 more in it are no files: remove them"
+
+
+def test_where_nothing_is_mounted_nothing_is_odd(look):
+    assert look([]).volume_errors("/srv/other") == {}

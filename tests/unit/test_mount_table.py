@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from salt.exceptions import CommandExecutionError
 
 ROOT = b"21 1 0:20 / / ro,relatime - ext4 /dev/vda rw"
 OURS = rb"41 21 0:33 / /srv/a\040b rw,relatime - fuse.glusterfs kvm1:/one_vol rw,user_id=0,group_id=0,allow_other"
@@ -18,8 +19,9 @@ MADE = b"62 60 0:35 / /forged rw - fuse.glusterfs kvm1:/one_vol rw,user_id=0"
 def put(monkeypatch, tmp_path):
     """put("7", 2, lines...): a process in the mount namespace number 2, and its table."""
 
-    def make(pid, namespace, *lines):
+    def make(pid, namespace, *lines, root="/"):
         (tmp_path / pid / "ns").mkdir(parents=True)
+        os.symlink(root, tmp_path / pid / "root")
         os.symlink(f"mnt:[{namespace}]", tmp_path / pid / "ns/mnt")
         (tmp_path / pid / "mountinfo").write_bytes(b"\n".join([*lines, b""]))
 
@@ -56,6 +58,13 @@ def test_each_mount_namespace_has_a_table_of_its_own(module, put):
     put("8", 2, ROOT, COPY)
     (found,) = module.without_flags("one_vol").items() - {("/srv/a b", None)}
     assert found in [(f"/srv/vol of name ({pid})", f"name ({pid})") for pid in (7, 8)]
+
+
+def test_a_process_in_a_chroot_hides_no_mount_of_its_namespace(module, put):
+    put("6", 2, ROOT, root="/empty")
+    put("7", 2, ROOT, COPY)
+    put("8", 2, ROOT, root="/empty")
+    assert "/srv/vol of name (7)" in module.without_flags("one_vol")
 
 
 def test_what_a_user_namespace_made_is_no_mount_of_root_s(module, put):
@@ -97,6 +106,34 @@ def test_what_cannot_be_set_for_another_process_holds_nothing_up(module, put):
         "the mount on /srv/vol cannot be made nosuid,nodev: not permitted, in the mount namespace of name (7): migrate "
         "that VM, or restart the process"
     )
+
+
+def test_a_mount_that_somebody_has_covered_keeps_no_other_from_its_flags(module, put):
+    put("7", 2, ROOT, COPY)
+    asked = []
+    module.__salt__["gluster_process.child"] = lambda argv, timeout: (
+        asked.append(argv[-1]) or [int(argv[-1] == "self"), "", "something else is there now"]
+    )
+    with pytest.raises(CommandExecutionError, match="on /srv/a b cannot be made nosuid,nodev: something else is there"):
+        module.set_flags("one_vol")
+    assert asked == ["self", "7"]
+
+
+def test_all_mounts_together_have_a_limit(module, put, monkeypatch):
+    monkeypatch.setattr(module, "MOST_SECONDS", -1)
+    module.__salt__["gluster_process.child"] = lambda argv, timeout: pytest.fail("there is no time left")
+    with pytest.raises(CommandExecutionError, match="not all mounts of one_vol were reached within"):
+        module.set_flags("one_vol")
+
+
+@pytest.mark.parametrize("copies, users", [(True, ["/copy", "/srv/vol/in it"]), (False, ["/srv/vol/in it"])])
+def test_a_copy_of_a_mount_uses_it_only_where_the_client_would_end(module, monkeypatch, copies, users):
+    table = [("/srv/vol", "0:1"), ("/copy", "0:1"), ("/srv/vol/in it", "0:2"), ("/srv/volume", "0:3")]
+    monkeypatch.setattr(
+        module, "mount_table", lambda: [{"path": path, "device_number": number} for path, number in table]
+    )
+    monkeypatch.setattr(module.psutil, "process_iter", lambda keys: [])
+    assert module.mount_users("/srv/vol", copies) == users
 
 
 @pytest.fixture
