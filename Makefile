@@ -45,7 +45,7 @@ format: setup ## put the Python files into ruff's format, and the modules' check
 	$(PY) -m lab.stamp
 
 # Those on a real glusterd wait for it most of the time, which costs no processor: the others run beside them.
-test: setup ## unit, functional and fleet tests, in ten minutes; ARGS are pytest's
+test: setup ## unit, functional and fleet tests, in 13 minutes; ARGS are pytest's
 	@log=$$(mktemp -d); status=0; \
 	  $(MAKE) --no-print-directory unit || status=1; \
 	  $(MAKE) --no-print-directory fleet >$$log/fleet 2>&1 & fleet=$$!; \
