@@ -26,6 +26,10 @@ MOUNT, DATASTORE = "salt {minion} state.apply gluster_one.mount", "salt {minion}
 GLUSTERD, READ = "salt {minion} state.apply gluster_one.glusterd", "see what it says: salt {minion} gluster_one.check"
 STATUS, HEAL = "gluster volume status {volume}", "gluster volume heal {volume} info"
 QUORUM, ROOM = "bring bricks and peers back", "make room (delete images), or add bricks"
+OWNER = "chown UID:GID MOUNTPOINT on a mount of the volume, by its storage.owner-uid and -gid; not on the brick"
+SIZE = "on {minion}: ls -l its directory, which has to be a link to the volume; OpenNebula measures each 300 s"
+OWNER = "chown UID:GID MOUNTPOINT on a mount of the volume, by its storage.owner-uid and -gid; not on the brick"
+SIZE = "on {minion}: ls -l its directory, which has to be a link to the volume; OpenNebula measures each 300 s"
 HIDDEN = (
     "on {minion}: mkdir /run/disk; mount --bind {above} /run/disk; move what is in /run/disk/{name}, names with a dot "
     "too, to {on}; umount /run/disk; rmdir /run/disk"
@@ -58,13 +62,13 @@ KINDS = {
     "glusterd_option": ("server", GLUSTERD),
     "kill_mode": ("server", GLUSTERD),
     "brick_gone": ("server", "mount its file system"),
-    "brick_owner": ("server", "chown it to the volume's storage.owner-uid and -gid, on a mount of the volume"),
+    "brick_owner": ("server", OWNER),
     "brick_size": ("server", "systemctl restart glusterd there, then gluster volume set VOLUME user.checked yes"),
     # Of the head.
     "datastore": ("head", DATASTORE),
     "datastore_gone": ("head", f"{DATASTORE}, if nobody meant it"),
     "datastore_wrong": ("head", "see what it says"),
-    "datastore_size": ("head", "ls -l on the head what its directory is: a link to the volume"),
+    "datastore_size": ("head", SIZE),
     "image": ("head", "see what to do: salt {minion} gluster_one.images"),
     "oned_away": ("head", "see what it says"),
     # Of whoever mounts a volume.
@@ -83,12 +87,12 @@ KINDS = {
     "mount_differs": ("mounts", f"{STATUS}, on both"),
     "client_bricks": ("mounts", f"{STATUS}, and the network"),
     "client_options": ("mounts", "salt {minion} state.apply gluster_one.remount, once nothing uses it"),
-    "blocked": ("mounts", f"move what lies there onto the volume, or away, then {MOUNT}"),
+    "blocked": ("mounts", f"move away or unmount what is there, then {MOUNT}; copy images from it onto the volume"),
     "link": ("mounts", MOUNT),
     "not_writable": ("mounts", "gluster volume get {volume} storage.owner-uid"),
     "hidden": ("mounts", HIDDEN),
     # Of a hypervisor.
-    "native": ("hypervisor", "install QEMU with its gluster driver (Debian: qemu-block-extra) and libvirt"),
+    "native": ("hypervisor", "on {minion}: install QEMU with its gluster driver (Debian: qemu-block-extra)"),
     "native_read": ("hypervisor", "see the volume's options"),
     "confined": ("hypervisor", READ),
     # Of anybody.
@@ -97,7 +101,8 @@ KINDS = {
     "outdated": ("anybody", "salt {minion} saltutil.sync_all, or apply gluster_one"),
     "pillar": ("anybody", "correct it, then run again"),
 }  # fmt: skip
-SELINUX = "setsebool -P virt_use_fusefs on, there"
+SELINUX = "on {minion}: setsebool -P virt_use_fusefs on"
+LIBVIRT = "on {minion}: install libvirt (OpenNebula's package: opennebula-node-kvm)"
 
 
 def __virtual__():
@@ -332,7 +337,7 @@ def keeps_returns():
     return bool(__opts__.get("job_cache", True) and not __opts__.get("ext_job_cache"))
 
 
-def cure(finding, minion, volume=None):
+def cure(finding, minion, volume=None, head=False):
     """
     What to do about a finding, by the master's own table.
 
@@ -344,6 +349,9 @@ def cure(finding, minion, volume=None):
 
     volume
         The volume that it is about (string, default: not known).
+
+    head
+        Whether the minion is the head (bool, default False), which links the datastores where it creates them.
 
     Returns a string.
 
@@ -357,8 +365,10 @@ def cure(finding, minion, volume=None):
     words = KINDS[kind][1] if kind in KINDS else READ
     if kind == "confined" and on == "SELinux":
         words = SELINUX
-    elif kind == "link" and not on.startswith("/"):
-        words = DATASTORE
+    elif kind == "native" and on == "libvirt":
+        words = LIBVIRT
+    elif kind in ("link", "blocked") and (head or not on.startswith("/")):
+        words = words.replace(MOUNT, DATASTORE)
     path = re.fullmatch(r"(/[\w.@:+-]+)+", on, re.ASCII) and posixpath.normpath(on) == on
     host = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", on)
     if ("{on}" in words and not path) or ("{host}" in words and not host):

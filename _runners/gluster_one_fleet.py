@@ -209,7 +209,8 @@ class _Look:
             elif self.said[minion]["coordinates"].get(finding["on"]) and self.of(minion, finding["on"])["coordinator"]:
                 finding["volume"] = finding["on"]  # what it could not look at
             self.own(minion, finding)
-            finding["cure"] = __salt__["gluster_one.cure"](finding, minion, self.volume_of(finding))
+            head = "head" in self.said[minion]["roles"]
+            finding["cure"] = __salt__["gluster_one.cure"](finding, minion, self.volume_of(finding), head)
             found.append(finding)
         return found + self.misfits(minion)
 

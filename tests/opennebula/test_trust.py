@@ -289,7 +289,7 @@ JOB = {"__pub_fun": "opennebula.datastore_list", "__pub_jid": "20260101000000000
 def takers(functions):
     """The functions that take the endpoint and the file, and arguments for each."""
     for name in sorted(functions):
-        if name.startswith(("opennebula", "one_datastore", "gluster_one")):
+        if name.startswith(("opennebula", "one_datastore", "gluster_")):
             function = inspect.unwrap(getattr(functions[name], "func", functions[name]))
             arguments = inspect.signature(function).parameters.values()
             if any(each.kind == each.VAR_KEYWORD for each in arguments):

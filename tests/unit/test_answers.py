@@ -250,6 +250,34 @@ def test_a_cure_is_the_masters_own(master, kind, cure):
     assert (found["kind"], found["cure"]) == (kind, cure)
 
 
+@pytest.mark.parametrize("kind, on, minion, sls", [
+    ("link", "/var/lib/one/datastores/101", "kvm2", "mount"),
+    ("link", "/var/lib/one/datastores/101", "head", "datastore"),
+    ("link", "glusterds", "head", "datastore"),
+    ("blocked", "/var/lib/one/datastores/101", "kvm2", "mount"),
+    ("blocked", "/var/lib/one/datastores/101", "head", "datastore"),
+])  # fmt: skip
+def test_the_head_links_a_datastore_where_it_creates_it(master, kind, on, minion, sls):
+    """On the head `gluster_one.mount` knows of no datastore."""
+    said = {**REPORTS[minion], "findings": [{**FINDING, "kind": kind, "on": on}]}
+    master.answers = {"gluster_one.report": {**REPORTS, "kvm2": REPORTS["kvm3"], minion: said, EVIL: report(EVIL)}}
+    (found,) = master.runner.status()["data"]["findings"]
+    assert f"salt {minion} state.apply gluster_one.{sls}" in found["cure"]
+
+
+@pytest.mark.parametrize("kind, on, words", [
+    ("native", "QEMU", "gluster driver"),
+    ("native", "libvirt", "install libvirt"),
+    ("confined", "SELinux", "setsebool"),
+    ("confined", "AppArmor", "salt kvm2 gluster_one.check"),
+])  # fmt: skip
+def test_a_cure_is_that_of_what_is_missing(master, kind, on, words):
+    said = report("kvm2", findings=[{**FINDING, "kind": kind, "on": on}])
+    master.answers = {"gluster_one.report": {**REPORTS, "kvm2": said, EVIL: report(EVIL)}}
+    (found,) = master.runner.status()["data"]["findings"]
+    assert words in found["cure"]
+
+
 @pytest.mark.parametrize(
     "on", ["/a;reboot", "/a b", "/$(reboot)", "/a/../b", "x", "/a\nb", "/{minion}", "/a'", "/\u0430"]
 )
