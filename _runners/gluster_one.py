@@ -132,7 +132,6 @@ def _ask(minions, function, arguments=None, timeout=15, until=None):
             awaited = minions
         if awaited and __salt__["gluster_one.keeps_returns"]():
             answers = _kept(
-                client,
                 job["jid"],
                 awaited,
                 min(max(timeout, deadline - time.monotonic()), (until or math.inf) - time.monotonic()),
@@ -142,17 +141,17 @@ def _ask(minions, function, arguments=None, timeout=15, until=None):
     return answers
 
 
-def _kept(client, jid, minions, timeout):
+def _kept(jid, minions, timeout):
     """
     The answers as the master has kept them: where nothing was kept, it is waited for. What came as an event may be of
     any minion that knows the job. Salt's master keeps the first return by the name that stands in it: a minion that
     names another one there, as the ``resource_id`` of Salt 3008 or like a syndic, is that other one.
     """
-    deadline = time.monotonic() + timeout
+    deadline, kept = time.monotonic() + timeout, {}
     while True:
-        kept = client.get_cache_returns(jid)
+        kept.update(__salt__["gluster_one.kept_returns"](jid, [minion for minion in minions if minion not in kept]))
         if set(minions) <= set(kept) or time.monotonic() > deadline:
-            return {minion: kept[minion]["ret"] for minion in minions if minion in kept}
+            return kept
         time.sleep(0.1)
 
 

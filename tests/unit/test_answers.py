@@ -282,9 +282,9 @@ class Bus:
     def cmd_iter(self, *words, **more):
         yield from (event for event in self.get_iter_returns() if event)
 
-    def get_cache_returns(self, jid):
+    def kept_returns(self, jid, minions):
         self.looks += 1
-        return {minion: {"ret": answer} for minion, answer in self.kept.items() if self.looks > 1}
+        return {minion: self.kept[minion] for minion in minions if minion in self.kept and self.looks > 1}
 
 
 def test_an_event_in_anothers_name_is_no_answer(monkeypatch):
@@ -293,6 +293,7 @@ def test_an_event_in_anothers_name_is_no_answer(monkeypatch):
     monkeypatch.undo()
     runner = imported(CHECKOUT / "_runners/gluster_one.py", __salt__=master.salt)
     bus = Bus([("kvm1", []), ("kvm9", "mine"), ("stranger", [])], {"kvm1": ["no"], "kvm9": "mine"})
+    master.salt["gluster_one.kept_returns"] = bus.kept_returns
     monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: bus)
     assert runner._ask(["kvm1", "kvm9"], "gluster_one.stop_blockers") == {"kvm1": ["no"], "kvm9": "mine"}
 
@@ -302,6 +303,7 @@ def test_a_job_that_runs_for_ever_is_waited_for_in_vain(monkeypatch):
     monkeypatch.undo()
     runner = imported(CHECKOUT / "_runners/gluster_one.py", __salt__=master.salt)
     bus = Bus([("kvm1", "well")], {"kvm1": "well"})
+    master.salt["gluster_one.kept_returns"] = bus.kept_returns
     now = itertools.count(0, 10)
     monkeypatch.setattr(runner.time, "monotonic", lambda: next(now))
     monkeypatch.setattr(runner.time, "sleep", lambda seconds: None)
@@ -316,6 +318,7 @@ def test_what_ends_salts_own_client_ends_no_look_at_the_others(monkeypatch):
     monkeypatch.undo()
     runner = imported(CHECKOUT / "_runners/gluster_one.py", __salt__=master.salt)
     bus = Bus([], {"kvm1": "well", "kvm9": 5})
+    master.salt["gluster_one.kept_returns"] = bus.kept_returns
 
     def broken(*words, **more):
         yield {"kvm1": {"ret": "well"}}
@@ -357,6 +360,7 @@ def test_all_questions_together_have_a_limit(monkeypatch):
     monkeypatch.setattr(runner, "_ours", lambda target: ["kvm1", "kvm9"])
     monkeypatch.setattr(runner, "_accepted", lambda *words: ["kvm1", "kvm9"])
     bus = Bus([], {})
+    master.salt["gluster_one.kept_returns"] = bus.kept_returns
     bus.run_job = lambda minions, function, **more: asked.append(function) or {"jid": "1", "minions": minions}
 
     def endless(*words, **more):
