@@ -228,6 +228,15 @@ def test_a_poisoned_pillar_in_the_masters_cache_makes_no_head(master):
     assert "by its pillar that is not for it to say" in said["seen"]
 
 
+@pytest.mark.parametrize("version", [99, None, "2"])
+def test_another_version_hides_no_lie(master, version):
+    master.answers = {"gluster_one.report": {**REPORTS, EVIL: {**EVILS[1], "version": version}}}
+    found = {one["kind"]: one for one in master.runner.status()["data"]["nodes"][EVIL]["findings"]}
+    assert "version" in found["outdated"]["seen"] and "not for it to say" not in found["outdated"]["seen"]
+    assert "by its pillar that is not for it to say" in found["check_failed"]["seen"]
+    assert found["check_failed"]["cure"] == f"see who is root on {EVIL}"
+
+
 def test_few_pillars_are_rendered(master):
     master.rendered.clear()
     master.answers = {"gluster_one.report": {**REPORTS, EVIL: report(EVIL)}}
