@@ -380,8 +380,37 @@ def test_all_questions_together_have_a_limit(monkeypatch):
     bus.get_iter_returns = endless
     monkeypatch.setattr(runner.time, "sleep", lambda seconds: None)
     monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: bus)
-    assert not runner.ok_to_stop("kvm1")["ok"]
+    said = runner.ok_to_stop("kvm1")
+    assert not said["ok"] and "half of the time was spent on kvm1, kvm9, without an answer" in said["reasons"]
     assert now[0] <= 200 and asked == ["gluster_one_pillar.node"]
+
+
+def test_one_that_says_it_is_still_at_it_takes_no_time_of_later_questions(monkeypatch):
+    master, now, asked = Master(monkeypatch, PILLARS), [0], []
+    real = imported(CHECKOUT / "_runners/gluster_one.py", __salt__=master.salt)
+    server = {**NODE, "roles": ["hypervisor", "server"]}
+    says = {"gluster_one_pillar.node": server, "glusterd.volumes": {"one_vol": {}}, "gluster_one.stop_blockers": []}
+    monkeypatch.setattr(real.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(real.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + 1))
+    bus = Bus([], {})
+    bus.kept_returns = lambda jid, minions: {minion: bus.says for minion in minions if minion != EVIL}
+    master.salt["gluster_one.kept_returns"] = bus.kept_returns
+
+    def run_job(minions, function, **more):
+        asked.append((function, EVIL in minions))
+        bus.says = says[function]
+        return {"jid": "1", "minions": minions}
+
+    def came(jid, minions, **more):
+        yield {minion: {"ret": bus.says} for minion in minions if minion != EVIL}
+        while EVIL in minions:
+            yield None
+
+    bus.run_job, bus.get_iter_returns = run_job, came
+    monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: bus)
+    monkeypatch.setattr(master.runner, "_ask", real._ask)
+    assert master.runner.ok_to_stop("kvm1", restart=True)["reasons"] == []
+    assert [function for function, evil in asked if evil] == ["gluster_one_pillar.node"] and len(asked) >= 3
 
 
 @pytest.mark.parametrize("silent", [[], ["kvm3"]])
