@@ -98,12 +98,13 @@ def _ours(target):
 
 def _ask(minions, function, arguments=None, timeout=15, until=None):
     """
-    The answers of minions by their names, counted on a terminal while they come in; none that comes after a time, as
-    `time.monotonic` has it, of more questions than this one.
+    The answers of minions by their names, counted on a terminal while they come in. Where there is a time, as
+    `time.monotonic` has it, for more questions than this one, it has half of what is left.
     """
     answers = {}
-    if until and time.monotonic() >= until:
+    if not minions or until and time.monotonic() >= until:
         return answers
+    until = until and (time.monotonic() + until) / 2
     shown = sys.stderr.isatty() and len(minions) > 10
     deadline = min(time.monotonic() + PATIENCE * timeout, until or math.inf)
     with salt.client.get_local_client(mopts=__opts__) as client:
@@ -132,7 +133,6 @@ def _ask(minions, function, arguments=None, timeout=15, until=None):
             awaited = minions
         if awaited and __salt__["gluster_one.keeps_returns"]():
             answers = _kept(
-                client,
                 job["jid"],
                 awaited,
                 min(max(timeout, deadline - time.monotonic()), (until or math.inf) - time.monotonic()),
@@ -142,17 +142,17 @@ def _ask(minions, function, arguments=None, timeout=15, until=None):
     return answers
 
 
-def _kept(client, jid, minions, timeout):
+def _kept(jid, minions, timeout):
     """
     The answers as the master has kept them: where nothing was kept, it is waited for. What came as an event may be of
     any minion that knows the job. Salt's master keeps the first return by the name that stands in it: a minion that
     names another one there, as the ``resource_id`` of Salt 3008 or like a syndic, is that other one.
     """
-    deadline = time.monotonic() + timeout
+    deadline, kept = time.monotonic() + timeout, {}
     while True:
-        kept = client.get_cache_returns(jid)
+        kept.update(__salt__["gluster_one.kept_returns"](jid, [minion for minion in minions if minion not in kept]))
         if set(minions) <= set(kept) or time.monotonic() > deadline:
-            return {minion: kept[minion]["ret"] for minion in minions if minion in kept}
+            return kept
         time.sleep(0.1)
 
 
@@ -199,12 +199,15 @@ def ok_to_stop(minions, timeout=15, restart=False, unasked=None):
         return {"ok": False, "reasons": [reason], "retcode": 1}
     limits = {"timeout": timeout, "until": time.monotonic() + PATIENCE * timeout}
     ours, known = [minion for minion in _ours("*") if minion not in (unasked or ())], {}
+    begin = time.monotonic()
     nodes = _ask(ours, "gluster_one_pillar.node", **limits)
+    took = time.monotonic() - begin
+    silent = [minion for minion in ours if minion not in nodes]  # they are waited for once
     nodes = {name: __salt__["gluster_one.sound_node"](node) for name, node in nodes.items()}
     nodes = {name: node for name, node in nodes.items() if node and not node["errors"]}
-    reasons = [] if restart else _machines(going, limits)
+    reasons = [] if restart else _machines(going, silent, limits)
     # Whatever the pillar makes of it: who knows volumes of a pool is a server of it. One that does not say may be one.
-    members = _ask(going, "glusterd.volumes", **limits)
+    members = _ask([minion for minion in going if minion not in silent], "glusterd.volumes", **limits)
     servers = [
         minion
         for minion in going
@@ -223,10 +226,15 @@ def ok_to_stop(minions, timeout=15, restart=False, unasked=None):
     elif servers:
         names = {minion: _names(minion, nodes, known) for minion in servers}
         stay = sorted(set(ours) - set(going))
-        said = {} if restart else _ask(stay, "gluster_one.apart", **limits)
+        said = (
+            {} if restart else _ask([minion for minion in stay if minion not in silent], "gluster_one.apart", **limits)
+        )
         apart = {} if restart else {minion: _apart(said.get(minion)) for minion in stay}
-        silent = [name for name in stay if name not in nodes and "server" in _part(name, known)["roles"]]
-        reasons += _blockers(others, silent, {"names": names, "restart": restart, "apart": apart}, limits)
+        unsaid = [name for name in stay if name not in nodes and "server" in _part(name, known)["roles"]]
+        reasons += _blockers(others, unsaid, {"names": names, "restart": restart, "apart": apart}, limits)
+    if reasons and silent and took >= PATIENCE * timeout / 2:
+        more = f" and {len(silent) - 3} more" if len(silent) > 3 else ""
+        reasons.append(f"half of the time was spent on {', '.join(silent[:3])}{more}, without an answer")
     return {"ok": not reasons, "reasons": reasons, "retcode": int(bool(reasons))}
 
 
@@ -282,11 +290,11 @@ def _apart(said):
     return {name: bricks and [_visible(brick) for brick in bricks] for name, bricks in said.items()}
 
 
-def _machines(minions, limits):
+def _machines(minions, silent, limits):
     """
     Which machines run on these nodes, as sentences.
     """
-    answers = _ask(minions, "gluster_one.machines", **limits)
+    answers = _ask([minion for minion in minions if minion not in silent], "gluster_one.machines", **limits)
     reasons = []
     for minion in minions:
         found = answers.get(minion, "no answer")

@@ -221,6 +221,7 @@ class _Look:
         of = self.of(minion, name)
         host = finding["on"].partition(":/")[0]
         own = of["server"] and finding["kind"] == "brick_down"
+        own = own and __salt__["gluster_one.goes_by"](minion, host, self.known)  # before all others are looked at
         return of["coordinator"] or (own and __salt__["gluster_one.called"](host, self.known) == [minion])
 
     def own(self, minion, finding):
@@ -242,17 +243,19 @@ class _Look:
 
     def misfits(self, minion):
         """
-        What is wrong with an answer, as a finding in a list.
+        What is wrong with an answer, as findings.
         """
-        wrong = list(dict.fromkeys(self.wrong[minion]))
-        if not wrong:
-            return []
-        more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        said = __salt__["gluster_one.visible"]("; ".join(wrong[:3]) + more)
-        if self.said[minion]["outdated"]:
-            one = {**_unable(minion, said), "kind": "outdated", "expected": "modules of the master's version"}
-            return [{**one, "cure": __salt__["gluster_one.cure"](one, minion)}]
-        return [{**_unable(minion, said), "expected": "its own node", "cure": f"see who is root on {minion}"}]
+        # What other modules make of a report is not what was said of others.
+        shape = self.said[minion]["wrong"] if self.said[minion]["outdated"] else []
+        refused = list(dict.fromkeys(self.wrong[minion][len(shape) :]))
+        found = []
+        if shape:
+            one = {**_unable(minion, _some(shape)), "kind": "outdated", "expected": "modules of the master's version"}
+            found.append({**one, "cure": __salt__["gluster_one.cure"](one, minion)})
+        if refused:
+            one = _unable(minion, _some(refused))
+            found.append({**one, "expected": "its own node", "cure": f"see who is root on {minion}"})
+        return found
 
     def claims(self, minion):
         """
@@ -330,6 +333,14 @@ def unseen_finding(volume, minions):
         "severity": "error",
         "cure": "name servers in the pillar by their minions' identifiers, as salt-key has them",
     }
+
+
+def _some(sentences):
+    """
+    The first of some sentences, as one.
+    """
+    more = f"; and {len(sentences) - 3} more" if len(sentences) > 3 else ""
+    return __salt__["gluster_one.visible"]("; ".join(sentences[:3]) + more)
 
 
 def _unable(minion, said):

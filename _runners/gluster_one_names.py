@@ -43,7 +43,8 @@ def called(name, known=None):
     known = {} if known is None else known
     if name not in known.setdefault("called", {}):
         among = _candidates(name, known)
-        known["called"][name] = sorted(minion for minion in among if goes_by(minion, name, known))
+        found = _all_names(known).get(name.casefold(), ()) if among is None else among
+        known["called"][name] = sorted(minion for minion in found if name.casefold() in names(minion, known))
     return known["called"][name]
 
 
@@ -69,28 +70,56 @@ def goes_by(minion, name, known=None):
         salt-run gluster_one.goes_by kvm1 10.0.0.1
     """
     known = {} if known is None else known
-    return minion in _candidates(name, known) and name.casefold() in names(minion, known)
+    among = _candidates(name, known)
+    mine = minion in (known["minions"] if among is None else among)
+    return mine and name.casefold() in names(minion, known)
 
 
 def _candidates(name, known):
     """
-    Which minions a name may mean by their identifiers: all where it is like none of them.
+    Which minions a name may mean by their identifiers; None, which is all, where it is like none of them.
     """
     if "minions" not in known:
-        known["minions"] = salt.utils.minions.CkMinions(__opts__).check_minions("*", "glob")["minions"]
+        known["minions"] = set(salt.utils.minions.CkMinions(__opts__).check_minions("*", "glob")["minions"])
+        known["own"], known["short"] = {}, {}
+        for minion in known["minions"]:
+            own = minion.casefold()
+            known["own"].setdefault(own, []).append(minion)
+            for start in () if _is_address(minion) else _starts(own):
+                known["short"].setdefault(start, []).append(minion)
     name = name.casefold()
-    if name not in known.setdefault("candidates", {}):
-        found = [minion for minion in known["minions"] if minion.casefold() == name]
-        if not found and not _is_address(name):
-            pairs = [(minion, minion.casefold()) for minion in known["minions"] if not _is_address(minion)]
-            found = [minion for minion, own in pairs if own.startswith(f"{name}.") or name.startswith(f"{own}.")]
-        known["candidates"][name] = found or known["minions"]
-    return known["candidates"][name]
+    found = known["own"].get(name)
+    if not found and not _is_address(name):
+        found = list(known["short"].get(name, ()))
+        for start in _starts(name):
+            if start in known["own"] and not _is_address(start):
+                found += known["own"][start]
+    return found or None
+
+
+def _starts(name):
+    """
+    What stands before each dot of a name.
+    """
+    return [name[:place] for place, letter in enumerate(name) if letter == "."]
+
+
+def _all_names(known):
+    """
+    Which minions have each name: of all of them, looked up once.
+    """
+    if "all_names" not in known:
+        known["all_names"] = {}
+        for minion in known["minions"]:
+            for name in names(minion, known):
+                known["all_names"].setdefault(name, []).append(minion)
+    return known["all_names"]
 
 
 def names(minion, known=None):
     """
-    The names and addresses of a minion, by its identifier and its grains as the master has them.
+    The names and addresses of a minion, by its identifier and its grains as the master has them; where the master has
+    none, as with ``minion_data_cache: False``, the short form of its identifier stands for them.
 
     minion
         The minion (string).
@@ -113,10 +142,11 @@ def names(minion, known=None):
         except Exception:  # pylint: disable=broad-except
             grains = None
         grains = grains if isinstance(grains, dict) else {}
+        short = [] if grains or _is_address(minion) else [minion.partition(".")[0]]
         found = [grains.get(grain) for grain in ("host", "fqdn", "nodename", "localhost")]
         lists = [grains.get(grain) for grain in ("fqdn_ip4", "ipv4", "fqdns")]
         found += [name for each in lists if isinstance(each, list) for name in each[:MOST]]
-        own = {name.casefold() for name in [minion, *found] if isinstance(name, str) and name}
+        own = {name.casefold() for name in [minion, *short, *found] if isinstance(name, str) and name}
         kept[minion] = sorted(own - {"localhost", "127.0.0.1"})
     return kept[minion]
 

@@ -443,11 +443,12 @@ def _job(minion, mods, longest, turn):
             broken = f"{WAITS}: its job could not be followed ({type(exc).__name__})"
         if __salt__["gluster_one.keeps_returns"]():
             awaited, broken = returned or broken, None
-            returned = client.get_cache_returns(job["jid"])
-            while awaited and minion not in returned and time.monotonic() <= deadline:
+            kept = __salt__["gluster_one.kept_returns"](job["jid"], [minion])
+            while awaited and minion not in kept and time.monotonic() <= deadline:
                 turn.late()
                 time.sleep(0.5)
-                returned = client.get_cache_returns(job["jid"])
+                kept = __salt__["gluster_one.kept_returns"](job["jid"], [minion])
+            returned = {name: {"ret": said} for name, said in kept.items()}
     if minion in returned:
         with contextlib.suppress(FileNotFoundError):
             os.remove(_file("unfinished", minion))

@@ -228,6 +228,15 @@ def test_a_poisoned_pillar_in_the_masters_cache_makes_no_head(master):
     assert "by its pillar that is not for it to say" in said["seen"]
 
 
+@pytest.mark.parametrize("version", [99, None, "2"])
+def test_another_version_hides_no_lie(master, version):
+    master.answers = {"gluster_one.report": {**REPORTS, EVIL: {**EVILS[1], "version": version}}}
+    found = {one["kind"]: one for one in master.runner.status()["data"]["nodes"][EVIL]["findings"]}
+    assert "version" in found["outdated"]["seen"] and "not for it to say" not in found["outdated"]["seen"]
+    assert "by its pillar that is not for it to say" in found["check_failed"]["seen"]
+    assert found["check_failed"]["cure"] == f"see who is root on {EVIL}"
+
+
 def test_few_pillars_are_rendered(master):
     master.rendered.clear()
     master.answers = {"gluster_one.report": {**REPORTS, EVIL: report(EVIL)}}
@@ -310,9 +319,9 @@ class Bus:
     def cmd_iter(self, *words, **more):
         yield from (event for event in self.get_iter_returns() if event)
 
-    def get_cache_returns(self, jid):
+    def kept_returns(self, jid, minions):
         self.looks += 1
-        return {minion: {"ret": answer} for minion, answer in self.kept.items() if self.looks > 1}
+        return {minion: self.kept[minion] for minion in minions if minion in self.kept and self.looks > 1}
 
 
 def test_an_event_in_anothers_name_is_no_answer(monkeypatch):
@@ -321,6 +330,7 @@ def test_an_event_in_anothers_name_is_no_answer(monkeypatch):
     monkeypatch.undo()
     runner = imported(CHECKOUT / "_runners/gluster_one.py", __salt__=master.salt)
     bus = Bus([("kvm1", []), ("kvm9", "mine"), ("stranger", [])], {"kvm1": ["no"], "kvm9": "mine"})
+    master.salt["gluster_one.kept_returns"] = bus.kept_returns
     monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: bus)
     assert runner._ask(["kvm1", "kvm9"], "gluster_one.stop_blockers") == {"kvm1": ["no"], "kvm9": "mine"}
 
@@ -330,6 +340,7 @@ def test_a_job_that_runs_for_ever_is_waited_for_in_vain(monkeypatch):
     monkeypatch.undo()
     runner = imported(CHECKOUT / "_runners/gluster_one.py", __salt__=master.salt)
     bus = Bus([("kvm1", "well")], {"kvm1": "well"})
+    master.salt["gluster_one.kept_returns"] = bus.kept_returns
     now = itertools.count(0, 10)
     monkeypatch.setattr(runner.time, "monotonic", lambda: next(now))
     monkeypatch.setattr(runner.time, "sleep", lambda seconds: None)
@@ -344,6 +355,7 @@ def test_what_ends_salts_own_client_ends_no_look_at_the_others(monkeypatch):
     monkeypatch.undo()
     runner = imported(CHECKOUT / "_runners/gluster_one.py", __salt__=master.salt)
     bus = Bus([], {"kvm1": "well", "kvm9": 5})
+    master.salt["gluster_one.kept_returns"] = bus.kept_returns
 
     def broken(*words, **more):
         yield {"kvm1": {"ret": "well"}}
@@ -385,6 +397,7 @@ def test_all_questions_together_have_a_limit(monkeypatch):
     monkeypatch.setattr(runner, "_ours", lambda target: ["kvm1", "kvm9"])
     monkeypatch.setattr(runner, "_accepted", lambda *words: ["kvm1", "kvm9"])
     bus = Bus([], {})
+    master.salt["gluster_one.kept_returns"] = bus.kept_returns
     bus.run_job = lambda minions, function, **more: asked.append(function) or {"jid": "1", "minions": minions}
 
     def endless(*words, **more):
@@ -395,8 +408,37 @@ def test_all_questions_together_have_a_limit(monkeypatch):
     bus.get_iter_returns = endless
     monkeypatch.setattr(runner.time, "sleep", lambda seconds: None)
     monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: bus)
-    assert not runner.ok_to_stop("kvm1")["ok"]
+    said = runner.ok_to_stop("kvm1")
+    assert not said["ok"] and "half of the time was spent on kvm1, kvm9, without an answer" in said["reasons"]
     assert now[0] <= 200 and asked == ["gluster_one_pillar.node"]
+
+
+def test_one_that_says_it_is_still_at_it_takes_no_time_of_later_questions(monkeypatch):
+    master, now, asked = Master(monkeypatch, PILLARS), [0], []
+    real = imported(CHECKOUT / "_runners/gluster_one.py", __salt__=master.salt)
+    server = {**NODE, "roles": ["hypervisor", "server"]}
+    says = {"gluster_one_pillar.node": server, "glusterd.volumes": {"one_vol": {}}, "gluster_one.stop_blockers": []}
+    monkeypatch.setattr(real.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(real.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + 1))
+    bus = Bus([], {})
+    bus.kept_returns = lambda jid, minions: {minion: bus.says for minion in minions if minion != EVIL}
+    master.salt["gluster_one.kept_returns"] = bus.kept_returns
+
+    def run_job(minions, function, **more):
+        asked.append((function, EVIL in minions))
+        bus.says = says[function]
+        return {"jid": "1", "minions": minions}
+
+    def came(jid, minions, **more):
+        yield {minion: {"ret": bus.says} for minion in minions if minion != EVIL}
+        while EVIL in minions:
+            yield None
+
+    bus.run_job, bus.get_iter_returns = run_job, came
+    monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: bus)
+    monkeypatch.setattr(master.runner, "_ask", real._ask)
+    assert master.runner.ok_to_stop("kvm1", restart=True)["reasons"] == []
+    assert [function for function, evil in asked if evil] == ["gluster_one_pillar.node"] and len(asked) >= 3
 
 
 @pytest.mark.parametrize("silent", [[], ["kvm3"]])

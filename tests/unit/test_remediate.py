@@ -45,6 +45,7 @@ class Minion:
         self.master = Master(monkeypatch, {"kvm1": SERVER, "kvm2": SERVER}, cachedir=str(tmp_path))
         self.runner = self.master.remediation
         self.runner.__salt__["mine.get"] = self.mine
+        self.runner.__salt__["gluster_one.kept_returns"] = self.kept_returns
         self.runner.__salt__["event.send"] = lambda tag, data: self.fired.append((tag, data))
         monkeypatch.setattr(self.runner.time, "time", lambda: self.now)
         flock, bank = self.runner.fcntl.flock, Bank()
@@ -74,8 +75,8 @@ class Minion:
         yield None
         yield self.kept
 
-    def get_cache_returns(self, jid):
-        return self.kept
+    def kept_returns(self, jid, minions):
+        return {minion: self.kept[minion]["ret"] for minion in minions if minion in self.kept}
 
     def cmd(self, target, function, arguments, **more):
         assert (target, function, more["tgt_type"]) == (["kvm1"], "state.apply", "list")

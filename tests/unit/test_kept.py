@@ -1,0 +1,78 @@
+"""What the master has kept of a job, with a return in it that Salt itself tries to load for ever."""
+
+import os
+import time
+
+import msgpack
+import pytest
+import salt.loader
+import salt.payload
+import salt.utils.jid
+from salt.returners import local_cache
+
+from .conftest import Master
+
+JID = "20250101000000000000"
+YEAR_1 = msgpack.ExtType(78, b"00010101T00:00:00.000000")
+
+
+@pytest.fixture
+def master(monkeypatch, tmp_path):
+    opts = {"cachedir": str(tmp_path), "hash_type": "sha256", "keep_jobs_seconds": 86400}
+    monkeypatch.setattr(local_cache, "__opts__", opts, raising=False)
+    local_cache.prep_jid(passed_jid=JID)
+    return Master(monkeypatch, {}, **opts)
+
+
+def returns(minion, said):
+    """As it comes off the wire."""
+    load = msgpack.packb({"return": said, "id": minion, "jid": JID, "retcode": 0, "success": True, "out": "nested"})
+    local_cache.returner(salt.payload.loads(load))
+
+
+def kept(master, *minions):
+    return master.salt["gluster_one.kept_returns"](JID, list(minions))
+
+
+def test_one_that_cannot_be_loaded_keeps_nobody_waiting(master):
+    returns("liar", YEAR_1)
+    returns("kvm1", {"a": [1, None, "x"]})
+    assert kept(master, "kvm1", "kvm2", "jid") == {"kvm1": {"a": [1, None, "x"]}}
+    assert kept(master, "kvm1", "liar") == {"kvm1": {"a": [1, None, "x"]}, "liar": "an answer that cannot be read"}
+    assert master.runner._kept(JID, ["kvm1"], 1) == {"kvm1": {"a": [1, None, "x"]}}
+
+
+@pytest.mark.parametrize("data", [b"", b"\xc1", b"\x91" * 5000, b"\x01", b"\x80", b"\x81\xa6return"])
+def test_a_broken_file_is_no_answer(master, data):
+    returns("kvm1", 1)
+    path = os.path.join(salt.utils.jid.jid_dir(JID, local_cache._job_dir()), "kvm1", "return.p")
+    with open(path, "wb") as stream:
+        stream.write(data)
+    assert kept(master, "kvm1") == {"kvm1": "an answer that cannot be read"}
+
+
+def test_one_that_is_too_large_is_not_loaded(master, monkeypatch):
+    monkeypatch.setattr(master.files["gluster_one_kept"], "MOST", 1000)
+    returns("kvm1", "x" * 900)
+    returns("kvm2", "x" * 1000)
+    assert kept(master, "kvm1", "kvm2") == {"kvm1": "x" * 900, "kvm2": "an answer that cannot be read"}
+
+
+@pytest.mark.parametrize("found, said", [
+    ({"kvm1": {"return": [1]}, "liar": {"return": 5}, "kvm3": {}}, {"kvm1": [1]}), ({}, {}), (None, {}),
+])  # fmt: skip
+def test_another_cache_is_asked(master, monkeypatch, found, said):
+    master.files["gluster_one_kept"].__opts__["master_job_cache"] = "redis"
+    monkeypatch.setattr(salt.loader, "returners", lambda *words: {"redis.get_jid": lambda jid: found})
+    assert kept(master, "kvm1", "kvm2", "kvm3") == said
+
+
+def test_another_cache_that_does_not_come_back_is_ended(master, monkeypatch):
+    def endless(jid):
+        while True:
+            time.sleep(1)
+
+    master.files["gluster_one_kept"].__opts__["master_job_cache"] = "redis"
+    monkeypatch.setattr(master.files["gluster_one_kept"], "LOOK", 0.2)
+    monkeypatch.setattr(salt.loader, "returners", lambda *words: {"redis.get_jid": endless})
+    assert kept(master, "kvm1") == {}
