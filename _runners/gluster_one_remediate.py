@@ -74,9 +74,8 @@ def remediate(minion):
     The minion's findings are read from its mine, where only it can have left them; what the event said is not used.
     Which kinds are put right is the pillar's ``remediate``. One job for each minion at a time, servers one after
     another. After a failure, also when nothing was to be changed, that kind of finding waits, each time longer; after
-    three it is given up until it has been gone for ten minutes, with an event ``gluster_one/<minion>/gave_up``. For
-    what only one server at a time may do, a repair counts, too: after three that follow each other, it waits ten
-    minutes.
+    three it is given up until it has been gone for ten minutes, with an event ``gluster_one/<minion>/gave_up``. What
+    only one server at a time may do waits ten minutes after three repairs within ten minutes.
 
     minion
         The minion (string).
@@ -102,8 +101,7 @@ def remediate(minion):
             return f"{minion} has reported nothing that could be put right"
         past = _past(minion, cache, found)
         said = {kind: _waits(past.get(kind), at) for kind in REPAIRS if kind in found}
-        back = [kind for kind in said if past.get(kind, {}).get("failures", 0) >= ATTEMPTS and "right" in past[kind]]
-        back = [kind for kind in back if not past[kind].get("told")]
+        back = [kind for kind in said if kind in past and _rests(past[kind]) and not past[kind].get("told")]
         if back:
             why = f"put right {ATTEMPTS} times within a short while, it has come back"
             __salt__["event.send"](f"gluster_one/{minion}/gave_up", {"kinds": back, "why": why})
@@ -208,13 +206,19 @@ def _waits(known, at):
         return None
     if known["at"] == at:
         return "was not looked at again since it was to be put right"
-    if known["failures"] >= ATTEMPTS and "right" in known:
-        return f"has come back, and is tried again in {known['right'] + FORGOTTEN - time.time():.0f} s"
     if known["failures"] >= ATTEMPTS:
         return f"was given up after {ATTEMPTS} failures"
     if time.time() < known["next"]:
-        return f"is tried again in {known['next'] - time.time():.0f} s"
+        back = "has come back, and " if _rests(known) else ""
+        return f"{back}is tried again in {known['next'] - time.time():.0f} s"
     return None
+
+
+def _rests(known):
+    """
+    Whether a kind of finding was put right so often that others are to have their turn now.
+    """
+    return "right" in known and len(known.get("turns", [])) >= ATTEMPTS
 
 
 def _sls(kind, roles):
@@ -238,13 +242,20 @@ def _put_right(minion, at, mods, past, part):
     still = set(mods) if still is None else still
     failed = {kind: came[sls] for kind, sls in mods.items() if came[sls] and kind in still}
     for kind, sls in mods.items():
-        # That it came right is the minion's word, and takes no failure away. Where others wait for its turn, it counts.
-        failures = past.get(kind, {"failures": 0})["failures"] + (kind in failed or sls in ONE_AT_A_TIME)
-        past[kind] = {"at": at, "failures": failures, "next": time.time()}
+        # That it came right is the minion's word, and takes no failure away. Where others wait for its turn, the turns
+        # are counted, too: no failures, but after some of them the others are to have theirs.
+        was, now = past.get(kind, {}), time.time()
+        failures = was.get("failures", 0) + (kind in failed)
+        turns = [turn for turn in was.get("turns", []) if 0 <= now - turn < FORGOTTEN]
+        past[kind] = {"at": at, "failures": failures, "turns": turns, "next": now}
         if kind in failed:
             past[kind]["next"] += BACK_OFF * 2 ** (failures - 1)
-        else:
-            past[kind]["right"] = time.time()
+            continue
+        past[kind]["right"] = now
+        if sls in ONE_AT_A_TIME:
+            turns.append(now)
+        if _rests(past[kind]):
+            past[kind]["next"] += FORGOTTEN
     given_up = [kind for kind in failed if past[kind]["failures"] >= ATTEMPTS]
     if given_up:
         why = "; ".join(dict.fromkeys(failed[kind] for kind in given_up))

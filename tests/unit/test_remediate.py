@@ -203,6 +203,19 @@ def test_a_server_that_says_it_came_right_has_no_turn_after_another(minion, kind
     assert minion.reports(kind, after=20) == f"kvm1: {kind} put right", "time has passed"
 
 
+def test_good_repairs_are_no_failures(minion):
+    """One failure after two of them does not give a server up for ever."""
+    minion.reports("brick_down", after=10)
+    minion.reports("brick_down", after=10)
+    minion.answer = FAILED
+    assert "could not be put right" in minion.reports("brick_down", after=10)
+    assert minion.fired == []
+    minion.answer = CHANGED
+    assert minion.reports("brick_down", after=60) == "kvm1: brick_down put right"
+    assert minion.reports("brick_down", after=10) == "kvm1: brick_down has come back, and is tried again in 590 s"
+    assert minion.reports("brick_down", after=700) == "kvm1: brick_down put right"
+
+
 def test_what_worked_and_breaks_much_later_is_put_right_each_time(minion):
     for _ in range(9):
         assert minion.reports("brick_down", after=700) == "kvm1: brick_down put right"
