@@ -60,7 +60,15 @@ TURN, REST = 30, 5
 FORGOTTEN = 600
 # Seconds in which a minion's events are looked at once, unless its mine is another.
 LOOKS_APART = 3
-WAITS = "waits for its turn"
+
+
+class _Waits(str):
+    """
+    Why there was no turn, which is no failure. It is a type of its own, as any text may be a minion's.
+    """
+
+    def __new__(cls, why):
+        return super().__new__(cls, f"waits for its turn: {why}")
 
 
 def __virtual__():
@@ -235,7 +243,7 @@ def _put_right(minion, at, mods, past, part):
     came = _repair(minion, mods.values(), part)
     if NO_ANSWER in came.values() and _reported(minion)[0] != at:  # it was started anew, and the job was lost with it
         came = _repair(minion, mods.values(), part)
-    waits = {kind: came[sls] for kind, sls in mods.items() if str(came[sls]).startswith(WAITS)}
+    waits = {kind: came[sls] for kind, sls in mods.items() if isinstance(came[sls], _Waits)}
     mods = {kind: sls for kind, sls in mods.items() if kind not in waits}
     # It may have come right meanwhile by itself; one that has nothing sound to say is not.
     still = _reported(minion)[1]
@@ -381,17 +389,19 @@ def _repair(minion, mods, part):
     # Before the turn, which others wait for: to ask takes a while.
     why = _in_the_way(minion, beside)
     if why:
-        return dict.fromkeys(mods, f"{WAITS}: {why}")
+        return dict.fromkeys(mods, _Waits(why))
     with _Turn(minion, set(mods) & set(ONE_AT_A_TIME), TURN if beside else PATIENCE) as turn:
         if not turn.held:
-            return dict.fromkeys(mods, f"{WAITS}: another server is being put right")
+            return dict.fromkeys(mods, _Waits("another server is being put right"))
         if "gluster_one.glusterd" in mods and set(_unfinished(minion)) - set(beside):
-            return dict.fromkeys(mods, f"{WAITS}: the job on another server goes on")
+            return dict.fromkeys(mods, _Waits("the job on another server goes on"))
         longest = GRACE + part["timeout"] * max(1, len(part["servers"]))
         try:
             answer = _job(minion, mods, longest, turn)
         except SaltClientError as exc:
             return dict.fromkeys(mods, str(exc))
+    if isinstance(answer, _Waits):
+        return dict.fromkeys(mods, answer)
     if not isinstance(answer, dict):
         said = _visible(answer)
         silent = not answer or said.startswith("Minion did not return")
@@ -451,7 +461,7 @@ def _job(minion, mods, longest, turn):
             raise
         except Exception as exc:  # pylint: disable=broad-except
             # Salt's client takes what any minion says of a job to be of the right shape: one that is not ends it.
-            broken = f"{WAITS}: its job could not be followed ({type(exc).__name__})"
+            broken = _Waits(f"its job could not be followed ({type(exc).__name__})")
         if __salt__["gluster_one.keeps_returns"]():
             awaited, broken = returned or broken, None
             returned = client.get_cache_returns(job["jid"])
@@ -462,9 +472,7 @@ def _job(minion, mods, longest, turn):
     if minion in returned:
         with contextlib.suppress(FileNotFoundError):
             os.remove(_file("unfinished", minion))
-        said = returned[minion]["ret"]
-        # What the master says of a turn is no minion's to say.
-        return f"it said {_visible(said)}" if _visible(said).startswith(WAITS) else said
+        return returned[minion]["ret"]
     return broken or (f"the job did not end within {longest} s" if time.monotonic() > deadline else None)
 
 

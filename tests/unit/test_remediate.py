@@ -422,11 +422,20 @@ def test_a_forged_return_ends_no_job(minion, clock):
     assert os.path.exists(minion.runner._file("unfinished", "kvm1"))
 
 
-@pytest.mark.parametrize("before", ["", " "])
-def test_a_minion_s_own_word_is_no_wait_for_a_turn(minion, before):
-    said = f"{before}{minion.runner.WAITS}: mine"
-    minion.cmd = lambda *words, **more: {"kvm1": said}
-    assert "could not be put right: it said" in minion.reports("mount_dead")
+WORD = "waits for its turn"
+
+
+@pytest.mark.parametrize("said", [f"{WORD}: mine", f" {WORD}", {"a": {**FAILED["a"], "name": WORD}}])
+def test_a_minion_s_own_word_is_no_wait_for_a_turn(minion, said):
+    if isinstance(said, str):
+        minion.cmd = lambda *words, **more: minion.jobs.append(words[2][0]) or {"kvm1": said}
+    minion.answer = said
+    assert "could not be put right: waits for its turn" in minion.reports("brick_down")
+    minion.now += 5
+    assert "not looked at again" in minion.runner.remediate("kvm1")
+    for _ in range(9):
+        minion.reports("brick_down")
+    assert len(minion.jobs) == 3 and len(minion.fired) == 1
 
 
 def test_a_job_that_never_ends_lets_the_next_server_go_on(minion, clock):
