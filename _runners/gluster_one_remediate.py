@@ -110,8 +110,9 @@ def remediate(minion):
         past = _past(minion, cache, found)
         said = {kind: _waits(past.get(kind), at) for kind in REPAIRS if kind in found}
         back = [kind for kind in said if kind in past and _rests(past[kind]) and not past[kind].get("told")]
+        back = [kind for kind in back if past[kind]["at"] != at]  # an event is anybody's, and no look
         if back:
-            why = f"put right {ATTEMPTS} times within a short while, it has come back"
+            why = "; ".join(dict.fromkeys(_come_back(past[kind]) for kind in back))
             __salt__["event.send"](f"gluster_one/{minion}/gave_up", {"kinds": back, "why": why})
             for kind in back:
                 past[kind]["told"] = True
@@ -227,6 +228,15 @@ def _rests(known):
     Whether a kind of finding was put right so often that others are to have their turn now.
     """
     return "right" in known and len(known.get("turns", [])) >= ATTEMPTS
+
+
+def _come_back(known):
+    """
+    What is said of a kind of finding that rests, once it is found again.
+    """
+    count = known["failures"]
+    failed = f", with {count} failure{'s' if count > 1 else ''}" if count else ""
+    return f"put right {len(known['turns'])} times within ten minutes{failed}, it has come back"
 
 
 def _sls(kind, roles):

@@ -216,6 +216,24 @@ def test_good_repairs_are_no_failures(minion):
     assert minion.reports("brick_down", after=700) == "kvm1: brick_down put right"
 
 
+@pytest.mark.parametrize("failed, said", [(0, ""), (1, ", with 1 failure")])
+def test_it_has_come_back_once_it_was_looked_at_again(minion, failed, said):
+    """What the mine had before the last repair says nothing of it, however many events come."""
+    minion.answer = FAILED
+    for _ in range(failed):
+        minion.reports("brick_down", after=20)
+    minion.answer = CHANGED
+    for _ in range(3):
+        minion.reports("brick_down", after=20)
+    minion.now += 5
+    assert "not looked at again" in minion.runner.remediate("kvm1")
+    assert minion.fired == []
+    for _ in range(2):
+        minion.reports("brick_down", after=20)
+    why = f"put right 3 times within ten minutes{said}, it has come back"
+    assert minion.fired == [("gluster_one/kvm1/gave_up", {"kinds": ["brick_down"], "why": why})]
+
+
 def test_what_worked_and_breaks_much_later_is_put_right_each_time(minion):
     for _ in range(9):
         assert minion.reports("brick_down", after=700) == "kvm1: brick_down put right"
