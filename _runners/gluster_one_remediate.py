@@ -116,6 +116,8 @@ def remediate(minion):
             __salt__["event.send"](f"gluster_one/{minion}/gave_up", {"kinds": back, "why": why})
             for kind in back:
                 past[kind]["told"] = True
+        # Also where nothing is done, so that what is gone is forgotten, and what was said is not said again.
+        _keep(minion, past, cache)
         if not all(said.values()):
             part = __salt__["gluster_one.rights"](minion)
             if part["error"]:
@@ -135,15 +137,19 @@ def remediate(minion):
                     said[kind] = f"is left: {' and '.join(holding)} is to be looked at by somebody first"
                 else:
                     mods[kind] = sls
-            said.update(_put_right(minion, at, mods, past, part) if mods else {})
-        # Also without a job, so that what has gone is forgotten.
-        if past:
-            cache.store(BANK, minion, past)
-        else:
-            cache.flush(BANK, minion)
+            if mods:
+                said.update(_put_right(minion, at, mods, past, part))
+                _keep(minion, past, cache)
         if not said:
             return f"{minion} has reported nothing that could be put right"
         return f"{minion}: {'; '.join(f'{kind} {what}' for kind, what in said.items())}"
+
+
+def _keep(minion, past, cache):
+    if past:
+        cache.store(BANK, minion, past)
+    else:
+        cache.flush(BANK, minion)
 
 
 def _past(minion, cache, found):

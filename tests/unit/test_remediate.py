@@ -234,6 +234,24 @@ def test_it_has_come_back_once_it_was_looked_at_again(minion, failed, said):
     assert minion.fired == [("gluster_one/kvm1/gave_up", {"kinds": ["brick_down"], "why": why})]
 
 
+@pytest.mark.parametrize("part", [{"maintenance": True}, {"error": "no such thing"}])
+def test_what_was_said_and_what_is_gone_is_kept_where_nothing_may_be_done(minion, part):
+    for _ in range(3):
+        minion.reports("brick_down", after=6)
+    minion.answer = FAILED
+    for _ in range(3):
+        minion.reports("link", after=60)
+    minion.fired.clear()
+    rights = minion.runner.__salt__["gluster_one.rights"]
+    minion.runner.__salt__["gluster_one.rights"] = lambda name: {**rights(name), **part}
+    for _ in range(5):
+        minion.reports("brick_down", "mount_dead", after=6)
+    assert [data["kinds"] for _, data in minion.fired] == [["brick_down"]]
+    minion.reports("mount_dead", after=700)
+    minion.runner.__salt__["gluster_one.rights"] = rights
+    assert minion.reports("link", after=6) == "kvm1: link could not be put right: x: no way", "it is new"
+
+
 def test_what_worked_and_breaks_much_later_is_put_right_each_time(minion):
     for _ in range(9):
         assert minion.reports("brick_down", after=700) == "kvm1: brick_down put right"
