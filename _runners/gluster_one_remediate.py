@@ -366,6 +366,16 @@ class _Turn:
         self.stack.close()
 
 
+def _last_turn():
+    """
+    When the last turn of a server has ended (nanoseconds), 0 before the first.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        kept = os.stat(_file("servers"))
+        return kept.st_size and kept.st_mtime_ns
+    return 0
+
+
 def _unfinished(minion):
     """
     Whose job of another server is still going on, as far as is known (list of minions).
@@ -402,6 +412,7 @@ def _repair(minion, mods, part):
     mods = list(dict.fromkeys(mods))
     # What only starts what is down takes nothing away from the pool, and nobody is asked.
     beside = _unfinished(minion) if "gluster_one.glusterd" in mods else []
+    last = _last_turn()
     # Before the turn, which others wait for: to ask takes a while.
     why = _in_the_way(minion, beside)
     if why:
@@ -411,6 +422,11 @@ def _repair(minion, mods, part):
             return dict.fromkeys(mods, _Waits("another server is being put right"))
         if "gluster_one.glusterd" in mods and set(_unfinished(minion)) - set(beside):
             return dict.fromkeys(mods, _Waits("the job on another server goes on"))
+        # The answer is from before what another one has done in its turn meanwhile.
+        why = _in_the_way(minion, beside) if _last_turn() != last else None
+        if why:
+            return dict.fromkeys(mods, _Waits(why))
+        turn.begin = time.monotonic()
         longest = GRACE + part["timeout"] * max(1, len(part["servers"]))
         try:
             answer = _job(minion, mods, longest, turn)

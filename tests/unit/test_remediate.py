@@ -525,6 +525,29 @@ def test_beside_a_job_that_goes_on_nothing_is_done_that_others_are_against(minio
     assert "put right" in minion.reports("glusterd_down"), "what is down is started"
 
 
+@pytest.mark.parametrize("other", [True, False])
+@pytest.mark.parametrize("ok", [True, False])
+def test_others_are_asked_again_when_a_server_had_its_turn_meanwhile(minion, other, ok):
+    asked = []
+
+    def ask(*words, **more):
+        asked.append(words)
+        if other and len(asked) == 1:
+            with minion.runner._Turn("kvm3", True, 1) as turn:
+                assert turn.held
+        good = ok or len(asked) == 1
+        return {"ok": good, "reasons": [] if good else ["kvm3 heals"]}
+
+    minion.runner.__salt__["gluster_one.ok_to_stop"] = ask
+    path = minion.runner._file("unfinished", "kvm2")
+    with open(path, "w") as stream:
+        stream.write("kvm2")
+    os.utime(path, (minion.now + 3600, minion.now + 3600))
+    said = minion.reports("glusterd_option")
+    assert len(asked) == 1 + other
+    assert ("kvm3 heals" in said, len(minion.jobs)) == ((True, 0) if other and not ok else (False, 1))
+
+
 MINE = {"at": 5, "findings": [{"kind": "mount_dead", "on": "/a"}, {"kind": "glusterd_down"}, {"kind": "link"}]}
 RETURN = {"a": {**CHANGED["a"], "__sls__": "gluster_one.mount"}, "b": {**FAILED["a"], "__sls__": "gluster_one.started"}}
 
