@@ -352,9 +352,16 @@ class _Turn:
         Let the next one go on once this one has had its time.
         """
         if self.stream and time.monotonic() - self.begin > TURN:
+            self.unfinished()
+            self.end()
+
+    def unfinished(self):
+        """
+        Have the others know that the job may go on after the turn.
+        """
+        if self.stream:
             with salt.utils.files.fopen(_file("unfinished", self.minion), "w") as stream:
                 stream.write(self.minion)
-            self.end()
 
     def end(self):
         if self.stream:
@@ -469,7 +476,7 @@ def _job(minion, mods, longest, turn):
 
     It is what the master has kept: an event may be anybody's. Only a master that keeps nothing has but the event.
     """
-    deadline = time.monotonic() + longest
+    deadline, at = time.monotonic() + longest, _reported(minion)[0]
     with salt.client.get_local_client(mopts=__opts__) as client:
         job = client.run_job(
             [minion], "state.apply", [",".join(mods)], tgt_type="list", kwarg={"queue": True}, timeout=ASK_AFTER,
@@ -478,7 +485,7 @@ def _job(minion, mods, longest, turn):
         if not job:
             return None
         more = {"timeout": ASK_AFTER, "tgt": [minion], "tgt_type": "list", "block": False}
-        returned, broken = {}, None
+        returned, broken, lost = {}, None, False
         try:
             with contextlib.closing(client.get_iter_returns(job["jid"], [minion], **more)) as came:
                 for part in came:  # nothing, while nothing comes
@@ -489,15 +496,20 @@ def _job(minion, mods, longest, turn):
                         break
                     turn.late()
                     time.sleep(0.05)
+                else:  # nobody says that it runs: also when another one has answered that in the minion's name
+                    lost = True
+                    turn.unfinished()
         except SaltClientError:
             raise
         except Exception as exc:  # pylint: disable=broad-except
             # Salt's client takes what any minion says of a job to be of the right shape: one that is not ends it.
             broken = _Waits(f"its job could not be followed ({type(exc).__name__})")
         if __salt__["gluster_one.keeps_returns"]():
-            awaited, broken = returned or broken, None
+            awaited, broken = returned or broken or lost, None
             returned = client.get_cache_returns(job["jid"])
             while awaited and minion not in returned and time.monotonic() <= deadline:
+                if lost and _reported(minion)[0] != at:  # its own word: it may have been started anew, without the job
+                    break
                 turn.late()
                 time.sleep(0.5)
                 returned = client.get_cache_returns(job["jid"])
@@ -505,7 +517,7 @@ def _job(minion, mods, longest, turn):
         with contextlib.suppress(FileNotFoundError):
             os.remove(_file("unfinished", minion))
         return returned[minion]["ret"]
-    return broken or (f"the job did not end within {longest} s" if time.monotonic() > deadline else None)
+    return broken or (f"the job did not end within {longest} s" if time.monotonic() > deadline and not lost else None)
 
 
 def _visible(said):

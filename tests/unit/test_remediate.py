@@ -458,6 +458,43 @@ def test_a_forged_return_ends_no_job(minion, clock):
     assert os.path.exists(minion.runner._file("unfinished", "kvm1"))
 
 
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_forged_answer_whether_it_runs_ends_no_job(minion, clock, ends):
+    """Salt's client waits no longer for a minion of which anybody has said that the job does not run there."""
+    now, looks = itertools.count(0, 1), []
+    minion.runner.time.monotonic = lambda: next(now)
+    minion.runner.time.sleep = lambda seconds: None
+    minion.get_iter_returns = lambda *words, **more: iter([None])
+    mark = minion.runner._file("unfinished", "kvm1")
+
+    def kept(jid):
+        looks.append(os.path.exists(mark))
+        return minion.kept if ends and len(looks) > 5 else {}
+
+    minion.get_cache_returns = kept
+    said = minion.reports("brick_down")
+    assert said == f"kvm1: brick_down {'put right' if ends else 'could not be put right: the minion did not answer'}"
+    assert len(minion.jobs) == 1 and len(looks) < 200
+    assert all(looks), "also while it still has its turn"
+    assert os.path.exists(mark) is not ends
+
+
+def test_a_job_that_was_lost_with_its_minion_is_started_again_soon(minion, clock):
+    now, looks = itertools.count(0, 1), []
+    minion.runner.time.monotonic = lambda: next(now)
+    minion.runner.time.sleep = lambda seconds: None
+    minion.get_iter_returns = lambda *words, **more: iter([None])
+
+    def kept(jid):
+        looks.append(len(minion.jobs))
+        minion.at += len(looks) == 5
+        return minion.kept if len(minion.jobs) > 1 else {}
+
+    minion.get_cache_returns = kept
+    assert minion.reports("mount_dead") == "kvm1: mount_dead put right"
+    assert looks == [1] * 5 + [2]
+
+
 WORD = "waits for its turn"
 
 
