@@ -60,7 +60,15 @@ TURN, REST = 30, 5
 FORGOTTEN = 600
 # Seconds in which a minion's events are looked at once, unless its mine is another.
 LOOKS_APART = 3
-WAITS = "waits for its turn"
+
+
+class _Waits(str):
+    """
+    Why there was no turn, which is no failure. It is a type of its own, as any text may be a minion's.
+    """
+
+    def __new__(cls, why):
+        return super().__new__(cls, f"waits for its turn: {why}")
 
 
 def __virtual__():
@@ -74,9 +82,8 @@ def remediate(minion):
     The minion's findings are read from its mine, where only it can have left them; what the event said is not used.
     Which kinds are put right is the pillar's ``remediate``. One job for each minion at a time, servers one after
     another. After a failure, also when nothing was to be changed, that kind of finding waits, each time longer; after
-    three it is given up until it has been gone for ten minutes, with an event ``gluster_one/<minion>/gave_up``. For
-    what only one server at a time may do, a repair counts, too: after three that follow each other, it waits ten
-    minutes.
+    three it is given up until it has been gone for ten minutes, with an event ``gluster_one/<minion>/gave_up``. What
+    only one server at a time may do waits ten minutes after three repairs within ten minutes.
 
     minion
         The minion (string).
@@ -102,13 +109,15 @@ def remediate(minion):
             return f"{minion} has reported nothing that could be put right"
         past = _past(minion, cache, found)
         said = {kind: _waits(past.get(kind), at) for kind in REPAIRS if kind in found}
-        back = [kind for kind in said if past.get(kind, {}).get("failures", 0) >= ATTEMPTS and "right" in past[kind]]
-        back = [kind for kind in back if not past[kind].get("told")]
+        back = [kind for kind in said if kind in past and _rests(past[kind]) and not past[kind].get("told")]
+        back = [kind for kind in back if past[kind]["at"] != at]  # an event is anybody's, and no look
         if back:
-            why = f"put right {ATTEMPTS} times within a short while, it has come back"
+            why = "; ".join(dict.fromkeys(_come_back(past[kind]) for kind in back))
             __salt__["event.send"](f"gluster_one/{minion}/gave_up", {"kinds": back, "why": why})
             for kind in back:
                 past[kind]["told"] = True
+        # Also where nothing is done, so that what is gone is forgotten, and what was said is not said again.
+        _keep(minion, past, cache)
         if not all(said.values()):
             part = __salt__["gluster_one.rights"](minion)
             if part["error"]:
@@ -128,15 +137,19 @@ def remediate(minion):
                     said[kind] = f"is left: {' and '.join(holding)} is to be looked at by somebody first"
                 else:
                     mods[kind] = sls
-            said.update(_put_right(minion, at, mods, past, part) if mods else {})
-        # Also without a job, so that what has gone is forgotten.
-        if past:
-            cache.store(BANK, minion, past)
-        else:
-            cache.flush(BANK, minion)
+            if mods:
+                said.update(_put_right(minion, at, mods, past, part))
+                _keep(minion, past, cache)
         if not said:
             return f"{minion} has reported nothing that could be put right"
         return f"{minion}: {'; '.join(f'{kind} {what}' for kind, what in said.items())}"
+
+
+def _keep(minion, past, cache):
+    if past:
+        cache.store(BANK, minion, past)
+    else:
+        cache.flush(BANK, minion)
 
 
 def _past(minion, cache, found):
@@ -208,13 +221,28 @@ def _waits(known, at):
         return None
     if known["at"] == at:
         return "was not looked at again since it was to be put right"
-    if known["failures"] >= ATTEMPTS and "right" in known:
-        return f"has come back, and is tried again in {known['right'] + FORGOTTEN - time.time():.0f} s"
     if known["failures"] >= ATTEMPTS:
         return f"was given up after {ATTEMPTS} failures"
     if time.time() < known["next"]:
-        return f"is tried again in {known['next'] - time.time():.0f} s"
+        back = "has come back, and " if _rests(known) else ""
+        return f"{back}is tried again in {known['next'] - time.time():.0f} s"
     return None
+
+
+def _rests(known):
+    """
+    Whether a kind of finding was put right so often that others are to have their turn now.
+    """
+    return "right" in known and len(known.get("turns", [])) >= ATTEMPTS
+
+
+def _come_back(known):
+    """
+    What is said of a kind of finding that rests, once it is found again.
+    """
+    count = known["failures"]
+    failed = f", with {count} failure{'s' if count > 1 else ''}" if count else ""
+    return f"put right {len(known['turns'])} times within ten minutes{failed}, it has come back"
 
 
 def _sls(kind, roles):
@@ -231,20 +259,27 @@ def _put_right(minion, at, mods, past, part):
     came = _repair(minion, mods.values(), part)
     if NO_ANSWER in came.values() and _reported(minion)[0] != at:  # it was started anew, and the job was lost with it
         came = _repair(minion, mods.values(), part)
-    waits = {kind: came[sls] for kind, sls in mods.items() if str(came[sls]).startswith(WAITS)}
+    waits = {kind: came[sls] for kind, sls in mods.items() if isinstance(came[sls], _Waits)}
     mods = {kind: sls for kind, sls in mods.items() if kind not in waits}
     # It may have come right meanwhile by itself; one that has nothing sound to say is not.
     still = _reported(minion)[1]
     still = set(mods) if still is None else still
     failed = {kind: came[sls] for kind, sls in mods.items() if came[sls] and kind in still}
     for kind, sls in mods.items():
-        # That it came right is the minion's word, and takes no failure away. Where others wait for its turn, it counts.
-        failures = past.get(kind, {"failures": 0})["failures"] + (kind in failed or sls in ONE_AT_A_TIME)
-        past[kind] = {"at": at, "failures": failures, "next": time.time()}
+        # That it came right is the minion's word, and takes no failure away. Where others wait for its turn, the turns
+        # are counted, too: no failures, but after some of them the others are to have theirs.
+        was, now = past.get(kind, {}), time.time()
+        failures = was.get("failures", 0) + (kind in failed)
+        turns = [turn for turn in was.get("turns", []) if 0 <= now - turn < FORGOTTEN]
+        past[kind] = {"at": at, "failures": failures, "turns": turns, "next": now}
         if kind in failed:
             past[kind]["next"] += BACK_OFF * 2 ** (failures - 1)
-        else:
-            past[kind]["right"] = time.time()
+            continue
+        past[kind]["right"] = now
+        if sls in ONE_AT_A_TIME:
+            turns.append(now)
+        if _rests(past[kind]):
+            past[kind]["next"] += FORGOTTEN
     given_up = [kind for kind in failed if past[kind]["failures"] >= ATTEMPTS]
     if given_up:
         why = "; ".join(dict.fromkeys(failed[kind] for kind in given_up))
@@ -317,9 +352,16 @@ class _Turn:
         Let the next one go on once this one has had its time.
         """
         if self.stream and time.monotonic() - self.begin > TURN:
+            self.unfinished()
+            self.end()
+
+    def unfinished(self):
+        """
+        Have the others know that the job may go on after the turn.
+        """
+        if self.stream:
             with salt.utils.files.fopen(_file("unfinished", self.minion), "w") as stream:
                 stream.write(self.minion)
-            self.end()
 
     def end(self):
         if self.stream:
@@ -329,6 +371,16 @@ class _Turn:
             self.stream.flush()
         self.stream = None
         self.stack.close()
+
+
+def _last_turn():
+    """
+    When the last turn of a server has ended (nanoseconds), 0 before the first.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        kept = os.stat(_file("servers"))
+        return kept.st_size and kept.st_mtime_ns
+    return 0
 
 
 def _unfinished(minion):
@@ -367,20 +419,28 @@ def _repair(minion, mods, part):
     mods = list(dict.fromkeys(mods))
     # What only starts what is down takes nothing away from the pool, and nobody is asked.
     beside = _unfinished(minion) if "gluster_one.glusterd" in mods else []
+    last = _last_turn()
     # Before the turn, which others wait for: to ask takes a while.
     why = _in_the_way(minion, beside)
     if why:
-        return dict.fromkeys(mods, f"{WAITS}: {why}")
+        return dict.fromkeys(mods, _Waits(why))
     with _Turn(minion, set(mods) & set(ONE_AT_A_TIME), TURN if beside else PATIENCE) as turn:
         if not turn.held:
-            return dict.fromkeys(mods, f"{WAITS}: another server is being put right")
+            return dict.fromkeys(mods, _Waits("another server is being put right"))
         if "gluster_one.glusterd" in mods and set(_unfinished(minion)) - set(beside):
-            return dict.fromkeys(mods, f"{WAITS}: the job on another server goes on")
+            return dict.fromkeys(mods, _Waits("the job on another server goes on"))
+        # The answer is from before what another one has done in its turn meanwhile.
+        why = _in_the_way(minion, beside) if _last_turn() != last else None
+        if why:
+            return dict.fromkeys(mods, _Waits(why))
+        turn.begin = time.monotonic()
         longest = GRACE + part["timeout"] * max(1, len(part["servers"]))
         try:
             answer = _job(minion, mods, longest, turn)
         except SaltClientError as exc:
             return dict.fromkeys(mods, str(exc))
+    if isinstance(answer, _Waits):
+        return dict.fromkeys(mods, answer)
     if not isinstance(answer, dict):
         said = _visible(answer)
         silent = not answer or said.startswith("Minion did not return")
@@ -416,7 +476,7 @@ def _job(minion, mods, longest, turn):
 
     It is what the master has kept: an event may be anybody's. Only a master that keeps nothing has but the event.
     """
-    deadline = time.monotonic() + longest
+    deadline, at = time.monotonic() + longest, _reported(minion)[0]
     with salt.client.get_local_client(mopts=__opts__) as client:
         job = client.run_job(
             [minion], "state.apply", [",".join(mods)], tgt_type="list", kwarg={"queue": True}, timeout=ASK_AFTER,
@@ -425,7 +485,7 @@ def _job(minion, mods, longest, turn):
         if not job:
             return None
         more = {"timeout": ASK_AFTER, "tgt": [minion], "tgt_type": "list", "block": False}
-        returned, broken = {}, None
+        returned, broken, lost = {}, None, False
         try:
             with contextlib.closing(client.get_iter_returns(job["jid"], [minion], **more)) as came:
                 for part in came:  # nothing, while nothing comes
@@ -436,15 +496,20 @@ def _job(minion, mods, longest, turn):
                         break
                     turn.late()
                     time.sleep(0.05)
+                else:  # nobody says that it runs: also when another one has answered that in the minion's name
+                    lost = True
+                    turn.unfinished()
         except SaltClientError:
             raise
         except Exception as exc:  # pylint: disable=broad-except
             # Salt's client takes what any minion says of a job to be of the right shape: one that is not ends it.
-            broken = f"{WAITS}: its job could not be followed ({type(exc).__name__})"
+            broken = _Waits(f"its job could not be followed ({type(exc).__name__})")
         if __salt__["gluster_one.keeps_returns"]():
-            awaited, broken = returned or broken, None
+            awaited, broken = returned or broken or lost, None
             kept = __salt__["gluster_one.kept_returns"](job["jid"], [minion])
             while awaited and minion not in kept and time.monotonic() <= deadline:
+                if lost and _reported(minion)[0] != at:  # its own word: it may have been started anew, without the job
+                    break
                 turn.late()
                 time.sleep(0.5)
                 kept = __salt__["gluster_one.kept_returns"](job["jid"], [minion])
@@ -452,10 +517,8 @@ def _job(minion, mods, longest, turn):
     if minion in returned:
         with contextlib.suppress(FileNotFoundError):
             os.remove(_file("unfinished", minion))
-        said = returned[minion]["ret"]
-        # What the master says of a turn is no minion's to say.
-        return f"it said {_visible(said)}" if _visible(said).startswith(WAITS) else said
-    return broken or (f"the job did not end within {longest} s" if time.monotonic() > deadline else None)
+        return returned[minion]["ret"]
+    return broken or (f"the job did not end within {longest} s" if time.monotonic() > deadline and not lost else None)
 
 
 def _visible(said):

@@ -204,6 +204,55 @@ def test_a_server_that_says_it_came_right_has_no_turn_after_another(minion, kind
     assert minion.reports(kind, after=20) == f"kvm1: {kind} put right", "time has passed"
 
 
+def test_good_repairs_are_no_failures(minion):
+    """One failure after two of them does not give a server up for ever."""
+    minion.reports("brick_down", after=10)
+    minion.reports("brick_down", after=10)
+    minion.answer = FAILED
+    assert "could not be put right" in minion.reports("brick_down", after=10)
+    assert minion.fired == []
+    minion.answer = CHANGED
+    assert minion.reports("brick_down", after=60) == "kvm1: brick_down put right"
+    assert minion.reports("brick_down", after=10) == "kvm1: brick_down has come back, and is tried again in 590 s"
+    assert minion.reports("brick_down", after=700) == "kvm1: brick_down put right"
+
+
+@pytest.mark.parametrize("failed, said", [(0, ""), (1, ", with 1 failure")])
+def test_it_has_come_back_once_it_was_looked_at_again(minion, failed, said):
+    """What the mine had before the last repair says nothing of it, however many events come."""
+    minion.answer = FAILED
+    for _ in range(failed):
+        minion.reports("brick_down", after=20)
+    minion.answer = CHANGED
+    for _ in range(3):
+        minion.reports("brick_down", after=20)
+    minion.now += 5
+    assert "not looked at again" in minion.runner.remediate("kvm1")
+    assert minion.fired == []
+    for _ in range(2):
+        minion.reports("brick_down", after=20)
+    why = f"put right 3 times within ten minutes{said}, it has come back"
+    assert minion.fired == [("gluster_one/kvm1/gave_up", {"kinds": ["brick_down"], "why": why})]
+
+
+@pytest.mark.parametrize("part", [{"maintenance": True}, {"error": "no such thing"}])
+def test_what_was_said_and_what_is_gone_is_kept_where_nothing_may_be_done(minion, part):
+    for _ in range(3):
+        minion.reports("brick_down", after=6)
+    minion.answer = FAILED
+    for _ in range(3):
+        minion.reports("link", after=60)
+    minion.fired.clear()
+    rights = minion.runner.__salt__["gluster_one.rights"]
+    minion.runner.__salt__["gluster_one.rights"] = lambda name: {**rights(name), **part}
+    for _ in range(5):
+        minion.reports("brick_down", "mount_dead", after=6)
+    assert [data["kinds"] for _, data in minion.fired] == [["brick_down"]]
+    minion.reports("mount_dead", after=700)
+    minion.runner.__salt__["gluster_one.rights"] = rights
+    assert minion.reports("link", after=6) == "kvm1: link could not be put right: x: no way", "it is new"
+
+
 def test_what_worked_and_breaks_much_later_is_put_right_each_time(minion):
     for _ in range(9):
         assert minion.reports("brick_down", after=700) == "kvm1: brick_down put right"
@@ -410,11 +459,57 @@ def test_a_forged_return_ends_no_job(minion, clock):
     assert os.path.exists(minion.runner._file("unfinished", "kvm1"))
 
 
-@pytest.mark.parametrize("before", ["", " "])
-def test_a_minion_s_own_word_is_no_wait_for_a_turn(minion, before):
-    said = f"{before}{minion.runner.WAITS}: mine"
-    minion.cmd = lambda *words, **more: {"kvm1": said}
-    assert "could not be put right: it said" in minion.reports("mount_dead")
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_forged_answer_whether_it_runs_ends_no_job(minion, clock, ends):
+    """Salt's client waits no longer for a minion of which anybody has said that the job does not run there."""
+    now, looks = itertools.count(0, 1), []
+    minion.runner.time.monotonic = lambda: next(now)
+    minion.runner.time.sleep = lambda seconds: None
+    minion.get_iter_returns = lambda *words, **more: iter([None])
+    mark = minion.runner._file("unfinished", "kvm1")
+
+    def kept(jid):
+        looks.append(os.path.exists(mark))
+        return minion.kept if ends and len(looks) > 5 else {}
+
+    minion.get_cache_returns = kept
+    said = minion.reports("brick_down")
+    assert said == f"kvm1: brick_down {'put right' if ends else 'could not be put right: the minion did not answer'}"
+    assert len(minion.jobs) == 1 and len(looks) < 200
+    assert all(looks), "also while it still has its turn"
+    assert os.path.exists(mark) is not ends
+
+
+def test_a_job_that_was_lost_with_its_minion_is_started_again_soon(minion, clock):
+    now, looks = itertools.count(0, 1), []
+    minion.runner.time.monotonic = lambda: next(now)
+    minion.runner.time.sleep = lambda seconds: None
+    minion.get_iter_returns = lambda *words, **more: iter([None])
+
+    def kept(jid):
+        looks.append(len(minion.jobs))
+        minion.at += len(looks) == 5
+        return minion.kept if len(minion.jobs) > 1 else {}
+
+    minion.get_cache_returns = kept
+    assert minion.reports("mount_dead") == "kvm1: mount_dead put right"
+    assert looks == [1] * 5 + [2]
+
+
+WORD = "waits for its turn"
+
+
+@pytest.mark.parametrize("said", [f"{WORD}: mine", f" {WORD}", {"a": {**FAILED["a"], "name": WORD}}])
+def test_a_minion_s_own_word_is_no_wait_for_a_turn(minion, said):
+    if isinstance(said, str):
+        minion.cmd = lambda *words, **more: minion.jobs.append(words[2][0]) or {"kvm1": said}
+    minion.answer = said
+    assert "could not be put right: waits for its turn" in minion.reports("brick_down")
+    minion.now += 5
+    assert "not looked at again" in minion.runner.remediate("kvm1")
+    for _ in range(9):
+        minion.reports("brick_down")
+    assert len(minion.jobs) == 3 and len(minion.fired) == 1
 
 
 def test_a_job_that_never_ends_lets_the_next_server_go_on(minion, clock):
@@ -466,6 +561,29 @@ def test_beside_a_job_that_goes_on_nothing_is_done_that_others_are_against(minio
     assert asked == [(["kvm1"], True, ["kvm2"], True)], "before its turn, which others wait for"
     assert ("put right" in said) is ok and ("kvm3 is down" in said) is not ok
     assert "put right" in minion.reports("glusterd_down"), "what is down is started"
+
+
+@pytest.mark.parametrize("other", [True, False])
+@pytest.mark.parametrize("ok", [True, False])
+def test_others_are_asked_again_when_a_server_had_its_turn_meanwhile(minion, other, ok):
+    asked = []
+
+    def ask(*words, **more):
+        asked.append(words)
+        if other and len(asked) == 1:
+            with minion.runner._Turn("kvm3", True, 1) as turn:
+                assert turn.held
+        good = ok or len(asked) == 1
+        return {"ok": good, "reasons": [] if good else ["kvm3 heals"]}
+
+    minion.runner.__salt__["gluster_one.ok_to_stop"] = ask
+    path = minion.runner._file("unfinished", "kvm2")
+    with open(path, "w") as stream:
+        stream.write("kvm2")
+    os.utime(path, (minion.now + 3600, minion.now + 3600))
+    said = minion.reports("glusterd_option")
+    assert len(asked) == 1 + other
+    assert ("kvm3 heals" in said, len(minion.jobs)) == ((True, 0) if other and not ok else (False, 1))
 
 
 MINE = {"at": 5, "findings": [{"kind": "mount_dead", "on": "/a"}, {"kind": "glusterd_down"}, {"kind": "link"}]}
