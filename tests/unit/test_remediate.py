@@ -468,11 +468,11 @@ def test_a_forged_answer_whether_it_runs_ends_no_job(minion, clock, ends):
     minion.get_iter_returns = lambda *words, **more: iter([None])
     mark = minion.runner._file("unfinished", "kvm1")
 
-    def kept(jid):
+    def kept(jid, minions):
         looks.append(os.path.exists(mark))
-        return minion.kept if ends and len(looks) > 5 else {}
+        return minion.kept_returns(jid, minions) if ends and len(looks) > 5 else {}
 
-    minion.get_cache_returns = kept
+    minion.runner.__salt__["gluster_one.kept_returns"] = kept
     said = minion.reports("brick_down")
     assert said == f"kvm1: brick_down {'put right' if ends else 'could not be put right: the minion did not answer'}"
     assert len(minion.jobs) == 1 and len(looks) < 200
@@ -486,12 +486,12 @@ def test_a_job_that_was_lost_with_its_minion_is_started_again_soon(minion, clock
     minion.runner.time.sleep = lambda seconds: None
     minion.get_iter_returns = lambda *words, **more: iter([None])
 
-    def kept(jid):
+    def kept(jid, minions):
         looks.append(len(minion.jobs))
         minion.at += len(looks) == 5
-        return minion.kept if len(minion.jobs) > 1 else {}
+        return minion.kept_returns(jid, minions) if len(minion.jobs) > 1 else {}
 
-    minion.get_cache_returns = kept
+    minion.runner.__salt__["gluster_one.kept_returns"] = kept
     assert minion.reports("mount_dead") == "kvm1: mount_dead put right"
     assert looks == [1] * 5 + [2]
 
