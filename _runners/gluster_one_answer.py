@@ -28,8 +28,6 @@ STATUS, HEAL = "gluster volume status {volume}", "gluster volume heal {volume} i
 QUORUM, ROOM = "bring bricks and peers back", "make room (delete images), or add bricks"
 OWNER = "chown UID:GID MOUNTPOINT on a mount of the volume, by its storage.owner-uid and -gid; not on the brick"
 SIZE = "on {minion}: ls -l its directory, which has to be a link to the volume; OpenNebula measures each 300 s"
-OWNER = "chown UID:GID MOUNTPOINT on a mount of the volume, by its storage.owner-uid and -gid; not on the brick"
-SIZE = "on {minion}: ls -l its directory, which has to be a link to the volume; OpenNebula measures each 300 s"
 HIDDEN = (
     "on {minion}: mkdir /run/disk; mount --bind {above} /run/disk; move what is in /run/disk/{name}, names with a dot "
     "too, to {on}; umount /run/disk; rmdir /run/disk"
