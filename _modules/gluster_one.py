@@ -758,21 +758,6 @@ def mount_health(path):
     return __salt__["gluster_mount.mount_health"](path)
 
 
-def datastore_ids(path, volume=None):
-    """
-    The identifiers of datastores that the head has left on a mounted volume.
-
-    The name of the docs and of runners; its arguments are those of ``gluster_one_ids.datastore_ids``.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_one.datastore_ids /var/lib/gluster_one/one_vol
-    """
-    return __salt__["gluster_one_ids.datastore_ids"](path, volume)
-
-
 def mark(text):
     """
     Leave a text on every volume of the pillar that is mounted here. For the head.
