@@ -144,7 +144,7 @@ def _give_to_root(at, name):
 
 
 def _visible(text):
-    return __salt__["gluster_process.visible"](text)
+    return __utils__["gluster_process.visible"](text)
 
 
 def point_set(path):
@@ -282,7 +282,7 @@ def _ends(path, text, target):
         ends.append(path)
         if path == target or __salt__["gluster_mount.may_hang"](path):
             break
-        status, said, _ = __salt__["gluster_process.child"](["readlink", "-n", "--", path])
+        status, said, _ = __utils__["gluster_process.child"](["readlink", "-n", "--", path])
         text = said if status == 0 else None
     return ends
 
@@ -503,7 +503,7 @@ def hidden(path):
         salt kvm1 gluster_links.hidden /var/lib/gluster_one/one_vol
     """
     command = ["unshare", "--mount", "--propagation", "private", sys.executable, "-I", "-S", "-c", LIST]
-    status, out, error = __salt__["gluster_process.child"]([*command, path, str(MOST_HIDDEN)])
+    status, out, error = __utils__["gluster_process.child"]([*command, path, str(MOST_HIDDEN)])
     if status != 0:
         raise CommandExecutionError(f"What lies beneath {path} cannot be looked at: {error}")
-    return sorted(__salt__["gluster_process.visible"](name) for name in out.split("\0") if name)
+    return sorted(__utils__["gluster_process.visible"](name) for name in out.split("\0") if name)

@@ -196,7 +196,7 @@ def volume_errors(path):
     unreadable = None if name in found else _read_ids(path, mounts)[1]
     if unreadable:
         errors[f"{path}/{IDS_FILE}"] = unreadable
-    return {__salt__["gluster_process.visible"](place): what for place, what in errors.items()}
+    return {__utils__["gluster_process.visible"](place): what for place, what in errors.items()}
 
 
 def _is_name(name):
@@ -206,7 +206,7 @@ def _is_name(name):
 def _on_volume(do, path, device, place, text=None, most=1_000_000):
     words = [sys.executable, "-I", "-S", "-c", ON_VOLUME, do, path, device, place, str(most)]
     timeout = {} if text is None else {"timeout": 30}
-    return __salt__["gluster_process.child"](words, stdin=text, **timeout)
+    return __utils__["gluster_process.child"](words, stdin=text, **timeout)
 
 
 def datastore_id_set(path, name, datastore_id, names=None):
@@ -325,7 +325,7 @@ def marked(path):
     """
     mounted = __salt__["gluster_mount.mounts"]().get(path)
     status, out, _ = _on_volume("read", path, mounted["device"], MARK_FILE, most=100) if mounted else (None, "", "")
-    return __salt__["gluster_process.visible"](out) if status == 0 else None
+    return __utils__["gluster_process.visible"](out) if status == 0 else None
 
 
 def mark_missing(path, mark):

@@ -95,7 +95,7 @@ def datastore_mounted(
             name, volume=volume, servers=servers, links=links, datastores=datastores, options=options, user=user,
             datastores_dir=datastores_dir, timeout=timeout,
         )  # fmt: skip
-        __salt__["gluster_options.owner_id"](user)
+        __utils__["gluster_options.owner_id"](user)
         asked = os.path.normpath(name)
         name = __salt__["gluster_mount.place"](asked, volume, user)
         links = [asked, *(links or [])]
@@ -110,7 +110,7 @@ def datastore_mounted(
         if stale:
             fine += f"; from {stale}, and by fstab from the next mount on"
         if __opts__["test"]:
-            ret = __salt__["gluster_states.predicted"](ret, {**changes, **goes, **link_changes}, fine)
+            ret = __utils__["gluster_states.predicted"](ret, {**changes, **goes, **link_changes}, fine)
             return _failed(ret, problems)
         problems, done = [], ret["changes"]  # as far as it comes, also when a later step fails
         refused = []
@@ -129,7 +129,7 @@ def datastore_mounted(
             done["boot"] = changes["boot"]
         if "mount" in changes:
             mount = functools.partial(__salt__["gluster_mount.mount"], name, timeout)
-            __salt__["gluster_states.awaited"](mount, timeout, f"Volume {volume} was not mounted on {name}")
+            __utils__["gluster_states.awaited"](mount, timeout, f"Volume {volume} was not mounted on {name}")
             done["mount"] = changes["mount"]
         # Before anything that whoever owns the directories or the volume can hold up.
         for path, found in former.items():
@@ -140,12 +140,12 @@ def datastore_mounted(
                     __salt__["gluster_fstab.retry_remove"](path)
         write = functools.partial(_refused, name, user, timeout)
         with _collecting(problems):
-            __salt__["gluster_states.awaited"](write, timeout, f"{user} could not write in {name}", OWNER)
+            __utils__["gluster_states.awaited"](write, timeout, f"{user} could not write in {name}", OWNER)
         missing = functools.partial(_ids_missing, name, stores)
         waited = 0
         with _collecting(problems):
             failure = f"The head did not name {volume}'s datastores"
-            waited = __salt__["gluster_states.awaited"](missing, timeout, failure, HEAD)
+            waited = __utils__["gluster_states.awaited"](missing, timeout, failure, HEAD)
         link_changes, _ = look_links()
         for label, change in link_changes.items():
             path = change["new"].removesuffix(f" -> {name}")
@@ -166,7 +166,7 @@ def datastore_mounted(
         left = {**left, **left_goes, **links_left}
         if "flags" in left and refused:
             left["flags"]["old"] = "; ".join(refused)
-        ret = __salt__["gluster_states.applied"](ret, {**changes, **goes, **link_changes}, left, fine)
+        ret = __utils__["gluster_states.applied"](ret, {**changes, **goes, **link_changes}, left, fine)
         return _failed(ret, dict.fromkeys([*problems, *links_failed]))
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
@@ -221,14 +221,14 @@ def _look(name, volume, servers, options, former):
 
 
 def _label(path):
-    return FORMER_LINE + __salt__["gluster_process.visible"](path)
+    return FORMER_LINE + __utils__["gluster_process.visible"](path)
 
 
 def _still_mounted(former):
     """
     A remark on former places where the volume is mounted still.
     """
-    mounted = ", ".join(__salt__["gluster_process.visible"](path) for path in former if former[path]["mounted"])
+    mounted = ", ".join(__utils__["gluster_process.visible"](path) for path in former if former[path]["mounted"])
     return f"; also still mounted on {mounted}, until gluster_one.remount finds nothing that uses it" if mounted else ""
 
 

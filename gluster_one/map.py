@@ -8,7 +8,7 @@ and one after an update the new ones, the first SLS file of a run syncs those th
 
 import os
 
-from salt.loader import minion_mods  # the name salt is __salt__ in this file
+from salt.loader import minion_mods, utils  # the name salt is __salt__ in this file
 from salt.utils.hashutils import get_hash
 
 
@@ -23,7 +23,7 @@ def run():
     # What came only now is not among the functions that this run of states began with.
     reload = bool(stale) or "gluster_one_run.shared" not in __salt__
     __salt__["cp.cache_file"]("salt://gluster_one/os.yaml", saltenv=__env__)
-    functions = minion_mods(__opts__) if reload else __salt__
+    functions = minion_mods(__opts__, utils=utils(__opts__)) if reload else __salt__
     left = _stale() if stale else []
     node = {"errors": [_mixed(left)]} if left else functions["gluster_one_pillar.node"](pillar=pillar)
     # Kept where the other SLS files of this run look, or they would not know that there is something to reload.

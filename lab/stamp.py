@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-KINDS = ("_beacons", "_modules", "_states")
+KINDS = ("_beacons", "_modules", "_states", "_utils")
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 

@@ -33,7 +33,9 @@ def alone():
         (root / "pillar").mkdir(parents=True)
         (root / "pillar/top.sls").write_text("base: {'*': [data]}\n")
         (root / "pillar/data.sls").write_text(yaml.safe_dump(PILLAR))
-        sources = " ".join(str(lab.checkout / name) for name in ("gluster_one", "_modules", "_states", "_beacons"))
+        sources = " ".join(
+            str(lab.checkout / name) for name in ("gluster_one", "_modules", "_states", "_beacons", "_utils")
+        )
         lab.exec(
             "head", "sh", "-ec", f"systemctl stop salt-minion; mkdir /srv/salt; cp -r {sources} /srv/salt", check=True
         )

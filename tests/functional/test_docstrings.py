@@ -19,6 +19,7 @@ def virtual_names(directory):
 
 MODULES = virtual_names("_modules")
 STATES = virtual_names("_states")
+UTILS = virtual_names("_utils")
 
 
 def public(functions, module):
@@ -78,6 +79,16 @@ def test_every_argument_of_a_module_is_explained(modules, state_functions, modul
         function_of = others[same_as[2]] if same_as else None
         other = inspect.getdoc(inspect.unwrap(getattr(function_of, "func", function_of))) if same_as else ""
         assert not unexplained(function, module_text, other), name
+
+
+@pytest.mark.parametrize("module", UTILS)
+def test_every_example_of_a_helper_runs_and_every_argument_is_explained(loaders, module):
+    for name, function, module_text in public(loaders.utils, module):
+        text = inspect.getdoc(function) or ""
+        (example,) = re.findall(r"^ *(__utils__\S.*)$", text, re.MULTILINE)
+        assert name in example
+        eval(example, {"__utils__": loaders.utils})
+        assert not unexplained(function, module_text), name
 
 
 @pytest.mark.parametrize("module", STATES)

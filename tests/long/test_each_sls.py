@@ -79,7 +79,7 @@ def test_first_use_needs_no_sync(never_synced):
 @pytest.mark.parametrize("test", [True, False])
 def test_minion_without_a_master(fleet, test):
     root = fleet.lab.root("kvm3")
-    for name in ("gluster_one", "_beacons", "_modules", "_states"):
+    for name in ("gluster_one", "_beacons", "_modules", "_states", "_utils"):
         fleet.sh("kvm3", f"mkdir -p /srv/salt/{name}")
         for path in (fleet.lab.checkout / name).glob("*.*"):
             (root / "srv/salt" / name / path.name).write_bytes(path.read_bytes())

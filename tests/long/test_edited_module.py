@@ -31,15 +31,18 @@ def edit(path, old, new):
 
 
 def test_edited_module_takes_effect_at_the_next_run(fleet, copy):
-    said, before = [], ("minion is", "sorted(roles)")
+    said, before = [], ("minion is", "sorted(roles)", '"comment": fine')
     for word in ("edited", "edited again"):
-        after = (f"{word} minion is", f"sorted(roles) + ['{word}']")
+        after = (f"{word} minion is", f"sorted(roles) + ['{word}']", f'"comment": "{word} " + fine')
         edit(copy / "_states/gluster_one_check.py", before[0], after[0])
         edit(copy / "_modules/gluster_one_pillar.py", before[1], after[1])
+        edit(copy / "_utils/gluster_states.py", before[2], after[2])
         stamp(copy)
         run = fleet.apply(on=["kvm2"])
         assert run.failures == {}
-        said.append(run["kvm2"]["gluster_one_pillar"]["comment"])
+        comments = {each: state["comment"] for each, state in run["kvm2"].items()}
+        said.append(comments.pop("gluster_one_pillar"))
+        assert any(comment.startswith(f"{word} ") for comment in comments.values()), comments
         before = after
     assert said == [
         "this edited minion is hypervisor, server, edited",

@@ -79,7 +79,7 @@ def test_directories_lead_to_the_volume(fleet_of_module, own):
 def test_without_a_master(fleet_of_module, own, test):
     fleet = fleet_of_module
     root = fleet.lab.root("head") / "srv/salt"
-    for name in ("_modules", "_states"):
+    for name in ("_modules", "_states", "_utils"):
         shutil.copytree(CHECKOUT / name, root / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     (root / "one").mkdir(exist_ok=True)
     (root / "one/datastores.sls").write_text(SLS)

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.timeout(600)
 
 BEFORE = "51d66f6"
 SYNCED = "/var/cache/salt/minion/extmods"
-KINDS = ("_beacons", "_modules", "_states")
+KINDS = ("_beacons", "_modules", "_states", "_utils")
 
 
 def test_modules_go_and_the_beacons_and_the_reactor_go_on(clean):

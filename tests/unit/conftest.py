@@ -1,6 +1,7 @@
 """Execution and state modules imported as plain Python, their Salt names given by the test."""
 
 import importlib.util
+import inspect
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 NO_MOUNTS = {"gluster_mount.mount_table": lambda: []}
 
 
-def imported(path, **dunders):
+def loaded(path, **dunders):
     """A fresh import of one file, with the names that Salt's loader would give it."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
@@ -25,10 +26,26 @@ def imported(path, **dunders):
     return module
 
 
+def imported(path, __utils__=None, **dunders):
+    """The same with the functions of `_utils`, of which a test may replace some."""
+    utils = {}
+    for util in (CHECKOUT / "_utils").glob("*.py"):
+        for name, function in vars(loaded(util, **dunders)).items():
+            if inspect.isfunction(function) and function.__module__ == util.stem and name[0] != "_":
+                utils[f"{util.stem}.{name}"] = function
+    return loaded(path, __utils__={**utils, **(__utils__ or {})}, **dunders)
+
+
 @pytest.fixture
 def execution():
     """execution("gluster", __salt__={...}): the execution module of that name."""
     return lambda name, **dunders: imported(CHECKOUT / "_modules" / f"{name}.py", **dunders)
+
+
+@pytest.fixture
+def util():
+    """util("gluster_hosts", __grains__={...}): the helpers of that name."""
+    return lambda name, **dunders: loaded(CHECKOUT / "_utils" / f"{name}.py", **dunders)
 
 
 class Master:

@@ -9,8 +9,8 @@ SAID = "owner: 9869, insecure: off -> on, x: 1 -> gone"
 
 
 @pytest.fixture
-def changes(execution):
-    return execution("gluster_states")
+def changes(util):
+    return util("gluster_states")
 
 
 def test_changes_in_words(changes):
@@ -32,10 +32,10 @@ def test_result_says_what_was_done_and_what_is_left(changes):
     assert changes.applied(RET, {}, {}, "fine") == {**RET, "comment": "fine"}
 
 
-def test_a_wait_is_said_from_five_seconds_on_and_then_each_ten(execution):
+def test_a_wait_is_said_from_five_seconds_on_and_then_each_ten(util):
     events = []
     salt = {"event.send": lambda tag, data: events.append((tag, data["seen"], data["seconds"]))}
-    module = execution("gluster_states", __salt__=salt, __opts__={"id": "kvm1"}, __context__={})
+    module = util("gluster_states", __salt__=salt, __opts__={"id": "kvm1"}, __context__={})
     said = [second for second in range(31) if module.waiting("The volume was not started", "Created", second)]
     assert said == [5, 15, 25]
     assert events == [("gluster_one/kvm1/waiting", "Created", second) for second in said]
@@ -45,7 +45,7 @@ def test_a_wait_is_said_from_five_seconds_on_and_then_each_ten(execution):
     assert module.waiting("The volume was not started", "Created", 15) and len(events) == 4
 
 
-def test_a_function_is_called_until_it_returns_nothing(execution, monkeypatch):
+def test_a_function_is_called_until_it_returns_nothing(util, monkeypatch):
     seen = iter(["Created", CommandExecutionError("glusterd is not running"), None])
 
     def look():
@@ -54,7 +54,7 @@ def test_a_function_is_called_until_it_returns_nothing(execution, monkeypatch):
             raise found
         return found
 
-    module = execution("gluster_states", __salt__={"gluster_one.look": look})
+    module = util("gluster_states", __salt__={"gluster_one.look": look})
     monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
     assert module.awaited("gluster_one.look", 10, "The volume was not started") == 0
     with pytest.raises(CommandExecutionError) as failure:

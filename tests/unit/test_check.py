@@ -28,7 +28,6 @@ def module(execution):
             "gluster_one_ids.datastore_ids": lambda path, name: {},
             "gluster_one_ids.datastore_numbers": lambda stores, left: {},
             "gluster_mount.mounts": lambda: {},
-            "gluster_process.visible": execution("gluster_process").visible,
             "gluster_native.native_refused": lambda name, hosts, user: None if "kvm1" in hosts else "no such file",
         },
     )

@@ -10,9 +10,11 @@ from salt.exceptions import SaltInvocationError
 def fstab(execution, monkeypatch, tmp_path):
     """The module, whose /etc/fstab is a file of its own, on a node that is called kvm1."""
     module = execution("gluster_fstab")
-    module.__salt__.update({
+    module.__utils__.update({
         "gluster_hosts.own_names": lambda: {"kvm1", "10.0.0.1"},
         "gluster_hosts.peer_known_as": lambda host, servers: None,
+    })  # fmt: skip
+    module.__salt__.update({
         "service.systemctl_reload": lambda: None,
         "gluster_one_arguments.undoes_flags": execution("gluster_one_arguments").undoes_flags,
     })  # fmt: skip

@@ -33,13 +33,8 @@ def answering(execution, monkeypatch):
             commands.append(command)
             return {"stdout": texts.pop(0) if len(texts) > 1 else texts[0], "stderr": "", "retcode": retcode}
 
-        text = execution("gluster_options").option_text
-        salt = {
-            "cmd.run_all": run_all,
-            "gluster_options.option_text": text,
-            "gluster_states.waiting": lambda *words: None,
-        }
-        module = execution("gluster", __salt__=salt)
+        utils = {"gluster_states.waiting": lambda *words: None}
+        module = execution("gluster", __salt__={"cmd.run_all": run_all}, __utils__=utils)
         monkeypatch.setattr(module.salt.utils.path, "which", lambda name: f"/usr/sbin/{name}")
         monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
         monkeypatch.setattr(module, "_listens", lambda: True)
@@ -155,8 +150,8 @@ def test_options_of_another_kind_are_refused(execution, options):
         ("a , b", "a,b"),
     ],
 )
-def test_equal_is_equal(execution, one, other):
-    module = execution("gluster_options")
+def test_equal_is_equal(util, one, other):
+    module = util("gluster_options")
     assert module.option_changes({"option": one}, {"option": other}) == {}
     assert module.option_changes({"option": str(other)}, {"option": one}) == {}
 
@@ -164,19 +159,19 @@ def test_equal_is_equal(execution, one, other):
 @pytest.mark.parametrize(
     ("one", "other"), [("on", "off"), ("1GB", "1MB"), ("9869", 0), ("full", "diff"), ("2", True), ("a b", "ab")]
 )
-def test_different_is_different(execution, one, other):
-    module = execution("gluster_options")
+def test_different_is_different(util, one, other):
+    module = util("gluster_options")
     change = module.option_changes({"option": one, "else": "1"}, {"option": other})
     assert change == {"option": {"old": one, "new": module.option_text(other)}}
 
 
-def test_an_option_never_set_differs(execution):
-    assert execution("gluster_options").option_changes({}, {"a": "on"}) == {"a": {"old": None, "new": "on"}}
+def test_an_option_never_set_differs(util):
+    assert util("gluster_options").option_changes({}, {"a": "on"}) == {"a": {"old": None, "new": "on"}}
 
 
-def test_an_option_by_the_end_of_its_name(execution):
+def test_an_option_by_the_end_of_its_name(util):
     """Gluster takes it so, and keeps it under its full name."""
-    module = execution("gluster_options")
+    module = util("gluster_options")
     kept = {"network.ping-timeout": "10", "a.same": "1", "b.same": "1", "performance.nfs.quick-read": "on"}
     changes = module.option_changes(kept, {"quick-read": "off", "nfs.quick-read": "on"})
     assert changes == {"quick-read": {"old": None, "new": "off"}}
@@ -188,13 +183,13 @@ def test_an_option_by_the_end_of_its_name(execution):
         module.option_changes(kept, {"same": 1})
 
 
-def test_a_group_is_no_option(execution):
+def test_a_group_is_no_option(util):
     with pytest.raises(SaltInvocationError, match="options has 'group': it is an argument of its own"):
-        execution("gluster_options").volume_options(9869, 9869, options={"group": "virt"})
+        util("gluster_options").volume_options(9869, 9869, options={"group": "virt"})
 
 
-def test_an_owner_by_number_or_by_name(execution, monkeypatch):
-    module = execution("gluster_options")
+def test_an_owner_by_number_or_by_name(util, monkeypatch):
+    module = util("gluster_options")
     monkeypatch.setattr("salt.utils.user.get_uid", {"oneadmin": 9869}.get)
     monkeypatch.setattr("salt.utils.user.get_gid", {"oneadmin": 9870}.get)
     assert [module.owner_id(7), module.owner_id("7"), module.owner_id("oneadmin")] == [7, 7, 9869]

@@ -16,8 +16,7 @@ ALLOWED = "    option rpc-auth-allow-insecure on\n"
 
 @pytest.fixture
 def glusterd(execution):
-    text = execution("gluster_options").option_text
-    return execution("glusterd", __salt__={"gluster_options.option_text": text})
+    return execution("glusterd")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,6 @@ def test_a_node_that_waits_for_identifiers_says_what_is_in_their_place(execution
     salt = {
         "gluster_mount.mounts": lambda: {"/srv/vol": {"device": "kvm1:/one_vol", "volume": "one_vol"}},
         "gluster_one_ids.datastore_numbers": lambda given, left: {store: left.get(store) for store in given},
-        "gluster_process.visible": str,
         "data.get": lambda key: None,
         "data.update": lambda key, value: True,
     }
@@ -47,7 +46,6 @@ def look(execution, monkeypatch):
     def make(names):
         salt = {
             "gluster_mount.mounts": lambda: {"/srv/vol": {"device": "kvm1:/one_vol"}},
-            "gluster_process.visible": str,
         }
         module = execution("gluster_one_ids", __salt__=salt)
         found = "".join(f"{name}/a FIFO\0" for name in names)

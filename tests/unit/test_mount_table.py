@@ -32,11 +32,8 @@ def put(monkeypatch, tmp_path):
 def module(execution, monkeypatch, tmp_path, put):
     module = execution(
         "gluster_mount",
-        __salt__={
-            "gluster_fstab.device_volume": lambda device: device.rpartition(":/")[2],
-            "gluster_process.process_name": lambda pid: f"name ({pid})",
-            "gluster_process.visible": str,
-        },
+        __salt__={"gluster_fstab.device_volume": lambda device: device.rpartition(":/")[2]},
+        __utils__={"gluster_process.process_name": lambda pid: f"name ({pid})"},
     )
     monkeypatch.setattr(module, "PROC", str(tmp_path))
     monkeypatch.setattr(module, "_is_ours", lambda process: len(process) == 1)
@@ -97,7 +94,7 @@ def test_what_cannot_be_set_for_another_process_holds_nothing_up(module, put):
     put("7", 2, ROOT, COPY)
     put("8", 3, ROOT, COPY)
     asked = []
-    module.__salt__["gluster_process.child"] = lambda argv, timeout: (
+    module.__utils__["gluster_process.child"] = lambda argv, timeout: (
         asked.append(argv[-1]) or [int(argv[-1] == "7"), "", "not permitted"]
     )
     (said,) = module.set_flags("one_vol")
@@ -111,7 +108,7 @@ def test_what_cannot_be_set_for_another_process_holds_nothing_up(module, put):
 def test_a_mount_that_somebody_has_covered_keeps_no_other_from_its_flags(module, put):
     put("7", 2, ROOT, COPY)
     asked = []
-    module.__salt__["gluster_process.child"] = lambda argv, timeout: (
+    module.__utils__["gluster_process.child"] = lambda argv, timeout: (
         asked.append(argv[-1]) or [int(argv[-1] == "self"), "", "something else is there now"]
     )
     with pytest.raises(CommandExecutionError, match="on /srv/a b cannot be made nosuid,nodev: something else is there"):
@@ -121,7 +118,7 @@ def test_a_mount_that_somebody_has_covered_keeps_no_other_from_its_flags(module,
 
 def test_all_mounts_together_have_a_limit(module, put, monkeypatch):
     monkeypatch.setattr(module, "MOST_SECONDS", -1)
-    module.__salt__["gluster_process.child"] = lambda argv, timeout: pytest.fail("there is no time left")
+    module.__utils__["gluster_process.child"] = lambda argv, timeout: pytest.fail("there is no time left")
     with pytest.raises(CommandExecutionError, match="not all mounts of one_vol were reached within"):
         module.set_flags("one_vol")
 

@@ -39,7 +39,6 @@ def store(execution):
         module = execution(
             "one_datastore",
             __salt__={
-                "one_datastore_rules.gluster_host": execution("one_datastore_rules").gluster_host,
                 "opennebula.permission_letters": opennebula.permission_letters,
                 "opennebula.datastore_list": answer("datastores", list(datastores)),
                 "opennebula.cluster_list": answer(
@@ -66,8 +65,8 @@ def store(execution):
         ("kvm1 kvm2", "kvm1:24007 kvm2:24007"),
     ],
 )
-def test_hosts_as_oned_splits_them(execution, host, written):
-    assert execution("one_datastore_rules").gluster_host(host) == written
+def test_hosts_as_oned_splits_them(util, host, written):
+    assert util("one_datastore_rules").gluster_host(host) == written
 
 
 @pytest.mark.parametrize(
@@ -86,9 +85,9 @@ def test_hosts_as_oned_splits_them(execution, host, written):
         ('a"b', "no host"),
     ],
 )
-def test_hosts_that_oned_would_misread(execution, host, why):
+def test_hosts_that_oned_would_misread(util, host, why):
     with pytest.raises(SaltInvocationError, match=why):
-        execution("one_datastore_rules").gluster_host(host)
+        util("one_datastore_rules").gluster_host(host)
 
 
 def test_a_native_datastore_is_raw_by_default(store):

@@ -28,7 +28,7 @@ def node(execution, monkeypatch):
             monkeypatch.setattr(f"salt.utils.user.{name}", {"oneadmin": 9869}.get)
         store = execution(
             "glusterd",
-            __salt__={
+            __utils__={
                 "gluster_hosts.peer_known_as": lambda server, names: (
                     "10.0.0.2" if server == "kvm2" and "10.0.0.2" in names else None
                 )
@@ -36,12 +36,8 @@ def node(execution, monkeypatch):
         )
         store.peers = lambda: peers
         salt = {
-            "one_datastore_rules.gluster_host": execution("one_datastore_rules").gluster_host,
             "gluster_one_pillar.system": lambda: {},
             "gluster_one_arguments.argument_needed": execution("gluster_one_arguments").argument_needed,
-            "gluster_hosts.own_names": execution(
-                "gluster_hosts", __grains__={"id": minion, "host": minion.partition(".")[0], **grains}
-            ).own_names,
             "gluster_mount.place": execution("gluster_mount", __salt__=NO_MOUNTS).place,
             "glusterd.pool_without": store.pool_without,
         }
@@ -285,7 +281,6 @@ def test_without_an_account_of_that_name_nothing_begins(execution, monkeypatch):
         __salt__={
             "gluster_one_pillar.system": lambda: {},
             "gluster_one_arguments.argument_needed": execution("gluster_one_arguments").argument_needed,
-            "gluster_hosts.own_names": lambda: {"kvm9"},
             "gluster_mount.place": lambda path, volume, user: f"/{volume}",
         },
         __grains__={"id": "kvm9"},

@@ -19,14 +19,13 @@ def node(execution, monkeypatch):
     for name in ("get_uid", "get_gid"):
         monkeypatch.setattr(f"salt.utils.user.{name}", {"oneadmin": 9869}.get)
     salt = {
-        "one_datastore_rules.gluster_host": execution("one_datastore_rules").gluster_host,
         "gluster_one_pillar.system": lambda: {},
         "gluster_one_arguments.argument_needed": execution("gluster_one_arguments").argument_needed,
         "gluster_mount.place": execution("gluster_mount", __salt__=NO_MOUNTS).place,
-        "gluster_hosts.own_names": lambda: {MINION},
         "glusterd.pool_without": lambda first, servers: [],
     }
-    return execution("gluster_one_pillar", __salt__=salt, __grains__={"id": MINION}).node
+    utils = {"gluster_hosts.own_names": lambda: {MINION}}
+    return execution("gluster_one_pillar", __salt__=salt, __utils__=utils, __grains__={"id": MINION}).node
 
 
 names = st.text("abcdefgh0", min_size=2, max_size=6)

@@ -163,5 +163,5 @@ def test_a_link_is_followed_by_a_bounded_child_up_to_what_may_hang(execution, li
         return [0, links[words[-1]], ""] if words[-1] in links else [1, "", ""]
 
     may_hang = lambda path: any(path.startswith(each) for each in served)  # noqa: E731
-    salt = {"gluster_mount.may_hang": may_hang, "gluster_process.child": child}
-    assert execution("gluster_links", __salt__=salt)._ends("/a/1", links["/a/1"], "/target") == ends
+    salt, utils = {"gluster_mount.may_hang": may_hang}, {"gluster_process.child": child}
+    assert execution("gluster_links", __salt__=salt, __utils__=utils)._ends("/a/1", links["/a/1"], "/target") == ends

@@ -66,10 +66,8 @@ def missing(execution):
     def make(servers, members, peers=(), addresses=None, others=None):
         module = execution(
             "gluster_pool",
-            __salt__={
-                "glusterd.peers": lambda: [list(names) for names in peers],
-                "gluster_hosts.peer_known_as": lambda server, names: (addresses or {}).get(server),
-            },
+            __salt__={"glusterd.peers": lambda: [list(names) for names in peers]},
+            __utils__={"gluster_hosts.peer_known_as": lambda server, names: (addresses or {}).get(server)},
         )
         volumes = {"one_vol": {"servers": servers}, **({"other_vol": {"servers": others}} if others else {})}
         node = {"id": "kvm1", "names": ["10.0.0.1", "kvm1"], "volumes": volumes}
@@ -149,8 +147,8 @@ def blockers(execution):
         salt["glusterd.silent"] = list
         salt["gluster.clients_apart"] = execution("gluster", __salt__=salt).clients_apart
         salt["gluster.heal"] = lambda name: True
-        salt["gluster_hosts.peer_known_as"] = lambda host, known: (addresses or {}).get(host)
-        module = execution("gluster_pool", __salt__=salt, __grains__={"id": "kvm1"})
+        utils = {"gluster_hosts.peer_known_as": lambda host, known: (addresses or {}).get(host)}
+        module = execution("gluster_pool", __salt__=salt, __utils__=utils, __grains__={"id": "kvm1"})
         return module.stop_blockers({name: [name] for name in names}, **more)
 
     return make
@@ -181,13 +179,15 @@ def test_gluster_is_asked_while_it_runs_and_all_peers_hosts_answer(execution, si
 def test_a_volume_of_which_only_what_glusterd_keeps_is_known(execution):
     salt = {
         "glusterd.peers": lambda: [["kvm2"], ["kvm3"]],
+    }
+    utils = {
         "gluster_options.option_changes": lambda has, wants: {},
         "gluster_options.volume_options": lambda *words: {},
     }
     volume = {"servers": ALL, "uid": "oneadmin", "gid": "oneadmin", "options": {}}
     kept = {"status": "Started", "options": {"cluster.server-quorum-type": "server"}, "bricks": BRICKS}
     seen = {"pool": pool("kvm2", "kvm3"), "volumes": {"one_vol": kept}, "status": None, "heal": {}}
-    module = execution("gluster_pool", __salt__=salt)
+    module = execution("gluster_pool", __salt__=salt, __utils__=utils)
     facts, found = module.volume_report("one_vol", volume, seen, {"id": "kvm1", "names": ["kvm1"], "volumes": {}})
     assert facts == {"peers": [0, 2], "bricks": None, "sets": None, "heal": None, "split_brain": None}
     assert [one[0] for one in found] == ["peer_away", "peer_away", "server_quorum"]

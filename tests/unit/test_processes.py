@@ -61,8 +61,8 @@ def test_a_process_of_which_gluster_knows_no_number_is_not_this_one(volumes):
 
 
 @pytest.fixture
-def child(execution, tmp_path):
-    return execution("gluster_process", __opts__={"test": False, "cachedir": str(tmp_path)}).child
+def child(util, tmp_path):
+    return util("gluster_process", __opts__={"test": False, "cachedir": str(tmp_path)}).child
 
 
 @contextlib.contextmanager
@@ -102,11 +102,11 @@ def test_what_a_command_says_is_shown_as_text(child):
     assert child(["sh", "-c", said]) == [1, "", "a\\x1b[2J\\x9bb\\u202e\N{REPLACEMENT CHARACTER}"]
 
 
-def test_a_command_that_cannot_be_killed_is_not_started_again(execution, monkeypatch, tmp_path):
+def test_a_command_that_cannot_be_killed_is_not_started_again(util, monkeypatch, tmp_path):
     """Nor by another job of the minion, which is another process with modules of its own."""
     monkeypatch.setattr(os, "killpg", lambda *words: None)
     command = ["sh", "-c", f"echo x >>{tmp_path}/started; exec sleep 600"]
-    looks = [execution("gluster_process", __opts__={"cachedir": str(tmp_path)}).child for _ in range(3)]
+    looks = [util("gluster_process", __opts__={"cachedir": str(tmp_path)}).child for _ in range(3)]
     said = [look(command, timeout=0.2) for look in looks]
     (process,) = [each for each in psutil.Process().children() if each.cmdline() == ["sleep", "600"]]
     try:
@@ -137,5 +137,5 @@ def test_a_command_that_cannot_be_killed_is_not_started_again(execution, monkeyp
         (7, "7"),
     ],
 )
-def test_what_others_have_written(execution, text, shown):
-    assert execution("gluster_process").visible(text) == shown
+def test_what_others_have_written(util, text, shown):
+    assert util("gluster_process").visible(text) == shown

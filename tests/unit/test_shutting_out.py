@@ -32,15 +32,16 @@ def refuse(execution):
             return {bricks[0]: [[f"{NAMES.get(who, who)}:49152", 1] for who in connected]}
 
         salt = {
-            "gluster_options.option_changes": execution("gluster_options").option_changes,
             "gluster.peer_status": lambda: [
                 {"uuid": name, "hostnames": [name], "connected": not name.startswith("10.")} for name in peers
             ],
             "gluster.volume_info": lambda name: {name: {"status": status, "bricks": list(bricks)}},
             "gluster.connections": connections,
+        }
+        utils = {
             "gluster_process.child": lambda words: [0, "10.77.0.2 head\n" if words[-1] == NAMES["head"] else "", ""],
         }
-        module = execution("gluster_auth", __salt__=salt)
+        module = execution("gluster_auth", __salt__=salt, __utils__=utils)
         changes = {option: {"old": (current or {}).get(option), "new": value} for option, value in options.items()}
         try:
             module.refuse_shutting_out("v", current or {}, changes, list(servers))

@@ -189,7 +189,7 @@ def test_modules_that_are_not_the_masters_are_named(monkeypatch, version):
 
 def test_the_modules_and_the_runner_have_the_same_version(execution, monkeypatch):
     node = {"errors": ["wrong"], "roles": []}
-    names = {"gluster_one_pillar.node": lambda: node, "gluster_process.visible": lambda text, most: text}
+    names = {"gluster_one_pillar.node": lambda: node}
     said = execution("gluster_one", __salt__=names).report()
     assert not Master(monkeypatch, {}).salt["gluster_one.sound"](said)["outdated"]
 

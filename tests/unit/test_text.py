@@ -8,10 +8,10 @@ LATIN = b"# f\xfcr uns\n"
 
 
 @pytest.fixture
-def processes(execution, monkeypatch, tmp_path):
+def processes(execution, util, monkeypatch, tmp_path):
     """processes(command line, program, user): the module where these run, with the numbers 1, 2, ..."""
-    process = execution("gluster_process")
-    module = execution("gluster_mount", __salt__={"gluster_process.started": process.started})
+    process = util("gluster_process")
+    module = execution("gluster_mount", __utils__={"gluster_process.started": process.started})
     for each in (process, module):
         monkeypatch.setattr(each, "PROC", str(tmp_path))
 
@@ -66,9 +66,9 @@ def test_the_rules_of_apparmor(execution, tmp_path):
     assert module._says(str(rules), "rwk")
 
 
-def test_an_option_group(execution, monkeypatch, tmp_path):
+def test_an_option_group(util, monkeypatch, tmp_path):
     (tmp_path / "ours").write_bytes(LATIN + b"features.shard=on\n")
-    module = execution("gluster_options")
+    module = util("gluster_options")
     monkeypatch.setattr(module, "GROUPS", str(tmp_path))
     assert module.group_options("ours") == {"features.shard": "on"}
 
@@ -93,8 +93,7 @@ def test_the_service_that_mounts_again(execution, monkeypatch, tmp_path):
 
 def test_names_of_files(execution, tmp_path):
     os.close(os.open(os.fsencode(tmp_path) + b"/f\xfcr", os.O_CREAT))
-    child, visible = (lambda words: [1, "", "no link"]), execution("gluster_process").visible
-    links = execution("gluster_links", __salt__={"gluster_process.child": child, "gluster_process.visible": visible})
+    links = execution("gluster_links", __utils__={"gluster_process.child": lambda words: [1, "", "no link"]})
     assert links.directory_content(str(tmp_path)) == "1 file (f\\xfcr)"
     path = tmp_path / "link"
     os.symlink(b"/f\xfcr", path)

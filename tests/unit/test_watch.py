@@ -150,7 +150,6 @@ def confined(execution, tmp_path, monkeypatch):
             "gluster_one",
             __salt__={
                 "gluster_native.confined": native.confined,
-                "gluster_process.visible": execution("gluster_process").visible,
                 "gluster_mount.place": lambda path, name, user: path,
                 "gluster_native.native_access": lambda: {"qemu": "7.2", "libvirt": "9.0", "gluster": driver},
                 "data.get": lambda key: None,

@@ -28,11 +28,11 @@ def said(changes):
 
     Returns a string such as ``server.allow-insecure: off -> on, storage.owner-uid: 9869``.
 
-    CLI Example:
+    Example:
 
-    .. code-block:: bash
+    .. code-block:: python
 
-        salt kvm1 gluster_states.said '{storage.owner-uid: {old: -1, new: 9869}}'
+        __utils__["gluster_states.said"]({"storage.owner-uid": {"old": -1, "new": 9869}})
     """
     words = []
     for key, change in changes.items():
@@ -56,11 +56,11 @@ def predicted(ret, changes, fine):
 
     Returns ``ret`` with ``result``, ``changes`` and ``comment``.
 
-    CLI Example:
+    Example:
 
-    .. code-block:: bash
+    .. code-block:: python
 
-        salt kvm1 gluster_states.predicted '{name: one_vol, result: true, changes: {}}' '{}' 'all is well'
+        __utils__["gluster_states.predicted"]({"name": "one_vol", "result": True, "changes": {}}, {}, "all is well")
     """
     if not changes:
         return {**ret, "comment": fine}
@@ -85,11 +85,11 @@ def applied(ret, changes, left, fine):
 
     Returns ``ret`` with ``result``, with ``changes`` that were really made, and ``comment``.
 
-    CLI Example:
+    Example:
 
-    .. code-block:: bash
+    .. code-block:: python
 
-        salt kvm1 gluster_states.applied '{name: one_vol, result: true}' '{size: {old: 1, new: 2}}' '{}' 'all is well'
+        __utils__["gluster_states.applied"]({"name": "one_vol", "result": True}, {"size": {"old": 1, "new": 2}}, {}, "")
     """
     done = {key: change for key, change in changes.items() if key not in left}
     if left:
@@ -113,11 +113,11 @@ def waiting(what, seen, seconds):
 
     Returns whether it was said.
 
-    CLI Example:
+    Example:
 
-    .. code-block:: bash
+    .. code-block:: python
 
-        salt kvm1 gluster_states.waiting 'Volume one_vol was not started' Created 7
+        __utils__["gluster_states.waiting"]("Volume one_vol was not started", "Created", 7)
     """
     said = __context__.setdefault("gluster_states.waiting", {})
     if seconds < 5 or 0 <= seconds - said.get(what, seconds - 10) < 10:
@@ -150,11 +150,11 @@ def awaited(look, timeout, failure, cure=""):
 
     Raises CommandExecutionError that says the failure and what was seen last.
 
-    CLI Example:
+    Example:
 
-    .. code-block:: bash
+    .. code-block:: python
 
-        salt kvm1 gluster_states.awaited gluster_pool.unsettled 60 'The pool was not ready'
+        __utils__["gluster_states.awaited"]("gluster_pool.unsettled", 60, "The pool was not ready")
     """
     look = __salt__[look] if isinstance(look, str) else look
     begin = time.monotonic()

@@ -25,11 +25,11 @@ def gluster_host(host):
 
     Raises SaltInvocationError for what oned would not understand: a comma, an IPv6 address, a port out of range.
 
-    CLI Example:
+    Example:
 
-    .. code-block:: bash
+    .. code-block:: python
 
-        salt head one_datastore_rules.gluster_host '[kvm1, kvm2]'
+        __utils__["one_datastore_rules.gluster_host"](["kvm1", "kvm2"])
     """
     servers = host if isinstance(host, list) else str(host).split()
     needed = "a host name or IPv4 address is needed, with :port (1 to 65535) behind it or not, or a list of those"

@@ -42,11 +42,11 @@ def visible(text, longest=200):
 
     Returns a string.
 
-    CLI Example:
+    Example:
 
-    .. code-block:: bash
+    .. code-block:: python
 
-        salt kvm1 gluster_process.visible 'disk.0'
+        __utils__["gluster_process.visible"]("disk.0")
     """
     text = str(text)
     if len(text) > longest:
@@ -90,11 +90,11 @@ def child(argv, user=None, timeout=PROBE_SECONDS, stdin=None, probe=None, most=M
 
     Raises CommandExecutionError when there is no such user.
 
-    CLI Example:
+    Example:
 
-    .. code-block:: bash
+    .. code-block:: python
 
-        salt kvm1 gluster_process.child '[stat, -f, /var/lib/gluster_one/one_vol]'
+        __utils__["gluster_process.child"](["stat", "-f", "/var/lib/gluster_one/one_vol"])
     """
     identity = {}
     if user:
@@ -235,11 +235,11 @@ def started(pid):
 
     Returns the ticks of the kernel's clock since the boot (int), None when it has ended.
 
-    CLI Example:
+    Example:
 
-    .. code-block:: bash
+    .. code-block:: python
 
-        salt kvm1 gluster_process.started 1
+        __utils__["gluster_process.started"](1)
     """
     try:
         with salt.utils.files.fopen(f"{PROC}/{pid}/stat", errors="replace") as stream:
@@ -266,11 +266,11 @@ def process_name(pid):
 
     Returns a string such as ``one-7 (4711)``, the name of its virtual machine where it is QEMU.
 
-    CLI Example:
+    Example:
 
-    .. code-block:: bash
+    .. code-block:: python
 
-        salt kvm1 gluster_process.process_name 1
+        __utils__["gluster_process.process_name"](1)
     """
     try:
         process = psutil.Process(pid)

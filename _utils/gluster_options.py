@@ -27,11 +27,11 @@ def option_text(value):
     value
         A string, number or boolean.
 
-    CLI Example:
+    Example:
 
-    .. code-block:: bash
+    .. code-block:: python
 
-        salt kvm1 gluster_options.option_text True
+        __utils__["gluster_options.option_text"](True)
     """
     if isinstance(value, bool):
         return "on" if value else "off"
@@ -52,11 +52,11 @@ def options_wanted(needed, options=None):
 
     Raises SaltInvocationError when ``options`` is no such dict, or a name may be one of several.
 
-    CLI Example:
+    Example:
 
-    .. code-block:: bash
+    .. code-block:: python
 
-        salt kvm1 gluster_options.options_wanted '{server.allow-insecure: "on"}' '{network.ping-timeout: 10}'
+        __utils__["gluster_options.options_wanted"]({"server.allow-insecure": "on"}, {"network.ping-timeout": 10})
     """
     if options is not None and not isinstance(options, dict):
         raise SaltInvocationError(
@@ -97,11 +97,11 @@ def option_changes(current, wanted):
     The words are those of ``gf_string2boolean`` and the units those of ``gf_string2bytesize`` in Gluster's
     libglusterfs/src/common-utils.c.
 
-    CLI Example:
+    Example:
 
-    .. code-block:: bash
+    .. code-block:: python
 
-        salt kvm1 gluster_options.option_changes '{features.shard: enable}' '{features.shard: "on"}'
+        __utils__["gluster_options.option_changes"]({"features.shard": "enable"}, {"features.shard": "on"})
     """
     named = {_full(name, current): value for name, value in wanted.items()}
     return {
@@ -141,11 +141,11 @@ def owner_id(owner, kind="user"):
 
     Raises SaltInvocationError when it is neither.
 
-    CLI Example:
+    Example:
 
-    .. code-block:: bash
+    .. code-block:: python
 
-        salt kvm1 gluster_options.owner_id oneadmin
+        __utils__["gluster_options.owner_id"]("oneadmin")
     """
     if str(owner).isdecimal():
         return int(owner)
@@ -169,11 +169,11 @@ def group_options(name):
 
     Raises CommandExecutionError when there is no such group on this node.
 
-    CLI Example:
+    Example:
 
-    .. code-block:: bash
+    .. code-block:: python
 
-        salt kvm1 gluster_options.group_options virt
+        __utils__["gluster_options.group_options"]("virt")
     """
     path = os.path.join(GROUPS, name)
     try:
@@ -205,11 +205,11 @@ def volume_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
     Raises SaltInvocationError for a user or group that is not there or options that are none, CommandExecutionError for
     an option group that is not on this node.
 
-    CLI Example:
+    Example:
 
-    .. code-block:: bash
+    .. code-block:: python
 
-        salt kvm1 gluster_options.volume_options
+        __utils__["gluster_options.volume_options"]()
     """
     needed = {
         **(group_options(group) if group else {}),

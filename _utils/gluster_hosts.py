@@ -19,11 +19,11 @@ def own_names():
 
     Returns a set of strings.
 
-    CLI Example:
+    Example:
 
-    .. code-block:: bash
+    .. code-block:: python
 
-        salt kvm1 gluster_hosts.own_names
+        __utils__["gluster_hosts.own_names"]()
     """
     names = {__grains__.get(grain) for grain in ("id", "host", "fqdn", "nodename", "localhost")}
     for grain in ("fqdn_ip4", "ipv4", "fqdns"):
@@ -43,11 +43,11 @@ def peer_known_as(server, names):
 
     Returns one of the names, or None.
 
-    CLI Example:
+    Example:
 
-    .. code-block:: bash
+    .. code-block:: python
 
-        salt kvm1 gluster_hosts.peer_known_as kvm2 '[10.0.0.3, 10.0.0.2]'
+        __utils__["gluster_hosts.peer_known_as"]("kvm2", ["10.0.0.3", "10.0.0.2"])
     """
     addresses = _addresses(server)
     return next((name for name in names if addresses & ({name} | _addresses(name))), None)
