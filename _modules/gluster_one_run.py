@@ -5,12 +5,7 @@ What the SLS files of one run share
 A module of its own, because it is asked before the others are synced: those must not be loaded then.
 """
 
-import time
-
 __virtualname__ = "gluster_one_run"
-
-# Seconds between two SLS files of one run, at most.
-APART = 10
 
 
 def __virtual__():
@@ -19,7 +14,7 @@ def __virtual__():
 
 def shared(pillar, part=None):
     """
-    What the first SLS file of a run has worked out, so that the others need neither do that nor sync the modules.
+    What the first SLS file of a run has worked out, so that the others neither do that nor sync the modules.
 
     pillar
         The value of the pillar key ``gluster_one`` (dict).
@@ -27,7 +22,8 @@ def shared(pillar, part=None):
     part
         What they share (dict): it is kept. Default: what was kept is asked for.
 
-    Returns it; None when nothing was kept for this pillar in the last 10 s. A run that comes later works it out anew.
+    Returns it; None when nothing was kept for this pillar. Each run has a copy of the minion's ``__context__``, so
+    nothing of one run is there in the next.
 
     CLI Example:
 
@@ -35,9 +31,7 @@ def shared(pillar, part=None):
 
         salt kvm1 gluster_one_run.shared '{}'
     """
-    kept = __context__.get("gluster_one_run.shared")
-    if part is None:
-        part = kept["part"] if kept and kept["pillar"] == pillar and time.monotonic() - kept["at"] < APART else None
     if part is not None:
-        __context__["gluster_one_run.shared"] = {"pillar": pillar, "part": part, "at": time.monotonic()}
-    return part
+        __context__["gluster_one_run.shared"] = {"pillar": pillar, "part": part}
+    kept = __context__.get("gluster_one_run.shared") or {}
+    return kept["part"] if kept.get("pillar") == pillar else None

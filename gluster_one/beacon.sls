@@ -9,6 +9,6 @@ gluster_one_beacon:
     - name: gluster_one
 {%- if node.beacon %}
     - interval: {{ node.beacon.interval }}
-    - node: {{ node.node | json }}
+    - node: {{ node | json }}
 {%- endif %}
 {%- endif %}

@@ -28,7 +28,7 @@ def run():
     node = {"errors": [_mixed(left)]} if left else functions["gluster_one_pillar.node"](pillar=pillar)
     # Kept where the other SLS files of this run look, or they would not know that there is something to reload.
     keep = __salt__ if "gluster_one_run.shared" in __salt__ else functions
-    return keep["gluster_one_run.shared"](pillar, {"reload": reload, "node": node, **node})
+    return keep["gluster_one_run.shared"](pillar, {"reload": reload, "node": node})
 
 
 def _mixed(kinds):
