@@ -12,9 +12,8 @@ show a mount for a moment.
 
 import os
 import re
-import shutil
-import tempfile
 
+import salt.utils.atomicfile
 import salt.utils.files
 import salt.utils.systemd
 from salt.exceptions import CommandExecutionError, SaltInvocationError
@@ -310,30 +309,14 @@ def entry_remove(path, volume):
 
 def _write(lines):
     try:
-        _replace(os.path.realpath(FSTAB), b"".join(lines))
+        # In one step, so that it is never seen half-written; owner and mode stay.
+        with salt.utils.atomicfile.atomic_open(os.path.realpath(FSTAB), "wb") as stream:
+            stream.write(b"".join(lines))
     except OSError as exc:
         raise CommandExecutionError(UNWRITABLE.format(exc.strerror)) from None
     if salt.utils.systemd.booted(__context__):
         __salt__["service.systemctl_reload"]()  # systemd makes mount units of the lines
     return True
-
-
-def _replace(path, text):
-    """
-    Replace a file in one step, so that it is never seen half-written; owner and mode stay.
-    """
-    copy = tempfile.NamedTemporaryFile(dir=os.path.dirname(path), prefix=".fstab.", delete=False)  # noqa: SIM115
-    try:
-        with copy:
-            copy.write(text)
-        os.chmod(copy.name, 0o644)
-        if os.path.exists(path):
-            shutil.copystat(path, copy.name)
-            os.chown(copy.name, os.stat(path).st_uid, os.stat(path).st_gid)
-        os.replace(copy.name, path)
-    except BaseException:
-        os.unlink(copy.name)
-        raise
 
 
 def unwritable():
@@ -522,7 +505,7 @@ def retry_set(path):
     name = SERVICE.format(unit(path).removesuffix(".mount"))
     try:
         if _text() != TEXT:
-            with salt.utils.files.fopen(os.path.join(DIRECTORY, SERVICE.format("")), "w") as stream:
+            with salt.utils.atomicfile.atomic_open(os.path.join(DIRECTORY, SERVICE.format(""))) as stream:
                 stream.write(TEXT)
             __salt__["service.systemctl_reload"]()
     except OSError as exc:

@@ -215,10 +215,9 @@ def _away(peers):
     if away:
         return f"{', '.join(away)} disconnected"
     # glusterd takes a while to notice that a peer's network is gone.
+    port_state = __utils__["gluster_hosts.glusterd_port"]
     silent = [
-        peer["hostnames"][-1]
-        for peer in peers
-        if not any(__salt__["network.connect"](name, port=24007, timeout=2)["result"] for name in peer["hostnames"])
+        peer["hostnames"][-1] for peer in peers if not any(port_state(name) == "open" for name in peer["hostnames"])
     ]
     return f"{', '.join(silent)} silent at port 24007" if silent else None
 

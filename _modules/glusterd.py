@@ -15,7 +15,6 @@ import contextlib
 import glob
 import os
 import re
-import socket
 import time
 
 import psutil
@@ -38,7 +37,6 @@ ExecStopPost=/bin/sh -c '[ "$(systemctl is-system-running)" != stopping ] || pki
 """
 DIRECTORY = "/var/lib/glusterd"
 PIDS = "/run/gluster/vols"
-PORT = 24007
 STATUS = {"0": "Created", "1": "Started", "2": "Stopped"}
 
 
@@ -227,7 +225,7 @@ def keep_bricks(name="glusterd"):
     """
     path = DROP_IN.format(name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with salt.utils.files.fopen(path, "w") as stream:
+    with salt.utils.atomicfile.atomic_open(path) as stream:
         stream.write(TEXT)
     return __salt__["service.systemctl_reload"]()
 
@@ -313,8 +311,8 @@ def peers():
 
 def silent():
     """
-    Which hosts of this server's peers do not answer at glusterd's port, not even that nobody listens there: Gluster
-    waits for those.
+    Which hosts of this server's peers do not answer at glusterd's port, not even that nothing listens there: a Gluster
+    command waits for those.
 
     Returns a list of names, the last by which this server knows each.
 
@@ -324,17 +322,8 @@ def silent():
 
         salt kvm1 glusterd.silent
     """
-    return [names[-1] for names in peers() if not any(_answers(name) for name in names)]
-
-
-def _answers(host):
-    try:
-        socket.create_connection((host, PORT), timeout=2).close()
-    except ConnectionRefusedError:
-        return True
-    except OSError:
-        return False
-    return True
+    port_state = __utils__["gluster_hosts.glusterd_port"]
+    return [names[-1] for names in peers() if all(port_state(name) == "silent" for name in names)]
 
 
 def look(away=()):

@@ -7,6 +7,8 @@ import socket
 
 __virtualname__ = "gluster_hosts"
 
+PORT = 24007
+
 
 def __virtual__():
     return __virtualname__
@@ -51,6 +53,30 @@ def peer_known_as(server, names):
     """
     addresses = _addresses(server)
     return next((name for name in names if addresses & ({name} | _addresses(name))), None)
+
+
+def glusterd_port(host):
+    """
+    How glusterd's port answers on a host.
+
+    host
+        A host name or address (string).
+
+    Returns ``open``, ``refused`` where nothing listens, or ``silent`` where nothing answers within 2 s.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_hosts.glusterd_port"]("kvm2")
+    """
+    try:
+        socket.create_connection((host, PORT), timeout=2).close()
+    except ConnectionRefusedError:
+        return "refused"
+    except OSError:
+        return "silent"
+    return "open"
 
 
 def _addresses(host):

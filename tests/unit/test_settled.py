@@ -45,7 +45,6 @@ def unsettled(execution):
 
         salt = {
             "gluster.peer_status": lambda: [{"hostnames": ["kvm2"], "connected": True}],
-            "network.connect": lambda name, port, timeout: {"result": True},
             "gluster.pool_list": lambda server: [{"hostname": host, "connected": host != apart} for host in HOSTS],
             "gluster.volume_info": lambda: {"one_vol": info, "other_vol": {**info, "status": "Stopped"}},
             "gluster.look": lambda heal: {
@@ -57,7 +56,8 @@ def unsettled(execution):
             "gluster.connections": asked,
         }
         salt["gluster.clients_apart"] = execution("gluster", __salt__=salt).clients_apart
-        return execution("gluster_pool", __salt__=salt).unsettled()
+        utils = {"gluster_hosts.glusterd_port": lambda host: "open"}
+        return execution("gluster_pool", __salt__=salt, __utils__=utils).unsettled()
 
     return make
 
