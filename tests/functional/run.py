@@ -1,6 +1,7 @@
 """
 `make functional`: start a lab of its own, run the tests of this folder in its kvm1, and take the lab away again,
 whatever happens. Arguments are pytest's. When a test fails, the host's logs are kept in artifacts/functional.
+`--part 1/2` and `--part 2/2` can run beside each other, each in a lab of its own: they wait most of the time.
 """
 
 import fcntl
@@ -18,7 +19,8 @@ from lab.fleet import Lab, default_name  # noqa: E402
 from lab.system import LabError  # noqa: E402
 
 HOST = "kvm1"
-ARTIFACTS = CHECKOUT / "artifacts/functional"
+PART = next((word for option, word in zip(sys.argv, sys.argv[1:]) if option == "--part"), "")
+ARTIFACTS = CHECKOUT / f"artifacts/functional{PART[:1]}"
 PYTEST_LOG = "/var/log/functional.log"
 KEPT = ("var/log/glusterfs", "var/log/salt", "var/log/oned-functional.log", PYTEST_LOG[1:])
 
@@ -59,12 +61,12 @@ def keep_logs(lab):
 
 def lab_name():
     """Of its own, so that it disturbs no lab that somebody looks around in."""
-    return f"functional-{default_name().rpartition('-')[2]}"
+    return f"functional{PART[:1]}-{default_name().rpartition('-')[2]}"
 
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with open(__file__) as this:
+    with open(__file__, "r+") as this:
         try:
             wait_for_turn(this)
         except KeyboardInterrupt:
@@ -73,12 +75,13 @@ def main():
 
 
 def wait_for_turn(stream):
-    """One run at a time: each begins by taking the lab away."""
+    """One run of a part at a time: each begins by taking its lab away."""
+    byte = int(PART[:1] or 0)
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+    except OSError:
         print("functional: waiting for another run in this checkout", file=sys.stderr)
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        fcntl.lockf(stream, fcntl.LOCK_EX, 1, byte)
 
 
 def run(lab):
