@@ -216,8 +216,11 @@ def _mount(seen, node, name, volume):
     if retry:
         what = "nothing mounts it after a boot at which no glusterd answers"
         _find(seen, "boot", path, what, f"{retry}, enabled", cure, "warning")
-    health = __salt__["gluster_mount.mount_health"](path)
-    if health["state"] in ("hung", "offline"):
+    cover = __salt__["gluster_mount.cover"](path)
+    health = None if cover else __salt__["gluster_mount.mount_health"](path)
+    if cover:
+        _find(seen, "mount_covered", path, f"over it lies {cover}", expected, cure)
+    elif health["state"] in ("hung", "offline"):
         what = "it does not answer: a brick or the network hangs"
         what = what if health["state"] == "hung" else "it is mounted, and no brick answers"
         _find(seen, "mount_hangs", path, what, expected, f"gluster volume status {name}")
@@ -269,7 +272,13 @@ def _former(seen, node, wanted, path, former):
     """
     Nothing is mounted, or would be after a boot, where somebody else can exchange the directories above.
     """
+    for other, service in __salt__["gluster_mount.former_services"](wanted, former, node["user"]).items():
+        if other != path:
+            what = f"{service} of before is enabled"
+            _find(seen, "boot", other, what, "no service mounts there", _apply(node, "mount"), "warning")
     for other, found in former.items():
+        if found["cover"]:
+            _find(seen, "mount_covered", other, f"over it lies {found['cover']}", "nothing", _apply(node, "mount"))
         owner = __salt__["gluster_mount.foreign_parent"](other, node["user"])
         if found["line"] or other == path:
             what = f"whoever owns {owner} could have it mounted over another directory" if owner else "from before"

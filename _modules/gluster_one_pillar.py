@@ -22,7 +22,7 @@ ROLES = ("head", "hypervisor", "server")
 TYPES = ("IMAGE_DS", "SYSTEM_DS", "FILE_DS")
 # The findings of gluster_one.check that can be put right by applying an SLS; the runner gluster_one has it for each.
 REMEDIES = ("mount_gone", "mount_dead", "fstab", "link", "volume_option", "datastore", "glusterd_down",
-            "glusterd_option", "brick_down", "mount_flags")  # fmt: skip
+            "glusterd_option", "brick_down", "mount_flags", "mount_covered")  # fmt: skip
 _BAD_IN_NAMES = "&|:\\\";/'#{}$<>"
 
 

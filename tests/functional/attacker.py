@@ -3,6 +3,7 @@
 import contextlib
 import os
 import subprocess
+from pathlib import Path
 
 from . import host
 
@@ -85,7 +86,8 @@ def covering(directory):
         yield
     finally:
         os.close(descriptor)
-        host.sh("umount", "-l", directory)
+        if f"theirs {directory} " in Path("/proc/self/mounts").read_text():
+            host.sh("umount", "-l", directory)
 
 
 def exchanges(directory, elsewhere):

@@ -80,17 +80,46 @@ def test_every_line_and_every_mount_of_the_volume_counts(module, root, execution
     lines = [f"kvm1:/vol {point} glusterfs ro 0 0\n" for point in points]
     (root / "fstab").write_text("".join([*lines, "kvm1:/other /var/one/c glusterfs\n", "kvm1:/vol /var/one/d nfs\n"]))
     mounted = {"/var/one/a b": "vol", "/var/one/e": "vol", "/srv/e": "vol", "/var/one/f": "other", "/var/one/g": None}
-    mounts = {path: {"volume": volume, "device": f"kvm1:/{volume}"} for path, volume in mounted.items()}
+    mounts = [
+        {"path": path, "volume": volume, "device": f"kvm1:/{volume}", "fstype": "ext4", "user": None}
+        for path, volume in mounted.items()
+    ]
+    # Over one of them, and over another one's: what is beneath counts.
+    mounts += [{"path": "/var/one/e", "volume": None, "device": "x", "fstype": "fuse", "user": "9869"}]
+    monkeypatch.setattr(module, "mount_table", lambda: mounts)
     module.__salt__.update({
-        "gluster_fstab.volume_entries": fstab.volume_entries, "gluster_mount.mounts": lambda: mounts,
+        "gluster_fstab.volume_entries": fstab.volume_entries, "gluster_process.visible": str,
+        "file.uid_to_user": str,
     })  # fmt: skip
     found = module.former_places("/place", "vol", "/new/one/datastores")
+    assert {path: each["cover"] for path, each in found.items() if each["cover"]} == {
+        "/var/one/e": "x (fuse), mounted by 9869"
+    }
     assert [(path, bool(each["line"]), each["mounted"]) for path, each in found.items()] == [
         ("/var/one/datastores/0", True, None),
         ("/var/one/a b", True, "kvm1:/vol"),
         ("/var/one/e", False, "kvm1:/vol"),
         ("/new/one/gluster/vol", False, None),
     ]
+
+
+def test_a_service_of_before_is_found_without_its_line(module, root, execution, monkeypatch):
+    """The line goes first; where the service could not be disabled then, the next run does it."""
+    (root / "var/one/datastores").mkdir(parents=True)
+    os.chown(root / "var/one", 9869, 9869)
+    fstab = execution("gluster_fstab")
+    monkeypatch.setattr(fstab, "FSTAB", str(root / "fstab"))
+    monkeypatch.setattr(fstab, "WANTS", str(root))
+    (root / "fstab").write_text("kvm1:/vol /var/one/line glusterfs\nkvm1:/other /var/one/other glusterfs\n")
+    for word in (r"var-one-a\x20b\x2dc", "var-one-line", "var-one-other", "srv-by_hand", "var-lib-gluster_one-vol"):
+        (root / f"gluster-one-mount@{word}.service").touch()
+    module.__salt__.update({
+        "gluster_fstab.retry_services": fstab.retry_services, "gluster_fstab.entries": fstab.entries,
+    })  # fmt: skip
+    assert module.former_services("/var/lib/gluster_one/vol", {"/var/one/line": {}}) == {
+        "/var/one/a b-c": r"gluster-one-mount@var-one-a\x20b\x2dc.service",
+        "/var/one/line": "gluster-one-mount@var-one-line.service",
+    }
 
 
 def test_a_home_that_is_yet_to_come(module, monkeypatch):
