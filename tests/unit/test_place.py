@@ -194,3 +194,72 @@ def test_a_link_is_followed_by_a_bounded_child_up_to_what_may_hang(execution, li
     may_hang = lambda path: any(path.startswith(each) for each in served)  # noqa: E731
     salt = {"gluster_mount.may_hang": may_hang, "gluster_process.child": child}
     assert execution("gluster_links", __salt__=salt)._ends("/a/1", links["/a/1"], "/target") == ends
+
+
+@pytest.fixture
+def walked(execution, monkeypatch, tmp_path):
+    """The module where a directory `auto` is an automounter's, `net` root's by FUSE, and `theirs` oneadmin's."""
+    kinds = {"auto": ("autofs", None), "net": ("fuse.sshfs", "0"), "theirs": ("fuse.x", "9869"), "gone": None}
+    for name in kinds:
+        (tmp_path / name / "inside").mkdir(parents=True)
+    asked = []
+
+    def child(words, probe):
+        asked.append(os.path.normpath(os.path.realpath(os.path.dirname(words[1])) + "/" + os.path.basename(words[1])))
+        return [module.status, "", "no answer within 3 s"]
+
+    def number(descriptor):
+        place = os.path.relpath(os.readlink(f"/proc/self/fd/{descriptor}"), tmp_path).split("/")[0]
+        return place if place in kinds else "root"
+
+    table = [
+        {"number": name, "path": f"/{name}", "device": "x\x1b", "fstype": kind[0], "user": kind[1]}
+        for name, kind in kinds.items()
+        if kind
+    ]
+    salt = {
+        "gluster_mount.mount_table": lambda: table, "gluster_process.child": child,
+        "gluster_process.visible": execution("gluster_process").visible,
+    }  # fmt: skip
+    module = execution("gluster_links", __salt__=salt)
+    monkeypatch.setattr(module, "_mount_number", number)
+    module.status, module.asked = 0, asked
+    return module
+
+
+@pytest.mark.parametrize("call", ["link_state", "directory_content", "point_set", "mount_point"])
+@pytest.mark.parametrize("kind", ["theirs", "gone"])
+def test_root_enters_no_fuse_mount_of_somebody_else(walked, tmp_path, monkeypatch, call, kind):
+    opens = os.open
+
+    def opened(path, *words, dir_fd=None, **more):
+        where = os.readlink(f"/proc/self/fd/{dir_fd}") if dir_fd is not None else ""
+        assert kind not in where and not path.startswith(f"{tmp_path}/{kind}"), "it may hang"
+        return opens(path, *words, dir_fd=dir_fd, **more)
+
+    monkeypatch.setattr(walked.os, "open", opened)
+    said = {
+        "theirs": r"inside(/0)? lies behind x\\x1b \(fuse.x\), mounted on /theirs by the user with number 9869",
+        "gone": "inside(/0)? lies on a mount that has gone meanwhile: run again",
+    }[kind]
+    path = f"{tmp_path}/{kind}/inside/0"
+    with pytest.raises(CommandExecutionError, match=said):
+        blocked = getattr(walked, call)(*[path, "/target"][: 1 + (call == "link_state")])["blocked"]
+        raise CommandExecutionError(f"{path} {blocked}")  # what mount_point returns
+    assert walked.asked == []
+
+
+def test_a_mount_that_comes_between_look_and_use_is_not_entered(walked, tmp_path):
+    """Nothing was mounted there a moment before."""
+    walked.__salt__["gluster_mount.mount_health"] = lambda path: {"state": "absent"}
+    with pytest.raises(CommandExecutionError, match="lies behind"):
+        walked.link_state(str(tmp_path / "theirs"), "/target")
+
+
+def test_what_a_process_of_root_s_answers_for_is_asked_by_a_child_first(walked, tmp_path):
+    (tmp_path / "net/inside/0").mkdir()
+    assert walked.directory_content(f"{tmp_path}/net/inside/0") == ""
+    assert walked.asked == [f"{tmp_path}/net", *(f"{tmp_path}/net/{each}" for each in ("inside", "inside/0"))]
+    walked.status = None
+    with pytest.raises(CommandExecutionError, match="/auto cannot be looked at: no answer within 3 s"):
+        walked.directory_content(f"{tmp_path}/auto/inside")
