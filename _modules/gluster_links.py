@@ -461,8 +461,8 @@ def link(path, target, replace=None, make=False):
         The directory on which the volume is mounted (string).
 
     replace
-        The text of a link that is there now (string), as :func:`link_state` has it: it is exchanged in one step, so
-        that whoever opens something behind it finds either. Default: no link is removed.
+        The text of a link that is there now (string), as :func:`link_state` or :func:`link_changes` has it: it is
+        exchanged in one step, so that whoever opens something behind it finds either. Default: no link is removed.
 
     make
         Make directories above it that are missing, which belong to root then (bool, default False).
@@ -484,7 +484,7 @@ def link(path, target, replace=None, make=False):
         with _directory(above, make) as inside:
             # oned makes the directory of a new datastore within a second, perhaps just between these two steps.
             for _ in range(10):
-                if replace is not None and _text(inside, name) == replace:
+                if _reads(_text(inside, name), replace):
                     _exchange(inside, name, target, replace)
                     return True
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -496,18 +496,25 @@ def link(path, target, replace=None, make=False):
                     found = link_state(path, target)
                 if found["state"] == "linked":
                     return True
-                if found["state"] == "blocked" and (replace is None or found["target"] != replace):
+                if found["state"] == "blocked" and not _reads(found["target"], replace):
                     raise CommandExecutionError(f"{failure}: it {found['detail']}")
     except OSError as exc:
         raise CommandExecutionError(f"{failure}: {exc.strerror}") from exc
     raise CommandExecutionError(f"{failure}: it is made anew each time it is removed")
 
 
+def _reads(text, replace):
+    """
+    Whether a link's text is the one that was named, perhaps as it is shown.
+    """
+    return None not in (text, replace) and _visible(text) == _visible(replace)
+
+
 def _exchange(inside, name, target, replace):
     new = f".{name}.{secrets.token_hex(8)}"
     os.symlink(target, new, dir_fd=inside)
     try:
-        if _text(inside, name) != replace:
+        if not _reads(_text(inside, name), replace):
             raise CommandExecutionError(f"{_visible(name)} is no link to {_visible(replace)} any more: run again")
         os.rename(new, name, src_dir_fd=inside, dst_dir_fd=inside)
     except BaseException:
@@ -530,7 +537,8 @@ def link_changes(target, volume, paths, former=()):
         Directories on which the volume was mounted before (list of strings, default none), see :func:`former_places`.
         Links that lead there are to be exchanged.
 
-    Returns a dict ``{"link for glusterds": {"old": None, "new": "/var/lib/one/datastores/101 -> ..."}}``.
+    Returns a dict ``{"link for glusterds": {"old": None, "new": "/var/lib/one/datastores/101 -> ..."}}``, in which the
+    text of an old link is as it can be shown.
 
     Raises CommandExecutionError for a path that holds something.
 
@@ -544,7 +552,7 @@ def link_changes(target, volume, paths, former=()):
     for label, path in paths.items():
         found = link_state(path, target, volume)
         if set(found["ends"]) & set(former):
-            changes[label] = {"old": f"{path} -> {found['target']}", "new": f"{path} -> {target}"}
+            changes[label] = {"old": f"{path} -> {_visible(found['target'])}", "new": f"{path} -> {target}"}
         elif found["state"] == "blocked":
             raise CommandExecutionError(
                 f"{path} {found['detail']} and cannot become a link to {target}: move what it holds there (images of a "
@@ -575,5 +583,5 @@ def hidden(path):
     command = ["unshare", "--mount", "--propagation", "private", sys.executable, "-I", "-S", "-c", LIST]
     status, out, error = __salt__["gluster_process.child"]([*command, path, str(MOST_HIDDEN)])
     if status != 0:
-        raise CommandExecutionError(f"What lies beneath {path} cannot be looked at: {error}")
-    return sorted(__salt__["gluster_process.visible"](name) for name in out.split("\0") if name)
+        raise CommandExecutionError(f"What lies beneath {_visible(path)} cannot be looked at: {error}")
+    return sorted(_visible(name) for name in out.split("\0") if name)

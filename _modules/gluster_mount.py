@@ -174,7 +174,7 @@ def changes(path, volume, wanted):
             "the volume another mount point"
         )
     if health["state"] != "absent":
-        hosts = _client_servers(client(path))
+        hosts = client_servers(path)
         __salt__["gluster_fstab.check_servers"](health["device"], hosts, _servers(wanted), f"is mounted on {path}")
     differing = {"cover": {"old": over, "new": None}} if over else {}
     if health["state"] == "absent" and over:  # who mounts over a directory can write in it
@@ -238,6 +238,24 @@ def stale(path, wanted):
         (word, sorted(options)) for word, options in (("with", has - should), ("without", should - has)) if options
     ]
     return ", ".join(servers) + "".join(f" {word} {', '.join(options)}" for word, options in other)
+
+
+def client_servers(path):
+    """
+    The servers that the FUSE client of a directory was started with: the one that was mounted from, and the backups.
+
+    path
+        The directory (string).
+
+    Returns a list of strings, empty where no client runs.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.client_servers /var/lib/gluster_one/one_vol
+    """
+    return _client_servers(client(path))
 
 
 def _client_servers(words):
@@ -439,7 +457,8 @@ def mount_health(path):
         return {"state": "absent", "device": None, "fstype": None, "volume": None}
     state = "alive" if status == 0 else "hung" if status is None else "dead"
     if state == "dead" and "not connected" not in error:
-        raise CommandExecutionError(f"{path} cannot be looked at: {error}")
+        shown = __salt__["gluster_process.visible"](path)
+        raise CommandExecutionError(f"{shown} cannot be looked at: {error}")
     if state == "dead" and volume and client(path):
         state = "dead" if _comes_back(path, mounted["device"]) is False else "offline"
         state = "alive" if __salt__["gluster_process.child"](["stat", "-f", path])[0] == 0 else state

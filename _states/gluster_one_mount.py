@@ -224,7 +224,7 @@ def _look(name, volume, servers, options, user, former):
     lines = {path: found["line"] for path, found in former.items() if found["line"]}
     for path, line in lines.items():
         hosts = __salt__["gluster_fstab.backups"](line["opts"])
-        what = f"is what /etc/fstab mounts on {path}"
+        what = f"is what /etc/fstab mounts on {__salt__['gluster_process.visible'](path)}"
         __salt__["gluster_fstab.check_servers"](line["device"], hosts, servers, what)
     like = next(iter(lines.values()), None)
     entry = __salt__["gluster_fstab.entry_wanted"](name, volume, servers, options, like=like)

@@ -80,7 +80,8 @@ def datastore_remounted(
         if "client" in changes:
             _refuse_used(name)
         for path, found in former.items():
-            __salt__["gluster_fstab.check_servers"](found["mounted"], [], servers, f"is mounted on {_visible(path)}")
+            hosts = __salt__["gluster_mount.client_servers"](path)
+            __salt__["gluster_fstab.check_servers"](found["mounted"], hosts, servers, f"is mounted on {_visible(path)}")
             if changes[_label(path)]["new"]:
                 _refuse_hidden(path, name)
         if __opts__["test"] or not changes:

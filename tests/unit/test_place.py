@@ -263,3 +263,56 @@ def test_what_a_process_of_root_s_answers_for_is_asked_by_a_child_first(walked, 
     walked.status = None
     with pytest.raises(CommandExecutionError, match="/auto cannot be looked at: no answer within 3 s"):
         walked.directory_content(f"{tmp_path}/auto/inside")
+
+
+def test_a_link_is_shown_as_text_and_exchanged_all_the_same(walked, tmp_path):
+    """oneadmin has written the text, which leads to a former place."""
+    path, text = tmp_path / "101", "/x\x1b[2J/../former"
+    path.symlink_to(text)
+    walked.__salt__["gluster_mount.may_hang"] = lambda place: True
+    changes = walked.link_changes("/target", None, {"link": str(path)}, ["/former"])
+    assert changes == {"link": {"old": rf"{path} -> /x\x1b[2J/../former", "new": f"{path} -> /target"}}
+    with pytest.raises(CommandExecutionError, match="is a link to"):
+        walked.link(str(path), "/target", replace="/other")
+    walked.link(str(path), "/target", replace=changes["link"]["old"].removeprefix(f"{path} -> "))
+    assert os.readlink(path) == "/target"
+    walked.__salt__["gluster_process.child"] = lambda words: [1, "", "no way"]
+    with pytest.raises(CommandExecutionError, match=r"What lies beneath /\\x1b\[2J cannot be looked at: no way"):
+        walked.hidden("/\x1b[2J")
+
+
+@pytest.fixture
+def remounted(execution):
+    """remounted(words...): the state's run in test mode, where a former mount's client was started with these."""
+
+    def run(*words):
+        fstab = execution("gluster_fstab", __salt__={"gluster_hosts.peer_known_as": lambda *about: None,
+                                                     "gluster_hosts.own_names": set})  # fmt: skip
+        mount = execution("gluster_mount")
+        mount.client = lambda path: words
+        former = {"line": {}, "mounted": "old:/vol", "cover": None, "made": True}
+        salt = {
+            "gluster_mount.check_arguments": lambda *about, **more: None,
+            "gluster_mount.place": lambda path, volume, user: path,
+            "gluster_mount.changes": lambda *about: {},
+            "gluster_mount.former_places": lambda *about: {"/one/\x1bvol": former},
+            "gluster_mount.mount_users": lambda *about: [],
+            "gluster_mount.stale": lambda *about: None,
+            "gluster_mount.client_servers": mount.client_servers,
+            "gluster_fstab.entry_wanted": lambda *about: {"device": "kvm1:/vol", "opts": []},
+            "gluster_fstab.check_servers": fstab.check_servers,
+            "gluster_process.visible": execution("gluster_process").visible,
+            "gluster_states.predicted": execution("gluster_states").predicted,
+        }
+        state = imported(CHECKOUT / "_states/gluster_one_remount.py", __salt__=salt, __opts__={"test": True})
+        return state.datastore_remounted("/place", "vol", ["kvm1", "kvm2"])
+
+    return run
+
+
+def test_a_former_mount_is_the_volume_s_by_any_of_its_servers(remounted):
+    run = remounted("glusterfs", "--volfile-server=old", "--volfile-server=kvm2", "/one/vol")
+    assert run["changes"] == {r"mount on /one/\x1bvol": {"old": "mounted", "new": None}}
+    run = remounted("glusterfs", "--volfile-server=old", "/one/vol")
+    assert run["result"] is False
+    assert r"old:/vol is mounted on /one/\x1bvol, and old is none of kvm1, kvm2" in run["comment"]
