@@ -249,7 +249,7 @@ _BOOL = _needs(bool, "true or false is needed")
 _ALLOW = _needs(str, "allow is possible", lambda value: value == "allow")
 
 
-_TEXT = _needs(str, "a text of one line is needed", lambda value: value and value.isprintable())
+_TEXT = _needs(str, "a text of one line is needed", lambda value: value.strip() and value.isprintable())
 
 
 _OPTIONS = _needs(
