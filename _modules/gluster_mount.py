@@ -925,7 +925,8 @@ def place(path, volume, user=None):
 def foreign_parent(path, user=None):
     """
     The first directory above a path in which somebody else than root may create or exchange things. One that a process
-    answers for (FUSE, an automounter) counts, and is not looked at.
+    answers for (FUSE) counts, and is not looked at. Of one behind an automounter it is that which is mounted there that
+    counts; one that does not answer within 3 s is as if it were somebody else's.
 
     path
         The path (string); it need not be there.
@@ -943,11 +944,10 @@ def foreign_parent(path, user=None):
     """
     directory, names, served = "/", _names(path)[:-1], _served()
     for _ in range(100):
-        if directory in served:
-            return directory
-        seen = os.lstat(directory)
+        seen = None if directory in served else os.lstat(directory)
+        owner, mode = (seen.st_uid, seen.st_mode) if seen else _automounted(directory)
         # Rights that an access control list gives show in the group's bits.
-        if seen.st_uid != 0 or seen.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or not stat.S_ISDIR(seen.st_mode):
+        if owner != 0 or mode & (stat.S_IWGRP | stat.S_IWOTH) or not stat.S_ISDIR(mode):
             return directory
         if not names:
             return _home_above(path, user)
@@ -960,6 +960,23 @@ def foreign_parent(path, user=None):
         except OSError:  # no link
             directory = below
     return directory  # links in a circle
+
+
+def _automounted(directory):
+    """
+    Owner and mode of what an automounter has mounted on a directory, None and 0 where a process still answers for it.
+    Another process has it mounted, and is waited for no longer than any.
+    """
+
+    def kind():
+        return [mount["fstype"] for mount in mount_table() if mount["path"] == directory][-1:]
+
+    if kind() and not kind()[0].startswith("fuse"):
+        status, out, _ = __salt__["gluster_process.child"](["stat", "-c", "%u %f", f"{directory}/."])
+        if status == 0 and kind() and not kind()[0].startswith(("fuse", "autofs")):
+            owner, mode = out.split()
+            return int(owner), int(mode, 16)
+    return None, 0
 
 
 def _served():

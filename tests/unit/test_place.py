@@ -63,11 +63,40 @@ def test_links_in_a_circle(module, root):
 def test_what_a_process_answers_for_is_not_looked_at(module, root, monkeypatch, fstype):
     (root / "srv/x").mkdir(parents=True)
     module.mount_table = lambda: [{"path": "/srv", "fstype": fstype}]
+    module.__salt__["gluster_process.child"] = lambda words: [None, "", "no answer within 3 s"]
     lstat = module.os.lstat
     monkeypatch.setattr(module.os, "lstat", lambda path: lstat({"/srv": "/never"}.get(path, path)))
     assert module.foreign_parent("/srv/x/vol") == "/srv"
     paths = ("/", "/sr", "/srv", "/srv/x", "/srvs")
     assert [module.may_hang(path) for path in paths] == [False, False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("answer", "mounted", "found"),
+    [
+        ([0, "0 41ed\n", ""], "ext4", None),
+        ([0, "9869 41ed\n", ""], "nfs4", "/srv"),
+        ([0, "0 43ff\n", ""], "ext4", "/srv"),
+        ([0, "0 41ed\n", ""], None, "/srv"),  # the automounter's own directory
+        ([0, "0 41ed\n", ""], "fuse.sshfs", "/srv"),
+        ([1, "", "No such file"], "ext4", "/srv"),
+        ([None, "", "no answer within 3 s"], "ext4", "/srv"),
+    ],
+)
+def test_a_directory_behind_an_automounter_is_its_owner_s(module, root, answer, mounted, found):
+    (root / "srv/x").mkdir(parents=True)
+    os.chown(root / "srv", 9869, 9869)  # what only a look that could hang would see
+    table, words = [{"path": "/srv", "fstype": "autofs"}], []
+
+    def child(argv):
+        words.append(argv[-1])
+        table.extend([{"path": "/srv", "fstype": mounted}] * bool(mounted))
+        return answer
+
+    module.mount_table = lambda: table
+    module.__salt__["gluster_process.child"] = child
+    assert module.foreign_parent("/srv/x/vol") == found
+    assert words == ["/srv/."]
 
 
 def test_every_line_and_every_mount_of_the_volume_counts(module, root, execution, monkeypatch):
