@@ -57,6 +57,24 @@ def __virtual__():
     return __virtualname__
 
 
+def flags_missing(options):
+    """
+    Which of ``nosuid`` and ``nodev`` mount options lack.
+
+    options
+        Mount options (list of strings).
+
+    Returns a list of strings.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_fstab.flags_missing '[rw, nosuid]'
+    """
+    return [flag for flag in FLAGS if flag not in options]
+
+
 def device_volume(device):
     """
     The volume that the device of a Gluster mount names.

@@ -61,7 +61,6 @@ _SERVER = "--volfile-server="  # an option of the client
 CLIENTS = ("glusterfs", "glusterfsd")  # the former is a link to the latter
 # What a process may hold a mount with, below its directory in /proc.
 HELD = ("cwd", "root", "exe", "fd/*", "map_files/*")
-FLAGS = {"nosuid", "nodev"}
 PROC = "/proc"
 # By a descriptor that is reached without following a link, because the directories above a mount may belong to somebody
 # who exchanges them meanwhile: it has to be that very mount, by its number in the kernel's table. In another process's
@@ -717,7 +716,7 @@ def _is_ours(process):
 def _unsafe(volume):
     name = volume.partition("/")[0]
     found = (mount for mount in _gluster_mounts() if mount["volume"].partition("/")[0] == name)
-    unsafe = (mount for mount in found if not set(mount["options"]) >= FLAGS)
+    unsafe = (mount for mount in found if __salt__["gluster_fstab.flags_missing"](mount["options"]))
     return list(itertools.islice(unsafe, MOST_UNSAFE))
 
 

@@ -193,7 +193,8 @@ def _mount(seen, node, name, volume):
     cure = _apply(node, "mount")
     # The beacon's plan may be of before: it says where the volume was mounted then.
     wanted = __salt__["gluster_mount.place"](volume["mount"], name, node["user"])
-    numbers = _numbers(name, volume, wanted)
+    left = __salt__["gluster_one_ids.volume_files"](wanted, name)
+    numbers = _numbers(volume, left["ids"])
     former = __salt__["gluster_mount.former_places"](wanted, name, node["datastores_dir"], node["user"])
     path, expected = _mounted_at(wanted, former), f"volume {name}, mounted"
     line = __salt__["gluster_fstab.entry"](path)
@@ -240,7 +241,7 @@ def _mount(seen, node, name, volume):
         space = _space(seen, node, path, "delete images, or add bricks")
         seen["volumes"][name] = {"free_percent": space and space["free_percent"]}
         _hidden(seen, path)
-        for place, error in __salt__["gluster_one_ids.volume_errors"](path).items():
+        for place, error in left["errors"].items():
             remove = "remove it as root: only what the formula writes belongs there"
             _find(seen, "volume_file", place, error, "files that the formula has written", remove)
         _client(seen, name, path, entry)
@@ -248,12 +249,11 @@ def _mount(seen, node, name, volume):
     _links(seen, node, name, volume, wanted, numbers, former)
 
 
-def _numbers(name, volume, path):
+def _numbers(volume, left):
     """
     The identifiers of a volume's datastores, as far as they are known.
     """
     given = {store: settings.get("datastore_id") for store, settings in volume["datastores"].items()}
-    left = __salt__["gluster_one_ids.datastore_ids"](path, name)
     numbers = __salt__["gluster_one_ids.datastore_numbers"](given, left)
     return {store: number for store, number in numbers.items() if number is not None}
 

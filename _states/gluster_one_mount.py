@@ -172,7 +172,7 @@ def datastore_mounted(
                 done[label] = change
         fine += f" (waited {waited} s for the head)" if waited else ""
         fine += "".join(
-            f"; {place}: {error}" for place, error in __salt__["gluster_one_ids.volume_errors"](name).items()
+            f"; {place}: {error}" for place, error in __salt__["gluster_one_ids.volume_files"](name)["errors"].items()
         )
         left_former = former_places()
         fine += _still_mounted(left_former)
@@ -281,9 +281,7 @@ def _ids_missing(name, stores):
     """
     Which datastores have no identifier in the pillar or on the mounted volume yet, as a sentence.
     """
-    numbers = __salt__["gluster_one_ids.datastore_numbers"](stores, __salt__["gluster_one_ids.datastore_ids"](name))
+    left = __salt__["gluster_one_ids.volume_files"](name)
+    numbers = __salt__["gluster_one_ids.datastore_numbers"](stores, left["ids"])
     missing = sorted(store for store, number in numbers.items() if number is None)
-    if not missing:
-        return None
-    errors = __salt__["gluster_one_ids.volume_errors"](name)
-    return "; ".join([f"none for {', '.join(missing)}", *map(": ".join, errors.items())])
+    return "; ".join([f"none for {', '.join(missing)}", *map(": ".join, left["errors"].items())]) if missing else None

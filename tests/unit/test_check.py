@@ -29,7 +29,7 @@ def module(execution):
             "gluster_fstab.retry_missing": lambda path: None,
             "gluster_mount.mount_health": lambda path: {"state": "dead", "volume": path[1:]},
             "gluster_mount.client": lambda path: [],
-            "gluster_one_ids.datastore_ids": lambda path, name: {},
+            "gluster_one_ids.volume_files": lambda path, name: {"ids": {}, "errors": {}},
             "gluster_one_ids.datastore_numbers": lambda stores, left: {},
             "gluster_mount.mounts": lambda: {},
             "gluster_process.visible": execution("gluster_process").visible,

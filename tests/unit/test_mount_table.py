@@ -34,6 +34,7 @@ def module(execution, monkeypatch, tmp_path, put):
         "gluster_mount",
         __salt__={
             "gluster_fstab.device_volume": lambda device: device.rpartition(":/")[2],
+            "gluster_fstab.flags_missing": execution("gluster_fstab").flags_missing,
             "gluster_process.process_name": lambda pid: f"name ({pid})",
             "gluster_process.visible": str,
         },
