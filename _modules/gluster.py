@@ -79,7 +79,7 @@ def xml(*words, timeout=120, server=None):
         asked, passed = f"gluster {' '.join(map(str, words))}", time.monotonic() - begin
         if not re.search(PASSING, error) or passed + pause > timeout:
             raise CommandExecutionError(f"{asked}: {error}")
-        __salt__["gluster_states.waiting"](f"{asked} was not carried out", error, passed)
+        __utils__["gluster_states.waiting"](f"{asked} was not carried out", error, passed)
         time.sleep(pause)
         pause = min(pause * 2, 5)
 
@@ -460,7 +460,7 @@ def volume_set(name, options, timeout=120):
     words = [
         word
         for option, value in options.items()
-        for word in (str(option), __salt__["gluster_options.option_text"](value))
+        for word in (str(option), __utils__["gluster_options.option_text"](value))
     ]
     try:
         _run("volume", "set", name, *words, timeout=timeout)

@@ -109,7 +109,7 @@ def _guarded(key):
 
 
 def _same(option, one, other):
-    return not __salt__["gluster_options.option_changes"]({option: str(one)}, {option: other})
+    return not __utils__["gluster_options.option_changes"]({option: str(one)}, {option: other})
 
 
 def _connected(name, peers):
@@ -228,7 +228,7 @@ def _reverse(address):
     """
     kept = __context__.setdefault("gluster.reverse", {})
     if address not in kept and len(kept) < SHOWN:  # each may take seconds
-        _, said, _ = __salt__["gluster_process.child"](["getent", "hosts", address])
+        _, said, _ = __utils__["gluster_process.child"](["getent", "hosts", address])
         kept[address] = [name for name in said.split()[1:2] if re.fullmatch(r"[A-Za-z0-9._-]+", name)]
     return kept.get(address, [])
 

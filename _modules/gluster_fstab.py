@@ -118,10 +118,10 @@ def _server(host, servers):
     """
     if host in servers:
         return host
-    own = [name for name in servers if name.casefold() in __salt__["gluster_hosts.own_names"]()]
+    own = [name for name in servers if name.casefold() in __utils__["gluster_hosts.own_names"]()]
     if own and host in ("localhost", "127.0.0.1", "::1"):
         return own[0]
-    return __salt__["gluster_hosts.peer_known_as"](host, servers)
+    return __utils__["gluster_hosts.peer_known_as"](host, servers)
 
 
 def check_servers(device, hosts, servers, what):

@@ -153,7 +153,7 @@ def _is_served(descriptor, path):
 
 def _require_answer(at, name, path):
     look = ["stat", f"/proc/{os.getpid()}/fd/{at}/{name}"]
-    status, _, error = __salt__["gluster_process.child"](look, probe=f"walk {path}")
+    status, _, error = __utils__["gluster_process.child"](look, probe=f"walk {path}")
     if status is None:
         raise CommandExecutionError(f"{_visible(path)} cannot be looked at: {error}")
 
@@ -216,7 +216,7 @@ def _give_to_root(at, name, path):
 
 
 def _visible(text):
-    return __salt__["gluster_process.visible"](text)
+    return __utils__["gluster_process.visible"](text)
 
 
 def point_set(path):
@@ -355,7 +355,7 @@ def _ends(path, text, target):
         ends.append(path)
         if path == target or __salt__["gluster_mount.may_hang"](path):
             break
-        status, said, _ = __salt__["gluster_process.child"](["readlink", "-n", "--", path])
+        status, said, _ = __utils__["gluster_process.child"](["readlink", "-n", "--", path])
         text = said if status == 0 else None
     return ends
 
@@ -581,7 +581,7 @@ def hidden(path):
         salt kvm1 gluster_links.hidden /var/lib/gluster_one/one_vol
     """
     command = ["unshare", "--mount", "--propagation", "private", sys.executable, "-I", "-S", "-c", LIST]
-    status, out, error = __salt__["gluster_process.child"]([*command, path, str(MOST_HIDDEN)])
+    status, out, error = __utils__["gluster_process.child"]([*command, path, str(MOST_HIDDEN)])
     if status != 0:
         raise CommandExecutionError(f"What lies beneath {_visible(path)} cannot be looked at: {error}")
     return sorted(_visible(name) for name in out.split("\0") if name)

@@ -113,7 +113,7 @@ def _lock_volume():
     volume. It is the first, by name, that is started and lets in who is not root.
     """
     for name, info in sorted(__salt__["glusterd.volumes"]().items()):
-        closed = not __salt__["gluster_options.option_changes"](info["options"], {"server.allow-insecure": "off"})
+        closed = not __utils__["gluster_options.option_changes"](info["options"], {"server.allow-insecure": "off"})
         if info["status"] == "Started" and not closed:
             return name, info["bricks"]
     return None, []
@@ -191,7 +191,7 @@ def _hold(volume, begin, timeout):
                 f"it is: run again{advice}"
             )
         if word in ("", "taken"):
-            __salt__["gluster_states.waiting"]("It was not this server's turn", seen, passed)
+            __utils__["gluster_states.waiting"]("It was not this server's turn", seen, passed)
 
 
 def _said(holder, seconds):
@@ -207,10 +207,10 @@ def _said(holder, seconds):
         if not more:
             errors = os.read(holder.stderr.fileno(), 4000) if select.select([holder.stderr], [], [], 1)[0] else b""
             return (
-                f"ended {__salt__['gluster_process.visible'](' '.join(errors.decode(errors='replace').split()), 1000)}"
+                f"ended {__utils__['gluster_process.visible'](' '.join(errors.decode(errors='replace').split()), 1000)}"
             )
         line += more
-    return __salt__["gluster_process.visible"](line.decode(errors="replace").strip(), 1000)
+    return __utils__["gluster_process.visible"](line.decode(errors="replace").strip(), 1000)
 
 
 def _end(holder):

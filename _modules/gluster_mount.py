@@ -199,7 +199,7 @@ def changes(path, volume, wanted):
     unsafe = without_flags(volume)
     unsafe = [other for other in unsafe if other != path or "mount" not in differing]  # a new mount has them
     if unsafe:
-        unsafe = ", ".join(map(__salt__["gluster_process.visible"], unsafe))
+        unsafe = ", ".join(map(__utils__["gluster_process.visible"], unsafe))
         differing["flags"] = {"old": f"missing on {unsafe}", "new": "nosuid,nodev"}
     retry = __salt__["gluster_fstab.retry_missing"](path)
     if retry:
@@ -404,7 +404,7 @@ def _client_error(log, begin):
             " The bricks refuse this node: server.allow-insecure is off, or was off when a brick was started: apply "
             "gluster_one.volume to the volume's first server, then gluster_one.restart to all of them"
         )
-    return __salt__["gluster_process.visible"](error, 1000) if error else ""
+    return __utils__["gluster_process.visible"](error, 1000) if error else ""
 
 
 def mounts():
@@ -451,16 +451,16 @@ def mount_health(path):
         return {"state": "absent", "device": None, "fstype": None, "volume": None}
     volume = mounted["volume"]
     # statfs is never answered from the kernel's cache, so that a client that has just died is seen to be dead.
-    status, _, error = __salt__["gluster_process.child"](["stat", "-f", path])
+    status, _, error = __utils__["gluster_process.child"](["stat", "-f", path])
     if status == 0 and path not in mounts():  # it ended just now: that was the bare directory
         return {"state": "absent", "device": None, "fstype": None, "volume": None}
     state = "alive" if status == 0 else "hung" if status is None else "dead"
     if state == "dead" and "not connected" not in error:
-        shown = __salt__["gluster_process.visible"](path)
+        shown = __utils__["gluster_process.visible"](path)
         raise CommandExecutionError(f"{shown} cannot be looked at: {error}")
     if state == "dead" and volume and client(path):
         state = "dead" if _comes_back(path, mounted["device"]) is False else "offline"
-        state = "alive" if __salt__["gluster_process.child"](["stat", "-f", path])[0] == 0 else state
+        state = "alive" if __utils__["gluster_process.child"](["stat", "-f", path])[0] == 0 else state
     return {"state": state, "device": mounted["device"], "fstype": mounted["fstype"], "volume": volume}
 
 
@@ -472,7 +472,7 @@ def _comes_back(path, device):
     if not __salt__["gluster_probe.mountable"](device):
         return True
     for _ in range(5):
-        if __salt__["gluster_process.child"](["stat", "-f", path])[0] == 0:
+        if __utils__["gluster_process.child"](["stat", "-f", path])[0] == 0:
             return True
         time.sleep(1)
     return False
@@ -500,7 +500,7 @@ def client(path):
             with salt.utils.files.fopen(f"{directory}/cmdline", errors="replace") as stream:
                 words = stream.read().split("\0")[:-1]
             if words and os.path.basename(words[0]) in CLIENTS and words[-1] == path and _is_client(directory):
-                found.append((__salt__["gluster_process.started"](os.path.basename(directory)) or 0, words))
+                found.append((__utils__["gluster_process.started"](os.path.basename(directory)) or 0, words))
     return max(found)[1] if found else []
 
 
@@ -530,7 +530,7 @@ def space(path):
 
         salt kvm1 gluster_mount.space /var/lib/gluster_one/one_vol
     """
-    status, out, _ = __salt__["gluster_process.child"](["stat", "-f", "-c", "%b %a %S", path])
+    status, out, _ = __utils__["gluster_process.child"](["stat", "-f", "-c", "%b %a %S", path])
     if status != 0:
         return None
     blocks, free, size = map(int, out.split())
@@ -562,7 +562,7 @@ def writable(path, user="oneadmin"):
     script = ': >"$1.$2" && rm -f "$1.$2" && { rm -f "$1".* 2>/dev/null || :; }'
     probe = os.path.join(path, f".gluster_one.write-test.{socket.gethostname()}")
     words = ["/bin/sh", "-c", script, "sh", probe, secrets.token_hex(4)]
-    status, _, error = __salt__["gluster_process.child"](words, user=user, probe=f"writable {path} {user}")
+    status, _, error = __utils__["gluster_process.child"](words, user=user, probe=f"writable {path} {user}")
     return None if status == 0 else error
 
 
@@ -596,7 +596,7 @@ def mount_users(path, copies=True):
     for process in psutil.process_iter(["pid", "name"]):
         if any(_within(place, path) for place in _places(process.pid)):
             found.append(f"{process.info['name']} ({process.pid})")
-    return sorted(map(__salt__["gluster_process.visible"], found))
+    return sorted(map(__utils__["gluster_process.visible"], found))
 
 
 def _within(place, path):
@@ -746,7 +746,7 @@ def without_flags(volume):
 
 
 def _name(mount):
-    return None if mount["process"] == "self" else __salt__["gluster_process.process_name"](int(mount["process"]))
+    return None if mount["process"] == "self" else __utils__["gluster_process.process_name"](int(mount["process"]))
 
 
 def set_flags(volume):
@@ -826,7 +826,7 @@ def cover(path):
     if not mount:
         return None
     user = __salt__["file.uid_to_user"](int(mount["user"]))
-    return __salt__["gluster_process.visible"](f"{mount['device']} ({mount['fstype']}), mounted by {user}")
+    return __utils__["gluster_process.visible"](f"{mount['device']} ({mount['fstype']}), mounted by {user}")
 
 
 def uncover(path):
@@ -855,7 +855,7 @@ def uncover(path):
     if not cover(path):
         return True
     raise CommandExecutionError(
-        f"{__salt__['gluster_process.visible'](path)} is covered again each time: {cover(path)}; end what does that"
+        f"{__utils__['gluster_process.visible'](path)} is covered again each time: {cover(path)}; end what does that"
     )
 
 
@@ -886,12 +886,12 @@ def detach(path):
 
 def _act(action, mount):
     about = [mount[key] for key in ("path", "number", "process")]
-    status, _, error = __salt__["gluster_process.child"](
+    status, _, error = __utils__["gluster_process.child"](
         [sys.executable, "-I", "-S", "-c", ACT, action, *about], timeout=10
     )
     if status != 0:
         what = "taken away" if action == "detach" else "made nosuid,nodev"
-        path = __salt__["gluster_process.visible"](mount["path"])
+        path = __utils__["gluster_process.visible"](mount["path"])
         raise CommandExecutionError(f"the mount on {path} cannot be {what}: {error}")
 
 
@@ -971,7 +971,7 @@ def _automounted(directory):
         return [mount["fstype"] for mount in mount_table() if mount["path"] == directory][-1:]
 
     if kind() and not kind()[0].startswith("fuse"):
-        status, out, _ = __salt__["gluster_process.child"](["stat", "-c", "%u %f", f"{directory}/."])
+        status, out, _ = __utils__["gluster_process.child"](["stat", "-c", "%u %f", f"{directory}/."])
         if status == 0 and kind() and not kind()[0].startswith(("fuse", "autofs")):
             owner, mode = out.split()
             return int(owner), int(mode, 16)

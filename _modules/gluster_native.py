@@ -60,12 +60,12 @@ def native_access():
     for name, programs in (("qemu", ("qemu-img",)), ("libvirt", ("libvirtd", "virtqemud"))):
         for program in filter(salt.utils.path.which, programs):
             version = re.search(
-                r"\d+(\.\d+)+", __salt__["gluster_process.child"]([program, "--version"], timeout=30)[1]
+                r"\d+(\.\d+)+", __utils__["gluster_process.child"]([program, "--version"], timeout=30)[1]
             )
             versions[name] = version[0] if version else None
     if versions["qemu"]:
         # A driver that is there complains of missing parameters; one that is not is unknown.
-        error = __salt__["gluster_process.child"](["qemu-img", "info", 'json:{"driver": "gluster"}'], timeout=30)[2]
+        error = __utils__["gluster_process.child"](["qemu-img", "info", 'json:{"driver": "gluster"}'], timeout=30)[2]
         versions["gluster"] = "nknown driver" not in error and "nknown protocol" not in error
     return versions
 
@@ -107,7 +107,7 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
     # must not be in a buffer.
     command = ["stdbuf", "-oL", "qemu-io", "-r", "-f", "raw", "-c", "read 0 512", "-c", "sigraise 9"]
     url = f"gluster://{host}:{port}/{volume}/{path}"
-    _, out, error = __salt__["gluster_process.child"]([*command, url], user=user, timeout=timeout)
+    _, out, error = __utils__["gluster_process.child"]([*command, url], user=user, timeout=timeout)
     if "read 512/512 bytes" in out:
         return None
     # What it cannot open it says on standard error, behind the library's log; what it cannot read on standard output.
@@ -237,7 +237,7 @@ def images(**connection):
 
 
 def _finding(store, what, thing, problem, cure):
-    visible = __salt__["gluster_process.visible"]  # users of OpenNebula give the names
+    visible = __utils__["gluster_process.visible"]  # users of OpenNebula give the names
     return {
         "datastore": visible(store["name"]),
         "what": what,
@@ -322,7 +322,7 @@ def _look(limits, store, path):
         return {"odd": f"its file {path} and those after it were not looked at: {LOOK_SECONDS} s were over"}
     # Who is not root cannot become somebody else, and need not.
     user = _user() if os.geteuid() == 0 else None
-    status, out, error = __salt__["gluster_process.child"](["sh", "-c", LOOK, "sh", path], user=user)
+    status, out, error = __utils__["gluster_process.child"](["sh", "-c", LOOK, "sh", path], user=user)
     if status is None or "not connected" in error:  # nor will the others answer
         limits["hung"].add(store["id"])
         return {"odd": f"its file {path} did not answer ({error}); others of this datastore were not looked at"}

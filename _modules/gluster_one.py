@@ -153,7 +153,7 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
 
 def _find(seen, kind, on, what, expected, cure, severity="error", **more):
     texts = {"on": on, "seen": what, "expected": expected, "cure": cure}
-    shown = {key: __salt__["gluster_process.visible"](text, 1000) for key, text in texts.items()}
+    shown = {key: __utils__["gluster_process.visible"](text, 1000) for key, text in texts.items()}
     seen["findings"].append({"kind": kind, "severity": severity, **shown, **more})
 
 
@@ -433,7 +433,7 @@ def _server(seen, node):
     if not unit["running"]:
         _find(seen, "glusterd_down", service, "it is not running", "running", f"systemctl start {service}")
     option = {"rpc-auth-allow-insecure": "on"}
-    for name, change in __salt__["gluster_options.option_changes"](__salt__["glusterd.options"](path), option).items():
+    for name, change in __utils__["gluster_options.option_changes"](__salt__["glusterd.options"](path), option).items():
         what = f"{name} is {change['old'] or 'not set'}"
         _find(seen, "glusterd_option", path, what, change["new"], _apply(node, "glusterd"))
     if node["restart"]["keep_bricks"] and unit.get("kill_mode", "process") != "process":
@@ -452,7 +452,7 @@ def _bricks(seen, node, name):
     for brick in bricks["down"]:
         _find(seen, "brick_down", brick, "it is down", "online", f"gluster volume start {name} force", volume=name)
     look = ["stat", "-c", "%u %g %d"]
-    on = {brick: __salt__["gluster_process.child"]([*look, brick])[1].split() for brick in bricks["sharing"]}
+    on = {brick: __utils__["gluster_process.child"]([*look, brick])[1].split() for brick in bricks["sharing"]}
     devices = [words[2] for words in on.values() if words]
     for brick, sharing in bricks["sharing"].items():
         if not on[brick]:
@@ -697,9 +697,9 @@ def bricks_unconnected(path):
     for each in $(grep -ls "^connected = 0" *-client-*/private); do
         cd ${each%/private}/options && echo "$(cat remote-host):$(cat remote-subvolume)" && cd ../.. || exit
     done"""
-    status, out, _ = __salt__["gluster_process.child"](["sh", "-c", look, "sh", path])
+    status, out, _ = __utils__["gluster_process.child"](["sh", "-c", look, "sh", path])
     return (
-        [__salt__["gluster_process.visible"](brick) for brick in out.splitlines()[:MOST_BRICKS]]
+        [__utils__["gluster_process.visible"](brick) for brick in out.splitlines()[:MOST_BRICKS]]
         if status == 0
         else None
     )
@@ -748,7 +748,7 @@ def _machine(words):
     words = words or [""]
     if os.path.basename(words[0]).startswith(("qemu-system", "qemu-kvm", "kvm")) and "-name" in words[:-1]:
         name = words[words.index("-name") + 1].partition(",")[0].removeprefix("guest=")
-        return __salt__["gluster_process.visible"](name)
+        return __utils__["gluster_process.visible"](name)
     return None
 
 

@@ -174,7 +174,7 @@ def volume_files(path, volume=None):
         ids, unreadable = None, error
         if status is not None:  # a mount that hangs is said elsewhere
             errors = {f"{path}/{above}": error}
-    errors = {__salt__["gluster_process.visible"](place): what for place, what in errors.items()}
+    errors = {__utils__["gluster_process.visible"](place): what for place, what in errors.items()}
     return {"ids": _known(path, ids, unreadable), "errors": errors}
 
 
@@ -225,7 +225,7 @@ def _on_volume(do, path, device, place, text=None, most=MOST_BYTES):
     words = [sys.executable, "-I", "-S", "-c", ON_VOLUME, do, path, device, place, str(most)]
     timeout = {} if text is None else {"timeout": 30}
     # With the thousand names of a look.
-    return __salt__["gluster_process.child"](words, stdin=text, most=2 * MOST_BYTES, **timeout)
+    return __utils__["gluster_process.child"](words, stdin=text, most=2 * MOST_BYTES, **timeout)
 
 
 def datastore_id_set(path, name, datastore_id, names=None):
@@ -344,7 +344,7 @@ def marked(path):
     """
     mounted = __salt__["gluster_mount.mounts"]().get(path)
     status, out, _ = _on_volume("read", path, mounted["device"], MARK_FILE, most=100) if mounted else (None, "", "")
-    return __salt__["gluster_process.visible"](out) if status == 0 else None
+    return __utils__["gluster_process.visible"](out) if status == 0 else None
 
 
 def mark_missing(path, mark):

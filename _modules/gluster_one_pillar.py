@@ -85,7 +85,7 @@ def node(pillar=None, system=None):
     errors = _errors(pillar)
     if errors:
         return {"errors": errors}
-    names = __salt__["gluster_hosts.own_names"]()
+    names = __utils__["gluster_hosts.own_names"]()
     named = any(server.casefold() in names for volume in pillar["volumes"].values() for server in volume["servers"])
     roles = set(pillar.get("roles") or ["hypervisor"]) | ({"server"} if named else set())
     timeout = pillar.get("timeout", 120)
@@ -218,7 +218,7 @@ def _host(value):
     if needed:
         return needed
     try:
-        __salt__["one_datastore_rules.gluster_host"](value)
+        __utils__["one_datastore_rules.gluster_host"](value)
     except SaltInvocationError as exc:
         return "it" + str(exc).removeprefix(repr(value))
     return None
@@ -432,7 +432,7 @@ def _errors_here(pillar, plan):
     if "server" in (pillar.get("roles") or []) and not plan["named"]:
         errors.append(
             f"gluster_one:roles has server, and no volume names {plan['id']} among its servers: name it as the "
-            f"pool does; known here are {', '.join(sorted(__salt__['gluster_hosts.own_names']()))}"
+            f"pool does; known here are {', '.join(sorted(__utils__['gluster_hosts.own_names']()))}"
         )
     mounts = {}
     for name, volume in plan["volumes"].items():
@@ -468,7 +468,7 @@ def _first_server_errors(name, volume):
     On a server: the first one, which everybody mounts from and new machines open their disks at, is in its pool.
     """
     first, servers = volume["servers"][0], volume["servers"]
-    if volume["coordinator"] or not __salt__["gluster_hosts.own_names"]() & {server.casefold() for server in servers}:
+    if volume["coordinator"] or not __utils__["gluster_hosts.own_names"]() & {server.casefold() for server in servers}:
         return []
     known = __salt__["glusterd.pool_without"](first, servers)
     return known and [

@@ -110,8 +110,8 @@ def _options(name, volume, now, node):
     """
     try:
         owner = volume["uid"], volume["gid"]
-        wanted = __salt__["gluster_options.volume_options"](*owner, volume["options"], volume.get("group"))
-        changes = __salt__["gluster_options.option_changes"](now, wanted)
+        wanted = __utils__["gluster_options.volume_options"](*owner, volume["options"], volume.get("group"))
+        changes = __utils__["gluster_options.option_changes"](now, wanted)
     except (CommandExecutionError, SaltInvocationError) as exc:  # the bricks are to be looked at all the same
         return [["check_failed", name, str(exc), "options that can be set", "see the pillar's", "error"]]
     cure = f"salt {node['id']} state.apply gluster_one.volume"
@@ -180,7 +180,7 @@ def _missing(servers, pool, node):
     known = {
         server: server.casefold()
         if server.casefold() in every
-        else __salt__["gluster_hosts.peer_known_as"](server, every)
+        else __utils__["gluster_hosts.peer_known_as"](server, every)
         for server in servers.union(*(volume["servers"] for volume in node.get("volumes", {}).values()))
     }
     unseen = sorted(server for server in servers if not known[server])
@@ -397,7 +397,7 @@ def _called(server, pool, names):
     The uuid of the member of the pool that is meant by a server's names and addresses.
     """
     known = {name.casefold() for name in names}
-    for same in (known.__contains__, lambda host: __salt__["gluster_hosts.peer_known_as"](host, names)):
+    for same in (known.__contains__, lambda host: __utils__["gluster_hosts.peer_known_as"](host, names)):
         for peer in pool:
             if same(peer["hostname"].casefold()):
                 return peer["uuid"]

@@ -99,7 +99,7 @@ def options_set(options, path=VOLUME_FILE):
         salt kvm1 glusterd.options_set '{rpc-auth-allow-insecure: "on"}'
     """
     missing = {
-        option: f"    option {option} {__salt__['gluster_options.option_text'](value)}\n"
+        option: f"    option {option} {__utils__['gluster_options.option_text'](value)}\n"
         for option, value in options.items()
     }
     lines = []
@@ -380,7 +380,7 @@ def pool_without(server, servers):
     members = [[name.casefold() for name in names] for names in peers()]
     known = [name for names in members for name in names]
     strangers = [names for names in members if not {name.casefold() for name in servers} & set(names)]
-    if not known or strangers or server.casefold() in known or __salt__["gluster_hosts.peer_known_as"](server, known):
+    if not known or strangers or server.casefold() in known or __utils__["gluster_hosts.peer_known_as"](server, known):
         return []
     return known
 

@@ -69,7 +69,7 @@ def template(
         if not host:
             raise SaltInvocationError(f"host is {host!r}: a Gluster server is needed, such as kvm1 or kvm1:24007")
         wanted.update(
-            DISK_TYPE="GLUSTER", GLUSTER_VOLUME=volume, GLUSTER_HOST=__salt__["one_datastore_rules.gluster_host"](host)
+            DISK_TYPE="GLUSTER", GLUSTER_VOLUME=volume, GLUSTER_HOST=__utils__["one_datastore_rules.gluster_host"](host)
         )
     elif host:
         raise SaltInvocationError(f"volume is {volume!r}, and host is {host!r}: give the volume too, or leave host out")
@@ -109,7 +109,7 @@ def template(
     if native(wanted):
         wanted.update(DISK_TYPE="GLUSTER", DRIVER=wanted["DRIVER"] or "raw")
         if wanted.get("GLUSTER_HOST"):
-            wanted["GLUSTER_HOST"] = __salt__["one_datastore_rules.gluster_host"](wanted["GLUSTER_HOST"])
+            wanted["GLUSTER_HOST"] = __utils__["one_datastore_rules.gluster_host"](wanted["GLUSTER_HOST"])
     words = {True: "YES", False: "NO"}
     return {
         attribute: words[value] if isinstance(value, bool) else str(value)
@@ -220,7 +220,7 @@ def _comparable(attribute, value):
         return value
     if attribute == "GLUSTER_HOST":
         try:
-            return __salt__["one_datastore_rules.gluster_host"](value)
+            return __utils__["one_datastore_rules.gluster_host"](value)
         except SaltInvocationError:  # what somebody typed in by hand
             return value
     if attribute in ("RESTRICTED_DIRS", "SAFE_DIRS"):
@@ -683,10 +683,10 @@ def servers(name, host, others):
 
         salt head one_datastore.servers glusterds kvm1 '[{name: files, GLUSTER_HOST: kvm1}]'
     """
-    own = __salt__["one_datastore_rules.gluster_host"](host)
+    own = __utils__["one_datastore_rules.gluster_host"](host)
     for other in others:
         try:
-            theirs = __salt__["one_datastore_rules.gluster_host"](other.get("GLUSTER_HOST") or host)
+            theirs = __utils__["one_datastore_rules.gluster_host"](other.get("GLUSTER_HOST") or host)
         except SaltInvocationError:
             continue  # an error of that datastore's own
         if set(theirs.split()) != set(own.split()):
@@ -723,7 +723,7 @@ def opened(name, attributes, run=None, **connection):
             raise SaltInvocationError(
                 f"{attribute} is missing: a datastore of DISK_TYPE GLUSTER needs it, give host and volume"
             )
-    __salt__["one_datastore_rules.gluster_host"](attributes["GLUSTER_HOST"])
+    __utils__["one_datastore_rules.gluster_host"](attributes["GLUSTER_HOST"])
     hosts(name, attributes.get("clusters", [0]), run, **connection)
     if attributes.get("DRIVER") == "raw":
         return []

@@ -149,7 +149,7 @@ def one_datastore_present(
         ret.update({"warnings": found["warnings"]} if found["warnings"] else {})
         links = _directory_changes(name, volume, mount, datastores_dir, current.get("id"), datastore_id)
         if __opts__["test"] or not {**changes, **links}:
-            return __salt__["gluster_states.predicted"](ret, {**changes, **links}, f"datastore {name} is as wanted")
+            return __utils__["gluster_states.predicted"](ret, {**changes, **links}, f"datastore {name} is as wanted")
         if mount and __salt__["gluster_mount.mount_health"](mount)["state"] != "alive":
             raise CommandExecutionError(f"{mount} is not mounted: mount its volume first, by datastore_mounted")
         try:
@@ -170,7 +170,7 @@ def one_datastore_present(
             __salt__["gluster_one_ids.datastore_id_set"](mount, name, store, [each["name"] for each in more["planned"]])
         if wait_monitored and not current:
             measured = functools.partial(__salt__["one_datastore.measured"], store, **api)
-            __salt__["gluster_states.awaited"](
+            __utils__["gluster_states.awaited"](
                 measured, wait_monitored, f"OpenNebula did not measure datastore {store}"
             )
         arguments["datastore_id"] = store  # it may have been renamed since
@@ -180,7 +180,7 @@ def one_datastore_present(
             fine += ", another than before: the other nodes link it at their next run of gluster_one.mount"
         if (changes.get("GLUSTER_HOST") or {}).get("old"):
             fine += "; running machines keep the old GLUSTER_HOST until they are started anew"
-        return __salt__["gluster_states.applied"](ret, {**changes, **links}, left, fine)
+        return __utils__["gluster_states.applied"](ret, {**changes, **links}, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         said = str(exc)
         said = said if said.startswith(f"Datastore {name}") else f"Datastore {name}: {said}"

@@ -118,7 +118,7 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
         __salt__["gluster_one_arguments.require_arguments"](
             "native_readable", name=name, volume=volume, host=host, mount=mount, user=user, timeout=timeout
         )
-        hosts = [each.removesuffix(":24007") for each in __salt__["one_datastore_rules.gluster_host"](host).split()]
+        hosts = [each.removesuffix(":24007") for each in __utils__["one_datastore_rules.gluster_host"](host).split()]
         server = " or ".join(hosts)
         seen = refused()
         if seen and __opts__["test"]:
@@ -126,7 +126,7 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
         if seen:
             failure = f"{user} could not read {volume} over gluster://{server}"
             try:
-                __salt__["gluster_states.awaited"](refused, timeout, failure)
+                __utils__["gluster_states.awaited"](refused, timeout, failure)
             except CommandExecutionError as exc:
                 errors = __salt__["gluster_one_ids.volume_files"](mount)["errors"]
                 why = "; ".join(map(": ".join, errors.items())) or INSECURE

@@ -97,7 +97,7 @@ def datastore_mounted(
             name, volume=volume, servers=servers, links=links, datastores=datastores, options=options, user=user,
             datastores_dir=datastores_dir, timeout=timeout,
         )  # fmt: skip
-        __salt__["gluster_options.owner_id"](user)
+        __utils__["gluster_options.owner_id"](user)
         asked = os.path.normpath(name)
         name = __salt__["gluster_mount.place"](asked, volume, user)
         links = [asked, *(links or [])]
@@ -112,7 +112,7 @@ def datastore_mounted(
         if stale:
             fine += f"; from {stale}, and by fstab from the next mount on"
         if __opts__["test"]:
-            ret = __salt__["gluster_states.predicted"](ret, {**changes, **goes, **link_changes}, fine)
+            ret = __utils__["gluster_states.predicted"](ret, {**changes, **goes, **link_changes}, fine)
             return _failed(ret, problems)
         problems, done = [], ret["changes"]  # as far as it comes, also when a later step fails
         refused = []
@@ -142,7 +142,7 @@ def datastore_mounted(
             done["boot"] = changes["boot"]
         if "mount" in changes:
             mount = functools.partial(__salt__["gluster_mount.mount"], name, timeout)
-            __salt__["gluster_states.awaited"](mount, timeout, f"Volume {volume} was not mounted on {name}")
+            __utils__["gluster_states.awaited"](mount, timeout, f"Volume {volume} was not mounted on {name}")
             done["mount"] = changes["mount"]
         # Before anything that whoever owns the directories or the volume can hold up.
         for path, found in former.items():
@@ -155,12 +155,12 @@ def datastore_mounted(
                 done[_label(path, FORMER_BOOT)] = goes[_label(path, FORMER_BOOT)]
         write = functools.partial(_refused, name, user, timeout)
         with _collecting(problems):
-            __salt__["gluster_states.awaited"](write, timeout, f"{user} could not write in {name}", OWNER)
+            __utils__["gluster_states.awaited"](write, timeout, f"{user} could not write in {name}", OWNER)
         missing = functools.partial(_ids_missing, name, stores)
         waited = 0
         with _collecting(problems):
             failure = f"The head did not name {volume}'s datastores"
-            waited = __salt__["gluster_states.awaited"](missing, timeout, failure, HEAD)
+            waited = __utils__["gluster_states.awaited"](missing, timeout, failure, HEAD)
         link_changes, _ = look_links()
         for label, change in link_changes.items():
             path = change["new"].removesuffix(f" -> {name}")
@@ -181,7 +181,7 @@ def datastore_mounted(
         left = {**left, **left_goes, **links_left}
         if "flags" in left and refused:
             left["flags"]["old"] = "; ".join(refused)
-        ret = __salt__["gluster_states.applied"](ret, {**changes, **goes, **link_changes}, left, fine)
+        ret = __utils__["gluster_states.applied"](ret, {**changes, **goes, **link_changes}, left, fine)
         return _failed(ret, dict.fromkeys([*problems, *links_failed]))
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
@@ -224,7 +224,7 @@ def _look(name, volume, servers, options, user, former):
     lines = {path: found["line"] for path, found in former.items() if found["line"]}
     for path, line in lines.items():
         hosts = __salt__["gluster_fstab.backups"](line["opts"])
-        what = f"is what /etc/fstab mounts on {__salt__['gluster_process.visible'](path)}"
+        what = f"is what /etc/fstab mounts on {__utils__['gluster_process.visible'](path)}"
         __salt__["gluster_fstab.check_servers"](line["device"], hosts, servers, what)
     like = next(iter(lines.values()), None)
     entry = __salt__["gluster_fstab.entry_wanted"](name, volume, servers, options, like=like)
@@ -237,14 +237,14 @@ def _look(name, volume, servers, options, user, former):
 
 
 def _label(path, what=FORMER_LINE):
-    return what + __salt__["gluster_process.visible"](path)
+    return what + __utils__["gluster_process.visible"](path)
 
 
 def _still_mounted(former):
     """
     A remark on former places where the volume is mounted still.
     """
-    mounted = ", ".join(__salt__["gluster_process.visible"](path) for path in former if former[path]["mounted"])
+    mounted = ", ".join(__utils__["gluster_process.visible"](path) for path in former if former[path]["mounted"])
     return f"; also still mounted on {mounted}, until gluster_one.remount finds nothing that uses it" if mounted else ""
 
 

@@ -85,7 +85,7 @@ def datastore_remounted(
             if changes[_label(path)]["new"]:
                 _refuse_hidden(path, name)
         if __opts__["test"] or not changes:
-            return __salt__["gluster_states.predicted"](ret, changes, fine)
+            return __utils__["gluster_states.predicted"](ret, changes, fine)
         if "client" in changes and not __salt__["gluster_probe.mountable"](entry["device"], entry["opts"]):
             new = changes["client"]["new"]
             raise CommandExecutionError(f"{name} stays as it is: the volume could not be mounted aside by {new}")
@@ -99,15 +99,15 @@ def datastore_remounted(
         if "client" in changes:
             __salt__["gluster_mount.unmount"](name, lazy=False)
             mount = functools.partial(__salt__["gluster_mount.mount"], name, timeout)
-            __salt__["gluster_states.awaited"](mount, timeout, f"Volume {volume} was not mounted on {name}")
+            __utils__["gluster_states.awaited"](mount, timeout, f"Volume {volume} was not mounted on {name}")
         left = {**_changes(name, entry), **_former_changes(name, look_former(), links, datastores_dir)}
-        return __salt__["gluster_states.applied"](ret, changes, left, fine)
+        return __utils__["gluster_states.applied"](ret, changes, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
 
 def _visible(path):
-    return __salt__["gluster_process.visible"](path)
+    return __utils__["gluster_process.visible"](path)
 
 
 def _label(path):

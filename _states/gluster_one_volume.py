@@ -60,15 +60,15 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
             "volume_configured",
             name=name, options=options, uid=uid, gid=gid, group=group, servers=servers, timeout=timeout,
         )  # fmt: skip
-        wanted = __salt__["gluster_options.volume_options"](uid, gid, options, group)
+        wanted = __utils__["gluster_options.volume_options"](uid, gid, options, group)
         fine = f"volume {name} has its {len(wanted)} options"
         info = _started_volume(name, timeout)
         changes = _option_changes(info["options"], wanted)
         __salt__["gluster_auth.refuse_shutting_out"](name, info["options"], changes, servers)
-        opening = not __salt__["gluster_options.option_changes"](changes.get(INSECURE, {"new": "off"}), {"new": "on"})
+        opening = not __utils__["gluster_options.option_changes"](changes.get(INSECURE, {"new": "off"}), {"new": "on"})
         bricks = {} if opening else _bricks_closed(name, info["bricks"])
         if __opts__["test"] or not {**changes, **bricks}:
-            return __salt__["gluster_states.predicted"](ret, {**changes, **bricks}, fine)
+            return __utils__["gluster_states.predicted"](ret, {**changes, **bricks}, fine)
         if opening:
             __salt__["data.update"](CLOSED + name, True)
         if changes:
@@ -81,7 +81,7 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
                 raise CommandExecutionError(error)
         if opening or bricks:
             fine += _let_in(name, info, timeout)
-        return __salt__["gluster_states.applied"](ret, {**changes, **bricks}, left if changes else {}, fine)
+        return __utils__["gluster_states.applied"](ret, {**changes, **bricks}, left if changes else {}, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -98,8 +98,8 @@ def _option_changes(current, wanted):
     What differs of a volume's options. What was written while ``features.shard`` was on lies in shards, of which only
     the first is read once it is off: it stays on.
     """
-    changes = __salt__["gluster_options.option_changes"](current, wanted)
-    if "features.shard" in changes and not __salt__["gluster_options.option_changes"](
+    changes = __utils__["gluster_options.option_changes"](current, wanted)
+    if "features.shard" in changes and not __utils__["gluster_options.option_changes"](
         current, {"features.shard": "on"}
     ):
         raise SaltInvocationError(
@@ -119,10 +119,10 @@ def _set(name, changes, timeout):
     try:
         __salt__["gluster_lock.lock"](timeout)
     except CommandExecutionError:  # as when the volume on which the lock lies waits for the one that is away
-        __salt__["gluster_states.awaited"]("gluster_pool.peers_away", timeout, untouched, PEER)
+        __utils__["gluster_states.awaited"]("gluster_pool.peers_away", timeout, untouched, PEER)
         raise
     try:
-        __salt__["gluster_states.awaited"]("gluster_pool.peers_away", timeout, untouched, PEER)
+        __utils__["gluster_states.awaited"]("gluster_pool.peers_away", timeout, untouched, PEER)
         __salt__["gluster_lock.lock_held"]()
         try:
             __salt__["gluster.volume_set"](name, {option: change["new"] for option, change in changes.items()}, timeout)
@@ -155,7 +155,7 @@ def _let_in(name, info, timeout):
         __salt__["gluster.volume_start"](name, timeout=timeout)
         remark = "; all its bricks refused clients, so nobody was connected, and they were started anew"
     failure = f"Bricks of volume {name} did not let in who is not root"
-    __salt__["gluster_states.awaited"](refusing, 3, failure, BRICKS)
+    __utils__["gluster_states.awaited"](refusing, 3, failure, BRICKS)
     __salt__["data.pop"](CLOSED + name)
     return remark
 
@@ -174,5 +174,5 @@ def _started_volume(name, timeout):
         if info["status"] == "Stopped" and __salt__["data.get"](CLOSED + name):
             __salt__["gluster.volume_start"](name, timeout=timeout)  # a run was ended while it had it stopped
         failure = f"Volume {name} was not started (`gluster volume start {name}`)"
-        __salt__["gluster_states.awaited"](look, timeout, failure)
+        __utils__["gluster_states.awaited"](look, timeout, failure)
     return info
