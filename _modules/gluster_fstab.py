@@ -10,6 +10,7 @@ a service beside it tries again until the volume is there. It looks twice: a cli
 show a mount for a moment.
 """
 
+import glob
 import os
 import re
 
@@ -31,6 +32,7 @@ FLAGS = ("nosuid", "nodev")
 _UNWANTED = {"noauto", "ro"}
 SERVICE = "gluster-one-mount@{}.service"
 DIRECTORY = "/etc/systemd/system"
+WANTS = f"{DIRECTORY}/multi-user.target.wants"
 TEXT = """\
 # Written by the Salt formula gluster_one: a mount unit is tried once at boot, this one tries until the volume is there.
 [Unit]
@@ -52,6 +54,24 @@ WantedBy=multi-user.target
 
 def __virtual__():
     return __virtualname__
+
+
+def flags_missing(options):
+    """
+    Which of ``nosuid`` and ``nodev`` mount options lack.
+
+    options
+        Mount options (list of strings).
+
+    Returns a list of strings.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_fstab.flags_missing '[rw, nosuid]'
+    """
+    return [flag for flag in FLAGS if flag not in options]
 
 
 def device_volume(device):
@@ -473,7 +493,7 @@ def retry_missing(path):
     if not salt.utils.systemd.booted(__context__):
         return None
     name = SERVICE.format(unit(path).removesuffix(".mount"))
-    enabled = os.path.lexists(os.path.join(DIRECTORY, "multi-user.target.wants", name))
+    enabled = os.path.lexists(os.path.join(WANTS, name))
     return None if enabled and _text() == TEXT else name
 
 
@@ -483,6 +503,30 @@ def _text():
             return stream.read()
     except FileNotFoundError:
         return None
+
+
+def retry_services():
+    """
+    The services that mount a directory again after a boot and are enabled, whatever /etc/fstab has.
+
+    Returns a dict of their names by directory (strings).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_fstab.retry_services
+    """
+    names = sorted(map(os.path.basename, glob.glob(os.path.join(WANTS, SERVICE.format("?*")))))
+    return {_unescaped(name[len(SERVICE.partition("{")[0]) : -len(".service")]): name for name in names}
+
+
+def _unescaped(word):
+    """
+    The directory of which ``systemd-escape --path`` has made this.
+    """
+    text = re.sub(rb"\\x([0-9a-f]{2})", lambda code: bytes([int(code[1], 16)]), os.fsencode(word.replace("-", "/")))
+    return "/" + os.fsdecode(text)
 
 
 def retry_set(path):
@@ -535,7 +579,7 @@ def retry_remove(path):
         salt kvm1 gluster_fstab.retry_remove /var/lib/gluster_one/one_vol
     """
     name = SERVICE.format(unit(path).removesuffix(".mount"))
-    if not os.path.lexists(os.path.join(DIRECTORY, "multi-user.target.wants", name)):
+    if not os.path.lexists(os.path.join(WANTS, name)):
         return True
     if not (__salt__["service.disable"](name) and __salt__["service.stop"](name)):
         raise CommandExecutionError(f"{name} cannot be disabled: see `systemctl disable '{name}'`")

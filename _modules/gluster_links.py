@@ -13,6 +13,7 @@ import secrets
 import stat
 import sys
 
+import salt.utils.files
 from salt.exceptions import CommandExecutionError
 
 __virtualname__ = "gluster_links"
@@ -54,11 +55,16 @@ def _directory(path, make=False, read=False, follow=True):
     put it there, and ``follow`` says so. What is missing is made, root's, when ``make`` says so. With ``read`` the
     directory can be listed.
     """
-    descriptor = _walk(path, make, follow)
+    with _closed(_walk(path, make, follow), read) as descriptor:
+        yield descriptor
+
+
+@contextlib.contextmanager
+def _closed(descriptor, read=False):
     try:
         if read:
-            above, descriptor = descriptor, os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=descriptor)
-            os.close(above)
+            found, descriptor = descriptor, os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=descriptor)
+            os.close(found)
         yield descriptor
     finally:
         os.close(descriptor)
@@ -66,33 +72,90 @@ def _directory(path, make=False, read=False, follow=True):
 
 def _walk(path, make, follow):
     left = _parts(path)
-    at = os.open("/", WALK)
+    at, served = os.open("/", WALK), False
     try:
         for _ in range(MOST_STEPS):
             if not left:
                 return at
             name = left.pop()
             try:
-                following = os.open(name, WALK, dir_fd=at)
+                following, serves = _step(at, served, name, path)
             except FileNotFoundError:
                 if not make:
                     raise
                 _make(at, name)
                 left.append(name)
-            except NotADirectoryError:
-                text = _followed(path, at, name, follow)
+                continue
+            try:
+                text = _followed(path, at, name, following, follow)
+            except BaseException:
+                os.close(following)
+                raise
+            if text is not None:
+                os.close(following)
                 left += _parts(text)
-                if text.startswith("/"):
-                    following = os.open("/", WALK)
-                    os.close(at)
-                    at = following
-            else:
-                os.close(at)
-                at = following
+                following, serves = (os.open("/", WALK), False) if text.startswith("/") else (os.dup(at), served)
+            os.close(at)
+            at, served = following, serves
         raise CommandExecutionError(f"{_visible(path)} cannot be reached: there are too many links on the way")
     except BaseException:
         os.close(at)
         raise
+
+
+def _step(at, served, name, path):
+    """
+    A descriptor of what has a name in a directory, and whether a process answers for that (FUSE, an automounter). Where
+    one does, a process with a time limit looks first. A mount by FUSE of somebody else than root is not entered at all:
+    that it has answered once does not mean that it will again. What counts is the mount that a descriptor is on, since
+    they come and go.
+    """
+    if served:
+        _require_answer(at, name, path)
+    seen = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=at)  # which asks no process that serves this, nor mounts
+    try:
+        if _mount_number(seen) == _mount_number(at):
+            return seen, served
+        if _is_served(seen, path):
+            _require_answer(at, f"{name}/.", path)
+            before, seen = seen, os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY, dir_fd=at)
+            os.close(before)
+        return seen, _is_served(seen, path)
+    except BaseException:
+        os.close(seen)
+        raise
+
+
+def _mount_number(descriptor):
+    with salt.utils.files.fopen(f"/proc/self/fdinfo/{descriptor}") as stream:
+        return next(line.split()[1] for line in stream if line.startswith("mnt_id:"))
+
+
+def _is_served(descriptor, path):
+    """
+    Whether a process answers for what a descriptor is of. The root is where all begins, and not every table has it.
+    """
+    number = _mount_number(descriptor)
+    with _closed(os.open("/", WALK)) as root:
+        if number == _mount_number(root):
+            return False
+    mount = next((each for each in __salt__["gluster_mount.mount_table"]() if each["number"] == number), None)
+    if not mount:
+        raise CommandExecutionError(f"{_visible(path)} lies on a mount that has gone meanwhile: run again")
+    if mount["user"] not in (None, "0"):
+        raise CommandExecutionError(
+            f"{_visible(path)} lies behind {_visible(mount['device'])} ({_visible(mount['fstype'])}), mounted on "
+            f"{_visible(mount['path'])} by the user with number {mount['user']}, and is not looked at: unmount that, "
+            "and run again"
+        )
+    return mount["fstype"].startswith(("fuse", "autofs"))
+
+
+def _require_answer(at, name, path):
+    look = ["stat", f"/proc/{os.getpid()}/fd/{at}/{name}"]
+    status, _, error = __utils__["gluster_process.child"](look, probe=f"walk {path}")
+    if status is None:
+        raise CommandExecutionError(f"{_visible(path)} cannot be looked at: {error}")
 
 
 def _parts(path):
@@ -102,11 +165,13 @@ def _parts(path):
     return [part for part in reversed(path.split("/")) if part not in ("", ".")]
 
 
-def _followed(path, at, name, follow):
+def _followed(path, at, name, found, follow):
     """
-    The text of a link that only root can have put there.
+    The text of a link that only root can have put there, None of a directory.
     """
-    seen, above = os.stat(name, dir_fd=at, follow_symlinks=False), os.fstat(at)
+    seen = os.fstat(found)
+    if stat.S_ISDIR(seen.st_mode):
+        return None
     if not stat.S_ISLNK(seen.st_mode):
         raise NotADirectoryError(20, os.strerror(20), path)
     if not follow:
@@ -114,12 +179,13 @@ def _followed(path, at, name, follow):
             f"{_visible(path)} lies behind a link ({_visible(name)}), and systemd mounts on real paths only: give the "
             "path without that link"
         )
+    above = os.fstat(at)
     if seen.st_uid or above.st_uid or above.st_mode & 0o022:
         raise CommandExecutionError(
             f"{_visible(path)} lies behind a link ({_visible(name)}) in a directory that not only root can write, and "
             "is not followed: give the path without that link"
         )
-    return os.readlink(name, dir_fd=at)
+    return os.readlink("", dir_fd=found)
 
 
 def _make(at, name):
@@ -128,19 +194,25 @@ def _make(at, name):
     """
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, 0o755, dir_fd=at)
-        _give_to_root(at, name)
+        _give_to_root(at, name, name)
 
 
-def _give_to_root(at, name):
-    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
-    try:
+@contextlib.contextmanager
+def _entry(inside, name, path, read=False):
+    """
+    A descriptor of what has a name in a directory, as :func:`_directory` has them.
+    """
+    with _closed(_step(inside, _is_served(inside, path), name, path)[0], read) as descriptor:
+        yield descriptor
+
+
+def _give_to_root(at, name, path):
+    with _entry(at, name, path, read=True) as descriptor:
         seen = os.fstat(descriptor)
         if seen.st_uid or seen.st_gid:
             os.fchown(descriptor, 0, 0)
         if stat.S_IMODE(seen.st_mode) != 0o755:
             os.fchmod(descriptor, 0o755)
-    finally:
-        os.close(descriptor)
 
 
 def _visible(text):
@@ -169,7 +241,7 @@ def point_set(path):
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o755, dir_fd=inside)
         try:
-            _give_to_root(inside, name)
+            _give_to_root(inside, name, path)
         except NotADirectoryError:
             raise CommandExecutionError(f"{_visible(path)} is no directory: remove it and run again") from None
     return True
@@ -254,10 +326,11 @@ def _no_link(inside, path, volume):
     if health["state"] != "absent":
         return "blocked", f"has {_visible(health['device'])} mounted on it"
     name = os.path.basename(path)
-    mode = os.stat(name, dir_fd=inside, follow_symlinks=False).st_mode
+    with _entry(inside, name, path) as found:
+        mode = os.fstat(found).st_mode
     if not stat.S_ISDIR(mode):
         return "blocked", f"is {_kind(mode)}"
-    content = _content(inside, name)
+    content = _content(inside, name, path)
     return ("blocked", f"holds {content}") if content else ("empty", "")
 
 
@@ -353,17 +426,14 @@ def directory_content(path):
     above, name = os.path.split(os.path.normpath(path))
     try:
         with _directory(above) as inside:
-            return _content(inside, name)
+            return _content(inside, name, path)
     except FileNotFoundError:
         return ""
 
 
-def _content(above, name):
-    inside = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
-    try:
+def _content(above, name, path):
+    with _entry(above, name, path, read=True) as inside:
         return _listed(inside)
-    finally:
-        os.close(inside)
 
 
 def _listed(inside):
@@ -391,8 +461,8 @@ def link(path, target, replace=None, make=False):
         The directory on which the volume is mounted (string).
 
     replace
-        The text of a link that is there now (string), as :func:`link_state` has it: it is exchanged in one step, so
-        that whoever opens something behind it finds either. Default: no link is removed.
+        The text of a link that is there now (string), as :func:`link_state` or :func:`link_changes` has it: it is
+        exchanged in one step, so that whoever opens something behind it finds either. Default: no link is removed.
 
     make
         Make directories above it that are missing, which belong to root then (bool, default False).
@@ -414,7 +484,7 @@ def link(path, target, replace=None, make=False):
         with _directory(above, make) as inside:
             # oned makes the directory of a new datastore within a second, perhaps just between these two steps.
             for _ in range(10):
-                if replace is not None and _text(inside, name) == replace:
+                if _reads(_text(inside, name), replace):
                     _exchange(inside, name, target, replace)
                     return True
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -426,18 +496,25 @@ def link(path, target, replace=None, make=False):
                     found = link_state(path, target)
                 if found["state"] == "linked":
                     return True
-                if found["state"] == "blocked" and (replace is None or found["target"] != replace):
+                if found["state"] == "blocked" and not _reads(found["target"], replace):
                     raise CommandExecutionError(f"{failure}: it {found['detail']}")
     except OSError as exc:
         raise CommandExecutionError(f"{failure}: {exc.strerror}") from exc
     raise CommandExecutionError(f"{failure}: it is made anew each time it is removed")
 
 
+def _reads(text, replace):
+    """
+    Whether a link's text is the one that was named, perhaps as it is shown.
+    """
+    return None not in (text, replace) and _visible(text) == _visible(replace)
+
+
 def _exchange(inside, name, target, replace):
     new = f".{name}.{secrets.token_hex(8)}"
     os.symlink(target, new, dir_fd=inside)
     try:
-        if _text(inside, name) != replace:
+        if not _reads(_text(inside, name), replace):
             raise CommandExecutionError(f"{_visible(name)} is no link to {_visible(replace)} any more: run again")
         os.rename(new, name, src_dir_fd=inside, dst_dir_fd=inside)
     except BaseException:
@@ -460,7 +537,8 @@ def link_changes(target, volume, paths, former=()):
         Directories on which the volume was mounted before (list of strings, default none), see :func:`former_places`.
         Links that lead there are to be exchanged.
 
-    Returns a dict ``{"link for glusterds": {"old": None, "new": "/var/lib/one/datastores/101 -> ..."}}``.
+    Returns a dict ``{"link for glusterds": {"old": None, "new": "/var/lib/one/datastores/101 -> ..."}}``, in which the
+    text of an old link is as it can be shown.
 
     Raises CommandExecutionError for a path that holds something.
 
@@ -474,7 +552,7 @@ def link_changes(target, volume, paths, former=()):
     for label, path in paths.items():
         found = link_state(path, target, volume)
         if set(found["ends"]) & set(former):
-            changes[label] = {"old": f"{path} -> {found['target']}", "new": f"{path} -> {target}"}
+            changes[label] = {"old": f"{path} -> {_visible(found['target'])}", "new": f"{path} -> {target}"}
         elif found["state"] == "blocked":
             raise CommandExecutionError(
                 f"{path} {found['detail']} and cannot become a link to {target}: move what it holds there (images of a "
@@ -505,5 +583,5 @@ def hidden(path):
     command = ["unshare", "--mount", "--propagation", "private", sys.executable, "-I", "-S", "-c", LIST]
     status, out, error = __utils__["gluster_process.child"]([*command, path, str(MOST_HIDDEN)])
     if status != 0:
-        raise CommandExecutionError(f"What lies beneath {path} cannot be looked at: {error}")
-    return sorted(__utils__["gluster_process.visible"](name) for name in out.split("\0") if name)
+        raise CommandExecutionError(f"What lies beneath {_visible(path)} cannot be looked at: {error}")
+    return sorted(_visible(name) for name in out.split("\0") if name)

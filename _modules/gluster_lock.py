@@ -179,7 +179,7 @@ def _hold(volume, begin, timeout):
         elif word in ("refused", "ended"):
             _end(holder)
             failure = f"There is no lock for the servers' turns on volume {volume}: {more}"
-            if mounted or volume in [each["volume"] for each in __salt__["gluster_mount.mounts"]().values()]:
+            if mounted or volume in [each["volume"] for each in __salt__["gluster_mount.mount_table"]()]:
                 raise CommandExecutionError(f"{failure}; this server was left as it is")
             log.warning("%s", failure)
             return None

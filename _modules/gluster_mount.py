@@ -61,7 +61,6 @@ _SERVER = "--volfile-server="  # an option of the client
 CLIENTS = ("glusterfs", "glusterfsd")  # the former is a link to the latter
 # What a process may hold a mount with, below its directory in /proc.
 HELD = ("cwd", "root", "exe", "fd/*", "map_files/*")
-FLAGS = {"nosuid", "nodev"}
 PROC = "/proc"
 # By a descriptor that is reached without following a link, because the directories above a mount may belong to somebody
 # who exchanges them meanwhile: it has to be that very mount, by its number in the kernel's table. In another process's
@@ -90,6 +89,7 @@ sys.exit(os.strerror(ctypes.get_errno()) if failed else 0)
 MOST_FOREIGN = 4_000_000
 MOST_NAMED = 5  # errors
 MOST_SECONDS = 60  # for all mounts together
+MOST_COVERS = 20  # one over the other
 MOST_UNSAFE = 500  # mounts at once: the next look finds the others
 _NS_GET_USERNS = 0xB701
 _REMOUNT_BIND = 32 | 4096
@@ -140,9 +140,10 @@ def changes(path, volume, wanted):
     wanted
         Its line of /etc/fstab, as :func:`entry_wanted` returns it (dict).
 
-    Returns a dict with what differs of ``directory`` (the bare mount point), ``fstab``, ``mount``, ``flags`` (on which
-    mounts of the volume ``nosuid`` or ``nodev`` is missing) and ``boot`` (the service that mounts it after a boot at
-    which no glusterd answered)::
+    Returns a dict with what differs of ``cover`` (see :func:`cover`), ``directory`` (the bare mount point), ``fstab``,
+    ``mount``, ``flags`` (on which mounts of the volume ``nosuid`` or ``nodev`` is missing) and ``boot`` (the service
+    that mounts it after a boot at which no glusterd answered). What is beneath a cover counts as well, as far as the
+    kernel's table has it: whether it answers is seen once the cover is gone::
 
         {"mount": {"old": None, "new": "kvm1:/one_vol"}}
 
@@ -155,7 +156,8 @@ def changes(path, volume, wanted):
 
         salt kvm1 gluster_mount.changes /srv/vol one_vol '{device: "kvm1:/one_vol", opts: [defaults, _netdev]}'
     """
-    health = mount_health(path)
+    over = cover(path)
+    health = _beneath(path) if over else mount_health(path)
     if health["state"] == "hung":
         raise CommandExecutionError(
             f"{path} does not answer: a brick of volume {volume} or the network hangs, see `gluster volume status "
@@ -171,10 +173,12 @@ def changes(path, volume, wanted):
             "the volume another mount point"
         )
     if health["state"] != "absent":
-        hosts = _client_servers(client(path))
+        hosts = client_servers(path)
         __salt__["gluster_fstab.check_servers"](health["device"], hosts, _servers(wanted), f"is mounted on {path}")
-    differing = {}
-    if health["state"] == "absent":
+    differing = {"cover": {"old": over, "new": None}} if over else {}
+    if health["state"] == "absent" and over:  # who mounts over a directory can write in it
+        differing["directory"] = {"old": "covered", "new": BARE}
+    elif health["state"] == "absent":
         point = __salt__["gluster_links.mount_point"](path)
         if point["blocked"]:
             raise CommandExecutionError(f"{path} cannot be mounted on: it {point['blocked']}")
@@ -233,6 +237,24 @@ def stale(path, wanted):
         (word, sorted(options)) for word, options in (("with", has - should), ("without", should - has)) if options
     ]
     return ", ".join(servers) + "".join(f" {word} {', '.join(options)}" for word, options in other)
+
+
+def client_servers(path):
+    """
+    The servers that the FUSE client of a directory was started with: the one that was mounted from, and the backups.
+
+    path
+        The directory (string).
+
+    Returns a list of strings, empty where no client runs.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.client_servers /var/lib/gluster_one/one_vol
+    """
+    return _client_servers(client(path))
 
 
 def _client_servers(words):
@@ -434,7 +456,8 @@ def mount_health(path):
         return {"state": "absent", "device": None, "fstype": None, "volume": None}
     state = "alive" if status == 0 else "hung" if status is None else "dead"
     if state == "dead" and "not connected" not in error:
-        raise CommandExecutionError(f"{path} cannot be looked at: {error}")
+        shown = __utils__["gluster_process.visible"](path)
+        raise CommandExecutionError(f"{shown} cannot be looked at: {error}")
     if state == "dead" and volume and client(path):
         state = "dead" if _comes_back(path, mounted["device"]) is False else "offline"
         state = "alive" if __utils__["gluster_process.child"](["stat", "-f", path])[0] == 0 else state
@@ -595,12 +618,13 @@ def mount_table():
     The kernel's table of this node's mounts, a later one over an earlier.
 
     Returns a list of dicts; ``number`` is the mount's, ``device_number`` its file system's, ``options`` those of the
-    mount and ``super_options`` those of its file system. ``volume`` is None for what root has not mounted by Gluster's
-    client: who may use fusermount chooses type and device, too::
+    mount and ``super_options`` those of its file system. ``user`` is the number of who has mounted it by FUSE, None for
+    other file systems. ``volume`` is None for what root has not mounted by Gluster's client: who may use fusermount
+    chooses type and device, too::
 
         [{"number": "41", "device_number": "0:33", "path": "/srv/vol", "options": ["rw", "nosuid", "nodev"],
           "fstype": "fuse.glusterfs", "device": "kvm1:/one_vol", "super_options": ["rw", "user_id=0"],
-          "volume": "one_vol"}]
+          "user": "0", "volume": "one_vol"}]
 
     CLI Example:
 
@@ -625,12 +649,14 @@ def _parsed(text, containing=b""):
         words = [os.fsdecode(re.sub(rb"\\([0-7]{3})", _char, word)) for word in line.split(b" ")]
         fstype, device, more = words[words.index("-", 6) + 1 :][:3]
         more = more.split(",")
-        # A mount by fusermount has its user's number there.
-        volume = fstype == "fuse.glusterfs" and "user_id=0" in more
+        # The kernel itself writes it, also for a mount by fusermount.
+        users = [option.removeprefix("user_id=") for option in more if option.startswith("user_id=")]
+        user = users[0] if users and fstype.startswith("fuse") else None
+        volume = fstype == "fuse.glusterfs" and user == "0"
         volume = __salt__["gluster_fstab.device_volume"](device) if volume else None
         yield {
             "number": words[0], "device_number": words[2], "path": words[4], "options": words[5].split(","),
-            "fstype": fstype, "device": device, "super_options": more, "volume": volume,
+            "fstype": fstype, "device": device, "super_options": more, "user": user, "volume": volume,
         }  # fmt: skip
 
 
@@ -690,7 +716,7 @@ def _is_ours(process):
 def _unsafe(volume):
     name = volume.partition("/")[0]
     found = (mount for mount in _gluster_mounts() if mount["volume"].partition("/")[0] == name)
-    unsafe = (mount for mount in found if not set(mount["options"]) >= FLAGS)
+    unsafe = (mount for mount in found if __salt__["gluster_fstab.flags_missing"](mount["options"]))
     return list(itertools.islice(unsafe, MOST_UNSAFE))
 
 
@@ -760,12 +786,85 @@ def set_flags(volume):
     return refused
 
 
+def _theirs(path):
+    """
+    The mounts of users other than root that lie over what root has mounted on a directory, or over the directory
+    itself, the topmost one first.
+    """
+    mounted = [mount for mount in mount_table() if mount["path"] == path]
+    return list(itertools.takewhile(lambda mount: mount["user"] not in (None, "0"), reversed(mounted)))
+
+
+def _beneath(path):
+    """
+    What :func:`mount_health` would return but for the mounts of other users, as far as the kernel's table has it.
+    """
+    theirs = [mount["number"] for mount in _theirs(path)]
+    ours = [mount for mount in mount_table() if mount["path"] == path and mount["number"] not in theirs]
+    if not ours:
+        return {"state": "absent", "device": None, "fstype": None, "volume": None}
+    return {"state": "alive", **{key: ours[-1][key] for key in ("device", "fstype", "volume")}}
+
+
+def cover(path):
+    """
+    What a user other than root has mounted over a directory. The root of a volume belongs to oneadmin, and by
+    fusermount everybody may mount over a directory that is theirs.
+
+    path
+        The directory (string).
+
+    Returns None if nothing, else what and by whom (string), such as ``theirs (fuse), mounted by oneadmin``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.cover /var/lib/gluster_one/one_vol
+    """
+    mount = next(iter(_theirs(path)), None)
+    if not mount:
+        return None
+    user = __salt__["file.uid_to_user"](int(mount["user"]))
+    return __utils__["gluster_process.visible"](f"{mount['device']} ({mount['fstype']}), mounted by {user}")
+
+
+def uncover(path):
+    """
+    Take away what users other than root have mounted over a directory, and nothing else.
+
+    path
+        The directory (string).
+
+    Returns True.
+
+    Raises CommandExecutionError when somebody mounts it again each time.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.uncover /var/lib/gluster_one/one_vol
+    """
+    for _ in range(MOST_COVERS):
+        theirs = _theirs(path)
+        if not theirs:
+            return True
+        with contextlib.suppress(CommandExecutionError):  # another one lies over it by now, or it is gone
+            _act("detach", {**theirs[0], "process": "self"})
+    if not cover(path):
+        return True
+    raise CommandExecutionError(
+        f"{__utils__['gluster_process.visible'](path)} is covered again each time: {cover(path)}; end what does that"
+    )
+
+
 def detach(path):
     """
     Take a mount away that lies below directories of somebody else. What is open there stays usable.
 
     path
-        The directory on which a Gluster volume is mounted (string).
+        The directory on which a Gluster volume is mounted (string). What its owner has mounted over it goes, too.
 
     Returns True.
 
@@ -777,6 +876,7 @@ def detach(path):
 
         salt kvm1 gluster_mount.detach /var/lib/gluster_one/one_vol
     """
+    uncover(path)
     for mount in reversed(mount_table()):
         if mount["volume"] and mount["path"] == path:
             _act("detach", {**mount, "process": "self"})
@@ -824,7 +924,8 @@ def place(path, volume, user=None):
 def foreign_parent(path, user=None):
     """
     The first directory above a path in which somebody else than root may create or exchange things. One that a process
-    answers for (FUSE, an automounter) counts, and is not looked at.
+    answers for (FUSE) counts, and is not looked at. Of one behind an automounter it is that which is mounted there that
+    counts; one that does not answer within 3 s is as if it were somebody else's.
 
     path
         The path (string); it need not be there.
@@ -842,11 +943,10 @@ def foreign_parent(path, user=None):
     """
     directory, names, served = "/", _names(path)[:-1], _served()
     for _ in range(100):
-        if directory in served:
-            return directory
-        seen = os.lstat(directory)
+        seen = None if directory in served else os.lstat(directory)
+        owner, mode = (seen.st_uid, seen.st_mode) if seen else _automounted(directory)
         # Rights that an access control list gives show in the group's bits.
-        if seen.st_uid != 0 or seen.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or not stat.S_ISDIR(seen.st_mode):
+        if owner != 0 or mode & (stat.S_IWGRP | stat.S_IWOTH) or not stat.S_ISDIR(mode):
             return directory
         if not names:
             return _home_above(path, user)
@@ -859,6 +959,23 @@ def foreign_parent(path, user=None):
         except OSError:  # no link
             directory = below
     return directory  # links in a circle
+
+
+def _automounted(directory):
+    """
+    Owner and mode of what an automounter has mounted on a directory, None and 0 where a process still answers for it.
+    Another process has it mounted, and is waited for no longer than any.
+    """
+
+    def kind():
+        return [mount["fstype"] for mount in mount_table() if mount["path"] == directory][-1:]
+
+    if kind() and not kind()[0].startswith("fuse"):
+        status, out, _ = __utils__["gluster_process.child"](["stat", "-c", "%u %f", f"{directory}/."])
+        if status == 0 and kind() and not kind()[0].startswith(("fuse", "autofs")):
+            owner, mode = out.split()
+            return int(owner), int(mode, 16)
+    return None, 0
 
 
 def _served():
@@ -921,10 +1038,11 @@ def former_places(path, volume, datastores_dir, user=None):
 
     Returns a dict by directory, those with a line in /etc/fstab first, and the former default in any case. ``line`` is
     that line as :func:`entry` returns it, an empty dict where there is none, ``mounted`` what is mounted there of the
-    volume, or None; ``made`` says whether it is the former default, which the formula made itself::
+    volume, or None, and ``cover`` what lies over that (see :func:`cover`); ``made`` says whether it is the former
+    default, which the formula made itself::
 
         {"/var/lib/one/gluster/one_vol": {"line": {"device": "kvm1:/one_vol", ...}, "mounted": "kvm1:/one_vol",
-                                          "made": True}}
+                                          "cover": None, "made": True}}
 
     CLI Example:
 
@@ -933,14 +1051,45 @@ def former_places(path, volume, datastores_dir, user=None):
         salt kvm1 gluster_mount.former_places /var/lib/gluster_one/one_vol one_vol /var/lib/one/datastores
     """
     lines = __salt__["gluster_fstab.volume_entries"](volume)
-    mounts = {
-        place: mount["device"]
-        for place, mount in __salt__["gluster_mount.mounts"]().items()
-        if mount["volume"] == volume
-    }
+    mounts = {mount["path"]: mount["device"] for mount in mount_table() if mount["volume"] == volume}
     default = os.path.join(os.path.dirname(os.path.normpath(datastores_dir)), FORMER, volume)
     return {
-        place: {"line": lines.get(place, {}), "mounted": mounts.get(place), "made": place == default}
+        place: {
+            "line": lines.get(place, {}),
+            "mounted": mounts.get(place),
+            "cover": cover(place) if place in mounts else None,
+            "made": place == default,
+        }
         for place in dict.fromkeys([*lines, *mounts, default])
         if place != path and (place == default or foreign_parent(place, user))
+    }
+
+
+def former_services(path, former, user=None):
+    """
+    The services that would mount something on former places after a boot, those among them for which there is no line
+    in /etc/fstab any more.
+
+    path
+        The directory on which the volume is to be mounted (string).
+
+    former
+        The former places (dict), see :func:`former_places`.
+
+    user
+        See :func:`place`.
+
+    Returns a dict by directory of the services' names (strings).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.former_services /var/lib/gluster_one/one_vol '{}'
+    """
+    return {
+        place: name
+        for place, name in __salt__["gluster_fstab.retry_services"]().items()
+        if place != path
+        and (place in former or not __salt__["gluster_fstab.entries"](place) and foreign_parent(place, user))
     }

@@ -237,12 +237,13 @@ def images(**connection):
 
 
 def _finding(store, what, thing, problem, cure):
+    visible = __utils__["gluster_process.visible"]  # users of OpenNebula give the names
     return {
-        "datastore": store["name"],
+        "datastore": visible(store["name"]),
         "what": what,
         "id": thing["id"],
-        "name": thing["name"],
-        "owner": thing["owner"],
+        "name": visible(thing["name"]),
+        "owner": visible(thing["owner"]),
         "problem": problem,
         "cure": cure,
     }

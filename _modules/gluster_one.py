@@ -193,7 +193,8 @@ def _mount(seen, node, name, volume):
     cure = _apply(node, "mount")
     # The beacon's plan may be of before: it says where the volume was mounted then.
     wanted = __salt__["gluster_mount.place"](volume["mount"], name, node["user"])
-    numbers = _numbers(name, volume, wanted)
+    left = __salt__["gluster_one_ids.volume_files"](wanted, name)
+    numbers = _numbers(volume, left["ids"])
     former = __salt__["gluster_mount.former_places"](wanted, name, node["datastores_dir"], node["user"])
     path, expected = _mounted_at(wanted, former), f"volume {name}, mounted"
     line = __salt__["gluster_fstab.entry"](path)
@@ -216,8 +217,11 @@ def _mount(seen, node, name, volume):
     if retry:
         what = "nothing mounts it after a boot at which no glusterd answers"
         _find(seen, "boot", path, what, f"{retry}, enabled", cure, "warning")
-    health = __salt__["gluster_mount.mount_health"](path)
-    if health["state"] in ("hung", "offline"):
+    cover = __salt__["gluster_mount.cover"](path)
+    health = None if cover else __salt__["gluster_mount.mount_health"](path)
+    if cover:
+        _find(seen, "mount_covered", path, f"over it lies {cover}", expected, cure)
+    elif health["state"] in ("hung", "offline"):
         what = "it does not answer: a brick or the network hangs"
         what = what if health["state"] == "hung" else "it is mounted, and no brick answers"
         _find(seen, "mount_hangs", path, what, expected, f"gluster volume status {name}")
@@ -237,7 +241,7 @@ def _mount(seen, node, name, volume):
         space = _space(seen, node, path, "delete images, or add bricks")
         seen["volumes"][name] = {"free_percent": space and space["free_percent"]}
         _hidden(seen, path)
-        for place, error in __salt__["gluster_one_ids.volume_errors"](path).items():
+        for place, error in left["errors"].items():
             remove = "remove it as root: only what the formula writes belongs there"
             _find(seen, "volume_file", place, error, "files that the formula has written", remove)
         _client(seen, name, path, entry)
@@ -245,12 +249,11 @@ def _mount(seen, node, name, volume):
     _links(seen, node, name, volume, wanted, numbers, former)
 
 
-def _numbers(name, volume, path):
+def _numbers(volume, left):
     """
     The identifiers of a volume's datastores, as far as they are known.
     """
     given = {store: settings.get("datastore_id") for store, settings in volume["datastores"].items()}
-    left = __salt__["gluster_one_ids.datastore_ids"](path, name)
     numbers = __salt__["gluster_one_ids.datastore_numbers"](given, left)
     return {store: number for store, number in numbers.items() if number is not None}
 
@@ -269,7 +272,13 @@ def _former(seen, node, wanted, path, former):
     """
     Nothing is mounted, or would be after a boot, where somebody else can exchange the directories above.
     """
+    for other, service in __salt__["gluster_mount.former_services"](wanted, former, node["user"]).items():
+        if other != path:
+            what = f"{service} of before is enabled"
+            _find(seen, "boot", other, what, "no service mounts there", _apply(node, "mount"), "warning")
     for other, found in former.items():
+        if found["cover"]:
+            _find(seen, "mount_covered", other, f"over it lies {found['cover']}", "nothing", _apply(node, "mount"))
         owner = __salt__["gluster_mount.foreign_parent"](other, node["user"])
         if found["line"] or other == path:
             what = f"whoever owns {owner} could have it mounted over another directory" if owner else "from before"

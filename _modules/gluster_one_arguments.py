@@ -162,7 +162,7 @@ def _is_bool(value):
 
 
 def _is_text(value):
-    return isinstance(value, str) and value != "" and value.isprintable()
+    return isinstance(value, str) and value.strip() != "" and value.isprintable()
 
 
 def _is_text_or_whole(value):
@@ -171,7 +171,7 @@ def _is_text_or_whole(value):
 
 def _are_directories(value):
     paths = value.split() if isinstance(value, str) else value
-    return _is_list(_is_word)(paths) and str(value).isprintable() and all(map(posixpath.isabs, paths))
+    return _is_list(_is_word, empty=False)(paths) and str(value).isprintable() and all(map(posixpath.isabs, paths))
 
 
 def _are_hosts(value):
@@ -261,7 +261,10 @@ _A_TEXT = (_is_text, "a text of one line is needed")
 _A_BOOL = (_is_bool, "true or false is needed")
 
 
-_DIRECTORIES = (_are_directories, "absolute paths are needed, such as [/etc, /root]")
+_DIRECTORIES = (
+    _are_directories,
+    "absolute paths are needed, such as [/etc, /root]; for OpenNebula's own, leave it out",
+)
 
 
 _A_DATASTORE = (_is_name, "a name of one line is needed, such as glusterds")

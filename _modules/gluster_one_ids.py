@@ -20,10 +20,9 @@ MARK_FILE = ".gluster_one/mark"
 # What the runner has the head leave on a volume: when, in nanoseconds since 1970, and something that nobody guesses.
 MARK = re.compile(r"([0-9]{20}) [0-9a-f]{16}")
 OVERVIEW = 600 * 10**9  # nanoseconds within which another overview may have left a later one
-MOST_FILES = 1000  # that are looked at
 MOST_NAMED = 5  # of those that are no files
 ABSENT = 3  # the status of ON_VOLUME where there is no such file
-MOST_IDS = 1000
+MOST_IDS, MOST_BYTES = 1000, 1_000_000
 LONGEST_NAME = 128  # of a datastore, in OpenNebula
 # Reads or writes a file of a mounted volume, or lists what is no file. oneadmin owns its root, and whoever reaches the
 # bricks is root there: everything is opened once, without following a link or waiting for a FIFO, and used by its
@@ -64,22 +63,23 @@ except FileNotFoundError:
 except OSError:
     sys.exit(f"{path}/{above} is {kind(above, root)}: remove it")
 if do == "look":
-    names = [each.name for each in itertools.islice(os.scandir(inside), int(most))]
-    for name in dict.fromkeys(["lock", "mark", "datastores.json", *names]):
+    print(end="\\0")
+    names = [each.name for each in itertools.islice(os.scandir(inside), 1000)]
+    for each in dict.fromkeys(["lock", "mark", name, *names]):
         try:
-            what = kind(name, inside)
+            what = kind(each, inside)
         except FileNotFoundError:
             continue
         if what != "a file":
-            print(name, what, sep="/", end="\\0")
-    sys.exit()
-if do == "read":
+            print(each, what, sep="/", end="\\0")
+    print(end="\\0", flush=True)
+if do in ("look", "read"):
     try:
         found = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=inside)
     except FileNotFoundError:
         sys.exit(3)
     if not stat.S_ISREG(os.fstat(found).st_mode):
-        sys.exit(f"{path}/{place} is {kind(name, inside)}: remove it")
+        sys.exit(do == "read" and f"{path}/{place} is {kind(name, inside)}: remove it")
     with open(f"/proc/self/fd/{found}", "rb") as stream:
         sys.stdout.buffer.write(stream.read(int(most)))
     sys.exit()
@@ -127,11 +127,85 @@ def datastore_ids(path, volume=None, kept=True):
 
         salt kvm1 gluster_one_ids.datastore_ids /var/lib/gluster_one/one_vol
     """
-    key = f"gluster_one_ids.datastore_ids:{path}"
+    path, mounted = _shown(path, volume)
+    if not mounted:
+        return _known(path, None, "", kept)
+    status, out, error = _on_volume("read", path, mounted["device"], IDS_FILE)
+    return _known(path, *(_ids(out) if status in (0, ABSENT) else (None, error)), kept)
+
+
+def volume_files(path, volume=None):
+    """
+    What the head has left on a mounted volume, whose root oneadmin owns, and what is wrong with the files that the
+    formula keeps there: what is no file, and identifiers that cannot be read.
+
+    path, volume
+        See :func:`datastore_ids`.
+
+    Returns a dict: ``ids`` is what :func:`datastore_ids` returns, ``errors`` has sentences by place, and is empty where
+    nothing is wrong::
+
+        {"ids": {"glusterds": 101},
+         "errors": {"/var/lib/gluster_one/one_vol/.gluster_one/mark": "it is a FIFO: remove it"}}
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one_ids.volume_files /var/lib/gluster_one/one_vol
+    """
+    path, mounted = _shown(path, volume)
+    if not mounted:
+        return {"ids": _known(path, None, ""), "errors": {}}
+    above, _, name = IDS_FILE.partition("/")
+    status, out, error = _on_volume("look", path, mounted["device"], IDS_FILE)
+    odd, _, text = out.partition("\0\0")
+    found = dict(each.split("/", 1) for each in odd.split("\0") if each)
+    errors = {}
+    if status in (0, ABSENT):
+        ids, unreadable = (None, f"it is {found[name]}") if name in found else _ids(text)
+        named = list(found.items())[:MOST_NAMED]  # oneadmin may have put a thousand there
+        errors = {f"{path}/{above}/{each}": f"it is {what}: remove it" for each, what in named}
+        if len(found) > len(named):
+            errors[f"{path}/{above}"] = f"{len(found) - len(named)} more in it are no files: remove them"
+        if unreadable and name not in found:
+            errors[f"{path}/{IDS_FILE}"] = unreadable
+    else:
+        ids, unreadable = None, error
+        if status is not None:  # a mount that hangs is said elsewhere
+            errors = {f"{path}/{above}": error}
+    errors = {__utils__["gluster_process.visible"](place): what for place, what in errors.items()}
+    return {"ids": _known(path, ids, unreadable), "errors": errors}
+
+
+def _shown(path, volume):
+    """
+    The directory on which a volume is mounted, and its mount, None where it is mounted nowhere.
+    """
     mounts = __salt__["gluster_mount.mounts"]()
     if volume and path not in mounts:
         path = next((other for other, mounted in mounts.items() if mounted["volume"] == volume), path)
-    found, error = _read_ids(path, mounts)
+    return path, mounts.get(path)
+
+
+def _ids(text):
+    """
+    What the file has, and what is wrong with it.
+    """
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict) and "\ufffd" not in text:
+        return found, ""
+    return {}, "it is no JSON object in UTF-8: remove it, and apply gluster_one.datastore to the head, which writes it"
+
+
+def _known(path, found, error, kept=True):
+    """
+    The identifiers of those that were found, or that were seen last where the file cannot be read.
+    """
+    key = f"gluster_one_ids.datastore_ids:{path}"
     if error:
         log.warning("the datastores' identifiers on %s cannot be read: %s", path, error)
     if found is None:
@@ -143,70 +217,15 @@ def datastore_ids(path, volume=None, kept=True):
     return ids
 
 
-def _read_ids(path, mounts):
-    """
-    What the file has, None while it cannot be read, and what is wrong with it.
-    """
-    if path not in mounts:
-        return None, ""
-    status, out, error = _on_volume("read", path, mounts[path]["device"], IDS_FILE)
-    if status not in (0, ABSENT):
-        return None, error
-    try:
-        found = json.loads(out or "{}")
-    except (ValueError, RecursionError):
-        found = None
-    if isinstance(found, dict) and "\ufffd" not in out:
-        return found, ""
-    return {}, "it is no JSON object in UTF-8: remove it, and apply gluster_one.datastore to the head, which writes it"
-
-
-def volume_errors(path):
-    """
-    What is wrong with the files that the formula keeps on a mounted volume, whose root oneadmin owns: what is no file,
-    and identifiers that cannot be read.
-
-    path
-        The directory on which the volume is mounted (string).
-
-    Returns a dict of sentences by place, empty where nothing is wrong::
-
-        {"/var/lib/gluster_one/one_vol/.gluster_one/mark": "it is a FIFO: remove it"}
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_one_ids.volume_errors /var/lib/gluster_one/one_vol
-    """
-    mounts = __salt__["gluster_mount.mounts"]()
-    if path not in mounts:
-        return {}
-    above, _, name = IDS_FILE.partition("/")
-    status, out, error = _on_volume("look", path, mounts[path]["device"], f"{above}/", most=MOST_FILES)
-    if status in (None, ABSENT):  # a mount that hangs is said elsewhere
-        return {}
-    if status:
-        return {f"{path}/{above}": error}
-    found = dict(each.split("/", 1) for each in out.split("\0") if each)
-    named = list(found.items())[:MOST_NAMED]  # oneadmin may have put a thousand there
-    errors = {f"{path}/{above}/{name}": f"it is {what}: remove it" for name, what in named}
-    if len(found) > len(named):
-        errors[f"{path}/{above}"] = f"{len(found) - len(named)} more in it are no files: remove them"
-    unreadable = None if name in found else _read_ids(path, mounts)[1]
-    if unreadable:
-        errors[f"{path}/{IDS_FILE}"] = unreadable
-    return {__utils__["gluster_process.visible"](place): what for place, what in errors.items()}
-
-
 def _is_name(name):
     return name.isprintable() and len(name) <= LONGEST_NAME
 
 
-def _on_volume(do, path, device, place, text=None, most=1_000_000):
+def _on_volume(do, path, device, place, text=None, most=MOST_BYTES):
     words = [sys.executable, "-I", "-S", "-c", ON_VOLUME, do, path, device, place, str(most)]
     timeout = {} if text is None else {"timeout": 30}
-    return __utils__["gluster_process.child"](words, stdin=text, **timeout)
+    # With the thousand names of a look.
+    return __utils__["gluster_process.child"](words, stdin=text, most=2 * MOST_BYTES, **timeout)
 
 
 def datastore_id_set(path, name, datastore_id, names=None):

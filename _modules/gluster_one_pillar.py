@@ -22,7 +22,7 @@ ROLES = ("head", "hypervisor", "server")
 TYPES = ("IMAGE_DS", "SYSTEM_DS", "FILE_DS")
 # The findings of gluster_one.check that can be put right by applying an SLS; the runner gluster_one has it for each.
 REMEDIES = ("mount_gone", "mount_dead", "fstab", "link", "volume_option", "datastore", "glusterd_down",
-            "glusterd_option", "brick_down", "mount_flags")  # fmt: skip
+            "glusterd_option", "brick_down", "mount_flags", "mount_covered")  # fmt: skip
 _BAD_IN_NAMES = "&|:\\\";/'#{}$<>"
 
 
@@ -249,7 +249,7 @@ _BOOL = _needs(bool, "true or false is needed")
 _ALLOW = _needs(str, "allow is possible", lambda value: value == "allow")
 
 
-_TEXT = _needs(str, "a text of one line is needed", lambda value: value and value.isprintable())
+_TEXT = _needs(str, "a text of one line is needed", lambda value: value.strip() and value.isprintable())
 
 
 _OPTIONS = _needs(

@@ -96,10 +96,16 @@ def template(
     wanted["TM_MAD"] = wanted["TM_MAD"] or "shared"
     for attribute in ("RESTRICTED_DIRS", "SAFE_DIRS"):
         given = wanted[attribute]
-        paths = given.split() if isinstance(given, str) else [] if given is None else given
-        if not isinstance(paths, list) or not all(isinstance(path, str) and os.path.isabs(path) for path in paths):
-            raise SaltInvocationError(f"{attribute.lower()} is {given!r}: absolute paths are needed")
-        wanted[attribute] = " ".join(paths) or None
+        paths = given.split() if isinstance(given, str) else given
+        if given is None:
+            continue
+        if not (
+            paths and isinstance(paths, list) and all(isinstance(each, str) and os.path.isabs(each) for each in paths)
+        ):
+            raise SaltInvocationError(
+                f"{attribute.lower()} is {given!r}: absolute paths are needed; for OpenNebula's own, leave it out"
+            )
+        wanted[attribute] = " ".join(paths)
     if native(wanted):
         wanted.update(DISK_TYPE="GLUSTER", DRIVER=wanted["DRIVER"] or "raw")
         if wanted.get("GLUSTER_HOST"):

@@ -75,6 +75,7 @@ KINDS = {
     "boot": ("mounts", MOUNT),
     "mount_gone": ("mounts", MOUNT),
     "mount_dead": ("mounts", MOUNT),
+    "mount_covered": ("mounts", MOUNT),
     "mount_held": ("mounts", f"end what uses it, then {MOUNT}"),
     "mount_hangs": ("mounts", STATUS),
     "mount_other": ("mounts", f"umount {{on}} there, then {MOUNT}"),

@@ -30,6 +30,7 @@ REPAIRS = {
     "mount_gone": "gluster_one.mount",
     "mount_dead": "gluster_one.mount",
     "mount_flags": "gluster_one.mount",
+    "mount_covered": "gluster_one.mount",
     "fstab": "gluster_one.mount",
     "link": "gluster_one.mount",
     "datastore": "gluster_one.datastore",

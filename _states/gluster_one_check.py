@@ -128,7 +128,7 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
             try:
                 __utils__["gluster_states.awaited"](refused, timeout, failure)
             except CommandExecutionError as exc:
-                errors = __salt__["gluster_one_ids.volume_errors"](mount)
+                errors = __salt__["gluster_one_ids.volume_files"](mount)["errors"]
                 why = "; ".join(map(": ".join, errors.items())) or INSECURE
                 raise CommandExecutionError(f"{exc}; {why}") from None
         return {**ret, "comment": f"{user} reads {volume} over gluster://{server}"}

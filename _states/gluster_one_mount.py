@@ -13,7 +13,8 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one"
 
-FORMER_LINE = "fstab for "  # what changes calls a line for a directory that is mounted on no more
+# What changes calls what goes of a directory that is mounted on no more: its line, its service, what covers it.
+FORMER_LINE, FORMER_BOOT, FORMER_COVER = "fstab for ", "boot for ", "cover of "
 UNKNOWN = "(identifier)"  # a datastore's, that OpenNebula has not picked yet
 # What to do when another node did not do its part.
 OWNER = ": run it on the volume's first server, which sets the owner, and see that the user has the same number there"
@@ -39,7 +40,8 @@ def datastore_mounted(
     A volume is mounted by FUSE, from fstab, writable by oneadmin, and the directories of its datastores are links to
     it. For the head and every hypervisor.
 
-    Nothing is remounted unasked: a changed option is written to fstab and takes effect at the next mount, and what
+    What a user other than root has mounted over the volume's root, which belongs to oneadmin, is taken away. Nothing
+    else is remounted unasked: a changed option is written to fstab and takes effect at the next mount, and what
     somebody has mounted by hand, from whichever server, stays. Nothing is mounted over files, and no path that holds
     anything becomes a link: the state fails and names it, and does the rest. While nothing is mounted, the bare
     directory belongs to root, so that nobody fills the local disk by mistake.
@@ -102,7 +104,7 @@ def datastore_mounted(
         stores = datastores if isinstance(datastores, dict) else dict.fromkeys(datastores or [])
         former_places = functools.partial(__salt__["gluster_mount.former_places"], name, volume, datastores_dir, user)
         former = former_places()
-        look = functools.partial(_look, name, volume, servers, options)
+        look = functools.partial(_look, name, volume, servers, options, user)
         look_links = functools.partial(_look_links, name, volume, links, stores, datastores_dir, list(former))
         entry, changes, goes = look(former)
         link_changes, problems = look_links()
@@ -114,6 +116,17 @@ def datastore_mounted(
             return _failed(ret, problems)
         problems, done = [], ret["changes"]  # as far as it comes, also when a later step fails
         refused = []
+        if "cover" in changes:
+            with _collecting(problems):
+                __salt__["gluster_mount.uncover"](name)
+                done["cover"] = changes["cover"]
+                changes = {"cover": changes["cover"], **look(former)[1]}  # what was beneath is seen only now
+        for path in former:
+            label = _label(path, FORMER_COVER)
+            if label in goes:
+                with _collecting(problems):
+                    __salt__["gluster_mount.uncover"](path)
+                    done[label] = goes[label]
         if "flags" in changes:
             with _collecting(problems):
                 refused = __salt__["gluster_mount.set_flags"](volume)
@@ -136,8 +149,10 @@ def datastore_mounted(
             if found["line"]:
                 __salt__["gluster_fstab.entry_remove"](path, volume)
                 done[_label(path)] = goes[_label(path)]
-                with _collecting(problems):
-                    __salt__["gluster_fstab.retry_remove"](path)
+        for path in __salt__["gluster_mount.former_services"](name, former, user):
+            with _collecting(problems):
+                __salt__["gluster_fstab.retry_remove"](path)
+                done[_label(path, FORMER_BOOT)] = goes[_label(path, FORMER_BOOT)]
         write = functools.partial(_refused, name, user, timeout)
         with _collecting(problems):
             __utils__["gluster_states.awaited"](write, timeout, f"{user} could not write in {name}", OWNER)
@@ -157,7 +172,7 @@ def datastore_mounted(
                 done[label] = change
         fine += f" (waited {waited} s for the head)" if waited else ""
         fine += "".join(
-            f"; {place}: {error}" for place, error in __salt__["gluster_one_ids.volume_errors"](name).items()
+            f"; {place}: {error}" for place, error in __salt__["gluster_one_ids.volume_files"](name)["errors"].items()
         )
         left_former = former_places()
         fine += _still_mounted(left_former)
@@ -202,26 +217,27 @@ def _refused(name, user, timeout):
     return refused
 
 
-def _look(name, volume, servers, options, former):
+def _look(name, volume, servers, options, user, former):
     """
-    The line that fstab is to have, and what differs: of the mount, and of lines for former places.
+    The line that fstab is to have, and what differs: of the mount, and of what there is for former places.
     """
     lines = {path: found["line"] for path, found in former.items() if found["line"]}
     for path, line in lines.items():
         hosts = __salt__["gluster_fstab.backups"](line["opts"])
-        what = f"is what /etc/fstab mounts on {path}"
+        what = f"is what /etc/fstab mounts on {__utils__['gluster_process.visible'](path)}"
         __salt__["gluster_fstab.check_servers"](line["device"], hosts, servers, what)
     like = next(iter(lines.values()), None)
     entry = __salt__["gluster_fstab.entry_wanted"](name, volume, servers, options, like=like)
     changes = __salt__["gluster_mount.changes"](name, volume, entry)
-    goes = {
-        _label(path): {"old": f"{line['device']} {','.join(line['opts'])}", "new": None} for path, line in lines.items()
-    }
-    return entry, changes, goes
+    goes = {_label(path): f"{line['device']} {','.join(line['opts'])}" for path, line in lines.items()}
+    services = __salt__["gluster_mount.former_services"](name, former, user)
+    goes.update({_label(path, FORMER_BOOT): service for path, service in services.items()})
+    goes.update({_label(path, FORMER_COVER): found["cover"] for path, found in former.items() if found["cover"]})
+    return entry, changes, {label: {"old": old, "new": None} for label, old in goes.items()}
 
 
-def _label(path):
-    return FORMER_LINE + __utils__["gluster_process.visible"](path)
+def _label(path, what=FORMER_LINE):
+    return what + __utils__["gluster_process.visible"](path)
 
 
 def _still_mounted(former):
@@ -265,9 +281,7 @@ def _ids_missing(name, stores):
     """
     Which datastores have no identifier in the pillar or on the mounted volume yet, as a sentence.
     """
-    numbers = __salt__["gluster_one_ids.datastore_numbers"](stores, __salt__["gluster_one_ids.datastore_ids"](name))
+    left = __salt__["gluster_one_ids.volume_files"](name)
+    numbers = __salt__["gluster_one_ids.datastore_numbers"](stores, left["ids"])
     missing = sorted(store for store, number in numbers.items() if number is None)
-    if not missing:
-        return None
-    errors = __salt__["gluster_one_ids.volume_errors"](name)
-    return "; ".join([f"none for {', '.join(missing)}", *map(": ".join, errors.items())])
+    return "; ".join([f"none for {', '.join(missing)}", *map(": ".join, left["errors"].items())]) if missing else None

@@ -67,9 +67,11 @@ def datastore_remounted(
         name = __salt__["gluster_mount.place"](asked, volume, user)
         links = [asked, *map(os.path.normpath, links or [])]
         entry = __salt__["gluster_fstab.entry_wanted"](name, volume, servers, options)
-        first = {"fstab", "mount"} & set(__salt__["gluster_mount.changes"](name, volume, entry))
+        first = {"cover", "fstab", "mount"} & set(__salt__["gluster_mount.changes"](name, volume, entry))
         if first and not __opts__["test"]:
-            raise CommandExecutionError(f"{name} is not mounted, or not from fstab: apply datastore_mounted first")
+            raise CommandExecutionError(
+                f"{name} is not mounted, or not from fstab, or covered: apply datastore_mounted first"
+            )
         look_former = functools.partial(_former, name, volume, datastores_dir, user)
         former = look_former()
         changes = {**_changes(name, entry), **_former_changes(name, former, links, datastores_dir)}
@@ -78,7 +80,8 @@ def datastore_remounted(
         if "client" in changes:
             _refuse_used(name)
         for path, found in former.items():
-            __salt__["gluster_fstab.check_servers"](found["mounted"], [], servers, f"is mounted on {_visible(path)}")
+            hosts = __salt__["gluster_mount.client_servers"](path)
+            __salt__["gluster_fstab.check_servers"](found["mounted"], hosts, servers, f"is mounted on {_visible(path)}")
             if changes[_label(path)]["new"]:
                 _refuse_hidden(path, name)
         if __opts__["test"] or not changes:

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import subprocess
+import threading
+from pathlib import Path
 
 from . import host
 
@@ -74,18 +76,25 @@ def holding(path):
 
 
 @contextlib.contextmanager
-def covering(directory):
-    """A FUSE mount of oneadmin's over a directory, as by fusermount: not even root comes past it."""
-    descriptor = os.open("/dev/fuse", os.O_RDWR)
-    opts = f"fd={descriptor},rootmode=40000,user_id={UID},group_id={UID},nosuid,nodev"
-    try:
-        subprocess.run(
-            ["mount", "-i", "-t", "fuse", "-o", opts, "theirs", directory], check=True, pass_fds=[descriptor]
-        )
-        yield
-    finally:
-        os.close(descriptor)
-        host.sh("umount", "-l", directory)
+def covering(directory, hangs=False):
+    """
+    A FUSE mount of oneadmin's over a directory, as by fusermount: not even root comes past it. One that hangs lets root
+    in, as where fuse.conf has user_allow_other, and answers nothing, for ten seconds.
+    """
+    with open("/dev/fuse", "r+b", buffering=0) as device:
+        number = device.fileno()
+        opts = f"fd={number},rootmode=40000,user_id={UID},group_id={UID},nosuid,nodev{',allow_other' * hangs}"
+        subprocess.run(["mount", "-i", "-t", "fuse", "-o", opts, "theirs", directory], check=True, pass_fds=[number])
+        end = threading.Timer(10, device.close)
+        try:
+            if hangs:
+                end.start()
+            yield
+        finally:
+            end.cancel()
+            device.close()
+            if f"theirs {directory} " in Path("/proc/self/mounts").read_text():
+                host.sh("umount", "-l", directory)
 
 
 def exchanges(directory, elsewhere):

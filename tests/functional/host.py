@@ -226,6 +226,11 @@ def mounted(path):
     return str(path) in [point for _, point in mounts()]
 
 
+def retry_of(path):
+    """The service that mounts a directory again after a boot."""
+    return sh("systemd-escape", "--path", "--template=gluster-one-mount@.service", path).strip()
+
+
 def fuse_client(path):
     """The process that serves a mount."""
     for process in Path("/proc").glob("[0-9]*"):
@@ -253,8 +258,7 @@ def kill(pid):
 
 def forget_retry(path):
     """Take away the service that mounts a directory again after a boot."""
-    name = sh("systemd-escape", "--path", "--template=gluster-one-mount@.service", path).strip()
-    sh("systemctl", "disable", "--now", name, check=False)
+    sh("systemctl", "disable", "--now", retry_of(path), check=False)
 
 
 def let_go(path):

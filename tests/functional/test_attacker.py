@@ -228,6 +228,17 @@ def test_anything_in_the_place_of_a_link(modules, place, kind):
     assert said in str(failure.value)
 
 
+def test_a_mount_of_oneadmin_s_that_hangs_is_not_entered(modules, place):
+    attacker.does("mkdir", "-p", place / "datastores/101")
+    said = f"{place}/datastores lies behind theirs .fuse., mounted on {place}/datastores by the user with number 9869"
+    with attacker.covering(place / "datastores", hangs=True), host.seconds(4):
+        for call in (modules.gluster_links.link, modules.gluster_links.link_state):
+            with pytest.raises(CommandExecutionError, match=said):
+                call(str(place / "datastores/101"), str(place / "0"))
+        point = modules.gluster_links.mount_point(str(place / "datastores/101"))
+        assert "lies behind theirs" in point["blocked"]
+
+
 def test_a_link_is_exchanged_only_for_the_one_that_was_named(modules, place):
     path, old, new = place / "101", str(place / "old"), str(place / "0")
     attacker.does("ln", "-s", old, path)

@@ -203,7 +203,9 @@ def test_no_file_in_the_place_of_the_identifiers(modules, other_node, make):
     with host.seconds(8):
         assert modules.gluster_one_ids.datastore_ids(str(other_node)) == {}
         os.mkfifo(other_node / ".gluster_one/mark")
-        errors = modules.gluster_one_ids.volume_errors(str(other_node))
+        left = modules.gluster_one_ids.volume_files(str(other_node))
+    errors = left["errors"]
+    assert left["ids"] == {}
     assert errors.pop(f"{other_node}/.gluster_one/mark") == "it is a FIFO: remove it"
     assert list(errors) == [f"{other_node}/.gluster_one/datastores.json"]
 
@@ -226,7 +228,7 @@ def test_an_identifier_is_not_written_through_a_link_of_oneadmin(modules, other_
 
 def test_identifiers_last_seen_are_known_while_nothing_is_mounted(modules, served):
     modules.gluster_one_ids.datastore_id_set(str(served), "glusterds", 101)
-    assert modules.gluster_one_ids.datastore_ids(str(served)) == {"glusterds": 101}
+    assert modules.gluster_one_ids.volume_files(str(served)) == {"ids": {"glusterds": 101}, "errors": {}}
     host.sh("umount", served)
     assert modules.gluster_one_ids.datastore_ids(str(served)) == {"glusterds": 101}
 

@@ -18,7 +18,7 @@ GENERATOR = "/lib/systemd/system-generators/systemd-fstab-generator"
 
 
 @pytest.fixture
-def home(place, modules):
+def home(place, modules, no_retry):
     """oneadmin's directory, with one for the datastores in it; with the former default's mount nothing is left."""
     shutil.chown(place, "oneadmin", "oneadmin")
     (place / "datastores").mkdir()
@@ -96,7 +96,7 @@ def former(home, identifiers, modules):
     return point
 
 
-def test_what_is_there_is_moved_while_it_is_used(placed, states, former, home):
+def test_what_is_there_is_moved_while_it_is_used(placed, states, modules, former, home):
     stores = ["glusterds", "gluster_system"]
     command = "exec 3>>$0/open; echo; read line; echo later >&3; echo $?"
     with subprocess.Popen(
@@ -120,12 +120,14 @@ def test_what_is_there_is_moved_while_it_is_used(placed, states, former, home):
                 for store, number in (("glusterds", 101), ("gluster_system", 100))
             },
             f"fstab for {former}": {"old": f"kvm2:/small_vol {opts}", "new": None},
+            f"boot for {former}": {"old": host.retry_of(former), "new": None},
         }
         assert f"also still mounted on {former}, until gluster_one.remount" in run.comment
         assert str(former) not in host.FSTAB.read_text()
-        retry = host.sh("systemd-escape", "--path", "--template=gluster-one-mount@.service", former).strip()
-        assert host.sh("systemctl", "is-enabled", retry, check=False).strip() == "disabled"
+        assert host.sh("systemctl", "is-enabled", host.retry_of(former), check=False).strip() == "disabled"
         assert host.fuse_client(former) == client
+        modules.gluster_fstab.retry_set(str(former))  # as if it could not be disabled then
+        assert four_runs(placed, datastores=stores).changes.keys() == {f"boot for {former}"}
 
         def remounted(test=False):
             arguments = {"volume": "small_vol", "servers": ["kvm1", "kvm2", "kvm3"], "test": test}
@@ -135,7 +137,8 @@ def test_what_is_there_is_moved_while_it_is_used(placed, states, former, home):
         print(file=user.stdin, flush=True)
         assert user.stdout.readline() == "0\n"
     host.eventually("it is seen here", lambda: Path(PLACE, "open").read_text() == "later\n")
-    run = four_runs(remounted)
+    with attacker.covering(former):
+        run = four_runs(remounted)
     assert run.changes == {f"mount on {former}": {"old": "mounted", "new": None}}
     assert not host.mounted(former) and host.mounted(PLACE) and not former.parent.exists()
 
@@ -172,10 +175,23 @@ def test_nobody_keeps_the_old_line(placed, former, home, identifiers, obstacle):
         assert (predicted.result, predicted.changes) == (False, run.changes)
     assert {"fstab", "mount", f"fstab for {former}"} <= set(run.changes)
     assert str(former) not in host.FSTAB.read_text() and host.mounted(PLACE)
-    retry = host.sh("systemd-escape", "--path", "--template=gluster-one-mount@.service", former).strip()
-    assert host.sh("systemctl", "is-enabled", retry, check=False).strip() == "disabled"
+    assert host.sh("systemctl", "is-enabled", host.retry_of(former), check=False).strip() == "disabled"
     linked = "rubbish" not in obstacle.__name__
     assert (os.readlink(home / "datastores/100") == PLACE) is linked
+
+
+def test_what_oneadmin_mounts_over_it_is_taken_away(placed, former, home, modules):
+    """Both the place and the former one, each mounted without the flags."""
+    Path(PLACE).mkdir(parents=True)
+    host.sh("mount", "-t", "glusterfs", "kvm1:/small_vol", PLACE)
+    covers = "theirs (fuse), mounted by oneadmin"
+    with attacker.covering(PLACE), attacker.covering(former):
+        run = four_runs(placed, datastores=["glusterds", "gluster_system"])
+    assert {key: run.changes[key]["old"] for key in ("cover", f"cover of {former}", "flags")} == {
+        "cover": covers, f"cover of {former}": covers, "flags": f"missing on {former}, {PLACE}",
+    }  # fmt: skip
+    assert f"fstab for {former}" in run.changes and str(former) not in host.FSTAB.read_text()
+    assert all({"nosuid", "nodev"} <= set(host_mounts(str(path))[0][2].split(",")) for path in (PLACE, former))
 
 
 def test_a_link_to_the_former_place_where_nothing_is_mounted_is_exchanged(placed, former, home):

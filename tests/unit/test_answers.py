@@ -247,6 +247,7 @@ def test_few_pillars_are_rendered(master):
 @pytest.mark.parametrize("kind, cure", [
     ("mount_dead", "salt kvm2 state.apply gluster_one.mount"),
     ("mount_place", "salt kvm2 state.apply gluster_one.mount"),
+    ("mount_covered", "salt kvm2 state.apply gluster_one.mount"),
     ("mount_former", "salt kvm2 state.apply gluster_one.remount, once nothing uses it"),
     ("not_writable", "gluster volume get one_vol storage.owner-uid"),
     ("mount_hangs", "gluster volume status one_vol"),

@@ -3,6 +3,8 @@
 import pytest
 from salt.exceptions import CommandExecutionError
 
+MOUNT, NOBODY = "salt kvm2 state.apply gluster_one.mount", ", once nothing uses it"
+
 
 @pytest.fixture
 def module(execution):
@@ -20,12 +22,14 @@ def module(execution):
             "gluster_fstab.entry": lambda path: {"device": f"kvm1:/{path[1:]}", "opts": ["defaults"]},
             "gluster_mount.place": lambda path, name, user: path,
             "gluster_mount.former_places": lambda path, name, datastores_dir, user: {},
+            "gluster_mount.former_services": lambda path, former, user: {},
+            "gluster_mount.cover": lambda path: None,
             "gluster_mount.without_flags": lambda name: {},
             "gluster_fstab.unit_stale": lambda path: False,
             "gluster_fstab.retry_missing": lambda path: None,
             "gluster_mount.mount_health": lambda path: {"state": "dead", "volume": path[1:]},
             "gluster_mount.client": lambda path: [],
-            "gluster_one_ids.datastore_ids": lambda path, name: {},
+            "gluster_one_ids.volume_files": lambda path, name: {"ids": {}, "errors": {}},
             "gluster_one_ids.datastore_numbers": lambda stores, left: {},
             "gluster_mount.mounts": lambda: {},
             "gluster_native.native_refused": lambda name, hosts, user: None if "kvm1" in hosts else "no such file",
@@ -68,6 +72,27 @@ def test_no_finding_has_a_control_character(module):
     seen = {"findings": [], "looked": [], "volumes": {}}
     module._mounts(seen, node("two_vol"))
     assert [one["on"] for one in seen["findings"] if one["kind"] == "mount_flags"] == [r"/srv/\x1b[2J"]
+
+
+def test_what_covers_a_mount_is_named_and_the_mount_not_looked_at(module):
+    module.__salt__["gluster_mount.cover"] = lambda path: "theirs (fuse), mounted by oneadmin"
+    del module.__salt__["gluster_mount.mount_health"]
+    former = {"/one/\x1b[2J": {"line": {}, "mounted": "kvm1:/two_vol", "cover": "x (fuse), mounted by oneadmin"}}
+    module.__salt__.update({
+        "gluster_mount.former_places": lambda *about: former,
+        "gluster_mount.former_services": lambda *about: {"/one/s": "again@one-s.service", "/two_vol": "of the place"},
+        "gluster_mount.foreign_parent": lambda path, user: "/one",
+        "gluster_mount.mount_users": lambda path: [],
+        "gluster_mount.mounts": lambda: {"/two_vol": {}},
+    })  # fmt: skip
+    seen = {"findings": [], "looked": [], "volumes": {}}
+    module._mounts(seen, node("two_vol"))
+    assert [(one["kind"], one["on"], one["seen"], one["cure"]) for one in seen["findings"]] == [
+        ("boot", "/one/s", "again@one-s.service of before is enabled", MOUNT),
+        ("mount_covered", r"/one/\x1b[2J", "over it lies x (fuse), mounted by oneadmin", MOUNT),
+        ("mount_former", r"/one/\x1b[2J", "still mounted from before", MOUNT.replace("mount", "remount") + NOBODY),
+        ("mount_covered", "/two_vol", "over it lies theirs (fuse), mounted by oneadmin", MOUNT),
+    ]
 
 
 def test_all_volumes_were_looked_at(module):

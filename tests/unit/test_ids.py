@@ -22,47 +22,50 @@ A_FIFO = f"none for glusterds; {FILE}: it is a FIFO: remove it"
         ((1, "", "it is a FIFO"), A_FIFO),
     ],
 )
-def test_a_node_that_waits_for_identifiers_says_what_is_in_their_place(execution, monkeypatch, answer, said):
+def test_a_node_that_waits_for_identifiers_says_what_is_in_their_place(execution, answer, said):
     salt = {
         "gluster_mount.mounts": lambda: {"/srv/vol": {"device": "kvm1:/one_vol", "volume": "one_vol"}},
         "gluster_one_ids.datastore_numbers": lambda given, left: {store: left.get(store) for store in given},
         "data.get": lambda key: None,
         "data.update": lambda key, value: True,
     }
-    module = execution("gluster_one_ids", __salt__=salt)
-    look = (0, "datastores.json/a FIFO\0" if answer[0] == 1 else "", "")
-    monkeypatch.setattr(module, "_on_volume", lambda do, *words, **more: look if do == "look" else answer)
-    for name in ("datastore_ids", "volume_errors"):
-        salt[f"gluster_one_ids.{name}"] = getattr(module, name)
+    status, text, error = answer
+    answers = [[0, "\0datastores.json/a FIFO\0\0", ""] if status == 1 else [status, f"\0\0{text}", error]]
+    utils = {"gluster_process.child": lambda words, **more: answers.pop()}  # once
+    module = execution("gluster_one_ids", __salt__=salt, __utils__=utils)
+    salt["gluster_one_ids.volume_files"] = module.volume_files
     state = imported(CHECKOUT / "_states/gluster_one_mount.py", __salt__=salt)
     found = state._ids_missing("/srv/vol", {"glusterds": None})
     assert found == said or (said == NO_JSON and found.startswith(said))
 
 
 @pytest.fixture
-def look(execution, monkeypatch):
-    """look(names): the module where these lie in .gluster_one and are FIFOs."""
+def look(execution):
+    """look(names): the module where these lie in .gluster_one and are FIFOs; one process may look."""
 
     def make(names):
-        salt = {
-            "gluster_mount.mounts": lambda: {"/srv/vol": {"device": "kvm1:/one_vol"}},
-        }
-        module = execution("gluster_one_ids", __salt__=salt)
         found = "".join(f"{name}/a FIFO\0" for name in names)
-        monkeypatch.setattr(
-            module, "_on_volume", lambda do, *words, **more: (0, found, "") if do == "look" else (3, "", "")
-        )
-        return module
+        answers = [[0, f'\0{found}\0{{"glusterds": 101}}', ""]]
+        salt = {
+            "gluster_mount.mounts": lambda: {"/srv/vol": {"device": "kvm1:/one_vol", "volume": "one_vol"}},
+            "data.get": lambda key: None,
+            "data.update": lambda key, value: True,
+        }
+        utils = {"gluster_process.child": lambda words, **more: answers.pop()}  # once
+        return execution("gluster_one_ids", __salt__=salt, __utils__=utils)
 
     return make
 
 
 def test_a_thousand_odd_files_are_a_few_lines(look):
     """Or the runner, which keeps a thousand findings of a node, would have no room for any other."""
-    errors = look(["lock", *map(str, range(999))]).volume_errors("/srv/vol")
+    left = look(["lock", *map(str, range(999))]).volume_files("/other", "one_vol")
+    errors = left["errors"]
+    assert left["ids"] == {"glusterds": 101}
     assert len(errors) == 6 and errors["/srv/vol/.gluster_one/lock"] == "it is a FIFO: remove it"
     assert errors["/srv/vol/.gluster_one"] == "995 more in it are no files: remove them"
 
 
 def test_where_nothing_is_mounted_nothing_is_odd(look):
-    assert look([]).volume_errors("/srv/other") == {}
+    assert look([]).volume_files("/srv/other") == {"ids": {}, "errors": {}}
+    assert look([]).volume_files("/srv/vol") == {"ids": {"glusterds": 101}, "errors": {}}

@@ -32,7 +32,10 @@ def put(monkeypatch, tmp_path):
 def module(execution, monkeypatch, tmp_path, put):
     module = execution(
         "gluster_mount",
-        __salt__={"gluster_fstab.device_volume": lambda device: device.rpartition(":/")[2]},
+        __salt__={
+            "gluster_fstab.device_volume": lambda device: device.rpartition(":/")[2],
+            "gluster_fstab.flags_missing": execution("gluster_fstab").flags_missing,
+        },
         __utils__={"gluster_process.process_name": lambda pid: f"name ({pid})"},
     )
     monkeypatch.setattr(module, "PROC", str(tmp_path))
@@ -131,6 +134,89 @@ def test_a_copy_of_a_mount_uses_it_only_where_the_client_would_end(module, monke
     )
     monkeypatch.setattr(module.psutil, "process_iter", lambda keys: [])
     assert module.mount_users("/srv/vol", copies) == users
+
+
+GLUSTER = rb"41 21 0:33 / /vol rw - fuse.glusterfs kvm1:/one_vol rw,user_id=0,group_id=0,allow_other"
+# Whoever mounts by fusermount chooses type and device.
+COVER = rb"42 41 0:34 / /vol rw,nosuid,nodev - fuse.glusterfs kvm1:/one_vol rw,user_id=9869,group_id=9869"
+SECOND = rb"43 42 0:35 / /vol rw,nosuid,nodev - fuse.sshfs \134x rw,user_id=1000"
+AUTHORITY = rb"44 43 0:36 / /vol rw - fuse.sshfs root's rw,user_id=0"
+
+
+@pytest.fixture
+def covered(module, put):
+    """covered(lines...): the module, with these mounts, of which the topmost goes when it is detached."""
+
+    def make(*lines, again=False):
+        left, done = list(lines), []
+
+        def act(argv, timeout):
+            action, path, number, process = argv[-4:]
+            assert (action, path, process) == ("detach", "/vol", "self")
+            done.append(number)
+            if not left[-1].startswith(number.encode()):
+                return 1, "", "something else is there now"
+            left[-1:] = left[-1:] if again else []
+            return 0, "", ""
+
+        module._text = lambda process, most=-1: b"\n".join([ROOT, *left, b""])
+        module.__utils__["gluster_process.child"] = act
+        module.__salt__["file.uid_to_user"] = {9869: "oneadmin", 1000: 1000}.get
+        module.done = done
+        return module
+
+    return make
+
+
+@pytest.mark.parametrize("lines, over, detached", [
+    ([GLUSTER], None, []),
+    ([GLUSTER, COVER], "kvm1:/one_vol (fuse.glusterfs), mounted by oneadmin", ["42"]),
+    ([GLUSTER, COVER, SECOND], r"\x (fuse.sshfs), mounted by 1000", ["43", "42"]),
+    ([COVER], "kvm1:/one_vol (fuse.glusterfs), mounted by oneadmin", ["42"]),
+    # What root has mounted stays, and so does what lies beneath that.
+    ([GLUSTER, COVER, AUTHORITY], None, []),
+    ([b"45 21 0:37 / /vol rw - tmpfs x rw,user_id=9869"], None, []),
+])  # fmt: skip
+def test_only_what_a_user_has_mounted_over_it_is_taken_away(covered, lines, over, detached):
+    module = covered(*lines)
+    assert module.cover("/vol") == over
+    assert module.uncover("/vol") is True
+    assert (module.done, module.cover("/vol")) == (detached, None)
+
+
+def test_a_cover_that_comes_back_is_named(covered):
+    module = covered(GLUSTER, COVER, again=True)
+    with pytest.raises(CommandExecutionError, match="/vol is covered again each time: .* mounted by oneadmin"):
+        module.uncover("/vol")
+    assert len(module.done) == module.MOST_COVERS
+
+
+def plan(module, flags=()):
+    module.__salt__.update({
+        "gluster_fstab.check_servers": lambda *about: None, "gluster_fstab.backups": lambda opts: [],
+        "gluster_fstab.entry": lambda path: {"device": "kvm1:/one_vol", "opts": ["acl"]},
+        "gluster_fstab.retry_missing": lambda path: None,
+    })  # fmt: skip
+    module.__utils__["gluster_process.started"] = lambda pid: 0
+    module.without_flags = lambda volume: dict.fromkeys(flags)
+    module.client_missing = lambda: None
+    return module.changes("/vol", "one_vol", {"device": "kvm1:/one_vol", "opts": ["acl"]})
+
+
+def test_a_cover_keeps_nothing_else_from_being_planned(covered):
+    cover = {"old": "kvm1:/one_vol (fuse.glusterfs), mounted by oneadmin", "new": None}
+    assert plan(covered(GLUSTER, COVER), ["/vol"]) == {
+        "cover": cover, "flags": {"old": "missing on /vol", "new": "nosuid,nodev"},
+    }  # fmt: skip
+    assert plan(covered(COVER)) == {
+        "cover": cover, "directory": {"old": "covered", "new": "root root 0755"},
+        "mount": {"old": None, "new": "kvm1:/one_vol"},
+    }  # fmt: skip
+
+
+def test_what_root_has_mounted_there_is_refused_also_beneath_a_cover(covered):
+    with pytest.raises(CommandExecutionError, match=r"root's \(fuse.sshfs\) is mounted on /vol, not volume one_vol"):
+        plan(covered(AUTHORITY, COVER))
 
 
 @pytest.fixture

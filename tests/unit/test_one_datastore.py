@@ -120,6 +120,9 @@ def test_every_attribute_of_the_guide_and_others(store):
         ({"restricted_dirs": [5]}, "absolute paths"),
         ({"safe_dirs": True}, "safe_dirs is True: absolute paths"),
         ({"safe_dirs": False}, "safe_dirs is False: absolute paths"),
+        ({"safe_dirs": ""}, "safe_dirs is '': absolute paths are needed; for OpenNebula's own, leave it out"),
+        ({"restricted_dirs": []}, r"restricted_dirs is \[\]: absolute paths"),
+        ({"attributes": {"SAFE_DIRS": " "}}, "safe_dirs is ' ': absolute paths"),
     ],
 )
 def test_what_no_datastore_can_be(store, arguments, why):

@@ -210,6 +210,10 @@ BAD = [
     (with_datastore(type="FILES"), r"glusterds:type is 'FILES' \(a string\): IMAGE_DS, SYSTEM_DS or FILE_DS is needed"),
     (with_datastore(no_decompress="maybe"), r"no_decompress is 'maybe' \(a string\): true or false"),
     (with_datastore(safe_dirs="var/tmp"), r"safe_dirs is 'var/tmp' \(a string\): absolute paths"),
+    (
+        with_datastore(safe_dirs=""),
+        r"safe_dirs is '' \(a string\): absolute paths .*for OpenNebula's own, leave it out",
+    ),
     (with_datastore(clusters="default"), r"clusters is 'default' \(a string\): a list of cluster names"),
     (with_datastore(attributes=["A"]), r"attributes is \['A'\] \(a list\)"),
     (with_volume(datastores=["glusterds"]), r"one_vol:datastores is \['glusterds'\] \(a list\): datastores by name"),
@@ -311,3 +315,20 @@ def test_the_example_names_every_key_with_its_default(node, execution):
         assert given[key] == default[key]
     for key in ("mount", "mount_options", "options", "uid", "gid"):
         assert given["volumes"]["one_vol"][key] == default["volumes"]["one_vol"][key]
+
+
+SECTIONS = {
+    "_TOP": lambda key, value: {**ORDINARY, key: value},
+    "_OPENNEBULA": lambda key, value: {**ORDINARY, "opennebula": {key: value}},
+    "_VOLUME": lambda key, value: with_volume(**{key: value}),
+    "_DATASTORE": lambda key, value: with_datastore(**{key: value}),
+}
+NONE_OF_THEM = {"mount_options", "absent_attributes", "remediate"}  # an empty list says something
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_nothing_in_particular_is_no_value(node, execution, section):
+    for key in getattr(execution("gluster_one_pillar"), section):
+        for value in ("", " ", *([] if key in NONE_OF_THEM else [[]])):
+            errors = node(SECTIONS[section](key, value))["errors"]
+            assert any(f":{key} is " in error for error in errors), (key, value)

@@ -48,7 +48,7 @@ image = st.fixed_dictionaries(
         "host": st.one_of(hosts, hosts.map(lambda host: f"{host}:24007"), st.lists(hosts, min_size=1, max_size=3)),
         "tm_mad": names,
         "driver": st.sampled_from(["raw", "qcow2"]),
-        "safe_dirs": st.lists(paths, max_size=2),
+        "safe_dirs": st.lists(paths, min_size=1, max_size=2),
         "no_decompress": st.booleans(),
         "clusters": st.lists(st.one_of(names, st.integers(0, 200)), min_size=1, max_size=3),
         "attributes": attributes,

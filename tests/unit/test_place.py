@@ -63,11 +63,40 @@ def test_links_in_a_circle(module, root):
 def test_what_a_process_answers_for_is_not_looked_at(module, root, monkeypatch, fstype):
     (root / "srv/x").mkdir(parents=True)
     module.mount_table = lambda: [{"path": "/srv", "fstype": fstype}]
+    module.__utils__["gluster_process.child"] = lambda words: [None, "", "no answer within 3 s"]
     lstat = module.os.lstat
     monkeypatch.setattr(module.os, "lstat", lambda path: lstat({"/srv": "/never"}.get(path, path)))
     assert module.foreign_parent("/srv/x/vol") == "/srv"
     paths = ("/", "/sr", "/srv", "/srv/x", "/srvs")
     assert [module.may_hang(path) for path in paths] == [False, False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("answer", "mounted", "found"),
+    [
+        ([0, "0 41ed\n", ""], "ext4", None),
+        ([0, "9869 41ed\n", ""], "nfs4", "/srv"),
+        ([0, "0 43ff\n", ""], "ext4", "/srv"),
+        ([0, "0 41ed\n", ""], None, "/srv"),  # the automounter's own directory
+        ([0, "0 41ed\n", ""], "fuse.sshfs", "/srv"),
+        ([1, "", "No such file"], "ext4", "/srv"),
+        ([None, "", "no answer within 3 s"], "ext4", "/srv"),
+    ],
+)
+def test_a_directory_behind_an_automounter_is_its_owner_s(module, root, answer, mounted, found):
+    (root / "srv/x").mkdir(parents=True)
+    os.chown(root / "srv", 9869, 9869)  # what only a look that could hang would see
+    table, words = [{"path": "/srv", "fstype": "autofs"}], []
+
+    def child(argv):
+        words.append(argv[-1])
+        table.extend([{"path": "/srv", "fstype": mounted}] * bool(mounted))
+        return answer
+
+    module.mount_table = lambda: table
+    module.__utils__["gluster_process.child"] = child
+    assert module.foreign_parent("/srv/x/vol") == found
+    assert words == ["/srv/."]
 
 
 def test_every_line_and_every_mount_of_the_volume_counts(module, root, execution, monkeypatch):
@@ -80,17 +109,46 @@ def test_every_line_and_every_mount_of_the_volume_counts(module, root, execution
     lines = [f"kvm1:/vol {point} glusterfs ro 0 0\n" for point in points]
     (root / "fstab").write_text("".join([*lines, "kvm1:/other /var/one/c glusterfs\n", "kvm1:/vol /var/one/d nfs\n"]))
     mounted = {"/var/one/a b": "vol", "/var/one/e": "vol", "/srv/e": "vol", "/var/one/f": "other", "/var/one/g": None}
-    mounts = {path: {"volume": volume, "device": f"kvm1:/{volume}"} for path, volume in mounted.items()}
+    mounts = [
+        {"path": path, "volume": volume, "device": f"kvm1:/{volume}", "fstype": "ext4", "user": None}
+        for path, volume in mounted.items()
+    ]
+    # Over one of them, and over another one's: what is beneath counts.
+    mounts += [{"path": "/var/one/e", "volume": None, "device": "x", "fstype": "fuse", "user": "9869"}]
+    monkeypatch.setattr(module, "mount_table", lambda: mounts)
     module.__salt__.update({
-        "gluster_fstab.volume_entries": fstab.volume_entries, "gluster_mount.mounts": lambda: mounts,
+        "gluster_fstab.volume_entries": fstab.volume_entries,
+        "file.uid_to_user": str,
     })  # fmt: skip
     found = module.former_places("/place", "vol", "/new/one/datastores")
+    assert {path: each["cover"] for path, each in found.items() if each["cover"]} == {
+        "/var/one/e": "x (fuse), mounted by 9869"
+    }
     assert [(path, bool(each["line"]), each["mounted"]) for path, each in found.items()] == [
         ("/var/one/datastores/0", True, None),
         ("/var/one/a b", True, "kvm1:/vol"),
         ("/var/one/e", False, "kvm1:/vol"),
         ("/new/one/gluster/vol", False, None),
     ]
+
+
+def test_a_service_of_before_is_found_without_its_line(module, root, execution, monkeypatch):
+    """The line goes first; where the service could not be disabled then, the next run does it."""
+    (root / "var/one/datastores").mkdir(parents=True)
+    os.chown(root / "var/one", 9869, 9869)
+    fstab = execution("gluster_fstab")
+    monkeypatch.setattr(fstab, "FSTAB", str(root / "fstab"))
+    monkeypatch.setattr(fstab, "WANTS", str(root))
+    (root / "fstab").write_text("kvm1:/vol /var/one/line glusterfs\nkvm1:/other /var/one/other glusterfs\n")
+    for word in (r"var-one-a\x20b\x2dc", "var-one-line", "var-one-other", "srv-by_hand", "var-lib-gluster_one-vol"):
+        (root / f"gluster-one-mount@{word}.service").touch()
+    module.__salt__.update({
+        "gluster_fstab.retry_services": fstab.retry_services, "gluster_fstab.entries": fstab.entries,
+    })  # fmt: skip
+    assert module.former_services("/var/lib/gluster_one/vol", {"/var/one/line": {}}) == {
+        "/var/one/a b-c": r"gluster-one-mount@var-one-a\x20b\x2dc.service",
+        "/var/one/line": "gluster-one-mount@var-one-line.service",
+    }
 
 
 def test_a_home_that_is_yet_to_come(module, monkeypatch):
@@ -165,3 +223,120 @@ def test_a_link_is_followed_by_a_bounded_child_up_to_what_may_hang(execution, li
     may_hang = lambda path: any(path.startswith(each) for each in served)  # noqa: E731
     salt, utils = {"gluster_mount.may_hang": may_hang}, {"gluster_process.child": child}
     assert execution("gluster_links", __salt__=salt, __utils__=utils)._ends("/a/1", links["/a/1"], "/target") == ends
+
+
+@pytest.fixture
+def walked(execution, monkeypatch, tmp_path):
+    """The module where a directory `auto` is an automounter's, `net` root's by FUSE, and `theirs` oneadmin's."""
+    kinds = {"auto": ("autofs", None), "net": ("fuse.sshfs", "0"), "theirs": ("fuse.x", "9869"), "gone": None}
+    for name in kinds:
+        (tmp_path / name / "inside").mkdir(parents=True)
+    asked = []
+
+    def child(words, probe):
+        asked.append(os.path.normpath(os.path.realpath(os.path.dirname(words[1])) + "/" + os.path.basename(words[1])))
+        return [module.status, "", "no answer within 3 s"]
+
+    def number(descriptor):
+        place = os.path.relpath(os.readlink(f"/proc/self/fd/{descriptor}"), tmp_path).split("/")[0]
+        return place if place in kinds else "root"
+
+    table = [
+        {"number": name, "path": f"/{name}", "device": "x\x1b", "fstype": kind[0], "user": kind[1]}
+        for name, kind in kinds.items()
+        if kind
+    ]
+    salt, utils = {"gluster_mount.mount_table": lambda: table}, {"gluster_process.child": child}
+    module = execution("gluster_links", __salt__=salt, __utils__=utils)
+    monkeypatch.setattr(module, "_mount_number", number)
+    module.status, module.asked = 0, asked
+    return module
+
+
+@pytest.mark.parametrize("call", ["link_state", "directory_content", "point_set", "mount_point"])
+@pytest.mark.parametrize("kind", ["theirs", "gone"])
+def test_root_enters_no_fuse_mount_of_somebody_else(walked, tmp_path, monkeypatch, call, kind):
+    opens = os.open
+
+    def opened(path, *words, dir_fd=None, **more):
+        where = os.readlink(f"/proc/self/fd/{dir_fd}") if dir_fd is not None else ""
+        assert kind not in where and not path.startswith(f"{tmp_path}/{kind}"), "it may hang"
+        return opens(path, *words, dir_fd=dir_fd, **more)
+
+    monkeypatch.setattr(walked.os, "open", opened)
+    said = {
+        "theirs": r"inside(/0)? lies behind x\\x1b \(fuse.x\), mounted on /theirs by the user with number 9869",
+        "gone": "inside(/0)? lies on a mount that has gone meanwhile: run again",
+    }[kind]
+    path = f"{tmp_path}/{kind}/inside/0"
+    with pytest.raises(CommandExecutionError, match=said):
+        blocked = getattr(walked, call)(*[path, "/target"][: 1 + (call == "link_state")])["blocked"]
+        raise CommandExecutionError(f"{path} {blocked}")  # what mount_point returns
+    assert walked.asked == []
+
+
+def test_a_mount_that_comes_between_look_and_use_is_not_entered(walked, tmp_path):
+    """Nothing was mounted there a moment before."""
+    walked.__salt__["gluster_mount.mount_health"] = lambda path: {"state": "absent"}
+    with pytest.raises(CommandExecutionError, match="lies behind"):
+        walked.link_state(str(tmp_path / "theirs"), "/target")
+
+
+def test_what_a_process_of_root_s_answers_for_is_asked_by_a_child_first(walked, tmp_path):
+    (tmp_path / "net/inside/0").mkdir()
+    assert walked.directory_content(f"{tmp_path}/net/inside/0") == ""
+    assert walked.asked == [f"{tmp_path}/net", *(f"{tmp_path}/net/{each}" for each in ("inside", "inside/0"))]
+    walked.status = None
+    with pytest.raises(CommandExecutionError, match="/auto cannot be looked at: no answer within 3 s"):
+        walked.directory_content(f"{tmp_path}/auto/inside")
+
+
+def test_a_link_is_shown_as_text_and_exchanged_all_the_same(walked, tmp_path):
+    """oneadmin has written the text, which leads to a former place."""
+    path, text = tmp_path / "101", "/x\x1b[2J/../former"
+    path.symlink_to(text)
+    walked.__salt__["gluster_mount.may_hang"] = lambda place: True
+    changes = walked.link_changes("/target", None, {"link": str(path)}, ["/former"])
+    assert changes == {"link": {"old": rf"{path} -> /x\x1b[2J/../former", "new": f"{path} -> /target"}}
+    with pytest.raises(CommandExecutionError, match="is a link to"):
+        walked.link(str(path), "/target", replace="/other")
+    walked.link(str(path), "/target", replace=changes["link"]["old"].removeprefix(f"{path} -> "))
+    assert os.readlink(path) == "/target"
+    walked.__utils__["gluster_process.child"] = lambda words: [1, "", "no way"]
+    with pytest.raises(CommandExecutionError, match=r"What lies beneath /\\x1b\[2J cannot be looked at: no way"):
+        walked.hidden("/\x1b[2J")
+
+
+@pytest.fixture
+def remounted(execution):
+    """remounted(words...): the state's run in test mode, where a former mount's client was started with these."""
+
+    def run(*words):
+        fstab = execution("gluster_fstab", __utils__={"gluster_hosts.peer_known_as": lambda *about: None,
+                                                      "gluster_hosts.own_names": set})  # fmt: skip
+        mount = execution("gluster_mount")
+        mount.client = lambda path: words
+        former = {"line": {}, "mounted": "old:/vol", "cover": None, "made": True}
+        salt = {
+            "gluster_mount.check_arguments": lambda *about, **more: None,
+            "gluster_mount.place": lambda path, volume, user: path,
+            "gluster_mount.changes": lambda *about: {},
+            "gluster_mount.former_places": lambda *about: {"/one/\x1bvol": former},
+            "gluster_mount.mount_users": lambda *about: [],
+            "gluster_mount.stale": lambda *about: None,
+            "gluster_mount.client_servers": mount.client_servers,
+            "gluster_fstab.entry_wanted": lambda *about: {"device": "kvm1:/vol", "opts": []},
+            "gluster_fstab.check_servers": fstab.check_servers,
+        }
+        state = imported(CHECKOUT / "_states/gluster_one_remount.py", __salt__=salt, __opts__={"test": True})
+        return state.datastore_remounted("/place", "vol", ["kvm1", "kvm2"])
+
+    return run
+
+
+def test_a_former_mount_is_the_volume_s_by_any_of_its_servers(remounted):
+    run = remounted("glusterfs", "--volfile-server=old", "--volfile-server=kvm2", "/one/vol")
+    assert run["changes"] == {r"mount on /one/\x1bvol": {"old": "mounted", "new": None}}
+    run = remounted("glusterfs", "--volfile-server=old", "/one/vol")
+    assert run["result"] is False
+    assert r"old:/vol is mounted on /one/\x1bvol, and old is none of kvm1, kvm2" in run["comment"]

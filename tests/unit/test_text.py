@@ -93,7 +93,9 @@ def test_the_service_that_mounts_again(execution, monkeypatch, tmp_path):
 
 def test_names_of_files(execution, tmp_path):
     os.close(os.open(os.fsencode(tmp_path) + b"/f\xfcr", os.O_CREAT))
-    links = execution("gluster_links", __utils__={"gluster_process.child": lambda words: [1, "", "no link"]})
+    mounts = execution("gluster_mount", __salt__={"gluster_fstab.device_volume": str}).mount_table
+    utils = {"gluster_process.child": lambda words: [1, "", "no link"]}
+    links = execution("gluster_links", __salt__={"gluster_mount.mount_table": mounts}, __utils__=utils)
     assert links.directory_content(str(tmp_path)) == "1 file (f\\xfcr)"
     path = tmp_path / "link"
     os.symlink(b"/f\xfcr", path)
