@@ -297,7 +297,7 @@ def _client(seen, name, path, entry):
     """
     The client knows every server, and is connected to every brick.
     """
-    apart = bricks_unconnected(path)
+    apart = _bricks_unconnected(path)
     if apart:
         what, cure = f"not connected to {', '.join(apart)}", f"gluster volume status {name}, and the network"
         _find(seen, "client_bricks", path, what, "the client is connected to every brick", cure)
@@ -496,7 +496,7 @@ def _datastores(seen, node, heal):
     """
     The head: each datastore as the pillar wants it, and what OpenNebula sees of it.
     """
-    about = datastore_report(node, heal)
+    about = _datastore_report(node, heal)
     seen["datastores"], seen["hosts"] = about["datastores"], about["hosts"]
     for finding in about["findings"]:
         _find(seen, *finding)
@@ -516,27 +516,13 @@ def _native(seen, node):
     seen["looked"] += ["native read"]
 
 
-def datastore_report(node, heal=True):
+def _datastore_report(node, heal=True):
     """
     The datastores as the head sees them.
 
-    node
-        The head's part (dict of ``gluster_one_pillar.node``).
-
-    heal
-        Look for images that cannot be opened natively, too (bool, default True).
-
-    Returns a dict: ``datastores`` as ``gluster_one.report`` has them, ``hosts``, the names of OpenNebula's hosts in
-    their clusters that are not off, and ``findings``, each a list of kind, what it is about, seen, expected, cure and
-    severity::
-
-        {"datastores": {"glusterds": {"id": 101, ...}}, "hosts": ["kvm1", "kvm2"], "findings": []}
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt head gluster_one.datastore_report '{id: head, volumes: {}, opennebula: {}}'
+    Returns a dict: ``datastores`` as :func:`report` has them, ``hosts``, the names of OpenNebula's hosts in their
+    clusters that are not off, and ``findings``, each a list of kind, what it is about, seen, expected, cure and
+    severity.
     """
     seen = {"datastores": {}, "hosts": [], "findings": []}
     run = f"look at {time.time()}"  # OpenNebula is asked once for all datastores, and each mount looked at once
@@ -666,20 +652,10 @@ def _images(seen):
     return found
 
 
-def bricks_unconnected(path):
+def _bricks_unconnected(path):
     """
-    To which bricks the FUSE client of a mounted volume is not connected, by its own word.
-
-    path
-        The directory on which the volume is mounted (string).
-
-    Returns a list of bricks such as ``kvm3:/data/one_vol``, None when it does not answer within 3 s.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_one.bricks_unconnected /var/lib/gluster_one/one_vol
+    To which bricks the FUSE client of a mounted volume is not connected, by its own word (list of strings such as
+    ``kvm3:/data/one_vol``); None when it does not answer within 3 s.
     """
     # What the client shows of itself in the directory .meta of every mount. The numbers that it gives bricks are not
     # those of `gluster volume info`, once a brick was removed and another one added. Nowhere but on a FUSE mount:
@@ -715,7 +691,7 @@ def apart():
     found = {}
     for path, mounted in __salt__["gluster_mount.mounts"]().items():
         if mounted["volume"]:
-            found.setdefault(mounted["volume"].partition("/")[0], []).append(bricks_unconnected(path))
+            found.setdefault(mounted["volume"].partition("/")[0], []).append(_bricks_unconnected(path))
     return {volume: None if None in each else sorted(set().union(*each)) for volume, each in found.items()}
 
 

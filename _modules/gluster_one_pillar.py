@@ -470,8 +470,13 @@ def _first_server_errors(name, volume):
     first, servers = volume["servers"][0], volume["servers"]
     if volume["coordinator"] or not __utils__["gluster_hosts.own_names"]() & {server.casefold() for server in servers}:
         return []
-    known = __salt__["glusterd.pool_without"](first, servers)
-    return known and [
+    members = [[name.casefold() for name in names] for names in __salt__["glusterd.peers"]()]
+    known = [name for names in members for name in names]
+    # A member that goes by none of the servers' names may be the first one, by another network's address.
+    strangers = [names for names in members if not {name.casefold() for name in servers} & set(names)]
+    if not known or strangers or first.casefold() in known or __utils__["gluster_hosts.peer_known_as"](first, known):
+        return []
+    return [
         f"gluster_one:volumes:{name}:servers begins with {first!r}, which is not in the pool of this server (with "
         f"{', '.join(known)}): name a member first, or run `gluster peer probe {first}` here"
     ]

@@ -357,34 +357,6 @@ def look(away=()):
     return {"pool": pool, "volumes": volumes(), "status": None, "heal": {}}
 
 
-def pool_without(server, servers):
-    """
-    The members of this server's pool, when another server is none of them.
-
-    server
-        The other server (string).
-
-    servers
-        The names of a volume's servers (list of strings). A member that goes by none of them may be the other server,
-        by another network's address.
-
-    Returns the members' names and addresses (list of strings), empty when the server is one of them or may be, or this
-    server is in no pool.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm2 glusterd.pool_without kvm1 '[kvm1, kvm2, kvm3]'
-    """
-    members = [[name.casefold() for name in names] for names in peers()]
-    known = [name for names in members for name in names]
-    strangers = [names for names in members if not {name.casefold() for name in servers} & set(names)]
-    if not known or strangers or server.casefold() in known or __utils__["gluster_hosts.peer_known_as"](server, known):
-        return []
-    return known
-
-
 def _sharing(volume, server, brick):
     """
     What a brick's own volume file says of its file system.

@@ -296,33 +296,8 @@ def datastore_chmod(datastore_id, permissions, **connection):
 
         salt head opennebula.datastore_chmod 101 um-u-----
     """
-    bits = [int(letter != "-") for letter in permission_letters(permissions)]
+    bits = [int(letter != "-") for letter in __utils__["one_datastore_rules.permission_letters"](permissions)]
     return _changed("datastore.chmod", int(datastore_id), *bits, **connection)
-
-
-def permission_letters(permissions):
-    """
-    Permissions in OpenNebula's letters.
-
-    permissions
-        ``um-u-----`` or ``640`` (string or int).
-
-    Returns a string of nine letters.
-
-    Raises SaltInvocationError for anything else.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt head opennebula.permission_letters 640
-    """
-    text = str(permissions)
-    if re.fullmatch("[0-7]{3}", text):
-        return "".join(letter if int(digit) & bit else "-" for digit in text for letter, bit in zip("uma", (4, 2, 1)))
-    if not re.fullmatch("([u-][m-][a-]){3}", text):
-        raise SaltInvocationError(f"permissions is {permissions!r}: nine letters such as um-u-----, or 640, are needed")
-    return text
 
 
 def datastore_chown(datastore_id, uid=-1, gid=-1, **connection):
