@@ -33,7 +33,7 @@ def __virtual__():
 
 def check(native=False, heal=True, node=None, pool=True):
     """
-    What is not as the pillar wants it on this node, worst first.
+    Compare this node with its pillar and return what differs, worst first.
 
     native
         Read a file of each volume over ``gluster://`` as oneadmin, too (bool, default False).
@@ -72,7 +72,7 @@ def check(native=False, heal=True, node=None, pool=True):
 
 def findings(found=None, at=None):
     """
-    What :func:`check` finds, with the time: what the beacon leaves in the mine for the reactor.
+    The findings of this node with the time, as the beacon leaves them in the mine, where the reactor reads them.
 
     found
         What a look has found (list of findings). Default: look now.
@@ -93,7 +93,7 @@ def findings(found=None, at=None):
 
 def report(native=False, heal=True, node=None, pool=True, marks=None):
     """
-    The findings of :func:`check` together with what was seen, for an overview of the fleet.
+    The findings of this node with all that was seen, as the overview of the fleet needs them.
 
     native, heal, node, pool
         See :func:`check`.
@@ -674,8 +674,9 @@ def _bricks_unconnected(path):
 
 def apart():
     """
-    To which bricks this node's mounts of Gluster volumes are not connected, by the clients' own word: a brick takes a
-    while to notice that a client is gone.
+    The bricks to which the Gluster clients of this node's mounts are not connected.
+
+    The clients themselves are asked: a brick takes a while to notice that a client is gone.
 
     Returns a dict by volume of lists of bricks, empty where all are connected; None where one of its mounts does not
     answer::
@@ -697,7 +698,7 @@ def apart():
 
 def machines():
     """
-    The virtual machines that run on this node.
+    The VMs that run on this node, by QEMU's names.
 
     Returns a sorted list of QEMU's names for them, such as ``["one-7"]``.
 
@@ -721,7 +722,7 @@ def _machine(words):
 
 def mount_health(path):
     """
-    Whether a directory shows a volume, and its client answers.
+    What is mounted on a directory, and whether its FUSE client answers.
 
     The name of the docs and of runners; its arguments are those of ``gluster_mount.mount_health``.
 
@@ -736,7 +737,7 @@ def mount_health(path):
 
 def mark(text):
     """
-    Leave a text on every volume of the pillar that is mounted here. For the head.
+    On the head: write a mark to each mounted volume of the pillar; the other nodes then have to see it.
 
     The name of the docs and of runners; its arguments are those of ``gluster_one_ids.mark``.
 
@@ -751,7 +752,7 @@ def mark(text):
 
 def stop_blockers(names, restart=False, apart=None):
     """
-    What would be interrupted if a server stopped.
+    What would be interrupted if servers of the pool stopped now; to be asked on another server.
 
     The name of the docs and of runners; its arguments are those of ``gluster_pool.stop_blockers``.
 
@@ -766,7 +767,7 @@ def stop_blockers(names, restart=False, apart=None):
 
 def native_access():
     """
-    Whether QEMU on this node opens ``gluster://``.
+    Whether QEMU on this node can open ``gluster://``, and the versions of QEMU and libvirt.
 
     The name of the docs and of runners; its arguments are those of ``gluster_native.native_access``.
 
@@ -781,7 +782,7 @@ def native_access():
 
 def native_read(volume, path=".gluster_one/datastores.json", host="localhost", port=24007, user="oneadmin", timeout=30):
     """
-    Read a file of a volume over ``gluster://``, as a VM does.
+    Read the beginning of a file of a volume over ``gluster://``, as a VM reads its disk.
 
     The name of the docs and of runners; its arguments are those of ``gluster_native.native_read``.
 
@@ -796,7 +797,7 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
 
 def images(**connection):
     """
-    What cannot be opened of the images of native datastores. For the head.
+    On the head: the images and clones that QEMU cannot open over ``gluster://``, and why.
 
     The name of the docs and of runners; its arguments are those of ``gluster_native.images``.
 

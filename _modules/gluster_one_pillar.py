@@ -32,7 +32,7 @@ def __virtual__():
 
 def node(pillar=None, system=None):
     """
-    This minion's part, from its pillar.
+    This minion's plan: what the pillar makes of it, with defaults and the system's values, or the pillar's errors.
 
     pillar
         The value of the pillar key ``gluster_one`` (dict). Default: what the master says now, and not what the minion
@@ -484,7 +484,9 @@ def _first_server_errors(name, volume):
 
 def system():
     """
-    What the formula's ``os.yaml`` has for this operating system, from the minion's own copy: the master is not asked.
+    The values of the formula's ``os.yaml`` for this node's operating system.
+
+    They are read from the minion's own copy: the master is not asked.
 
     Returns a dict of the keys of ``base`` there; an empty one before the formula has run for the first time.
 

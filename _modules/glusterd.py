@@ -48,7 +48,7 @@ def __virtual__():
 
 def options(path=VOLUME_FILE):
     """
-    The options in glusterd's own volume file.
+    The options in glusterd's own volume file, ``glusterd.vol``.
 
     path
         The file (string, default /etc/glusterfs/glusterd.vol).
@@ -80,7 +80,7 @@ def _read(path):
 
 def options_set(options, path=VOLUME_FILE):
     """
-    Write options into glusterd's own volume file, leaving every other line as it is. glusterd reads it at its start.
+    Set options in glusterd's own volume file and keep all other lines; glusterd reads it when it starts.
 
     options
         Option names and values (dict). A boolean is written as ``on`` or ``off``.
@@ -123,7 +123,7 @@ def options_set(options, path=VOLUME_FILE):
 
 def service(name="glusterd"):
     """
-    How glusterd's service runs.
+    Whether glusterd runs, since when, and whether systemd ends the bricks with it.
 
     name
         The service (string, default ``glusterd``).
@@ -153,7 +153,7 @@ def service(name="glusterd"):
 
 def kept_changes(name="glusterd"):
     """
-    What has to change so that the bricks live on while glusterd is restarted.
+    What has to change in glusterd's unit so that bricks keep running while glusterd restarts.
 
     name
         The service (string, default ``glusterd``).
@@ -172,7 +172,7 @@ def kept_changes(name="glusterd"):
 
 def restart_changes(name="glusterd", path="/etc/glusterfs/glusterd.vol", keep_bricks=True):
     """
-    What a restart of glusterd would bring into force, and what of its unit has to be changed before.
+    What would take effect if glusterd restarted, and what has to change in its unit before.
 
     name
         The service (string, default ``glusterd``).
@@ -212,7 +212,9 @@ def restart_changes(name="glusterd", path="/etc/glusterfs/glusterd.vol", keep_br
 
 def keep_bricks(name="glusterd"):
     """
-    Have the bricks live on while glusterd is restarted: ``KillMode=process`` in a drop-in of its unit, which says why.
+    Write a drop-in of glusterd's unit with which bricks keep running while glusterd restarts.
+
+    It sets ``KillMode=process`` and says why.
 
     name
         The service (string, default ``glusterd``).
@@ -234,8 +236,9 @@ def keep_bricks(name="glusterd"):
 
 def restart(name="glusterd"):
     """
-    Restart glusterd, also where systemd would not start it again: Debian's unit allows six starts an hour, and leaves
-    it stopped at the seventh.
+    Restart glusterd, also where systemd refuses to start it again so soon.
+
+    Debian's unit allows six starts an hour, and leaves glusterd stopped at the seventh.
 
     name
         The service (string, default ``glusterd``).
@@ -268,7 +271,7 @@ def _stored(path):
 
 def volumes():
     """
-    The volumes of this server's pool, as glusterd last heard of them.
+    The volumes of this server's pool as glusterd keeps them on disk; Gluster is not asked.
 
     Returns a dict of dicts as ``gluster.volume_info`` returns them, with these keys alone::
 
@@ -313,8 +316,9 @@ def peers():
 
 def silent():
     """
-    Which hosts of this server's peers do not answer at glusterd's port, not even that nobody listens there: Gluster
-    waits for those.
+    The peers whose hosts do not answer at glusterd's port, not even by refusing the connection.
+
+    Gluster waits for those.
 
     Returns a list of names, the last by which this server knows each.
 
@@ -339,7 +343,7 @@ def _answers(host):
 
 def look(away=()):
     """
-    The pool and the volumes, as far as they are known without asking Gluster.
+    The members and the volumes of the pool as glusterd keeps them on disk; Gluster is not asked.
 
     away
         The peers that are known to be away (list of names, default none). All others count as connected.
@@ -371,7 +375,7 @@ def _sharing(volume, server, brick):
 
 def bricks(volume):
     """
-    The bricks of a volume on this server, and who is to own its root.
+    A volume's bricks on this server: which are down, which share a file system, and who is to own the volume's root.
 
     volume
         The volume (string).

@@ -29,7 +29,7 @@ def __virtual__():
 
 def datastore_list(run=None, **connection):
     """
-    The datastores that the user may see.
+    The datastores that the user may see, with their attributes.
 
     run
         Take the answer of an earlier call with the same value here, if nothing was changed since: the states of one run
@@ -257,7 +257,7 @@ def datastore_delete(datastore_id, **connection):
 
 def datastore_enable(datastore_id, enable=True, **connection):
     """
-    Let the scheduler use a system datastore, or not. OpenNebula refuses it for others.
+    Enable or disable a system datastore for the scheduler. OpenNebula refuses it for other types.
 
     datastore_id
         The datastore's identifier (int).
@@ -521,8 +521,9 @@ def _image(element):
 
 def vm_list(datastore_id=None, **connection):
     """
-    The machines that are not done and whose disks lie on a datastore: because their images are of it, or because it is
-    their system datastore.
+    The VMs that are not done and have a disk on a datastore, or all VMs that are not done.
+
+    A disk lies on the datastore of its image, and on the system datastore of its VM.
 
     datastore_id
         The datastore's identifier (int). Default: all machines.

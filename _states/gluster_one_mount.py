@@ -36,8 +36,9 @@ def datastore_mounted(
     timeout=120,
 ):
     """
-    A volume is mounted by FUSE, from fstab, writable by oneadmin, and the directories of its datastores are links to
-    it. For the head and every hypervisor.
+    A volume is mounted by FUSE, from fstab, writable by oneadmin, and its datastores' directories are links to it.
+
+    For the head and every hypervisor.
 
     Nothing is remounted unasked: a changed option is written to fstab and takes effect at the next mount, and what
     somebody has mounted by hand, from whichever server, stays. Nothing is mounted over files, and no path that holds

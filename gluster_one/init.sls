@@ -1,4 +1,4 @@
-{#- A node's whole part: what the pillar makes of it. -#}
+{#- Everything that the pillar asks of a node, part by part. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pillar
