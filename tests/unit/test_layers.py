@@ -103,9 +103,9 @@ def test_the_page_of_commands_is_that_of_the_docstrings():
 
 
 def test_a_command_is_on_the_page_once_with_an_example_and_a_sentence():
-    names = list(chain(*commands.TASKS.values()))
-    assert len(names) == len(set(names)) and {name for name in commands.commands() if "state." in name} <= set(names)
-    cells = {name: commands.commands()[name] for name in names}
+    names, known = list(chain(*commands.TASKS.values())), commands.commands()
+    assert len(names) == len(set(names)) and {name for name in known if "state." in name} <= set(names)
+    cells = {name: known[name] for name in names}
     cells.update({name: ("its SLS", text.partition("\n")[0]) for name, text in commands.functions("_states").items()})
     assert [name for name, (example, does) in cells.items() if not example or does[-1:] != "."] == []
 
