@@ -39,10 +39,11 @@ lint: setup ## ruff, salt-lint and yamllint
 	find gluster_one lab tests docs -name '*.sls' -o -name '*.jinja' 2>/dev/null | xargs -r $(VENV)/bin/salt-lint -x 205
 	$(VENV)/bin/yamllint -s -d '$(YAML_RULES)' $(YAML_FILES)
 
-format: setup ## put the Python files into ruff's format, and the modules' checksums into the formula
+format: setup ## ruff's format for Python files, the modules' checksums, docs/commands.md
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 	$(PY) -m lab.stamp
+	$(PY) -m lab.commands
 
 # Those on a real glusterd wait for it most of the time, which costs no processor: the others run beside them.
 test: setup ## unit, functional and fleet tests, in 12 minutes; ARGS are pytest's

@@ -272,9 +272,10 @@ def look(heal=()):
         The volumes of which to count what waits to be healed, and to see who is connected, too (list of strings,
         default none).
 
-    Returns a dict of what :func:`pool_list`, :func:`volume_info`, :func:`volume_status`, :func:`heal_counts` and
-    :func:`connections` return, the latter three by volume: those that are started, and those that were asked for, of
-    which ``connections`` are None where Gluster does not say::
+    Returns a dict of what :func:`pool_list`, :func:`volume_info`, :func:`volume_status` and :func:`connections` return,
+    the latter two by volume: those that are started, and those that were asked for, None where Gluster does not say.
+    ``heal`` has by volume how many files wait to be healed, and how many are in split-brain, counted on the brick that
+    has most; zeros for a volume that has no copies to heal, None for both while a brick is not connected::
 
         {"pool": [{"hostname": "kvm2", ...}], "volumes": {"one_vol": {"status": "Started", ...}},
          "status": {"one_vol": [{"hostname": "kvm1", "path": "/data/one_vol", "online": True, ...}]},
@@ -467,27 +468,6 @@ def volume_set(name, options, timeout=120):
     finally:
         __context__.pop("gluster.read", None)  # what was reported as failed may be done
     return True
-
-
-def heal_counts(name):
-    """
-    How many files of a volume wait to be healed, and how many are in split-brain, counted on the brick that has most.
-
-    name
-        The volume's name (string).
-
-    Returns a dict ``{"pending": 3, "split_brain": 0}``; zeros for a volume that has no copies to heal. Both are None
-    while a brick is not connected: then nothing is known.
-
-    Raises CommandExecutionError when the volume does not exist or is not started.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster.heal_counts one_vol
-    """
-    return _counts(volume_info(name).get(name), lambda: _run("volume", "heal", name, "info", "summary"))
 
 
 def _counts(info, ask):
@@ -781,27 +761,3 @@ def brick_restart(volume, brick, timeout=120):
         raise CommandExecutionError(f"{brick}: the process {pid} is another one by now; run again")
     _end(process)
     return volume_start(volume, force=True, timeout=timeout)
-
-
-def volume_options(name):
-    """
-    All options of a volume that are in force, the defaults of those never set included.
-
-    name
-        The volume's name (string).
-
-    Returns a dict ``{"server.allow-insecure": "on", "storage.owner-uid": "-1", ...}``.
-
-    Raises CommandExecutionError when the volume does not exist.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster.volume_options one_vol
-    """
-    return {
-        # Gluster 10 and later mark a value that nobody set: "on (DEFAULT)".
-        option.findtext("Option"): re.sub(r" \(DEFAULT\)$", "", option.findtext("Value") or "")
-        for option in ET.fromstring(xml("volume", "get", name, "all")).iter("Opt")
-    }

@@ -407,30 +407,6 @@ def mount_point(path):
     }
 
 
-def directory_content(path):
-    """
-    What lies in a directory, in a few words: ``3 files (0f3a, 1b7c, 9d21)``, or ``more than 1000 files (...)``; an
-    empty string when nothing does or there is no such directory.
-
-    path
-        The directory (string). Nothing may be mounted on it.
-
-    Raises CommandExecutionError when a link that not only root can have put there is on the way.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_links.directory_content /var/lib/one/datastores/1
-    """
-    above, name = os.path.split(os.path.normpath(path))
-    try:
-        with _directory(above) as inside:
-            return _content(inside, name, path)
-    except FileNotFoundError:
-        return ""
-
-
 def _content(above, name, path):
     with _entry(above, name, path, read=True) as inside:
         return _listed(inside)

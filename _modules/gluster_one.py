@@ -33,7 +33,7 @@ def __virtual__():
 
 def check(native=False, heal=True, node=None, pool=True):
     """
-    What is not as the pillar wants it on this node, worst first.
+    Compare this node with its pillar and return what differs, worst first.
 
     native
         Read a file of each volume over ``gluster://`` as oneadmin, too (bool, default False).
@@ -72,7 +72,7 @@ def check(native=False, heal=True, node=None, pool=True):
 
 def findings(found=None, at=None):
     """
-    What :func:`check` finds, with the time: what the beacon leaves in the mine for the reactor.
+    The findings of this node with the time, as the beacon leaves them in the mine, where the reactor reads them.
 
     found
         What a look has found (list of findings). Default: look now.
@@ -93,7 +93,7 @@ def findings(found=None, at=None):
 
 def report(native=False, heal=True, node=None, pool=True, marks=None):
     """
-    The findings of :func:`check` together with what was seen, for an overview of the fleet.
+    The findings of this node with all that was seen, as the overview of the fleet needs them.
 
     native, heal, node, pool
         See :func:`check`.
@@ -306,7 +306,7 @@ def _client(seen, name, path, entry):
     """
     The client knows every server, and is connected to every brick.
     """
-    apart = bricks_unconnected(path)
+    apart = _bricks_unconnected(path)
     if apart:
         what, cure = f"not connected to {', '.join(apart)}", f"gluster volume status {name}, and the network"
         _find(seen, "client_bricks", path, what, "the client is connected to every brick", cure)
@@ -505,7 +505,7 @@ def _datastores(seen, node, heal):
     """
     The head: each datastore as the pillar wants it, and what OpenNebula sees of it.
     """
-    about = datastore_report(node, heal)
+    about = _datastore_report(node, heal)
     seen["datastores"], seen["hosts"] = about["datastores"], about["hosts"]
     for finding in about["findings"]:
         _find(seen, *finding)
@@ -525,27 +525,13 @@ def _native(seen, node):
     seen["looked"] += ["native read"]
 
 
-def datastore_report(node, heal=True):
+def _datastore_report(node, heal=True):
     """
     The datastores as the head sees them.
 
-    node
-        The head's part (dict of ``gluster_one_pillar.node``).
-
-    heal
-        Look for images that cannot be opened natively, too (bool, default True).
-
-    Returns a dict: ``datastores`` as ``gluster_one.report`` has them, ``hosts``, the names of OpenNebula's hosts in
-    their clusters that are not off, and ``findings``, each a list of kind, what it is about, seen, expected, cure and
-    severity::
-
-        {"datastores": {"glusterds": {"id": 101, ...}}, "hosts": ["kvm1", "kvm2"], "findings": []}
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt head gluster_one.datastore_report '{id: head, volumes: {}, opennebula: {}}'
+    Returns a dict: ``datastores`` as :func:`report` has them, ``hosts``, the names of OpenNebula's hosts in their
+    clusters that are not off, and ``findings``, each a list of kind, what it is about, seen, expected, cure and
+    severity.
     """
     seen = {"datastores": {}, "hosts": [], "findings": []}
     run = f"look at {time.time()}"  # OpenNebula is asked once for all datastores, and each mount looked at once
@@ -675,20 +661,10 @@ def _images(seen):
     return found
 
 
-def bricks_unconnected(path):
+def _bricks_unconnected(path):
     """
-    To which bricks the FUSE client of a mounted volume is not connected, by its own word.
-
-    path
-        The directory on which the volume is mounted (string).
-
-    Returns a list of bricks such as ``kvm3:/data/one_vol``, None when it does not answer within 3 s.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_one.bricks_unconnected /var/lib/gluster_one/one_vol
+    To which bricks the FUSE client of a mounted volume is not connected, by its own word (list of strings such as
+    ``kvm3:/data/one_vol``); None when it does not answer within 3 s.
     """
     # What the client shows of itself in the directory .meta of every mount. The numbers that it gives bricks are not
     # those of `gluster volume info`, once a brick was removed and another one added. Nowhere but on a FUSE mount:
@@ -707,8 +683,9 @@ def bricks_unconnected(path):
 
 def apart():
     """
-    To which bricks this node's mounts of Gluster volumes are not connected, by the clients' own word: a brick takes a
-    while to notice that a client is gone.
+    The bricks to which the Gluster clients of this node's mounts are not connected.
+
+    The clients themselves are asked: a brick takes a while to notice that a client is gone.
 
     Returns a dict by volume of lists of bricks, empty where all are connected; None where one of its mounts does not
     answer::
@@ -724,13 +701,13 @@ def apart():
     found = {}
     for path, mounted in __salt__["gluster_mount.mounts"]().items():
         if mounted["volume"]:
-            found.setdefault(mounted["volume"].partition("/")[0], []).append(bricks_unconnected(path))
+            found.setdefault(mounted["volume"].partition("/")[0], []).append(_bricks_unconnected(path))
     return {volume: None if None in each else sorted(set().union(*each)) for volume, each in found.items()}
 
 
 def machines():
     """
-    The virtual machines that run on this node.
+    The VMs that run on this node, by QEMU's names.
 
     Returns a sorted list of QEMU's names for them, such as ``["one-7"]``.
 
@@ -754,7 +731,7 @@ def _machine(words):
 
 def mount_health(path):
     """
-    Whether a directory shows a volume, and its client answers.
+    What is mounted on a directory, and whether its FUSE client answers.
 
     The name of the docs and of runners; its arguments are those of ``gluster_mount.mount_health``.
 
@@ -769,7 +746,7 @@ def mount_health(path):
 
 def mark(text):
     """
-    Leave a text on every volume of the pillar that is mounted here. For the head.
+    On the head: write a mark to each mounted volume of the pillar; the other nodes then have to see it.
 
     The name of the docs and of runners; its arguments are those of ``gluster_one_ids.mark``.
 
@@ -784,7 +761,7 @@ def mark(text):
 
 def stop_blockers(names, restart=False, apart=None):
     """
-    What would be interrupted if a server stopped.
+    What would be interrupted if servers of the pool stopped now; to be asked on another server.
 
     The name of the docs and of runners; its arguments are those of ``gluster_pool.stop_blockers``.
 
@@ -799,7 +776,7 @@ def stop_blockers(names, restart=False, apart=None):
 
 def native_access():
     """
-    Whether QEMU on this node opens ``gluster://``.
+    Whether QEMU on this node can open ``gluster://``, and the versions of QEMU and libvirt.
 
     The name of the docs and of runners; its arguments are those of ``gluster_native.native_access``.
 
@@ -814,7 +791,7 @@ def native_access():
 
 def native_read(volume, path=".gluster_one/datastores.json", host="localhost", port=24007, user="oneadmin", timeout=30):
     """
-    Read a file of a volume over ``gluster://``, as a VM does.
+    Read the beginning of a file of a volume over ``gluster://``, as a VM reads its disk.
 
     The name of the docs and of runners; its arguments are those of ``gluster_native.native_read``.
 
@@ -829,7 +806,7 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
 
 def images(**connection):
     """
-    What cannot be opened of the images of native datastores. For the head.
+    On the head: the images and clones that QEMU cannot open over ``gluster://``, and why.
 
     The name of the docs and of runners; its arguments are those of ``gluster_native.images``.
 

@@ -32,7 +32,7 @@ def __virtual__():
 
 def node(pillar=None, system=None):
     """
-    This minion's part, from its pillar.
+    This minion's plan: what the pillar makes of it, with defaults and the system's values, or the pillar's errors.
 
     pillar
         The value of the pillar key ``gluster_one`` (dict). Default: what the master says now, and not what the minion
@@ -470,8 +470,13 @@ def _first_server_errors(name, volume):
     first, servers = volume["servers"][0], volume["servers"]
     if volume["coordinator"] or not __utils__["gluster_hosts.own_names"]() & {server.casefold() for server in servers}:
         return []
-    known = __salt__["glusterd.pool_without"](first, servers)
-    return known and [
+    members = [[name.casefold() for name in names] for names in __salt__["glusterd.peers"]()]
+    known = [name for names in members for name in names]
+    # A member that goes by none of the servers' names may be the first one, by another network's address.
+    strangers = [names for names in members if not {name.casefold() for name in servers} & set(names)]
+    if not known or strangers or first.casefold() in known or __utils__["gluster_hosts.peer_known_as"](first, known):
+        return []
+    return [
         f"gluster_one:volumes:{name}:servers begins with {first!r}, which is not in the pool of this server (with "
         f"{', '.join(known)}): name a member first, or run `gluster peer probe {first}` here"
     ]
@@ -479,7 +484,9 @@ def _first_server_errors(name, volume):
 
 def system():
     """
-    What the formula's ``os.yaml`` has for this operating system, from the minion's own copy: the master is not asked.
+    The values of the formula's ``os.yaml`` for this node's operating system.
+
+    They are read from the minion's own copy: the master is not asked.
 
     Returns a dict of the keys of ``base`` there; an empty one before the formula has run for the first time.
 

@@ -46,7 +46,7 @@ def __virtual__():
 
 def options(path=VOLUME_FILE):
     """
-    The options in glusterd's own volume file.
+    The options in glusterd's own volume file, ``glusterd.vol``.
 
     path
         The file (string, default /etc/glusterfs/glusterd.vol).
@@ -78,7 +78,7 @@ def _read(path):
 
 def options_set(options, path=VOLUME_FILE):
     """
-    Write options into glusterd's own volume file, leaving every other line as it is. glusterd reads it at its start.
+    Set options in glusterd's own volume file and keep all other lines; glusterd reads it when it starts.
 
     options
         Option names and values (dict). A boolean is written as ``on`` or ``off``.
@@ -121,7 +121,7 @@ def options_set(options, path=VOLUME_FILE):
 
 def service(name="glusterd"):
     """
-    How glusterd's service runs.
+    Whether glusterd runs, since when, and whether systemd ends the bricks with it.
 
     name
         The service (string, default ``glusterd``).
@@ -151,7 +151,7 @@ def service(name="glusterd"):
 
 def kept_changes(name="glusterd"):
     """
-    What has to change so that the bricks live on while glusterd is restarted.
+    What has to change in glusterd's unit so that bricks keep running while glusterd restarts.
 
     name
         The service (string, default ``glusterd``).
@@ -170,7 +170,7 @@ def kept_changes(name="glusterd"):
 
 def restart_changes(name="glusterd", path="/etc/glusterfs/glusterd.vol", keep_bricks=True):
     """
-    What a restart of glusterd would bring into force, and what of its unit has to be changed before.
+    What would take effect if glusterd restarted, and what has to change in its unit before.
 
     name
         The service (string, default ``glusterd``).
@@ -210,7 +210,9 @@ def restart_changes(name="glusterd", path="/etc/glusterfs/glusterd.vol", keep_br
 
 def keep_bricks(name="glusterd"):
     """
-    Have the bricks live on while glusterd is restarted: ``KillMode=process`` in a drop-in of its unit, which says why.
+    Write a drop-in of glusterd's unit with which bricks keep running while glusterd restarts.
+
+    It sets ``KillMode=process`` and says why.
 
     name
         The service (string, default ``glusterd``).
@@ -232,8 +234,9 @@ def keep_bricks(name="glusterd"):
 
 def restart(name="glusterd"):
     """
-    Restart glusterd, also where systemd would not start it again: Debian's unit allows six starts an hour, and leaves
-    it stopped at the seventh.
+    Restart glusterd, also where systemd refuses to start it again so soon.
+
+    Debian's unit allows six starts an hour, and leaves glusterd stopped at the seventh.
 
     name
         The service (string, default ``glusterd``).
@@ -266,7 +269,7 @@ def _stored(path):
 
 def volumes():
     """
-    The volumes of this server's pool, as glusterd last heard of them.
+    The volumes of this server's pool as glusterd keeps them on disk; Gluster is not asked.
 
     Returns a dict of dicts as ``gluster.volume_info`` returns them, with these keys alone::
 
@@ -311,8 +314,9 @@ def peers():
 
 def silent():
     """
-    Which hosts of this server's peers do not answer at glusterd's port, not even that nothing listens there: a Gluster
-    command waits for those.
+    The peers whose hosts do not answer at glusterd's port, not even by refusing the connection.
+
+    Gluster waits for those.
 
     Returns a list of names, the last by which this server knows each.
 
@@ -328,7 +332,7 @@ def silent():
 
 def look(away=()):
     """
-    The pool and the volumes, as far as they are known without asking Gluster.
+    The members and the volumes of the pool as glusterd keeps them on disk; Gluster is not asked.
 
     away
         The peers that are known to be away (list of names, default none). All others count as connected.
@@ -346,34 +350,6 @@ def look(away=()):
     return {"pool": pool, "volumes": volumes(), "status": None, "heal": {}}
 
 
-def pool_without(server, servers):
-    """
-    The members of this server's pool, when another server is none of them.
-
-    server
-        The other server (string).
-
-    servers
-        The names of a volume's servers (list of strings). A member that goes by none of them may be the other server,
-        by another network's address.
-
-    Returns the members' names and addresses (list of strings), empty when the server is one of them or may be, or this
-    server is in no pool.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm2 glusterd.pool_without kvm1 '[kvm1, kvm2, kvm3]'
-    """
-    members = [[name.casefold() for name in names] for names in peers()]
-    known = [name for names in members for name in names]
-    strangers = [names for names in members if not {name.casefold() for name in servers} & set(names)]
-    if not known or strangers or server.casefold() in known or __utils__["gluster_hosts.peer_known_as"](server, known):
-        return []
-    return known
-
-
 def _sharing(volume, server, brick):
     """
     What a brick's own volume file says of its file system.
@@ -388,7 +364,7 @@ def _sharing(volume, server, brick):
 
 def bricks(volume):
     """
-    The bricks of a volume on this server, and who is to own its root.
+    A volume's bricks on this server: which are down, which share a file system, and who is to own the volume's root.
 
     volume
         The volume (string).

@@ -325,7 +325,8 @@ def difference(
     if enabled not in (None, True, False):
         raise SaltInvocationError(f"enabled is {enabled!r}: true or false is needed")
     desired = {"name": str(name) if current else None, "owner": owner, "group": group}
-    desired["permissions"] = __salt__["opennebula.permission_letters"](permissions) if permissions is not None else None
+    letters = __utils__["one_datastore_rules.permission_letters"]
+    desired["permissions"] = None if permissions is None else letters(permissions)
     desired["state"] = {None: None, True: "READY", False: "DISABLED"}[enabled]
     there = current or {"state": "READY"}
     for key, value in desired.items():

@@ -29,7 +29,7 @@ def __virtual__():
 
 def datastore_list(run=None, **connection):
     """
-    The datastores that the user may see.
+    The datastores that the user may see, with their attributes.
 
     run
         Take the answer of an earlier call with the same value here, if nothing was changed since: the states of one run
@@ -257,7 +257,7 @@ def datastore_delete(datastore_id, **connection):
 
 def datastore_enable(datastore_id, enable=True, **connection):
     """
-    Let the scheduler use a system datastore, or not. OpenNebula refuses it for others.
+    Enable or disable a system datastore for the scheduler. OpenNebula refuses it for other types.
 
     datastore_id
         The datastore's identifier (int).
@@ -296,33 +296,8 @@ def datastore_chmod(datastore_id, permissions, **connection):
 
         salt head opennebula.datastore_chmod 101 um-u-----
     """
-    bits = [int(letter != "-") for letter in permission_letters(permissions)]
+    bits = [int(letter != "-") for letter in __utils__["one_datastore_rules.permission_letters"](permissions)]
     return _changed("datastore.chmod", int(datastore_id), *bits, **connection)
-
-
-def permission_letters(permissions):
-    """
-    Permissions in OpenNebula's letters.
-
-    permissions
-        ``um-u-----`` or ``640`` (string or int).
-
-    Returns a string of nine letters.
-
-    Raises SaltInvocationError for anything else.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt head opennebula.permission_letters 640
-    """
-    text = str(permissions)
-    if re.fullmatch("[0-7]{3}", text):
-        return "".join(letter if int(digit) & bit else "-" for digit in text for letter, bit in zip("uma", (4, 2, 1)))
-    if not re.fullmatch("([u-][m-][a-]){3}", text):
-        raise SaltInvocationError(f"permissions is {permissions!r}: nine letters such as um-u-----, or 640, are needed")
-    return text
 
 
 def datastore_chown(datastore_id, uid=-1, gid=-1, **connection):
@@ -546,8 +521,9 @@ def _image(element):
 
 def vm_list(datastore_id=None, **connection):
     """
-    The machines that are not done and whose disks lie on a datastore: because their images are of it, or because it is
-    their system datastore.
+    The VMs that are not done and have a disk on a datastore, or all VMs that are not done.
+
+    A disk lies on the datastore of its image, and on the system datastore of its VM.
 
     datastore_id
         The datastore's identifier (int). Default: all machines.

@@ -29,7 +29,7 @@ SAY = 2
 
 def status(target="*", native=False, timeout=15, html=None):
     """
-    The whole fleet: volumes, nodes and datastores, worst first, each with what to do.
+    Show the whole fleet: volumes, nodes and datastores, worst first, each with what to do.
 
     target
         Which minions (string, a glob, default ``*``). Those whose pillar has no ``gluster_one`` are left out.
@@ -162,7 +162,7 @@ def _visible(said):
 
 def ok_to_stop(minions, timeout=15, restart=False, unasked=None):
     """
-    Whether a node may go down now, and why not; or several at once.
+    Whether one or several nodes may go down now, and why not.
 
     minions
         The nodes' minions (string, with commas between several, or list).
@@ -173,6 +173,9 @@ def ok_to_stop(minions, timeout=15, restart=False, unasked=None):
     restart
         Only glusterd is to be restarted, and all else goes on (bool, default False): a volume of which each file is on
         one brick alone does not keep it then, nor does a machine.
+
+    unasked
+        Minions that are not asked, as if they did not exist (list of strings, default none).
 
     Returns a dict ``{"ok": True, "reasons": []}`` with ``retcode`` 0 or 1, which is the command's exit status. What is
     not known counts against it, and so does a master that keeps no returns. No machine may run on a node that goes. A
@@ -308,7 +311,7 @@ def _machines(minions, silent, limits):
 
 def rollout_plan(target="*"):
     """
-    In which order a rollout goes over the fleet.
+    The order in which a rollout goes over the fleet.
 
     target
         Which minions (string, a glob, default ``*``). Those whose pillar has no ``gluster_one`` are left out.
@@ -379,8 +382,7 @@ def _uncoordinated(nodes, known):
 
 def remount_plan(target="*"):
     """
-    Which nodes have a mount that was made with other options than /etc/fstab is to have, in the order in which they are
-    remounted.
+    The nodes with a mount whose options differ from those in fstab, in the order in which they are remounted.
 
     target
         Which minions (string, a glob, default ``*``). Those whose pillar has no ``gluster_one`` are left out.
@@ -468,7 +470,7 @@ def _nodes(target):
 
 def rollout_step(step, minions, number=1, steps=1, timeout=None):
     """
-    Say on the terminal and on the event bus which step of a rollout begins.
+    Announce on the terminal and on the event bus which step of a rollout begins.
 
     step
         The step (string).

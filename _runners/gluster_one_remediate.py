@@ -78,7 +78,7 @@ def __virtual__():
 
 def remediate(minion):
     """
-    Put right what a minion has reported, by applying the formula to it again. The reactor calls it.
+    Repair what a minion has reported, by applying the formula to it again. The reactor calls it.
 
     The minion's findings are read from its mine, where only it can have left them; what the event said is not used.
     Which kinds are put right is the pillar's ``remediate``. One job for each minion at a time, servers one after

@@ -17,7 +17,7 @@ def __virtual__():
 
 def beacon_configured(name, interval=None, node=None):
     """
-    The minion has this beacon of ``_beacons/gluster_one.py``, at once and after a restart; or has it no more.
+    The beacon ``gluster_one`` is configured on this minion, at once and after a restart, or is removed.
 
     In place of Salt's ``beacon.present`` and ``beacon.absent``: the former fails with ``test=True`` where it would
     change something, and both where what is configured is no list of dicts (Salt 3008.5: KeyError, ValueError).

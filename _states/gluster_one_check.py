@@ -21,7 +21,7 @@ def __virtual__():
 
 def pillar_valid(name, errors, roles=None, force_reload_modules=False):  # pylint: disable=unused-argument
     """
-    The pillar is one that the formula understands. Nothing is changed: it fails and says what is wrong.
+    The pillar is valid. It is a check: it changes nothing, and fails with what is wrong.
 
     name
         Any text (string).
@@ -47,7 +47,7 @@ def pillar_valid(name, errors, roles=None, force_reload_modules=False):  # pylin
 
 def native_access_supported(name, package="QEMU's gluster driver"):
     """
-    QEMU and libvirt of this hypervisor can open ``gluster://``. Nothing is changed: it is a check that fails.
+    QEMU and libvirt of this hypervisor can open ``gluster://``. It is a check: it changes nothing.
 
     name
         Any text (string).
@@ -74,8 +74,9 @@ def native_access_supported(name, package="QEMU's gluster driver"):
 
 def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
     """
-    A process of oneadmin reads a file of the volume over ``gluster://``, as a machine reads its disk: what all else is
-    for. Nothing is changed: it is a check that fails. For every hypervisor.
+    oneadmin can read a file of the volume over ``gluster://``, as a VM does. It is a check: it changes nothing.
+
+    For every hypervisor.
 
     The file is the one in which the head leaves the datastores' identifiers; it is waited for, as the volume's options
     are, which another node may be about to set. ``test=True`` looks once, and fails nothing that a run may put right.

@@ -37,8 +37,9 @@ def datastore_mounted(
     timeout=120,
 ):
     """
-    A volume is mounted by FUSE, from fstab, writable by oneadmin, and the directories of its datastores are links to
-    it. For the head and every hypervisor.
+    A volume is mounted by FUSE, from fstab, writable by oneadmin, and its datastores' directories are links to it.
+
+    For the head and every hypervisor.
 
     What a user other than root has mounted over the volume's root, which belongs to oneadmin, is taken away. Nothing
     else is remounted unasked: a changed option is written to fstab and takes effect at the next mount, and what

@@ -30,8 +30,9 @@ def datastore_remounted(
     timeout=120,
 ):
     """
-    A mounted volume's client was started with the servers and the options that fstab has: where it was not, the volume
-    is unmounted and mounted again. After ``datastore_mounted``, which writes the line, when somebody asks for it.
+    A volume is mounted with the servers and options that fstab has; if not, it is unmounted and mounted again.
+
+    It comes after ``datastore_mounted``, which writes the line, and only when somebody asks for it.
 
     A mount that anything uses stays as it is, and the state fails and says what (``gluster_mount.mount_users``). First
     the volume is mounted aside with the new options. What ``datastore_mounted`` has left mounted on a former place is

@@ -58,8 +58,10 @@ def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glus
 
 def bricks_kept(name="glusterd"):
     """
-    The bricks live on while glusterd is restarted, by whomever: an upgrade of the package does it, too. For every
-    server. Nothing is restarted: where the unit's ``KillMode`` is another than ``process``, a drop-in has it so.
+    Bricks keep running while glusterd restarts, whoever restarts it. For every server.
+
+    An upgrade of the package restarts it, too. Nothing is restarted by this state: where the unit's ``KillMode`` is not
+    ``process``, it writes a drop-in.
 
     name
         glusterd's service (string, default ``glusterd``).
@@ -84,8 +86,10 @@ def bricks_kept(name="glusterd"):
 
 def glusterd_running(name="glusterd"):
     """
-    glusterd runs. For every server. One that does not is started at once: after a crash systemd waits before it does
-    that (Debian's unit a minute), and after six starts in an hour it does it no more.
+    glusterd runs; if not, it is started at once. For every server.
+
+    After a crash systemd waits before it starts glusterd (Debian's unit a minute), and after six starts in an hour it
+    gives up.
 
     name
         glusterd's service (string, default ``glusterd``).
@@ -111,8 +115,9 @@ def glusterd_running(name="glusterd"):
 
 def bricks_running(name, timeout=120):
     """
-    All bricks of a started volume run; those that do not are started. For one node of the pool. A volume that is
-    stopped is left so, and a brick whose server is away is not waited for.
+    All bricks of a started volume run; those that do not are started. For one node of the pool.
+
+    A volume that is stopped stays stopped, and a brick whose server is away is not waited for.
 
     name
         The volume (string).
@@ -154,8 +159,9 @@ def glusterd_restarted(
     timeout=120,
 ):
     """
-    glusterd runs with what its volume file says: where that is younger than the daemon, it is restarted. For every
-    server, on all of them at once if need be, and only when somebody asks for it.
+    glusterd runs with what its volume file says; if the file is younger than the daemon, glusterd is restarted.
+
+    For every server, on all of them at once if need be, and only when somebody asks for it.
 
     One server of the pool at a time, by a lock on a volume: it begins when all peers are connected, all bricks online
     and connected to all clients and nothing waits to be healed, and the next server's turn comes when that is so again.
@@ -211,8 +217,9 @@ def glusterd_restarted(
 
 def heal_daemon_connected(name, timeout=120):
     """
-    This server's self-heal daemon is connected to all bricks of a volume that run; one that is not is restarted, which
-    no client notices. For every server; see ``gluster.heal_daemon_apart``.
+    This server's self-heal daemon is connected to all running bricks of a volume; if not, it is restarted.
+
+    No client notices. For every server; see ``gluster.heal_daemon_apart``.
 
     name
         The volume (string).
@@ -247,8 +254,10 @@ def heal_daemon_connected(name, timeout=120):
 
 def bricks_restarted(name, every=False, outage=None, orchestrated=False, timeout=120):
     """
-    No brick of this server refuses clients: those that do, because they were started while ``server.allow-insecure``
-    was off, are restarted. For every server, on all of them at once if need be, and only when somebody asks for it.
+    No brick of this server rejects clients; those that do are restarted.
+
+    They were started while ``server.allow-insecure`` was off. For every server, on all of them at once if need be, and
+    only when somebody asks for it.
 
     Nobody is connected to a brick that refuses, so it is restarted at once. Any other only when ``every`` says so: one
     at a time over the whole pool, as ``glusterd_restarted`` does it.

@@ -21,8 +21,9 @@ def __virtual__():
 
 def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=None, timeout=120, servers=None):
     """
-    A volume lets OpenNebula's processes in (``server.allow-insecure on``) and its root belongs to oneadmin
-    (``storage.owner-uid``, ``storage.owner-gid``). For one node of the pool.
+    OpenNebula's processes may use a volume, and its root belongs to oneadmin. For one node of the pool.
+
+    The options for it are ``server.allow-insecure``, ``storage.owner-uid`` and ``storage.owner-gid``.
 
     Those that differ are set at once, when all peers are connected; others stay. A run that sets allow-insecure on then
     looks at the bricks: if all refuse clients it stops and starts the volume; if only some do, it fails and names them.

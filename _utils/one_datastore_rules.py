@@ -52,3 +52,28 @@ def gluster_host(host):
             raise SaltInvocationError(f"{host!r} has no valid port: {needed}")
         named.append(f"{name}:{int(port or 24007)}")
     return " ".join(named)
+
+
+def permission_letters(permissions):
+    """
+    Permissions in OpenNebula's letters.
+
+    permissions
+        ``um-u-----`` or ``640`` (string or int).
+
+    Returns a string of nine letters.
+
+    Raises SaltInvocationError for anything else.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["one_datastore_rules.permission_letters"](640)
+    """
+    text = str(permissions)
+    if re.fullmatch("[0-7]{3}", text):
+        return "".join(letter if int(digit) & bit else "-" for digit in text for letter, bit in zip("uma", (4, 2, 1)))
+    if not re.fullmatch("([u-][m-][a-]){3}", text):
+        raise SaltInvocationError(f"permissions is {permissions!r}: nine letters such as um-u-----, or 640, are needed")
+    return text

@@ -1,4 +1,4 @@
-{#- Every node looks after itself; see docs/remediation.md. -#}
+{#- All nodes: configure the beacon that looks for faults; see docs/remediation.md. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pillar

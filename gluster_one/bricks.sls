@@ -1,4 +1,4 @@
-{#- Every server, when somebody asks for it: bricks that refuse clients are restarted, and what heals if they refused that. -#}
+{#- Every server, on request: restart bricks that reject clients, and the self-heal daemon if they rejected it. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pillar

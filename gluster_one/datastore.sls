@@ -1,4 +1,4 @@
-{#- The head: the datastores in OpenNebula, their directories linked to the mounted volume. -#}
+{#- The head: create the datastores in OpenNebula or change their attributes, and link their directories. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pillar

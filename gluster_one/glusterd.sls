@@ -1,4 +1,4 @@
-{#- Every server: glusterd accepts clients that are not root, and its restart would leave the bricks alone. -#}
+{#- Every server: have glusterd accept clients that are not root, and bricks keep running while it restarts. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pillar

@@ -1,4 +1,4 @@
-{#- A node's whole part; each of these does only what the node's roles ask for. -#}
+{#- Everything that the pillar asks of a node, part by part; each part decides by the node's roles. -#}
 include:
   - gluster_one.pillar
   - gluster_one.volume

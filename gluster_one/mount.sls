@@ -1,5 +1,5 @@
-{#- The head and every hypervisor: the volume mounted, and the directories of its datastores linked to it. The head links
-    each datastore where it creates it: see datastore.sls. -#}
+{#- The head and every hypervisor: mount the volumes and link the directories of their datastores to them.
+    The head links each datastore where it creates it. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pillar

@@ -1,4 +1,4 @@
-{#- Every hypervisor: QEMU can open gluster://, and oneadmin reads a file of each volume that way. Behind all else. -#}
+{#- Every hypervisor: check that QEMU can open gluster://, and that oneadmin reads a file of each volume that way. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.mount

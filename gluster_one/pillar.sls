@@ -1,4 +1,4 @@
-{#- First of all: is the pillar one that the formula understands? If not, this is the only state. -#}
+{#- All nodes, first of all: check the pillar. If it is wrong, nothing else is done. -#}
 {%- from 'gluster_one/map.jinja' import node, run with context %}
 gluster_one_pillar:
   gluster_one_check.pillar_valid:

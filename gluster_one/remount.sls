@@ -1,5 +1,4 @@
-{#- The head and every hypervisor, when somebody asks for it: mounts that were made with other options than fstab has by now
-    are made anew where nothing uses them. -#}
+{#- The head and every hypervisor, on request: mount again with the options of fstab, where nothing uses the mount. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.mount

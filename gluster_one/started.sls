@@ -1,4 +1,4 @@
-{#- What is stopped that should run: glusterd on a server, and the bricks of a started volume. -#}
+{#- Every server, on request: start glusterd and the bricks of started volumes where they are down. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pillar

@@ -1,4 +1,4 @@
-{#- One node a volume, the first server named for it: the volume's options. -#}
+{#- The first of a volume's servers: set the volume's options. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pillar

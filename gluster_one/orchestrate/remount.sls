@@ -1,4 +1,4 @@
-{#- Mounts that were made with other options than fstab has by now, one node after the other: see docs/rollout.md. -#}
+{#- Mount again with the options of fstab, one node after the other; see docs/rollout.md. -#}
 {%- from 'gluster_one/orchestrate/steps.jinja' import steps, refused %}
 {%- set plan = salt['saltutil.runner']('gluster_one.remount_plan', [pillar.get('target', '*')]) %}
 {%- if plan.errors %}

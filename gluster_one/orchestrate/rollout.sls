@@ -1,4 +1,4 @@
-{#- The formula on a whole fleet, step by step: see docs/rollout.md. -#}
+{#- Apply the formula to the whole fleet, step by step; see docs/rollout.md. -#}
 {%- from 'gluster_one/orchestrate/steps.jinja' import steps, refused, add_restarts %}
 {%- set plan = salt['saltutil.runner']('gluster_one.rollout_plan', [pillar.get('target', '*')]) %}
 {%- if plan.errors %}

@@ -223,10 +223,10 @@ class Scene:
 def calm(fleet):
     """Nothing is found anywhere, and nothing waits to be healed."""
     found = fleet.lab.call("*", "gluster_one.check", "heal=False")
-    pending = fleet.lab.call("kvm1", "gluster.heal_counts", "one_vol").get("kvm1")
-    if len(found) == 4 and not any(found.values()) and isinstance(pending, dict) and pending["pending"] == 0:
+    counts = fleet.heal_counts()
+    if len(found) == 4 and not any(found.values()) and counts and counts["pending"] == 0:
         return True
-    fleet.restless = f"{found} {pending}"
+    fleet.restless = f"{found} {counts}"
     # The self-heal daemons look by themselves each ten minutes.
     fleet.sh("kvm1", f"{ONE_VOL} heal one_vol", check=False)
     return False

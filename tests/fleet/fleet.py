@@ -294,8 +294,12 @@ class Fleet:
         """Wait until no file of one_vol waits to be healed."""
         self.start_healers()
         nothing = {"pending": 0, "split_brain": 0}
-        counts = lambda: self.lab.call("kvm1", "gluster.heal_counts", "one_vol").get("kvm1")  # noqa: E731
-        wait_for("no file to heal", lambda: counts() == nothing, 120, every=1)
+        wait_for("no file to heal", lambda: self.heal_counts() == nothing, 120, every=1)
+
+    def heal_counts(self):
+        """What waits to be healed on one_vol, and what is in split-brain; None while kvm1 does not know."""
+        look = self.lab.call("kvm1", "gluster.look", "[one_vol]").get("kvm1")
+        return look["heal"]["one_vol"] if isinstance(look, dict) else None
 
     # OpenNebula
 

@@ -12,10 +12,8 @@ FUNCTIONS = {
     "pool_list": [],
     "volume_info": [],
     "volume_status": ["one_vol"],
-    "volume_options": ["one_vol"],
     "volume_set": ["one_vol", {"user.note": "x"}],
     "connections": ["one_vol"],
-    "heal_counts": ["one_vol"],
     "look": [],
 }
 

@@ -34,6 +34,13 @@ def public(functions, module):
 
 
 @pytest.fixture(scope="module")
+def runner_functions(loaders):
+    import salt.loader
+
+    return salt.loader.runner({**loaders.opts, "runner_dirs": [str(CHECKOUT / "_runners")]})
+
+
+@pytest.fixture(scope="module")
 def state_functions(loaders):
     """The state functions themselves, which ``loaders.states`` hides behind a proxy."""
     import salt.loader
@@ -79,6 +86,16 @@ def test_every_argument_of_a_module_is_explained(modules, state_functions, modul
         function_of = others[same_as[2]] if same_as else None
         other = inspect.getdoc(inspect.unwrap(getattr(function_of, "func", function_of))) if same_as else ""
         assert not unexplained(function, module_text, other), name
+
+
+def test_every_example_of_a_runner_fits_and_every_argument_is_explained(runner_functions):
+    for name, function, module_text in public(runner_functions, "gluster_one"):
+        text = inspect.getdoc(function) or ""
+        (example,) = re.findall(r"^ *salt-run (\S.*)$", text, re.MULTILINE)
+        called, *words = shlex.split(example)
+        assert called == name, f"{name} has no CLI example"
+        fits(function, words)
+        assert not unexplained(function, module_text), name
 
 
 @pytest.mark.parametrize("module", UTILS)

@@ -92,15 +92,6 @@ def test_volume_status_has_the_self_heal_daemons(modules, one_vol):
     assert len([row for row in status if row["hostname"] == "Self-heal Daemon"]) == 3
 
 
-def test_volume_options_are_those_in_force(modules, volume):
-    host.gluster("volume", "set", volume, "network.ping-timeout", "17")
-    options = modules.gluster.volume_options(volume)
-    assert options["network.ping-timeout"] == "17"
-    assert options["storage.owner-uid"] == "-1"
-    assert options["server.allow-insecure"] == "on"
-    assert not [value for value in options.values() if "DEFAULT" in value]
-
-
 def test_volume_set_sets_several_options_in_one_process(modules, volume):
     before = host.commands()
     wanted = {"storage.owner-uid": 9869, "server.allow-insecure": True, "user.note": "a  b; $(c) 'd'"}
@@ -141,8 +132,7 @@ def test_volume_set_of_nothing_is_an_error(modules, volume, options):
 
 
 @pytest.mark.parametrize(
-    "function, more",
-    [("volume_status", []), ("volume_options", []), ("volume_set", [{"user.note": "x"}]), ("heal_counts", [])],
+    "function, more", [("volume_status", []), ("volume_set", [{"user.note": "x"}]), ("heal", []), ("connections", [])]
 )
 def test_an_unknown_volume_is_said_in_one_line(modules, function, more):
     with pytest.raises(CommandExecutionError) as failure:
@@ -177,9 +167,14 @@ def test_owner_id_of_nobody(modules, kind):
 # Heal
 
 
+def pending(modules, name):
+    """How many files of a volume wait to be healed; None when that is not known."""
+    return modules.gluster.look(heal=[name])["heal"][name]["pending"]
+
+
 def test_nothing_to_heal(modules, one_vol, volume):
-    assert modules.gluster.heal_counts(one_vol)["pending"] == 0
-    assert modules.gluster.heal_counts(volume)["pending"] == 0
+    assert pending(modules, one_vol) == 0
+    assert pending(modules, volume) == 0
 
 
 def test_files_written_while_a_brick_was_away_wait_to_be_healed(modules, one_vol, tmp_path):
@@ -187,15 +182,15 @@ def test_files_written_while_a_brick_was_away_wait_to_be_healed(modules, one_vol
     host.gluster("volume", "set", one_vol, "cluster.self-heal-daemon", "off")
     try:
         host.kill(*host.brick_pids(one_vol)[one_vol])
-        host.eventually("the brick is seen to be away", lambda: modules.gluster.heal_counts(one_vol)["pending"] is None)
+        host.eventually("the brick is seen to be away", lambda: pending(modules, one_vol) is None)
         (tmp_path / "written").write_text("x")
         host.gluster("volume", "start", one_vol, "force")
-        host.eventually("files wait", lambda: (modules.gluster.heal_counts(one_vol)["pending"] or 0) >= 1)
+        host.eventually("files wait", lambda: (pending(modules, one_vol) or 0) >= 1)
     finally:
         host.gluster("volume", "reset", one_vol, "cluster.self-heal-daemon")
         (tmp_path / "written").unlink()
         host.let_go(tmp_path)
-    host.eventually("all is healed", lambda: modules.gluster.heal_counts(one_vol)["pending"] == 0, timeout=60)
+    host.eventually("all is healed", lambda: pending(modules, one_vol) == 0, timeout=60)
 
 
 def test_the_self_heal_daemons_take_orders(modules, one_vol):

@@ -161,12 +161,12 @@ def test_a_client_says_which_brick_it_has_not(modules, one_vol):
     point = host.open_directory("one_vol")
     host.sh("mount", "-t", "glusterfs", f"kvm1:/{one_vol}", point)
     try:
-        host.eventually("it has all bricks", lambda: modules.gluster_one.bricks_unconnected(str(point)) == [])
+        host.eventually("it has all bricks", lambda: modules.gluster_one.apart()[one_vol] == [])
         host.kill(*host.brick_pids(one_vol)[one_vol])
         apart = [f"kvm1:/data/{one_vol}"]
-        host.eventually("it has not the first", lambda: modules.gluster_one.bricks_unconnected(str(point)) == apart)
+        host.eventually("it has not the first", lambda: modules.gluster_one.apart()[one_vol] == apart)
         with host.stopped(host.fuse_client(point)):
-            assert modules.gluster_one.bricks_unconnected(str(point)) is None
+            assert modules.gluster_one.apart()[one_vol] is None
     finally:
         host.gluster("volume", "start", one_vol, "force")
         host.let_go(point)

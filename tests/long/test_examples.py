@@ -1,13 +1,15 @@
-"""Every CLI example of the execution modules works as it stands."""
+"""Every CLI example of the execution modules and of the runners works as it stands."""
 
 import json
 import re
 
 import pytest
 
+from lab import commands
 from lab.fleet import CHECKOUT
 
 CODE = [path.read_text() for path in (CHECKOUT / "_modules").glob("*.py")]
+RUNNERS = [path.read_text() for path in (CHECKOUT / "_runners").glob("*.py")]
 # What the examples need to be there: a cluster 100, a user 2.
 NEEDED = [("one.cluster.allocate", "racks"), ("one.user.allocate", "ann", "secret", "core", [])]
 # A volume to grow, and a fourth server: the head by another name.
@@ -24,6 +26,16 @@ for example in json.load(sys.stdin):
     target, function, *args = shlex.split(example)
     answers = client.cmd(target, function, parse_input(args), timeout=60, full_return=True)
     print(json.dumps([example, answers], default=str))
+"""
+# What `salt-run` does with each, in the same way.
+RUNNER = """
+import contextlib, json, shlex, sys, salt.config, salt.runner
+client = salt.runner.RunnerClient(salt.config.master_config(sys.argv[1]))
+for example in json.load(sys.stdin):
+    function, *args = shlex.split(example)
+    with contextlib.redirect_stdout(sys.stderr):
+        answer = client.cmd(function, args, print_event=False, full_return=True)
+    print(json.dumps([example, answer], default=str))
 """
 
 
@@ -44,15 +56,36 @@ def described(fleet_of_module):
     fleet.sh("kvm1", f"{gluster} peer probe kvm4 && {gluster} volume create two_vol replica 3 {TWO_VOL}")
     fleet.sh("kvm1", f"{gluster} volume start two_vol")
     fleet.healed()
-    done = fleet.lab.python(CLIENT, fleet.lab.master_dir / "master", input=json.dumps(all_examples()))
+    return answers(fleet, CLIENT, all_examples())
+
+
+@pytest.fixture(scope="module")
+def of_runners(fleet_of_module):
+    """What the runners answered to each example: {example: {"return": ..., "success": True}}."""
+    return answers(fleet_of_module, RUNNER, runner_examples())
+
+
+def answers(fleet, client, examples):
+    done = fleet.lab.python(client, fleet.lab.master_dir / "master", input=json.dumps(examples))
     assert done.returncode == 0, done.stderr
     return dict(map(json.loads, done.stdout.splitlines()))
+
+
+def runner_examples():
+    return sorted({example for text in RUNNERS for example in re.findall(r"^        salt-run (\S+ ?.*)$", text, re.M)})
 
 
 def all_examples():
     examples = {example for text in CODE for example in re.findall(r"^        salt (\S+ .+)$", text, re.MULTILINE)}
     late = {name: number for number, name in enumerate(LAST, 1)}
     return sorted(examples, key=lambda example: (late.get(function(example), 0), example))
+
+
+# Before those of the modules, which stop a volume in the end.
+@pytest.mark.parametrize("example", runner_examples())
+def test_example_of_a_runner_works(of_runners, example):
+    answer = of_runners[example]
+    assert answer["success"] and not re.search("Traceback|Exception occurred|is not available", str(answer)), answer
 
 
 @pytest.mark.timeout(900)
@@ -64,5 +97,5 @@ def test_example_works(described, example):
 
 
 def test_every_public_function_has_one():
-    public = {name for text in CODE for name in re.findall(r"^def ([a-z]\w*)\(", text, re.MULTILINE)}
-    assert public == {function(example).partition(".")[2] for example in all_examples()}
+    assert commands.functions("_modules").keys() <= set(map(function, all_examples()))
+    assert commands.functions("_runners").keys() == {example.partition(" ")[0] for example in runner_examples()}

@@ -68,8 +68,8 @@ def test_never_a_yes_that_stalls_a_writer(fleet, fault):
     fleet.sh(node, do)
     try:
         if fault == "a client is cut off":
-            apart = "gluster_one.bricks_unconnected", MOUNT
-            wait_for("a client apart", lambda: fleet.lab.call("head", *apart)["head"], 30, every=1)
+            apart = lambda: fleet.lab.call("head", "gluster_one.apart")["head"]["one_vol"]  # noqa: E731
+            wait_for("a client apart", apart, 30, every=1)
         answers = {host: ok_to_stop(fleet, host) for host in HYPERVISORS}
         assert {host for host, answer in answers.items() if answer["ok"]} == set(may), answers
         for host in may:

@@ -2,9 +2,11 @@
 
 import ast
 import re
+from itertools import chain
 
 import pytest
 
+from lab import commands
 from lab.fleet import CHECKOUT
 
 LONGEST = 500  # lines of code, without docstrings, comments and empty lines
@@ -78,16 +80,35 @@ def test_no_file_is_too_long(files):
     assert {file.name: file.code for file in files if file.code > LONGEST} == {}
 
 
-def test_what_only_modules_call_is_internal(files, table):
-    text = "".join(path.read_text() for path in outside())
-    modules = [file for file in files if file.folder == "_modules"]
-    asked_for = {file.name for file in modules for name in file.public if re.search(rf"\b{file.name}\.{name}\b", text)}
-    assert {name for name, (_, internal) in table.items() if not internal} == asked_for
+def test_what_is_not_internal_is_a_command(files, table):
+    modules = [file for file in files if file.folder == "_modules" and not table[file.name][1]]
+    public = {f"{file.name}.{name}" for file in modules for name in file.public}
+    assert commands.functions("_modules").keys() & on_the_page() == public
 
 
-def outside():
-    """Where a function is called that is not by a module or a state: the docs, the SLS files, the master."""
-    docs = [path for path in (CHECKOUT / "docs").glob("*.md") if path != PAGE]
-    formula = [path for path in (CHECKOUT / "gluster_one").rglob("*") if path.suffix in (".sls", ".py", ".jinja")]
+def test_what_the_docs_and_the_master_name_is_a_command():
+    """The master asks minions that may have another version of the modules."""
+    docs = [path for path in (CHECKOUT / "docs").glob("*.md") if path not in (PAGE, commands.PAGE)]
+    docs += [CHECKOUT / name for name in ("README.md", "SECURITY.md", "pillar.example")]
     master = [path for folder in ("_runners", "_beacons") for path in (CHECKOUT / folder).glob("*.py")]
-    return [CHECKOUT / "README.md", CHECKOUT / "pillar.example", *docs, *formula, *master]
+    texts = {path: path.read_text() for path in [*docs, *master]}
+    named = {one for text in texts.values() for one in re.findall(r"\b\w+\.\w+\b", text)}
+    typed = {one for path in docs for one in re.findall(r"salt-run (gluster_one\.\w+)", texts[path])}
+    typed &= commands.functions("_runners").keys()
+    assert (commands.functions("_modules").keys() & named) | typed <= on_the_page()
+
+
+def test_the_page_of_commands_is_that_of_the_docstrings():
+    assert commands.PAGE.read_text() == commands.page(), "run `make format`"
+
+
+def test_a_command_is_on_the_page_once_with_an_example_and_a_sentence():
+    names, known = list(chain(*commands.TASKS.values())), commands.commands()
+    assert len(names) == len(set(names)) and {name for name in known if "state." in name} <= set(names)
+    cells = {name: known[name] for name in names}
+    cells.update({name: ("its SLS", text.partition("\n")[0]) for name, text in commands.functions("_states").items()})
+    assert [name for name, (example, does) in cells.items() if not example or does[-1:] != "."] == []
+
+
+def on_the_page():
+    return set(chain(*commands.TASKS.values()))

@@ -228,7 +228,7 @@ def one(execution, module):
 def test_a_mount_by_fusermount_counts_nowhere_as_the_volume_s(one, monkeypatch):
     volumes = {path: mounted["volume"] for path, mounted in one.__salt__["gluster_mount.mounts"]().items()}
     assert volumes == {"/": None, os.fsdecode(b"/home/" + FORGED): None, "/srv/a b": "one_vol"}
-    monkeypatch.setattr(one, "bricks_unconnected", lambda path: [] if path == "/srv/a b" else None)
+    monkeypatch.setattr(one, "_bricks_unconnected", lambda path: [] if path == "/srv/a b" else None)
     assert one.apart() == {"one_vol": []}
 
 
@@ -240,5 +240,5 @@ def test_what_several_mounts_of_a_volume_say_is_joined(one, monkeypatch, first, 
     monkeypatch.setitem(
         one.__salt__, "gluster_mount.mounts", lambda: dict.fromkeys(["/a", "/b"], {"volume": "one_vol"})
     )
-    monkeypatch.setattr(one, "bricks_unconnected", {"/a": first, "/b": second}.get)
+    monkeypatch.setattr(one, "_bricks_unconnected", {"/a": first, "/b": second}.get)
     assert one.apart() == {"one_vol": both}

@@ -35,11 +35,9 @@ def store(execution):
             return function
 
         check = execution("one_datastore")
-        opennebula = execution("opennebula")
         module = execution(
             "one_datastore",
             __salt__={
-                "opennebula.permission_letters": opennebula.permission_letters,
                 "opennebula.datastore_list": answer("datastores", list(datastores)),
                 "opennebula.cluster_list": answer(
                     "clusters", [{"id": 0, "name": "default"}, {"id": 100, "name": "kvm"}]
@@ -316,7 +314,7 @@ def test_the_check_knows_all_datastores_of_the_pillar(execution):
     salt = {"gluster_mount.mount_health": lambda _: {"state": "absent"}, "one_datastore.compare": compare}
     volume = {"mount": "/srv/m", "datastores": {"d": {"tm_mad": "ssh"}, "e": {"type": "SYSTEM_DS"}}}
     node = {"id": "head", "volumes": {"v": volume}, "opennebula": {}}
-    report = execution("gluster_one", __salt__=salt).datastore_report(node, heal=False)
+    report = execution("gluster_one", __salt__=salt)._datastore_report(node, heal=False)
     wrong = [["datastore_wrong", name, "seen enough"] for name in "de"]
     assert [finding[:3] for finding in report["findings"]] == wrong
     assert asked == {"d": {"d": "ssh", "e": None}, "e": {"d": "ssh", "e": None}}
@@ -331,7 +329,7 @@ def test_the_check_ends_with_an_oned_that_does_not_answer(execution, code, kinds
 
     salt = {"gluster_mount.mount_health": lambda _: {"state": "absent"}, "one_datastore.compare": compare}
     node = {"id": "head", "volumes": {"v": {"mount": "/v", "datastores": {"d": {}, "e": {}}}}, "opennebula": {}}
-    report = execution("gluster_one", __salt__=salt).datastore_report(node, heal=False)
+    report = execution("gluster_one", __salt__=salt)._datastore_report(node, heal=False)
     assert [finding[0] for finding in report["findings"]] == kinds
 
 
@@ -347,7 +345,7 @@ def test_the_hosts_of_the_datastores_clusters(execution):
         "opennebula.host_list": lambda **_: hosts,
     }
     node = {"id": "head", "volumes": {"v": {"mount": "/v", "datastores": {"d": {}}}}, "opennebula": {}}
-    report = execution("gluster_one", __salt__=salt).datastore_report(node, heal=False)
+    report = execution("gluster_one", __salt__=salt)._datastore_report(node, heal=False)
     assert (report["hosts"], report["findings"]) == (["kvm1", "kvm2"], [])
     assert report["datastores"]["d"]["drivers"] == "fs/shared"
 
@@ -379,7 +377,7 @@ def test_what_fails_of_the_report_hides_nothing_else(execution, fails):
         "gluster_mount.mount_health": health,
     }
     volumes = {"v": {"mount": "/v", "datastores": {"d": {}}}, "w": {"mount": "/w", "datastores": {"e": {}}}}
-    report = execution("gluster_one", __salt__=salt).datastore_report({"id": "head", "volumes": volumes})
+    report = execution("gluster_one", __salt__=salt)._datastore_report({"id": "head", "volumes": volumes})
     kinds = {finding[0] for finding in report["findings"]}
     assert "it is odd" in {finding[2] for finding in report["findings"]}
     assert ("image" in kinds) is (fails != "gluster_native.images")

@@ -26,23 +26,16 @@ def node(execution, monkeypatch):
     def make(pillar, minion="kvm1", peers=(), **grains):
         for name in ("get_uid", "get_gid"):
             monkeypatch.setattr(f"salt.utils.user.{name}", {"oneadmin": 9869}.get)
-        store = execution(
-            "glusterd",
-            __utils__={
-                "gluster_hosts.peer_known_as": lambda server, names: (
-                    "10.0.0.2" if server == "kvm2" and "10.0.0.2" in names else None
-                )
-            },
-        )
-        store.peers = lambda: peers
+        known_as = lambda server, names: "10.0.0.2" if server == "kvm2" and "10.0.0.2" in names else None  # noqa: E731
         salt = {
             "gluster_one_pillar.system": lambda: {},
             "gluster_one_arguments.argument_needed": execution("gluster_one_arguments").argument_needed,
             "gluster_mount.place": execution("gluster_mount", __salt__=NO_MOUNTS).place,
-            "glusterd.pool_without": store.pool_without,
+            "glusterd.peers": lambda: peers,
         }
         grains = {"id": minion, "host": minion.partition(".")[0], **grains}
-        return execution("gluster_one_pillar", __salt__=salt, __grains__=grains).node(pillar)
+        utils = {"gluster_hosts.peer_known_as": known_as}
+        return execution("gluster_one_pillar", __salt__=salt, __utils__=utils, __grains__=grains).node(pillar)
 
     return make
 

@@ -22,7 +22,7 @@ def node(execution, monkeypatch):
         "gluster_one_pillar.system": lambda: {},
         "gluster_one_arguments.argument_needed": execution("gluster_one_arguments").argument_needed,
         "gluster_mount.place": execution("gluster_mount", __salt__=NO_MOUNTS).place,
-        "glusterd.pool_without": lambda first, servers: [],
+        "glusterd.peers": lambda: [],
     }
     utils = {"gluster_hosts.own_names": lambda: {MINION}}
     return execution("gluster_one_pillar", __salt__=salt, __utils__=utils, __grains__={"id": MINION}).node

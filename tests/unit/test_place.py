@@ -253,7 +253,7 @@ def walked(execution, monkeypatch, tmp_path):
     return module
 
 
-@pytest.mark.parametrize("call", ["link_state", "directory_content", "point_set", "mount_point"])
+@pytest.mark.parametrize("call", ["link_state", "point_set", "mount_point"])
 @pytest.mark.parametrize("kind", ["theirs", "gone"])
 def test_root_enters_no_fuse_mount_of_somebody_else(walked, tmp_path, monkeypatch, call, kind):
     opens = os.open
@@ -284,11 +284,13 @@ def test_a_mount_that_comes_between_look_and_use_is_not_entered(walked, tmp_path
 
 def test_what_a_process_of_root_s_answers_for_is_asked_by_a_child_first(walked, tmp_path):
     (tmp_path / "net/inside/0").mkdir()
-    assert walked.directory_content(f"{tmp_path}/net/inside/0") == ""
-    assert walked.asked == [f"{tmp_path}/net", *(f"{tmp_path}/net/{each}" for each in ("inside", "inside/0"))]
+    walked.__salt__["gluster_mount.mount_health"] = lambda path: {"state": "absent"}
+    assert walked.link_state(f"{tmp_path}/net/inside/0", "/target")["state"] == "empty"
+    places = [f"{tmp_path}/net", *(f"{tmp_path}/net/{each}" for each in ("inside", "inside/0"))]
+    assert list(dict.fromkeys(walked.asked)) == places
     walked.status = None
     with pytest.raises(CommandExecutionError, match="/auto cannot be looked at: no answer within 3 s"):
-        walked.directory_content(f"{tmp_path}/auto/inside")
+        walked.link_state(f"{tmp_path}/auto/inside", "/target")
 
 
 def test_a_link_is_shown_as_text_and_exchanged_all_the_same(walked, tmp_path):

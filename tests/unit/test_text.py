@@ -96,7 +96,8 @@ def test_names_of_files(execution, tmp_path):
     mounts = execution("gluster_mount", __salt__={"gluster_fstab.device_volume": str}).mount_table
     utils = {"gluster_process.child": lambda words: [1, "", "no link"]}
     links = execution("gluster_links", __salt__={"gluster_mount.mount_table": mounts}, __utils__=utils)
-    assert links.directory_content(str(tmp_path)) == "1 file (f\\xfcr)"
+    with links._directory(str(tmp_path.parent)) as above:
+        assert links._content(above, tmp_path.name, str(tmp_path)) == "1 file (f\\xfcr)"
     path = tmp_path / "link"
     os.symlink(b"/f\xfcr", path)
     links.__salt__["gluster_mount.may_hang"] = lambda directory: False
