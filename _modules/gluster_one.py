@@ -195,7 +195,7 @@ def _mount(seen, node, name, volume):
     wanted = __salt__["gluster_mount.place"](volume["mount"], name, node["user"])
     left = __salt__["gluster_one_ids.volume_files"](wanted, name)
     numbers = _numbers(volume, left["ids"])
-    former = __salt__["gluster_mount.former_places"](wanted, name, node["datastores_dir"], node["user"])
+    former = __salt__["gluster_mount_plan.former_places"](wanted, name, node["datastores_dir"], node["user"])
     path, expected = _mounted_at(wanted, former), f"volume {name}, mounted"
     line = __salt__["gluster_fstab.entry"](path)
     entry = __salt__["gluster_fstab.entry_wanted"](path, name, volume["servers"], volume["mount_options"])
@@ -272,7 +272,7 @@ def _former(seen, node, wanted, path, former):
     """
     Nothing is mounted, or would be after a boot, where somebody else can exchange the directories above.
     """
-    for other, service in __salt__["gluster_mount.former_services"](wanted, former, node["user"]).items():
+    for other, service in __salt__["gluster_mount_plan.former_services"](wanted, former, node["user"]).items():
         if other != path:
             what = f"{service} of before is enabled"
             _find(seen, "boot", other, what, "no service mounts there", _apply(node, "mount"), "warning")
@@ -310,7 +310,7 @@ def _client(seen, name, path, entry):
     if apart:
         what, cure = f"not connected to {', '.join(apart)}", f"gluster volume status {name}, and the network"
         _find(seen, "client_bricks", path, what, "the client is connected to every brick", cure)
-    stale = __salt__["gluster_mount.stale"](path, entry)
+    stale = __salt__["gluster_mount_plan.stale"](path, entry)
     if stale:
         what, cure = f"the client was started with {stale}", "apply gluster_one.remount, once nothing uses it"
         expected = f"{entry['device']} {','.join(entry['opts'])}"

@@ -231,7 +231,7 @@ def _directory_changes(name, volume, mount, datastores_dir, store, given):
     mounts, ends = __salt__["gluster_mount.mounts"](), __salt__["gluster_links.link_state"](path, mount)["ends"]
     shown = (mounts.get(each, {}).get("volume") for each in (mount, path, *ends))
     volume = volume or next(filter(None, shown), None)
-    former = __salt__["gluster_mount.former_places"](mount, volume, datastores_dir) if volume else {}
+    former = __salt__["gluster_mount_plan.former_places"](mount, volume, datastores_dir) if volume else {}
     changes = __salt__["gluster_links.link_changes"](mount, volume, {"link": path} if path != mount else {}, former)
     if "link" in changes and store != UNKNOWN and not changes["link"]["old"]:
         __salt__["gluster_one_ids.require_number"](name, store, given)

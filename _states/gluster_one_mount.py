@@ -94,22 +94,24 @@ def datastore_mounted(
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     fine = f"{volume} is mounted, writable by {user} and linked"
     try:
-        __salt__["gluster_mount.check_arguments"](
-            name, volume=volume, servers=servers, links=links, datastores=datastores, options=options, user=user,
-            datastores_dir=datastores_dir, timeout=timeout,
+        __salt__["gluster_one_arguments.require_arguments"](
+            "datastore_mounted", name=name, volume=volume, servers=servers, links=links, datastores=datastores,
+            options=options, user=user, datastores_dir=datastores_dir, timeout=timeout,
         )  # fmt: skip
         __utils__["gluster_options.owner_id"](user)
         asked = os.path.normpath(name)
         name = __salt__["gluster_mount.place"](asked, volume, user)
         links = [asked, *(links or [])]
         stores = datastores if isinstance(datastores, dict) else dict.fromkeys(datastores or [])
-        former_places = functools.partial(__salt__["gluster_mount.former_places"], name, volume, datastores_dir, user)
+        former_places = functools.partial(
+            __salt__["gluster_mount_plan.former_places"], name, volume, datastores_dir, user
+        )
         former = former_places()
         look = functools.partial(_look, name, volume, servers, options, user)
         look_links = functools.partial(_look_links, name, volume, links, stores, datastores_dir, list(former))
         entry, changes, goes = look(former)
         link_changes, problems = look_links()
-        stale = __salt__["gluster_mount.stale"](name, entry) if "mount" not in changes else None
+        stale = __salt__["gluster_mount_plan.stale"](name, entry) if "mount" not in changes else None
         if stale:
             fine += f"; from {stale}, and by fstab from the next mount on"
         if __opts__["test"]:
@@ -150,7 +152,7 @@ def datastore_mounted(
             if found["line"]:
                 __salt__["gluster_fstab.entry_remove"](path, volume)
                 done[_label(path)] = goes[_label(path)]
-        for path in __salt__["gluster_mount.former_services"](name, former, user):
+        for path in __salt__["gluster_mount_plan.former_services"](name, former, user):
             with _collecting(problems):
                 __salt__["gluster_fstab.retry_remove"](path)
                 done[_label(path, FORMER_BOOT)] = goes[_label(path, FORMER_BOOT)]
@@ -229,9 +231,9 @@ def _look(name, volume, servers, options, user, former):
         __salt__["gluster_fstab.check_servers"](line["device"], hosts, servers, what)
     like = next(iter(lines.values()), None)
     entry = __salt__["gluster_fstab.entry_wanted"](name, volume, servers, options, like=like)
-    changes = __salt__["gluster_mount.changes"](name, volume, entry)
+    changes = __salt__["gluster_mount_plan.changes"](name, volume, entry)
     goes = {_label(path): f"{line['device']} {','.join(line['opts'])}" for path, line in lines.items()}
-    services = __salt__["gluster_mount.former_services"](name, former, user)
+    services = __salt__["gluster_mount_plan.former_services"](name, former, user)
     goes.update({_label(path, FORMER_BOOT): service for path, service in services.items()})
     goes.update({_label(path, FORMER_COVER): found["cover"] for path, found in former.items() if found["cover"]})
     return entry, changes, {label: {"old": old, "new": None} for label, old in goes.items()}

@@ -60,15 +60,15 @@ def datastore_remounted(
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     fine = f"{volume} is mounted as /etc/fstab has it"
     try:
-        __salt__["gluster_mount.check_arguments"](
-            name, volume=volume, servers=servers, links=links, options=options, user=user,
+        __salt__["gluster_one_arguments.require_arguments"](
+            "datastore_mounted", name=name, volume=volume, servers=servers, links=links, options=options, user=user,
             datastores_dir=datastores_dir, timeout=timeout,
         )  # fmt: skip
         asked = os.path.normpath(name)
         name = __salt__["gluster_mount.place"](asked, volume, user)
         links = [asked, *map(os.path.normpath, links or [])]
         entry = __salt__["gluster_fstab.entry_wanted"](name, volume, servers, options)
-        first = {"cover", "fstab", "mount"} & set(__salt__["gluster_mount.changes"](name, volume, entry))
+        first = {"cover", "fstab", "mount"} & set(__salt__["gluster_mount_plan.changes"](name, volume, entry))
         if first and not __opts__["test"]:
             raise CommandExecutionError(
                 f"{name} is not mounted, or not from fstab, or covered: apply datastore_mounted first"
@@ -141,7 +141,7 @@ def _former(name, volume, datastores_dir, user):
     """
     Former places where the volume is still mounted.
     """
-    former = __salt__["gluster_mount.former_places"](name, volume, datastores_dir, user)
+    former = __salt__["gluster_mount_plan.former_places"](name, volume, datastores_dir, user)
     return {path: found for path, found in former.items() if found["mounted"]}
 
 
@@ -160,5 +160,5 @@ def _changes(name, entry):
     """
     What differs between the client that runs and the line of fstab.
     """
-    stale = __salt__["gluster_mount.stale"](name, entry)
+    stale = __salt__["gluster_mount_plan.stale"](name, entry)
     return {"client": {"old": stale, "new": f"{entry['device']} {','.join(entry['opts'])}"}} if stale else {}

@@ -44,9 +44,9 @@ def test_no_gluster_command_for_the_states(states, no_gluster):
     ],
 )
 def test_no_client(modules, mounted, place, path, said):
-    assert modules.gluster_mount.client_missing() is None
+    assert modules.gluster_mount_plan.client_missing() is None
     with host.hidden(path):
-        assert modules.gluster_mount.client_missing().startswith(said)
+        assert modules.gluster_mount_plan.client_missing().startswith(said)
         assert said in refuses(mounted, paths=[place], timeout=20)
 
 

@@ -215,7 +215,7 @@ def wanted(modules, point):
 
 
 def test_changes_on_a_clean_host(modules, fstab, point):
-    assert modules.gluster_mount.changes(str(point), "small_vol", wanted(modules, point)) == {
+    assert modules.gluster_mount_plan.changes(str(point), "small_vol", wanted(modules, point)) == {
         "directory": {"old": None, "new": "root root 0755"},
         "fstab": {"old": None, "new": "kvm1:/small_vol defaults,_netdev,nosuid,nodev"},
         "mount": {"old": None, "new": "kvm1:/small_vol"},
@@ -223,12 +223,12 @@ def test_changes_on_a_clean_host(modules, fstab, point):
 
 
 def test_no_changes_once_mounted(modules, served):
-    assert modules.gluster_mount.changes(str(served), "small_vol", wanted(modules, served)) == {}
+    assert modules.gluster_mount_plan.changes(str(served), "small_vol", wanted(modules, served)) == {}
 
 
 def test_changes_of_a_dead_mount(modules, served):
     host.kill(host.fuse_client(served))
-    assert modules.gluster_mount.changes(str(served), "small_vol", wanted(modules, served)) == {
+    assert modules.gluster_mount_plan.changes(str(served), "small_vol", wanted(modules, served)) == {
         "mount": {"old": "dead", "new": "kvm1:/small_vol"}
     }
 
@@ -237,7 +237,7 @@ def test_changes_of_a_mount_that_hangs_is_an_error(modules, served):
     entry = wanted(modules, served)
     with host.stopped(host.fuse_client(served)), host.seconds(8):
         with pytest.raises(CommandExecutionError, match=f"{served} does not answer: a brick of volume small_vol"):
-            modules.gluster_mount.changes(str(served), "small_vol", entry)
+            modules.gluster_mount_plan.changes(str(served), "small_vol", entry)
 
 
 @pytest.mark.parametrize("make, said", MOUNTS.values(), ids=MOUNTS)
@@ -246,7 +246,7 @@ def test_what_must_not_be_mounted_on(modules, fstab, point, make, said):
     before = host.outside(point)
     try:
         with pytest.raises(CommandExecutionError, match=re.escape(said)) as failure:
-            modules.gluster_mount.changes(str(point), "small_vol", wanted(modules, point))
+            modules.gluster_mount_plan.changes(str(point), "small_vol", wanted(modules, point))
         assert str(point) in str(failure.value)
         assert host.outside(point) == before
     finally:

@@ -11,9 +11,9 @@ MOUNT = {"volume": "one_vol", "servers": ["kvm1"]}
 
 @pytest.fixture
 def check(execution):
-    """gluster_mount.check_arguments, which the states that mount call."""
+    """What the states that mount ask of their arguments."""
     required = execution("gluster_one_arguments").require_arguments
-    return execution("gluster_mount", __salt__={"gluster_one_arguments.require_arguments": required}).check_arguments
+    return lambda path, **arguments: required("datastore_mounted", name=path, **arguments)
 
 
 @pytest.mark.parametrize("text", BREAKS)

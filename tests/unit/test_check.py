@@ -21,8 +21,8 @@ def module(execution):
             "gluster_fstab.entry_wanted": entry_wanted,
             "gluster_fstab.entry": lambda path: {"device": f"kvm1:/{path[1:]}", "opts": ["defaults"]},
             "gluster_mount.place": lambda path, name, user: path,
-            "gluster_mount.former_places": lambda path, name, datastores_dir, user: {},
-            "gluster_mount.former_services": lambda path, former, user: {},
+            "gluster_mount_plan.former_places": lambda path, name, datastores_dir, user: {},
+            "gluster_mount_plan.former_services": lambda path, former, user: {},
             "gluster_mount.cover": lambda path: None,
             "gluster_mount.without_flags": lambda name: {},
             "gluster_fstab.unit_stale": lambda path: False,
@@ -79,8 +79,8 @@ def test_what_covers_a_mount_is_named_and_the_mount_not_looked_at(module):
     del module.__salt__["gluster_mount.mount_health"]
     former = {"/one/\x1b[2J": {"line": {}, "mounted": "kvm1:/two_vol", "cover": "x (fuse), mounted by oneadmin"}}
     module.__salt__.update({
-        "gluster_mount.former_places": lambda *about: former,
-        "gluster_mount.former_services": lambda *about: {"/one/s": "again@one-s.service", "/two_vol": "of the place"},
+        "gluster_mount_plan.former_places": lambda *about: former,
+        "gluster_mount_plan.former_services": lambda *about: {"/one/s": "again@one-s.service", "/two_vol": "its own"},
         "gluster_mount.foreign_parent": lambda path, user: "/one",
         "gluster_mount.mount_users": lambda path: [],
         "gluster_mount.mounts": lambda: {"/two_vol": {}},

@@ -191,32 +191,35 @@ def test_a_cover_that_comes_back_is_named(covered):
     assert len(module.done) == module.MOST_COVERS
 
 
-def plan(module, flags=()):
+def planned(execution, module, flags=()):
     module.__salt__.update({
         "gluster_fstab.check_servers": lambda *about: None, "gluster_fstab.backups": lambda opts: [],
         "gluster_fstab.entry": lambda path: {"device": "kvm1:/one_vol", "opts": ["acl"]},
         "gluster_fstab.retry_missing": lambda path: None,
     })  # fmt: skip
     module.__utils__["gluster_process.started"] = lambda pid: 0
-    module.without_flags = lambda volume: dict.fromkeys(flags)
-    module.client_missing = lambda: None
-    return module.changes("/vol", "one_vol", {"device": "kvm1:/one_vol", "opts": ["acl"]})
+    names = ("cover", "mount_health", "health_beneath", "client_servers")
+    module.__salt__.update({f"gluster_mount.{name}": getattr(module, name) for name in names})
+    module.__salt__["gluster_mount.without_flags"] = lambda volume: dict.fromkeys(flags)
+    plan = execution("gluster_mount_plan", __salt__=module.__salt__)
+    plan.client_missing = lambda: None
+    return plan.changes("/vol", "one_vol", {"device": "kvm1:/one_vol", "opts": ["acl"]})
 
 
-def test_a_cover_keeps_nothing_else_from_being_planned(covered):
+def test_a_cover_keeps_nothing_else_from_being_planned(covered, execution):
     cover = {"old": "kvm1:/one_vol (fuse.glusterfs), mounted by oneadmin", "new": None}
-    assert plan(covered(GLUSTER, COVER), ["/vol"]) == {
+    assert planned(execution, covered(GLUSTER, COVER), ["/vol"]) == {
         "cover": cover, "flags": {"old": "missing on /vol", "new": "nosuid,nodev"},
     }  # fmt: skip
-    assert plan(covered(COVER)) == {
+    assert planned(execution, covered(COVER)) == {
         "cover": cover, "directory": {"old": "covered", "new": "root root 0755"},
         "mount": {"old": None, "new": "kvm1:/one_vol"},
     }  # fmt: skip
 
 
-def test_what_root_has_mounted_there_is_refused_also_beneath_a_cover(covered):
+def test_what_root_has_mounted_there_is_refused_also_beneath_a_cover(covered, execution):
     with pytest.raises(CommandExecutionError, match=r"root's \(fuse.sshfs\) is mounted on /vol, not volume one_vol"):
-        plan(covered(AUTHORITY, COVER))
+        planned(execution, covered(AUTHORITY, COVER))
 
 
 @pytest.fixture

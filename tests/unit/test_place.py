@@ -117,10 +117,12 @@ def test_every_line_and_every_mount_of_the_volume_counts(module, root, execution
     mounts += [{"path": "/var/one/e", "volume": None, "device": "x", "fstype": "fuse", "user": "9869"}]
     monkeypatch.setattr(module, "mount_table", lambda: mounts)
     module.__salt__.update({
-        "gluster_fstab.volume_entries": fstab.volume_entries,
-        "file.uid_to_user": str,
+        "gluster_fstab.volume_entries": fstab.volume_entries, "file.uid_to_user": str,
+        **{f"gluster_mount.{name}": getattr(module, name) for name in ("cover", "foreign_parent", "mount_table")},
     })  # fmt: skip
-    found = module.former_places("/place", "vol", "/new/one/datastores")
+    found = execution("gluster_mount_plan", __salt__=module.__salt__).former_places(
+        "/place", "vol", "/new/one/datastores"
+    )
     assert {path: each["cover"] for path, each in found.items() if each["cover"]} == {
         "/var/one/e": "x (fuse), mounted by 9869"
     }
@@ -144,8 +146,11 @@ def test_a_service_of_before_is_found_without_its_line(module, root, execution, 
         (root / f"gluster-one-mount@{word}.service").touch()
     module.__salt__.update({
         "gluster_fstab.retry_services": fstab.retry_services, "gluster_fstab.entries": fstab.entries,
+        "gluster_mount.foreign_parent": module.foreign_parent,
     })  # fmt: skip
-    assert module.former_services("/var/lib/gluster_one/vol", {"/var/one/line": {}}) == {
+    assert execution("gluster_mount_plan", __salt__=module.__salt__).former_services(
+        "/var/lib/gluster_one/vol", {"/var/one/line": {}}
+    ) == {
         "/var/one/a b-c": r"gluster-one-mount@var-one-a\x20b\x2dc.service",
         "/var/one/line": "gluster-one-mount@var-one-line.service",
     }
@@ -320,12 +325,12 @@ def remounted(execution):
         mount.client = lambda path: words
         former = {"line": {}, "mounted": "old:/vol", "cover": None, "made": True}
         salt = {
-            "gluster_mount.check_arguments": lambda *about, **more: None,
+            "gluster_one_arguments.require_arguments": lambda *about, **more: None,
             "gluster_mount.place": lambda path, volume, user: path,
-            "gluster_mount.changes": lambda *about: {},
-            "gluster_mount.former_places": lambda *about: {"/one/\x1bvol": former},
+            "gluster_mount_plan.changes": lambda *about: {},
+            "gluster_mount_plan.former_places": lambda *about: {"/one/\x1bvol": former},
             "gluster_mount.mount_users": lambda *about: [],
-            "gluster_mount.stale": lambda *about: None,
+            "gluster_mount_plan.stale": lambda *about: None,
             "gluster_mount.client_servers": mount.client_servers,
             "gluster_fstab.entry_wanted": lambda *about: {"device": "kvm1:/vol", "opts": []},
             "gluster_fstab.check_servers": fstab.check_servers,

@@ -1,0 +1,273 @@
+"""
+What a mount of a Gluster volume needs
+======================================
+
+How a mount differs from what is wanted, what a client that runs was started with, and former places of a volume. It is
+worked out once, for test mode, for the change and for ``gluster_one.check``; nothing is changed here.
+"""
+
+import os
+
+import salt.utils.path
+from salt.exceptions import CommandExecutionError
+
+__virtualname__ = "gluster_mount_plan"
+
+# Options that mount.glusterfs gives the client as they are, with two dashes before them.
+CLIENT_OPTIONS = (
+    "acl",
+    "attribute-timeout",
+    "background-qlen",
+    "congestion-threshold",
+    "direct-io-mode",
+    "entry-timeout",
+    "gid-timeout",
+    "invalidate-limit",
+    "log-file",
+    "log-level",
+    "lru-limit",
+    "negative-timeout",
+    "reader-thread-count",
+    "use-readdirp",
+    "worm",
+)
+# Owner, group and mode of a mount point while nothing is mounted: one that oneadmin can write swallows images.
+BARE = "root root 0755"
+# Where they were before 0.1.0, beside the datastores' directory.
+FORMER = "gluster"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def changes(path, volume, wanted):
+    """
+    What differs between a mount as it is and as it should be.
+
+    path
+        The directory (string).
+
+    volume
+        The volume (string).
+
+    wanted
+        Its line of /etc/fstab, as ``gluster_fstab.entry_wanted`` returns it (dict).
+
+    Returns a dict with what differs of ``cover`` (see ``gluster_mount.cover``), ``directory`` (the bare mount point),
+    ``fstab``, ``mount``, ``flags`` (on which mounts of the volume ``nosuid`` or ``nodev`` is missing) and ``boot`` (the
+    service that mounts it after a boot at which no glusterd answered). What is beneath a cover counts as well, as far
+    as the kernel's table has it: whether it answers is seen once the cover is gone::
+
+        {"mount": {"old": None, "new": "kvm1:/one_vol"}}
+
+    Raises CommandExecutionError for what must not be touched: something else is mounted there, the directory holds
+    files, the mount hangs, or this node cannot mount.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount_plan.changes /srv/vol one_vol '{device: "kvm1:/one_vol", opts: [defaults, _netdev]}'
+    """
+    over = __salt__["gluster_mount.cover"](path)
+    health = __salt__["gluster_mount.health_beneath"](path) if over else __salt__["gluster_mount.mount_health"](path)
+    if health["state"] == "hung":
+        raise CommandExecutionError(
+            f"{path} does not answer: a brick of volume {volume} or the network hangs, see `gluster volume status "
+            f"{volume}`"
+        )
+    if health["state"] == "offline":
+        raise CommandExecutionError(
+            f"{path} is mounted, and none of volume {volume}'s bricks answers: see `gluster volume status {volume}`"
+        )
+    if health["state"] != "absent" and health["volume"] != volume:
+        raise CommandExecutionError(
+            f"{health['device']} ({health['fstype']}) is mounted on {path}, not volume {volume}: unmount it, or give "
+            "the volume another mount point"
+        )
+    if health["state"] != "absent":
+        hosts = __salt__["gluster_mount.client_servers"](path)
+        __salt__["gluster_fstab.check_servers"](health["device"], hosts, _servers(wanted), f"is mounted on {path}")
+    differing = {"cover": {"old": over, "new": None}} if over else {}
+    if health["state"] == "absent" and over:  # who mounts over a directory can write in it
+        differing["directory"] = {"old": "covered", "new": BARE}
+    elif health["state"] == "absent":
+        point = __salt__["gluster_links.mount_point"](path)
+        if point["blocked"]:
+            raise CommandExecutionError(f"{path} cannot be mounted on: it {point['blocked']}")
+        if point["owner"] != BARE:
+            differing["directory"] = {"old": point["owner"], "new": BARE}
+    there = __salt__["gluster_fstab.entry"](path)
+    if (there.get("device"), there.get("opts")) != (wanted["device"], wanted["opts"]):
+        old = f"{there['device']} {','.join(there['opts'])}" if there else None
+        differing["fstab"] = {"old": old, "new": f"{wanted['device']} {','.join(wanted['opts'])}"}
+        unwritable = __salt__["gluster_fstab.unwritable"]()
+        if unwritable:
+            raise CommandExecutionError(unwritable)
+    if health["state"] != "alive":
+        missing = client_missing()
+        if missing:
+            raise CommandExecutionError(missing)
+        differing["mount"] = {"old": None if health["state"] == "absent" else "dead", "new": wanted["device"]}
+    unsafe = __salt__["gluster_mount.without_flags"](volume)
+    unsafe = [other for other in unsafe if other != path or "mount" not in differing]  # a new mount has them
+    if unsafe:
+        unsafe = ", ".join(map(__utils__["gluster_process.visible"], unsafe))
+        differing["flags"] = {"old": f"missing on {unsafe}", "new": "nosuid,nodev"}
+    retry = __salt__["gluster_fstab.retry_missing"](path)
+    if retry:
+        differing["boot"] = {"old": None, "new": retry}
+    return differing
+
+
+def stale(path, wanted):
+    """
+    How a volume is mounted, where fstab is to say otherwise: from other servers, or with other options.
+
+    path
+        The directory (string).
+
+    wanted
+        Its line of /etc/fstab, as ``gluster_fstab.entry_wanted`` returns it (dict).
+
+    Returns a string such as ``kvm3`` or ``kvm1, kvm2 with acl, without log-level=WARNING``, None where the FUSE client
+    was started as the line has it, the servers in their order, or none runs. The options that are compared are those
+    that mount.glusterfs hands over to the client by the same name.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount_plan.stale /mnt '{device: "kvm1:/one_vol", opts: ["backup-volfile-servers=kvm2:kvm3"]}'
+    """
+    client = __salt__["gluster_mount.client"](path)
+    servers = __salt__["gluster_mount.client_servers"](path)
+    has = _client_options(word.removeprefix("--") for word in client)
+    should = _client_options(wanted["opts"])
+    if not servers or (servers, has) == (_servers(wanted), should):
+        return None
+    other = [
+        (word, sorted(options)) for word, options in (("with", has - should), ("without", should - has)) if options
+    ]
+    return ", ".join(servers) + "".join(f" {word} {', '.join(options)}" for word, options in other)
+
+
+def _client_options(words):
+    """
+    Those of these options that the client is given, each as it was said last; the log's level is put into capitals.
+    """
+    found = {}
+    for key, _, value in (word.partition("=") for word in words):
+        value = value.upper() if key == "log-level" else value
+        if key in CLIENT_OPTIONS:
+            found[key] = f"{key}={value}" if value else key
+    return set(found.values())
+
+
+def _servers(line):
+    """
+    The servers that a line of fstab names: the one that is mounted from, and the backups.
+    """
+    return [line["device"].rpartition(":")[0], *__salt__["gluster_fstab.backups"](line["opts"])]
+
+
+def client_missing():
+    """
+    What this node lacks to mount a Gluster volume.
+
+    Returns None if nothing, else what it is and what to do (string).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount_plan.client_missing
+    """
+    if not salt.utils.path.which("mount.glusterfs"):
+        return "mount.glusterfs is not installed on this node: install glusterfs-client (RHEL-like: glusterfs-fuse)"
+    if not os.path.exists("/dev/fuse"):
+        return "This node has no FUSE (/dev/fuse): load it with `modprobe fuse`"
+    return None
+
+
+def former_places(path, volume, datastores_dir, user=None):
+    """
+    Where a volume is mounted, or would be after a boot, although it is to be mounted elsewhere: where somebody else
+    than root can exchange directories, and where versions before 0.1.0 mounted it by default.
+
+    path
+        The directory on which it is to be mounted (string).
+
+    volume
+        The volume (string).
+
+    datastores_dir
+        Where OpenNebula keeps the directories of its datastores (string): that default was beside it.
+
+    user
+        See ``gluster_mount.place``.
+
+    Returns a dict by directory, those with a line in /etc/fstab first, and the former default in any case. ``line`` is
+    that line as ``gluster_fstab.entry`` returns it, an empty dict where there is none; ``mounted`` is what is mounted
+    there of the volume, or None; ``cover`` is what lies over that, see ``gluster_mount.cover``; ``made`` says whether
+    it is the former default, which the formula made itself::
+
+        {"/var/lib/one/gluster/one_vol": {"line": {"device": "kvm1:/one_vol", ...}, "mounted": "kvm1:/one_vol",
+                                          "cover": None, "made": True}}
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount_plan.former_places /var/lib/gluster_one/one_vol one_vol /var/lib/one/datastores
+    """
+    lines = __salt__["gluster_fstab.volume_entries"](volume)
+    mounts = {
+        mount["path"]: mount["device"] for mount in __salt__["gluster_mount.mount_table"]() if mount["volume"] == volume
+    }
+    default = os.path.join(os.path.dirname(os.path.normpath(datastores_dir)), FORMER, volume)
+    return {
+        place: {
+            "line": lines.get(place, {}),
+            "mounted": mounts.get(place),
+            "cover": __salt__["gluster_mount.cover"](place) if place in mounts else None,
+            "made": place == default,
+        }
+        for place in dict.fromkeys([*lines, *mounts, default])
+        if place != path and (place == default or __salt__["gluster_mount.foreign_parent"](place, user))
+    }
+
+
+def former_services(path, former, user=None):
+    """
+    The services that would mount something on former places after a boot, those among them for which there is no line
+    in /etc/fstab any more.
+
+    path
+        The directory on which the volume is to be mounted (string).
+
+    former
+        The former places (dict), see :func:`former_places`.
+
+    user
+        See ``gluster_mount.place``.
+
+    Returns a dict by directory of the services' names (strings).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount_plan.former_services /var/lib/gluster_one/one_vol '{}'
+    """
+    return {
+        place: name
+        for place, name in __salt__["gluster_fstab.retry_services"]().items()
+        if place != path
+        and (
+            place in former
+            or not __salt__["gluster_fstab.entries"](place)
+            and __salt__["gluster_mount.foreign_parent"](place, user)
+        )
+    }
