@@ -16,7 +16,6 @@ import time
 import salt.cache
 import salt.client
 import salt.utils.files
-import salt.utils.minions
 from salt.exceptions import SaltClientError
 
 __virtualname__ = "gluster_one"
@@ -96,7 +95,7 @@ def remediate(minion):
 
         salt-run gluster_one.remediate kvm2
     """
-    if not isinstance(minion, str) or minion not in _accepted(minion):
+    if not isinstance(minion, str) or minion not in __salt__["gluster_one.accepted"]():
         return "no accepted minion is called that"
     with _lock(_file("minions", minion)) as held:
         if not held:
@@ -198,13 +197,6 @@ def _version(minion, cache):
             if cache.contains(bank, key):
                 return str(cache.updated(bank, key))
     return "-"
-
-
-def _accepted(minion):
-    """
-    The accepted minions of that name.
-    """
-    return salt.utils.minions.CkMinions(__opts__).check_minions([minion], "list")["minions"]
 
 
 def _waits(known, at):
