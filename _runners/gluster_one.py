@@ -117,6 +117,7 @@ def _ask(minions, function, arguments=None, timeout=15, until=None):
     shown = sys.stderr.isatty() and len(minions) > 10
     deadline = min(time.monotonic() + PATIENCE * timeout, until or math.inf)
     with salt.client.get_local_client(mopts=__opts__) as client:
+        client.returns_for_job = bool  # see gluster_one_kept
         job = client.run_job(
             minions, function, tgt_type="list", kwarg=arguments or {}, timeout=timeout, listen=True
         ) or {"jid": "", "minions": []}  # fmt: skip
@@ -136,6 +137,8 @@ def _ask(minions, function, arguments=None, timeout=15, until=None):
                 if shown:
                     said = f"{len(answers)} of {len(minions)} nodes have answered"
                     print(f"\r{said}", end="", file=sys.stderr, flush=True)
+                if len(answers) == len(minions):  # of a job that any minion can say is on more of them
+                    break
         except Exception as exc:  # pylint: disable=broad-except
             # Salt's client takes what a minion says of a job to be of the right shape: one that is not ends it.
             log.warning("gluster_one: the answers to job %s could not be followed: %s", job["jid"], exc)

@@ -4,12 +4,15 @@ What the master has kept of a job
 
 More of the runner ``gluster_one``: Salt joins modules of one virtual name. Any minion can return anything under its own
 name into any job that it knows of, also what Salt's own ``get_jid`` tries to load for ever: here, of a job only what
-was asked for is read, and never without a limit.
+was asked for is read, and never without a limit. Who follows a job with Salt's client has it believe that there is such
+a job: to see that, it would load all that is kept of it (``get_load``), also names that any minion may add.
 """
 
 import contextlib
 import multiprocessing
 import os
+import resource
+import time
 
 import salt.loader
 import salt.payload
@@ -22,6 +25,8 @@ __virtualname__ = "gluster_one"
 MOST = 16 * 1024 * 1024
 # Seconds for one look into a cache that is none of files.
 LOOK = 10
+# Bytes of memory that it may take, for the returns of all.
+MEMORY = 2 * 1024**3
 UNREADABLE = "an answer that cannot be read"
 
 
@@ -64,7 +69,10 @@ def kept_returns(jid, minions):
 
 def _loaded(path):
     with salt.utils.files.fopen(path, "rb") as stream:
-        data = stream.read(MOST + 1)
+        return _loads(stream.read(MOST + 1))
+
+
+def _loads(data):
     if len(data) > MOST:
         return UNREADABLE
     try:
@@ -82,16 +90,26 @@ def _asked_of(cache, jid, minions):
     child = fork.Process(target=_ask_returner, args=(cache, jid, minions, its))
     child.start()
     its.close()
+    kept, deadline = {}, time.monotonic() + LOOK
     try:
-        return ours.recv() if ours.poll(LOOK) else {}
-    except Exception:  # pylint: disable=broad-except
-        return {}  # it has ended without a word
+        while ours.poll(max(0, deadline - time.monotonic())):
+            minion, data = ours.recv()
+            kept[minion] = _loads(data)
+    except (EOFError, OSError):
+        pass  # it has ended
     finally:
         child.kill()
         child.join()
         ours.close()
+    return kept
 
 
 def _ask_returner(cache, jid, minions, pipe):
+    with open("/proc/self/statm", encoding="ascii") as stream:
+        used = int(stream.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
     found = salt.loader.returners(__opts__, {})[f"{cache}.get_jid"](jid)
-    pipe.send({minion: found[minion]["return"] for minion in minions if "return" in found.get(minion, ())})
+    for minion in minions:
+        if "return" in found.get(minion, ()):
+            data = salt.payload.dumps({"return": found[minion]["return"]})
+            pipe.send((minion, data[: MOST + 1]))

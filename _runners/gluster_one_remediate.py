@@ -491,6 +491,7 @@ def _job(minion, mods, longest, turn):
     """
     deadline, at = time.monotonic() + longest, _reported(minion)[0]
     with salt.client.get_local_client(mopts=__opts__) as client:
+        client.returns_for_job = bool  # see gluster_one_kept
         job = client.run_job(
             [minion], "state.apply", [",".join(mods)], tgt_type="list", kwarg={"queue": True}, timeout=ASK_AFTER,
             listen=True,

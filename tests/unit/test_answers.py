@@ -335,6 +335,24 @@ def test_an_event_in_anothers_name_is_no_answer(monkeypatch):
     assert runner._ask(["kvm1", "kvm9"], "gluster_one.stop_blockers") == {"kvm1": ["no"], "kvm9": "mine"}
 
 
+def test_more_minions_that_an_event_names_are_not_waited_for(monkeypatch):
+    """Salt's client goes on, as long as anybody says in their names that they are still at it."""
+    master = Master(monkeypatch, PILLARS)
+    monkeypatch.undo()
+    runner = imported(CHECKOUT / "_runners/gluster_one.py", __salt__=master.salt)
+    bus = Bus([("kvm1", 1), ("kvm9", 2)], {"kvm1": 1, "kvm9": 2})
+
+    def endless(*words, **more):
+        yield from Bus.get_iter_returns(bus)
+        raise AssertionError("it goes on")
+
+    bus.get_iter_returns = endless
+    monkeypatch.setattr(runner.log, "warning", lambda *words: pytest.fail(str(words)))
+    master.salt["gluster_one.kept_returns"] = bus.kept_returns
+    monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: bus)
+    assert runner._ask(["kvm1", "kvm9"], "test.ping") == {"kvm1": 1, "kvm9": 2}
+
+
 def test_a_job_that_runs_for_ever_is_waited_for_in_vain(monkeypatch):
     master = Master(monkeypatch, PILLARS)
     monkeypatch.undo()

@@ -5,6 +5,7 @@ import time
 
 import msgpack
 import pytest
+import salt.client
 import salt.loader
 import salt.payload
 import salt.utils.jid
@@ -76,3 +77,60 @@ def test_another_cache_that_does_not_come_back_is_ended(master, monkeypatch):
     monkeypatch.setattr(master.files["gluster_one_kept"], "LOOK", 0.2)
     monkeypatch.setattr(salt.loader, "returners", lambda *words: {"redis.get_jid": endless})
     assert kept(master, "kvm1") == {}
+
+
+def test_a_look_into_another_cache_takes_no_more_memory_than_it_may(master, monkeypatch):
+    """What one has returned may be sixty times as large once it is loaded."""
+    master.files["gluster_one_kept"].__opts__["master_job_cache"] = "redis"
+    monkeypatch.setattr(master.files["gluster_one_kept"], "MEMORY", 100 * 1024**2)
+    found = {"kvm1": {"return": 1}}
+    for size, said in ((10, {"kvm1": 1}), (500, {})):
+        returners = {"redis.get_jid": lambda jid, size=size: found if bytearray(size * 1024**2) else None}
+        monkeypatch.setattr(salt.loader, "returners", lambda *words, returners=returners: returners)
+        assert kept(master, "kvm1") == said
+
+
+@pytest.mark.parametrize("said", [YEAR_1, "x" * 1000])
+def test_what_another_cache_has_of_one_minion_is_read_like_a_file(master, monkeypatch, said):
+    master.files["gluster_one_kept"].__opts__["master_job_cache"] = "redis"
+    monkeypatch.setattr(master.files["gluster_one_kept"], "MOST", 900)
+    found = {"liar": {"return": salt.payload.loads(msgpack.packb(said))}, "kvm1": {"return": {"a": [1, None]}}}
+    monkeypatch.setattr(salt.loader, "returners", lambda *words: {"redis.get_jid": lambda jid: found})
+    assert kept(master, "liar", "kvm1") == {"liar": "an answer that cannot be read", "kvm1": {"a": [1, None]}}
+
+
+@pytest.mark.parametrize("caller", ["ask", "job"])
+def test_nothing_of_a_job_is_loaded_where_the_client_follows_it(monkeypatch, tmp_path, caller):
+    """As Salt's client looks whether there is such a job, in this process, without a limit."""
+    loads = []
+
+    class Client(salt.client.LocalClient):
+        event = None
+
+        def __init__(self):
+            self.opts = {"timeout": 1, "gather_job_timeout": 1, "order_masters": False, "syndic_wait": 1}
+            self.returners = {"local_cache.get_load": loads.append}
+
+        def __exit__(self, *words):
+            pass
+
+        def returns_for_job(self, jid):
+            loads.append(jid)
+
+        def run_job(self, minions, *words, **more):
+            return {"jid": JID, "minions": minions}
+
+        def get_returns_no_block(self, tag, match_type=None):
+            yield {"tag": f"salt/job/{JID}/ret/kvm1", "data": {"id": "kvm1", "return": 5}}
+
+    with monkeypatch.context() as nothing:
+        master = Master(nothing, {}, cachedir=str(tmp_path))
+    monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: Client())
+    master.salt["mine.get"] = lambda *words: {}
+    master.salt["gluster_one.kept_returns"] = lambda jid, minions: {"kvm1": 5}
+    if caller == "ask":
+        assert master.runner._ask(["kvm1"], "test.ping") == {"kvm1": 5}
+    else:
+        turn = master.remediation._Turn("kvm1", False, 1)
+        assert master.remediation._job("kvm1", ["gluster_one.mount"], 5, turn) == 5
+    assert loads == []
