@@ -12,7 +12,6 @@ import secrets
 import sys
 import time
 
-import salt.client
 import salt.loader
 import salt.utils.files
 import salt.utils.minions
@@ -116,8 +115,7 @@ def _ask(minions, function, arguments=None, timeout=15, until=None):
     until = until and (time.monotonic() + until) / 2
     shown = sys.stderr.isatty() and len(minions) > 10
     deadline = min(time.monotonic() + PATIENCE * timeout, until or math.inf)
-    with salt.client.get_local_client(mopts=__opts__) as client:
-        client.returns_for_job = bool  # see gluster_one_kept
+    with __salt__["gluster_one.client"](minions) as client:
         job = client.run_job(
             minions, function, tgt_type="list", kwarg=arguments or {}, timeout=timeout, listen=True
         ) or {"jid": "", "minions": []}  # fmt: skip

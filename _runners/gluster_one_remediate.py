@@ -14,7 +14,6 @@ import re
 import time
 
 import salt.cache
-import salt.client
 import salt.utils.files
 from salt.exceptions import SaltClientError
 
@@ -104,6 +103,8 @@ def remediate(minion):
         cache = salt.cache.factory(__opts__)
         if _looked_just_now(minion, cache):
             return f"{minion} was looked at just now"
+        if __salt__["gluster_one.keeps_too_much"](minion):
+            return f"{minion} has left more in the master's cache than is loaded"
         at, found = _reported(minion)
         if found is None:
             return f"{minion} has reported nothing that could be put right"
@@ -490,8 +491,7 @@ def _job(minion, mods, longest, turn):
     It is what the master has kept: an event may be anybody's. Only a master that keeps nothing has but the event.
     """
     deadline, at = time.monotonic() + longest, _reported(minion)[0]
-    with salt.client.get_local_client(mopts=__opts__) as client:
-        client.returns_for_job = bool  # see gluster_one_kept
+    with __salt__["gluster_one.client"]([minion]) as client:
         job = client.run_job(
             [minion], "state.apply", [",".join(mods)], tgt_type="list", kwarg={"queue": True}, timeout=ASK_AFTER,
             listen=True,

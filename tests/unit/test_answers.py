@@ -301,6 +301,8 @@ def test_a_cure_takes_no_word_that_is_no_path(master, kind, on):
 class Bus:
     """A client of the master: what comes as events, and what the master has kept under minions' keys, a look later."""
 
+    get_returns_no_block = None
+
     def __init__(self, events, kept):
         self.events, self.kept, self.looks = events, kept, 0
 

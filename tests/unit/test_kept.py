@@ -1,10 +1,12 @@
 """What the master has kept of a job, with a return in it that Salt itself tries to load for ever."""
 
+import itertools
 import os
 import time
 
 import msgpack
 import pytest
+import salt.cache
 import salt.client
 import salt.loader
 import salt.payload
@@ -99,9 +101,21 @@ def test_what_another_cache_has_of_one_minion_is_read_like_a_file(master, monkey
     assert kept(master, "liar", "kvm1") == {"liar": "an answer that cannot be read", "kvm1": {"a": [1, None]}}
 
 
-@pytest.mark.parametrize("caller", ["ask", "job"])
-def test_nothing_of_a_job_is_loaded_where_the_client_follows_it(monkeypatch, tmp_path, caller):
-    """As Salt's client looks whether there is such a job, in this process, without a limit."""
+def ret(minion="kvm1", tag=None, **data):
+    return {"tag": tag or f"salt/job/{JID}/ret/{minion}", "data": {"id": minion, **data}}
+
+
+ODD = [
+    ret("\x1b[2J"), ret("\x1b[2J", **{"return": 5}), ret(minions=["ghost"]), ret(error="no"),
+    ret(**{"return": 1}, minions=[]), ret(["x"], **{"return": 5}),
+    ret(**{"return": 6}, retcode="1"), ret(**{"return": 7}, resource_id="\x1b"),
+    {"tag": f"salt/job/{JID}/ret/kvm1", "data": 5}, ret(tag=f"salt/job/{JID}/x", **{"return": 8}),
+]  # fmt: skip
+
+
+@pytest.fixture(params=["ask", "job"])
+def follow(request, monkeypatch, tmp_path):
+    """follow(events): what is made of a job of kvm1 by Salt's own client; of another cache it could load everything."""
     loads = []
 
     class Client(salt.client.LocalClient):
@@ -121,16 +135,49 @@ def test_nothing_of_a_job_is_loaded_where_the_client_follows_it(monkeypatch, tmp
             return {"jid": JID, "minions": minions}
 
         def get_returns_no_block(self, tag, match_type=None):
-            yield {"tag": f"salt/job/{JID}/ret/kvm1", "data": {"id": "kvm1", "return": 5}}
+            yield from self.events
 
     with monkeypatch.context() as nothing:
         master = Master(nothing, {}, cachedir=str(tmp_path))
     monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: Client())
     master.salt["mine.get"] = lambda *words: {}
-    master.salt["gluster_one.kept_returns"] = lambda jid, minions: {"kvm1": 5}
-    if caller == "ask":
-        assert master.runner._ask(["kvm1"], "test.ping") == {"kvm1": 5}
-    else:
-        turn = master.remediation._Turn("kvm1", False, 1)
-        assert master.remediation._job("kvm1", ["gluster_one.mount"], 5, turn) == 5
-    assert loads == []
+    master.salt["gluster_one.kept_returns"] = lambda jid, minions: {"kvm1": "kept"}
+
+    def follow(events):
+        Client.events = iter(events)
+        if request.param == "ask":
+            answer = master.runner._ask(["kvm1"], "test.ping", timeout=1)["kvm1"]
+        else:
+            turn = master.remediation._Turn("kvm1", False, 1)
+            answer = master.remediation._job("kvm1", ["gluster_one.mount"], 5, turn)
+        assert loads == []
+        return answer
+
+    return follow
+
+
+def test_of_a_job_only_returns_of_its_minions_are_followed(follow, caplog):
+    """All else Salt's client would show as it is, wait for, or end by."""
+    assert follow([*ODD, ret(**{"return": 5})]) == "kept"
+    assert not [record for record in caplog.records if record.levelno >= 30]
+
+
+def test_a_flood_of_events_is_not_followed_for_ever(follow):
+    count = itertools.count()
+    follow(ret(minions=[f"ghost{next(count)}"]) for _ in itertools.count())
+    assert next(count) < 10**7
+
+
+@pytest.mark.parametrize("place", ["mine/kvm1", "grains/kvm1", "pillar/kvm1", "minions/kvm1/mine", "minions/kvm1/data"])
+def test_what_a_minion_leaves_is_not_loaded_where_it_is_too_large(monkeypatch, tmp_path, place):
+    """The reactor's process does everybody's repairs."""
+    master = Master(monkeypatch, {"kvm1": {}}, cachedir=str(tmp_path))
+    monkeypatch.setattr(master.files["gluster_one_kept"], "MOST", 1000)
+    monkeypatch.setattr(salt.cache, "factory", lambda opts: None)
+    master.salt["mine.get"] = lambda *words: pytest.fail("it was loaded")
+    path = tmp_path / f"{place}.p"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(bytes(1000))
+    assert not master.salt["gluster_one.keeps_too_much"]("kvm1")
+    path.write_bytes(bytes(1001))
+    assert master.remediation.remediate("kvm1") == "kvm1 has left more in the master's cache than is loaded"

@@ -39,6 +39,8 @@ class Bank(dict):
 class Minion:
     """kvm1 as the master sees it: what it reports, what its pillar has, what a job answers, what was done."""
 
+    get_returns_no_block = None
+
     def __init__(self, monkeypatch, tmp_path):
         self.now, self.at, self.found, self.answer = 1000, 0, [], CHANGED
         self.jobs, self.fired, self.turns, self.mines = [], [], [], 0
