@@ -268,13 +268,7 @@ def _blockers(others, silent, asked, limits):
 
 
 def _part(minion, known):
-    """
-    A minion's part by the master's pillar, which is rendered once for each.
-    """
-    parts = known.setdefault("parts", {})
-    if minion not in parts:
-        parts[minion] = __salt__["gluster_one.part"](minion, known)
-    return parts[minion]
+    return __salt__["gluster_one.part"](minion, known)
 
 
 def _names(minion, nodes, known):

@@ -259,6 +259,14 @@ def test_a_cure_is_the_masters_own(master, kind, cure):
     assert (found["kind"], found["cure"]) == (kind, cure)
 
 
+@pytest.mark.parametrize("said", ["no", {}])
+def test_a_minion_s_name_is_one_word_of_a_cure(monkeypatch, said):
+    master = Master(monkeypatch, {"a;b": {"volumes": {"one_vol": VOLUME}}})
+    master.answers = {"gluster_one.report": {"a;b": said}}
+    found = master.runner.status()["data"]["nodes"]["a;b"]["findings"][0]
+    assert found["cure"] == "salt 'a;b' saltutil.sync_all, or apply gluster_one"
+
+
 @pytest.mark.parametrize("kind, on, minion, sls", [
     ("link", "/var/lib/one/datastores/101", "kvm2", "mount"),
     ("link", "/var/lib/one/datastores/101", "head", "datastore"),
