@@ -12,7 +12,6 @@ import secrets
 import sys
 import time
 
-import salt.client
 import salt.loader
 import salt.utils.files
 import salt.utils.minions
@@ -73,8 +72,8 @@ def _marks(timeout, known):
     What the head has just left on each volume, for the others to see.
     """
     mark = f"{time.time_ns():020d} {secrets.token_hex(8)}"
-    heads = set(_ours("*")) & set(_accepted("gluster_one:roles:head", "pillar"))
-    heads = sorted(minion for minion in heads if "head" in _part(minion, known)["roles"])
+    heads = [minion for minion in _ours("*") if _has(minion, "roles", "head")]
+    heads = [minion for minion in heads if "head" in _part(minion, known)["roles"]]
     left = _ask(heads, "gluster_one.mark", {"text": mark}, timeout) if heads else {}
     own = {minion: _part(minion, known)["volumes"] for minion in left}
     return {
@@ -82,18 +81,27 @@ def _marks(timeout, known):
     }
 
 
-def _accepted(target, kind="glob"):
-    """
-    The accepted minions of a target.
-    """
-    return salt.utils.minions.CkMinions(__opts__).check_minions(target, kind)["minions"]
-
-
 def _ours(target):
     """
     The accepted minions of a glob whose pillar, as the master has it, has gluster_one.
     """
-    return sorted(set(_accepted(target)) & set(_accepted("gluster_one:volumes:*", "pillar")))
+    return sorted(minion for minion in __salt__["gluster_one.accepted"](target) if _has(minion, "volumes"))
+
+
+def _has(minion, key, value=None):
+    """
+    Whether a minion's pillar in the master's cache has this key of gluster_one, or a list of that name with this value;
+    also where the master cannot say. Salt's own target finds nobody where one minion has left what cannot be loaded.
+    """
+    try:
+        pillar = salt.utils.minions.get_minion_data(minion, __opts__)[2]
+    except Exception:  # pylint: disable=broad-except
+        return True
+    if pillar is None and not __opts__.get("minion_data_cache"):
+        return True
+    settings = pillar.get("gluster_one") if isinstance(pillar, dict) else None
+    found = settings.get(key) if isinstance(settings, dict) else None
+    return bool(found) if value is None else isinstance(found, (list, str)) and value in found
 
 
 def _ask(minions, function, arguments=None, timeout=15, until=None):
@@ -107,7 +115,7 @@ def _ask(minions, function, arguments=None, timeout=15, until=None):
     until = until and (time.monotonic() + until) / 2
     shown = sys.stderr.isatty() and len(minions) > 10
     deadline = min(time.monotonic() + PATIENCE * timeout, until or math.inf)
-    with salt.client.get_local_client(mopts=__opts__) as client:
+    with __salt__["gluster_one.client"](minions) as client:
         job = client.run_job(
             minions, function, tgt_type="list", kwarg=arguments or {}, timeout=timeout, listen=True
         ) or {"jid": "", "minions": []}  # fmt: skip
@@ -127,6 +135,8 @@ def _ask(minions, function, arguments=None, timeout=15, until=None):
                 if shown:
                     said = f"{len(answers)} of {len(minions)} nodes have answered"
                     print(f"\r{said}", end="", file=sys.stderr, flush=True)
+                if len(answers) == len(minions):  # of a job that any minion can say is on more of them
+                    break
         except Exception as exc:  # pylint: disable=broad-except
             # Salt's client takes what a minion says of a job to be of the right shape: one that is not ends it.
             log.warning("gluster_one: the answers to job %s could not be followed: %s", job["jid"], exc)
@@ -189,7 +199,7 @@ def ok_to_stop(minions, timeout=15, restart=False, unasked=None):
         salt-run gluster_one.ok_to_stop kvm2
     """
     going = split_input(minions)
-    strangers = sorted(set(going) - set(_accepted("*")))
+    strangers = sorted(set(going) - set(__salt__["gluster_one.accepted"]()))
     if strangers or not going:
         raise SaltInvocationError(
             f"minions is {minions!r}: no accepted minion is called {', '.join(strangers) or 'that'}, see `salt-key`"
@@ -261,13 +271,7 @@ def _blockers(others, silent, asked, limits):
 
 
 def _part(minion, known):
-    """
-    A minion's part by the master's pillar, which is rendered once for each.
-    """
-    parts = known.setdefault("parts", {})
-    if minion not in parts:
-        parts[minion] = __salt__["gluster_one.part"](minion, known)
-    return parts[minion]
+    return __salt__["gluster_one.part"](minion, known)
 
 
 def _names(minion, nodes, known):
@@ -455,7 +459,7 @@ def _nodes(target):
     What stands in the way of beginning anything on these minions (list of sentences), and each one's part by its name:
     they know their pillar and their modules of today.
     """
-    ready = _ask(sorted(_accepted(target)), "saltutil.refresh_pillar", {"wait": True})
+    ready = _ask(sorted(__salt__["gluster_one.accepted"](target)), "saltutil.refresh_pillar", {"wait": True})
     asked = _ours(target)
     nodes, answered = {}, ready
     if set(asked) <= set(ready):  # a silent one is waited for once

@@ -27,7 +27,7 @@ GLUSTERD, READ = "salt {minion} state.apply gluster_one.glusterd", "see what it 
 STATUS, HEAL = "gluster volume status {volume}", "gluster volume heal {volume} info"
 QUORUM, ROOM = "bring bricks and peers back", "make room (delete images), or add bricks"
 OWNER = "chown UID:GID MOUNTPOINT on a mount of the volume, by its storage.owner-uid and -gid; not on the brick"
-SIZE = "on {minion}: ls -l its directory, which has to be a link to the volume; OpenNebula measures each 300 s"
+SIZE = "on {minion}: ls -ld its directory, which has to be a link to the volume; OpenNebula measures each 300 s"
 HIDDEN = (
     "on {minion}: mkdir /run/disk; mount --bind {above} /run/disk; move what is in /run/disk/{name}, names with a dot "
     "too, to {on}; umount /run/disk; rmdir /run/disk"
@@ -164,7 +164,10 @@ def part(minion, known=None):
         salt-run gluster_one.part kvm1
     """
     known = {} if known is None else known
-    found = {**rights(minion, known), "volumes": {}}
+    parts = known.setdefault("parts", {})
+    if minion in parts:
+        return parts[minion]
+    found = parts[minion] = {**rights(minion, known), "volumes": {}}
     for name, servers in found.pop("servers").items():
         own = [server for server in servers if __salt__["gluster_one.called"](server, known) == [minion]]
         first = __salt__["gluster_one.called"](servers[0], known) if servers else []

@@ -119,9 +119,7 @@ class _Look:
         """
         What the master knows of a minion.
         """
-        if minion not in self.parts:
-            self.parts[minion] = __salt__["gluster_one.part"](minion, self.known)
-        return self.parts[minion]
+        return __salt__["gluster_one.part"](minion, self.known)
 
     def refuse(self, minion, what, volume=None):
         """
@@ -250,8 +248,8 @@ class _Look:
         refused = list(dict.fromkeys(self.wrong[minion][len(shape) :]))
         found = []
         if shape:
-            one = {**_unable(minion, _some(shape)), "kind": "outdated", "expected": "modules of the master's version"}
-            found.append({**one, "cure": __salt__["gluster_one.cure"](one, minion)})
+            one = _unable(minion, _some(shape))
+            found.append({**one, "kind": "outdated", "expected": "modules of the master's version"})
         if refused:
             one = _unable(minion, _some(refused))
             found.append({**one, "expected": "its own node", "cure": f"see who is root on {minion}"})
@@ -344,14 +342,14 @@ def _some(sentences):
 
 
 def _unable(minion, said):
-    return {
+    found = {
         "kind": "check_failed",
         "on": "check",
         "seen": said,
         "expected": "an answer",
         "severity": "error",
-        "cure": f"salt {minion} saltutil.sync_all, or apply gluster_one",
     }
+    return {**found, "cure": __salt__["gluster_one.cure"]({**found, "kind": "outdated"}, minion)}
 
 
 def _unlooked(host):

@@ -4,13 +4,16 @@ What the master has kept of a job
 
 More of the runner ``gluster_one``: Salt joins modules of one virtual name. Any minion can return anything under its own
 name into any job that it knows of, also what Salt's own ``get_jid`` tries to load for ever: here, of a job only what
-was asked for is read, and never without a limit.
+was asked for is read, and never without a limit. Any minion can also send any event into it.
 """
 
 import contextlib
 import multiprocessing
 import os
+import resource
+import time
 
+import salt.client
 import salt.loader
 import salt.payload
 import salt.utils.files
@@ -22,11 +25,54 @@ __virtualname__ = "gluster_one"
 MOST = 16 * 1024 * 1024
 # Seconds for one look into a cache that is none of files.
 LOOK = 10
+# Bytes of memory that it may take, for the returns of all.
+MEMORY = 2 * 1024**3
 UNREADABLE = "an answer that cannot be read"
 
 
 def __virtual__():
     return __virtualname__
+
+
+@contextlib.contextmanager
+def client(minions):
+    """
+    Salt's client, for one job on these minions: it takes nothing for a return but what has the shape of one of theirs.
+    Of all else it would show names on the terminal as they are, wait for more minions that it names, or end.
+
+    minions
+        The minions (list of strings).
+
+    Returns a context manager; for other functions of this runner alone.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.client '[kvm1]'
+    """
+    with salt.client.get_local_client(mopts=__opts__) as local:
+        events = local.get_returns_no_block
+
+        def returns(tag, match_type=None):
+            for count, event in enumerate(events(tag, match_type)):
+                if event is None or _is_return(event, minions):
+                    yield event
+                elif count % 100 == 0:  # now and then, so that who follows can look at the clock
+                    yield None
+
+        local.get_returns_no_block = returns
+        # To see that there is such a job it would load all that is kept of it (`get_load`).
+        local.returns_for_job = bool
+        yield local
+
+
+def _is_return(event, minions):
+    data = event.get("data")
+    own = isinstance(data, dict) and "return" in data and isinstance(data.get("id"), str) and data["id"] in minions
+    if not own or not event.get("tag", "").endswith(f"/ret/{data['id']}"):
+        return False
+    return type(data.get("retcode", 0)) is int and not {"error", "minions", "syndic", "resource_id"} & set(data)
 
 
 def kept_returns(jid, minions):
@@ -62,9 +108,37 @@ def kept_returns(jid, minions):
     return kept
 
 
+def keeps_too_much(minion):
+    """
+    Whether a minion has had the master keep more of it, in files, than may be loaded: its mine, grains or pillar.
+
+    minion
+        The minion (string), an accepted one.
+
+    Returns a bool; False for a ``cache`` that is none of files.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.keeps_too_much kvm1
+    """
+    # Salt's since 3008, and before.
+    places = [(bank, minion) for bank in ("mine", "grains", "pillar")]
+    places += [(os.path.join("minions", minion), key) for key in ("mine", "data")]
+    for bank, key in places:
+        with contextlib.suppress(OSError):
+            if os.path.getsize(os.path.join(__opts__["cachedir"], bank, f"{key}.p")) > MOST:
+                return True
+    return False
+
+
 def _loaded(path):
     with salt.utils.files.fopen(path, "rb") as stream:
-        data = stream.read(MOST + 1)
+        return _loads(stream.read(MOST + 1))
+
+
+def _loads(data):
     if len(data) > MOST:
         return UNREADABLE
     try:
@@ -82,16 +156,26 @@ def _asked_of(cache, jid, minions):
     child = fork.Process(target=_ask_returner, args=(cache, jid, minions, its))
     child.start()
     its.close()
+    kept, deadline = {}, time.monotonic() + LOOK
     try:
-        return ours.recv() if ours.poll(LOOK) else {}
-    except Exception:  # pylint: disable=broad-except
-        return {}  # it has ended without a word
+        while ours.poll(max(0, deadline - time.monotonic())):
+            minion, data = ours.recv()
+            kept[minion] = _loads(data)
+    except (EOFError, OSError):
+        pass  # it has ended
     finally:
         child.kill()
         child.join()
         ours.close()
+    return kept
 
 
 def _ask_returner(cache, jid, minions, pipe):
+    with open("/proc/self/statm", encoding="ascii") as stream:
+        used = int(stream.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
     found = salt.loader.returners(__opts__, {})[f"{cache}.get_jid"](jid)
-    pipe.send({minion: found[minion]["return"] for minion in minions if "return" in found.get(minion, ())})
+    for minion in minions:
+        if "return" in found.get(minion, ()):
+            data = salt.payload.dumps({"return": found[minion]["return"]})
+            pipe.send((minion, data[: MOST + 1]))

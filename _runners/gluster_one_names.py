@@ -6,6 +6,7 @@ More of the runner ``gluster_one``: Salt joins modules of one virtual name. A mi
 are its own word, and any minion can have any.
 """
 
+import fnmatch
 import ipaddress
 
 import salt.utils.minions
@@ -18,6 +19,26 @@ MOST = 200
 
 def __virtual__():
     return __virtualname__
+
+
+def accepted(target="*"):
+    """
+    The minions whose keys the master has accepted.
+
+    target
+        Which of them (string, a glob, default ``*``).
+
+    Returns a list.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.accepted 'kvm*'
+    """
+    # Salt 3008 counts what a minion registers as its resources, under any name, among those of a glob or a list.
+    matched = salt.utils.minions.CkMinions(__opts__).check_minions(fnmatch.translate(str(target)), "pcre")
+    return matched["minions"]
 
 
 def called(name, known=None):
@@ -80,7 +101,7 @@ def _candidates(name, known):
     Which minions a name may mean by their identifiers; None, which is all, where it is like none of them.
     """
     if "minions" not in known:
-        known["minions"] = set(salt.utils.minions.CkMinions(__opts__).check_minions("*", "glob")["minions"])
+        known["minions"] = set(accepted())
         known["own"], known["short"] = {}, {}
         for minion in known["minions"]:
             own = minion.casefold()

@@ -14,9 +14,7 @@ import re
 import time
 
 import salt.cache
-import salt.client
 import salt.utils.files
-import salt.utils.minions
 from salt.exceptions import SaltClientError
 
 __virtualname__ = "gluster_one"
@@ -82,9 +80,10 @@ def remediate(minion):
 
     The minion's findings are read from its mine, where only it can have left them; what the event said is not used.
     Which kinds are put right is the pillar's ``remediate``. One job for each minion at a time, servers one after
-    another. After a failure, also when nothing was to be changed, that kind of finding waits, each time longer; after
-    three it is given up until it has been gone for ten minutes, with an event ``gluster_one/<minion>/gave_up``. What
-    only one server at a time may do waits ten minutes after three repairs within ten minutes.
+    another. After a failure, also when nothing was to be changed, that kind of finding waits, each time longer, if the
+    minion still has it at its next look; after three it is given up until it has been gone for ten minutes, with an
+    event ``gluster_one/<minion>/gave_up``. What only one server at a time may do waits ten
+    minutes after three repairs within ten minutes.
 
     minion
         The minion (string).
@@ -97,7 +96,7 @@ def remediate(minion):
 
         salt-run gluster_one.remediate kvm2
     """
-    if not isinstance(minion, str) or minion not in _accepted(minion):
+    if not isinstance(minion, str) or minion not in __salt__["gluster_one.accepted"]():
         return "no accepted minion is called that"
     with _lock(_file("minions", minion)) as held:
         if not held:
@@ -105,16 +104,19 @@ def remediate(minion):
         cache = salt.cache.factory(__opts__)
         if _looked_just_now(minion, cache):
             return f"{minion} was looked at just now"
+        if __salt__["gluster_one.keeps_too_much"](minion):
+            return f"{minion} has left more in the master's cache than is loaded"
         at, found = _reported(minion)
         if found is None:
             return f"{minion} has reported nothing that could be put right"
-        past = _past(minion, cache, found)
+        past, given_up = _past(minion, cache, found, at)
+        if given_up:
+            _tell(minion, given_up)
         said = {kind: _waits(past.get(kind), at) for kind in REPAIRS if kind in found}
         back = [kind for kind in said if kind in past and _rests(past[kind]) and not past[kind].get("told")]
         back = [kind for kind in back if past[kind]["at"] != at]  # an event is anybody's, and no look
         if back:
-            why = "; ".join(dict.fromkeys(_come_back(past[kind]) for kind in back))
-            __salt__["event.send"](f"gluster_one/{minion}/gave_up", {"kinds": back, "why": why})
+            _tell(minion, {kind: _come_back(past[kind]) for kind in back})
             for kind in back:
                 past[kind]["told"] = True
         # Also where nothing is done, so that what is gone is forgotten, and what was said is not said again.
@@ -153,20 +155,49 @@ def _keep(minion, past, cache):
         cache.flush(BANK, minion)
 
 
-def _past(minion, cache, found):
+def _past(minion, cache, found, at):
     """
-    What was done about each kind of finding. One that has stayed away for a while is forgotten, so that it is new
-    should it come back, also if nobody saw it go after its repair; one that comes and goes is not.
+    What was done about each kind of finding (dict), and why those are given up that are from now on (dict). One that
+    has stayed away for a while is forgotten, so that it is new should it come back; one that comes and goes is not.
     """
-    known, past, now = cache.fetch(BANK, minion), {}, time.time()
+    known, past, given_up, now = cache.fetch(BANK, minion), {}, {}, time.time()
     for kind, was in (known if isinstance(known, dict) else {}).items():
         was = dict(was)
-        gone, right = was.pop("gone", now), was.get("right", now)
-        if kind not in found and 0 <= now - gone < FORGOTTEN:
-            past[kind] = {**was, "gone": gone}
-        elif kind in found and max(now - gone, now - right) < FORGOTTEN:
-            past[kind] = was
-    return past
+        gone = was.pop("gone", now)
+        if not 0 <= now - gone < FORGOTTEN:
+            continue
+        past[kind] = was if kind in found else {**was, "gone": gone}
+        if "ended" in was and (kind not in found or was["at"] != at):
+            failed = _judge(kind, past[kind], kind in found)
+            if failed and past[kind]["failures"] >= ATTEMPTS:
+                given_up[kind] = failed
+    return past, given_up
+
+
+def _judge(kind, known, still):
+    """
+    Take what the minion itself has found since a job has ended into account: anybody may have returned in its name. A
+    failure counts only where the finding is still there. Else, where others wait for its turn, that is counted: no
+    failure, but after some of them the others are to have theirs.
+
+    Returns why it has failed, or None.
+    """
+    ended, failed = known.pop("ended"), known.pop("failed")
+    if failed and still:
+        known["failures"] += 1
+        known.update(next=ended + BACK_OFF * 2 ** (known["failures"] - 1), rests=False)
+        return failed
+    known["turns"] = [turn for turn in known["turns"] if 0 <= ended - turn < FORGOTTEN]
+    if REPAIRS[kind] in ONE_AT_A_TIME:
+        known["turns"].append(ended)
+    known["rests"] = len(known["turns"]) >= ATTEMPTS
+    known["next"] = ended + FORGOTTEN * known["rests"]
+    return None
+
+
+def _tell(minion, given_up):
+    why = "; ".join(dict.fromkeys(given_up.values()))
+    __salt__["event.send"](f"gluster_one/{minion}/gave_up", {"kinds": list(given_up), "why": why})
 
 
 def _looked_just_now(minion, cache):
@@ -201,13 +232,6 @@ def _version(minion, cache):
     return "-"
 
 
-def _accepted(minion):
-    """
-    The accepted minions of that name.
-    """
-    return salt.utils.minions.CkMinions(__opts__).check_minions([minion], "list")["minions"]
-
-
 def _waits(known, at):
     """
     Why a kind of finding is not put right now, or None.
@@ -234,7 +258,7 @@ def _rests(known):
     """
     Whether a kind of finding was put right so often that others are to have their turn now.
     """
-    return "right" in known and len(known.get("turns", [])) >= ATTEMPTS
+    return known.get("rests", False)
 
 
 def _come_back(known):
@@ -262,30 +286,20 @@ def _put_right(minion, at, mods, past, part):
         came = _repair(minion, mods.values(), part)
     waits = {kind: came[sls] for kind, sls in mods.items() if isinstance(came[sls], _Waits)}
     mods = {kind: sls for kind, sls in mods.items() if kind not in waits}
-    # It may have come right meanwhile by itself; one that has nothing sound to say is not.
-    still = _reported(minion)[1]
-    still = set(mods) if still is None else still
-    failed = {kind: came[sls] for kind, sls in mods.items() if came[sls] and kind in still}
+    # What it has found since is counted when it has looked again; it may have come right meanwhile by itself.
+    looked, still = _reported(minion)
+    looked, still = (at, mods) if still is None else (looked, still)
+    done = {}
     for kind, sls in mods.items():
-        # That it came right is the minion's word, and takes no failure away. Where others wait for its turn, the turns
-        # are counted, too: no failures, but after some of them the others are to have theirs.
         was, now = past.get(kind, {}), time.time()
-        failures = was.get("failures", 0) + (kind in failed)
-        turns = [turn for turn in was.get("turns", []) if 0 <= now - turn < FORGOTTEN]
-        past[kind] = {"at": at, "failures": failures, "turns": turns, "next": now}
-        if kind in failed:
-            past[kind]["next"] += BACK_OFF * 2 ** (failures - 1)
-            continue
-        past[kind]["right"] = now
-        if sls in ONE_AT_A_TIME:
-            turns.append(now)
-        if _rests(past[kind]):
-            past[kind]["next"] += FORGOTTEN
-    given_up = [kind for kind in failed if past[kind]["failures"] >= ATTEMPTS]
-    if given_up:
-        why = "; ".join(dict.fromkeys(failed[kind] for kind in given_up))
-        __salt__["event.send"](f"gluster_one/{minion}/gave_up", {"kinds": given_up, "why": why})
-    done = {kind: f"could not be put right: {failed[kind]}" if kind in failed else "put right" for kind in mods}
+        past[kind] = {
+            "at": looked, "failures": was.get("failures", 0), "turns": was.get("turns", []), "next": now, "ended": now,
+            "failed": came[sls],
+        }  # fmt: skip
+        failed = came[sls] and kind in still
+        if kind not in still:
+            _judge(kind, past[kind], False)
+        done[kind] = f"could not be put right: {came[sls]}" if failed else "put right"
     return {**done, **waits}
 
 
@@ -478,7 +492,7 @@ def _job(minion, mods, longest, turn):
     It is what the master has kept: an event may be anybody's. Only a master that keeps nothing has but the event.
     """
     deadline, at = time.monotonic() + longest, _reported(minion)[0]
-    with salt.client.get_local_client(mopts=__opts__) as client:
+    with __salt__["gluster_one.client"]([minion]) as client:
         job = client.run_job(
             [minion], "state.apply", [",".join(mods)], tgt_type="list", kwarg={"queue": True}, timeout=ASK_AFTER,
             listen=True,

@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,9 @@ class Master:
         self.runner, self.remediation = self.files["gluster_one"], self.files["gluster_one_remediate"]
         monkeypatch.setattr(salt.utils.minions, "CkMinions", lambda opts: self)
         monkeypatch.setattr(
-            salt.utils.minions, "get_minion_data", lambda minion, opts: (minion, self.grains.get(minion), None)
+            salt.utils.minions,
+            "get_minion_data",
+            lambda minion, opts: (minion, self.grains.get(minion), self.cached(minion)),
         )
         monkeypatch.setattr(self.runner, "_ask", self.ask)
 
@@ -74,13 +77,12 @@ class Master:
         self.rendered.append(minion)
         return {"gluster_one": self.pillars[minion]}
 
-    def check_minions(self, target, kind="glob"):
-        if kind == "pillar":
-            role = target.rpartition(":")[2]
-            of = [name for name, pillar in self.pillars.items() if role == "*" or role in pillar.get("roles", [])]
-        else:
-            of = [name for name in self.pillars if target == "*" or name in target]
-        return {"minions": of, "missing": []}
+    def cached(self, minion):
+        return {"gluster_one": self.pillars.get(minion)}
+
+    def check_minions(self, target, kind):
+        assert kind == "pcre", "of a glob or a list there might be others"
+        return {"minions": [name for name in self.pillars if re.match(target, name)], "missing": []}
 
     def ask(self, minions, function, arguments=None, timeout=15, until=None):
         answers = self.answers.get(function, {})

@@ -1,10 +1,13 @@
 """What the master has kept of a job, with a return in it that Salt itself tries to load for ever."""
 
+import itertools
 import os
 import time
 
 import msgpack
 import pytest
+import salt.cache
+import salt.client
 import salt.loader
 import salt.payload
 import salt.utils.jid
@@ -76,3 +79,105 @@ def test_another_cache_that_does_not_come_back_is_ended(master, monkeypatch):
     monkeypatch.setattr(master.files["gluster_one_kept"], "LOOK", 0.2)
     monkeypatch.setattr(salt.loader, "returners", lambda *words: {"redis.get_jid": endless})
     assert kept(master, "kvm1") == {}
+
+
+def test_a_look_into_another_cache_takes_no_more_memory_than_it_may(master, monkeypatch):
+    """What one has returned may be sixty times as large once it is loaded."""
+    master.files["gluster_one_kept"].__opts__["master_job_cache"] = "redis"
+    monkeypatch.setattr(master.files["gluster_one_kept"], "MEMORY", 100 * 1024**2)
+    found = {"kvm1": {"return": 1}}
+    for size, said in ((10, {"kvm1": 1}), (500, {})):
+        returners = {"redis.get_jid": lambda jid, size=size: found if bytearray(size * 1024**2) else None}
+        monkeypatch.setattr(salt.loader, "returners", lambda *words, returners=returners: returners)
+        assert kept(master, "kvm1") == said
+
+
+@pytest.mark.parametrize("said", [YEAR_1, "x" * 1000])
+def test_what_another_cache_has_of_one_minion_is_read_like_a_file(master, monkeypatch, said):
+    master.files["gluster_one_kept"].__opts__["master_job_cache"] = "redis"
+    monkeypatch.setattr(master.files["gluster_one_kept"], "MOST", 900)
+    found = {"liar": {"return": salt.payload.loads(msgpack.packb(said))}, "kvm1": {"return": {"a": [1, None]}}}
+    monkeypatch.setattr(salt.loader, "returners", lambda *words: {"redis.get_jid": lambda jid: found})
+    assert kept(master, "liar", "kvm1") == {"liar": "an answer that cannot be read", "kvm1": {"a": [1, None]}}
+
+
+def ret(minion="kvm1", tag=None, **data):
+    return {"tag": tag or f"salt/job/{JID}/ret/{minion}", "data": {"id": minion, **data}}
+
+
+ODD = [
+    ret("\x1b[2J"), ret("\x1b[2J", **{"return": 5}), ret(minions=["ghost"]), ret(error="no"),
+    ret(**{"return": 1}, minions=[]), ret(["x"], **{"return": 5}),
+    ret(**{"return": 6}, retcode="1"), ret(**{"return": 7}, resource_id="\x1b"),
+    {"tag": f"salt/job/{JID}/ret/kvm1", "data": 5}, ret(tag=f"salt/job/{JID}/x", **{"return": 8}),
+]  # fmt: skip
+
+
+@pytest.fixture(params=["ask", "job"])
+def follow(request, monkeypatch, tmp_path):
+    """follow(events): what is made of a job of kvm1 by Salt's own client; of another cache it could load everything."""
+    loads = []
+
+    class Client(salt.client.LocalClient):
+        event = None
+
+        def __init__(self):
+            self.opts = {"timeout": 1, "gather_job_timeout": 1, "order_masters": False, "syndic_wait": 1}
+            self.returners = {"local_cache.get_load": loads.append}
+
+        def __exit__(self, *words):
+            pass
+
+        def returns_for_job(self, jid):
+            loads.append(jid)
+
+        def run_job(self, minions, *words, **more):
+            return {"jid": JID, "minions": minions}
+
+        def get_returns_no_block(self, tag, match_type=None):
+            yield from self.events
+
+    with monkeypatch.context() as nothing:
+        master = Master(nothing, {}, cachedir=str(tmp_path))
+    monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: Client())
+    master.salt["mine.get"] = lambda *words: {}
+    master.salt["gluster_one.kept_returns"] = lambda jid, minions: {"kvm1": "kept"}
+
+    def follow(events):
+        Client.events = iter(events)
+        if request.param == "ask":
+            answer = master.runner._ask(["kvm1"], "test.ping", timeout=1)["kvm1"]
+        else:
+            turn = master.remediation._Turn("kvm1", False, 1)
+            answer = master.remediation._job("kvm1", ["gluster_one.mount"], 5, turn)
+        assert loads == []
+        return answer
+
+    return follow
+
+
+def test_of_a_job_only_returns_of_its_minions_are_followed(follow, caplog):
+    """All else Salt's client would show as it is, wait for, or end by."""
+    assert follow([*ODD, ret(**{"return": 5})]) == "kept"
+    assert not [record for record in caplog.records if record.levelno >= 30]
+
+
+def test_a_flood_of_events_is_not_followed_for_ever(follow):
+    count = itertools.count()
+    follow(ret(minions=[f"ghost{next(count)}"]) for _ in itertools.count())
+    assert next(count) < 10**7
+
+
+@pytest.mark.parametrize("place", ["mine/kvm1", "grains/kvm1", "pillar/kvm1", "minions/kvm1/mine", "minions/kvm1/data"])
+def test_what_a_minion_leaves_is_not_loaded_where_it_is_too_large(monkeypatch, tmp_path, place):
+    """The reactor's process does everybody's repairs."""
+    master = Master(monkeypatch, {"kvm1": {}}, cachedir=str(tmp_path))
+    monkeypatch.setattr(master.files["gluster_one_kept"], "MOST", 1000)
+    monkeypatch.setattr(salt.cache, "factory", lambda opts: None)
+    master.salt["mine.get"] = lambda *words: pytest.fail("it was loaded")
+    path = tmp_path / f"{place}.p"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(bytes(1000))
+    assert not master.salt["gluster_one.keeps_too_much"]("kvm1")
+    path.write_bytes(bytes(1001))
+    assert master.remediation.remediate("kvm1") == "kvm1 has left more in the master's cache than is loaded"

@@ -2,7 +2,12 @@
 
 import time
 
+import msgpack
 import pytest
+import salt.cache
+import salt.config
+import salt.payload
+import salt.utils.minions
 
 from .conftest import Master
 
@@ -38,3 +43,43 @@ def test_many_names_that_are_nobodys_in_a_large_fleet(monkeypatch):
         assert master.salt["gluster_one.called"](f"name{number}", known) == []
         assert not master.salt["gluster_one.goes_by"](fleet[0], f"other{number}", known)
     assert time.process_time() - begin < 2
+
+
+@pytest.fixture
+def keys(monkeypatch, tmp_path):
+    """A master with these keys and caches, by Salt's own functions."""
+    pillars = dict.fromkeys(["kvm1", "kvm2", "liar"], {"volumes": {"one_vol": {"servers": ["kvm1", "kvm2"]}}})
+    directories = {name: str(tmp_path / name) for name in ("cachedir", "pki_dir", "root_dir")}
+    opts = {**salt.config.master_config(None), **directories, "__role": "master"}
+    cache = salt.cache.factory(opts)
+    (tmp_path / "pki_dir" / "minions").mkdir(parents=True)
+    for minion, settings in pillars.items():
+        (tmp_path / "pki_dir" / "minions" / minion).write_text("key")
+        cache.store("grains", minion, {"host": minion})
+        cache.store("pillar", minion, {"gluster_one": settings})
+    with monkeypatch.context() as nothing:
+        master = Master(nothing, pillars, **opts)
+    master.cache = cache
+    return master
+
+
+def test_what_a_minion_registers_as_its_own_is_no_minion(keys):
+    if not hasattr(salt.utils.minions, "update_resource_index"):
+        pytest.skip("this Salt has no resources")
+    salt.utils.minions.update_resource_index(keys.runner.__opts__, "liar", {"dummy": ["KVM1", "stranger"]})
+    checked = salt.utils.minions.CkMinions(keys.runner.__opts__)
+    assert {"KVM1", "stranger"} <= set(checked.check_minions("*", "glob")["minions"]), "Salt has them"
+    assert sorted(keys.salt["gluster_one.accepted"]()) == ["kvm1", "kvm2", "liar"]
+    assert keys.salt["gluster_one.called"]("kvm1") == ["kvm1"]
+    assert keys.salt["gluster_one.part"]("kvm1")["volumes"]["one_vol"]["coordinator"]
+    assert keys.remediation.remediate("stranger") == "no accepted minion is called that"
+
+
+@pytest.mark.parametrize("bank", ["pillar", "grains"])
+def test_one_that_leaves_what_cannot_be_loaded_takes_nobody_away(keys, bank):
+    year_1 = salt.payload.loads(msgpack.packb({"a": msgpack.ExtType(78, b"00010101T00:00:00.000000")}))
+    keys.cache.store(bank, "liar", year_1)
+    assert keys.runner._ours("*") == ["kvm1", "kvm2", "liar"]
+    assert keys.runner._ours("kvm*") == ["kvm1", "kvm2"]
+    keys.cache.store("pillar", "kvm2", {"gluster_one": {}})
+    assert keys.runner._ours("kvm*") == ["kvm1"]

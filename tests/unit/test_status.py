@@ -155,7 +155,7 @@ def test_a_volume_whose_first_server_is_no_minion(monkeypatch, target, servers, 
     assert found["retcode"] == int(bool(words))
 
 
-@pytest.mark.parametrize("target", ["*", ["kvm1"]])
+@pytest.mark.parametrize("target", ["*", "kvm1"])
 def test_who_claims_a_servers_address_accuses_no_honest_one(monkeypatch, target):
     pillar = {"volumes": {"one_vol": {"servers": ["10.0.0.1", "10.0.0.2"]}}}
     down = {**DEAD, "kind": "brick_down", "on": "10.0.0.1:/data/one_vol", "volume": "one_vol"}
