@@ -39,11 +39,12 @@ lint: setup ## ruff, salt-lint and yamllint
 	find gluster_one lab tests docs -name '*.sls' -o -name '*.jinja' 2>/dev/null | xargs -r $(VENV)/bin/salt-lint -x 205
 	$(VENV)/bin/yamllint -s -d '$(YAML_RULES)' $(YAML_FILES)
 
-format: setup ## ruff's format for Python files, the modules' checksums, docs/commands.md
+format: setup ## ruff's format for Python files, the modules' checksums, docs/commands.md, docs/findings.md
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 	$(PY) -m lab.stamp
 	$(PY) -m lab.commands
+	$(PY) -m lab.findings
 
 # Those on a real glusterd wait for it most of the time, which costs no processor: the others run beside them.
 test: setup ## unit, functional and fleet tests, in 12 minutes; ARGS are pytest's

@@ -108,13 +108,8 @@ def _count(number):
     return "-" if number is None else f"{number} !" if number else "0"
 
 
-# What was looked at, and how the kinds of findings begin that are about it.
-COLUMNS = {
-    "MOUNT": ("mount", ("mount_", "client_bricks", "client_options", "fstab", "unit", "boot")),
-    "LINKS": ("links", ("link", "blocked")),
-    "WRITABLE": ("writable", ("not_writable",)),
-    "NATIVE": ("native", ("native", "confined")),
-}
+# What was looked at; the runner says which findings are about it.
+COLUMNS = ("MOUNT", "LINKS", "WRITABLE", "NATIVE")
 # Nodes of which the same is to be said share a line where they are more: those with findings, those without.
 ALIKE, FINE = 3, 10
 
@@ -157,11 +152,11 @@ def _cells(node):
     """
     What is to be said of a node in each column.
     """
-    kinds = [finding["kind"] for finding in node["findings"]]
     cells = []
-    for title, (part, wrong) in COLUMNS.items():
-        bad = next((kind.split("_")[-1] for kind in kinds if kind.startswith(wrong)), None)
-        bad = "no" if bad == title.lower() else bad
+    for part in map(str.lower, COLUMNS):
+        about = [finding["kind"] for finding in node["findings"] if finding.get("column") == part]
+        bad = next((kind.split("_")[-1] for kind in about), None)
+        bad = "no" if bad == part else bad
         cells.append(f"{bad} !" if bad else "ok" if part in node["looked"] else "-")
     return tuple(cells)
 

@@ -22,86 +22,7 @@ ROLES = ("head", "hypervisor", "server")
 VERSION = 2
 # Keys of every answer, and those that one has unless its pillar is wrong.
 ALWAYS, USUALLY = ("roles", "looked", "findings", "volumes", "datastores"), ("names", "coordinates", "hosts")
-MOUNT, DATASTORE = "salt {minion} state.apply gluster_one.mount", "salt {minion} state.apply gluster_one.datastore"
-GLUSTERD, READ = "salt {minion} state.apply gluster_one.glusterd", "see what it says: salt {minion} gluster_one.check"
-STATUS, HEAL = "gluster volume status {volume}", "gluster volume heal {volume} info"
-QUORUM, ROOM = "bring bricks and peers back", "make room (delete images), or add bricks"
-OWNER = "chown UID:GID MOUNTPOINT on a mount of the volume, by its storage.owner-uid and -gid; not on the brick"
-SIZE = "on {minion}: ls -ld its directory, which has to be a link to the volume; OpenNebula measures each 300 s"
-HIDDEN = (
-    "on {minion}: mkdir /run/disk; mount --bind {above} /run/disk; move what is in /run/disk/{name}, names with a dot "
-    "too, to {on}; umount /run/disk; rmdir /run/disk"
-)
-# By kind of finding: who can have it, and what to do. A cure is never a minion's text; where it takes words of a
-# finding, these are checked before, and without them READ stands instead.
-KINDS = {
-    # Of a volume, by its coordinator.
-    "peer_away": ("coordinator", "systemctl start glusterd on {host}"),
-    "peer_gone": ("coordinator", "gluster peer probe SERVER"),
-    "volume_gone": ("coordinator", "gluster volume create"),
-    "volume_option": ("coordinator", "salt {minion} state.apply gluster_one.volume"),
-    "volume_stopped": ("coordinator", "gluster volume start {volume}, if nobody meant it"),
-    "server_quorum": ("coordinator", QUORUM),
-    "client_quorum": ("coordinator", QUORUM),
-    "bricks_closed": ("coordinator", "salt SERVERS state.apply gluster_one.restart"),
-    "client_apart": (
-        "coordinator",
-        "the network; for a server's self-heal daemon: salt SERVER state.apply gluster_one.bricks",
-    ),
-    "heal": ("coordinator", HEAL),
-    "heal_daemon": (
-        "coordinator",
-        "on each server: pkill -f [g]lustershd; gluster volume start {volume} force",
-    ),
-    "split_brain": ("coordinator", f"{HEAL} split-brain"),
-    # Of a server.
-    "glusterd_down": ("server", "salt {minion} state.apply gluster_one.started"),
-    "brick_down": ("server", "gluster volume start {volume} force"),
-    "glusterd_option": ("server", GLUSTERD),
-    "kill_mode": ("server", GLUSTERD),
-    "brick_gone": ("server", "mount its file system"),
-    "brick_owner": ("server", OWNER),
-    "brick_size": ("server", "systemctl restart glusterd there, then gluster volume set VOLUME user.checked yes"),
-    # Of the head.
-    "datastore": ("head", DATASTORE),
-    "datastore_gone": ("head", f"{DATASTORE}, if nobody meant it"),
-    "datastore_wrong": ("head", "see what it says"),
-    "datastore_size": ("head", SIZE),
-    "image": ("head", "see what to do: salt {minion} gluster_one.images"),
-    "oned_away": ("head", "see what it says"),
-    # Of whoever mounts a volume.
-    "fstab": ("mounts", MOUNT),
-    "unit": ("mounts", "systemctl daemon-reload there"),
-    "boot": ("mounts", MOUNT),
-    "mount_gone": ("mounts", MOUNT),
-    "mount_dead": ("mounts", MOUNT),
-    "mount_covered": ("mounts", MOUNT),
-    "mount_held": ("mounts", f"end what uses it, then {MOUNT}"),
-    "mount_hangs": ("mounts", STATUS),
-    "mount_other": ("mounts", f"umount {{on}} there, then {MOUNT}"),
-    "mount_place": ("mounts", MOUNT),
-    "mount_former": ("mounts", "salt {minion} state.apply gluster_one.remount, once nothing uses it"),
-    "volume_file": ("mounts", "remove it as root: only what the formula writes belongs there"),
-    "mount_flags": ("mounts", f"{MOUNT}; where it names a process and stays: migrate that VM, or restart the process"),
-    "mount_differs": ("mounts", f"{STATUS}, on both"),
-    "client_bricks": ("mounts", f"{STATUS}, and the network"),
-    "client_options": ("mounts", "salt {minion} state.apply gluster_one.remount, once nothing uses it"),
-    "blocked": ("mounts", f"move away or unmount what is there, then {MOUNT}; copy images from it onto the volume"),
-    "link": ("mounts", MOUNT),
-    "not_writable": ("mounts", "gluster volume get {volume} storage.owner-uid"),
-    "hidden": ("mounts", HIDDEN),
-    # Of a hypervisor.
-    "native": ("hypervisor", "on {minion}: install QEMU with its gluster driver (Debian: qemu-block-extra)"),
-    "native_read": ("hypervisor", "see the volume's options"),
-    "confined": ("hypervisor", READ),
-    # Of anybody.
-    "space": ("anybody", ROOM),
-    "check_failed": ("anybody", "see what it says"),
-    "outdated": ("anybody", "salt {minion} saltutil.sync_all, or apply gluster_one"),
-    "pillar": ("anybody", "correct it, then run again"),
-}  # fmt: skip
-SELINUX = "on {minion}: setsebool -P virt_use_fusefs on"
-LIBVIRT = "on {minion}: install libvirt (OpenNebula's package: opennebula-node-kvm)"
+READ = "see what it says: salt {minion} gluster_one.check"
 
 
 def __virtual__():
@@ -228,7 +149,7 @@ def rights(minion, known=None):
         able |= {"coordinator"} if own[:1] == servers[:1] != [] else set()
         found["servers"][name] = servers
         found["datastores"].update(dict.fromkeys(_dict(_dict(volume).get("datastores")), name))
-    found["kinds"] = sorted(kind for kind, (whose, _) in KINDS.items() if whose in able)
+    found["kinds"] = sorted(kind for kind, has in __salt__["gluster_one.kinds"]().items() if has["who"] in able)
     return found
 
 
@@ -364,13 +285,12 @@ def cure(finding, minion, volume=None, head=False):
         salt-run gluster_one.cure '{kind: fstab, "on": /mnt, seen: x, expected: y, severity: error}' kvm1
     """
     kind, on = finding["kind"], finding["on"]
-    words = KINDS[kind][1] if kind in KINDS else READ
-    if kind == "confined" and on == "SELinux":
-        words = SELINUX
-    elif kind == "native" and on == "libvirt":
-        words = LIBVIRT
-    elif kind in ("link", "blocked") and (head or not on.startswith("/")):
-        words = words.replace(MOUNT, DATASTORE)
+    has = __salt__["gluster_one.kinds"]().get(kind, {})
+    words, others = has.get("cure", READ), has.get("cures", {})
+    if head or not on.startswith("/"):
+        words = others.get("head", words)
+    # A cure is never a minion's text; where it takes words of a finding, these are checked.
+    words = others[on] if on in others and on != "head" else words
     path = re.fullmatch(r"(/[\w.@:+-]+)+", on, re.ASCII) and posixpath.normpath(on) == on
     host = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", on)
     if ("{on}" in words and not path) or ("{host}" in words and not host):
@@ -389,7 +309,8 @@ def who(kind):
     kind
         The kind (string).
 
-    Returns ``coordinator``, ``server``, ``head``, ``hypervisor``, ``mounts`` (head or hypervisor) or ``anybody``.
+    Returns ``coordinator``, ``server``, ``head``, ``hypervisor``, ``mounts`` (head or hypervisor), ``anybody``, or
+    ``master`` for what only the master finds.
 
     CLI Example:
 
@@ -397,7 +318,7 @@ def who(kind):
 
         salt-run gluster_one.who heal
     """
-    return KINDS[kind][0] if kind in KINDS else "anybody"
+    return __salt__["gluster_one.kinds"]().get(kind, {}).get("who", "anybody")
 
 
 def _finding(said):
@@ -418,6 +339,8 @@ def _finding(said):
         "expected": visible(said.get("expected")),
         "severity": "warning" if _in(said.get("severity"), ("warning",)) else "error",
     }
+    has = __salt__["gluster_one.kinds"]().get(found["kind"], {})
+    found.update({key: has[key] for key in ("severity", "column") if key in has})
     return {**found, "volume": _text(said["volume"], NAME)} if _text(said.get("volume"), NAME) else found
 
 

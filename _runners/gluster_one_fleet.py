@@ -323,14 +323,18 @@ def unseen_finding(volume, minions):
     """
     several = len(minions) > 1
     who = f"{len(minions)} minions, {' and '.join(minions[:5])}, go" if several else "no minion goes"
+    what = f"{who} by the name of its first server: nobody sets its options or looks at the pool"
+    return _own("volume_unseen", volume, what, "one minion that does")
+
+
+def _own(kind, on, seen, expected):
+    """
+    A finding of the master's own.
+    """
+    has = __salt__["gluster_one.kinds"]()[kind]
     return {
-        "kind": "volume_unseen",
-        "on": volume,
-        "seen": f"{who} by the name of its first server: nobody sets its options or looks at the pool",
-        "expected": "one minion that does",
-        "severity": "error",
-        "cure": "name servers in the pillar by their minions' identifiers, as salt-key has them",
-    }
+        "kind": kind, "on": on, "seen": seen, "expected": expected, "severity": has["severity"], "cure": has["cure"],
+    }  # fmt: skip
 
 
 def _some(sentences):
@@ -353,14 +357,8 @@ def _unable(minion, said):
 
 
 def _unlooked(host):
-    return {
-        "kind": "host_unlooked",
-        "on": host,
-        "seen": "OpenNebula may start machines there, and no minion of this name has gluster_one in its pillar",
-        "expected": "a hypervisor of this fleet",
-        "severity": "error",
-        "cure": "give it the pillar and apply gluster_one, or take it out of the datastores' clusters",
-    }
+    what = "OpenNebula may start machines there, and no minion of this name has gluster_one in its pillar"
+    return _own("host_unlooked", host, what, "a hypervisor of this fleet")
 
 
 def _addresses(hosts):

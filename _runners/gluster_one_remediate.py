@@ -19,26 +19,6 @@ from salt.exceptions import SaltClientError
 
 __virtualname__ = "gluster_one"
 
-# What puts a finding right: the formula applied again to that node. Nothing else from an event or a mine is used.
-REPAIRS = {
-    "glusterd_down": "gluster_one.started",
-    "brick_down": "gluster_one.started",
-    "glusterd_option": "gluster_one.glusterd",
-    "volume_option": "gluster_one.volume",
-    "mount_gone": "gluster_one.mount",
-    "mount_dead": "gluster_one.mount",
-    "mount_flags": "gluster_one.mount",
-    "mount_covered": "gluster_one.mount",
-    "fstab": "gluster_one.mount",
-    "link": "gluster_one.mount",
-    "datastore": "gluster_one.datastore",
-}
-# What these SLS would undo although somebody may have meant it: while that is found, they are not applied.
-HELD_BY = {
-    "gluster_one.datastore": ("datastore_gone",),
-    "gluster_one.mount": ("mount_held",),
-    "gluster_one.volume": ("volume_stopped", "volume_gone", "peer_gone"),
-}
 # These concern the pool: on one server at a time.
 ONE_AT_A_TIME = ("gluster_one.started", "gluster_one.glusterd")
 BANK = "gluster_one/remediate"
@@ -112,7 +92,7 @@ def remediate(minion):
         past, given_up = _past(minion, cache, found, at)
         if given_up:
             _tell(minion, given_up)
-        said = {kind: _waits(past.get(kind), at) for kind in REPAIRS if kind in found}
+        said = {kind: _waits(past.get(kind), at) for kind in _repairs() if kind in found}
         back = [kind for kind in said if kind in past and _rests(past[kind]) and not past[kind].get("told")]
         back = [kind for kind in back if past[kind]["at"] != at]  # an event is anybody's, and no look
         if back:
@@ -127,11 +107,11 @@ def remediate(minion):
                 return f"the pillar of {minion} cannot be rendered: {part['error']}"
             if part["maintenance"]:
                 return f"{minion} is under maintenance"
-            wanted = part["remediate"] if isinstance(part["remediate"], list) else REPAIRS
-            mods = {}
+            wanted = part["remediate"] if isinstance(part["remediate"], list) else _repairs()
+            mods, table = {}, __salt__["gluster_one.kinds"]()
             for kind in [kind for kind, why in said.items() if not why]:
                 sls = _sls(kind, part["roles"])
-                holding = [other for other in HELD_BY.get(sls, ()) if other in found]
+                holding = [other for other in table if other in found and table[other].get("holds") == sls]
                 if kind not in part["kinds"]:
                     said[kind] = "is left: by its pillar this minion cannot have it"
                 elif kind not in wanted:
@@ -188,7 +168,7 @@ def _judge(kind, known, still):
         known.update(next=ended + BACK_OFF * 2 ** (known["failures"] - 1), rests=False)
         return failed
     known["turns"] = [turn for turn in known["turns"] if 0 <= ended - turn < FORGOTTEN]
-    if REPAIRS[kind] in ONE_AT_A_TIME:
+    if _repairs()[kind] in ONE_AT_A_TIME:
         known["turns"].append(ended)
     known["rests"] = len(known["turns"]) >= ATTEMPTS
     known["next"] = ended + FORGOTTEN * known["rests"]
@@ -272,9 +252,17 @@ def _come_back(known):
 
 def _sls(kind, roles):
     """
-    What puts a finding right on a minion of these roles. The head makes a datastore's link with the datastore.
+    What repairs a finding on a minion of these roles.
     """
-    return "gluster_one.datastore" if kind == "link" and "head" in roles else REPAIRS[kind]
+    others = __salt__["gluster_one.kinds"]()[kind].get("repairs", {})
+    return next((others[role] for role in roles if role in others), _repairs()[kind])
+
+
+def _repairs():
+    """
+    What repairs a finding, by kind: the formula applied again to that node. Nothing else of an event or a mine is used.
+    """
+    return {kind: has["repair"] for kind, has in __salt__["gluster_one.kinds"]().items() if "repair" in has}
 
 
 def _put_right(minion, at, mods, past, part):

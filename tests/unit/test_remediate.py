@@ -304,8 +304,10 @@ def test_a_mount_that_is_used_is_not_undone_for_another_mounts_sake(minion):
 
 
 def test_every_sls_that_is_held_is_one_that_is_applied(minion):
-    assert set(minion.runner.HELD_BY) <= set(minion.runner.REPAIRS.values())
-    assert not {kind for kinds in minion.runner.HELD_BY.values() for kind in kinds} & set(minion.runner.REPAIRS)
+    table, repairs = minion.runner.__salt__["gluster_one.kinds"](), minion.runner._repairs()
+    holds = {kind: has["holds"] for kind, has in table.items() if "holds" in has}
+    assert holds and set(holds.values()) <= set(repairs.values())
+    assert not set(holds) & set(repairs)
 
 
 def test_only_what_the_pillar_names_and_nothing_under_maintenance(minion):
@@ -643,7 +645,7 @@ def test_whatever_a_mine_and_a_job_say_it_goes_on(minion, mine, returned):
     minion.now += 100000
     said = minion.runner.remediate("kvm1")
     assert said.startswith("kvm1") and said.isprintable()
-    assert {sls for job in minion.jobs for sls in job.split(",")} <= set(minion.runner.REPAIRS.values())
+    assert {sls for job in minion.jobs for sls in job.split(",")} <= set(minion.runner._repairs().values())
 
 
 def test_nothing_that_a_minion_returns_reaches_a_terminal_as_it_is(minion):

@@ -7,7 +7,10 @@ import pytest
 
 from .conftest import CHECKOUT, Master, imported
 
-DEAD = {"kind": "mount_dead", "on": "/0", "seen": "gone", "expected": "mounted", "severity": "error", "cure": "apply"}
+DEAD = {
+    "kind": "mount_dead", "on": "/0", "seen": "gone", "expected": "mounted", "severity": "error", "cure": "apply",
+    "column": "mount",
+}  # fmt: skip
 
 
 ANSWER = {

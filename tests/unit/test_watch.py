@@ -134,10 +134,11 @@ def test_never_raises(config, tmp_path):
 
 
 def test_the_runner_has_a_repair_for_what_the_pillar_may_name(execution):
-    runner = imported(CHECKOUT / "_runners/gluster_one_remediate.py")
-    assert set(runner.REPAIRS) == set(execution("gluster_one_pillar").REMEDIES)
-    assert all((CHECKOUT / f"{sls.replace('.', '/')}.sls").exists() for sls in runner.REPAIRS.values())
-    assert set(runner.ONE_AT_A_TIME) <= set(runner.REPAIRS.values())
+    kinds = imported(CHECKOUT / "_runners/gluster_one_kinds.py").kinds()
+    runner = imported(CHECKOUT / "_runners/gluster_one_remediate.py", __salt__={"gluster_one.kinds": lambda: kinds})
+    assert set(runner._repairs()) == set(execution("gluster_one_pillar").REMEDIES)
+    assert all((CHECKOUT / f"{sls.replace('.', '/')}.sls").exists() for sls in runner._repairs().values())
+    assert set(runner.ONE_AT_A_TIME) <= set(runner._repairs().values())
 
 
 @pytest.fixture
