@@ -278,8 +278,15 @@ def test_root_enters_no_fuse_mount_of_somebody_else(walked, tmp_path, monkeypatc
     assert walked.asked == []
 
 
-def test_a_mount_that_comes_between_look_and_use_is_not_entered(walked, tmp_path):
+def test_a_mount_that_comes_between_look_and_use_is_not_entered(walked, tmp_path, monkeypatch):
     """Nothing was mounted there a moment before."""
+    fstat = os.fstat
+
+    def seen(descriptor):
+        assert "theirs" not in os.readlink(f"/proc/self/fd/{descriptor}"), "it may hang"
+        return fstat(descriptor)
+
+    monkeypatch.setattr(walked.os, "fstat", seen)
     walked.__salt__["gluster_mount.mount_health"] = lambda path: {"state": "absent"}
     with pytest.raises(CommandExecutionError, match="lies behind"):
         walked.link_state(str(tmp_path / "theirs"), "/target")
