@@ -301,6 +301,14 @@ def test_what_a_process_of_root_s_answers_for_is_asked_by_a_child_first(walked, 
         walked.directory_content(f"{tmp_path}/auto/inside")
 
 
+def test_a_covered_mount_of_the_volume_is_as_good_as_a_link(walked, tmp_path):
+    """Until it is uncovered, as the run does."""
+    walked.__salt__["gluster_mount.beneath"] = lambda path: {"volume": "vol"}
+    walked.__salt__["gluster_mount.mount_health"] = lambda path: {"state": "alive", "volume": None, "device": "theirs"}
+    found = {volume: walked.link_state(str(tmp_path / "theirs"), "/x", volume)["state"] for volume in ("vol", "other")}
+    assert found == {"vol": "linked", "other": "blocked"}
+
+
 def test_a_link_is_shown_as_text_and_exchanged_all_the_same(walked, tmp_path):
     """oneadmin has written the text, which leads to a former place."""
     path, text = tmp_path / "101", "/x\x1b[2J/../former"
