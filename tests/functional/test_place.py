@@ -184,6 +184,7 @@ def test_what_oneadmin_mounts_over_it_is_taken_away(placed, former, home, module
     """Both the place and the former one, each mounted without the flags."""
     Path(PLACE).mkdir(parents=True)
     host.sh("mount", "-t", "glusterfs", "kvm1:/small_vol", PLACE)
+    assert set(modules.gluster_one_ids.datastore_ids(PLACE)) == {"glusterds", "gluster_system"}  # seen once
     covers = "theirs (fuse), mounted by oneadmin"
     with attacker.covering(PLACE), attacker.covering(former):
         run = four_runs(placed, datastores=["glusterds", "gluster_system"])
