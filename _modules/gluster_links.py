@@ -319,10 +319,10 @@ def _no_link(inside, path, volume):
     """
     State and detail of what is no link.
     """
+    if volume and __salt__["gluster_mount.beneath"](path)["volume"] == volume:
+        return "linked", ""
     # Before anything looks at it: a mount may hang.
     health = __salt__["gluster_mount.mount_health"](path)
-    if health["state"] != "absent" and volume and health["volume"] == volume:
-        return "linked", ""
     if health["state"] != "absent":
         return "blocked", f"has {_visible(health['device'])} mounted on it"
     name = os.path.basename(path)

@@ -593,21 +593,30 @@ def set_flags(volume):
     return refused
 
 
-def _theirs(path):
+def _theirs(mounted):
     """
-    The mounts of users other than root that lie over what root has mounted on a directory, or over the directory
-    itself, the topmost one first.
+    Of the mounts on a directory those of users other than root that lie over all of root's, the topmost one first.
     """
-    mounted = [mount for mount in mount_table() if mount["path"] == path]
     return list(itertools.takewhile(lambda mount: mount["user"] not in (None, "0"), reversed(mounted)))
 
 
-def health_beneath(path):
+def beneath(path):
     """
-    What :func:`mount_health` would return but for the mounts of other users, as far as the kernel's table has it.
+    What is mounted on a directory, but for the mounts of users other than root that lie over it.
+
+    path
+        The directory (string).
+
+    Returns what :func:`mount_health` does, as far as the kernel's table has it: ``state`` is ``absent`` or ``alive``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.beneath /var/lib/gluster_one/one_vol
     """
-    theirs = [mount["number"] for mount in _theirs(path)]
-    ours = [mount for mount in mount_table() if mount["path"] == path and mount["number"] not in theirs]
+    mounted = [mount for mount in mount_table() if mount["path"] == path]
+    ours = mounted[: len(mounted) - len(_theirs(mounted))]
     if not ours:
         return {"state": "absent", "device": None, "fstype": None, "volume": None}
     return {"state": "alive", **{key: ours[-1][key] for key in ("device", "fstype", "volume")}}
@@ -629,9 +638,10 @@ def cover(path):
 
         salt kvm1 gluster_mount.cover /var/lib/gluster_one/one_vol
     """
-    mount = next(iter(_theirs(path)), None)
-    if not mount:
+    theirs = _theirs([mount for mount in mount_table() if mount["path"] == path])
+    if not theirs:
         return None
+    mount = theirs[0]
     user = __salt__["file.uid_to_user"](int(mount["user"]))
     return __utils__["gluster_process.visible"](f"{mount['device']} ({mount['fstype']}), mounted by {user}")
 
@@ -654,7 +664,7 @@ def uncover(path):
         salt kvm1 gluster_mount.uncover /var/lib/gluster_one/one_vol
     """
     for _ in range(MOST_COVERS):
-        theirs = _theirs(path)
+        theirs = _theirs([mount for mount in mount_table() if mount["path"] == path])
         if not theirs:
             return True
         with contextlib.suppress(CommandExecutionError):  # another one lies over it by now, or it is gone

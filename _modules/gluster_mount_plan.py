@@ -71,7 +71,7 @@ def changes(path, volume, wanted):
         salt kvm1 gluster_mount_plan.changes /srv/vol one_vol '{device: "kvm1:/one_vol", opts: [defaults, _netdev]}'
     """
     over = __salt__["gluster_mount.cover"](path)
-    health = __salt__["gluster_mount.health_beneath"](path) if over else __salt__["gluster_mount.mount_health"](path)
+    health = __salt__["gluster_mount.beneath"](path) if over else __salt__["gluster_mount.mount_health"](path)
     if health["state"] == "hung":
         raise CommandExecutionError(
             f"{path} does not answer: a brick of volume {volume} or the network hangs, see `gluster volume status "

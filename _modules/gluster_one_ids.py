@@ -113,7 +113,7 @@ def datastore_ids(path, volume=None, kept=True):
         The directory on which the volume is mounted (string).
 
     volume
-        The volume (string): while nothing is mounted there, another directory that shows it is looked at.
+        The volume (string): while it is not seen there, another directory that shows it is looked at.
 
     kept
         Return those last seen while the file cannot be read (bool, default True), else none.
@@ -183,7 +183,7 @@ def _shown(path, volume):
     The directory on which a volume is mounted, and its mount, None where it is mounted nowhere.
     """
     mounts = __salt__["gluster_mount.mounts"]()
-    if volume and path not in mounts:
+    if volume and mounts.get(path, {}).get("volume") != volume:
         path = next((other for other, mounted in mounts.items() if mounted["volume"] == volume), path)
     return path, mounts.get(path)
 

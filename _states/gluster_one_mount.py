@@ -152,10 +152,10 @@ def datastore_mounted(
             if found["line"]:
                 __salt__["gluster_fstab.entry_remove"](path, volume)
                 done[_label(path)] = goes[_label(path)]
-        for path in __salt__["gluster_mount_plan.former_services"](name, former, user):
+        for path, service in __salt__["gluster_mount_plan.former_services"](name, former, user).items():
             with _collecting(problems):
                 __salt__["gluster_fstab.retry_remove"](path)
-                done[_label(path, FORMER_BOOT)] = goes[_label(path, FORMER_BOOT)]
+                done[_label(path, FORMER_BOOT)] = {"old": service, "new": None}
         write = functools.partial(_refused, name, user, timeout)
         with _collecting(problems):
             __utils__["gluster_states.awaited"](write, timeout, f"{user} could not write in {name}", OWNER)

@@ -70,9 +70,7 @@ def datastore_remounted(
         entry = __salt__["gluster_fstab.entry_wanted"](name, volume, servers, options)
         first = {"cover", "fstab", "mount"} & set(__salt__["gluster_mount_plan.changes"](name, volume, entry))
         if first and not __opts__["test"]:
-            raise CommandExecutionError(
-                f"{name} is not mounted, or not from fstab, or covered: apply datastore_mounted first"
-            )
+            raise CommandExecutionError(f"{name} is not mounted, or not from fstab: apply datastore_mounted first")
         look_former = functools.partial(_former, name, volume, datastores_dir, user)
         former = look_former()
         changes = {**_changes(name, entry), **_former_changes(name, former, links, datastores_dir)}

@@ -32,6 +32,11 @@ BREAKS = {
         f"systemctl stop {UNIT}; mount -t tmpfs other {MOUNT}",
         "mount_other", "other is mounted", f"umount {MOUNT}; systemctl start {UNIT}",
     ),
+    "oneadmin's mount over it": (
+        "exec 3<>/dev/fuse; mount -i -t fuse -o fd=3,rootmode=40000,user_id=9869,group_id=9869,nosuid,nodev theirs "
+        f"{MOUNT}",
+        "mount_covered", "over it lies theirs \\(fuse\\), mounted by oneadmin", f"umount -l {MOUNT}",
+    ),
     "a client that hangs": (
         f"kill -STOP $({CLIENT})", "mount_hangs", "it does not answer", f"kill -CONT $({CLIENT})",
     ),

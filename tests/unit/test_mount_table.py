@@ -198,7 +198,7 @@ def planned(execution, module, flags=()):
         "gluster_fstab.retry_missing": lambda path: None,
     })  # fmt: skip
     module.__utils__["gluster_process.started"] = lambda pid: 0
-    names = ("cover", "mount_health", "health_beneath", "client_servers")
+    names = ("cover", "mount_health", "beneath", "client_servers")
     module.__salt__.update({f"gluster_mount.{name}": getattr(module, name) for name in names})
     module.__salt__["gluster_mount.without_flags"] = lambda volume: dict.fromkeys(flags)
     plan = execution("gluster_mount_plan", __salt__=module.__salt__)

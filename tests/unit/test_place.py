@@ -280,8 +280,15 @@ def test_root_enters_no_fuse_mount_of_somebody_else(walked, tmp_path, monkeypatc
     assert walked.asked == []
 
 
-def test_a_mount_that_comes_between_look_and_use_is_not_entered(walked, tmp_path):
+def test_a_mount_that_comes_between_look_and_use_is_not_entered(walked, tmp_path, monkeypatch):
     """Nothing was mounted there a moment before."""
+    fstat = os.fstat
+
+    def seen(descriptor):
+        assert "theirs" not in os.readlink(f"/proc/self/fd/{descriptor}"), "it may hang"
+        return fstat(descriptor)
+
+    monkeypatch.setattr(walked.os, "fstat", seen)
     walked.__salt__["gluster_mount.mount_health"] = lambda path: {"state": "absent"}
     with pytest.raises(CommandExecutionError, match="lies behind"):
         walked.link_state(str(tmp_path / "theirs"), "/target")
@@ -296,6 +303,14 @@ def test_what_a_process_of_root_s_answers_for_is_asked_by_a_child_first(walked, 
     walked.status = None
     with pytest.raises(CommandExecutionError, match="/auto cannot be looked at: no answer within 3 s"):
         walked.link_state(f"{tmp_path}/auto/inside", "/target")
+
+
+def test_a_covered_mount_of_the_volume_is_as_good_as_a_link(walked, tmp_path):
+    """Until it is uncovered, as the run does."""
+    walked.__salt__["gluster_mount.beneath"] = lambda path: {"volume": "vol"}
+    walked.__salt__["gluster_mount.mount_health"] = lambda path: {"state": "alive", "volume": None, "device": "theirs"}
+    found = {volume: walked.link_state(str(tmp_path / "theirs"), "/x", volume)["state"] for volume in ("vol", "other")}
+    assert found == {"vol": "linked", "other": "blocked"}
 
 
 def test_a_link_is_shown_as_text_and_exchanged_all_the_same(walked, tmp_path):
