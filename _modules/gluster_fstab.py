@@ -14,7 +14,6 @@ import glob
 import os
 import re
 
-import salt.utils.atomicfile
 import salt.utils.files
 import salt.utils.systemd
 from salt.exceptions import CommandExecutionError, SaltInvocationError
@@ -329,9 +328,7 @@ def entry_remove(path, volume):
 
 def _write(lines):
     try:
-        # In one step, so that it is never seen half-written; owner and mode stay.
-        with salt.utils.atomicfile.atomic_open(os.path.realpath(FSTAB), "wb") as stream:
-            stream.write(b"".join(lines))
+        __utils__["gluster_files.write"](os.path.realpath(FSTAB), b"".join(lines))
     except OSError as exc:
         raise CommandExecutionError(UNWRITABLE.format(exc.strerror)) from None
     if salt.utils.systemd.booted(__context__):
@@ -549,8 +546,7 @@ def retry_set(path):
     name = SERVICE.format(unit(path).removesuffix(".mount"))
     try:
         if _text() != TEXT:
-            with salt.utils.atomicfile.atomic_open(os.path.join(DIRECTORY, SERVICE.format(""))) as stream:
-                stream.write(TEXT)
+            __utils__["gluster_files.write"](os.path.join(DIRECTORY, SERVICE.format("")), TEXT)
             __salt__["service.systemctl_reload"]()
     except OSError as exc:
         raise CommandExecutionError(

@@ -18,7 +18,6 @@ import re
 import time
 
 import psutil
-import salt.utils.atomicfile
 import salt.utils.files
 import salt.utils.systemd
 from salt.exceptions import CommandExecutionError
@@ -113,9 +112,7 @@ def options_set(options, path=VOLUME_FILE):
         lines.append(line)
     if missing:
         raise CommandExecutionError(f"{path} has no line end-volume: it is no volume file of glusterd")
-    # The temporary file lies beside the old one and takes over its mode, then replaces it in one step.
-    with salt.utils.atomicfile.atomic_open(path, "wb") as stream:
-        stream.write("".join(lines).encode(errors="surrogateescape"))
+    __utils__["gluster_files.write"](path, "".join(lines).encode(errors="surrogateescape"))
     return True
 
 
@@ -227,8 +224,7 @@ def keep_bricks(name="glusterd"):
     """
     path = DROP_IN.format(name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with salt.utils.atomicfile.atomic_open(path) as stream:
-        stream.write(TEXT)
+    __utils__["gluster_files.write"](path, TEXT)
     return __salt__["service.systemctl_reload"]()
 
 

@@ -74,6 +74,11 @@ def modules(loaders):
 
 
 @pytest.fixture
+def utils(loaders):
+    return loaders.utils
+
+
+@pytest.fixture
 def states(loaders):
     return loaders.states
 
