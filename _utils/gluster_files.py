@@ -3,7 +3,10 @@ Files that this formula writes
 ==============================
 """
 
-import salt.utils.atomicfile
+import contextlib
+import os
+import shutil
+import tempfile
 
 __virtualname__ = "gluster_files"
 
@@ -31,6 +34,17 @@ def write(path, text):
 
         __utils__["gluster_files.write"]("/tmp/example", "text")
     """
-    with salt.utils.atomicfile.atomic_open(path, "wb") as stream:
-        stream.write(text.encode() if isinstance(text, str) else text)
-        stream.flush()  # on a full disk it fails here, and not in the end, where Salt would leave the new file
+    # Salt's atomicfile leaves the new file on a full disk, where closing it fails as well.
+    with contextlib.ExitStack() as stack:
+        new = tempfile.NamedTemporaryFile(dir=os.path.dirname(path), prefix=".gluster_one.", delete=False)  # noqa: SIM115
+        stack.callback(os.unlink, new.name)
+        with new:
+            new.write(text.encode() if isinstance(text, str) else text)
+            new.flush()
+            os.fsync(new.fileno())
+        os.chmod(new.name, 0o644)
+        if os.path.exists(path):
+            shutil.copystat(path, new.name)
+            os.chown(new.name, os.stat(path).st_uid, os.stat(path).st_gid)
+        os.replace(new.name, path)
+        stack.pop_all()
