@@ -647,7 +647,7 @@ def _size(space, store, current):
     if not space or not current["total_mb"] or abs(current["total_mb"] - space["total_mb"]) <= space["total_mb"] / 20:
         return []
     what, expected = f"OpenNebula sees {current['total_mb']} MB", f"{space['total_mb']} MB, the volume's size"
-    return [["datastore_size", store, what, expected, f"ls -l {current['base_path']} on the head", "warning"]]
+    return [["datastore_size", store, what, expected, f"ls -ld {current['base_path']} on the head", "warning"]]
 
 
 def _images(seen):

@@ -142,11 +142,8 @@ def _ask(minions, function, arguments=None, timeout=15, until=None):
             log.warning("gluster_one: the answers to job %s could not be followed: %s", job["jid"], exc)
             awaited = minions
         if awaited and __salt__["gluster_one.keeps_returns"]():
-            answers = _kept(
-                job["jid"],
-                awaited,
-                min(max(timeout, deadline - time.monotonic()), (until or math.inf) - time.monotonic()),
-            )
+            now = time.monotonic()
+            answers = _kept(job["jid"], awaited, min(max(timeout, deadline - now), (until or math.inf) - now))
     if shown:
         print(file=sys.stderr)
     return answers

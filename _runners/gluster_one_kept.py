@@ -8,6 +8,7 @@ was asked for is read, and never without a limit. Any minion can also send any e
 """
 
 import contextlib
+import math
 import multiprocessing
 import os
 import resource
@@ -108,20 +109,35 @@ def kept_returns(jid, minions):
     return kept
 
 
-def keeps_too_much(minion):
+def reported(minion):
     """
-    Whether a minion has had the master keep more of it, in files, than may be loaded: its mine, grains or pillar.
+    What a minion has left in its mine for the reactor.
 
     minion
-        The minion (string), an accepted one.
+        The minion (string).
 
-    Returns a bool; False for a ``cache`` that is none of files.
+    Returns when it has last looked, by its own clock (number, or None), and the kinds of all its findings (set). Both
+    are None where its mine is none of the kind, and where it has had the master keep more of it than may be loaded.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt-run gluster_one.keeps_too_much kvm1
+        salt-run gluster_one.reported kvm1
+    """
+    mine = None if _keeps_too_much(minion) else __salt__["mine.get"]([minion], "gluster_one.findings", "list")
+    mine = mine.get(minion) if isinstance(mine, dict) else None
+    if not isinstance(mine, dict) or not isinstance(mine.get("findings"), list):
+        return None, None
+    at = mine.get("at")
+    at = at if type(at) in (int, float) and abs(at) < 10**12 and math.isfinite(at) else None
+    kinds = [finding.get("kind") for finding in mine["findings"][:1000] if isinstance(finding, dict)]
+    return at, {kind for kind in kinds if isinstance(kind, str)}
+
+
+def _keeps_too_much(minion):
+    """
+    Whether a minion's mine, grains or pillar is larger than may be loaded, as far as the master has them in files.
     """
     # Salt's since 3008, and before.
     places = [(bank, minion) for bank in ("mine", "grains", "pillar")]

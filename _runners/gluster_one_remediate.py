@@ -8,7 +8,6 @@ More of the runner ``gluster_one``: Salt joins modules of one virtual name. ``re
 import contextlib
 import fcntl
 import hashlib
-import math
 import os
 import re
 import time
@@ -84,8 +83,6 @@ def remediate(minion):
         cache = salt.cache.factory(__opts__)
         if _looked_just_now(minion, cache):
             return f"{minion} was looked at just now"
-        if __salt__["gluster_one.keeps_too_much"](minion):
-            return f"{minion} has left more in the master's cache than is loaded"
         at, found = _reported(minion)
         if found is None:
             return f"{minion} has reported nothing that could be put right"
@@ -400,18 +397,7 @@ def _unfinished(minion):
 
 
 def _reported(minion):
-    """
-    When a minion has last looked, by its own clock, and the kinds of all its findings (set); None for both where its
-    mine is none of the kind.
-    """
-    mine = __salt__["mine.get"]([minion], "gluster_one.findings", "list")
-    mine = mine.get(minion) if isinstance(mine, dict) else None
-    if not isinstance(mine, dict) or not isinstance(mine.get("findings"), list):
-        return None, None
-    at = mine.get("at")
-    at = at if type(at) in (int, float) and abs(at) < 10**12 and math.isfinite(at) else None
-    kinds = [finding.get("kind") for finding in mine["findings"][:1000] if isinstance(finding, dict)]
-    return at, {kind for kind in kinds if isinstance(kind, str)}
+    return __salt__["gluster_one.reported"](minion)
 
 
 def _repair(minion, mods, part):

@@ -3,7 +3,6 @@ Files that this formula writes
 ==============================
 """
 
-import contextlib
 import os
 import shutil
 import tempfile
@@ -35,9 +34,8 @@ def write(path, text):
         __utils__["gluster_files.write"]("/tmp/example", "text")
     """
     # Salt's atomicfile leaves the new file on a full disk, where closing it fails as well.
-    with contextlib.ExitStack() as stack:
-        new = tempfile.NamedTemporaryFile(dir=os.path.dirname(path), prefix=".gluster_one.", delete=False)  # noqa: SIM115
-        stack.callback(os.unlink, new.name)
+    new = tempfile.NamedTemporaryFile(dir=os.path.dirname(path), prefix=".gluster_one.", delete=False)  # noqa: SIM115
+    try:
         with new:
             new.write(text.encode() if isinstance(text, str) else text)
             new.flush()
@@ -47,4 +45,6 @@ def write(path, text):
             shutil.copystat(path, new.name)
             os.chown(new.name, os.stat(path).st_uid, os.stat(path).st_gid)
         os.replace(new.name, path)
-        stack.pop_all()
+    except BaseException:
+        os.unlink(new.name)
+        raise

@@ -177,7 +177,8 @@ def test_what_a_minion_leaves_is_not_loaded_where_it_is_too_large(monkeypatch, t
     master.salt["mine.get"] = lambda *words: pytest.fail("it was loaded")
     path = tmp_path / f"{place}.p"
     path.parent.mkdir(parents=True)
-    path.write_bytes(bytes(1000))
-    assert not master.salt["gluster_one.keeps_too_much"]("kvm1")
     path.write_bytes(bytes(1001))
-    assert master.remediation.remediate("kvm1") == "kvm1 has left more in the master's cache than is loaded"
+    assert master.remediation.remediate("kvm1") == "kvm1 has reported nothing that could be put right"
+    path.write_bytes(bytes(1000))
+    master.salt["mine.get"] = lambda *words: {"kvm1": {"at": 5, "findings": [{"kind": "link"}]}}
+    assert master.salt["gluster_one.reported"]("kvm1") == (5, {"link"})
