@@ -131,9 +131,7 @@ def test_volume_set_of_nothing_is_an_error(modules, volume, options):
     assert host.commands() == before
 
 
-@pytest.mark.parametrize(
-    "function, more", [("volume_status", []), ("volume_set", [{"user.note": "x"}]), ("heal", []), ("connections", [])]
-)
+@pytest.mark.parametrize("function, more", [("volume_status", []), ("volume_set", [{"user.note": "x"}])])
 def test_an_unknown_volume_is_said_in_one_line(modules, function, more):
     with pytest.raises(CommandExecutionError) as failure:
         getattr(modules.gluster, function)("no_such_vol", *more)
