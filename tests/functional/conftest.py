@@ -74,11 +74,6 @@ def modules(loaders):
 
 
 @pytest.fixture
-def utils(loaders):
-    return loaders.utils
-
-
-@pytest.fixture
 def states(loaders):
     return loaders.states
 

@@ -131,9 +131,7 @@ def test_volume_set_of_nothing_is_an_error(modules, volume, options):
     assert host.commands() == before
 
 
-@pytest.mark.parametrize(
-    "function, more", [("volume_status", []), ("volume_set", [{"user.note": "x"}]), ("heal", []), ("connections", [])]
-)
+@pytest.mark.parametrize("function, more", [("volume_status", []), ("volume_set", [{"user.note": "x"}])])
 def test_an_unknown_volume_is_said_in_one_line(modules, function, more):
     with pytest.raises(CommandExecutionError) as failure:
         getattr(modules.gluster, function)("no_such_vol", *more)
@@ -154,14 +152,14 @@ def test_a_volume_that_is_not_started_has_no_status(modules, new_volume):
 @pytest.mark.parametrize(
     "owner, kind, number", [("oneadmin", "user", 9869), ("oneadmin", "group", 9869), (7, "user", 7), ("7", "group", 7)]
 )
-def test_owner_id(utils, owner, kind, number):
-    assert utils["gluster_options.owner_id"](owner, kind) == number
+def test_owner_id(loaders, owner, kind, number):
+    assert loaders.utils["gluster_options.owner_id"](owner, kind) == number
 
 
 @pytest.mark.parametrize("kind", ["user", "group"])
-def test_owner_id_of_nobody(utils, kind):
+def test_owner_id_of_nobody(loaders, kind):
     with pytest.raises(SaltInvocationError, match=f"'no-such-one' is no {kind} of this node"):
-        utils["gluster_options.owner_id"]("no-such-one", kind)
+        loaders.utils["gluster_options.owner_id"]("no-such-one", kind)
 
 
 # Heal

@@ -22,7 +22,7 @@ from .wire import answered, dribbling, reply, speaking
 LIMIT = 1  # seconds for an answer, in the pillar of these tests
 ENOUGH = 10  # seconds for all of it, on a machine that is busy, too
 POOL = "<DATASTORE_POOL></DATASTORE_POOL>"
-PILLAR = {"roles": ["head"], "volumes": {"v": {"servers": ["kvm1"], "mount": "/srv/v", "datastores": {"default": {}}}}}
+VOLUMES = {"v": {"servers": ["kvm1"], "mount": "/srv/v", "datastores": {"default": {}}}}
 SECRET = "root:only-root-may-read-this"
 
 
@@ -345,9 +345,10 @@ def test_a_report_of_a_made_up_node_asks_where_the_pillar_says(modules, opennebu
     opennebula_pillar(endpoint=oned.endpoint, auth_file=str(oned.auth_file))
     with speaking(answered(reply(POOL).encode())) as (endpoint, heard):
         theirs = {"opennebula": {"endpoint": endpoint, "auth_file": str(secret)}}
-        node = {**modules.gluster_one_pillar.node(PILLAR), **theirs}
-        report = modules.gluster_one.report(node=node)
-    assert heard == [] and "oned_away" not in [finding["kind"] for finding in report["findings"]]
+        node = modules.gluster_one_pillar.node({"roles": ["head"], "user": "root", "volumes": VOLUMES})
+        found = modules.gluster_one.report(node={**node, **theirs})["findings"]
+    assert heard == [] and not {"pillar", "oned_away", "check_failed"} & {finding["kind"] for finding in found}
+    assert "default" in [finding["on"] for finding in found], "oned of the pillar was asked"
 
 
 def test_a_state_may_name_any(present, oned):
