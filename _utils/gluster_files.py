@@ -43,6 +43,7 @@ def write(path, text):
         os.chmod(new.name, 0o644)
         if os.path.exists(path):
             shutil.copystat(path, new.name)
+            os.utime(new.name)  # when it was written: by that it is seen that a daemon has older content
             os.chown(new.name, os.stat(path).st_uid, os.stat(path).st_gid)
         os.replace(new.name, path)
     except BaseException:
