@@ -312,12 +312,13 @@ class Lab:
     # For the user
 
     def status(self):
-        """One dict for each host: host, address, systemd, failed (units), glusterd, minion, roles, ok."""
+        """One dict for each host: host, address, release, systemd, failed (units), glusterd, minion, roles, ok."""
         up = [name for name in self.hosts if self.pid(name)]
         answering = self.answering(up) if up and self.cgroups.pids("master") else []
 
         def one(name):
             row = {"host": name, "address": files.address(name), "systemd": "down", "failed": [], "glusterd": "-"}
+            row["release"] = self.shape["releases"].get(name, "-")
             row["minion"] = "answers" if name in answering else "silent"
             row["roles"] = "hypervisor" if name != "head" else "head hypervisor" if self.shape["alone"] else "head"
             if name in self.servers:
