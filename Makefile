@@ -4,9 +4,13 @@
 # a virtual environment of its own, so that two of them can be used at the same time.
 SALTS := 3008.5 3007.15 3006.28
 SALT ?= $(firstword $(SALTS))
+# The lock files, PYTHON/SALT: every Salt on Debian 12's Python, the newest on those of Debian 13 and 14.
+LOCKS := $(SALTS:%=3.11/%) $(patsubst %,%/$(firstword $(SALTS)),3.13 3.14)
 VENV := .venv$(patsubst %,-%,$(filter-out $(firstword $(SALTS)),$(SALT)))
 PY := $(VENV)/bin/python
 PYTHON ?= /usr/bin/python3
+# The hosts of every lab run this release of Debian: RELEASE=trixie, RELEASE='trixie kvm3=forky'; without, the machine's.
+export LAB_RELEASE := $(RELEASE)
 PYTEST := $(PY) -m pytest
 ARGS ?=
 YAML_RULES := {extends: default, rules: {line-length: {max: 120}, document-start: disable, \
@@ -24,12 +28,13 @@ help: ## this list
 setup: ## Debian's packages and the virtual environment, if they are not there
 	@sh lab/setup.sh $(PYTHON) $(SALT) $(VENV)
 
-lock: setup ## choose the versions in the lock files anew, one for each Salt
-	@for salt in $(SALTS); do \
+lock: setup ## choose the versions in the lock files anew, one for each Python and Salt
+	@for each in $(LOCKS); do \
+	  lock=requirements/python$$each.lock; \
 	  { echo '# Made by `make lock` from dev.in and override.in; do not edit.'; \
-	    echo "salt==$$salt" | $(VENV)/bin/uv pip compile -q --upgrade --python-version 3.11 --no-annotate --no-header \
-	      --generate-hashes --override requirements/override.in requirements/dev.in -; } > requirements/$$salt.lock.new \
-	    && mv requirements/$$salt.lock.new requirements/$$salt.lock || exit 1; \
+	    echo "salt==$${each#*/}" | $(VENV)/bin/uv pip compile -q --upgrade --python-version $${each%/*} --no-annotate \
+	      --no-header --generate-hashes --override requirements/override.in requirements/dev.in -; } > $$lock.new \
+	    && mv $$lock.new $$lock || exit 1; \
 	done
 
 lint: setup ## ruff, salt-lint and yamllint

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The first process of a host, until systemd takes its place. Runs in the host's own namespaces; arguments: the host's
-# root directory, its name, the file that takes its process id, the directory for /data ("" for none), "unified" on a
-# machine with version 2 of cgroups alone, and then pairs of a directory of the machine and the place in the host where
+# root directory, its name, the file that takes its process id, the directory for /data ("" for none), "unified" for
+# version 2 of cgroups alone, and then pairs of a directory of the machine and the place in the host where
 # it is to be seen, and only seen.
 set -eu
 root=$1 name=$2 pidfile=$3 data=$4 cgroups=$5

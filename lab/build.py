@@ -198,15 +198,15 @@ def start_relay(lab, opennebula):
         spawn(lab, "relay", ["socat", listen, f"{kind}:{url.hostname}:{port}"], "relay")
 
 
-def make_host(lab, name, names, auth, relay):
-    """Root directory, files and network of a host. What a killed `up` left half done was torn down before."""
+def make_host(lab, name, names, auth, relay, base):
+    """Root directory over its base, files and network of a host. What a killed `up` left was torn down before."""
     home = lab.state / "hosts" / name
     root = home / "root"
     if not home.exists():
         (home / "work").mkdir(parents=True)
         root.mkdir()
-        files.make_upper(home / "upper")
-        options = f"lowerdir=/,upperdir={home}/upper,workdir={home}/work,index=off,metacopy=off"
+        files.make_upper(home / "upper", base)
+        options = f"lowerdir={base},upperdir={home}/upper,workdir={home}/work,index=off,metacopy=off"
         run("mount", "-t", "overlay", "-o", options, "overlay", root)
         if name in lab.servers:
             (home / "data").mkdir()
@@ -227,14 +227,16 @@ def boot(lab, name):
     if name == "head":
         binds += [lab.checkout / "lab", "/opt/lab", lab.state / "relay", "/opt/relay"]
     # The sources, the virtual environment and the Python below it, where a host does not see them already.
+    release = lab.shape["releases"].get(name)
     interpreter = Path(os.path.realpath(lab.venv / "bin/python")).parent.parent
-    for path in (lab.checkout, lab.venv, interpreter):
+    for path in [lab.checkout] if release else [lab.checkout, lab.venv, interpreter]:
         hidden = any(path.is_relative_to(place) for place in files.HIDDEN)
-        if hidden or path.stat().st_dev != os.stat("/").st_dev:
+        if release or hidden or path.stat().st_dev != os.stat("/").st_dev:
             binds += [path, path]
     data = home / "data" if (home / "data").is_dir() else ""
     unshare = ["unshare", "-m", "-u", "-i", "-p", "-C", "--fork", "--kill-child"]
-    cgroups = "unified" if lab.cgroups.UNIFIED_ONLY else "hybrid"
+    # From version 258 on systemd knows version 2 alone.
+    cgroups = "unified" if lab.cgroups.UNIFIED_ONLY or release else "hybrid"
     script = ["/bin/sh", lab.checkout / "lab/boot.sh", home / "root", name, home / "pid", data, cgroups, *binds]
     spawn(lab, name, in_network(lab, name, *unshare, *script), f"{name}.console")
 

@@ -140,7 +140,8 @@ def bring_up(lab):
         "Each host is a small Debian with systemd, libvirt and salt-minion. The servers are a pool and have a volume of"
     )
     say("three copies. A stand-in answers for oned, as a real one answered when it was recorded.")
-    command(f"root@here# lab/lab --name {lab.name} up")
+    words = os.environ.get("LAB_RELEASE", "").split()
+    command(" ".join([f"root@here# lab/lab --name {lab.name} up", *(f"--release {word}" for word in words)]))
     lab.up()
     (lab.master_dir / "master.d/output.conf").write_text(OUTPUT)
     say("\nThe pillar is pillar.example. This is everyone's part; the head also has `roles: [head]`.")

@@ -8,6 +8,7 @@ import ctypes
 import os
 import signal
 import sys
+import warnings  # noqa: F401 - os.execvpe imports it: too late in a host, whose Python may be another
 
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

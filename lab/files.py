@@ -1,4 +1,4 @@
-"""The files that make a copy of this machine's `/` a host of the lab: account, units, configuration."""
+"""The files that make a copy of a root directory a host of the lab: account, units, configuration."""
 
 import os
 import shutil
@@ -8,9 +8,9 @@ from pathlib import Path
 ONEADMIN = 9869  # uid and gid, as in OpenNebula's own packages
 MASTER_ADDRESS = "10.77.0.1"
 
-# Below /, empty in a host whatever the machine has there.
+# Below /, empty in a host whatever its base has there.
 EMPTY = ["var/lib/one", "var/log", "var/cache/salt", "var/tmp", "etc/salt", "etc/systemd/system", "etc/libvirt/qemu"]
-# What of these directories a package expects to find, with owner and mode of the machine's, but without files.
+# What of these directories a package expects to find, with owner and mode of the base's, but without files.
 SKELETON = ["var/log", "etc/libvirt/qemu"]
 # What a host has of its own from its first process on; whatever the machine has there is not seen.
 HIDDEN = ["/tmp", "/run", "/dev", "/proc", "/sys", *(f"/{name}" for name in EMPTY)]
@@ -162,8 +162,8 @@ def write(path, text, mode=0o644, owner=0):
     path.chmod(mode)
 
 
-def make_upper(upper):
-    """The overlay's upper directory, in which the EMPTY directories hide what the machine has there."""
+def make_upper(upper, base):
+    """The overlay's upper directory, in which the EMPTY directories hide what the base has there."""
     upper.mkdir(parents=True)
     upper.chmod(0o755)
     for name in EMPTY:
@@ -171,14 +171,14 @@ def make_upper(upper):
         for part in Path(name).parts:
             path /= part
             path.mkdir(exist_ok=True)
-            machine = Path("/") / path.relative_to(upper)
-            if machine.is_dir():
-                shutil.copystat(machine, path)
-                os.chown(path, machine.stat().st_uid, machine.stat().st_gid)
+            hidden = base / path.relative_to(upper)
+            if hidden.is_dir():
+                shutil.copystat(hidden, path)
+                os.chown(path, hidden.stat().st_uid, hidden.stat().st_gid)
         os.setxattr(path, "trusted.overlay.opaque", b"y")
     for top in SKELETON:
-        for directory, _, _ in os.walk(f"/{top}"):
-            path = upper / directory[1:]
+        for directory, _, _ in os.walk(base / top):
+            path = upper / Path(directory).relative_to(base)
             path.mkdir(exist_ok=True)
             shutil.copystat(directory, path)
             os.chown(path, os.stat(directory).st_uid, os.stat(directory).st_gid)
@@ -252,8 +252,8 @@ def prepare(root, name, lab, auth, relay):
     write(root / "etc/salt/minion", MINION_CONF.format(name=name))
     for program in ("salt-call", "salt-minion"):
         (root / "usr/local/bin" / program).unlink(missing_ok=True)
-        (root / "usr/local/bin" / program).symlink_to(f"{lab.venv}/bin/{program}")
-    write(units / "salt-minion.service", MINION_UNIT.format(venv=lab.venv))
+        (root / "usr/local/bin" / program).symlink_to(lab.venv_in(name) / "bin" / program)
+    write(units / "salt-minion.service", MINION_UNIT.format(venv=lab.venv_in(name)))
     enable(root, "salt-minion.service")
     enable(root, "remote-fs.target")  # mounts the lines of fstab that need the network
 

@@ -11,7 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lab import build, enter, files
+from lab import build, enter, files, tree
 from lab.stamp import stamp
 from lab.system import Cgroups, LabError, Lock
 
@@ -75,7 +75,8 @@ class Lab:
 
     @property
     def shape(self):
-        """What kind of lab came up: alone (one host that is everything), volume (whether it has one), bricks a host."""
+        """What kind of lab came up: alone (one host that is everything), volume (whether it has one), bricks a host,
+        releases ({host: release} of the hosts that have another root than the machine's)."""
         return json.loads((self.state / "shape").read_text())
 
     @property
@@ -101,6 +102,10 @@ class Lab:
             raise LabError(f"no Salt in {venv}: run `make setup`")
         return venv
 
+    def venv_in(self, host):
+        """The virtual environment of a host's Salt, as the host sees it."""
+        return tree.VENV if host in self.shape["releases"] else self.venv
+
     def root(self, host):
         """The root directory of a host as the machine sees it: readable and writable also while the host is down."""
         return self.state / "hosts" / host / "root"
@@ -119,21 +124,32 @@ class Lab:
 
     # Up and down
 
-    def up(self, hosts=3, opennebula=None, auth=None, alone=False, volume=True, bricks=1):
+    def up(self, hosts=3, opennebula=None, auth=None, alone=False, volume=True, bricks=1, release=None):
         """Start the lab, or what of it is down. Returns False if there was nothing to do.
 
-        Its kind (alone, volume, bricks) is that of the command that made it, whatever is started again later.
+        Its kind (alone, volume, bricks) is that of the command that made it, whatever is started again later. release
+        is a list of `RELEASE`, for all new hosts, and `HOST=RELEASE`; by default what is in LAB_RELEASE, if anything.
         """
         shape = {"alone": alone, "volume": volume, "bricks": bricks}
         hosts = 0 if alone else hosts
         build.check(self, hosts, opennebula, auth, shape)
+        names = ["head", *(f"kvm{number}" for number in range(1, hosts + 1))]
+        if release is None:  # LAB_RELEASE is for labs of all sizes
+            words = os.environ.get("LAB_RELEASE", "").split()
+            release = [word for word in words if "=" not in word or word.partition("=")[0] in names]
+        releases = shape["releases"] = tree.releases(release, names)
         self.giving_up.clear()
         remove_abandoned(self.say)
         with self._lock():
-            names = ["head", *(f"kvm{number}" for number in range(1, hosts + 1))]
             if self.is_up:
                 if alone != self.shape["alone"]:
                     raise LabError("--alone is for a new lab: run `lab/lab down` first")
+                there = self.shape["releases"]
+                if any(releases.get(name, there.get(name)) != there.get(name) for name in self.hosts):
+                    raise LabError(
+                        "--release is for new hosts: run `lab/lab down` first, or name those in HOST=RELEASE"
+                    )
+                shape = {**self.shape, "releases": {**releases, **there}}
                 groups = ["master", "relay"] if (self.state / "opennebula").exists() else ["master"]
                 alive = all(map(self.pid, self.hosts)) and all(map(self.cgroups.pids, groups))
                 if alive and set(names) <= set(self.hosts):
@@ -143,13 +159,16 @@ class Lab:
             elif build.anything_left(self):
                 self.say("taking away what a killed command left")
                 build.tear_down(self)
-            build.make_state(self, self.shape if self.is_up else shape)
+            new = {name: shape["releases"].get(name) for name in names if name not in self.hosts}
+            trees = {release: tree.ready(release, self.venv, self.say) for release in set(new.values())}
+            build.make_state(self, shape)
             names = sorted({*names, *self.hosts}, key=by_number)
             build.start_network(self)
             build.start_master(self)
             build.start_relay(self, opennebula)
             with ThreadPoolExecutor(4) as pool:
-                list(pool.map(lambda name: build.make_host(self, name, names, auth, bool(opennebula)), names))
+                make = lambda name: build.make_host(self, name, names, auth, bool(opennebula), trees.get(new.get(name)))  # noqa: E731
+                list(pool.map(make, names))
             self.say(f"{len(names)} hosts boot: {names[0]} to {names[-1]}")
             with ThreadPoolExecutor(len(names) + 1) as pool:
                 try:
@@ -293,12 +312,13 @@ class Lab:
     # For the user
 
     def status(self):
-        """One dict for each host: host, address, systemd, failed (units), glusterd, minion, roles, ok."""
+        """One dict for each host: host, address, release, systemd, failed (units), glusterd, minion, roles, ok."""
         up = [name for name in self.hosts if self.pid(name)]
         answering = self.answering(up) if up and self.cgroups.pids("master") else []
 
         def one(name):
             row = {"host": name, "address": files.address(name), "systemd": "down", "failed": [], "glusterd": "-"}
+            row["release"] = self.shape["releases"].get(name, "-")
             row["minion"] = "answers" if name in answering else "silent"
             row["roles"] = "hypervisor" if name != "head" else "head hypervisor" if self.shape["alone"] else "head"
             if name in self.servers:

@@ -5,15 +5,13 @@
 # that leads to it (.venv for the newest Salt, one of its own for each other).
 set -eu
 cd "$(dirname "$0")/.."
-python=$1 lock=requirements/$2.lock link=$3
+python=$1 lock=requirements/python3.11/$2.lock link=$3
 if [ ! -e "$lock" ]; then
-    echo "SALT=$2: these are possible:" requirements/*.lock | sed 's|requirements/||g; s/[.]lock//g' >&2
+    echo "SALT=$2: these are possible:" requirements/python3.11/*.lock | sed 's|[^ ]*/||g; s/[.]lock//g' >&2
     exit 2
 fi
 
-packages="python3-venv systemd systemd-sysv systemd-container dbus polkitd iproute2 util-linux socat fuse3
-    glusterfs-server glusterfs-client qemu-utils qemu-block-extra qemu-system-x86
-    libvirt-daemon-system libvirt-clients libvirt-daemon-driver-storage-gluster"
+packages="python3-venv mmdebstrap $(cat requirements/packages)"
 missing=
 for package in $packages; do
     case $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) in

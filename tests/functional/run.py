@@ -29,7 +29,7 @@ def run_tests(lab, arguments):
     """pytest in the host, on this terminal; its exit status."""
     # What a failed test logged would fill the terminal; it is in the file.
     options = ["-p", "no:cacheprovider", "--show-capture=no", f"--log-file={PYTEST_LOG}", "--log-file-level=DEBUG"]
-    pytest = [f"{lab.venv}/bin/python", "-B", "-m", "pytest", *options, "tests/functional", *arguments]
+    pytest = [f"{lab.venv_in(HOST)}/bin/python", "-B", "-m", "pytest", *options, "tests/functional", *arguments]
     command = [CHECKOUT / "lab/lab", "--name", lab.name, "exec", HOST, "env", "-C", CHECKOUT, *pytest]
     process = subprocess.Popen([str(word) for word in command])
     try:

@@ -85,7 +85,7 @@ def look(fleet):
 def absent(fleet_of_module):
     """A run for each round, with a new datastore and a new option to be made; one more when everything is there."""
     fleet, rounds = fleet_of_module, []
-    packages = next(fleet.lab.venv.glob("lib/python3*/site-packages"))
+    packages = f"{fleet.lab.venv_in('head')}/lib/python3*/site-packages"
     fleet.stage = "used"
     pillar = changed(
         datastores={"archive": {"type": "SYSTEM_DS"}},

@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import subprocess
 import sys
 import threading
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import build
+from lab import build, tree
 from lab.fleet import Lab
 from lab.system import LabError, Lock
 
@@ -110,3 +111,76 @@ def test_the_inotify_limit_is_put_back_with_the_last_lab(tmp_path, monkeypatch):
 def test_all_that_pip_installs_has_a_hash():
     commands = re.findall(r"^\s*[^#\s].* pip .*$", (CHECKOUT / "lab/setup.sh").read_text(), re.MULTILINE)
     assert commands and all("--require-hashes" in command for command in commands)
+
+
+def test_which_hosts_are_of_another_release():
+    hosts = ["head", "kvm1", "kvm2"]
+    assert tree.releases([], hosts) == {}
+    assert tree.releases(["trixie"], hosts) == dict.fromkeys(hosts, "trixie")
+    for words in (["trixie", "kvm2=forky"], ["kvm2=forky", "trixie"]):
+        assert tree.releases(words, hosts) == {"head": "trixie", "kvm1": "trixie", "kvm2": "forky"}
+    with pytest.raises(LabError, match="kvm2=sarge: the release is one of bookworm, trixie, forky"):
+        tree.releases(["kvm2=sarge"], hosts)
+    with pytest.raises(LabError, match="kvm9=forky: the hosts are head, kvm1, kvm2"):
+        tree.releases(["kvm9=forky"], hosts)
+
+
+def test_each_release_has_the_lock_files_of_its_python():
+    newest = re.search(r"^SALTS := (\S+)", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)[1]
+    for release in tree.RELEASES:
+        assert f"salt=={newest} " in tree.lock_file(release, newest).read_text()
+    assert tree.lock_file("bookworm", "3006.28").exists()
+    with pytest.raises(LabError, match=f"--release forky: Salt 3006.28 .* only {newest}"):
+        tree.lock_file("forky", "3006.28")
+
+
+def test_a_tree_is_taken_from_where_the_machine_has_debian_from(monkeypatch):
+    answer = "bookworm-updates http://one/debian/\nbookworm http://one/debian/\nbookworm http://two/debian/\n"
+    monkeypatch.setattr(tree.platform, "freedesktop_os_release", lambda: {"VERSION_CODENAME": "bookworm"})
+    monkeypatch.setattr(tree, "run", lambda *words: answer)
+    assert tree.mirror() == "http://one/debian/"
+    answer = "stable http://one/debian/\n"
+    assert tree.mirror() == "http://one/debian/"
+    answer = "other http://one/debian/\n"
+    with pytest.raises(LabError, match="apt has no source"):
+        tree.mirror()
+
+
+@pytest.fixture
+def making(tmp_path, monkeypatch):
+    """making(script): a tree is made by that shell script, whose last argument but one is the place; its process."""
+    for name in ("venv/lib/python3.13/site-packages/salt-3008.5.dist-info", "gluster_one"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(tree, "mirror", lambda: "mirror")
+    monkeypatch.setattr(tree, "APART", "env")
+
+    monkeypatch.setattr(tree, "MMDEBSTRAP", ["sh", "-e", str(tmp_path / "script")])
+
+    def ready(script):
+        (tmp_path / "script").write_text(f'for place; do [ "$place" = mirror ] || new=$place; done; {script}')
+        return tree.ready("trixie", tmp_path / "venv", lambda text: None)
+
+    return ready
+
+
+def test_a_tree_is_made_once_and_is_in_its_place_when_it_is_complete(making, tmp_path):
+    with pytest.raises(LabError, match="could not be made, see .*trixie.log"):
+        making('mkdir "$new"; exit 1')
+    assert not [path for path in tmp_path.glob("gluster_one/trixie*") if path.is_dir()]
+    (tmp_path / "gluster_one/trixie.new/half").mkdir(parents=True)  # what a killed command leaves
+    made = making('mkdir "$new" "$new/etc"')
+    assert [path.name for path in made.iterdir()] == ["etc"]
+    assert making("exit 1") == made
+    assert [path for path in tmp_path.glob("gluster_one/trixie*") if path.is_dir()] == [made]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root")
+def test_a_killed_command_ends_what_makes_its_tree_and_leaves_no_mount(tmp_path):
+    script = f"mount -t tmpfs none {tmp_path}; echo mounted; sleep 60 & sleep 60"
+    code = f"import subprocess; subprocess.run({[*tree.APART.split(), 'sh', '-c', script]})"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as command:
+        assert command.stdout.readline() == "mounted\n"
+        command.kill()
+        assert select.select([command.stdout], [], [], 20)[0] and command.stdout.read() == ""  # all have closed it
+    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()

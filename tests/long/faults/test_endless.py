@@ -45,7 +45,7 @@ WITHIN = 60 + 30
 @pytest.fixture
 def evil(fleet, events):
     settled(fleet)
-    path = f"PATH={fleet.lab.venv}/bin:$PATH"
+    path = f"PATH={fleet.lab.venv_in(EVIL)}/bin:$PATH"
     fleet.sh(EVIL, "mkdir -p /srv/evil")
     for name, text in (("state.py", STATE), ("lies", LIES)):
         fleet.lab.exec(EVIL, "tee", f"/srv/evil/{name}", input=text, check=True)

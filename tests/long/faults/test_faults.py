@@ -51,7 +51,7 @@ with salt.utils.event.MinionEvent(salt.config.minion_config("/etc/salt/minion"),
 def test_an_event_with_hostile_data_does_nothing(fleet, events, load):
     settled(fleet)
     begin = time.time()
-    python = f"{fleet.lab.venv}/bin/python"
+    python = f"{fleet.lab.venv_in('kvm2')}/bin/python"
     fleet.lab.exec("kvm2", python, "-c", FORGE, input=json.dumps([[each] for each in HOSTILE]), check=True, timeout=120)
     time.sleep(10)
     heard = [event for event in events.since(begin) if event[1] == "salt/beacon/kvm3/gluster_one/changed"]
@@ -67,7 +67,7 @@ def test_a_storm_of_events_starts_one_job(fleet, events, load):
     begin = time.time()
     fleet.sh("kvm2", CLIENT)
     forged = json.dumps([["kvm2"] * 500] * 2)
-    python = f"{fleet.lab.venv}/bin/python"
+    python = f"{fleet.lab.venv_in('kvm3')}/bin/python"
     fleet.lab.exec("kvm3", python, "-c", FORGE, input=forged, check=True, timeout=120)
     wait_for("it is put right", lambda: Scene(fleet, events, "kvm2").run(MOUNTED), 60)
     settled(fleet)

@@ -1,0 +1,106 @@
+"""Another release of Debian for hosts: a root directory with Salt in it, made once and kept in the cache."""
+
+import hashlib
+import os
+import platform
+import shlex
+import subprocess
+from pathlib import Path
+
+from lab.system import LabError, Lock, run
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+# With the Python of each, whose lock files its virtual environment is made of.
+RELEASES = {"bookworm": "3.11", "trixie": "3.13", "forky": "3.14"}
+VENV = Path("/opt/venv")  # in the tree
+PACKAGES = CHECKOUT / "requirements/packages"
+FILL = CHECKOUT / "lab/tree.sh"
+# Ends with whoever started it, and all its processes and mounts with it.
+APART = "setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc"
+MMDEBSTRAP = [
+    "mmdebstrap",
+    "--mode=root",
+    "--variant=minbase",
+    '--aptopt=APT::Install-Recommends "false"',
+    # The mirror's list of a release that is still in the making may have expired.
+    '--aptopt=Acquire::Check-Valid-Until "false"',
+    *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "man")),
+]
+
+
+def releases(words, hosts):
+    """{host: release} of words like `trixie` and `kvm3=forky`; only hosts with another root than the machine's."""
+    chosen = {}
+    for word in sorted(words, key=lambda word: "=" in word):  # what is said of one host goes before what is said of all
+        host, _, release = word.rpartition("=")
+        if release not in RELEASES:
+            raise LabError(f"--release {word}: the release is one of {', '.join(RELEASES)}")
+        if host and host not in hosts:
+            raise LabError(f"--release {word}: the hosts are {', '.join(hosts)}")
+        chosen.update(dict.fromkeys([host] if host else hosts, release))
+    return chosen
+
+
+def lock_file(release, salt):
+    """The lock file of a Salt for the Python of a release."""
+    folder = CHECKOUT / f"requirements/python{RELEASES[release]}"
+    if not (folder / f"{salt}.lock").exists():
+        possible = ", ".join(sorted(path.stem for path in folder.glob("*.lock")))
+        raise LabError(f"--release {release}: Salt {salt} was not tried on its Python, only {possible}")
+    return folder / f"{salt}.lock"
+
+
+def salt_version(venv):
+    """The version of Salt in a virtual environment."""
+    (info,) = venv.glob("lib/python3*/site-packages/salt-[0-9]*.dist-info")
+    return info.name.removeprefix("salt-").removesuffix(".dist-info")
+
+
+def mirror():
+    """Where the machine's apt has Debian from."""
+    targets = run(
+        "apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages", "Component: main"
+    )
+    sources = dict(line.split() for line in reversed(targets.splitlines()))
+    for release in (platform.freedesktop_os_release().get("VERSION_CODENAME"), "stable", "testing", "unstable"):
+        if release in sources:
+            return sources[release]
+    raise LabError("--release: apt has no source of Debian itself")
+
+
+def ready(release, venv, say):
+    """The root directory of a release, with the Salt of a virtual environment of the machine; made if there is none.
+
+    None is the machine's own.
+    """
+    if release is None:
+        return Path("/")
+    lock = lock_file(release, salt_version(venv))
+    made_of = "".join([*(path.read_text() for path in (lock, PACKAGES, FILL)), *MMDEBSTRAP])
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gluster_one"
+    tree = cache / f"{release}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}"
+    if not tree.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with Lock(cache / f"{release}.lock", lambda: say(f"waiting for another command that makes a {release}")):
+            if not tree.exists():
+                say(f"making {tree}, which takes two minutes")
+                make(tree, release, lock, venv)
+    return tree
+
+
+def make(tree, release, lock, venv):
+    """Make a tree beside its place, and put it there when it is complete."""
+    new, log = tree.parent / f"{release}.new", tree.parent / f"{release}.log"
+    remove = ["rm", "-rf", "--one-file-system", new]
+    run(*remove, timeout=120)  # what a killed command left
+    fill = shlex.join(map(str, ["sh", FILL, lock, venv / "bin", VENV]))
+    packages = f"--include={','.join(PACKAGES.read_text().split())}"
+    command = [*APART.split(), *MMDEBSTRAP, packages, f'--customize-hook={fill} "$1"', release, new, mirror()]
+    try:
+        with log.open("wb") as output:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        if done.returncode:
+            raise LabError(f"--release {release}: the tree could not be made, see {log}")
+        new.rename(tree)
+    finally:
+        run(*remove, timeout=120, check=False)
