@@ -19,7 +19,6 @@ from salt.exceptions import SaltInvocationError
 __virtualname__ = "gluster_one_pillar"
 
 ROLES = ("head", "hypervisor", "server")
-TYPES = ("IMAGE_DS", "SYSTEM_DS", "FILE_DS")
 # The findings of gluster_one.check that can be put right by applying an SLS; the runner gluster_one has it for each.
 REMEDIES = ("mount_gone", "mount_dead", "fstab", "link", "volume_option", "datastore", "glusterd_down",
             "glusterd_option", "brick_down", "mount_flags")  # fmt: skip
@@ -224,6 +223,15 @@ def _host(value):
     return None
 
 
+def _types():
+    return __utils__["one_datastore_rules.arguments"]()["type"]["types"]
+
+
+def _type(value):
+    *others, last = types = _types()
+    return _needs(str, f"{', '.join(others)} or {last} is needed", lambda value: value in types)(value)
+
+
 def _store_name(name):
     """
     What oned takes for a name (7.5.80 refuses the rest), but for blanks at its ends, which it cuts.
@@ -279,16 +287,10 @@ _OPENNEBULA = {
 }
 
 
+# What a datastore's key has to be, by its kind, where that is more than the check of the state's argument.
 _DATASTORE = {
-    "type": _needs(str, f"{', '.join(TYPES[:-1])} or {TYPES[-1]} is needed", lambda value: value in TYPES),
-    "host": _host,
-    **{
-        key: _like("one_datastore_present", key)
-        for key in (
-            "ds_mad", "tm_mad", "driver", "restricted_dirs", "safe_dirs", "no_decompress", "clusters_exact",
-            "datastore_id", "owner", "group", "enabled", "in_use",
-        )
-    },
+    "type": _type,
+    "hosts": _host,
     "clusters": _needs(
         list,
         "a list of cluster names or identifiers is needed, such as [default]",
@@ -303,7 +305,7 @@ _DATASTORE = {
         )
         and not _like("one_datastore_present", "attributes")(value),
     ),
-    "absent_attributes": _needs(
+    "names": _needs(
         list,
         "a list of attribute names is needed",
         lambda value: all(isinstance(name, str) and re.fullmatch(r"\w+", name) for name in value),
@@ -312,8 +314,20 @@ _DATASTORE = {
         (str, int), "letters such as um-u-----, or 640, are needed",
         lambda value: re.fullmatch(r"[0-7]{3}|([u-][m-][a-]){3}", str(value)),
     ),
-    "wait_monitored": _POSITIVE,
+    "seconds": _POSITIVE,
 }  # fmt: skip
+
+
+def _datastore_keys():
+    """
+    The checks of a datastore's keys: those of ``one_datastore_rules.arguments`` that are the pillar's, too.
+    """
+    rows = __utils__["one_datastore_rules.arguments"]()
+    return {
+        key: _DATASTORE.get(row["kind"]) or _like("one_datastore_present", key)
+        for key, row in rows.items()
+        if row["pillar"]
+    }
 
 
 _VOLUME = {
@@ -375,6 +389,7 @@ def _errors(pillar):
     if errors:
         return errors
     errors = _section("gluster_one:opennebula", pillar.get("opennebula") or {}, _OPENNEBULA)
+    known, rows = _datastore_keys(), __utils__["one_datastore_rules.arguments"]()
     for name, volume in pillar["volumes"].items():
         key = f"gluster_one:volumes:{name}"
         errors += _section(key, volume, _VOLUME, required=["servers"])
@@ -382,13 +397,14 @@ def _errors(pillar):
         if _VOLUME["datastores"](datastores):
             continue
         for store, settings in (datastores or {}).items():
-            errors += _section(f"{key}:datastores:{store}", settings if settings is not None else {}, _DATASTORE)
+            errors += _section(f"{key}:datastores:{store}", settings if settings is not None else {}, known)
             if not isinstance(settings, dict):
                 continue
-            if settings.get("type", "IMAGE_DS") in TYPES[1:] and settings.get("host"):
+            kind = settings.get("type")
+            if settings.get("host") and kind in _types() and kind not in rows["host"]["types"]:
                 errors.append(
-                    f"{key}:datastores:{store}:host is {settings['host']!r}: machines open nothing of a "
-                    f"{settings['type']} over gluster://, leave it out"
+                    f"{key}:datastores:{store}:host is {settings['host']!r}: "
+                    f"{rows['host']['why'].format(type=kind)}, leave it out"
                 )
     return errors
 

@@ -302,7 +302,7 @@ def test_the_example_names_every_key_with_its_default(node, execution):
     assert set(everything) == set(module._TOP)
     assert set(everything["opennebula"]) == set(module._OPENNEBULA)
     assert set(volume) == set(module._VOLUME)
-    assert set(volume["datastores"]["glusterds"]) == set(module._DATASTORE)
+    assert set(volume["datastores"]["glusterds"]) == set(module._datastore_keys())
     everything["roles"] = ["head"]  # credentials stand in the head's pillar only
     given, default = node(everything, "head"), node({**ORDINARY, "roles": ["head"]}, "head")
     assert given["errors"] == []
