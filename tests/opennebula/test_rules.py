@@ -271,7 +271,7 @@ def test_transfer_drivers_of_one_run_fit(oned, in_one_run, tmp_path, system, ima
     ],
 )
 def test_datastores_on_one_volume_name_the_same_servers(
-    oned, in_one_run, present, modules, tmp_path, first, second, differ
+    oned, in_one_run, present, modules, loaders, tmp_path, first, second, differ
 ):
     """Those of one run, and one that is there."""
     mount = f"/srv/{tmp_path.name}"
@@ -280,11 +280,12 @@ def test_datastores_on_one_volume_name_the_same_servers(
     for result in in_one_run(states, test=True).values():
         assert result.result is (False if differ else None), result.comment
         assert ("on the same volume: give both the same" in result.comment) is differ
-    there = oned.datastore("there", **{**ON_DISK, "GLUSTER_HOST": modules.one_datastore_rules.gluster_host(first)})
+    named = loaders.utils["one_datastore_rules.gluster_host"](first)
+    there = oned.datastore("there", **{**ON_DISK, "GLUSTER_HOST": named})
     modules.data.update(f"gluster_one_ids.datastore_ids:{mount}", {"there": there})
     result = present("second", test=True, host=second, **more)
     assert (result.result is False) is differ
-    assert (f"is not {modules.one_datastore_rules.gluster_host(first)} of datastore there" in result.comment) is differ
+    assert (f"is not {named} of datastore there" in result.comment) is differ
 
 
 def test_the_servers_of_all_may_change_at_once(oned, in_one_run, modules, tmp_path):
