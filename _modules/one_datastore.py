@@ -236,6 +236,9 @@ def difference(name, wanted, current, arguments=None, run=None, **connection):
     """
     All that differs between a datastore as it is and as it should be.
 
+    name
+        The datastore's name (string).
+
     wanted
         Its attributes, as :func:`completed` returned them (dict).
 
