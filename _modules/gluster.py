@@ -95,8 +95,8 @@ def _program(timeout):
     binary = salt.utils.path.which("gluster")
     if not binary:
         raise CommandExecutionError(
-            "The gluster command is not installed on this node: install glusterfs-server (Debian, Ubuntu, RHEL-like) "
-            "or glusterfs (SUSE)"
+            "The gluster command is not installed on this node: install "
+            + __utils__["gluster_system.package"]("gluster_package")
         )
     return [binary, "--mode=script", f"--timeout={int(timeout)}", "--xml"]
 

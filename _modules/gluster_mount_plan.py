@@ -185,7 +185,8 @@ def client_missing():
         salt kvm1 gluster_mount_plan.client_missing
     """
     if not salt.utils.path.which("mount.glusterfs"):
-        return "mount.glusterfs is not installed on this node: install glusterfs-client (RHEL-like: glusterfs-fuse)"
+        package = __utils__["gluster_system.package"]("mount_package")
+        return f"mount.glusterfs is not installed on this node: install {package}"
     if not os.path.exists("/dev/fuse"):
         return "This node has no FUSE (/dev/fuse): load it with `modprobe fuse`"
     return None

@@ -19,11 +19,6 @@ from salt.exceptions import CommandExecutionError
 __virtualname__ = "gluster_native"
 
 APPARMOR = "/sys/kernel/security/apparmor/profiles"
-APPARMOR_RULES = (
-    "/etc/apparmor.d/local/abstractions/libvirt-qemu",
-    "/etc/apparmor.d/abstractions/libvirt-qemu",
-    "/etc/apparmor.d/abstractions/libvirt-qemu.d/opennebula",
-)
 SELINUX = "/sys/fs/selinux"
 SHORT = "its length is no multiple of 512, so QEMU cannot open it over gluster://"
 # What is known to work for each kind of image (tried on a real OpenNebula, as the other cure was, for a fresh clone).
@@ -102,7 +97,8 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
         salt kvm2 gluster_native.native_read one_vol 7/disk.0 host=kvm1
     """
     if not salt.utils.path.which("qemu-io"):
-        raise CommandExecutionError("qemu-io is not installed on this node: install qemu-utils (RHEL-like: qemu-img)")
+        package = __utils__["gluster_system.package"]("qemu_io_package")
+        raise CommandExecutionError(f"qemu-io is not installed on this node: install {package}")
     # Gluster's library takes ten seconds to close a file: the process ends itself before, and what it said until then
     # must not be in a buffer.
     command = ["stdbuf", "-oL", "qemu-io", "-r", "-f", "raw", "-c", "read 0 512", "-c", "sigraise 9"]
@@ -163,9 +159,10 @@ def confined(tops):
         salt kvm1 gluster_native.confined '[/var/lib/one/datastores]'
     """
     found = []
-    for top in tops if _says(APPARMOR, "libvirt") else []:
-        if not any(_allows(path, top) for path in APPARMOR_RULES):
-            rule = f"add `{top}/** rwk,` to {APPARMOR_RULES[0]}"
+    files = __utils__["gluster_system.values"]().get("apparmor_rules") if _says(APPARMOR, "libvirt") else None
+    for top in tops if files else []:
+        if not any(_allows(path, top) for path in files):
+            rule = f"add `{top}/** rwk,` to {files[0]}"
             found.append(["AppArmor", f"no rule for {top} in libvirt-qemu", "QEMU may open it", rule])
     boolean = "virt_use_fusefs"
     if _says(f"{SELINUX}/enforce", "1") and not _says(f"{SELINUX}/booleans/{boolean}", "1"):
@@ -291,7 +288,8 @@ def _disk_problem(store, machine, disk, look):
     # OpenNebula makes a clone as disk.0 -> disk.0.snap/0; with a snapshot, it leads elsewhere: that was not tried.
     if not file["real"].endswith(f"/{machine['id']}/{name}.snap/0"):
         return [(SHORT, IMPORT)]
-    command = f"runuser -u {shlex.quote(_user())} -- truncate -s %512 -- {shlex.quote(path)}"
+    user = shlex.quote(__salt__["opennebula_api.account"]())
+    command = f"runuser -u {user} -- truncate -s %512 -- {shlex.quote(path)}"
     return [(SHORT, f"while VM {machine['id']} does not run: `{command}`")]
 
 
@@ -300,10 +298,6 @@ def _no_qcow2(path):
         f"FORMAT is qcow2, and {path} is not a qcow2 file: its machine does not start (Image is not in qcow2 format), "
         "and OpenNebula never changes FORMAT"
     )
-
-
-def _user():
-    return (__pillar__.get("gluster_one") or {}).get("user") or "oneadmin"
 
 
 def _look(limits, store, path):
@@ -321,7 +315,7 @@ def _look(limits, store, path):
         limits["hung"].add(store["id"])
         return {"odd": f"its file {path} and those after it were not looked at: {LOOK_SECONDS} s were over"}
     # Who is not root cannot become somebody else, and need not.
-    user = _user() if os.geteuid() == 0 else None
+    user = __salt__["opennebula_api.account"]() if os.geteuid() == 0 else None
     status, out, error = __utils__["gluster_process.child"](["sh", "-c", LOOK, "sh", path], user=user)
     if status is None or "not connected" in error:  # nor will the others answer
         limits["hung"].add(store["id"])

@@ -82,7 +82,11 @@ def argument_needed(state, key, value):
 
         salt kvm1 gluster_one_arguments.argument_needed datastore_mounted servers kvm1
     """
-    accepts, needed = {**COMMON, **STATES.get(state, {})}.get(key, ANYTHING)
+    checks = {**COMMON, **STATES.get(state, {})}
+    if state == "one_datastore_present":
+        rows = __utils__["one_datastore_rules.arguments"]()
+        checks.update((argument, KINDS[row["kind"]]) for argument, row in rows.items())
+    accepts, needed = checks.get(key, ANYTHING)
     return None if accepts(value) else needed
 
 
@@ -258,13 +262,7 @@ _MOUNT = {
 _A_TEXT = (_is_text, "a text of one line is needed")
 
 
-_A_BOOL = (_is_bool, "true or false is needed")
-
-
-_DIRECTORIES = (
-    _are_directories,
-    "absolute paths are needed, such as [/etc, /root]; for OpenNebula's own, leave it out",
-)
+_SECONDS = (_is_number, "a number of seconds is needed")
 
 
 _A_DATASTORE = (_is_name, "a name of one line is needed, such as glusterds")
@@ -295,7 +293,38 @@ COMMON = {
     "auth_file": _A_PATH,
     "datastores_dir": _A_PATH,
     "endpoint": (_is_word, "a URL is needed, such as http://localhost:2633/RPC2"),
-    "timeout": (_is_number, "a number of seconds is needed"),
+    "timeout": _SECONDS,
+}
+
+
+# The kinds of a datastore's arguments: see one_datastore_rules.arguments.
+KINDS = {
+    "type": _A_TEXT,  # which there are, one_datastore.template says
+    "text": _A_TEXT,
+    "boolean": (_is_bool, "true or false is needed"),
+    "number": (_is_whole, "a number is needed, 0 or more"),
+    "seconds": _SECONDS,
+    "path": _A_PATH,
+    "volume": COMMON["volume"],
+    "hosts": (_are_hosts, "a host name is needed, such as kvm1 or kvm1:24007, or a list of those"),
+    "directories": (
+        _are_directories,
+        "absolute paths are needed, such as [/etc, /root]; for OpenNebula's own, leave it out",
+    ),
+    "attributes": (
+        _are_attributes,
+        'names and values are needed, such as {LIMIT_MB: 5}, without control characters and without \\" in a text',
+    ),
+    "names": (
+        lambda value: _is_text(value) or _is_list(_is_text)(value),
+        "a list of attribute names is needed",
+    ),
+    "clusters": (
+        lambda value: _is_text_or_whole(value) or _is_list(_is_text_or_whole)(value),
+        "a list of cluster names or identifiers is needed, such as [default]",
+    ),
+    "permissions": (_is_text_or_whole, "letters such as um-u-----, or 640, are needed"),
+    "allow": (lambda value: value == "allow", "allow is possible"),
 }
 
 
@@ -323,40 +352,10 @@ STATES = {
     "glusterd_restarted": {"name": _A_SERVICE},
     "datastore_mounted": _MOUNT,
     "datastore_remounted": _MOUNT,
-    "one_datastore_present": {
-        "name": _A_DATASTORE,
-        "type": _A_TEXT,
-        "host": (_are_hosts, "a host name is needed, such as kvm1 or kvm1:24007, or a list of those"),
-        "ds_mad": _A_TEXT,
-        "tm_mad": _A_TEXT,
-        "driver": _A_TEXT,
-        "restricted_dirs": _DIRECTORIES,
-        "safe_dirs": _DIRECTORIES,
-        "no_decompress": _A_BOOL,
-        "attributes": (
-            _are_attributes,
-            'names and values are needed, such as {LIMIT_MB: 5}, without control characters and without \\" in a text',
-        ),
-        "absent_attributes": (
-            lambda value: _is_text(value) or _is_list(_is_text)(value),
-            "a list of attribute names is needed",
-        ),
-        "datastore_id": (_is_whole, "a number is needed, 0 or more"),
-        "clusters": (
-            lambda value: _is_text_or_whole(value) or _is_list(_is_text_or_whole)(value),
-            "a list of cluster names or identifiers is needed, such as [default]",
-        ),
-        "clusters_exact": _A_BOOL,
-        "owner": _A_TEXT,
-        "group": _A_TEXT,
-        "permissions": (_is_text_or_whole, "letters such as um-u-----, or 640, are needed"),
-        "enabled": _A_BOOL,
-        "in_use": (lambda value: value == "allow", "allow is possible"),
-        "wait_monitored": (_is_number, "a number of seconds is needed"),
-    },
+    "one_datastore_present": {"name": _A_DATASTORE},
     "one_datastore_absent": {"name": _A_DATASTORE},
     "beacon_configured": {
         "name": (_is_word, "one word is needed, such as gluster_one"),
-        "interval": (_is_number, "a number of seconds is needed"),
+        "interval": _SECONDS,
     },
 }

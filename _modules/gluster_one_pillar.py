@@ -7,19 +7,26 @@ the states, and touch nothing when there is an error.
 """
 
 import difflib
-import os
 import posixpath
 import re
 
-import salt.utils.files
 import salt.utils.user
-import salt.utils.yaml
 from salt.exceptions import SaltInvocationError
 
 __virtualname__ = "gluster_one_pillar"
 
+# The formula's defaults, as the pillar has them; those of a system are in gluster_one/os.yaml.
+DEFAULTS = {
+    "timeout": 120,
+    "beacon": {"interval": 60},
+    "free_percent": 10,
+    "heal_files": 100,
+    "keep_bricks": True,
+    "rollout": {"batch": 10},
+}
+# What os.yaml has to have.
+SYSTEM = ("glusterd_service", "glusterd_volume_file", "user", "group", "datastores_dir", "qemu_gluster_package")
 ROLES = ("head", "hypervisor", "server")
-TYPES = ("IMAGE_DS", "SYSTEM_DS", "FILE_DS")
 # The findings of gluster_one.check that can be put right by applying an SLS; the runner gluster_one has it for each.
 REMEDIES = ("mount_gone", "mount_dead", "fstab", "link", "volume_option", "datastore", "glusterd_down",
             "glusterd_option", "brick_down", "mount_flags", "mount_covered")  # fmt: skip
@@ -30,18 +37,13 @@ def __virtual__():
     return __virtualname__
 
 
-def node(pillar=None, system=None):
+def node(pillar=None):
     """
     This minion's plan: what the pillar makes of it, with defaults and the system's values, or the pillar's errors.
 
     pillar
         The value of the pillar key ``gluster_one`` (dict). Default: what the master says now, and not what the minion
         has in memory, which is of its start or its last refresh.
-
-    system
-        What differs between operating systems: ``glusterd_service``, ``glusterd_volume_file``, ``user``, ``group``,
-        ``datastores_dir``, ``qemu_gluster_package`` (dict). Default: Debian's, and over it what the formula's
-        ``os.yaml`` had for this system at the last run.
 
     Returns a dict. ``errors`` is a list of sentences, each naming a key, its value and what is allowed; when it has
     any, nothing else is there::
@@ -65,15 +67,6 @@ def node(pillar=None, system=None):
         salt kvm1 gluster_one_pillar.node
     """
     pillar = __salt__["pillar.items"](unmask=True).get("gluster_one") if pillar is None else pillar
-    system = {
-        "glusterd_service": "glusterd",
-        "glusterd_volume_file": "/etc/glusterfs/glusterd.vol",
-        "user": "oneadmin",
-        "group": "oneadmin",
-        "datastores_dir": "/var/lib/one/datastores",
-        "qemu_gluster_package": "qemu-block-extra",
-        **(__salt__["gluster_one_pillar.system"]() if system is None else system),
-    }
     if not pillar:
         return {
             "errors": [
@@ -82,13 +75,20 @@ def node(pillar=None, system=None):
                 "names this minion"
             ]
         }
+    system = __utils__["gluster_system.values"]()
     errors = _errors(pillar)
+    lacking = [key for key in SYSTEM if key not in system]
+    if lacking:
+        errors.append(
+            f"gluster_one/os.yaml has no {', '.join(lacking)} for {__grains__['id']}: the formula's own file is "
+            "needed, or one with all its keys, in the saltenv of this minion"
+        )
     if errors:
         return {"errors": errors}
+    settings = {**DEFAULTS, **pillar}
     names = __utils__["gluster_hosts.own_names"]()
     named = any(server.casefold() in names for volume in pillar["volumes"].values() for server in volume["servers"])
     roles = set(pillar.get("roles") or ["hypervisor"]) | ({"server"} if named else set())
-    timeout = pillar.get("timeout", 120)
     datastores_dir = pillar.get("datastores_dir", system["datastores_dir"]).rstrip("/")
     plan = {
         "errors": [],
@@ -96,7 +96,7 @@ def node(pillar=None, system=None):
         "names": sorted(names),
         "roles": sorted(roles),
         "named": named,
-        "timeout": timeout,
+        "timeout": settings["timeout"],
         "user": pillar.get("user", system["user"]),
         "glusterd": {"service": system["glusterd_service"], "path": system["glusterd_volume_file"]},
         "package": system["qemu_gluster_package"],
@@ -105,10 +105,10 @@ def node(pillar=None, system=None):
             key: value for key, value in (pillar.get("opennebula") or {}).items() if key in ("endpoint", "auth_file")
         },
         "beacon": _beacon(pillar.get("beacon")),
-        "batch": (pillar.get("rollout") or {}).get("batch", 10),
-        "restart": {"keep_bricks": pillar.get("keep_bricks", True), "outage": pillar.get("outage")},
-        "free_percent": pillar.get("free_percent", 10),
-        "heal_files": pillar.get("heal_files", 100),
+        "batch": {**DEFAULTS["rollout"], **settings["rollout"]}["batch"],
+        "restart": {"keep_bricks": settings["keep_bricks"], "outage": settings.get("outage")},
+        "free_percent": settings["free_percent"],
+        "heal_files": settings["heal_files"],
     }
     plan["volumes"] = {name: _volume(name, volume, plan, system) for name, volume in pillar["volumes"].items()}
     errors = _errors_here(pillar, plan)
@@ -164,7 +164,7 @@ def _beacon(settings):
     """
     The beacon's settings with defaults, or False.
     """
-    return settings is not False and {"interval": 60, **(settings if isinstance(settings, dict) else {})}
+    return settings is not False and {**DEFAULTS["beacon"], **(settings if isinstance(settings, dict) else {})}
 
 
 def _kind(value):
@@ -224,6 +224,15 @@ def _host(value):
     return None
 
 
+def _types():
+    return __utils__["one_datastore_rules.arguments"]()["type"]["types"]
+
+
+def _type(value):
+    *others, last = types = _types()
+    return _needs(str, f"{', '.join(others)} or {last} is needed", lambda value: value in types)(value)
+
+
 def _store_name(name):
     """
     What oned takes for a name (7.5.80 refuses the rest), but for blanks at its ends, which it cuts.
@@ -279,16 +288,10 @@ _OPENNEBULA = {
 }
 
 
+# What a datastore's key has to be, by its kind, where that is more than the check of the state's argument.
 _DATASTORE = {
-    "type": _needs(str, f"{', '.join(TYPES[:-1])} or {TYPES[-1]} is needed", lambda value: value in TYPES),
-    "host": _host,
-    **{
-        key: _like("one_datastore_present", key)
-        for key in (
-            "ds_mad", "tm_mad", "driver", "restricted_dirs", "safe_dirs", "no_decompress", "clusters_exact",
-            "datastore_id", "owner", "group", "enabled", "in_use",
-        )
-    },
+    "type": _type,
+    "hosts": _host,
     "clusters": _needs(
         list,
         "a list of cluster names or identifiers is needed, such as [default]",
@@ -303,7 +306,7 @@ _DATASTORE = {
         )
         and not _like("one_datastore_present", "attributes")(value),
     ),
-    "absent_attributes": _needs(
+    "names": _needs(
         list,
         "a list of attribute names is needed",
         lambda value: all(isinstance(name, str) and re.fullmatch(r"\w+", name) for name in value),
@@ -312,8 +315,20 @@ _DATASTORE = {
         (str, int), "letters such as um-u-----, or 640, are needed",
         lambda value: re.fullmatch(r"[0-7]{3}|([u-][m-][a-]){3}", str(value)),
     ),
-    "wait_monitored": _POSITIVE,
+    "seconds": _POSITIVE,
 }  # fmt: skip
+
+
+def _datastore_keys():
+    """
+    The checks of a datastore's keys: those of ``one_datastore_rules.arguments`` that are the pillar's, too.
+    """
+    rows = __utils__["one_datastore_rules.arguments"]()
+    return {
+        key: _DATASTORE.get(row["kind"]) or _like("one_datastore_present", key)
+        for key, row in rows.items()
+        if row["pillar"]
+    }
 
 
 _VOLUME = {
@@ -375,6 +390,7 @@ def _errors(pillar):
     if errors:
         return errors
     errors = _section("gluster_one:opennebula", pillar.get("opennebula") or {}, _OPENNEBULA)
+    known, rows = _datastore_keys(), __utils__["one_datastore_rules.arguments"]()
     for name, volume in pillar["volumes"].items():
         key = f"gluster_one:volumes:{name}"
         errors += _section(key, volume, _VOLUME, required=["servers"])
@@ -382,13 +398,14 @@ def _errors(pillar):
         if _VOLUME["datastores"](datastores):
             continue
         for store, settings in (datastores or {}).items():
-            errors += _section(f"{key}:datastores:{store}", settings if settings is not None else {}, _DATASTORE)
+            errors += _section(f"{key}:datastores:{store}", settings if settings is not None else {}, known)
             if not isinstance(settings, dict):
                 continue
-            if settings.get("type", "IMAGE_DS") in TYPES[1:] and settings.get("host"):
+            kind = settings.get("type")
+            if settings.get("host") and kind in _types() and kind not in rows["host"]["types"]:
                 errors.append(
-                    f"{key}:datastores:{store}:host is {settings['host']!r}: machines open nothing of a "
-                    f"{settings['type']} over gluster://, leave it out"
+                    f"{key}:datastores:{store}:host is {settings['host']!r}: "
+                    f"{rows['host']['why'].format(type=kind)}, leave it out"
                 )
     return errors
 
@@ -480,32 +497,3 @@ def _first_server_errors(name, volume):
         f"gluster_one:volumes:{name}:servers begins with {first!r}, which is not in the pool of this server (with "
         f"{', '.join(known)}): name a member first, or run `gluster peer probe {first}` here"
     ]
-
-
-def system():
-    """
-    The values of the formula's ``os.yaml`` for this node's operating system.
-
-    They are read from the minion's own copy: the master is not asked.
-
-    Returns a dict of the keys of ``base`` there; an empty one before the formula has run for the first time.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_one_pillar.system
-    """
-    name = "gluster_one/os.yaml"
-    if __opts__.get("file_client") == "local":
-        path = __salt__["cp.cache_file"](f"salt://{name}")
-    else:  # what cp.is_cached looks for, which takes longer than all else here
-        path = os.path.join(__opts__["cachedir"], "files", __opts__.get("saltenv") or "base", name)
-    if not path or not os.path.exists(path):
-        return {}
-    with salt.utils.files.fopen(path) as stream:
-        systems = salt.utils.yaml.safe_load(stream)
-    found = {}
-    for name in ("base", *(__grains__.get(grain) for grain in ("os_family", "os", "osfinger"))):
-        found.update(systems.get(name) or {})
-    return found

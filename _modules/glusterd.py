@@ -67,12 +67,16 @@ def options(path=VOLUME_FILE):
     }
 
 
+def _missing(path):
+    return f"{path} is missing: install {__utils__['gluster_system.package']('gluster_package')} on this node"
+
+
 def _read(path):
     try:
         with salt.utils.files.fopen(path, encoding="utf-8", errors="surrogateescape") as stream:
             return stream.read()
     except FileNotFoundError:
-        raise CommandExecutionError(f"{path} is missing: install glusterfs-server on this node") from None
+        raise CommandExecutionError(_missing(path)) from None
 
 
 def options_set(options, path=VOLUME_FILE):
@@ -199,7 +203,7 @@ def restart_changes(name="glusterd", path="/etc/glusterfs/glusterd.vol", keep_br
     try:
         changed = os.path.getmtime(path)
     except FileNotFoundError:
-        raise CommandExecutionError(f"{path} is missing: install glusterfs-server on this node") from None
+        raise CommandExecutionError(_missing(path)) from None
     if changed > seen["started"]:
         changes[name] = {"old": f"started before {path} was changed", "new": "restarted"}
     return changes

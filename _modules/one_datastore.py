@@ -10,45 +10,29 @@ run, connection
     As in ``opennebula.datastore_list``.
 """
 
-import os
 import re
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "one_datastore"
 
-TYPES = ("IMAGE_DS", "SYSTEM_DS", "FILE_DS")
 # oned gives these the values of the datastore's transfer driver, whatever was asked for, and says nothing.
 DRIVER_ATTRIBUTES = ("CLONE_TARGET", "LN_TARGET", "ALLOW_ORPHANS", "PERSISTENT_SNAPSHOTS")
 # ... or, where the transfer driver's configuration says nothing, these values.
 DEFAULTS = {"ALLOW_ORPHANS": "NO", "PERSISTENT_SNAPSHOTS": "YES"}
 KVM = ("kvm", "qemu")
-# Arguments of the state one_datastore_present, by what they are for.
-TEMPLATE = ("type", "volume", "host", "ds_mad", "tm_mad", "driver", "restricted_dirs", "safe_dirs", "no_decompress",
-            "attributes")  # fmt: skip
-DIFFERENCE = ("absent_attributes", "clusters", "clusters_exact", "owner", "group", "permissions", "enabled")
 
 
 def __virtual__():
     return __virtualname__
 
 
-def template(
-    type="IMAGE_DS",  # pylint: disable=redefined-builtin
-    volume=None,
-    host=None,
-    ds_mad=None,
-    tm_mad="shared",
-    driver=None,
-    restricted_dirs=None,
-    safe_dirs=None,
-    no_decompress=None,
-    attributes=None,
-):
+def template(arguments):
     """
     A datastore's attributes in OpenNebula's names and notation.
 
-    All arguments are those of the state ``gluster_one.one_datastore_present``.
+    arguments
+        Those of the state ``gluster_one.one_datastore_present`` (dict); what is no attribute is passed over.
 
     Returns a dict ``{"TYPE": "IMAGE_DS", "TM_MAD": "shared", "DISK_TYPE": "GLUSTER", "GLUSTER_HOST": "kvm1:24007",
     "GLUSTER_VOLUME": "one_vol", "DRIVER": "raw"}``, without what was not asked for.
@@ -59,20 +43,20 @@ def template(
 
     .. code-block:: bash
 
-        salt head one_datastore.template volume=one_vol host=kvm1
+        salt head one_datastore.template '{volume: one_vol, host: kvm1}'
     """
-    wanted = {"TYPE": type, "TM_MAD": tm_mad, "DS_MAD": ds_mad, "DRIVER": driver, "NO_DECOMPRESS": no_decompress}
-    wanted.update(RESTRICTED_DIRS=restricted_dirs, SAFE_DIRS=safe_dirs)
+    rows = __utils__["one_datastore_rules.arguments"]()
+    given = {argument: arguments.get(argument, row["default"]) for argument, row in rows.items()}
+    wanted = {
+        row["attribute"]: given[argument]
+        for argument, row in rows.items()
+        if row["attribute"]
+        and given[argument] is not None
+        and (given[argument] not in ("", []) or row["kind"] == "directories")
+    }
+    volume, host, attributes = given["volume"], given["host"], given["attributes"]
     if volume:
-        if type != "IMAGE_DS":
-            raise SaltInvocationError(f"volume is {volume!r}: only an image datastore is opened natively, leave it out")
-        if not host:
-            raise SaltInvocationError(f"host is {host!r}: a Gluster server is needed, such as kvm1 or kvm1:24007")
-        wanted.update(
-            DISK_TYPE="GLUSTER", GLUSTER_VOLUME=volume, GLUSTER_HOST=__utils__["one_datastore_rules.gluster_host"](host)
-        )
-    elif host:
-        raise SaltInvocationError(f"volume is {volume!r}, and host is {host!r}: give the volume too, or leave host out")
+        wanted["DISK_TYPE"] = "GLUSTER"
     if not isinstance(attributes or {}, dict):
         raise SaltInvocationError(f"attributes is {attributes!r}: names and values are needed, such as {{LIMIT_MB: 5}}")
     for attribute, value in (attributes or {}).items():
@@ -84,38 +68,31 @@ def template(
         if value is None or isinstance(value, (dict, list)):
             raise SaltInvocationError(f"attributes has {attribute} {value!r}: a text or number is needed")
         wanted[attribute] = value
-    kind, disk_type = wanted["TYPE"], wanted.get("DISK_TYPE")
-    if kind not in TYPES:
-        raise SaltInvocationError(f"type is {kind!r}: {', '.join(TYPES)} are possible")
+    kind, disk_type = wanted.get("TYPE", given["type"]), wanted.get("DISK_TYPE")
+    types = rows["type"]["types"]
+    if kind not in types:
+        raise SaltInvocationError(f"type is {kind!r}: {', '.join(types)} are possible")
+    given["ds_mad"] = wanted.get("DS_MAD")  # attributes may have it, too
+    if host and not volume:
+        raise SaltInvocationError(f"volume is {volume!r}, and host is {host!r}: give the volume too, or leave host out")
+    for argument, row in rows.items():
+        if row["attribute"] and given[argument] and kind not in row["types"]:
+            raise SaltInvocationError(
+                f"{argument} is {given[argument]!r}: {row['why'].format(type=kind)}, leave it out"
+            )
+    if volume and not host:
+        raise SaltInvocationError(f"host is {host!r}: a Gluster server is needed, such as kvm1 or kvm1:24007")
     if volume and not native(wanted):
         raise SaltInvocationError(f"attributes has DISK_TYPE {disk_type}, and with volume it is GLUSTER: leave one out")
-    if kind == "SYSTEM_DS" and wanted["DS_MAD"]:
-        raise SaltInvocationError(f"ds_mad is {wanted['DS_MAD']!r}: a system datastore has none, leave it out")
     if disk_type and kind != "IMAGE_DS":
         raise SaltInvocationError(f"DISK_TYPE is {disk_type!r}: oned ignores or refuses it on a {kind}, leave it out")
-    wanted["TM_MAD"] = wanted["TM_MAD"] or "shared"
-    for attribute in ("RESTRICTED_DIRS", "SAFE_DIRS"):
-        given = wanted[attribute]
-        paths = given.split() if isinstance(given, str) else given
-        if given is None:
-            continue
-        if not (
-            paths and isinstance(paths, list) and all(isinstance(each, str) and os.path.isabs(each) for each in paths)
-        ):
-            raise SaltInvocationError(
-                f"{attribute.lower()} is {given!r}: absolute paths are needed; for OpenNebula's own, leave it out"
-            )
-        wanted[attribute] = " ".join(paths)
+    wanted["TM_MAD"] = wanted.get("TM_MAD") or rows["tm_mad"]["default"]
     if native(wanted):
-        wanted.update(DISK_TYPE="GLUSTER", DRIVER=wanted["DRIVER"] or "raw")
+        wanted.update(DISK_TYPE="GLUSTER", DRIVER=wanted.get("DRIVER") or "raw")
         if wanted.get("GLUSTER_HOST"):
             wanted["GLUSTER_HOST"] = __utils__["one_datastore_rules.gluster_host"](wanted["GLUSTER_HOST"])
-    words = {True: "YES", False: "NO"}
-    return {
-        attribute: words[value] if isinstance(value, bool) else str(value)
-        for attribute, value in wanted.items()
-        if value is not None
-    }
+    texts = {name: __utils__["one_datastore_rules.written"](name, value) for name, value in wanted.items()}
+    return {name: text for name, text in texts.items() if text is not None}
 
 
 def completed(name, wanted, current, run=None, **connection):
@@ -207,25 +184,12 @@ def changes(wanted, current):
 
         salt head one_datastore.changes '{GLUSTER_HOST: "kvm1:24007"}' '{GLUSTER_HOST: kvm1}'
     """
-    differing = {}
+    differing, comparable = {}, __utils__["one_datastore_rules.comparable"]
     for attribute, value in wanted.items():
         old = current.get(attribute, current.get(attribute.lower()))
-        if old is None or _comparable(attribute, old) != _comparable(attribute, value):
+        if old is None or comparable(attribute, old) != comparable(attribute, value):
             differing[attribute] = {"old": old, "new": value}
     return differing
-
-
-def _comparable(attribute, value):
-    if not isinstance(value, str):  # what only somebody else can have made: a vector, or several values
-        return value
-    if attribute == "GLUSTER_HOST":
-        try:
-            return __utils__["one_datastore_rules.gluster_host"](value)
-        except SaltInvocationError:  # what somebody typed in by hand
-            return value
-    if attribute in ("RESTRICTED_DIRS", "SAFE_DIRS"):
-        return value.split()
-    return value.upper() if attribute == "DISK_TYPE" or value.upper() in ("YES", "NO") else value
 
 
 def find(name, datastore_id=None, run=None, **connection):
@@ -270,22 +234,12 @@ def find(name, datastore_id=None, run=None, **connection):
     return meant[0]
 
 
-def difference(
-    name,
-    wanted,
-    current,
-    absent_attributes=None,
-    clusters=None,
-    clusters_exact=False,
-    owner=None,
-    group=None,
-    permissions=None,
-    enabled=None,
-    run=None,
-    **connection,
-):
+def difference(name, wanted, current, arguments=None, run=None, **connection):
     """
     All that differs between a datastore as it is and as it should be.
+
+    name
+        The datastore's name (string).
 
     wanted
         Its attributes, as :func:`completed` returned them (dict).
@@ -293,7 +247,8 @@ def difference(
     current
         The datastore as it is (dict of ``opennebula.datastore_list``), empty when it is not there.
 
-    The other arguments are those of the state ``gluster_one.one_datastore_present``.
+    arguments
+        Those of the state ``gluster_one.one_datastore_present`` (dict, default none).
 
     Returns a dict: attributes by their names, and ``name``, ``clusters``, ``owner``, ``group``, ``permissions``,
     ``state``, each with ``old`` and ``new``.
@@ -305,8 +260,11 @@ def difference(
 
     .. code-block:: bash
 
-        salt head one_datastore.difference glusterds '{TM_MAD: shared}' '{}' clusters='[default]'
+        salt head one_datastore.difference glusterds '{TM_MAD: shared}' '{}' '{clusters: [default]}'
     """
+    rows = __utils__["one_datastore_rules.arguments"]()
+    given = {argument: (arguments or {}).get(argument, row["default"]) for argument, row in rows.items()}
+    absent_attributes, enabled, permissions = given["absent_attributes"], given["enabled"], given["permissions"]
     differing = changes(wanted, current)
     if not isinstance(absent_attributes, (str, list, type(None))):
         raise SaltInvocationError(f"absent_attributes is {absent_attributes!r}: a list of attribute names is needed")
@@ -324,7 +282,7 @@ def difference(
             differing[attribute] = {"old": current[attribute], "new": None}
     if enabled not in (None, True, False):
         raise SaltInvocationError(f"enabled is {enabled!r}: true or false is needed")
-    desired = {"name": str(name) if current else None, "owner": owner, "group": group}
+    desired = {"name": str(name) if current else None, "owner": given["owner"], "group": given["group"]}
     letters = __utils__["one_datastore_rules.permission_letters"]
     desired["permissions"] = None if permissions is None else letters(permissions)
     desired["state"] = {None: None, True: "READY", False: "DISABLED"}[enabled]
@@ -332,11 +290,12 @@ def difference(
     for key, value in desired.items():
         if value is not None and there.get(key) != value:
             differing[key] = {"old": current.get(key), "new": value}
-    if "state" in differing and wanted["TYPE"] != "SYSTEM_DS":
-        raise SaltInvocationError(f"enabled is {enabled}: only a system datastore can be disabled, leave it out")
+    if "state" in differing and wanted["TYPE"] not in rows["enabled"]["types"]:
+        raise SaltInvocationError(f"enabled is {enabled}: {rows['enabled']['why']}, leave it out")
     for kind, key in (("user", "owner"), ("group", "group")):
         if key in differing:
             _identifier(kind, differing[key]["new"], connection)
+    clusters, clusters_exact = given["clusters"], given["clusters_exact"]
     if clusters or (clusters_exact and clusters is not None):
         joined = _cluster_ids(name, clusters, run, connection)
         joined = sorted({*joined, *(() if clusters_exact else current.get("clusters", ()))})
@@ -532,13 +491,12 @@ def compare(name, arguments, planned=(), run=None, **connection):
 
         salt head one_datastore.compare glusterds '{volume: one_vol, host: kvm1}'
     """
-    wanted = template(**{key: arguments[key] for key in TEMPLATE if key in arguments})
+    wanted = template(arguments)
     current = find(name, arguments.get("datastore_id"), run=run, **connection)
     if current.get("images") and not arguments.get("driver") and "DRIVER" not in _upper(arguments.get("attributes")):
         wanted.pop("DRIVER", None)  # its images are as they are: the default is for what is new
     found = completed(name, wanted, current, run=run, **connection)
-    more = {key: arguments[key] for key in DIFFERENCE if key in arguments}
-    changes = difference(name, found["attributes"], current, run=run, **more, **connection)
+    changes = difference(name, found["attributes"], current, arguments, run=run, **connection)
     wanted, mount, warnings = found["attributes"], arguments.get("mount"), found["warnings"]
     in_use(name, changes, current, arguments.get("in_use"), **connection)
     # What was there before counts as much as what is asked for.

@@ -270,7 +270,7 @@ def _auth(path):
     except OSError as exc:
         raise CommandExecutionError(f"{refused} ({exc.strerror}): {cure}") from None
     if descriptor is None:
-        user = (__pillar__.get("gluster_one") or {}).get("user") or USER
+        user = account()
         _, out, error = __utils__["gluster_process.child"](["sh", "-c", READ, "sh", path], user=user)
         mode, _, text = out.partition("\n")
         if error or not mode:
@@ -282,6 +282,23 @@ def _auth(path):
         kind = kind or f"larger than {AUTH_BYTES} bytes"
         raise CommandExecutionError(f"{refused}, which is {kind}: put a file with user:password there")
     return text
+
+
+def account():
+    """
+    The account of this node that OpenNebula's files belong to.
+
+    Returns a string: ``gluster_one:user`` of the pillar, else what the formula has for this operating system.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head opennebula_api.account
+    """
+    # Never None: what is done as that user would be done as root.
+    user = (__pillar__.get("gluster_one") or {}).get("user")
+    return user or __utils__["gluster_system.values"]().get("user") or USER
 
 
 def _roots(path):

@@ -129,17 +129,12 @@ def one_datastore_present(
             - host: kvm1
             - mount: /var/lib/gluster_one/one_vol
     """
+    given = dict(locals())
+    arguments = {argument: given[argument] for argument in __utils__["one_datastore_rules.arguments"]()}
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     api = {"endpoint": endpoint, "auth_file": auth_file}
-    arguments = {
-        "type": type, "volume": volume, "host": host, "ds_mad": ds_mad, "tm_mad": tm_mad, "driver": driver,
-        "restricted_dirs": restricted_dirs, "safe_dirs": safe_dirs, "no_decompress": no_decompress,
-        "attributes": attributes, "absent_attributes": absent_attributes, "datastore_id": datastore_id,
-        "clusters": clusters, "clusters_exact": clusters_exact, "owner": owner, "group": group,
-        "permissions": permissions, "enabled": enabled, "in_use": in_use, "mount": mount,
-    }  # fmt: skip
     try:
-        more = {"datastores_dir": datastores_dir, "wait_monitored": wait_monitored, **api}
+        more = {"datastores_dir": datastores_dir, **api}
         __salt__["gluster_one_arguments.require_arguments"]("one_datastore_present", name=name, **arguments, **more)
         more = {"planned": _planned(mount), "run": _run(), **api}
         mount = arguments["mount"] = _mounted_on(mount, volume)

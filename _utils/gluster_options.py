@@ -181,8 +181,7 @@ def group_options(name):
             lines = [line.strip().partition("=") for line in stream if "=" in line and not line.startswith("#")]
     except FileNotFoundError:
         raise CommandExecutionError(
-            f"Option group {name} is not on this node, {path} is missing: it comes with glusterfs-server (Debian, "
-            "Ubuntu, RHEL-like) or glusterfs (SUSE)"
+            f"Option group {name} is not on this node, {path} is missing: it comes with the package that has glusterd"
         ) from None
     return {option.strip(): value.strip() for option, _, value in lines}
 

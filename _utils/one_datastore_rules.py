@@ -1,17 +1,187 @@
 """
-How OpenNebula writes what a datastore's attributes say
-=======================================================
+A datastore's arguments, and how OpenNebula writes what they say
+================================================================
+
+One table for the state ``gluster_one.one_datastore_present``, the pillar's keys of a datastore, the template that oned
+gets, and the docs.
 """
 
+import os
 import re
 
 from salt.exceptions import SaltInvocationError
 
 __virtualname__ = "one_datastore_rules"
 
+TYPES = ("IMAGE_DS", "SYSTEM_DS", "FILE_DS")
+
+
+def _argument(kind, meaning, attribute=None, types=TYPES, why=None, default=None, pillar=True):
+    """
+    A row of the table. See :func:`arguments`.
+    """
+    return {
+        "attribute": attribute,
+        "kind": kind,
+        "types": types,
+        "why": why,
+        "default": default,
+        "pillar": pillar,
+        "meaning": meaning,
+    }
+
+
+ARGUMENTS = {
+    "type": _argument("type", "What it is for. It cannot be changed later", "TYPE", default="IMAGE_DS"),
+    "volume": _argument(
+        "volume",
+        "The Gluster volume on which VMs open its images natively; without it they are plain files",
+        "GLUSTER_VOLUME",
+        types=("IMAGE_DS",),
+        why="only an image datastore is opened natively",
+        pillar=False,  # it is the volume under which the datastore stands
+    ),
+    "host": _argument(
+        "hosts",
+        "The Gluster server that VMs ask for the volume, with `:port` or not, or a list of them",
+        "GLUSTER_HOST",
+        types=("IMAGE_DS",),
+        why="machines open nothing of a {type} over gluster://",
+    ),
+    "ds_mad": _argument(
+        "text",
+        "The datastore driver. Default: `shared` where oned runs such a driver, `fs` otherwise",
+        "DS_MAD",
+        types=("IMAGE_DS", "FILE_DS"),
+        why="a system datastore has none",
+    ),
+    "tm_mad": _argument("text", "The transfer driver", "TM_MAD", default="shared"),
+    "driver": _argument(
+        "text", "The format that images get when they are imported. Default: `raw` with `volume`", "DRIVER"
+    ),
+    "restricted_dirs": _argument("directories", "Directories from which no image may be registered", "RESTRICTED_DIRS"),
+    "safe_dirs": _argument("directories", "Exceptions from `restricted_dirs`", "SAFE_DIRS"),
+    "no_decompress": _argument("boolean", "Do not unpack files that are registered", "NO_DECOMPRESS"),
+    "attributes": _argument("attributes", "Any other attributes and their values"),
+    "absent_attributes": _argument("names", "Attributes to remove"),
+    "datastore_id": _argument("number", "The identifier of one that is there, to be given this name"),
+    "clusters": _argument("clusters", "Clusters that it is added to, by name or identifier"),
+    "clusters_exact": _argument("boolean", "Take it out of all other clusters", default=False),
+    "owner": _argument("text", "The name of OpenNebula's user that owns it"),
+    "group": _argument("text", "The name of OpenNebula's group that owns it"),
+    "permissions": _argument("permissions", "Letters such as `um-u-----`, or digits such as `640`"),
+    "enabled": _argument(
+        "boolean",
+        "Whether the scheduler uses it",
+        types=("SYSTEM_DS",),
+        why="only a system datastore can be disabled",
+    ),
+    "in_use": _argument("allow", "`allow` to change its disk type, volume or drivers although it is in use"),
+    "mount": _argument(
+        "path",
+        "The directory on which the node has the volume mounted; the datastore's own becomes a link to it",
+        pillar=False,  # it is a key of the volume
+    ),
+    "wait_monitored": _argument("seconds", "Wait until OpenNebula has measured a new one", default=0),
+}
+
 
 def __virtual__():
     return __virtualname__
+
+
+def arguments():
+    """
+    What can be said of a datastore, in the order of the arguments of ``gluster_one.one_datastore_present``.
+
+    Returns a dict by argument::
+
+        {"safe_dirs": {"attribute": "SAFE_DIRS", "kind": "directories", "types": ("IMAGE_DS", "SYSTEM_DS", "FILE_DS"),
+                       "why": None, "default": None, "pillar": True, "meaning": "Exceptions from `restricted_dirs`"}}
+
+    ``attribute`` is None for what is no attribute of a datastore's template. ``kind`` says what a value has to look
+    like (``KINDS`` of ``gluster_one_arguments``), and how it is written and compared. ``types`` are those of datastores
+    that can have it; ``why`` is what an error says of another type, which it may have as ``{type}``. ``pillar`` is
+    whether it is a key of the pillar, too, and ``meaning`` is for docs/datastores.md.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["one_datastore_rules.arguments"]()
+    """
+    return ARGUMENTS
+
+
+def written(attribute, value):
+    """
+    The value of an attribute as a datastore's template has it.
+
+    attribute
+        Its name, in capitals (string).
+
+    value
+        A text, number, boolean, or for directories a list (any).
+
+    Returns a string, None for what the template has not.
+
+    Raises SaltInvocationError for directories that are no absolute paths.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["one_datastore_rules.written"]("SAFE_DIRS", ["/var/tmp", "/srv"])
+    """
+    if _kind(attribute) == "directories":
+        if value is None:
+            return None
+        paths = value.split() if isinstance(value, str) else value
+        if not (
+            paths and isinstance(paths, list) and all(isinstance(each, str) and os.path.isabs(each) for each in paths)
+        ):
+            raise SaltInvocationError(
+                f"{attribute.lower()} is {value!r}: absolute paths are needed; for OpenNebula's own, leave it out"
+            )
+        return " ".join(paths)
+    if isinstance(value, bool):
+        return "YES" if value else "NO"
+    return None if value is None else str(value)
+
+
+def comparable(attribute, value):
+    """
+    The value of an attribute so that two which mean the same are equal.
+
+    attribute
+        Its name, in capitals (string).
+
+    value
+        What oned has, or :func:`written` (any).
+
+    Returns a string; directories as a list; what is no text as it is.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["one_datastore_rules.comparable"]("GLUSTER_HOST", "kvm1")
+    """
+    if not isinstance(value, str):  # what only somebody else can have made: a vector, or several values
+        return value
+    kind = _kind(attribute)
+    if kind == "hosts":
+        try:
+            return gluster_host(value)
+        except SaltInvocationError:  # what somebody typed in by hand
+            return value
+    if kind == "directories":
+        return value.split()
+    return value.upper() if attribute == "DISK_TYPE" or value.upper() in ("YES", "NO") else value
+
+
+def _kind(attribute):
+    return next((row["kind"] for row in ARGUMENTS.values() if row["attribute"] == attribute), None)
 
 
 def gluster_host(host):

@@ -14,7 +14,7 @@ TASKS = {
         "state.apply gluster_one.beacon",
     ),
     "See what is wrong": (
-        "gluster_one.status", "gluster_one.check", "gluster_one_pillar.node", "gluster_one_pillar.system",
+        "gluster_one.status", "gluster_one.check", "gluster_one_pillar.node",
     ),
     "Look at a node": (
         "gluster_one.mount_health", "gluster_one.apart", "gluster_one.machines", "gluster_one.native_access",

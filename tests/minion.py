@@ -13,7 +13,7 @@ def minion_opts(home, name="head", pillar=None):
     for directory in (tree, home / "pillar", home / "cache", home / "pki"):
         directory.mkdir(parents=True)
     # The checkout itself would do for file_roots, and Salt would list its virtual environment for 20 s.
-    for folder in ("_modules", "_states", "_utils"):
+    for folder in ("_modules", "_states", "_utils", "gluster_one"):
         (tree / folder).symlink_to(CHECKOUT / folder)
     (home / "pillar/top.sls").write_text("base: {'*': [data]}\n")
     write_pillar(home, pillar or {})

@@ -89,14 +89,19 @@ def test_hosts_that_oned_would_misread(util, host, why):
 
 
 def test_a_native_datastore_is_raw_by_default(store):
-    assert store().template(volume="one_vol", host="kvm1") == NATIVE
-    assert store().template(volume="one_vol", host="kvm1", driver="qcow2")["DRIVER"] == "qcow2"
-    assert store().template() == {"TYPE": "IMAGE_DS", "TM_MAD": "shared"}
+    assert store().template({"volume": "one_vol", "host": "kvm1"}) == NATIVE
+    assert store().template({"volume": "one_vol", "host": "kvm1", "driver": "qcow2"})["DRIVER"] == "qcow2"
+    assert store().template({}) == {"TYPE": "IMAGE_DS", "TM_MAD": "shared"}
 
 
 def test_every_attribute_of_the_guide_and_others(store):
     wanted = store().template(
-        restricted_dirs=["/etc", "/root"], safe_dirs="/var/tmp /tmp", no_decompress=True, attributes={"limit_mb": 5}
+        {
+            "restricted_dirs": ["/etc", "/root"],
+            "safe_dirs": "/var/tmp /tmp",
+            "no_decompress": True,
+            "attributes": {"limit_mb": 5},
+        }
     )
     assert wanted["RESTRICTED_DIRS"] == "/etc /root"
     assert wanted["SAFE_DIRS"] == "/var/tmp /tmp"
@@ -125,18 +130,18 @@ def test_every_attribute_of_the_guide_and_others(store):
 )
 def test_what_no_datastore_can_be(store, arguments, why):
     with pytest.raises(SaltInvocationError, match=why):
-        store().template(**arguments)
+        store().template(arguments)
 
 
 @pytest.mark.parametrize("names", [5, True, {"A": "b"}])
 def test_attributes_to_remove_that_are_no_names(store, names):
     with pytest.raises(SaltInvocationError, match="absent_attributes is .*: a list of attribute names is needed"):
-        store().difference("d", NATIVE, THERE, absent_attributes=names)
+        store().difference("d", NATIVE, THERE, {"absent_attributes": names})
 
 
 def test_native_access_by_attributes_alone(store):
     attributes = {"disk_type": "gluster", "GLUSTER_HOST": "kvm1", "Gluster_Volume": "one_vol"}
-    assert store().template(attributes=attributes) == NATIVE
+    assert store().template({"attributes": attributes}) == NATIVE
 
 
 def attributes(module, wanted, current):
@@ -245,10 +250,9 @@ def test_a_number_is_no_name(execution):
 
 
 def test_all_that_differs(store):
-    found = store().difference(
-        "d", {"A": "1"}, {**THERE, "name": "d", "GONE": "x", "permissions": "um-u-----"}, absent_attributes=["gone"],
-        clusters=["kvm"], permissions="660",
-    )  # fmt: skip
+    current = {**THERE, "name": "d", "GONE": "x", "permissions": "um-u-----"}
+    asked = {"absent_attributes": ["gone"], "clusters": ["kvm"], "permissions": "660"}
+    found = store().difference("d", {"A": "1"}, current, asked)
     assert found == {
         "A": {"old": None, "new": "1"},
         "GONE": {"old": "x", "new": None},

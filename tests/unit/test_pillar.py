@@ -28,7 +28,6 @@ def node(execution, monkeypatch):
             monkeypatch.setattr(f"salt.utils.user.{name}", {"oneadmin": 9869}.get)
         known_as = lambda server, names: "10.0.0.2" if server == "kvm2" and "10.0.0.2" in names else None  # noqa: E731
         salt = {
-            "gluster_one_pillar.system": lambda: {},
             "gluster_one_arguments.argument_needed": execution("gluster_one_arguments").argument_needed,
             "gluster_mount.place": execution("gluster_mount", __salt__=NO_MOUNTS).place,
             "glusterd.peers": lambda: peers,
@@ -276,13 +275,26 @@ def test_without_an_account_of_that_name_nothing_begins(execution, monkeypatch):
     module = execution(
         "gluster_one_pillar",
         __salt__={
-            "gluster_one_pillar.system": lambda: {},
             "gluster_one_arguments.argument_needed": execution("gluster_one_arguments").argument_needed,
             "gluster_mount.place": lambda path, volume, user: f"/{volume}",
         },
         __grains__={"id": "kvm9"},
     )
     assert "gluster_one:user is 'oneadmin': there is no such account on kvm9" in module.node(ORDINARY)["errors"][0]
+
+
+def test_without_the_values_of_the_system_nothing_begins(execution):
+    """A default in their place would be another system's."""
+    needed = execution("gluster_one_arguments").argument_needed
+    module = execution(
+        "gluster_one_pillar",
+        __salt__={"gluster_one_arguments.argument_needed": needed},
+        __utils__={"gluster_system.values": lambda: {"user": "oneadmin"}},
+        __grains__={"id": "kvm9"},
+    )
+    (error,) = module.node(ORDINARY)["errors"]
+    assert error.startswith("gluster_one/os.yaml has no glusterd_service, glusterd_volume_file, group, datastores_dir,")
+    assert "for kvm9: the formula's own file is needed" in error
 
 
 def test_the_example_is_the_ordinary_case(node):
@@ -299,13 +311,14 @@ def test_the_example_names_every_key_with_its_default(node, execution):
     assert set(everything) == set(module._TOP)
     assert set(everything["opennebula"]) == set(module._OPENNEBULA)
     assert set(volume) == set(module._VOLUME)
-    assert set(volume["datastores"]["glusterds"]) == set(module._DATASTORE)
+    assert set(volume["datastores"]["glusterds"]) == set(module._datastore_keys())
     everything["roles"] = ["head"]  # credentials stand in the head's pillar only
     given, default = node(everything, "head"), node({**ORDINARY, "roles": ["head"]}, "head")
     assert given["errors"] == []
     assert everything["remediate"] == list(module.REMEDIES)
     for key in ("user", "datastores_dir", "timeout", "beacon", "batch", "free_percent", "heal_files"):
         assert given[key] == default[key]
+    assert {key: everything[key] for key in module.DEFAULTS} == module.DEFAULTS
     for key in ("mount", "mount_options", "options", "uid", "gid"):
         assert given["volumes"]["one_vol"][key] == default["volumes"]["one_vol"][key]
 

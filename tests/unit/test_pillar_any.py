@@ -19,7 +19,6 @@ def node(execution, monkeypatch):
     for name in ("get_uid", "get_gid"):
         monkeypatch.setattr(f"salt.utils.user.{name}", {"oneadmin": 9869}.get)
     salt = {
-        "gluster_one_pillar.system": lambda: {},
         "gluster_one_arguments.argument_needed": execution("gluster_one_arguments").argument_needed,
         "gluster_mount.place": execution("gluster_mount", __salt__=NO_MOUNTS).place,
         "glusterd.peers": lambda: [],

@@ -1,11 +1,15 @@
-"""What differs between operating systems: the data file, merged by grains."""
+"""What differs between operating systems: the data file, merged by grains; and the defaults that are written twice."""
 
-from pathlib import Path
+import ast
+import inspect
+import re
 
 import pytest
 import yaml
+from salt.exceptions import CommandExecutionError
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+from .conftest import CHECKOUT, imported
+
 SYSTEMS = yaml.safe_load((CHECKOUT / "gluster_one/os.yaml").read_text())
 # Grains as Salt has them, os_family, os, osfinger, and what brings QEMU's gluster driver there.
 KNOWN = {
@@ -20,15 +24,13 @@ KNOWN = {
 
 
 @pytest.fixture
-def system(execution):
+def system(util):
     """system(os_family, os, osfinger): the merged data of that system."""
 
     def make(*names):
         grains = dict(zip(("os_family", "os", "osfinger"), names))
         salt = {"cp.cache_file": lambda path: str(CHECKOUT / path.removeprefix("salt://"))}
-        return execution(
-            "gluster_one_pillar", __salt__=salt, __grains__=grains, __opts__={"file_client": "local"}
-        ).system()
+        return util("gluster_system", __salt__=salt, __grains__=grains, __opts__={"file_client": "local"}).values()
 
     return make
 
@@ -37,7 +39,7 @@ def system(execution):
 def test_every_system_has_every_key(system, names):
     found = system(*names)
     assert set(found) == set(SYSTEMS["base"])
-    assert all(isinstance(value, str) and value for value in found.values())
+    assert all(isinstance(value, list if key == "apparmor_rules" else str) and value for key, value in found.items())
 
 
 def test_no_system_has_a_key_that_the_others_have_not():
@@ -48,3 +50,100 @@ def test_no_system_has_a_key_that_the_others_have_not():
 @pytest.mark.parametrize("names", KNOWN)
 def test_packages_by_system(system, names):
     assert system(*names)["qemu_gluster_package"] == KNOWN[names]
+
+
+@pytest.fixture
+def cached(util, tmp_path):
+    """cached("base", "dev", saltenv=None): what a minion finds that has a file of these environments."""
+
+    def make(*environments, **opts):
+        for name in environments:
+            directory = tmp_path / "files" / name / "gluster_one"
+            directory.mkdir(parents=True)
+            (directory / "os.yaml").write_text(f"base: {{user: {name}}}")
+        asked = []
+        salt = {"cp.cache_file": lambda path: asked.append(path) or ""}
+        opts = {"file_client": "remote", "cachedir": str(tmp_path), **opts}
+        return util("gluster_system", __salt__=salt, __opts__=opts), asked
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("environments", "saltenv", "found"),
+    [
+        (["base"], None, "base"),
+        (["base", "dev"], None, "base"),
+        (["base", "dev"], "dev", "dev"),
+        (["dev"], None, "dev"),
+    ],
+)
+def test_the_copy_of_a_run_needs_no_master(cached, environments, saltenv, found):
+    module, asked = cached(*environments, saltenv=saltenv)
+    assert module.values() == {"user": found} and asked == []
+
+
+def test_before_the_first_run_the_master_is_asked(cached):
+    module, asked = cached()
+    assert module.values() == {} and asked == ["salt://gluster_one/os.yaml"]
+    assert module.package("gluster_package") == "its package"
+
+
+def test_an_error_names_the_package_of_its_system(execution, system, tmp_path):
+    for names, package in ((("Debian",), "glusterfs-server"), (("Suse",), "glusterfs")):
+        utils = {"gluster_system.package": system(*names).get}
+        with pytest.raises(CommandExecutionError, match=f"none is missing: install {package} on this node"):
+            execution("glusterd", __utils__=utils).options(str(tmp_path / "none"))
+
+
+STRAYS = r"glusterfs-(?:server|client|fuse|cli)|qemu-(?:block|kvm-block|utils)\S*|/etc/apparmor\S*"
+
+
+def test_no_package_or_path_of_a_system_is_in_the_code():
+    """Examples of docstrings and comments may have one, and the runner, which speaks of other systems than its own."""
+    found = []
+    for path in sorted(CHECKOUT.glob("_[mus]*/*.py")):
+        tree = ast.parse(path.read_text())
+        texts = {one.value for one in ast.walk(tree) if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+        prose = (ast.Module, ast.FunctionDef, ast.ClassDef)
+        texts -= {ast.get_docstring(one, clean=False) for one in ast.walk(tree) if isinstance(one, prose)}
+        found += [(path.name, name) for text in texts for name in re.findall(STRAYS, text)]
+    assert found == []
+
+
+# The default of an argument, by its name, and by the state where it is called "name".
+BASE = SYSTEMS["base"]
+SERVICES = ("glusterd_configured", "bricks_kept", "glusterd_running", "glusterd_restarted")
+
+
+def test_the_states_have_the_defaults_of_the_formula(execution):
+    settings = execution("gluster_one_pillar").DEFAULTS
+    named = {
+        "timeout": settings["timeout"],
+        "keep_bricks": settings["keep_bricks"],
+        "user": BASE["user"],
+        "uid": BASE["user"],
+        "gid": BASE["group"],
+        "datastores_dir": BASE["datastores_dir"],
+        "path": BASE["glusterd_volume_file"],
+    }
+    checked = set()
+    for path in (CHECKOUT / "_states").glob("*.py"):
+        for state, function in inspect.getmembers(imported(path), inspect.isfunction):
+            if state[0] == "_" or function.__module__ != path.stem:
+                continue
+            wanted = {**named, **({"name": BASE["glusterd_service"]} if state in SERVICES else {})}
+            for argument in inspect.signature(function).parameters.values():
+                if argument.name in wanted:
+                    checked.add(argument.name)
+                    assert argument.default == wanted[argument.name], f"{state} {argument.name}"
+                    said = re.search(
+                        rf"^(?:.*, )?{argument.name}(?:, .*)?\n +(.+(?:\n +.+)*)", inspect.getdoc(function), re.M
+                    )
+                    if said and "default" in said[1] and argument.default is not True:
+                        assert re.search(rf"default:? `*{re.escape(str(argument.default))}\b", said[1]), said[0]
+    assert checked == {*named, "name"}
+    volume_options = imported(CHECKOUT / "_utils/gluster_options.py").volume_options
+    assert inspect.signature(volume_options).parameters["uid"].default == BASE["user"]
+    assert BASE["glusterd_volume_file"] == execution("glusterd").VOLUME_FILE
+    assert BASE["user"] == execution("opennebula_api").USER

@@ -167,7 +167,8 @@ def confined(execution, tmp_path, monkeypatch):
         for key, text in contents.items():
             (tmp_path / paths[key]).write_text(text)
         monkeypatch.setattr(native, "APPARMOR", str(tmp_path / "profiles"))
-        monkeypatch.setattr(native, "APPARMOR_RULES", (str(tmp_path / "rules"),))
+        system = {"apparmor_rules": [str(tmp_path / "rules")]}
+        monkeypatch.setitem(native.__utils__, "gluster_system.values", lambda: system)
         monkeypatch.setattr(native, "SELINUX", str(tmp_path))
         seen = {"findings": [], "looked": []}
         node = {"package": "qemu", "user": "oneadmin", "datastores_dir": "/var/lib/one/datastores"}
