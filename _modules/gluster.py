@@ -13,6 +13,7 @@ at.
 """
 
 import contextlib
+import functools
 import os
 import re
 import socket
@@ -594,10 +595,15 @@ def clients_apart(name, bricks=None, without=(), connections=None):
     """
     Which clients of a started volume are not connected to all of its bricks.
 
-    A client is known by its address alone: one with two clients has two connections to every brick, that are used on
-    one of them at least: more went over them than the handshake. A client that has changed to another set of options
-    keeps the connections of the one before on bricks that were restarted since: they carry nothing (seen with Gluster
-    10.3; a handshake is answered with 508 to 644 bytes).
+    A brick knows a client by its address alone. A host may have several of them: it reaches its own bricks by a
+    loopback address where its name has one in ``/etc/hosts``, and bricks of two networks by an address in each.
+    Addresses that a server's name has are the server's; of others, those of different networks count as one host where
+    each has what the other misses.
+
+    A host with two clients has two connections to every brick, that are used on one of them at least: more went over
+    them than the handshake. A client that has changed to another set of options keeps the connections of the one before
+    on bricks that were restarted since: they carry nothing (seen with Gluster 10.3; a handshake is answered with 508 to
+    644 bytes).
 
     name
         The volume (string).
@@ -611,7 +617,8 @@ def clients_apart(name, bricks=None, without=(), connections=None):
     connections
         What ``gluster.connections`` has said (dict). Default: ask.
 
-    Returns a dict such as ``{"10.0.0.9": ["kvm1:/data/one_vol"]}``, by address the bricks that it misses.
+    Returns a dict such as ``{"10.0.0.9": ["kvm1:/data/one_vol"]}``, by address the bricks that it misses; a loopback
+    address has its server with it, ``127.0.0.1 of kvm1``.
 
     Raises CommandExecutionError as ``gluster.connections`` does.
 
@@ -623,27 +630,109 @@ def clients_apart(name, bricks=None, without=(), connections=None):
     """
     if connections is None:
         connections = __salt__["gluster.connections"](name)
-    found, seen = {}, {brick: _counted(there) for brick, there in connections.items()}
-    for address in sorted({address for there in seen.values() for address in there}):
-        none = {"connected": 0, "used": 0}
-        there = {brick: seen.get(brick, {}).get(address, none) for brick in bricks or seen}
-        needed = max(count["used"] for count in there.values())
-        apart = [brick for brick, count in there.items() if brick not in without and count["connected"] < needed]
-        if apart:
-            found[address] = apart
-    return found
+    needed = [brick for brick in bricks or connections if brick not in without]
+    clients = _clients(connections)
+    if any(_missed(client, needed) for client in clients):  # names are resolved only then
+        clients = _joined(_by_server(clients, connections), needed)
+    apart = {_called(client): _missed(client, needed) for client in clients}
+    return {address: missed for address, missed in sorted(apart.items()) if missed}
 
 
-def _counted(connections):
+def _clients(connections):
     """
-    By address how many connections there are, and how many of them are used.
+    Each address with its numbers of connections by brick, and how many of those are used; a loopback address once for
+    each server.
     """
     found = {}
-    for client, written in connections:
-        count = found.setdefault(client.rpartition(":")[0], {"connected": 0, "used": 0})
-        count["connected"] += 1
-        count["used"] += written is None or written > HANDSHAKE
-    return found
+    for brick, there in connections.items():
+        for text, written in there:
+            address = __utils__["gluster_hosts.address"](text.rpartition(":")[0])
+            server = brick.rpartition(":/")[0] if __utils__["gluster_hosts.is_loopback"](address) else None
+            new = {"addresses": [address], "server": server, "counts": {}}
+            count = found.setdefault((address, server), new)["counts"].setdefault(brick, [0, 0])
+            count[0] += 1
+            count[1] += written is None or written > HANDSHAKE
+    return list(found.values())
+
+
+def _missed(client, bricks):
+    """
+    The bricks to which a client has fewer connections than it uses on another one.
+    """
+    most = max(used for _, used in client["counts"].values())
+    return [brick for brick in bricks if client["counts"].get(brick, [0])[0] < most]
+
+
+def _called(client):
+    known = [address for address in client["addresses"] if not __utils__["gluster_hosts.is_loopback"](address)]
+    return known[0] if known else f"{client['addresses'][0]} of {client['server']}"
+
+
+def _by_server(clients, connections):
+    """
+    The clients, those addresses together that belong to one of the bricks' servers.
+    """
+    servers = []  # addresses, and names
+    for name in dict.fromkeys(brick.rpartition(":/")[0] for brick in connections):
+        known = __utils__["gluster_hosts.addresses"](name)
+        same = next((server for server in servers if known & server[0]), None)
+        if same:
+            same[0].update(known)
+            same[1].add(name)
+        else:
+            servers.append((known, {name}))
+    for known, names in servers:
+        own = [one for one in clients if one["server"] in names or known.intersection(one["addresses"])]
+        if own:
+            clients = [one for one in clients if one not in own]
+            clients.append({**functools.reduce(_one_client, own), "server": min(names)})
+    return clients
+
+
+def _one_client(one, other):
+    """
+    Two clients as one.
+    """
+    counts = {**one["counts"]}
+    for brick, more in other["counts"].items():
+        counts[brick] = [sum(pair) for pair in zip(counts.get(brick, (0, 0)), more)]
+    addresses = one["addresses"] + other["addresses"]
+    return {"addresses": addresses, "server": one["server"] or other["server"], "counts": counts}
+
+
+def _joined(clients, bricks):
+    """
+    Those clients that miss bricks, without addresses that may be one host and have just the bricks between them that
+    it needs: an attempt from the one with most bricks on.
+    """
+    left, apart = [client for client in clients if _missed(client, bricks)], []
+    left.sort(key=lambda client: (-len(client["counts"]), client["addresses"]))
+    while left:
+        first = whole = left.pop(0)
+        parts = []
+        for other in left:
+            missed = _missed(whole, bricks)
+            if missed and {*other["counts"]}.intersection(bricks).issubset(missed) and _may_be_one(whole, other):
+                whole, parts = _one_client(whole, other), [*parts, other]
+        if _missed(whole, bricks):
+            apart.append(first)
+        else:
+            left = [other for other in left if other not in parts]
+    return apart
+
+
+def _may_be_one(one, other):
+    """
+    Whether two clients may be one host: they are not of two servers, and not of one network, in which a host would go
+    by one address.
+    """
+    networks, more = _networks(one), _networks(other)
+    return not (None in networks | more or networks & more or (one["server"] and other["server"]))
+
+
+def _networks(client):
+    real = [address for address in client["addresses"] if not __utils__["gluster_hosts.is_loopback"](address)]
+    return {__utils__["gluster_hosts.network"](address) for address in real}
 
 
 def heal_daemon_apart(name):
