@@ -31,6 +31,7 @@ __virtualname__ = "gluster"
 # glusterd writes it when it starts for the first time.
 INFO = "/var/lib/glusterd/glusterd.info"
 SOCKET = "/var/run/glusterd.socket"
+MEMBER = "3"  # the state of a peer that is in the pool
 # Seconds that a look at the whole pool may take.
 LOOK = 60
 # Another command of the pool holds the lock, or a glusterd is just restarting: what passes when several nodes are
@@ -133,7 +134,9 @@ def pool_list(server=None):
     server
         The server that is asked (host name). Default: this node. Servers may see different peers connected.
 
-    Returns a list of dicts ``{"hostname": "kvm2", "uuid": "...", "connected": True}``.
+    Returns a list of dicts ``{"hostname": "kvm2", "uuid": "...", "connected": True, "state": "Peer in Cluster"}``. Only
+    a full member is connected: Gluster also calls one so that it has rejected, or has yet to accept. The state is in
+    Gluster's words, None of the node that is asked.
 
     Raises CommandExecutionError when gluster is missing or glusterd does not answer.
 
@@ -151,10 +154,15 @@ def _members(root):
         {
             "hostname": peer.findtext("hostname"),
             "uuid": peer.findtext("uuid"),
-            "connected": peer.findtext("connected") == "1",
+            "connected": _is_connected(peer),
+            "state": peer.findtext("stateStr"),
         }
         for peer in root.iter("peer")
     ]
+
+
+def _is_connected(peer):
+    return peer.findtext("connected") == "1" and peer.findtext("state", MEMBER) == MEMBER
 
 
 def volume_info(name=None, run=None):
@@ -199,7 +207,8 @@ def peer_status(run=None):
         See :func:`volume_info`, with which it shares one process.
 
     Returns a list of dicts; the names are all by which the pool knows the peer, addresses among them, and the state is
-    in Gluster's words, ``Peer in Cluster`` for a member, ``Peer Rejected`` for one whose volumes are not the pool's::
+    in Gluster's words, ``Peer in Cluster`` for a member, ``Peer Rejected`` for one whose volumes are not the pool's.
+    Only a member is connected::
 
         [{"uuid": "...", "hostnames": ["10.0.0.2", "kvm2"], "connected": True, "state": "Peer in Cluster"}]
 
@@ -335,7 +344,7 @@ def _peers(root):
         {
             "uuid": peer.findtext("uuid"),
             "hostnames": list(dict.fromkeys(name.text for name in peer.iter("hostname") if name.text)) or ["?"],
-            "connected": peer.findtext("connected") == "1",
+            "connected": _is_connected(peer),
             "state": peer.findtext("stateStr"),
         }
         for peer in root.iter("peer")

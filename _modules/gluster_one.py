@@ -430,17 +430,31 @@ def _server(seen, node):
     if node["restart"]["keep_bricks"] and unit.get("kill_mode", "process") != "process":
         what = f"KillMode is {unit['kill_mode']}: its restart ends the bricks"
         _find(seen, "kill_mode", service, what, "process", _apply(node, "glusterd"), "warning")
+    own = [volume["servers"] for volume in node["volumes"].values() if _names_one(volume["servers"], node["names"])]
+    alone, page = __salt__["glusterd.not_in_pool"](sum(own, [])), "docs/status.md, A server that is not in the pool"
+    if alone:
+        cure = f"gluster peer probe it on a member, if it is new; else {page}"
+        _find(seen, "not_in_pool", service, alone, "a member of the pool", cure)
+    elif not any(volume["coordinator"] for volume in node["volumes"].values()):  # which asks Gluster
+        for peer in __salt__["glusterd.look"]()["pool"]:
+            if not peer["connected"]:
+                _find(seen, "not_in_pool", peer["hostname"], f"{peer['state']!r} here", "a member of the pool", page)
     for name in node["volumes"]:
-        _bricks(seen, node, name)
+        _bricks(seen, node, name, alone)
     seen["looked"] += ["glusterd"]
 
 
-def _bricks(seen, node, name):
+def _names_one(servers, names):
+    return any(server.casefold() in names for server in servers)
+
+
+def _bricks(seen, node, name, alone):
     """
-    The bricks of a volume on this server: whose they are, and their file systems.
+    The bricks of a volume on this server: whose they are, and their file systems. While it is in no pool they are not
+    to be started.
     """
     bricks = __salt__["glusterd.bricks"](name)
-    for brick in bricks["down"]:
+    for brick in bricks["down"] if not alone else []:
         _find(seen, "brick_down", brick, "it is down", "online", f"gluster volume start {name} force", volume=name)
     look = ["stat", "-c", "%u %g %d"]
     on = {brick: __utils__["gluster_process.child"]([*look, brick])[1].split() for brick in bricks["sharing"]}

@@ -10,6 +10,10 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 __virtualname__ = "gluster_pool"
 
 
+MEMBER = "Peer in Cluster"
+PAGE = "docs/status.md, A server that is not in the pool"
+
+
 def __virtual__():
     return __virtualname__
 
@@ -69,10 +73,9 @@ def volume_report(name, volume, seen, node):
         salt kvm1 gluster_pool.volume_report one_vol '{servers: [kvm1]}' '{pool: [], volumes: {}}' '{}'
     """
     pool, unknown = seen["pool"], dict.fromkeys(("bricks", "sets", "heal", "split_brain"))
-    away = [peer["hostname"] for peer in pool if not peer["connected"]]
+    away = [peer for peer in pool if not peer["connected"]]
     facts = {"peers": [len(pool) - len(away) - 1, len(pool) - 1], **unknown}
-    start = "systemctl start glusterd on"
-    found = [["peer_away", peer, "disconnected", "connected", f"{start} {peer}", "error"] for peer in away]
+    found = [_peer(peer, pool, volume["servers"][0], ask=seen["status"] is not None) for peer in away]
     what = _missing(set(volume["servers"]), pool, node)
     if what:
         found.append(["peer_gone", name, what, "all of them", "gluster peer probe SERVER", "error"])
@@ -102,6 +105,37 @@ def volume_report(name, volume, seen, node):
         facts.update(heal=counts["pending"], split_brain=counts["split_brain"])
         found += _clients(name, info["bricks"], seen) + _healing(name, counts, node["heal_files"])
     return [facts, found]
+
+
+def _peer(peer, pool, here, ask):
+    """
+    A peer that is away, or connected and no member of the pool, as a finding. The cures were tried with Gluster 10.3.
+    """
+    name, uuid, state = peer["hostname"], peer.get("uuid"), peer.get("state")
+    if state in (None, MEMBER):
+        return ["peer_away", name, "disconnected", "connected", f"systemctl start glusterd on {name}", "error"]
+    there, stop, start = uuid, "systemctl stop glusterd", "systemctl reset-failed glusterd; systemctl start glusterd"
+    if ask:
+        with contextlib.suppress(CommandExecutionError):
+            there = _uuid(__salt__["gluster.pool_list"](server=name)) or uuid
+    what = f"{state}: it is no member of the pool"
+    if there != uuid:
+        own = _uuid(pool)
+        what += f"; its /var/lib/glusterd was lost: it calls itself {there}, and the pool knows it as {uuid}"
+        cure = (
+            f"on {name}: {stop}; UUID={uuid} in /var/lib/glusterd/glusterd.info; a file /var/lib/glusterd/peers/{own} "
+            f"with the lines uuid={own}, state=3, hostname1={here}; {start}; if bricks were lost, too: {PAGE}"
+        )
+    elif state == "Peer Rejected":
+        cure = f"here, for each volume: gluster volume set VOLUME user.checked yes; then on {name}: {stop}; {start}"
+    else:
+        files = f"/var/lib/glusterd/peers/{uuid}"
+        cure = f"if nobody probes it now, here: {stop}; state=3 in {files}; {start}"
+    return ["peer_rejected", name, what, MEMBER, cure, "error"]
+
+
+def _uuid(pool):
+    return next((peer.get("uuid") for peer in pool if peer["hostname"] == "localhost"), None)
 
 
 def _options(name, volume, now, node):
@@ -211,9 +245,9 @@ def peers_away():
 
 
 def _away(peers):
-    away = [peer["hostnames"][-1] for peer in peers if not peer["connected"]]
+    away = _disconnected({**peer, "hostname": peer["hostnames"][-1]} for peer in peers)
     if away:
-        return f"{', '.join(away)} disconnected"
+        return away
     # glusterd takes a while to notice that a peer's network is gone.
     port_state = __utils__["gluster_hosts.glusterd_port"]
     silent = [
@@ -241,11 +275,20 @@ def peers_apart():
     away = _away(peers)
     for peer in [] if away else peers:
         server = peer["hostnames"][-1]
-        there = __salt__["gluster.pool_list"](server=server)
-        missing = [other["hostname"] for other in there if not other["connected"]]
+        missing = _disconnected(__salt__["gluster.pool_list"](server=server))
         if missing:
-            return f"{server} sees {', '.join(missing)} disconnected"
+            return f"{server} sees {missing}"
     return away
+
+
+def _disconnected(peers):
+    """
+    Which of these are not connected, or no members of the pool, as a sentence; an empty one where all are.
+    """
+    away = [peer for peer in peers if not peer["connected"]]
+    plain = [peer["hostname"] for peer in away if peer.get("state") in (None, MEMBER)]
+    odd = [f"{peer['hostname']} as {peer['state']!r} ({PAGE})" for peer in away if peer["hostname"] not in plain]
+    return ", ".join([f"{', '.join(plain)} disconnected"] * bool(plain) + odd)
 
 
 def unsettled():
@@ -365,6 +408,11 @@ def stop_blockers(names, restart=False, apart=None):
     if blockers:  # Gluster would wait for it
         return blockers
     before = __salt__["gluster.look"]()
+    blockers += [
+        f"{peer['hostname']} is {peer['state']!r}, no member of the pool"
+        for peer in before["pool"]
+        if not peer["connected"] and peer.get("state") not in (None, MEMBER)
+    ]
     going = {_called(server, before["pool"], names[server]) for server in names}
     own = {
         name: {brick for brick, server in zip(info["bricks"], info["servers"]) if server in going}

@@ -38,6 +38,11 @@ ExecStopPost=/bin/sh -c '[ "$(systemctl is-system-running)" != stopping ] || pki
 DIRECTORY = "/var/lib/glusterd"
 PIDS = "/run/gluster/vols"
 STATUS = {"0": "Created", "1": "Started", "2": "Stopped"}
+# As `gluster peer status` has them.
+PEER = {"0": "Establishing Connection", "1": "Probe Sent to Peer", "2": "Probe Received from Peer",
+        "3": "Peer in Cluster", "4": "Accepted peer request", "5": "Sent and Received peer request",
+        "6": "Peer Rejected", "7": "Peer detach in progress", "8": "Probe Received from peer", "9": "Connected to Peer",
+        "10": "Peer is connected and Accepted"}  # fmt: skip
 
 
 def __virtual__():
@@ -305,8 +310,47 @@ def peers():
 
         salt kvm2 glusterd.peers
     """
+    return [names for names, _ in _peers()]
+
+
+def _peers():
+    """
+    By which names this server knows each other member of its pool, and the member's state.
+    """
     files = [_stored(path) for path in sorted(glob.glob(os.path.join(DIRECTORY, "peers/*")))]
-    return [[value for key, value in sorted(peer.items()) if key.startswith("hostname")] for peer in files if peer]
+    return [
+        ([value for key, value in sorted(peer.items()) if key.startswith("hostname")], PEER.get(peer.get("state")))
+        for peer in files
+        if peer
+    ]
+
+
+def not_in_pool(servers):
+    """
+    Whether this server is in no pool, or no other member takes it for one, although its glusterd has been started.
+
+    servers
+        The servers of its volumes (list of strings), itself among them.
+
+    Returns a sentence that says so, None where it is in one, or is the only server.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 glusterd.not_in_pool '[kvm1, kvm2, kvm3]'
+    """
+    if "UUID" not in _stored(os.path.join(DIRECTORY, "glusterd.info")):
+        return None
+    there = _peers()
+    apart = [f"{names[-1]} is {state!r} here" for names, state in there if state not in (None, PEER["3"])]
+    if apart and len(apart) == len(there):
+        return f"this server is not in its pool: {', '.join(apart)}"
+    own = __utils__["gluster_hosts.own_names"]()
+    others = [server for server in dict.fromkeys(servers) if server.casefold() not in own]
+    if there or not others or all(__utils__["gluster_hosts.peer_known_as"](other, sorted(own)) for other in others):
+        return None
+    return f"this server's glusterd knows no other server, not {', '.join(others)}: it is new, or {DIRECTORY} was lost"
 
 
 def silent():
@@ -331,7 +375,7 @@ def look(away=()):
     The pool and the volumes, as far as they are known without asking Gluster.
 
     away
-        The peers that are known to be away (list of names, default none). All others count as connected.
+        The peers that are known to be away (list of names, default none). All other members count as connected.
 
     Returns a dict as ``gluster.look`` returns it; ``status`` is None and ``heal`` is empty.
 
@@ -341,8 +385,10 @@ def look(away=()):
 
         salt kvm1 glusterd.look
     """
-    members = ["localhost", *(names[-1] for names in peers())]
-    pool = [{"hostname": name, "connected": name not in away} for name in members]
+    pool = [{"hostname": "localhost", "connected": True, "state": None}]
+    for names, state in _peers():
+        connected = names[-1] not in away and state in (None, PEER["3"])
+        pool.append({"hostname": names[-1], "connected": connected, "state": state})
     return {"pool": pool, "volumes": volumes(), "status": None, "heal": {}}
 
 

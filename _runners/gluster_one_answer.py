@@ -26,6 +26,7 @@ MOUNT, DATASTORE = "salt {minion} state.apply gluster_one.mount", "salt {minion}
 GLUSTERD, READ = "salt {minion} state.apply gluster_one.glusterd", "see what it says: salt {minion} gluster_one.check"
 STATUS, HEAL = "gluster volume status {volume}", "gluster volume heal {volume} info"
 QUORUM, ROOM = "bring bricks and peers back", "make room (delete images), or add bricks"
+POOL = "docs/status.md, A server that is not in the pool"
 OWNER = "chown UID:GID MOUNTPOINT on a mount of the volume, by its storage.owner-uid and -gid; not on the brick"
 SIZE = "on {minion}: ls -l its directory, which has to be a link to the volume; OpenNebula measures each 300 s"
 HIDDEN = (
@@ -38,6 +39,7 @@ KINDS = {
     # Of a volume, by its coordinator.
     "peer_away": ("coordinator", "systemctl start glusterd on {host}"),
     "peer_gone": ("coordinator", "gluster peer probe SERVER"),
+    "peer_rejected": ("coordinator", f"salt {{minion}} gluster_one.check; {POOL}"),
     "volume_gone": ("coordinator", "gluster volume create"),
     "volume_option": ("coordinator", "salt {minion} state.apply gluster_one.volume"),
     "volume_stopped": ("coordinator", "gluster volume start {volume}, if nobody meant it"),
@@ -57,6 +59,7 @@ KINDS = {
     # Of a server.
     "glusterd_down": ("server", "salt {minion} state.apply gluster_one.started"),
     "brick_down": ("server", "gluster volume start {volume} force"),
+    "not_in_pool": ("server", f"gluster peer probe it on a member, if it is new; else {POOL}"),
     "glusterd_option": ("server", GLUSTERD),
     "kill_mode": ("server", GLUSTERD),
     "brick_gone": ("server", "mount its file system"),

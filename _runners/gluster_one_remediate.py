@@ -38,7 +38,7 @@ REPAIRS = {
 HELD_BY = {
     "gluster_one.datastore": ("datastore_gone",),
     "gluster_one.mount": ("mount_held",),
-    "gluster_one.volume": ("volume_stopped", "volume_gone", "peer_gone"),
+    "gluster_one.volume": ("volume_stopped", "volume_gone", "peer_gone", "peer_rejected"),
 }
 # These concern the pool: on one server at a time.
 ONE_AT_A_TIME = ("gluster_one.started", "gluster_one.glusterd")

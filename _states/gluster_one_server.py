@@ -16,7 +16,7 @@ def __virtual__():
     return __virtualname__
 
 
-def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glusterd.vol"):
+def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glusterd.vol", servers=None):
     """
     glusterd accepts clients that are not root (the guide's ``option rpc-auth-allow-insecure on``). For every server.
 
@@ -33,6 +33,10 @@ def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glus
     path
         Its volume file (string, default /etc/glusterfs/glusterd.vol).
 
+    servers
+        The servers of this server's volumes (list of host names, default none): fails, after the options are written,
+        where it is in no pool although there are others, or not fully in it.
+
     .. code-block:: yaml
 
         glusterd:
@@ -41,19 +45,30 @@ def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glus
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
         __salt__["gluster_one_arguments.require_arguments"](
-            "glusterd_configured", name=name, options=options, path=path
+            "glusterd_configured", name=name, options=options, path=path, servers=servers
         )
         wanted = __utils__["gluster_options.options_wanted"]({"rpc-auth-allow-insecure": "on"}, options)
         differing = lambda: __utils__["gluster_options.option_changes"](__salt__["glusterd.options"](path), wanted)  # noqa: E731
         changes = differing()
         if __opts__["test"] or not changes:
             fine = ", ".join(f"{option} is {value}" for option, value in wanted.items())
-            return __utils__["gluster_states.predicted"](ret, changes, fine)
+            return _in_pool(__utils__["gluster_states.predicted"](ret, changes, fine), servers)
         __salt__["glusterd.options_set"]({option: change["new"] for option, change in changes.items()}, path=path)
         fine = f"in force from {name}'s next restart; machines do not need it before"
-        return __utils__["gluster_states.applied"](ret, changes, differing(), fine)
+        return _in_pool(__utils__["gluster_states.applied"](ret, changes, differing(), fine), servers)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
+
+
+def _in_pool(ret, servers):
+    """
+    What a state returns, as a failure where this server is not in its pool.
+    """
+    apart = __salt__["glusterd.not_in_pool"](servers) if servers else None
+    advice = (
+        "if it is new, `gluster peer probe` it on a member; else see docs/status.md, A server that is not in the pool"
+    )
+    return {**ret, "result": False, "comment": f"{ret['comment']}; {apart}: {advice}"} if apart else ret
 
 
 def bricks_kept(name="glusterd"):

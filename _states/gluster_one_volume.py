@@ -122,7 +122,7 @@ def _set(name, changes, timeout):
         __utils__["gluster_states.awaited"]("gluster_pool.peers_away", timeout, untouched, PEER)
         raise
     try:
-        __utils__["gluster_states.awaited"]("gluster_pool.peers_away", timeout, untouched, PEER)
+        __utils__["gluster_states.awaited"]("gluster_pool.peers_apart", timeout, untouched, PEER)
         __salt__["gluster_lock.lock_held"]()
         try:
             __salt__["gluster.volume_set"](name, {option: change["new"] for option, change in changes.items()}, timeout)
