@@ -4,6 +4,7 @@ What the pool makes of a volume: bricks, quorum, who is connected, and what wait
 """
 
 import contextlib
+import math
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
@@ -537,6 +538,11 @@ def _server_quorum(name, info, pool):
     count, with bricks of it or without.
     """
     connected = sum(peer["connected"] for peer in pool)
-    if info["options"].get("cluster.server-quorum-type") != "server" or connected * 2 > len(pool):
+    ratio = info["options"].get("cluster.server-quorum-ratio", "")  # the pool's; every volume shows it
+    try:
+        needed = math.ceil(len(pool) * float(ratio.strip().rstrip("%")) / 100)
+    except ValueError:
+        needed = len(pool) // 2 + 1
+    if info["options"].get("cluster.server-quorum-type") != "server" or connected >= needed:
         return []
     return [f"{connected} of {len(pool)} servers are connected, too few for volume {name}'s server quorum"]

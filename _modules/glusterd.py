@@ -285,6 +285,7 @@ def volumes():
         salt kvm2 glusterd.volumes
     """
     found = {}
+    pool = {key: value for key, value in _stored(os.path.join(DIRECTORY, "options")).items() if "." in key}
     for path in sorted(glob.glob(os.path.join(DIRECTORY, "vols/*/info"))):
         info = _stored(path)
         name = path.split("/")[-2]
@@ -292,7 +293,7 @@ def volumes():
         bricks = [_stored(os.path.join(DIRECTORY, "vols", name, "bricks", info[key])) for key in keys]
         found[name] = {
             "status": STATUS.get(info.get("status")),
-            "options": {key: value for key, value in info.items() if "." in key},
+            "options": {**{key: value for key, value in info.items() if "." in key}, **pool},
             "bricks": [f"{brick.get('hostname')}:{brick.get('path')}" for brick in bricks],
         }
     return found

@@ -14,6 +14,12 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 __virtualname__ = "gluster_options"
 
 GROUPS = "/var/lib/glusterd/groups"
+# Options of the whole pool: Gluster refuses them for one volume, with all others of that command.
+POOL = (
+    "cluster.server-quorum-ratio", "cluster.brick-multiplex", "cluster.max-bricks-per-process", "cluster.op-version",
+    "cluster.max-op-version", "cluster.enable-shared-storage", "cluster.localtime-logging", "cluster.daemon-log-level",
+    "glusterd.vol_count_per_thread",
+)  # fmt: skip
 
 
 def __virtual__():
@@ -92,7 +98,7 @@ def option_changes(current, wanted):
     Returns a dict ``{"server.allow-insecure": {"old": "off", "new": "on"}}``; ``old`` is None for an option that is not
     set.
 
-    Raises SaltInvocationError when a name may be one of several.
+    Raises SaltInvocationError when a name may be one of several, or an option that differs is the whole pool's.
 
     The words are those of ``gf_string2boolean`` and the units those of ``gf_string2bytesize`` in Gluster's
     libglusterfs/src/common-utils.c.
@@ -104,11 +110,20 @@ def option_changes(current, wanted):
         __utils__["gluster_options.option_changes"]({"features.shard": "enable"}, {"features.shard": "on"})
     """
     named = {_full(name, current): value for name, value in wanted.items()}
-    return {
+    changes = {
         option: {"old": current.get(option), "new": option_text(value)}
         for option, value in named.items()
         if option not in current or _canonical(current[option]) != _canonical(value)
     }
+    for option in changes:
+        full = _full(option, dict.fromkeys(POOL))
+        if full in POOL:
+            raise SaltInvocationError(
+                f"options: {full} {changes[option]['new']!r}: it is the whole pool's, and Gluster refuses it for one "
+                f"volume, with all other options; leave it out, and run `gluster volume set all {full} "
+                f"{changes[option]['new']}` once"
+            )
+    return changes
 
 
 def _canonical(value):

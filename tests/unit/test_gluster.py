@@ -183,6 +183,19 @@ def test_an_option_by_the_end_of_its_name(util):
         module.option_changes(kept, {"same": 1})
 
 
+@pytest.mark.parametrize(
+    "name", ["cluster.server-quorum-ratio", "server-quorum-ratio", "cluster.brick-multiplex", "brick-multiplex"]
+)
+def test_an_option_of_the_whole_pool_is_refused_before_gluster_refuses_all(util, name):
+    module = util("gluster_options")
+    with pytest.raises(
+        SaltInvocationError, match=r"the whole pool's.* run `gluster volume set all cluster\.[a-z-]+ 60%`"
+    ):
+        module.option_changes({"nfs.disable": "off"}, {"nfs.disable": "on", name: "60%"})
+    full = name if "." in name else f"cluster.{name}"
+    assert module.option_changes({full: "60%"}, {name: "60%"}) == {}, "every volume shows what the pool has"
+
+
 def test_a_group_is_no_option(util):
     with pytest.raises(SaltInvocationError, match="options has 'group': it is an argument of its own"):
         util("gluster_options").volume_options(9869, 9869, options={"group": "virt"})
