@@ -32,8 +32,11 @@ __virtualname__ = "gluster"
 INFO = "/var/lib/glusterd/glusterd.info"
 SOCKET = "/var/run/glusterd.socket"
 MEMBER = "3"  # the state of a peer that is in the pool
-# Seconds that a look at the whole pool may take.
-LOOK = 60
+# Seconds that a look at the whole pool may take, its question who is connected, and its wait for a volume's lock.
+LOOK, MOST, MOMENT = 30, 10, 3
+UNKNOWN = {"pending": None, "split_brain": None}
+# Exit statuses of a process whose time was over.
+OVER = (124, 137)
 # Another command of the pool holds the lock, or a glusterd is just restarting: what passes when several nodes are
 # configured at once.
 PASSING = r"Another transaction|Locking failed|Quorum not met|Commit failed on \S+ Please check log"
@@ -45,7 +48,7 @@ def __virtual__():
     return __virtualname__
 
 
-def xml(*words, timeout=120, server=None):
+def xml(*words, timeout=120, server=None, patience=None):
     """
     Run one ``gluster`` command and return the XML that it answers with (string); wait for Gluster's lock.
 
@@ -57,6 +60,9 @@ def xml(*words, timeout=120, server=None):
 
     server
         The server that is asked (host name); it answers only some that read. Default: this node.
+
+    patience
+        Seconds to wait for the lock, and for what else passes (int, default ``timeout``): 0 is one try.
 
     Raises CommandExecutionError when gluster is missing, glusterd does not answer or Gluster refuses.
 
@@ -79,7 +85,7 @@ def xml(*words, timeout=120, server=None):
         if error is None:
             return done["stdout"]
         asked, passed = f"gluster {' '.join(map(str, words))}", time.monotonic() - begin
-        if not re.search(PASSING, error) or passed + pause > timeout:
+        if not re.search(PASSING, error) or passed + pause > (timeout if patience is None else patience):
             raise CommandExecutionError(f"{asked}: {error}")
         __utils__["gluster_states.waiting"](f"{asked} was not carried out", error, passed)
         time.sleep(pause)
@@ -230,7 +236,7 @@ def _read(command, run):
     kept = __context__.get("gluster.read")
     found = kept[1] if run is not None and kept and kept[0] == run else {}
     if command not in found:
-        roots = _together(list(PLAIN), timeout=3) if run is not None else {}
+        roots = _together(list(PLAIN), timeout=13)[0] if run is not None else {}
         if command not in roots:
             roots[command] = _run(*command.split())
         found = {command: PLAIN[command](root) for command, root in roots.items()}
@@ -240,26 +246,27 @@ def _read(command, run):
 
 def _together(commands, timeout):
     """
-    The roots of several reading commands' XML by command, asked in one process: without a command of its own gluster
-    takes commands from standard input, one a line. Those that failed are not in it; none is when glusterd does not run.
+    The roots of several reading commands' XML by command, asked in one process, and whether its time was over before
+    all had answered: without a command of its own gluster takes commands from standard input, one a line, and ends at
+    the first that fails. None is answered when glusterd does not run.
     """
     if _yet_to_start() or not _listens():
-        return {}
+        return {}, False
     done = __salt__["cmd.run_all"](
-        _program(timeout),
+        # What has been answered before stands, and what a command has started ends with it.
+        ["timeout", "-k", "5", str(timeout), *_program(timeout)],
         stdin="".join(f"{command}\n" for command in commands),
         python_shell=False,
         ignore_retcode=True,
-        timeout=timeout + 5 * len(commands),
+        timeout=timeout + 10,
     )
     answers = [f"<?xml{answer}" for answer in done["stdout"].split("<?xml")[1:]]
-    if len(answers) != len(commands):
-        return {}
-    return {
+    fine = {
         command: ET.fromstring(answer)
         for command, answer in zip(commands, answers)
-        if not _error({**done, "stdout": answer}, "")
+        if not _error({**done, "stdout": answer, "retcode": 0}, "")
     }
+    return fine, done["retcode"] in OVER
 
 
 def _listens():
@@ -276,22 +283,23 @@ def _listens():
 
 def look(heal=()):
     """
-    The pool, the volumes and their processes at one moment: one process however many volumes there are.
+    The pool, the volumes and their processes at one moment: one process however many volumes there are, and a second
+    one for who is connected.
 
     heal
         The volumes of which to count what waits to be healed, and to see who is connected, too (list of strings,
         default none).
 
     Returns a dict of what :func:`pool_list`, :func:`volume_info`, :func:`volume_status`, :func:`heal_counts` and
-    :func:`connections` return, the latter three by volume: those that are started, and those that were asked for, of
-    which ``connections`` are None where Gluster does not say::
+    :func:`connections` return, the latter three by volume: those that are started, and those that were asked for.
+    ``status`` and ``connections`` are None, and what is to be healed, where Gluster does not say it in time::
 
         {"pool": [{"hostname": "kvm2", ...}], "volumes": {"one_vol": {"status": "Started", ...}},
          "status": {"one_vol": [{"hostname": "kvm1", "path": "/data/one_vol", "online": True, ...}]},
          "heal": {"one_vol": {"pending": 0, "split_brain": 0}},
          "connections": {"one_vol": {"kvm1:/data/one_vol": [["10.0.0.1:49149", 1236], ...]}}}
 
-    Raises CommandExecutionError when gluster is missing, or glusterd does not answer, or not within a minute.
+    Raises CommandExecutionError when gluster is missing, or glusterd does not answer, or not within half a minute.
 
     CLI Example:
 
@@ -300,35 +308,59 @@ def look(heal=()):
         salt kvm1 gluster.look '[one_vol]'
     """
     counts = {name: f"volume heal {name} info summary" for name in heal}
-    clients = {name: f"volume status {name} clients" for name in heal}
-    commands = ["pool list", "volume info", "volume status all", *counts.values(), *clients.values()]
-    begin = time.monotonic()
-    answers = _together(commands, timeout=LOOK)
+    quick, begin = ["pool list", "volume info", "volume status all"], time.monotonic()
+    answers, over = _together([*quick, *counts.values()], timeout=LOOK)
+    if over and not set(quick) <= set(answers):  # after one has hung no second is started
+        raise CommandExecutionError(f"gluster did not answer within {LOOK} s: a peer or a brick hangs")
 
-    def root(command, timeout=120):
-        return answers[command] if command in answers else _run(*command.split(), timeout=timeout)
+    def root(command):
+        if command not in answers:
+            answers[command] = _run(*command.split(), timeout=LOOK, patience=MOMENT)
+        return answers[command]
 
     found = {"pool": _members(root("pool list")), "volumes": _volumes(root("volume info"))}
-    if not answers and time.monotonic() - begin >= LOOK:  # after one has hung no second is started
-        raise CommandExecutionError(f"gluster did not answer within {LOOK} s: a peer or a brick hangs")
-    found["status"] = {
-        volume.findtext("volName"): _processes(volume) for volume in root("volume status all").iter("volume")
-    }
-    for name, volume in found["volumes"].items():
-        # One whose lock another command holds is left out of `status all`, without a word.
-        if volume["status"] == "Started" and name not in found["status"]:
-            found["status"][name] = volume_status(name)
-    found["heal"] = {}
+    found["status"] = _statuses(lambda: root("volume status all"), found["volumes"], begin + LOOK)
+    found["heal"] = {name: dict(UNKNOWN) for name in heal}
+    found["connections"] = dict.fromkeys(heal)
     for name, command in counts.items():
-        try:
-            found["heal"][name] = _counts(found["volumes"].get(name), lambda command=command: root(command))
-        except CommandExecutionError:
-            found["heal"][name] = {"pending": None, "split_brain": None}
-    found["connections"] = dict.fromkeys(clients)
+        with contextlib.suppress(CommandExecutionError):
+            if command in answers or not over:  # what took too long is not asked for again
+                found["heal"][name] = _counts(found["volumes"].get(name), lambda command=command: root(command))
+    # glusterd asks each brick's process who is connected, and keeps the volume's lock for minutes where one hangs.
+    fine = [name for name in heal if not _hanging(answers.get(counts[name]), found["status"].get(name))]
+    clients = {name: f"volume status {name} clients" for name in fine}
+    answers, over = _together(clients.values(), timeout=MOST) if clients else ({}, False)
     for name, command in clients.items():
         with contextlib.suppress(CommandExecutionError):
-            found["connections"][name] = _connections(root(command, timeout=10))
+            if command in answers or not over:
+                there = answers[command] if command in answers else _run(*command.split(), timeout=MOST, patience=0)
+                found["connections"][name] = _connections(there)
     return found
+
+
+def _statuses(ask, volumes, until):
+    """
+    The processes of all started volumes, None for one of which Gluster does not say it: as while another command, that
+    may hang, holds its lock. Of all volumes together such a one is left out, without a word, or none is said.
+    """
+    found = {}
+    with contextlib.suppress(CommandExecutionError):
+        found = {volume.findtext("volName"): _processes(volume) for volume in ask().iter("volume")}
+    for name in [name for name, volume in volumes.items() if volume["status"] == "Started" and name not in found]:
+        found[name] = None
+        with contextlib.suppress(CommandExecutionError):
+            if time.monotonic() < until:
+                found[name] = _processes(_run("volume", "status", name, timeout=LOOK, patience=MOMENT))
+    return found
+
+
+def _hanging(healed, rows):
+    """
+    Whether a brick's process is there and does not answer, by what the heal's information says.
+    """
+    online = {f"{row['hostname']}:{row['path']}" for row in rows or [] if row["online"]}
+    bricks = healed.iter("brick") if healed is not None else []
+    return any(brick.findtext("name") in online and brick.findtext("status") != "Connected" for brick in bricks)
 
 
 def _number(element, tag, otherwise=None):
@@ -577,7 +609,8 @@ def volume_stop(name, timeout=120):
 
 def heal(name):
     """
-    Have the self-heal daemons look now for what waits to be healed; by themselves they look each ten minutes.
+    Have the self-heal daemons look now for what waits to be healed; by themselves they look each ten minutes. One try:
+    who looks at a pool does not wait for it.
 
     name
         The volume's name (string).
@@ -593,7 +626,7 @@ def heal(name):
         salt kvm1 gluster.heal one_vol
     """
     try:
-        xml("volume", "heal", name)
+        xml("volume", "heal", name, patience=0)
     except CommandExecutionError as exc:
         if "has been successful" not in str(exc):  # it answers in words, also with --xml
             raise
@@ -863,7 +896,7 @@ def brick_restart(volume, brick, timeout=120):
         salt kvm1 gluster.brick_restart one_vol kvm1:/data/one_vol
     """
     host, _, path = brick.partition(":")
-    rows = [row for rows in look()["status"].values() for row in rows if row["hostname"] == host]
+    rows = [row for rows in look()["status"].values() for row in rows or [] if row["hostname"] == host]
     pid = next((row["pid"] for row in rows if row["path"] == path and row["online"]), None)
     if pid is None:
         raise CommandExecutionError(f"{brick} is down: start it with `gluster volume start {volume} force`")

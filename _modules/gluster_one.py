@@ -423,6 +423,9 @@ def _server(seen, node):
     unit = __salt__["glusterd.service"](service) or {"running": __salt__["service.status"](service)}
     if not unit["running"]:
         _find(seen, "glusterd_down", service, "it is not running", "running", f"systemctl start {service}")
+    for name, pid in __salt__["glusterd.stopped_processes"]().items():
+        what = f"its process {pid} is stopped: whoever asks it waits"
+        _find(seen, "process_stopped", name, what, "it goes on", f"kill -CONT {pid}")
     option = {"rpc-auth-allow-insecure": "on"}
     for name, change in __utils__["gluster_options.option_changes"](__salt__["glusterd.options"](path), option).items():
         what = f"{name} is {change['old'] or 'not set'}"

@@ -5,6 +5,7 @@ What the pool makes of a volume: bricks, quorum, who is connected, and what wait
 
 import contextlib
 import math
+import re
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
@@ -92,13 +93,16 @@ def volume_report(name, volume, seen, node):
     if seen["status"] is None:
         more = "more of them", "bring peers back", "error"
         return [facts, found + [["server_quorum", name, text, *more] for text in _server_quorum(name, info, pool)]]
-    online = _online(seen["status"].get(name, []))
-    facts["bricks"] = [len(online & set(info["bricks"])), len(info["bricks"])]
-    facts["sets"] = [[[brick, brick in online] for brick in bricks] for bricks in _sets(info)]
-    for brick in _down(info, online, pool):
-        found.append(["brick_down", brick, "it is down", "online", f"gluster volume start {name} force", "error"])
-    lost = [("client_quorum", text) for text in _brick_quorum(name, info, online)]
-    lost += [("server_quorum", text) for text in _server_quorum(name, info, pool)]
+    online = _online(seen, name)
+    lost = [("server_quorum", text) for text in _server_quorum(name, info, pool)]
+    if online is None:
+        found.append(["check_failed", name, _unknown(name), "an answer", "look again in three minutes", "warning"])
+    else:
+        facts["bricks"] = [len(online & set(info["bricks"])), len(info["bricks"])]
+        facts["sets"] = [[[brick, brick in online] for brick in bricks] for bricks in _sets(info)]
+        for brick in _down(info, online, pool):
+            found.append(["brick_down", brick, "it is down", "online", f"gluster volume start {name} force", "error"])
+        lost = [("client_quorum", text) for text in _brick_quorum(name, info, online)] + lost
     for kind, text in lost:
         found.append([kind, name, text, "more of them", "bring bricks and peers back", "error"])
     if name in seen["heal"]:
@@ -191,7 +195,8 @@ def _healing(name, counts, limit):
         except CommandExecutionError as exc:
             # Self-heal daemons that bricks once refused, as while server.allow-insecure was off, do not try again.
             cure = f"on each server: pkill -f [g]lustershd; gluster volume start {name} force"
-            found.append(["heal_daemon", name, str(exc), "the self-heal daemons heal", cure, "error"])
+            if not re.search("Another transaction|Locking failed", str(exc)):  # then it is not known
+                found.append(["heal_daemon", name, str(exc), "the self-heal daemons heal", cure, "error"])
     if counts["split_brain"]:
         what = f"{counts['split_brain']} files are in split-brain"
         found.append(["split_brain", name, what, "none", f"{show} split-brain", "error"])
@@ -315,7 +320,9 @@ def unsettled():
     healed = [name for name, info in volumes.items() if info["replica"] > 1 or info["disperse"]]
     seen = __salt__["gluster.look"](heal=healed)
     for name, info in sorted(volumes.items()):
-        online = _online(seen["status"].get(name, []))
+        online = _online(seen, name)
+        if online is None:
+            return _unknown(name)
         down = [brick for brick in info["bricks"] if brick not in online]
         if down:
             return f"{', '.join(down)} down"
@@ -361,6 +368,8 @@ def bricks_down(name):
 
     Returns a list of bricks such as ``kvm2:/data/one_vol``, empty for a volume that is not started, or not there.
 
+    Raises CommandExecutionError when Gluster does not say it.
+
     CLI Example:
 
     .. code-block:: bash
@@ -369,7 +378,12 @@ def bricks_down(name):
     """
     seen = __salt__["gluster.look"]()
     info = seen["volumes"].get(name, {"status": None})
-    return _down(info, _online(seen["status"].get(name, [])), seen["pool"]) if info["status"] == "Started" else []
+    if info["status"] != "Started":
+        return []
+    online = _online(seen, name)
+    if online is None:
+        raise CommandExecutionError(_unknown(name))
+    return _down(info, online, seen["pool"])
 
 
 def _down(info, online, pool):
@@ -423,7 +437,10 @@ def stop_blockers(names, restart=False, apart=None):
     seen = __salt__["gluster.look"](heal=[name for name in sorted(own) if own[name]])
     rest = [{**peer, "connected": peer["connected"] and peer["uuid"] not in going} for peer in seen["pool"]]
     for name in sorted(set(own) & set(seen["volumes"])):
-        info, online = seen["volumes"][name], _online(seen["status"].get(name, []))
+        info, online = seen["volumes"][name], _online(seen, name)
+        if online is None:
+            blockers.append(_unknown(name))
+            continue
         alone = restart and (info["disperse"] or info["replica"] or 1) == 1
         lost = _brick_quorum(name, info, online - own[name]) if own[name] and not alone else []
         blockers += [f"without it {text}" for text in lost + _server_quorum(name, info, rest)]
@@ -489,15 +506,26 @@ def brick_blockers(volume, brick):
     info = seen["volumes"][volume]
     copies = {**info, "bricks": next(bricks for bricks in _sets(info) if brick in bricks)}
     server = dict(zip(info["bricks"], info["servers"]))
-    online = {other for other in _online(seen["status"].get(volume, [])) if server.get(other) != server[brick]}
+    online = _online(seen, volume)
+    if online is None:
+        return [_unknown(volume)]
+    online = {other for other in online if server.get(other) != server[brick]}
     return [f"without it {text}" for text in _brick_quorum(volume, copies, online)]
 
 
-def _online(processes):
+def _online(seen, volume):
     """
-    The bricks among a volume's processes that are online; those of a server that is away are not even listed.
+    The bricks of a volume that are online; those of a server that is away are not even listed. None where Gluster did
+    not say it.
     """
+    processes = seen["status"].get(volume, [])
+    if processes is None:
+        return None
     return {f"{brick['hostname']}:{brick['path']}" for brick in processes if brick["online"]}
+
+
+def _unknown(volume):
+    return f"it is not known which bricks of volume {volume} are online: another Gluster command, or a brick, hangs"
 
 
 def _sets(info):

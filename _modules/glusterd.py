@@ -475,3 +475,33 @@ def _served(volume, brick):
         with salt.utils.files.fopen(os.path.join(PIDS, volume, name)) as stream:
             return psutil.Process(int(stream.read())).name() == "glusterfsd"
     return False
+
+
+def stopped_processes():
+    """
+    Gluster's processes on this server that are stopped, as by SIGSTOP or a debugger: they hold their ports and answer
+    nobody, and Gluster calls them online.
+
+    Returns a dict of process identifiers by what it is: ``{"kvm2:/data/one_vol": 2034}`` for a brick, ``glusterd``, or
+    ``self-heal daemon``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 glusterd.stopped_processes
+    """
+    found = {}
+    for process in psutil.process_iter(["name"]):
+        if process.info["name"] not in ("glusterd", "glusterfsd", "glusterfs"):
+            continue
+        with contextlib.suppress(psutil.Error):
+            stopped = process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+            if stopped and process.uids().effective == 0:
+                words = process.cmdline()
+                after = dict(zip(words, words[1:]))
+                what = {"glusterd": "glusterd", "glusterfsd": f"{after.get('-s')}:{after.get('--brick-name')}"}
+                daemon = "self-heal daemon" if after.get("--process-name") == "glustershd" else None
+                found[what.get(process.info["name"], daemon)] = process.pid
+    found.pop(None, None)  # a client, which shows in its mount
+    return found

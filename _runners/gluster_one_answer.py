@@ -58,6 +58,7 @@ KINDS = {
     "split_brain": ("coordinator", f"{HEAL} split-brain"),
     # Of a server.
     "glusterd_down": ("server", "salt {minion} state.apply gluster_one.started"),
+    "process_stopped": ("server", "on {minion}: kill -CONT PID, the number that it says"),
     "brick_down": ("server", "gluster volume start {volume} force"),
     "not_in_pool": ("server", f"gluster peer probe it on a member, if it is new; else {POOL}"),
     "glusterd_option": ("server", GLUSTERD),
