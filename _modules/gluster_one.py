@@ -729,10 +729,17 @@ def apart():
 
         salt kvm1 gluster_one.apart
     """
-    found = {}
-    for path, mounted in __salt__["gluster_mount.mounts"]().items():
-        if mounted["volume"]:
-            found.setdefault(mounted["volume"].partition("/")[0], []).append(bricks_unconnected(path))
+    # By client: a volume may be mounted several times, by a client each, and a client have several mounts.
+    table, clients, found = __salt__["gluster_mount.mount_table"](), {}, {}
+    shown = {mount["path"]: mount["number"] for mount in table}  # the last of those on one directory
+    for mount in table:
+        if mount["volume"]:
+            volume = mount["volume"].partition("/")[0]
+            paths = clients.setdefault((volume, mount["device_number"]), [])
+            paths += [mount["path"]] if shown[mount["path"]] == mount["number"] else []
+    for (volume, _), paths in clients.items():
+        answers = (bricks_unconnected(path) for path in paths)  # one of them may be of a directory within the volume
+        found.setdefault(volume, []).append(next((said for said in answers if said is not None), None))
     return {volume: None if None in each else sorted(set().union(*each)) for volume, each in found.items()}
 
 

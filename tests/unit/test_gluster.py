@@ -329,3 +329,63 @@ def test_a_look_asks_again_for_a_volume_that_status_all_leaves_out(answering):
         "one_vol": [{"hostname": "kvm1", "path": "/data/b", "online": True, "port": "49152", "pid": 7}]
     }
     assert commands[1][-3:] == ["volume", "status", "one_vol"]
+
+
+# A look does not wait
+
+CLIENTS = """<?xml version="1.0"?><cliOutput><opRet>0</opRet><volStatus><volumes><volume><volName>one_vol</volName>
+<node>
+<hostname>kvm1</hostname><path>/data/b</path><clientsStatus><client><hostname>10.0.0.1:49151</hostname><bytesWrite>999
+</bytesWrite></client></clientsStatus></node></volume></volumes></volStatus></cliOutput>"""
+CONNECTED = {"kvm1:/data/b": [["10.0.0.1:49151", 999]]}
+LOCKED = REFUSED.format("Another transaction is in progress for one_vol. Please try again after some time.")
+
+
+def heal_info(status):
+    bricks = [HEALED.format(1, "kvm1", "Connected", COUNTS.format(4)), HEALED.format(2, "kvm2", AWAY, "")]
+    return f"<?xml version='1.0'?>{HEAL.format(''.join(bricks).replace('Connected', status))}"
+
+
+def test_what_is_answered_before_the_time_is_over_stands(answering):
+    """As where a hundred thousand entries are to be counted: the process is ended at the third of four answers."""
+    module, commands = answering(f"{MEMBERS}{INFO}{STATUS}", CLIENTS, retcode=124)
+    seen = module.look(heal=["one_vol"])
+    assert [peer["connected"] for peer in seen["pool"]] == [True, True]
+    assert [row["online"] for row in seen["status"]["one_vol"]] == [True, False, True, True]
+    assert (seen["heal"], seen["connections"]) == ({"one_vol": UNKNOWN}, {"one_vol": CONNECTED})
+    assert len(commands) == 2 and commands[0][:3] == ["timeout", "-k", "5"]
+
+
+@pytest.mark.parametrize("answers", ["", f"{MEMBERS}", f"{MEMBERS}{INFO}"])
+def test_a_pool_that_does_not_answer_is_asked_once(answering, answers):
+    module, commands = answering(answers, retcode=124)
+    with pytest.raises(CommandExecutionError, match="gluster did not answer within 30 s"):
+        module.look(heal=["one_vol"])
+    assert len(commands) == 1
+
+
+def test_a_brick_that_hangs_is_not_asked_who_is_connected(answering):
+    """kvm1's is online, and the heal's information cannot reach it; kvm2's is down, which is no reason."""
+    module, commands = answering(f"{MEMBERS}{INFO}{STATUS}{heal_info(AWAY)}", CLIENTS)
+    seen = module.look(heal=["one_vol"])
+    assert (seen["heal"], seen["connections"], len(commands)) == ({"one_vol": UNKNOWN}, {"one_vol": None}, 1)
+    module, commands = answering(f"{MEMBERS}{INFO}{STATUS}{heal_info('Connected')}", CLIENTS)
+    assert (module.look(heal=["one_vol"])["connections"], len(commands)) == ({"one_vol": CONNECTED}, 2)
+
+
+def test_a_volume_whose_lock_another_command_holds_is_not_down(answering, monkeypatch):
+    module, commands = answering(f"{MEMBERS}{INFO}<?xml version='1.0'?>{LOCKED}", LOCKED)
+    clock = iter(range(0, 1000, 2))
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    seen = module.look()
+    assert (seen["status"], set(seen["volumes"])) == ({"one_vol": None}, {"one_vol"})
+
+
+@pytest.mark.parametrize(
+    "error", ["Commit failed on kvm3. Please check log file for details.", "Another transaction is"]
+)
+def test_a_heal_that_cannot_begin_is_tried_once(answering, error):
+    module, commands = answering(REFUSED.format(error))
+    with pytest.raises(CommandExecutionError, match=error[:10]):
+        module.heal("one_vol")
+    assert len(commands) == 1

@@ -429,3 +429,27 @@ def test_a_peer_that_is_no_member_counts_for_no_quorum(execution, state, lost):
     salt = {"glusterd.silent": list, "gluster.look": lambda heal=(): look}
     module = execution("gluster_pool", __salt__=salt, __grains__={"id": "kvm1"})
     assert module.stop_blockers({"kvm2": ["kvm2"]}) == lost
+
+
+def test_bricks_of_which_gluster_says_nothing_are_not_known_and_not_down(execution):
+    said = "it is not known which bricks of volume one_vol are online"
+    look = {"pool": pool(), "volumes": {"one_vol": served({**REPLICA, **QUORUM})}, "status": {"one_vol": None},
+            "heal": {"one_vol": {"pending": 2, "split_brain": 0}}, "connections": {"one_vol": None}}  # fmt: skip
+
+    def heal(name):
+        raise CommandExecutionError("gluster volume heal one_vol: Another transaction is in progress")
+
+    salt = {"gluster.look": lambda heal=(): look, "glusterd.silent": list, "gluster.peer_status": list,
+            "gluster.volume_info": lambda: look["volumes"], "glusterd.peers": lambda: [["kvm2"], ["kvm3"]],
+            "gluster.heal": heal, "gluster_probe.bricks_refusing": lambda name, bricks: []}  # fmt: skip
+    module = execution("gluster_pool", __salt__=salt, __grains__={"id": "kvm1"})
+    assert module.unsettled().startswith(said)
+    assert module.stop_blockers({"kvm2": ["kvm2"]})[0].startswith(said)
+    assert module.brick_blockers("one_vol", "kvm1:/b")[0].startswith(said)
+    with pytest.raises(CommandExecutionError, match=said):
+        module.bricks_down("one_vol")
+    node = {"id": "kvm1", "names": ["kvm1"], "volumes": {}, "heal_files": 100}
+    volume = {"servers": ALL, "uid": 0, "gid": 0, "options": {}}
+    facts, found = module.volume_report("one_vol", volume, look, node)
+    assert (facts["bricks"], facts["heal"], facts["peers"]) == (None, 2, [2, 2])
+    assert [one[0] for one in found if one[0] != "volume_option"] == ["check_failed"]

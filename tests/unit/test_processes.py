@@ -139,3 +139,31 @@ def test_a_command_that_cannot_be_killed_is_not_started_again(util, monkeypatch,
 )
 def test_what_others_have_written(util, text, shown):
     assert util("gluster_process").visible(text) == shown
+
+
+# Stopped processes
+
+
+@pytest.mark.parametrize(
+    "name, words, uid, state, found",
+    [
+        ("glusterfsd", ["glusterfsd", "-s", "kvm1", "--brick-name", "/b"], 0, "stopped", {"kvm1:/b": 7}),
+        ("glusterfsd", ["glusterfsd", "-s", "fd00::1", "--brick-name", "/b"], 0, "tracing-stop", {"fd00::1:/b": 7}),
+        ("glusterfsd", ["glusterfsd", "-s", "kvm1", "--brick-name", "/b"], 0, "sleeping", {}),
+        ("glusterfsd", ["glusterfsd", "-s", "kvm1", "--brick-name", "/b"], 9869, "stopped", {}),
+        ("glusterd", ["glusterd"], 0, "stopped", {"glusterd": 7}),
+        ("glusterfs", ["glusterfs", "--process-name", "glustershd"], 0, "stopped", {"self-heal daemon": 7}),
+        ("glusterfs", ["glusterfs", "/mnt"], 0, "stopped", {}),  # its mount hangs
+        ("sshd", ["sshd"], 0, "stopped", {}),
+    ],
+)
+def test_a_stopped_process_is_named(execution, monkeypatch, name, words, uid, state, found):
+    class Process:
+        info, pid = {"name": name}, 7
+        status, cmdline = (lambda self: state), (lambda self: words)
+
+        def uids(self):
+            return type("Uids", (), {"effective": uid})
+
+    monkeypatch.setattr(psutil, "process_iter", lambda attributes: [Process()])
+    assert execution("glusterd").stopped_processes() == found
