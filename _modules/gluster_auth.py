@@ -131,8 +131,18 @@ def _connected(name, peers):
         if "Commit failed" not in str(exc):
             raise
         bricks = {}  # none has had one since its start
-    address = __utils__["gluster_hosts.address"]
-    return {address(client.rpartition(":")[0]) for clients in bricks.values() for client, _ in clients} - {""}
+    return {_client(brick, client) for brick, clients in bricks.items() for client, _ in clients} - {""}
+
+
+def _client(brick, client):
+    """
+    The address of a client of a brick; of one on the brick's own server, which may reach it from 127.0.0.1, one that
+    the others know: Gluster lets it in by the server's name or address.
+    """
+    address = __utils__["gluster_hosts.address"](client.rpartition(":")[0])
+    if __utils__["gluster_hosts.is_loopback"](address):
+        return min(__utils__["gluster_hosts.addresses"](brick.partition(":/")[0]), default=address)
+    return address
 
 
 def _members(name, peers, servers):
@@ -140,7 +150,7 @@ def _members(name, peers, servers):
     The addresses of the volume's servers and of all others of its pool, by name.
     """
     bricks = __salt__["gluster.volume_info"](name).get(name, {}).get("bricks", [])
-    names = [*(servers or []), *(brick.rpartition(":")[0] for brick in bricks)]
+    names = [*(servers or []), *(brick.partition(":/")[0] for brick in bricks)]
     addresses = __utils__["gluster_hosts.addresses"]
     members = {server: addresses(server) for server in dict.fromkeys(names)}
     for peer in peers:

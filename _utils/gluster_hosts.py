@@ -11,7 +11,8 @@ import psutil
 __virtualname__ = "gluster_hosts"
 
 PORT = 24007
-# Names that every host has for itself.
+# Addresses that a host has for itself, the second one by Debian's installer; and names.
+OWN = ("127.0.0.1", "127.0.1.1", "::1")
 SELF = {"localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"}
 
 
@@ -104,7 +105,7 @@ def addresses(host):
         found = {address(each[4][0]) for each in socket.getaddrinfo(host, None)}
     except (OSError, UnicodeError):
         return set()
-    if all(map(is_loopback, found)):
+    if all(map(is_loopback, found)) and (host in OWN or not is_loopback(host)):
         found = {*__grains__.get("ipv4", []), *__grains__.get("ipv6", [])}
     return {each for each in found if not is_loopback(each)}
 

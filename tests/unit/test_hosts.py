@@ -35,6 +35,7 @@ def test_a_minion_goes_by_no_name_that_every_host_has(hosts):
         ("kvm2", {"10.0.0.2", "fd00::2"}),
         ("kvm3", {"10.0.0.3"}),
         ("kvm4", set()),
+        ("127.0.0.2", set()),  # whatever listens there
     ],
 )
 def test_addresses_are_those_that_others_know(hosts, name, found):
