@@ -6,10 +6,15 @@ More states of ``gluster_one``: Salt joins modules of one virtual name.
 """
 
 import functools
+import logging
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one"
+
+log = logging.getLogger(__name__)
+# Seconds in which bricks come up after a start of glusterd.
+BACK = 15
 
 
 def __virtual__():
@@ -355,6 +360,32 @@ def _in_turn(restart, what, blockers, outage, orchestrated, timeout):
             )
         __salt__["gluster_lock.lock_held"]()
         restart()
+        _bricks_back(what, timeout)
         __utils__["gluster_states.awaited"]("gluster_pool.unsettled", timeout, after)
     finally:
         __salt__["gluster_lock.unlock"]()
+
+
+def _bricks_back(what, timeout):
+    """
+    Wait until the bricks of this server run again, and start those once more that have not come back: as where the port
+    that one chose was taken.
+    """
+
+    def down():
+        bricks = {name: __salt__["glusterd.bricks"](name)["down"] for name in __salt__["glusterd.volumes"]()}
+        return {name: found for name, found in bricks.items() if found}
+
+    seen = lambda: ", ".join(sum(down().values(), []))  # noqa: E731
+    failure = f"{what} was restarted, and bricks of this server did not come back"
+    try:
+        __utils__["gluster_states.awaited"](seen, BACK, failure)
+    except CommandExecutionError as exc:
+        log.warning("%s: they are started once more", exc)
+        for name in down():
+            __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
+        cure = (
+            f": see why in /var/log/glusterfs/bricks on {__grains__['id']} (such as no free port up to max-port of "
+            "glusterd.vol), then `gluster volume start VOLUME force` starts it; the next server waits for it"
+        )
+        __utils__["gluster_states.awaited"](seen, timeout, failure, cure)

@@ -49,6 +49,17 @@ def test_a_process_that_ends_in_the_meantime_is_started(volumes, monkeypatch):
     assert module.told == [("volume", "start", "one_vol", "force")]
 
 
+@pytest.mark.parametrize("server", ["kvm1", "10.0.0.1", "fd00::1", "2001:db8:0:1::7"])
+def test_a_brick_by_whatever_address_of_its_server(volumes, monkeypatch, server):
+    monkeypatch.setattr(psutil.Process, "terminate", lambda self: None)
+    monkeypatch.setattr(psutil.Process, "wait", lambda self, timeout: None)
+    monkeypatch.setattr(psutil.Process, "cmdline", lambda self: ["glusterfsd", "/b/c"])
+    module = volumes({"hostname": server, "path": "/b/c", "online": True, "pid": psutil.Process().pid})
+    assert module.brick_restart("one_vol", f"{server}:/b/c") is True
+    with pytest.raises(CommandExecutionError, match="is down: start it"):
+        module.brick_restart("one_vol", f"{server}:/b/d")
+
+
 def test_a_process_of_which_gluster_knows_no_number_is_not_this_one(volumes):
     module = volumes({**DAEMON, "pid": None})
     assert module.heal_daemon_apart("one_vol") == []
