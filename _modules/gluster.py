@@ -86,7 +86,7 @@ def xml(*words, timeout=120, server=None, patience=None):
             return done["stdout"]
         asked, passed = f"gluster {' '.join(map(str, words))}", time.monotonic() - begin
         if not re.search(PASSING, error) or passed + pause > (timeout if patience is None else patience):
-            raise CommandExecutionError(f"{asked}: {error}")
+            raise CommandExecutionError(f"{asked}: {_with_names(error)}")
         __utils__["gluster_states.waiting"](f"{asked} was not carried out", error, passed)
         time.sleep(pause)
         pause = min(pause * 2, 5)
@@ -130,6 +130,25 @@ def _error(done, node):
     error = " ".join((said or done["stderr"] or f"failed with status {done['retcode']}").split())
     if "Connection failed" in error:
         error = f"glusterd is not running on {node}: start it with `systemctl start glusterd`"
+    return error
+
+
+def _with_names(error):
+    """
+    What Gluster says, with the names of peers of which it has an address or a uuid.
+    """
+    if not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-|\d+\.\d+\.\d+\.\d+|[0-9a-f]*:[0-9a-f]*:", error):
+        return error
+    roots, _ = _together(list(PLAIN), timeout=5)
+    bricks = _volumes(roots["volume info"]).values() if "volume info" in roots else []
+    named = {uuid: brick.partition(":/")[0] for each in bricks for uuid, brick in zip(each["servers"], each["bricks"])}
+    for peer in _peers(roots["peer status"]) if "peer status" in roots else []:
+        addresses = [name for name in peer["hostnames"] if __utils__["gluster_hosts.network"](name)]
+        names = [named.get(peer["uuid"]), *peer["hostnames"]]
+        name = next((name for name in names if name and name not in addresses), None)
+        for token in [peer["uuid"], *addresses] if name else []:
+            # Not within another one, or where the name stands already.
+            error = re.sub(rf"(?<![\w.:(-]){re.escape(token)}(?![\w:-]|\.\d)", f"{name} ({token})", error)
     return error
 
 
@@ -689,7 +708,7 @@ def _clients(connections):
     for brick, there in connections.items():
         for text, written in there:
             address = __utils__["gluster_hosts.address"](text.rpartition(":")[0])
-            server = brick.rpartition(":/")[0] if __utils__["gluster_hosts.is_loopback"](address) else None
+            server = brick.partition(":/")[0] if __utils__["gluster_hosts.is_loopback"](address) else None
             new = {"addresses": [address], "server": server, "counts": {}}
             count = found.setdefault((address, server), new)["counts"].setdefault(brick, [0, 0])
             count[0] += 1
@@ -715,7 +734,7 @@ def _by_server(clients, connections):
     The clients, those addresses together that belong to one of the bricks' servers.
     """
     servers = []  # addresses, and names
-    for name in dict.fromkeys(brick.rpartition(":/")[0] for brick in connections):
+    for name in dict.fromkeys(brick.partition(":/")[0] for brick in connections):
         known = __utils__["gluster_hosts.addresses"](name)
         same = next((server for server in servers if known & server[0]), None)
         if same:
@@ -895,7 +914,8 @@ def brick_restart(volume, brick, timeout=120):
 
         salt kvm1 gluster.brick_restart one_vol kvm1:/data/one_vol
     """
-    host, _, path = brick.partition(":")
+    host, _, path = brick.partition(":/")  # an IPv6 address has colons, too
+    path = f"/{path}"
     rows = [row for rows in look()["status"].values() for row in rows or [] if row["hostname"] == host]
     pid = next((row["pid"] for row in rows if row["path"] == path and row["online"]), None)
     if pid is None:

@@ -67,8 +67,11 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
         __salt__["gluster_auth.refuse_shutting_out"](name, info["options"], changes, servers)
         opening = not __utils__["gluster_options.option_changes"](changes.get(INSECURE, {"new": "off"}), {"new": "on"})
         bricks = {} if opening else _bricks_closed(name, info["bricks"])
+        remark = _shards(changes)
         if __opts__["test"] or not {**changes, **bricks}:
-            return __utils__["gluster_states.predicted"](ret, {**changes, **bricks}, fine)
+            ret = __utils__["gluster_states.predicted"](ret, {**changes, **bricks}, fine)
+            return {**ret, "comment": ret["comment"] + remark}
+        fine += remark
         if opening:
             __salt__["data.update"](CLOSED + name, True)
         if changes:
@@ -107,6 +110,21 @@ def _option_changes(current, wanted):
             "or turn it off by hand if the volume has never held a file"
         )
     return changes
+
+
+def _shards(changes):
+    """
+    What a change of the shards means for files that are there, to be said behind something else.
+    """
+    remark = ""
+    if "features.shard" in changes:
+        remark += (
+            "; features.shard on splits files that are made from now on: those that the volume holds stay whole, and "
+            "it cannot be turned off again"
+        )
+    if "features.shard-block-size" in changes:
+        remark += "; files that are split already keep the size of their shards"
+    return remark
 
 
 def _set(name, changes, timeout):

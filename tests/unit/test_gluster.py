@@ -148,6 +148,22 @@ def test_options_of_another_kind_are_refused(execution, options):
         ("full", "full"),
         ("10.0.0.1,10.0.0.2", "10.0.0.1, 10.0.0.2"),
         ("a , b", "a,b"),
+        ("64k", "64KB"),
+        ("64K", "65536"),
+        ("1m", "1024kb"),
+        ("1g", "1.0GiB"),
+        ("64b", "64"),
+        ("10%", "10"),
+        ("10.0%", "10 %"),
+        ("0%", "0"),
+        ("INFO", "info"),
+        ("Full", "FULL"),
+        ("0x10", "16"),
+        ("0755", 493),
+        ("+5", 5),
+        ("10.0.0.2,10.0.0.1", "10.0.0.1, 10.0.0.2"),
+        ("kvm1,10.0.0.*,10.0.0.0/24", "10.0.0.0/24 ,kvm1,10.0.0.*"),
+        ("a,b,a", "b,a"),
     ],
 )
 def test_equal_is_equal(util, one, other):
@@ -157,12 +173,51 @@ def test_equal_is_equal(util, one, other):
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("on", "off"), ("1GB", "1MB"), ("9869", 0), ("full", "diff"), ("2", True), ("a b", "ab")]
+    ("one", "other"),
+    [
+        ("on", "off"),
+        ("1GB", "1MB"),
+        ("9869", 0),
+        ("full", "diff"),
+        ("2", True),
+        ("a b", "ab"),
+        ("64k", "64MB"),
+        ("10%", "11"),
+        ("10%", "10%,5"),
+        ("INFO", "inform"),
+        ("0x10", "10"),
+        ("010", "10"),
+        ("09", "11"),
+        ("a,b", "a,c"),
+        ("/a", "/A"),
+        ("[a,b]{1,2}", "[b,a]{1,2}"),
+        ("1.5", "15"),
+    ],
 )
 def test_different_is_different(util, one, other):
     module = util("gluster_options")
     change = module.option_changes({"option": one, "else": "1"}, {"option": other})
     assert change == {"option": {"old": one, "new": module.option_text(other)}}
+
+
+@pytest.mark.parametrize(
+    "option, one, other, equal",
+    [
+        ("network.ping-timeout", "1m", "60", True),
+        ("network.ping-timeout", "1min", "60s", True),
+        ("ping-timeout", "2h", "7200sec", True),
+        ("network.ping-timeout", "1m", "1MB", False),
+        ("performance.cache-size", "1m", "60", False),
+        ("user.note", "INFO", "info", False),
+        ("user.note", "a,b", "b,a", False),
+        ("user.note", "10%", "10", False),
+        ("user.smb", "on", "enable", True),
+        ("auth.ssl-allow", "Kvm1", "kvm1", False),
+        ("ssl.own-cert", "/etc/A", "/etc/a", False),
+    ],
+)
+def test_what_a_value_means_depends_on_the_option(util, option, one, other, equal):
+    assert (util("gluster_options").option_changes({option: one}, {option: other}) == {}) is equal
 
 
 def test_an_option_never_set_differs(util):
@@ -389,3 +444,29 @@ def test_a_heal_that_cannot_begin_is_tried_once(answering, error):
     with pytest.raises(CommandExecutionError, match=error[:10]):
         module.heal("one_vol")
     assert len(commands) == 1
+
+
+# Who is meant
+
+UUID = "7c0980d4-b354-4b86-98ae-abce509a2e52"
+BY_ADDRESS = PEERS.replace("<uuid>2<", f"<uuid>{UUID}<")
+
+
+@pytest.mark.parametrize(
+    "error, peers, volumes, said",
+    [
+        (f"Staging failed on {UUID}. Error: no", BY_ADDRESS, INFO, f"Staging failed on kvm2 ({UUID}). Error: no"),
+        ("Locking failed on 10.0.0.2. Please", BY_ADDRESS, INFO, "Locking failed on kvm2 (10.0.0.2). Please"),
+        ("on 10.0.0.22 and 110.0.0.2", BY_ADDRESS, INFO, "on 10.0.0.22 and 110.0.0.2"),
+        ("one or more nodes do not support it: 10.0.0.2", BY_ADDRESS.replace("<hostname>kvm2<", "<hostname>10.0.0.2<"),
+         INFO.replace("<hostUuid>2<", f"<hostUuid>{UUID}<"), "it: kvm2 (10.0.0.2)"),
+        ("on fd00::2.", BY_ADDRESS.replace("10.0.0.2", "fd00::2"), INFO, "on kvm2 (fd00::2)."),
+        ("on 10.0.0.2", BY_ADDRESS.replace("<hostname>kvm2<", "<hostname>10.0.0.2<"), INFO, "on 10.0.0.2"),
+        ("on 10.0.0.2", "", "", "on 10.0.0.2"),
+    ],
+)  # fmt: skip
+def test_a_peer_is_called_by_its_name(answering, error, peers, volumes, said):
+    module, _ = answering(REFUSED.format(error), f"{peers}{volumes}")
+    with pytest.raises(CommandExecutionError) as failure:
+        module.xml("volume", "set", "one_vol", "a", "b", patience=0)
+    assert str(failure.value).endswith(said)
