@@ -164,14 +164,14 @@ def test_a_volume_that_is_not_started_has_no_status(modules, new_volume):
 @pytest.mark.parametrize(
     "owner, kind, number", [("oneadmin", "user", 9869), ("oneadmin", "group", 9869), (7, "user", 7), ("7", "group", 7)]
 )
-def test_owner_id(modules, owner, kind, number):
-    assert modules.gluster_options.owner_id(owner, kind) == number
+def test_owner_id(loaders, owner, kind, number):
+    assert loaders.utils["gluster_options.owner_id"](owner, kind) == number
 
 
 @pytest.mark.parametrize("kind", ["user", "group"])
-def test_owner_id_of_nobody(modules, kind):
+def test_owner_id_of_nobody(loaders, kind):
     with pytest.raises(SaltInvocationError, match=f"'no-such-one' is no {kind} of this node"):
-        modules.gluster_options.owner_id("no-such-one", kind)
+        loaders.utils["gluster_options.owner_id"]("no-such-one", kind)
 
 
 # Heal
