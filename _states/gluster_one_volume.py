@@ -116,13 +116,13 @@ def _shards(changes):
     """
     What a change of the shards means for files that are there, to be said behind something else.
     """
-    remark = ""
-    if "features.shard" in changes:
+    remark, names = "", {option.rpartition(".")[2] for option in changes}  # Gluster takes short ones, too
+    if "shard" in names:
         remark += (
             "; features.shard on splits files that are made from now on: those that the volume holds stay whole, and "
             "it cannot be turned off again"
         )
-    if "features.shard-block-size" in changes:
+    if "shard-block-size" in names:
         remark += "; files that are split already keep the size of their shards"
     return remark
 
