@@ -13,6 +13,7 @@ at.
 """
 
 import contextlib
+import functools
 import os
 import re
 import socket
@@ -30,8 +31,12 @@ __virtualname__ = "gluster"
 # glusterd writes it when it starts for the first time.
 INFO = "/var/lib/glusterd/glusterd.info"
 SOCKET = "/var/run/glusterd.socket"
-# Seconds that a look at the whole pool may take.
-LOOK = 60
+MEMBER = "3"  # the state of a peer that is in the pool
+# Seconds that a look at the whole pool may take, its question who is connected, and its wait for a volume's lock.
+LOOK, MOST, MOMENT = 30, 10, 3
+UNKNOWN = {"pending": None, "split_brain": None}
+# Exit statuses of a process whose time was over.
+OVER = (124, 137)
 # Another command of the pool holds the lock, or a glusterd is just restarting: what passes when several nodes are
 # configured at once.
 PASSING = r"Another transaction|Locking failed|Quorum not met|Commit failed on \S+ Please check log"
@@ -43,7 +48,7 @@ def __virtual__():
     return __virtualname__
 
 
-def xml(*words, timeout=120, server=None):
+def xml(*words, timeout=120, server=None, patience=None):
     """
     Run one ``gluster`` command and return the XML that it answers with (string); wait for Gluster's lock.
 
@@ -55,6 +60,9 @@ def xml(*words, timeout=120, server=None):
 
     server
         The server that is asked (host name); it answers only some that read. Default: this node.
+
+    patience
+        Seconds to wait for the lock, and for what else passes (int, default ``timeout``): 0 is one try.
 
     Raises CommandExecutionError when gluster is missing, glusterd does not answer or Gluster refuses.
 
@@ -77,8 +85,8 @@ def xml(*words, timeout=120, server=None):
         if error is None:
             return done["stdout"]
         asked, passed = f"gluster {' '.join(map(str, words))}", time.monotonic() - begin
-        if not re.search(PASSING, error) or passed + pause > timeout:
-            raise CommandExecutionError(f"{asked}: {error}")
+        if not re.search(PASSING, error) or passed + pause > (timeout if patience is None else patience):
+            raise CommandExecutionError(f"{asked}: {_with_names(error)}")
         __utils__["gluster_states.waiting"](f"{asked} was not carried out", error, passed)
         time.sleep(pause)
         pause = min(pause * 2, 5)
@@ -125,6 +133,25 @@ def _error(done, node):
     return error
 
 
+def _with_names(error):
+    """
+    What Gluster says, with the names of peers of which it has an address or a uuid.
+    """
+    if not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-|\d+\.\d+\.\d+\.\d+|[0-9a-f]*:[0-9a-f]*:", error):
+        return error
+    roots, _ = _together(list(PLAIN), timeout=5)
+    bricks = _volumes(roots["volume info"]).values() if "volume info" in roots else []
+    named = {uuid: brick.partition(":/")[0] for each in bricks for uuid, brick in zip(each["servers"], each["bricks"])}
+    for peer in _peers(roots["peer status"]) if "peer status" in roots else []:
+        addresses = [name for name in peer["hostnames"] if __utils__["gluster_hosts.network"](name)]
+        names = [named.get(peer["uuid"]), *peer["hostnames"]]
+        name = next((name for name in names if name and name not in addresses), None)
+        for token in [peer["uuid"], *addresses] if name else []:
+            # Not within another one, or where the name stands already.
+            error = re.sub(rf"(?<![\w.:(-]){re.escape(token)}(?![\w:-]|\.\d)", f"{name} ({token})", error)
+    return error
+
+
 def pool_list(server=None):
     """
     The members of the trusted pool, the node that is asked included (as ``localhost``).
@@ -132,7 +159,9 @@ def pool_list(server=None):
     server
         The server that is asked (host name). Default: this node. Servers may see different peers connected.
 
-    Returns a list of dicts ``{"hostname": "kvm2", "uuid": "...", "connected": True}``.
+    Returns a list of dicts ``{"hostname": "kvm2", "uuid": "...", "connected": True, "state": "Peer in Cluster"}``. Only
+    a full member is connected: Gluster also calls one so that it has rejected, or has yet to accept. The state is in
+    Gluster's words, None of the node that is asked.
 
     Raises CommandExecutionError when gluster is missing or glusterd does not answer.
 
@@ -150,10 +179,15 @@ def _members(root):
         {
             "hostname": peer.findtext("hostname"),
             "uuid": peer.findtext("uuid"),
-            "connected": peer.findtext("connected") == "1",
+            "connected": _is_connected(peer),
+            "state": peer.findtext("stateStr"),
         }
         for peer in root.iter("peer")
     ]
+
+
+def _is_connected(peer):
+    return peer.findtext("connected") == "1" and peer.findtext("state", MEMBER) == MEMBER
 
 
 def volume_info(name=None, run=None):
@@ -198,7 +232,8 @@ def peer_status(run=None):
         See :func:`volume_info`, with which it shares one process.
 
     Returns a list of dicts; the names are all by which the pool knows the peer, addresses among them, and the state is
-    in Gluster's words, ``Peer in Cluster`` for a member, ``Peer Rejected`` for one whose volumes are not the pool's::
+    in Gluster's words, ``Peer in Cluster`` for a member, ``Peer Rejected`` for one whose volumes are not the pool's.
+    Only a member is connected::
 
         [{"uuid": "...", "hostnames": ["10.0.0.2", "kvm2"], "connected": True, "state": "Peer in Cluster"}]
 
@@ -220,7 +255,7 @@ def _read(command, run):
     kept = __context__.get("gluster.read")
     found = kept[1] if run is not None and kept and kept[0] == run else {}
     if command not in found:
-        roots = _together(list(PLAIN), timeout=3) if run is not None else {}
+        roots = _together(list(PLAIN), timeout=13)[0] if run is not None else {}
         if command not in roots:
             roots[command] = _run(*command.split())
         found = {command: PLAIN[command](root) for command, root in roots.items()}
@@ -230,26 +265,27 @@ def _read(command, run):
 
 def _together(commands, timeout):
     """
-    The roots of several reading commands' XML by command, asked in one process: without a command of its own gluster
-    takes commands from standard input, one a line. Those that failed are not in it; none is when glusterd does not run.
+    The roots of several reading commands' XML by command, asked in one process, and whether its time was over before
+    all had answered: without a command of its own gluster takes commands from standard input, one a line, and ends at
+    the first that fails. None is answered when glusterd does not run.
     """
     if _yet_to_start() or not _listens():
-        return {}
+        return {}, False
     done = __salt__["cmd.run_all"](
-        _program(timeout),
+        # What has been answered before stands, and what a command has started ends with it.
+        ["timeout", "-k", "5", str(timeout), *_program(timeout)],
         stdin="".join(f"{command}\n" for command in commands),
         python_shell=False,
         ignore_retcode=True,
-        timeout=timeout + 5 * len(commands),
+        timeout=timeout + 10,
     )
     answers = [f"<?xml{answer}" for answer in done["stdout"].split("<?xml")[1:]]
-    if len(answers) != len(commands):
-        return {}
-    return {
+    fine = {
         command: ET.fromstring(answer)
         for command, answer in zip(commands, answers)
-        if not _error({**done, "stdout": answer}, "")
+        if not _error({**done, "stdout": answer, "retcode": 0}, "")
     }
+    return fine, done["retcode"] in OVER
 
 
 def _listens():
@@ -266,23 +302,25 @@ def _listens():
 
 def look(heal=()):
     """
-    The pool, the volumes and their processes at one moment: one process however many volumes there are.
+    The pool, the volumes and their processes at one moment: one process however many volumes there are, and a second
+    one for who is connected.
 
     heal
         The volumes of which to count what waits to be healed, and to see who is connected, too (list of strings,
         default none).
 
     Returns a dict of what :func:`pool_list`, :func:`volume_info`, :func:`volume_status` and :func:`connections` return,
-    the latter two by volume: those that are started, and those that were asked for, None where Gluster does not say.
-    ``heal`` has by volume how many files wait to be healed, and how many are in split-brain, counted on the brick that
-    has most; zeros for a volume that has no copies to heal, None for both while a brick is not connected::
+    the latter two by volume: those that are started, and those that were asked for. ``heal`` has by volume how many
+    files wait to be healed, and how many are in split-brain, counted on the brick that has most; zeros for a volume
+    that has no copies to heal, None for both while a brick is not connected. ``status`` and ``connections`` are None,
+    and what is to be healed, where Gluster does not say it in time::
 
         {"pool": [{"hostname": "kvm2", ...}], "volumes": {"one_vol": {"status": "Started", ...}},
          "status": {"one_vol": [{"hostname": "kvm1", "path": "/data/one_vol", "online": True, ...}]},
          "heal": {"one_vol": {"pending": 0, "split_brain": 0}},
          "connections": {"one_vol": {"kvm1:/data/one_vol": [["10.0.0.1:49149", 1236], ...]}}}
 
-    Raises CommandExecutionError when gluster is missing, or glusterd does not answer, or not within a minute.
+    Raises CommandExecutionError when gluster is missing, or glusterd does not answer, or not within half a minute.
 
     CLI Example:
 
@@ -291,35 +329,59 @@ def look(heal=()):
         salt kvm1 gluster.look '[one_vol]'
     """
     counts = {name: f"volume heal {name} info summary" for name in heal}
-    clients = {name: f"volume status {name} clients" for name in heal}
-    commands = ["pool list", "volume info", "volume status all", *counts.values(), *clients.values()]
-    begin = time.monotonic()
-    answers = _together(commands, timeout=LOOK)
+    quick, begin = ["pool list", "volume info", "volume status all"], time.monotonic()
+    answers, over = _together([*quick, *counts.values()], timeout=LOOK)
+    if over and not set(quick) <= set(answers):  # after one has hung no second is started
+        raise CommandExecutionError(f"gluster did not answer within {LOOK} s: a peer or a brick hangs")
 
-    def root(command, timeout=120):
-        return answers[command] if command in answers else _run(*command.split(), timeout=timeout)
+    def root(command):
+        if command not in answers:
+            answers[command] = _run(*command.split(), timeout=LOOK, patience=MOMENT)
+        return answers[command]
 
     found = {"pool": _members(root("pool list")), "volumes": _volumes(root("volume info"))}
-    if not answers and time.monotonic() - begin >= LOOK:  # after one has hung no second is started
-        raise CommandExecutionError(f"gluster did not answer within {LOOK} s: a peer or a brick hangs")
-    found["status"] = {
-        volume.findtext("volName"): _processes(volume) for volume in root("volume status all").iter("volume")
-    }
-    for name, volume in found["volumes"].items():
-        # One whose lock another command holds is left out of `status all`, without a word.
-        if volume["status"] == "Started" and name not in found["status"]:
-            found["status"][name] = volume_status(name)
-    found["heal"] = {}
+    found["status"] = _statuses(lambda: root("volume status all"), found["volumes"], begin + LOOK)
+    found["heal"] = {name: dict(UNKNOWN) for name in heal}
+    found["connections"] = dict.fromkeys(heal)
     for name, command in counts.items():
-        try:
-            found["heal"][name] = _counts(found["volumes"].get(name), lambda command=command: root(command))
-        except CommandExecutionError:
-            found["heal"][name] = {"pending": None, "split_brain": None}
-    found["connections"] = dict.fromkeys(clients)
+        with contextlib.suppress(CommandExecutionError):
+            if command in answers or not over:  # what took too long is not asked for again
+                found["heal"][name] = _counts(found["volumes"].get(name), lambda command=command: root(command))
+    # glusterd asks each brick's process who is connected, and keeps the volume's lock for minutes where one hangs.
+    fine = [name for name in heal if not _hanging(answers.get(counts[name]), found["status"].get(name))]
+    clients = {name: f"volume status {name} clients" for name in fine}
+    answers, over = _together(clients.values(), timeout=MOST) if clients else ({}, False)
     for name, command in clients.items():
         with contextlib.suppress(CommandExecutionError):
-            found["connections"][name] = _connections(root(command, timeout=10))
+            if command in answers or not over:
+                there = answers[command] if command in answers else _run(*command.split(), timeout=MOST, patience=0)
+                found["connections"][name] = _connections(there)
     return found
+
+
+def _statuses(ask, volumes, until):
+    """
+    The processes of all started volumes, None for one of which Gluster does not say it: as while another command, that
+    may hang, holds its lock. Of all volumes together such a one is left out, without a word, or none is said.
+    """
+    found = {}
+    with contextlib.suppress(CommandExecutionError):
+        found = {volume.findtext("volName"): _processes(volume) for volume in ask().iter("volume")}
+    for name in [name for name, volume in volumes.items() if volume["status"] == "Started" and name not in found]:
+        found[name] = None
+        with contextlib.suppress(CommandExecutionError):
+            if time.monotonic() < until:
+                found[name] = _processes(_run("volume", "status", name, timeout=LOOK, patience=MOMENT))
+    return found
+
+
+def _hanging(healed, rows):
+    """
+    Whether a brick's process is there and does not answer, by what the heal's information says.
+    """
+    online = {f"{row['hostname']}:{row['path']}" for row in rows or [] if row["online"]}
+    bricks = healed.iter("brick") if healed is not None else []
+    return any(brick.findtext("name") in online and brick.findtext("status") != "Connected" for brick in bricks)
 
 
 def _number(element, tag, otherwise=None):
@@ -335,7 +397,7 @@ def _peers(root):
         {
             "uuid": peer.findtext("uuid"),
             "hostnames": list(dict.fromkeys(name.text for name in peer.iter("hostname") if name.text)) or ["?"],
-            "connected": peer.findtext("connected") == "1",
+            "connected": _is_connected(peer),
             "state": peer.findtext("stateStr"),
         }
         for peer in root.iter("peer")
@@ -547,7 +609,8 @@ def volume_stop(name, timeout=120):
 
 def heal(name):
     """
-    Have the self-heal daemons look now for what waits to be healed; by themselves they look each ten minutes.
+    Have the self-heal daemons look now for what waits to be healed; by themselves they look each ten minutes. One try:
+    who looks at a pool does not wait for it.
 
     name
         The volume's name (string).
@@ -563,7 +626,7 @@ def heal(name):
         salt kvm1 gluster.heal one_vol
     """
     try:
-        xml("volume", "heal", name)
+        xml("volume", "heal", name, patience=0)
     except CommandExecutionError as exc:
         if "has been successful" not in str(exc):  # it answers in words, also with --xml
             raise
@@ -574,10 +637,15 @@ def clients_apart(name, bricks=None, without=(), connections=None):
     """
     Which clients of a started volume are not connected to all of its bricks.
 
-    A client is known by its address alone: one with two clients has two connections to every brick, that are used on
-    one of them at least: more went over them than the handshake. A client that has changed to another set of options
-    keeps the connections of the one before on bricks that were restarted since: they carry nothing (seen with Gluster
-    10.3; a handshake is answered with 508 to 644 bytes).
+    A brick knows a client by its address alone. A host may have several of them: it reaches its own bricks by a
+    loopback address where its name has one in ``/etc/hosts``, and bricks of two networks by an address in each.
+    Addresses that a server's name has are the server's; of others, those of different networks count as one host where
+    each has what the other misses.
+
+    A host with two clients has two connections to every brick, that are used on one of them at least: more went over
+    them than the handshake. A client that has changed to another set of options keeps the connections of the one before
+    on bricks that were restarted since: they carry nothing (seen with Gluster 10.3; a handshake is answered with 508 to
+    644 bytes).
 
     name
         The volume (string).
@@ -591,7 +659,8 @@ def clients_apart(name, bricks=None, without=(), connections=None):
     connections
         What ``gluster.connections`` has said (dict). Default: ask.
 
-    Returns a dict such as ``{"10.0.0.9": ["kvm1:/data/one_vol"]}``, by address the bricks that it misses.
+    Returns a dict such as ``{"10.0.0.9": ["kvm1:/data/one_vol"]}``, by address the bricks that it misses; a loopback
+    address has its server with it, ``127.0.0.1 of kvm1``.
 
     Raises CommandExecutionError as ``gluster.connections`` does.
 
@@ -603,27 +672,109 @@ def clients_apart(name, bricks=None, without=(), connections=None):
     """
     if connections is None:
         connections = __salt__["gluster.connections"](name)
-    found, seen = {}, {brick: _counted(there) for brick, there in connections.items()}
-    for address in sorted({address for there in seen.values() for address in there}):
-        none = {"connected": 0, "used": 0}
-        there = {brick: seen.get(brick, {}).get(address, none) for brick in bricks or seen}
-        needed = max(count["used"] for count in there.values())
-        apart = [brick for brick, count in there.items() if brick not in without and count["connected"] < needed]
-        if apart:
-            found[address] = apart
-    return found
+    needed = [brick for brick in bricks or connections if brick not in without]
+    clients = _clients(connections)
+    if any(_missed(client, needed) for client in clients):  # names are resolved only then
+        clients = _joined(_by_server(clients, connections), needed)
+    apart = {_called(client): _missed(client, needed) for client in clients}
+    return {address: missed for address, missed in sorted(apart.items()) if missed}
 
 
-def _counted(connections):
+def _clients(connections):
     """
-    By address how many connections there are, and how many of them are used.
+    Each address with its numbers of connections by brick, and how many of those are used; a loopback address once for
+    each server.
     """
     found = {}
-    for client, written in connections:
-        count = found.setdefault(client.rpartition(":")[0], {"connected": 0, "used": 0})
-        count["connected"] += 1
-        count["used"] += written is None or written > HANDSHAKE
-    return found
+    for brick, there in connections.items():
+        for text, written in there:
+            address = __utils__["gluster_hosts.address"](text.rpartition(":")[0])
+            server = brick.partition(":/")[0] if __utils__["gluster_hosts.is_loopback"](address) else None
+            new = {"addresses": [address], "server": server, "counts": {}}
+            count = found.setdefault((address, server), new)["counts"].setdefault(brick, [0, 0])
+            count[0] += 1
+            count[1] += written is None or written > HANDSHAKE
+    return list(found.values())
+
+
+def _missed(client, bricks):
+    """
+    The bricks to which a client has fewer connections than it uses on another one.
+    """
+    most = max(used for _, used in client["counts"].values())
+    return [brick for brick in bricks if client["counts"].get(brick, [0])[0] < most]
+
+
+def _called(client):
+    known = [address for address in client["addresses"] if not __utils__["gluster_hosts.is_loopback"](address)]
+    return known[0] if known else f"{client['addresses'][0]} of {client['server']}"
+
+
+def _by_server(clients, connections):
+    """
+    The clients, those addresses together that belong to one of the bricks' servers.
+    """
+    servers = []  # addresses, and names
+    for name in dict.fromkeys(brick.partition(":/")[0] for brick in connections):
+        known = __utils__["gluster_hosts.addresses"](name)
+        same = next((server for server in servers if known & server[0]), None)
+        if same:
+            same[0].update(known)
+            same[1].add(name)
+        else:
+            servers.append((known, {name}))
+    for known, names in servers:
+        own = [one for one in clients if one["server"] in names or known.intersection(one["addresses"])]
+        if own:
+            clients = [one for one in clients if one not in own]
+            clients.append({**functools.reduce(_one_client, own), "server": min(names)})
+    return clients
+
+
+def _one_client(one, other):
+    """
+    Two clients as one.
+    """
+    counts = {**one["counts"]}
+    for brick, more in other["counts"].items():
+        counts[brick] = [sum(pair) for pair in zip(counts.get(brick, (0, 0)), more)]
+    addresses = one["addresses"] + other["addresses"]
+    return {"addresses": addresses, "server": one["server"] or other["server"], "counts": counts}
+
+
+def _joined(clients, bricks):
+    """
+    Those clients that miss bricks, without addresses that may be one host and have just the bricks between them that
+    it needs: an attempt from the one with most bricks on.
+    """
+    left, apart = [client for client in clients if _missed(client, bricks)], []
+    left.sort(key=lambda client: (-len(client["counts"]), client["addresses"]))
+    while left:
+        first = whole = left.pop(0)
+        parts = []
+        for other in left:
+            missed = _missed(whole, bricks)
+            if missed and {*other["counts"]}.intersection(bricks).issubset(missed) and _may_be_one(whole, other):
+                whole, parts = _one_client(whole, other), [*parts, other]
+        if _missed(whole, bricks):
+            apart.append(first)
+        else:
+            left = [other for other in left if other not in parts]
+    return apart
+
+
+def _may_be_one(one, other):
+    """
+    Whether two clients may be one host: they are not of two servers, and not of one network, in which a host would go
+    by one address.
+    """
+    networks, more = _networks(one), _networks(other)
+    return not (None in networks | more or networks & more or (one["server"] and other["server"]))
+
+
+def _networks(client):
+    real = [address for address in client["addresses"] if not __utils__["gluster_hosts.is_loopback"](address)]
+    return {__utils__["gluster_hosts.network"](address) for address in real}
 
 
 def heal_daemon_apart(name):
@@ -744,8 +895,9 @@ def brick_restart(volume, brick, timeout=120):
 
         salt kvm1 gluster.brick_restart one_vol kvm1:/data/one_vol
     """
-    host, _, path = brick.partition(":")
-    rows = [row for rows in look()["status"].values() for row in rows if row["hostname"] == host]
+    host, _, path = brick.partition(":/")  # an IPv6 address has colons, too
+    path = f"/{path}"
+    rows = [row for rows in look()["status"].values() for row in rows or [] if row["hostname"] == host]
     pid = next((row["pid"] for row in rows if row["path"] == path and row["online"]), None)
     if pid is None:
         raise CommandExecutionError(f"{brick} is down: start it with `gluster volume start {volume} force`")

@@ -131,7 +131,18 @@ def _connected(name, peers):
         if "Commit failed" not in str(exc):
             raise
         bricks = {}  # none has had one since its start
-    return {client.rpartition(":")[0].strip("[]") for clients in bricks.values() for client, _ in clients} - {""}
+    return {_client(brick, client) for brick, clients in bricks.items() for client, _ in clients} - {""}
+
+
+def _client(brick, client):
+    """
+    The address of a client of a brick; of one on the brick's own server, which may reach it from 127.0.0.1, one that
+    the others know: Gluster lets it in by the server's name or address.
+    """
+    address = __utils__["gluster_hosts.address"](client.rpartition(":")[0])
+    if __utils__["gluster_hosts.is_loopback"](address):
+        return min(__utils__["gluster_hosts.addresses"](brick.partition(":/")[0]), default=address)
+    return address
 
 
 def _members(name, peers, servers):
@@ -139,32 +150,15 @@ def _members(name, peers, servers):
     The addresses of the volume's servers and of all others of its pool, by name.
     """
     bricks = __salt__["gluster.volume_info"](name).get(name, {}).get("bricks", [])
-    names = [*(servers or []), *(brick.rpartition(":")[0] for brick in bricks)]
-    members = {server: _addresses(server) for server in dict.fromkeys(names)}
+    names = [*(servers or []), *(brick.partition(":/")[0] for brick in bricks)]
+    addresses = __utils__["gluster_hosts.addresses"]
+    members = {server: addresses(server) for server in dict.fromkeys(names)}
     for peer in peers:
-        known = set().union(*map(_addresses, peer["hostnames"]))
+        known = set().union(*map(addresses, peer["hostnames"]))
         same = [server for server, there in members.items() if server in peer["hostnames"] or there & known]
         for server in same or peer["hostnames"][-1:]:
             members[server] = members.get(server, set()) | known
     return members
-
-
-def _addresses(host):
-    """
-    The addresses of a host; where its name is this node's own in /etc/hosts, those that others know.
-    """
-    try:
-        found = {each[4][0] for each in socket.getaddrinfo(host, None)}
-    except (OSError, UnicodeError):
-        return set()
-    local = {address for address in found if _is_loopback(address)}
-    if local == found:
-        found |= {*__grains__.get("ipv4", []), *__grains__.get("ipv6", [])}
-    return {address for address in found if not _is_loopback(address)}
-
-
-def _is_loopback(address):
-    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
 def _entries(option, text):

@@ -432,6 +432,9 @@ def _server(seen, node):
     unit = __salt__["glusterd.service"](service) or {"running": __salt__["service.status"](service)}
     if not unit["running"]:
         _find(seen, "glusterd_down", service, "it is not running", "running", f"systemctl start {service}")
+    for name, pid in __salt__["glusterd.stopped_processes"]().items():
+        what = f"its process {pid} is stopped: whoever asks it waits"
+        _find(seen, "process_stopped", name, what, "it goes on", f"kill -CONT {pid}")
     option = {"rpc-auth-allow-insecure": "on"}
     for name, change in __utils__["gluster_options.option_changes"](__salt__["glusterd.options"](path), option).items():
         what = f"{name} is {change['old'] or 'not set'}"
@@ -439,17 +442,31 @@ def _server(seen, node):
     if node["restart"]["keep_bricks"] and unit.get("kill_mode", "process") != "process":
         what = f"KillMode is {unit['kill_mode']}: its restart ends the bricks"
         _find(seen, "kill_mode", service, what, "process", _apply(node, "glusterd"), "warning")
+    own = [volume["servers"] for volume in node["volumes"].values() if _names_one(volume["servers"], node["names"])]
+    alone, page = __salt__["glusterd.not_in_pool"](sum(own, [])), "docs/status.md, A server that is not in the pool"
+    if alone:
+        cure = f"gluster peer probe it on a member, if it is new; else {page}"
+        _find(seen, "not_in_pool", service, alone, "a member of the pool", cure)
+    elif not any(volume["coordinator"] for volume in node["volumes"].values()):  # which asks Gluster
+        for peer in __salt__["glusterd.look"]()["pool"]:
+            if not peer["connected"]:
+                _find(seen, "not_in_pool", peer["hostname"], f"{peer['state']!r} here", "a member of the pool", page)
     for name in node["volumes"]:
-        _bricks(seen, node, name)
+        _bricks(seen, node, name, alone)
     seen["looked"] += ["glusterd"]
 
 
-def _bricks(seen, node, name):
+def _names_one(servers, names):
+    return any(server.casefold() in names for server in servers)
+
+
+def _bricks(seen, node, name, alone):
     """
-    The bricks of a volume on this server: whose they are, and their file systems.
+    The bricks of a volume on this server: whose they are, and their file systems. While it is in no pool they are not
+    to be started.
     """
     bricks = __salt__["glusterd.bricks"](name)
-    for brick in bricks["down"]:
+    for brick in bricks["down"] if not alone else []:
         _find(seen, "brick_down", brick, "it is down", "online", f"gluster volume start {name} force", volume=name)
     look = ["stat", "-c", "%u %g %d"]
     on = {brick: __utils__["gluster_process.child"]([*look, brick])[1].split() for brick in bricks["sharing"]}
@@ -698,10 +715,17 @@ def apart():
 
         salt kvm1 gluster_one.apart
     """
-    found = {}
-    for path, mounted in __salt__["gluster_mount.mounts"]().items():
-        if mounted["volume"]:
-            found.setdefault(mounted["volume"].partition("/")[0], []).append(_bricks_unconnected(path))
+    # By client: a volume may be mounted several times, by a client each, and a client have several mounts.
+    table, clients, found = __salt__["gluster_mount.mount_table"](), {}, {}
+    shown = {mount["path"]: mount["number"] for mount in table}  # the last of those on one directory
+    for mount in table:
+        if mount["volume"]:
+            volume = mount["volume"].partition("/")[0]
+            paths = clients.setdefault((volume, mount["device_number"]), [])
+            paths += [mount["path"]] if shown[mount["path"]] == mount["number"] else []
+    for (volume, _), paths in clients.items():
+        answers = (_bricks_unconnected(path) for path in paths)  # one of them may be of a directory within the volume
+        found.setdefault(volume, []).append(next((said for said in answers if said is not None), None))
     return {volume: None if None in each else sorted(set().union(*each)) for volume, each in found.items()}
 
 

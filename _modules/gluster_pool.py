@@ -4,10 +4,16 @@ What the pool makes of a volume: bricks, quorum, who is connected, and what wait
 """
 
 import contextlib
+import math
+import re
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_pool"
+
+
+MEMBER = "Peer in Cluster"
+PAGE = "docs/status.md, A server that is not in the pool"
 
 
 def __virtual__():
@@ -69,10 +75,9 @@ def volume_report(name, volume, seen, node):
         salt kvm1 gluster_pool.volume_report one_vol '{servers: [kvm1]}' '{pool: [], volumes: {}}' '{}'
     """
     pool, unknown = seen["pool"], dict.fromkeys(("bricks", "sets", "heal", "split_brain"))
-    away = [peer["hostname"] for peer in pool if not peer["connected"]]
+    away = [peer for peer in pool if not peer["connected"]]
     facts = {"peers": [len(pool) - len(away) - 1, len(pool) - 1], **unknown}
-    start = "systemctl start glusterd on"
-    found = [["peer_away", peer, "disconnected", "connected", f"{start} {peer}", "error"] for peer in away]
+    found = [_peer(peer, pool, volume["servers"][0], ask=seen["status"] is not None) for peer in away]
     what = _missing(set(volume["servers"]), pool, node)
     if what:
         found.append(["peer_gone", name, what, "all of them", "gluster peer probe SERVER", "error"])
@@ -88,13 +93,16 @@ def volume_report(name, volume, seen, node):
     if seen["status"] is None:
         more = "more of them", "bring peers back", "error"
         return [facts, found + [["server_quorum", name, text, *more] for text in _server_quorum(name, info, pool)]]
-    online = _online(seen["status"].get(name, []))
-    facts["bricks"] = [len(online & set(info["bricks"])), len(info["bricks"])]
-    facts["sets"] = [[[brick, brick in online] for brick in bricks] for bricks in _sets(info)]
-    for brick in _down(info, online, pool):
-        found.append(["brick_down", brick, "it is down", "online", f"gluster volume start {name} force", "error"])
-    lost = [("client_quorum", text) for text in _brick_quorum(name, info, online)]
-    lost += [("server_quorum", text) for text in _server_quorum(name, info, pool)]
+    online = _online(seen, name)
+    lost = [("server_quorum", text) for text in _server_quorum(name, info, pool)]
+    if online is None:
+        found.append(["check_failed", name, _unknown(name), "an answer", "look again in three minutes", "warning"])
+    else:
+        facts["bricks"] = [len(online & set(info["bricks"])), len(info["bricks"])]
+        facts["sets"] = [[[brick, brick in online] for brick in bricks] for bricks in _sets(info)]
+        for brick in _down(info, online, pool):
+            found.append(["brick_down", brick, "it is down", "online", f"gluster volume start {name} force", "error"])
+        lost = [("client_quorum", text) for text in _brick_quorum(name, info, online)] + lost
     for kind, text in lost:
         found.append([kind, name, text, "more of them", "bring bricks and peers back", "error"])
     if name in seen["heal"]:
@@ -102,6 +110,37 @@ def volume_report(name, volume, seen, node):
         facts.update(heal=counts["pending"], split_brain=counts["split_brain"])
         found += _clients(name, info["bricks"], seen) + _healing(name, counts, node["heal_files"])
     return [facts, found]
+
+
+def _peer(peer, pool, here, ask):
+    """
+    A peer that is away, or connected and no member of the pool, as a finding. The cures were tried with Gluster 10.3.
+    """
+    name, uuid, state = peer["hostname"], peer.get("uuid"), peer.get("state")
+    if state in (None, MEMBER):
+        return ["peer_away", name, "disconnected", "connected", f"systemctl start glusterd on {name}", "error"]
+    there, stop, start = uuid, "systemctl stop glusterd", "systemctl reset-failed glusterd; systemctl start glusterd"
+    if ask:
+        with contextlib.suppress(CommandExecutionError):
+            there = _uuid(__salt__["gluster.pool_list"](server=name)) or uuid
+    what = f"{state}: it is no member of the pool"
+    if there != uuid:
+        own = _uuid(pool)
+        what += f"; its /var/lib/glusterd was lost: it calls itself {there}, and the pool knows it as {uuid}"
+        cure = (
+            f"on {name}: {stop}; UUID={uuid} in /var/lib/glusterd/glusterd.info; a file /var/lib/glusterd/peers/{own} "
+            f"with the lines uuid={own}, state=3, hostname1={here}; {start}; if bricks were lost, too: {PAGE}"
+        )
+    elif state == "Peer Rejected":
+        cure = f"here, for each volume: gluster volume set VOLUME user.checked yes; then on {name}: {stop}; {start}"
+    else:
+        files = f"/var/lib/glusterd/peers/{uuid}"
+        cure = f"if nobody probes it now, here: {stop}; state=3 in {files}; {start}"
+    return ["peer_rejected", name, what, MEMBER, cure, "error"]
+
+
+def _uuid(pool):
+    return next((peer.get("uuid") for peer in pool if peer["hostname"] == "localhost"), None)
 
 
 def _options(name, volume, now, node):
@@ -156,7 +195,8 @@ def _healing(name, counts, limit):
         except CommandExecutionError as exc:
             # Self-heal daemons that bricks once refused, as while server.allow-insecure was off, do not try again.
             cure = f"on each server: pkill -f [g]lustershd; gluster volume start {name} force"
-            found.append(["heal_daemon", name, str(exc), "the self-heal daemons heal", cure, "error"])
+            if not re.search("Another transaction|Locking failed", str(exc)):  # then it is not known
+                found.append(["heal_daemon", name, str(exc), "the self-heal daemons heal", cure, "error"])
     if counts["split_brain"]:
         what = f"{counts['split_brain']} files are in split-brain"
         found.append(["split_brain", name, what, "none", f"{show} split-brain", "error"])
@@ -211,9 +251,9 @@ def peers_away():
 
 
 def _away(peers):
-    away = [peer["hostnames"][-1] for peer in peers if not peer["connected"]]
+    away = _disconnected({**peer, "hostname": peer["hostnames"][-1]} for peer in peers)
     if away:
-        return f"{', '.join(away)} disconnected"
+        return away
     # glusterd takes a while to notice that a peer's network is gone.
     port_state = __utils__["gluster_hosts.glusterd_port"]
     silent = [
@@ -241,11 +281,20 @@ def peers_apart():
     away = _away(peers)
     for peer in [] if away else peers:
         server = peer["hostnames"][-1]
-        there = __salt__["gluster.pool_list"](server=server)
-        missing = [other["hostname"] for other in there if not other["connected"]]
+        missing = _disconnected(__salt__["gluster.pool_list"](server=server))
         if missing:
-            return f"{server} sees {', '.join(missing)} disconnected"
+            return f"{server} sees {missing}"
     return away
+
+
+def _disconnected(peers):
+    """
+    Which of these are not connected, or no members of the pool, as a sentence; an empty one where all are.
+    """
+    away = [peer for peer in peers if not peer["connected"]]
+    plain = [peer["hostname"] for peer in away if peer.get("state") in (None, MEMBER)]
+    odd = [f"{peer['hostname']} as {peer['state']!r} ({PAGE})" for peer in away if peer["hostname"] not in plain]
+    return ", ".join([f"{', '.join(plain)} disconnected"] * bool(plain) + odd)
 
 
 def unsettled():
@@ -271,7 +320,9 @@ def unsettled():
     healed = [name for name, info in volumes.items() if info["replica"] > 1 or info["disperse"]]
     seen = __salt__["gluster.look"](heal=healed)
     for name, info in sorted(volumes.items()):
-        online = _online(seen["status"].get(name, []))
+        online = _online(seen, name)
+        if online is None:
+            return _unknown(name)
         down = [brick for brick in info["bricks"] if brick not in online]
         if down:
             return f"{', '.join(down)} down"
@@ -317,6 +368,8 @@ def bricks_down(name):
 
     Returns a list of bricks such as ``kvm2:/data/one_vol``, empty for a volume that is not started, or not there.
 
+    Raises CommandExecutionError when Gluster does not say it.
+
     CLI Example:
 
     .. code-block:: bash
@@ -325,7 +378,12 @@ def bricks_down(name):
     """
     seen = __salt__["gluster.look"]()
     info = seen["volumes"].get(name, {"status": None})
-    return _down(info, _online(seen["status"].get(name, [])), seen["pool"]) if info["status"] == "Started" else []
+    if info["status"] != "Started":
+        return []
+    online = _online(seen, name)
+    if online is None:
+        raise CommandExecutionError(_unknown(name))
+    return _down(info, online, seen["pool"])
 
 
 def _down(info, online, pool):
@@ -365,6 +423,11 @@ def stop_blockers(names, restart=False, apart=None):
     if blockers:  # Gluster would wait for it
         return blockers
     before = __salt__["gluster.look"]()
+    blockers += [
+        f"{peer['hostname']} is {peer['state']!r}, no member of the pool"
+        for peer in before["pool"]
+        if not peer["connected"] and peer.get("state") not in (None, MEMBER)
+    ]
     going = {_called(server, before["pool"], names[server]) for server in names}
     own = {
         name: {brick for brick, server in zip(info["bricks"], info["servers"]) if server in going}
@@ -374,7 +437,10 @@ def stop_blockers(names, restart=False, apart=None):
     seen = __salt__["gluster.look"](heal=[name for name in sorted(own) if own[name]])
     rest = [{**peer, "connected": peer["connected"] and peer["uuid"] not in going} for peer in seen["pool"]]
     for name in sorted(set(own) & set(seen["volumes"])):
-        info, online = seen["volumes"][name], _online(seen["status"].get(name, []))
+        info, online = seen["volumes"][name], _online(seen, name)
+        if online is None:
+            blockers.append(_unknown(name))
+            continue
         alone = restart and (info["disperse"] or info["replica"] or 1) == 1
         lost = _brick_quorum(name, info, online - own[name]) if own[name] and not alone else []
         blockers += [f"without it {text}" for text in lost + _server_quorum(name, info, rest)]
@@ -440,15 +506,26 @@ def brick_blockers(volume, brick):
     info = seen["volumes"][volume]
     copies = {**info, "bricks": next(bricks for bricks in _sets(info) if brick in bricks)}
     server = dict(zip(info["bricks"], info["servers"]))
-    online = {other for other in _online(seen["status"].get(volume, [])) if server.get(other) != server[brick]}
+    online = _online(seen, volume)
+    if online is None:
+        return [_unknown(volume)]
+    online = {other for other in online if server.get(other) != server[brick]}
     return [f"without it {text}" for text in _brick_quorum(volume, copies, online)]
 
 
-def _online(processes):
+def _online(seen, volume):
     """
-    The bricks among a volume's processes that are online; those of a server that is away are not even listed.
+    The bricks of a volume that are online; those of a server that is away are not even listed. None where Gluster did
+    not say it.
     """
+    processes = seen["status"].get(volume, [])
+    if processes is None:
+        return None
     return {f"{brick['hostname']}:{brick['path']}" for brick in processes if brick["online"]}
+
+
+def _unknown(volume):
+    return f"it is not known which bricks of volume {volume} are online: another Gluster command, or a brick, hangs"
 
 
 def _sets(info):
@@ -489,6 +566,11 @@ def _server_quorum(name, info, pool):
     count, with bricks of it or without.
     """
     connected = sum(peer["connected"] for peer in pool)
-    if info["options"].get("cluster.server-quorum-type") != "server" or connected * 2 > len(pool):
+    ratio = info["options"].get("cluster.server-quorum-ratio", "")  # the pool's; every volume shows it
+    try:
+        needed = math.ceil(len(pool) * float(ratio.strip().rstrip("%")) / 100)
+    except ValueError:
+        needed = len(pool) // 2 + 1
+    if info["options"].get("cluster.server-quorum-type") != "server" or connected >= needed:
         return []
     return [f"{connected} of {len(pool)} servers are connected, too few for volume {name}'s server quorum"]

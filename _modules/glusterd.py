@@ -37,6 +37,11 @@ ExecStopPost=/bin/sh -c '[ "$(systemctl is-system-running)" != stopping ] || pki
 DIRECTORY = "/var/lib/glusterd"
 PIDS = "/run/gluster/vols"
 STATUS = {"0": "Created", "1": "Started", "2": "Stopped"}
+# As `gluster peer status` has them.
+PEER = {"0": "Establishing Connection", "1": "Probe Sent to Peer", "2": "Probe Received from Peer",
+        "3": "Peer in Cluster", "4": "Accepted peer request", "5": "Sent and Received peer request",
+        "6": "Peer Rejected", "7": "Peer detach in progress", "8": "Probe Received from peer", "9": "Connected to Peer",
+        "10": "Peer is connected and Accepted"}  # fmt: skip
 
 
 def __virtual__():
@@ -283,6 +288,7 @@ def volumes():
         salt kvm2 glusterd.volumes
     """
     found = {}
+    pool = {key: value for key, value in _stored(os.path.join(DIRECTORY, "options")).items() if "." in key}
     for path in sorted(glob.glob(os.path.join(DIRECTORY, "vols/*/info"))):
         info = _stored(path)
         name = path.split("/")[-2]
@@ -290,7 +296,7 @@ def volumes():
         bricks = [_stored(os.path.join(DIRECTORY, "vols", name, "bricks", info[key])) for key in keys]
         found[name] = {
             "status": STATUS.get(info.get("status")),
-            "options": {key: value for key, value in info.items() if "." in key},
+            "options": {**{key: value for key, value in info.items() if "." in key}, **pool},
             "bricks": [f"{brick.get('hostname')}:{brick.get('path')}" for brick in bricks],
         }
     return found
@@ -308,8 +314,47 @@ def peers():
 
         salt kvm2 glusterd.peers
     """
+    return [names for names, _ in _peers()]
+
+
+def _peers():
+    """
+    By which names this server knows each other member of its pool, and the member's state.
+    """
     files = [_stored(path) for path in sorted(glob.glob(os.path.join(DIRECTORY, "peers/*")))]
-    return [[value for key, value in sorted(peer.items()) if key.startswith("hostname")] for peer in files if peer]
+    return [
+        ([value for key, value in sorted(peer.items()) if key.startswith("hostname")], PEER.get(peer.get("state")))
+        for peer in files
+        if peer
+    ]
+
+
+def not_in_pool(servers):
+    """
+    Whether this server is in no pool, or no other member takes it for one, although its glusterd has been started.
+
+    servers
+        The servers of its volumes (list of strings), itself among them.
+
+    Returns a sentence that says so, None where it is in one, or is the only server.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 glusterd.not_in_pool '[kvm1, kvm2, kvm3]'
+    """
+    if "UUID" not in _stored(os.path.join(DIRECTORY, "glusterd.info")):
+        return None
+    there = _peers()
+    apart = [f"{names[-1]} is {state!r} here" for names, state in there if state not in (None, PEER["3"])]
+    if apart and len(apart) == len(there):
+        return f"this server is not in its pool: {', '.join(apart)}"
+    own = __utils__["gluster_hosts.own_names"]()
+    others = [server for server in dict.fromkeys(servers) if server.casefold() not in own]
+    if there or not others or all(__utils__["gluster_hosts.peer_known_as"](other, sorted(own)) for other in others):
+        return None
+    return f"this server's glusterd knows no other server, not {', '.join(others)}: it is new, or {DIRECTORY} was lost"
 
 
 def silent():
@@ -335,7 +380,7 @@ def look(away=()):
     The members and the volumes of the pool as glusterd keeps them on disk; Gluster is not asked.
 
     away
-        The peers that are known to be away (list of names, default none). All others count as connected.
+        The peers that are known to be away (list of names, default none). All other members count as connected.
 
     Returns a dict as ``gluster.look`` returns it; ``status`` is None and ``heal`` is empty.
 
@@ -345,8 +390,10 @@ def look(away=()):
 
         salt kvm1 glusterd.look
     """
-    members = ["localhost", *(names[-1] for names in peers())]
-    pool = [{"hostname": name, "connected": name not in away} for name in members]
+    pool = [{"hostname": "localhost", "connected": True, "state": None}]
+    for names, state in _peers():
+        connected = names[-1] not in away and state in (None, PEER["3"])
+        pool.append({"hostname": names[-1], "connected": connected, "state": state})
     return {"pool": pool, "volumes": volumes(), "status": None, "heal": {}}
 
 
@@ -404,3 +451,33 @@ def _served(volume, brick):
         with salt.utils.files.fopen(os.path.join(PIDS, volume, name)) as stream:
             return psutil.Process(int(stream.read())).name() == "glusterfsd"
     return False
+
+
+def stopped_processes():
+    """
+    Gluster's processes on this server that are stopped, as by SIGSTOP or a debugger: they hold their ports and answer
+    nobody, and Gluster calls them online.
+
+    Returns a dict of process identifiers by what it is: ``{"kvm2:/data/one_vol": 2034}`` for a brick, ``glusterd``, or
+    ``self-heal daemon``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 glusterd.stopped_processes
+    """
+    found = {}
+    for process in psutil.process_iter(["name"]):
+        if process.info["name"] not in ("glusterd", "glusterfsd", "glusterfs"):
+            continue
+        with contextlib.suppress(psutil.Error):
+            stopped = process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+            if stopped and process.uids().effective == 0:
+                words = process.cmdline()
+                after = dict(zip(words, words[1:]))
+                what = {"glusterd": "glusterd", "glusterfsd": f"{after.get('-s')}:{after.get('--brick-name')}"}
+                daemon = "self-heal daemon" if after.get("--process-name") == "glustershd" else None
+                found[what.get(process.info["name"], daemon)] = process.pid
+    found.pop(None, None)  # a client, which shows in its mount
+    return found

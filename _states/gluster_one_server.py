@@ -6,17 +6,22 @@ More states of ``gluster_one``: Salt joins modules of one virtual name.
 """
 
 import functools
+import logging
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one"
+
+log = logging.getLogger(__name__)
+# Seconds in which bricks come up after a start of glusterd.
+BACK = 15
 
 
 def __virtual__():
     return __virtualname__
 
 
-def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glusterd.vol"):
+def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glusterd.vol", servers=None):
     """
     glusterd accepts clients that are not root (the guide's ``option rpc-auth-allow-insecure on``). For every server.
 
@@ -33,6 +38,10 @@ def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glus
     path
         Its volume file (string, default /etc/glusterfs/glusterd.vol).
 
+    servers
+        The servers of this server's volumes (list of host names, default none): fails, after the options are written,
+        where it is in no pool although there are others, or not fully in it.
+
     .. code-block:: yaml
 
         glusterd:
@@ -41,19 +50,30 @@ def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glus
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
         __salt__["gluster_one_arguments.require_arguments"](
-            "glusterd_configured", name=name, options=options, path=path
+            "glusterd_configured", name=name, options=options, path=path, servers=servers
         )
         wanted = __utils__["gluster_options.options_wanted"]({"rpc-auth-allow-insecure": "on"}, options)
         differing = lambda: __utils__["gluster_options.option_changes"](__salt__["glusterd.options"](path), wanted)  # noqa: E731
         changes = differing()
         if __opts__["test"] or not changes:
             fine = ", ".join(f"{option} is {value}" for option, value in wanted.items())
-            return __utils__["gluster_states.predicted"](ret, changes, fine)
+            return _in_pool(__utils__["gluster_states.predicted"](ret, changes, fine), servers)
         __salt__["glusterd.options_set"]({option: change["new"] for option, change in changes.items()}, path=path)
         fine = f"in force from {name}'s next restart; machines do not need it before"
-        return __utils__["gluster_states.applied"](ret, changes, differing(), fine)
+        return _in_pool(__utils__["gluster_states.applied"](ret, changes, differing(), fine), servers)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
+
+
+def _in_pool(ret, servers):
+    """
+    What a state returns, as a failure where this server is not in its pool.
+    """
+    apart = __salt__["glusterd.not_in_pool"](servers) if servers else None
+    advice = (
+        "if it is new, `gluster peer probe` it on a member; else see docs/status.md, A server that is not in the pool"
+    )
+    return {**ret, "result": False, "comment": f"{ret['comment']}; {apart}: {advice}"} if apart else ret
 
 
 def bricks_kept(name="glusterd"):
@@ -349,6 +369,32 @@ def _in_turn(restart, what, blockers, outage, orchestrated, timeout):
             )
         __salt__["gluster_lock.lock_held"]()
         restart()
+        _bricks_back(what, timeout)
         __utils__["gluster_states.awaited"]("gluster_pool.unsettled", timeout, after)
     finally:
         __salt__["gluster_lock.unlock"]()
+
+
+def _bricks_back(what, timeout):
+    """
+    Wait until the bricks of this server run again, and start those once more that have not come back: as where the port
+    that one chose was taken.
+    """
+
+    def down():
+        bricks = {name: __salt__["glusterd.bricks"](name)["down"] for name in __salt__["glusterd.volumes"]()}
+        return {name: found for name, found in bricks.items() if found}
+
+    seen = lambda: ", ".join(sum(down().values(), []))  # noqa: E731
+    failure = f"{what} was restarted, and bricks of this server did not come back"
+    try:
+        __utils__["gluster_states.awaited"](seen, BACK, failure)
+    except CommandExecutionError as exc:
+        log.warning("%s: they are started once more", exc)
+        for name in down():
+            __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
+        cure = (
+            f": see why in /var/log/glusterfs/bricks on {__grains__['id']} (such as no free port up to max-port of "
+            "glusterd.vol), then `gluster volume start VOLUME force` starts it; the next server waits for it"
+        )
+        __utils__["gluster_states.awaited"](seen, timeout, failure, cure)

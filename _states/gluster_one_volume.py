@@ -68,8 +68,11 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
         __salt__["gluster_auth.refuse_shutting_out"](name, info["options"], changes, servers)
         opening = not __utils__["gluster_options.option_changes"](changes.get(INSECURE, {"new": "off"}), {"new": "on"})
         bricks = {} if opening else _bricks_closed(name, info["bricks"])
+        remark = _shards(changes)
         if __opts__["test"] or not {**changes, **bricks}:
-            return __utils__["gluster_states.predicted"](ret, {**changes, **bricks}, fine)
+            ret = __utils__["gluster_states.predicted"](ret, {**changes, **bricks}, fine)
+            return {**ret, "comment": ret["comment"] + remark}
+        fine += remark
         if opening:
             __salt__["data.update"](CLOSED + name, True)
         if changes:
@@ -110,6 +113,21 @@ def _option_changes(current, wanted):
     return changes
 
 
+def _shards(changes):
+    """
+    What a change of the shards means for files that are there, to be said behind something else.
+    """
+    remark, names = "", {option.rpartition(".")[2] for option in changes}  # Gluster takes short ones, too
+    if "shard" in names:
+        remark += (
+            "; features.shard on splits files that are made from now on: those that the volume holds stay whole, and "
+            "it cannot be turned off again"
+        )
+    if "shard-block-size" in names:
+        remark += "; files that are split already keep the size of their shards"
+    return remark
+
+
 def _set(name, changes, timeout):
     """
     Set a volume's options while no server is being restarted and all peers are connected: an option that is set while
@@ -123,7 +141,7 @@ def _set(name, changes, timeout):
         __utils__["gluster_states.awaited"]("gluster_pool.peers_away", timeout, untouched, PEER)
         raise
     try:
-        __utils__["gluster_states.awaited"]("gluster_pool.peers_away", timeout, untouched, PEER)
+        __utils__["gluster_states.awaited"]("gluster_pool.peers_apart", timeout, untouched, PEER)
         __salt__["gluster_lock.lock_held"]()
         try:
             __salt__["gluster.volume_set"](name, {option: change["new"] for option, change in changes.items()}, timeout)

@@ -3,11 +3,17 @@ Which names and addresses belong to one host
 ============================================
 """
 
+import ipaddress
 import socket
+
+import psutil
 
 __virtualname__ = "gluster_hosts"
 
 PORT = 24007
+# Addresses that a host has for itself, the second one by Debian's installer; and names.
+OWN = ("127.0.0.1", "127.0.1.1", "::1")
+SELF = {"localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"}
 
 
 def __virtual__():
@@ -30,7 +36,7 @@ def own_names():
     names = {__grains__.get(grain) for grain in ("id", "host", "fqdn", "nodename", "localhost")}
     for grain in ("fqdn_ip4", "ipv4", "fqdns"):
         names.update(__grains__.get(grain) or [])
-    return {name.casefold() for name in names if name} - {"localhost", "127.0.0.1"}
+    return {name.casefold() for name in names if name and not is_loopback(name)} - SELF
 
 
 def peer_known_as(server, names):
@@ -51,8 +57,8 @@ def peer_known_as(server, names):
 
         __utils__["gluster_hosts.peer_known_as"]("kvm2", ["10.0.0.3", "10.0.0.2"])
     """
-    addresses = _addresses(server)
-    return next((name for name in names if addresses & ({name} | _addresses(name))), None)
+    own = addresses(server)
+    return next((name for name in names if own & ({address(name)} | addresses(name))), None)
 
 
 def glusterd_port(host):
@@ -79,8 +85,101 @@ def glusterd_port(host):
     return "open"
 
 
-def _addresses(host):
+def addresses(host):
+    """
+    The addresses by which other hosts know a host. Where its name is this node's own, and ``/etc/hosts`` has a loopback
+    address for it, as Debian's installer writes it, they are those of this node.
+
+    host
+        A host name or address (string).
+
+    Returns a set of strings, without loopback addresses; an empty one where the name cannot be resolved.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_hosts.addresses"]("kvm1")
+    """
     try:
-        return {found[4][0] for found in socket.getaddrinfo(host, None)}
-    except OSError:
+        found = {address(each[4][0]) for each in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
         return set()
+    if all(map(is_loopback, found)) and (host in OWN or not is_loopback(host)):
+        found = {*__grains__.get("ipv4", []), *__grains__.get("ipv6", [])}
+    return {each for each in found if not is_loopback(each)}
+
+
+def address(text):
+    """
+    An address in the one form in which equal ones compare equal.
+
+    text
+        An address (string), such as ``::ffff:10.0.0.1``, ``[fd00::1]`` or ``fe80::1%eth0``.
+
+    Returns a string; anything else than an address as it is.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_hosts.address"]("::ffff:10.0.0.1")
+    """
+    parsed = _parsed(text)
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed) if parsed else text
+
+
+def is_loopback(text):
+    """
+    Whether a text is an address by which a host reaches itself.
+
+    text
+        A name or address (string).
+
+    Returns True or False.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_hosts.is_loopback"]("127.0.1.1")
+    """
+    parsed = _parsed(address(text))
+    return bool(parsed and parsed.is_loopback)
+
+
+def network(text):
+    """
+    The network of an address: that of this node's interface in it, else the usual one of 256 addresses, or of an IPv6
+    link.
+
+    text
+        An address (string).
+
+    Returns a string such as ``10.0.0.0/24``, None for what is not an address.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_hosts.network"]("10.0.0.1")
+    """
+    own = _parsed(address(text))
+    if not own:
+        return None
+    for each in (each for interface in psutil.net_if_addrs().values() for each in interface if each.netmask):
+        mask = each.netmask if each.family == socket.AF_INET else bin(int(_parsed(each.netmask) or 0)).count("1")
+        try:
+            there = ipaddress.ip_network(f"{address(each.address)}/{mask}", strict=False)
+        except ValueError:  # a link's own address
+            continue
+        if there.version == own.version and own in there and there.num_addresses > 1:
+            return str(there)
+    return str(ipaddress.ip_network(f"{own}/{24 if own.version == 4 else 64}", strict=False))
+
+
+def _parsed(text):
+    try:
+        return ipaddress.ip_address(text.strip("[]").partition("%")[0])
+    except ValueError:
+        return None

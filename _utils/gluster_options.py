@@ -14,6 +14,19 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 __virtualname__ = "gluster_options"
 
 GROUPS = "/var/lib/glusterd/groups"
+# Values of these are compared as they are: names and paths, in which case and order may mean something.
+EXACT = ("ssl-allow", "cipher-list", "own-cert", "private-key", "ca-list", "crl-path", "dh-param", "ec-curve")
+SIZES = {"k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4, "p": 1024**5}
+SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hr": 3600, "d": 86400, "days": 86400, "w": 604800,
+           "wk": 604800}  # fmt: skip
+# Options in which `m` is minutes: elsewhere it is a size.
+TIME = re.compile("(timeout|interval|freq|frequency|delay|period|time|wait)$")
+# Options of the whole pool: Gluster refuses them for one volume, with all others of that command.
+POOL = (
+    "cluster.server-quorum-ratio", "cluster.brick-multiplex", "cluster.max-bricks-per-process", "cluster.op-version",
+    "cluster.max-op-version", "cluster.enable-shared-storage", "cluster.localtime-logging", "cluster.daemon-log-level",
+    "glusterd.vol_count_per_thread",
+)  # fmt: skip
 
 
 def __virtual__():
@@ -80,8 +93,10 @@ def _full(name, options):
 def option_changes(current, wanted):
     """
     The options that differ. ``on``, ``yes``, ``true``, ``enable`` and ``1`` are equal, their opposites too, and so are
-    sizes in different units (``1GB`` and ``1024MB``), lists with and without blanks at their commas, which Gluster
-    drops, and names without the part before the dot.
+    sizes and times in different units (``1GB`` and ``1024MB``, ``1min`` and ``60``), a percentage with and without its
+    sign, numbers as C reads them (``0x10``), words in any case, lists in any order, with and without blanks at their
+    commas, which Gluster drops, and names without the part before the dot. Values of ``user.*`` are equal only as
+    booleans, or letter by letter.
 
     current
         Options and values as they are (dict).
@@ -92,10 +107,11 @@ def option_changes(current, wanted):
     Returns a dict ``{"server.allow-insecure": {"old": "off", "new": "on"}}``; ``old`` is None for an option that is not
     set.
 
-    Raises SaltInvocationError when a name may be one of several.
+    Raises SaltInvocationError when a name may be one of several, or an option that differs is the whole pool's.
 
-    The words are those of ``gf_string2boolean`` and the units those of ``gf_string2bytesize`` in Gluster's
-    libglusterfs/src/common-utils.c.
+    The words are those of ``gf_string2boolean`` and the units those of ``gf_string2bytesize`` and ``gf_string2time`` in
+    Gluster's libglusterfs/src/common-utils.c. Gluster 10.3 refuses some of them, as ``64k`` and ``info``, which is said
+    where they differ from what is set.
 
     Example:
 
@@ -104,27 +120,47 @@ def option_changes(current, wanted):
         __utils__["gluster_options.option_changes"]({"features.shard": "enable"}, {"features.shard": "on"})
     """
     named = {_full(name, current): value for name, value in wanted.items()}
-    return {
+    changes = {
         option: {"old": current.get(option), "new": option_text(value)}
         for option, value in named.items()
-        if option not in current or _canonical(current[option]) != _canonical(value)
+        if option not in current or _canonical(option, current[option]) != _canonical(option, value)
     }
+    for option in changes:
+        full = _full(option, dict.fromkeys(POOL))
+        if full in POOL:
+            raise SaltInvocationError(
+                f"options: {full} {changes[option]['new']!r}: it is the whole pool's, and Gluster refuses it for one "
+                f"volume, with all other options; leave it out, and run `gluster volume set all {full} "
+                f"{changes[option]['new']}` once"
+            )
+    return changes
 
 
-def _canonical(value):
+def _canonical(option, value):
     """
     A value in a form in which equal ones compare equal.
     """
-    text = re.sub(r"\s*,\s*", ",", option_text(value).strip())
+    text = option_text(value).strip()
     lower = text.lower()
     if lower in ("on", "yes", "true", "enable"):
         return 1
     if lower in ("off", "no", "false", "disable"):
         return 0
-    size = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)\s*([kmgtp])i?b", lower)
-    if size:
-        return int(size[1]) if size[1] else float(size[2]) * 1024 ** " kmgtp".index(size[3])
-    return text
+    name = str(option).rpartition(".")[2]
+    if str(option).startswith("user.") or name in EXACT:
+        return text
+    number = re.fullmatch(r"[+]?(\d+(?:\.\d+)?)\s*(%|b|sec|min|hr|[kmgtp](?:i?b)?|[shdw]|days|wk)?", lower)
+    if re.fullmatch("0x[0-9a-f]+|0[0-7]+", lower):  # as C reads numbers
+        return int(lower, 16 if "x" in lower else 8)
+    if number:
+        unit = number[2] or ""
+        if unit in SECONDS and (unit != "m" or TIME.search(name)):
+            return float(number[1]) * SECONDS[unit]
+        return float(number[1]) * SIZES.get(unit[:1], 1)
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) > 1 and all(re.fullmatch(r"[\w.:*/@|()-]+", part) for part in parts):
+        return tuple(sorted(set(parts)))  # a list, whose order means nothing; no regular expression
+    return lower if re.fullmatch(r"[A-Za-z][A-Za-z_-]*", text) else ",".join(parts)
 
 
 def owner_id(owner, kind="user"):

@@ -4,10 +4,16 @@ include:
   - gluster_one.pillar
 {%- if not node.errors and 'server' in node.roles %}
 
+{%- set servers = [] %}
+{%- for volume in node.volumes.values() if volume.servers | map('lower') | select('in', node.names) | list %}
+{%- do servers.extend(volume.servers) %}
+{%- endfor %}
+
 gluster_one_glusterd:
   gluster_one.glusterd_configured:
     - name: {{ node.glusterd.service | json }}
     - path: {{ node.glusterd.path | json }}
+    - servers: {{ servers | unique | list | json }}
 {%- if node.restart.keep_bricks %}
 
 gluster_one_bricks_kept:

@@ -212,7 +212,7 @@ def make_host(lab, name, names, auth, relay, base):
             (home / "data").mkdir()
             run("mount", "-t", "tmpfs", "-o", "mode=755,size=2g", "data", home / "data")
         files.prepare(root, name, lab, auth or "oneadmin:opennebula", relay)
-    files.write(root / "etc/hosts", files.etc_hosts(names))
+    files.write(root / "etc/hosts", files.etc_hosts(name, names))
     connect(lab, name)
 
 

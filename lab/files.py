@@ -148,9 +148,9 @@ def address(name):
     return f"10.77.{1 + number // 256}.{number % 256}"
 
 
-def etc_hosts(names):
-    """/etc/hosts of every host."""
-    lines = ["127.0.0.1 localhost", "::1 ip6-localhost ip6-loopback", f"{MASTER_ADDRESS} salt"]
+def etc_hosts(name, names):
+    """/etc/hosts of a host, which has its own name for a loopback address first, as Debian's installer writes it."""
+    lines = ["127.0.0.1 localhost", f"127.0.1.1 {name}", "::1 ip6-localhost ip6-loopback", f"{MASTER_ADDRESS} salt"]
     return "\n".join(lines + [f"{address(name)} {name}" for name in names]) + "\n"
 
 

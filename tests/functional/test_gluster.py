@@ -212,3 +212,45 @@ def test_a_lock_that_is_never_released_is_an_error_after_timeout(modules, volume
         with host.seconds(7), pytest.raises(CommandExecutionError, match="Another transaction is in progress"):
             modules.gluster.volume_set(volume, {"user.note": "never"}, timeout=2)
     assert host.set_options(volume).get("user.note") != "never"
+
+
+# Who is connected
+
+
+def test_a_server_is_one_client_also_where_its_own_name_is_a_loopback_address(modules, one_vol):
+    """As Debian's installer writes it into /etc/hosts: it reaches its own brick from 127.0.0.1, others from another."""
+    with host.mounted_aside(one_vol):
+        there = modules.gluster.connections(one_vol)
+        addresses = [{client.rpartition(":")[0] for client, _ in clients} for clients in there.values()]
+        assert "127.0.0.1" in addresses[0] and "10.77.1.1" not in addresses[0] and "10.77.1.1" in addresses[1]
+        assert modules.gluster.clients_apart(one_vol) == {}
+        host.eventually("the pool is settled", lambda: modules.gluster_pool.unsettled() is None)
+
+
+def test_a_server_s_own_address_is_one_of_its_volume_s(modules):
+    servers = ["kvm1", "kvm2", "kvm3"]
+    for address in ("10.77.1.1", "10.77.1.2", "127.0.1.1"):
+        modules.gluster_fstab.check_servers(f"{address}:/one_vol", [], servers, "is mounted")
+    with pytest.raises(CommandExecutionError, match="10.77.0.2 is none of kvm1, kvm2, kvm3"):
+        modules.gluster_fstab.check_servers("10.77.0.2:/one_vol", [], servers, "is mounted")
+
+
+# Quorum
+
+
+def test_the_pool_s_quorum_ratio_counts_and_is_no_volume_s(modules, states, one_vol):
+    host.gluster("volume", "set", one_vol, "cluster.server-quorum-type", "server")
+    try:
+        said = f"2 of 3 servers are connected, too few for volume {one_vol}'s server quorum"
+        for ratio, blocked in (("66%", False), ("67%", True)):
+            host.gluster("volume", "set", "all", "cluster.server-quorum-ratio", ratio)
+            blockers = modules.gluster_pool.stop_blockers({"kvm2": ["kvm2"]}, restart=True)
+            assert (f"without it {said}" in blockers) is blocked, (ratio, blockers)
+            assert modules.glusterd.volumes()[one_vol]["options"]["cluster.server-quorum-ratio"] == ratio
+        before = host.volume_text(one_vol)
+        run = states.gluster_one.volume_configured(one_vol, options={"server-quorum-ratio": "50%", "user.note": "x"})
+        assert run.result is False and "run `gluster volume set all cluster.server-quorum-ratio 50%`" in run.comment
+        assert host.volume_text(one_vol) == before
+    finally:
+        host.gluster("volume", "reset", "all")
+        host.gluster("volume", "reset", one_vol, "cluster.server-quorum-type")

@@ -260,3 +260,22 @@ def test_native_read_for_no_such_user_or_without_qemu(modules, small_vol):
     with host.hidden("/usr/bin/qemu-io"):
         with pytest.raises(CommandExecutionError, match="qemu-io is not installed on this node: install qemu-utils"):
             modules.gluster_native.native_read(small_vol, "image")
+
+
+def test_a_volume_that_is_mounted_several_times_has_a_client_each(modules, one_vol):
+    points = [host.open_directory(name) for name in ("first", "read_only", "sub", "within")]
+    whole, *_, within = points
+    host.sh("mount", "-t", "glusterfs", f"kvm1:/{one_vol}", whole)
+    try:
+        (whole / "sub").mkdir()
+        host.sh("mount", "-t", "glusterfs", "-o", "ro", f"kvm1:/{one_vol}", points[1])
+        host.sh("mount", "-t", "glusterfs", f"kvm1:/{one_vol}/sub", points[2])
+        host.sh("mount", "--bind", whole / "sub", within)  # no client of its own
+        host.eventually("all have all bricks", lambda: modules.gluster_one.apart()[one_vol] == [])
+        with host.stopped(host.fuse_client(points[1])):
+            assert modules.gluster_one.apart()[one_vol] is None
+    finally:
+        for point in reversed(points):
+            host.let_go(point)
+        with host.mounted_aside(one_vol) as point:
+            (point / "sub").rmdir()

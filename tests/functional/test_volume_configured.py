@@ -105,7 +105,12 @@ SPELLINGS = [
     ("performance.write-behind-window-size", "2MB", "2mb"),
     ("features.shard-block-size", "65536KB", "64MB"),
     ("network.ping-timeout", "10", 10),
-    ("auth.reject", "10.9.0.1, 10.9.0.2", "10.9.0.1 ,10.9.0.2"),
+    ("auth.reject", "10.9.0.1, 10.9.0.2", "10.9.0.2 ,10.9.0.1"),
+    ("cluster.min-free-disk", "10%", 10),
+    ("cluster.heal-timeout", "0x10", 16),
+    ("diagnostics.brick-log-level", "INFO", "info"),
+    ("performance.cache-min-file-size", "64KB", "64k"),
+    ("network.frame-timeout", "1min", "60s"),
 ]
 
 
@@ -116,6 +121,16 @@ def test_every_spelling_of_a_value_is_equal(configured, volume):
     change = {"network.ping-timeout": {"old": "10", "new": "11"}}
     assert configured(volume, options={"ping-timeout": 11}).changes == change
     idle(configured, volume, options={"ping-timeout": 11})
+
+
+def test_what_shards_mean_for_files_that_are_there_is_said(configured, volume):
+    for options, said in (
+        ({"features.shard": True}, "those that the volume holds stay whole, and it cannot be turned off again"),
+        ({"shard-block-size": "128MB"}, "files that are split already keep the size of their shards"),
+    ):
+        run = configured(volume, options=options, test=True)
+        assert run.result is None and said in run.comment
+        assert said not in configured(volume, test=True).comment
 
 
 def test_the_guide_s_own_option_by_hand(configured, volume):
@@ -172,7 +187,7 @@ def test_no_line_is_broken(configured, volume, options):
 def test_auth_allow_without_the_others_of_the_pool(configured, one_vol):
     """Their self-heal daemons are connected; the mounts of such servers would vanish."""
     said = refuses(configured, one_vol, options={"auth.allow": "10.77.1.1"})
-    assert "kvm2 (10.77.1.2), connected now; kvm3 (10.77.1.3), connected now; add them to it" in said
+    assert "kvm2 (10.77.1.2), connected now; kvm3 (10.77.1.3), connected now" in said
     assert "kvm2 (10.77.1.2), connected now" in refuses(configured, one_vol, options={"auth.reject": "kvm2"})
     # To Gluster this network begins and ends elsewhere than it says.
     assert "'10.77.1.0/30', and whom it means cannot be judged" in refuses(

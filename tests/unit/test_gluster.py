@@ -148,6 +148,22 @@ def test_options_of_another_kind_are_refused(execution, options):
         ("full", "full"),
         ("10.0.0.1,10.0.0.2", "10.0.0.1, 10.0.0.2"),
         ("a , b", "a,b"),
+        ("64k", "64KB"),
+        ("64K", "65536"),
+        ("1m", "1024kb"),
+        ("1g", "1.0GiB"),
+        ("64b", "64"),
+        ("10%", "10"),
+        ("10.0%", "10 %"),
+        ("0%", "0"),
+        ("INFO", "info"),
+        ("Full", "FULL"),
+        ("0x10", "16"),
+        ("0755", 493),
+        ("+5", 5),
+        ("10.0.0.2,10.0.0.1", "10.0.0.1, 10.0.0.2"),
+        ("kvm1,10.0.0.*,10.0.0.0/24", "10.0.0.0/24 ,kvm1,10.0.0.*"),
+        ("a,b,a", "b,a"),
     ],
 )
 def test_equal_is_equal(util, one, other):
@@ -157,12 +173,51 @@ def test_equal_is_equal(util, one, other):
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("on", "off"), ("1GB", "1MB"), ("9869", 0), ("full", "diff"), ("2", True), ("a b", "ab")]
+    ("one", "other"),
+    [
+        ("on", "off"),
+        ("1GB", "1MB"),
+        ("9869", 0),
+        ("full", "diff"),
+        ("2", True),
+        ("a b", "ab"),
+        ("64k", "64MB"),
+        ("10%", "11"),
+        ("10%", "10%,5"),
+        ("INFO", "inform"),
+        ("0x10", "10"),
+        ("010", "10"),
+        ("09", "11"),
+        ("a,b", "a,c"),
+        ("/a", "/A"),
+        ("[a,b]{1,2}", "[b,a]{1,2}"),
+        ("1.5", "15"),
+    ],
 )
 def test_different_is_different(util, one, other):
     module = util("gluster_options")
     change = module.option_changes({"option": one, "else": "1"}, {"option": other})
     assert change == {"option": {"old": one, "new": module.option_text(other)}}
+
+
+@pytest.mark.parametrize(
+    "option, one, other, equal",
+    [
+        ("network.ping-timeout", "1m", "60", True),
+        ("network.ping-timeout", "1min", "60s", True),
+        ("ping-timeout", "2h", "7200sec", True),
+        ("network.ping-timeout", "1m", "1MB", False),
+        ("performance.cache-size", "1m", "60", False),
+        ("user.note", "INFO", "info", False),
+        ("user.note", "a,b", "b,a", False),
+        ("user.note", "10%", "10", False),
+        ("user.smb", "on", "enable", True),
+        ("auth.ssl-allow", "Kvm1", "kvm1", False),
+        ("ssl.own-cert", "/etc/A", "/etc/a", False),
+    ],
+)
+def test_what_a_value_means_depends_on_the_option(util, option, one, other, equal):
+    assert (util("gluster_options").option_changes({option: one}, {option: other}) == {}) is equal
 
 
 def test_an_option_never_set_differs(util):
@@ -181,6 +236,19 @@ def test_an_option_by_the_end_of_its_name(util):
     assert wanted == {"storage.owner-uid": 0, "ping-timeout": 9}
     with pytest.raises(SaltInvocationError, match="options has 'same': it may be a.same or b.same, give the full name"):
         module.option_changes(kept, {"same": 1})
+
+
+@pytest.mark.parametrize(
+    "name", ["cluster.server-quorum-ratio", "server-quorum-ratio", "cluster.brick-multiplex", "brick-multiplex"]
+)
+def test_an_option_of_the_whole_pool_is_refused_before_gluster_refuses_all(util, name):
+    module = util("gluster_options")
+    with pytest.raises(
+        SaltInvocationError, match=r"the whole pool's.* run `gluster volume set all cluster\.[a-z-]+ 60%`"
+    ):
+        module.option_changes({"nfs.disable": "off"}, {"nfs.disable": "on", name: "60%"})
+    full = name if "." in name else f"cluster.{name}"
+    assert module.option_changes({full: "60%"}, {name: "60%"}) == {}, "every volume shows what the pool has"
 
 
 def test_a_group_is_no_option(util):
@@ -323,3 +391,89 @@ def test_a_look_asks_again_for_a_volume_that_status_all_leaves_out(answering):
         "one_vol": [{"hostname": "kvm1", "path": "/data/b", "online": True, "port": "49152", "pid": 7}]
     }
     assert commands[1][-3:] == ["volume", "status", "one_vol"]
+
+
+# A look does not wait
+
+CLIENTS = """<?xml version="1.0"?><cliOutput><opRet>0</opRet><volStatus><volumes><volume><volName>one_vol</volName>
+<node>
+<hostname>kvm1</hostname><path>/data/b</path><clientsStatus><client><hostname>10.0.0.1:49151</hostname><bytesWrite>999
+</bytesWrite></client></clientsStatus></node></volume></volumes></volStatus></cliOutput>"""
+CONNECTED = {"kvm1:/data/b": [["10.0.0.1:49151", 999]]}
+LOCKED = REFUSED.format("Another transaction is in progress for one_vol. Please try again after some time.")
+
+
+def heal_info(status):
+    bricks = [HEALED.format(1, "kvm1", "Connected", COUNTS.format(4)), HEALED.format(2, "kvm2", AWAY, "")]
+    return f"<?xml version='1.0'?>{HEAL.format(''.join(bricks).replace('Connected', status))}"
+
+
+def test_what_is_answered_before_the_time_is_over_stands(answering):
+    """As where a hundred thousand entries are to be counted: the process is ended at the third of four answers."""
+    module, commands = answering(f"{MEMBERS}{INFO}{STATUS}", CLIENTS, retcode=124)
+    seen = module.look(heal=["one_vol"])
+    assert [peer["connected"] for peer in seen["pool"]] == [True, True]
+    assert [row["online"] for row in seen["status"]["one_vol"]] == [True, False, True, True]
+    assert (seen["heal"], seen["connections"]) == ({"one_vol": UNKNOWN}, {"one_vol": CONNECTED})
+    assert len(commands) == 2 and commands[0][:3] == ["timeout", "-k", "5"]
+
+
+@pytest.mark.parametrize("answers", ["", f"{MEMBERS}", f"{MEMBERS}{INFO}"])
+def test_a_pool_that_does_not_answer_is_asked_once(answering, answers):
+    module, commands = answering(answers, retcode=124)
+    with pytest.raises(CommandExecutionError, match="gluster did not answer within 30 s"):
+        module.look(heal=["one_vol"])
+    assert len(commands) == 1
+
+
+def test_a_brick_that_hangs_is_not_asked_who_is_connected(answering):
+    """kvm1's is online, and the heal's information cannot reach it; kvm2's is down, which is no reason."""
+    module, commands = answering(f"{MEMBERS}{INFO}{STATUS}{heal_info(AWAY)}", CLIENTS)
+    seen = module.look(heal=["one_vol"])
+    assert (seen["heal"], seen["connections"], len(commands)) == ({"one_vol": UNKNOWN}, {"one_vol": None}, 1)
+    module, commands = answering(f"{MEMBERS}{INFO}{STATUS}{heal_info('Connected')}", CLIENTS)
+    assert (module.look(heal=["one_vol"])["connections"], len(commands)) == ({"one_vol": CONNECTED}, 2)
+
+
+def test_a_volume_whose_lock_another_command_holds_is_not_down(answering, monkeypatch):
+    module, commands = answering(f"{MEMBERS}{INFO}<?xml version='1.0'?>{LOCKED}", LOCKED)
+    clock = iter(range(0, 1000, 2))
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    seen = module.look()
+    assert (seen["status"], set(seen["volumes"])) == ({"one_vol": None}, {"one_vol"})
+
+
+@pytest.mark.parametrize(
+    "error", ["Commit failed on kvm3. Please check log file for details.", "Another transaction is"]
+)
+def test_a_heal_that_cannot_begin_is_tried_once(answering, error):
+    module, commands = answering(REFUSED.format(error))
+    with pytest.raises(CommandExecutionError, match=error[:10]):
+        module.heal("one_vol")
+    assert len(commands) == 1
+
+
+# Who is meant
+
+UUID = "7c0980d4-b354-4b86-98ae-abce509a2e52"
+BY_ADDRESS = PEERS.replace("<uuid>2<", f"<uuid>{UUID}<")
+
+
+@pytest.mark.parametrize(
+    "error, peers, volumes, said",
+    [
+        (f"Staging failed on {UUID}. Error: no", BY_ADDRESS, INFO, f"Staging failed on kvm2 ({UUID}). Error: no"),
+        ("Locking failed on 10.0.0.2. Please", BY_ADDRESS, INFO, "Locking failed on kvm2 (10.0.0.2). Please"),
+        ("on 10.0.0.22 and 110.0.0.2", BY_ADDRESS, INFO, "on 10.0.0.22 and 110.0.0.2"),
+        ("one or more nodes do not support it: 10.0.0.2", BY_ADDRESS.replace("<hostname>kvm2<", "<hostname>10.0.0.2<"),
+         INFO.replace("<hostUuid>2<", f"<hostUuid>{UUID}<"), "it: kvm2 (10.0.0.2)"),
+        ("on fd00::2.", BY_ADDRESS.replace("10.0.0.2", "fd00::2"), INFO, "on kvm2 (fd00::2)."),
+        ("on 10.0.0.2", BY_ADDRESS.replace("<hostname>kvm2<", "<hostname>10.0.0.2<"), INFO, "on 10.0.0.2"),
+        ("on 10.0.0.2", "", "", "on 10.0.0.2"),
+    ],
+)  # fmt: skip
+def test_a_peer_is_called_by_its_name(answering, error, peers, volumes, said):
+    module, _ = answering(REFUSED.format(error), f"{peers}{volumes}")
+    with pytest.raises(CommandExecutionError) as failure:
+        module.xml("volume", "set", "one_vol", "a", "b", patience=0)
+    assert str(failure.value).endswith(said)

@@ -1,5 +1,7 @@
 """glusterd's own volume file: only the option asked for changes."""
 
+import re
+
 import pytest
 from salt.exceptions import CommandExecutionError
 
@@ -72,3 +74,53 @@ def test_a_file_of_something_else_is_left_alone(glusterd, tmp_path):
     assert file.read_text() == "hello\n"
     with pytest.raises(CommandExecutionError, match="install glusterfs-server"):
         glusterd.options(str(tmp_path / "none"))
+
+
+# Its pool
+
+
+@pytest.fixture
+def stored(execution, monkeypatch, tmp_path):
+    """stored(state by peer): the module on kvm1, whose glusterd has these peers on disk."""
+
+    def make(peers=None, info="UUID=1\n"):
+        (tmp_path / "peers").mkdir()
+        (tmp_path / "glusterd.info").write_text(info)
+        for name, state in (peers or {}).items():
+            (tmp_path / "peers" / name).write_text(f"uuid={name}\nstate={state}\nhostname1={name}\n")
+        utils = {
+            "gluster_hosts.own_names": lambda: {"kvm1", "10.0.0.1"},
+            "gluster_hosts.peer_known_as": lambda server, names: {"kvm1.san": "kvm1"}.get(server),
+        }
+        module = execution("glusterd", __utils__=utils)
+        monkeypatch.setattr(module, "DIRECTORY", str(tmp_path))
+        return module
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "peers, servers, said",
+    [
+        ({"kvm2": 3, "kvm3": 3}, ["kvm1", "kvm2"], None),
+        ({"kvm2": 3, "kvm3": 6}, ["kvm1", "kvm2"], None),  # the other one is not
+        ({}, ["KVM1", "kvm1.san"], None),  # a pool of one
+        ({}, [], None),
+        ({}, ["kvm1", "kvm2", "kvm3"], "knows no other server, not kvm2, kvm3: it is new, or .* was lost"),
+        ({"kvm2": 6, "kvm3": 4}, ["kvm1"], "kvm2 is 'Peer Rejected' here, kvm3 is 'Accepted peer request' here"),
+    ],
+)
+def test_a_server_sees_that_it_is_in_no_pool(stored, peers, servers, said):
+    found = stored(peers).not_in_pool(servers)
+    assert re.search(said, found) if said else found is None
+
+
+def test_a_glusterd_that_has_never_run_is_in_no_pool_yet(stored):
+    assert stored(info="").not_in_pool(["kvm1", "kvm2"]) is None
+
+
+def test_what_is_on_disk_of_the_pool(stored):
+    found = {
+        peer["hostname"]: peer["connected"] for peer in stored({"kvm2": 3, "kvm3": 6, "kvm4": 3}).look(["kvm4"])["pool"]
+    }
+    assert found == {"localhost": True, "kvm2": True, "kvm3": False, "kvm4": False}

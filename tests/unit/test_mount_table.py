@@ -225,7 +225,8 @@ def test_what_root_has_mounted_there_is_refused_also_beneath_a_cover(covered, ex
 @pytest.fixture
 def one(execution, module):
     module.__salt__["gluster_mount.mount_table"] = module.mount_table
-    return execution("gluster_one", __salt__={"gluster_mount.mounts": module.mounts})
+    salt = {"gluster_mount.mounts": module.mounts, "gluster_mount.mount_table": module.mount_table}
+    return execution("gluster_one", __salt__=salt)
 
 
 def test_a_mount_by_fusermount_counts_nowhere_as_the_volume_s(one, monkeypatch):
@@ -236,12 +237,25 @@ def test_a_mount_by_fusermount_counts_nowhere_as_the_volume_s(one, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "first, second, both",
-    [([], ["kvm3:/b"], ["kvm3:/b"]), (["kvm3:/b"], ["kvm2:/b"], ["kvm2:/b", "kvm3:/b"]), (None, [], None)],
+    "table, said, both",
+    [
+        ([("/a", 1), ("/b", 2)], {"/a": [], "/b": ["kvm3:/b"]}, ["kvm3:/b"]),
+        ([("/a", 1), ("/b", 2)], {"/a": ["kvm3:/b"], "/b": []}, ["kvm3:/b"]),
+        ([("/a", 1), ("/b", 2)], {"/a": ["kvm3:/b"], "/b": ["kvm2:/b"]}, ["kvm2:/b", "kvm3:/b"]),
+        ([("/a", 1), ("/b", 2)], {"/b": []}, None),
+        ([("/a", 1), ("/a/sub", 1)], {"/a": ["kvm3:/b"]}, ["kvm3:/b"]),  # a directory of it, mounted by --bind
+        ([("/sub", 1), ("/a", 1)], {"/a": []}, []),
+        ([("/sub", 1)], {}, None),
+        ([("/a", 1), ("/a", 2)], {"/a": []}, None),  # the one beneath cannot be asked
+        ([("/a", 1), ("/a", 1)], {"/a": []}, []),
+    ],
 )
-def test_what_several_mounts_of_a_volume_say_is_joined(one, monkeypatch, first, second, both):
-    monkeypatch.setitem(
-        one.__salt__, "gluster_mount.mounts", lambda: dict.fromkeys(["/a", "/b"], {"volume": "one_vol"})
-    )
-    monkeypatch.setattr(one, "_bricks_unconnected", {"/a": first, "/b": second}.get)
+def test_what_the_clients_of_a_volume_say_is_joined(one, monkeypatch, table, said, both):
+    mounts = [
+        {"path": path, "number": number, "device_number": f"0:{client}", "volume": volume}
+        for number, (path, client) in enumerate(table)
+        for volume in ["one_vol/sub" if number else "one_vol"]
+    ]
+    monkeypatch.setitem(one.__salt__, "gluster_mount.mount_table", lambda: mounts)
+    monkeypatch.setattr(one, "_bricks_unconnected", said.get)
     assert one.apart() == {"one_vol": both}

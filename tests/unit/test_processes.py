@@ -49,6 +49,17 @@ def test_a_process_that_ends_in_the_meantime_is_started(volumes, monkeypatch):
     assert module.told == [("volume", "start", "one_vol", "force")]
 
 
+@pytest.mark.parametrize("server", ["kvm1", "10.0.0.1", "fd00::1", "2001:db8:0:1::7"])
+def test_a_brick_by_whatever_address_of_its_server(volumes, monkeypatch, server):
+    monkeypatch.setattr(psutil.Process, "terminate", lambda self: None)
+    monkeypatch.setattr(psutil.Process, "wait", lambda self, timeout: None)
+    monkeypatch.setattr(psutil.Process, "cmdline", lambda self: ["glusterfsd", "/b/c"])
+    module = volumes({"hostname": server, "path": "/b/c", "online": True, "pid": psutil.Process().pid})
+    assert module.brick_restart("one_vol", f"{server}:/b/c") is True
+    with pytest.raises(CommandExecutionError, match="is down: start it"):
+        module.brick_restart("one_vol", f"{server}:/b/d")
+
+
 def test_a_process_of_which_gluster_knows_no_number_is_not_this_one(volumes):
     module = volumes({**DAEMON, "pid": None})
     assert module.heal_daemon_apart("one_vol") == []
@@ -139,3 +150,31 @@ def test_a_command_that_cannot_be_killed_is_not_started_again(util, monkeypatch,
 )
 def test_what_others_have_written(util, text, shown):
     assert util("gluster_process").visible(text) == shown
+
+
+# Stopped processes
+
+
+@pytest.mark.parametrize(
+    "name, words, uid, state, found",
+    [
+        ("glusterfsd", ["glusterfsd", "-s", "kvm1", "--brick-name", "/b"], 0, "stopped", {"kvm1:/b": 7}),
+        ("glusterfsd", ["glusterfsd", "-s", "fd00::1", "--brick-name", "/b"], 0, "tracing-stop", {"fd00::1:/b": 7}),
+        ("glusterfsd", ["glusterfsd", "-s", "kvm1", "--brick-name", "/b"], 0, "sleeping", {}),
+        ("glusterfsd", ["glusterfsd", "-s", "kvm1", "--brick-name", "/b"], 9869, "stopped", {}),
+        ("glusterd", ["glusterd"], 0, "stopped", {"glusterd": 7}),
+        ("glusterfs", ["glusterfs", "--process-name", "glustershd"], 0, "stopped", {"self-heal daemon": 7}),
+        ("glusterfs", ["glusterfs", "/mnt"], 0, "stopped", {}),  # its mount hangs
+        ("sshd", ["sshd"], 0, "stopped", {}),
+    ],
+)
+def test_a_stopped_process_is_named(execution, monkeypatch, name, words, uid, state, found):
+    class Process:
+        info, pid = {"name": name}, 7
+        status, cmdline = (lambda self: state), (lambda self: words)
+
+        def uids(self):
+            return type("Uids", (), {"effective": uid})
+
+    monkeypatch.setattr(psutil, "process_iter", lambda attributes: [Process()])
+    assert execution("glusterd").stopped_processes() == found

@@ -113,8 +113,11 @@ def test_all_are_named(refuse):
 
 def test_a_server_is_known_by_one_of_its_addresses(refuse):
     assert not refuse({"auth.allow": "10.77.1.*"}, connected=["kvm1", "kvm2"], servers=["kvm1", "kvm2", "kvm3"])
-    # One that is connected by an address has to be let in by that one.
-    assert "127.0.0.1, connected now" in refuse({"auth.allow": "10.77.*"}, connected=["127.0.0.1"])
+    # One that is connected by an address has to be let in by that one,
+    assert "10.9.0.1, connected now" in refuse({"auth.allow": "10.77.*"}, connected=["10.9.0.1"])
+    # but for the brick's own server, whose name may be a loopback address in its /etc/hosts: Gluster lets it in.
+    assert not refuse({"auth.allow": "10.77.*"}, connected=["127.0.0.1"])
+    assert "kvm1 (10.77.1.1), connected now" in refuse({"auth.allow": "10.9.*"}, connected=["127.0.0.1"])
 
 
 SWITCHES = [

@@ -1,0 +1,72 @@
+"""Which names and addresses are one host: an own name may have a loopback address."""
+
+import socket
+
+import pytest
+
+GRAINS = {"id": "kvm1", "host": "kvm1", "fqdn": "kvm1", "fqdn_ip4": ["127.0.1.1"], "ipv4": ["127.0.0.1", "10.0.0.1"],
+          "ipv6": ["::1", "fd00::1"], "localhost": "kvm1"}  # fmt: skip
+HOSTS = {"kvm1": ["127.0.1.1"], "kvm1.lan": ["::1"], "kvm2": ["10.0.0.2", "fd00::2"], "kvm3": ["::ffff:10.0.0.3"],
+         "localhost": ["127.0.0.1", "::1"], "kvm1.san": ["127.0.1.1", "10.0.0.1"]}  # fmt: skip
+
+
+@pytest.fixture
+def hosts(util, monkeypatch):
+    """The helpers on kvm1, whose own name in /etc/hosts is 127.0.1.1 alone."""
+
+    def look_up(name, _):
+        if name not in HOSTS and not name[0].isdigit():
+            raise OSError(f"no address of {name}")
+        return [(None, None, None, None, (found, 0)) for found in HOSTS.get(name, [name])]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    return util("gluster_hosts", __grains__=GRAINS)
+
+
+def test_a_minion_goes_by_no_name_that_every_host_has(hosts):
+    assert hosts.own_names() == {"kvm1", "10.0.0.1"}
+
+
+@pytest.mark.parametrize(
+    "name, found",
+    [
+        *[(own, {"10.0.0.1", "fd00::1"}) for own in ("kvm1", "kvm1.lan", "localhost", "127.0.1.1")],
+        ("kvm1.san", {"10.0.0.1"}),
+        ("kvm2", {"10.0.0.2", "fd00::2"}),
+        ("kvm3", {"10.0.0.3"}),
+        ("kvm4", set()),
+        ("127.0.0.2", set()),  # whatever listens there
+    ],
+)
+def test_addresses_are_those_that_others_know(hosts, name, found):
+    assert hosts.addresses(name) == found
+
+
+@pytest.mark.parametrize(
+    "server, known",
+    [("10.0.0.1", "kvm1"), ("127.0.1.1", "kvm1"), ("10.0.0.3", "kvm3"), ("10.0.0.4", None), ("kvm4", None)],
+)
+def test_a_server_is_known_by_another_name(hosts, server, known):
+    assert hosts.peer_known_as(server, ["kvm2", "kvm1", "kvm3", "kvm4"]) == known
+
+
+@pytest.mark.parametrize(
+    "one, other, same",
+    [
+        ("10.9.0.1", "10.9.0.200", True),
+        ("10.9.0.1", "::ffff:10.9.0.2", True),
+        ("10.9.0.1", "10.9.1.1", False),
+        ("fd09::1", "fd09::ff", True),
+        ("fd09::1", "fd09:0:0:1::1", False),
+        ("10.77.0.1", "10.77.1.1", True),  # by this node's interface
+        ("fd77::1", "fd77:0:0:1::1", True),
+        ("fe80::1%eth0", "fe80::2", True),
+    ],
+)
+def test_networks(hosts, monkeypatch, one, other, same):
+    link = [(socket.AF_PACKET, "02:00:00:00:00:01", None), (socket.AF_INET, "10.77.1.1", "255.255.0.0"),
+            (socket.AF_INET6, "fd77::1%eth0", "ffff:ffff:ffff::")]  # fmt: skip
+    entry = lambda values: type("Address", (), dict(zip(("family", "address", "netmask"), values)))  # noqa: E731
+    monkeypatch.setattr(hosts.psutil, "net_if_addrs", lambda: {"eth0": list(map(entry, link))})
+    assert (hosts.network(one) == hosts.network(other)) is same
+    assert hosts.network("kvm1") is None
