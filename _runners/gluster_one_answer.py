@@ -100,7 +100,12 @@ KINDS = {
     "pillar": ("anybody", "correct it, then run again"),
 }  # fmt: skip
 SELINUX = "on {minion}: setsebool -P virt_use_fusefs on"
-LIBVIRT = "on {minion}: install libvirt (OpenNebula's package: opennebula-node-kvm)"
+# By what it is about, where it is not the driver's package that is missing.
+NATIVE = {
+    "libvirt": "on {minion}: install libvirt (OpenNebula's package: opennebula-node-kvm)",
+    "gluster driver": READ,
+    "QEMU's build": "set `access: fuse` at its volumes in the pillar (gluster_one:volumes:NAME:access)",
+}
 
 
 def __virtual__():
@@ -363,8 +368,8 @@ def cure(finding, minion, volume=None, head=False):
     words = KINDS[kind][1] if kind in KINDS else READ
     if kind == "confined" and on == "SELinux":
         words = SELINUX
-    elif kind == "native" and on == "libvirt":
-        words = LIBVIRT
+    elif kind == "native":
+        words = NATIVE.get(on, words)
     elif kind in ("link", "blocked") and (head or not on.startswith("/")):
         words = words.replace(MOUNT, DATASTORE)
     path = re.fullmatch(r"(/[\w.@:+-]+)+", on, re.ASCII) and posixpath.normpath(on) == on

@@ -140,6 +140,9 @@ def test_the_runner_has_a_repair_for_what_the_pillar_may_name(execution):
     assert set(runner.ONE_AT_A_TIME) <= set(runner.REPAIRS.values())
 
 
+ACCESS = {"qemu": "7.2", "libvirt": "9.0", "built": True, "error": None}
+
+
 @pytest.fixture
 def confined(execution, tmp_path, monkeypatch):
     """confined(profiles, rules, enforcing, boolean): the findings on a hypervisor with these files."""
@@ -151,7 +154,8 @@ def confined(execution, tmp_path, monkeypatch):
             __salt__={
                 "gluster_native.confined": native.confined,
                 "gluster_mount.place": lambda path, name, user: path,
-                "gluster_native.native_access": lambda: {"qemu": "7.2", "libvirt": "9.0", "gluster": driver},
+                "gluster_native.native_access": lambda: {**ACCESS, "gluster": driver},
+                "gluster_native.access_missing": native.access_missing,
                 "data.get": lambda key: None,
                 "data.update": lambda key, value: True,
             },
@@ -174,6 +178,27 @@ def confined(execution, tmp_path, monkeypatch):
         return [(finding["kind"], finding["on"], finding["cure"]) for finding in seen["findings"]]
 
     return make
+
+
+def test_a_driver_that_is_missing_is_asked_for_each_time(execution):
+    """Programs, drivers and libraries may be there again without another time of theirs; what is fine is kept."""
+    kept, answers = {}, [{**ACCESS, "gluster": False}, {**ACCESS, "gluster": False, "error": "x.so"}, ACCESS]
+    native = execution("gluster_native")
+    module = execution(
+        "gluster_one",
+        __salt__={
+            "gluster_native.native_access": lambda: {"gluster": True, **answers.pop(0)},
+            "gluster_native.access_missing": native.access_missing,
+            "data.get": kept.get,
+            "data.update": kept.__setitem__,
+        },
+    )
+    found = []
+    for _ in range(4):
+        seen = {"findings": []}
+        module._driver(seen, {"package": "qemu"})
+        found.append([finding["on"] for finding in seen["findings"]])
+    assert (found, answers) == ([["QEMU"], ["gluster driver"], [], []], [])
 
 
 def test_nothing_is_confined_where_neither_is_in_force(confined):
