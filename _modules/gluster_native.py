@@ -6,7 +6,6 @@ Native access: QEMU's own way to a volume, ``gluster://``
 import contextlib
 import functools
 import os
-import pathlib
 import re
 import shlex
 import stat
@@ -19,11 +18,15 @@ from salt.exceptions import CommandExecutionError
 __virtualname__ = "gluster_native"
 
 APPARMOR = "/sys/kernel/security/apparmor/profiles"
+APPARMOR_DIR = "/etc/apparmor.d"
 APPARMOR_RULES = (
-    "/etc/apparmor.d/local/abstractions/libvirt-qemu",
-    "/etc/apparmor.d/abstractions/libvirt-qemu",
-    "/etc/apparmor.d/abstractions/libvirt-qemu.d/opennebula",
+    f"{APPARMOR_DIR}/local/abstractions/libvirt-qemu",
+    f"{APPARMOR_DIR}/abstractions/libvirt-qemu",
+    f"{APPARMOR_DIR}/abstractions/libvirt-qemu.d",
+    f"{APPARMOR_DIR}/libvirt/TEMPLATE.qemu",
 )
+NO_RULES = r"\.|README$|.*(~$|\.(dpkg-|rpm|orig$|rej$))"
+QEMU_CONF = "/etc/libvirt/qemu.conf"
 SELINUX = "/sys/fs/selinux"
 SECTORS = (
     "a VM's disk is read past the host's cache, here 512 bytes, and the bricks' disks seem to have larger sectors: "
@@ -244,34 +247,111 @@ def confined(tops):
 
         salt kvm1 gluster_native.confined '[/var/lib/one/datastores]'
     """
-    found = []
-    for top in tops if _says(APPARMOR, "libvirt") else []:
-        if not any(_allows(path, top) for path in APPARMOR_RULES):
-            rule = f"add `{top}/** rwk,` to {APPARMOR_RULES[0]}"
-            found.append(["AppArmor", f"no rule for {top} in libvirt-qemu", "QEMU may open it", rule])
+    drivers, found = _security_drivers(), []
+    # libvirt uses AppArmor where its own daemon has a profile; that of virt-aa-helper stays when the daemon's is off.
+    if "apparmor" in drivers and re.search(r"(?m)^(\S*/)?(libvirtd|virtqemud) \(", _text(APPARMOR)):
+        rules = list(_rules())
+        for top in tops:
+            if not _allows(rules, top):
+                rule = f"add `{top}/** rwk,` to {APPARMOR_RULES[0]}"
+                found.append(["AppArmor", f"no rule for {top} in libvirt-qemu", "QEMU may open it", rule])
     boolean = "virt_use_fusefs"
-    if _says(f"{SELINUX}/enforce", "1") and not _says(f"{SELINUX}/booleans/{boolean}", "1"):
+    enforcing = "selinux" in drivers and "1" in _text(f"{SELINUX}/enforce")
+    if enforcing and "1" not in _text(f"{SELINUX}/booleans/{boolean}"):
         found.append(["SELinux", f"{boolean} is off", "on", f"setsebool -P {boolean} on"])
     return found
 
 
-def _says(path, text):
+def _text(path):
     """
-    Whether a file is there and has a text in it.
+    What is in a file, empty where there is none.
     """
     with contextlib.suppress(OSError), salt.utils.files.fopen(path, errors="replace") as stream:
-        return text in stream.read()
-    return False
+        return stream.read()
+    return ""
 
 
-def _allows(path, top):
+def _security_drivers():
     """
-    Whether a file with rules of AppArmor has one for what lies in a directory, or for all in one above it.
+    What libvirt may confine VMs with: where qemu.conf does not say, it takes what is in force.
     """
-    above = {f"{str(parent).rstrip('/')}/**" for parent in (top, *pathlib.PurePosixPath(top).parents)}
-    with contextlib.suppress(OSError), salt.utils.files.fopen(path, errors="replace") as stream:
-        words = [word.strip('",') for line in stream for word in line.partition("#")[0].split()]
-        return any(word in above or word.startswith(f"{top}/") for word in words)
+    said = re.sub("#.*", "", _text(QEMU_CONF))
+    values = dict(re.findall(r"(?m)^\s*(security_\w+)\s*=\s*(\[[^]]*\]|\S+)", said))
+    if values.get("security_default_confined") == "0":
+        return []
+    return re.findall(r"\w+", values.get("security_driver", "")) or ["selinux", "apparmor"]
+
+
+def _rules():
+    """
+    The lines of AppArmor's files for QEMU and of what they include, without comments.
+    """
+    left, known = list(APPARMOR_RULES), set()
+    while left:
+        path = left.pop()
+        if path in known:
+            continue
+        known.add(path)
+        if os.path.isdir(path):  # AppArmor leaves out what editors and packages leave there
+            left += [os.path.join(path, name) for name in os.listdir(path) if not re.match(NO_RULES, name)]
+            continue
+        for line in _text(path).splitlines():
+            include = re.match(r'\s*#?include\s+(?:if\s+exists\s+)?[<"]?([^>"\s]+)', line)
+            if include:
+                left.append(os.path.join(APPARMOR_DIR, include[1]))
+            else:
+                yield line.partition("#")[0].strip()
+
+
+def _allows(lines, top):
+    """
+    Whether rules of AppArmor let QEMU read and write what lies in a directory, or in some of those below it.
+    """
+    variables, granted, denied = {}, set(), set()
+    for line in lines:
+        variable = re.match(r"(@\{\w+\})\s*\+?=(.*)", line)
+        if variable:
+            variables.setdefault(variable[1], []).extend(variable[2].replace('"', "").split())
+        elif line.startswith("profile ") and re.search("complain|unconfined", line):
+            return True
+    # Rules end with a comma; those within braces and quotes are of a path.
+    rules = [rule for line in lines for rule in re.findall(r'(?:\{(?:[^{}]|\{[^{}]*\})*\}|"[^"]*"|[^,])+', line)]
+    for rule in rules:
+        words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', rule)]
+        paths = [word for word in words if word[:1] in ("/", "@", "{")]
+        rights = [word for word in words if re.fullmatch("[rwalkmxipucPUC]+", word)]
+        if words[-1:] == ["file"]:
+            paths, rights = ["/**"], ["rw"]
+        if len(paths) != 1 or len(rights) != 1:
+            continue
+        path = _spelled_out(paths[0], variables)
+        if _covers(path, f"{top}/0/1/disk.0"):
+            (denied if "deny" in words else granted).update(rights[0])
+        elif "deny" not in words and path.startswith(f"{top}/") and path != f"{top}/":
+            granted.update(rights[0])
+    return {"r", "w"} <= granted - denied
+
+
+def _spelled_out(path, variables):
+    """
+    A path of AppArmor with the values of its variables, which may have others in them.
+    """
+    for _ in range(5):
+        for name, values in variables.items():
+            path = path.replace(name, values[0] if len(values) == 1 else f"{{{','.join(values)}}}")
+    return re.sub("/+", "/", path)
+
+
+def _covers(pattern, path):
+    """
+    Whether a path with AppArmor's wildcards fits a path.
+    """
+    signs = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|"}
+    parts = re.findall(r"\*\*|\[[^]]*\]|.", pattern)
+    with contextlib.suppress(re.error):
+        return bool(
+            re.fullmatch("".join(signs.get(part) or (part if part[1:] else re.escape(part)) for part in parts), path)
+        )
     return False
 
 
