@@ -6,7 +6,6 @@ Native access: QEMU's own way to a volume, ``gluster://``
 import contextlib
 import functools
 import os
-import pathlib
 import re
 import shlex
 import stat
@@ -19,7 +18,14 @@ from salt.exceptions import CommandExecutionError
 __virtualname__ = "gluster_native"
 
 APPARMOR = "/sys/kernel/security/apparmor/profiles"
+APPARMOR_DIR = "/etc/apparmor.d"
+NO_RULES = r"\.|README$|.*(~$|\.(dpkg-|rpm|orig$|rej$))"
+QEMU_CONF = "/etc/libvirt/qemu.conf"
 SELINUX = "/sys/fs/selinux"
+SECTORS = (
+    "a VM's disk is read past the host's cache, here 512 bytes, and the bricks' disks seem to have larger sectors: "
+    "`gluster volume set {} network.remote-dio enable`"
+)
 SHORT = "its length is no multiple of 512, so QEMU cannot open it over gluster://"
 # What is known to work for each kind of image (tried on a real OpenNebula, as the other cure was, for a fresh clone).
 IMPORT = "import it again into a datastore that has DRIVER = raw before the import, which converts it"
@@ -41,8 +47,11 @@ def native_access():
     Whether QEMU of this node can open ``gluster://`` (old builds cannot yet, newest ones no longer), and which libvirt
     there is.
 
-    Returns a dict ``{"qemu": "7.2.22", "libvirt": "9.0.0", "gluster": True}``; a version is None where the program is
-    not installed. ``gluster`` is what QEMU answers when asked for its gluster driver, without any server.
+    Returns a dict. ``gluster`` is what QEMU answers when asked for its gluster driver, without any server. Where it
+    cannot, ``built`` is whether this build has a driver at all, as a module that may be missing, and ``error`` what
+    QEMU says of one that it cannot load. A version is None where the program is not installed::
+
+        {"qemu": "7.2.22", "libvirt": "9.0.0", "gluster": True, "built": True, "error": None}
 
     CLI Example:
 
@@ -50,25 +59,99 @@ def native_access():
 
         salt kvm1 gluster_native.native_access
     """
-    versions = {"qemu": None, "libvirt": None, "gluster": False}
     # virtqemud is libvirt's daemon for QEMU where there is one for each hypervisor.
-    for name, programs in (("qemu", ("qemu-img",)), ("libvirt", ("libvirtd", "virtqemud"))):
-        for program in filter(salt.utils.path.which, programs):
-            version = re.search(
-                r"\d+(\.\d+)+", __utils__["gluster_process.child"]([program, "--version"], timeout=30)[1]
-            )
-            versions[name] = version[0] if version else None
-    if versions["qemu"]:
-        # A driver that is there complains of missing parameters; one that is not is unknown.
-        error = __utils__["gluster_process.child"](["qemu-img", "info", 'json:{"driver": "gluster"}'], timeout=30)[2]
-        versions["gluster"] = "nknown driver" not in error and "nknown protocol" not in error
-    return versions
+    found = {"qemu": _version("qemu-img"), "libvirt": _version("libvirtd", "virtqemud")}
+    return {**found, **(_driver() if found["qemu"] else {"gluster": False, "built": False, "error": None})}
+
+
+def _version(*programs):
+    """
+    The version of the last of some programs that is installed, or None.
+    """
+    version = None
+    for program in filter(salt.utils.path.which, programs):
+        said = re.search(r"\d+(\.\d+)+", __utils__["gluster_process.child"]([program, "--version"], timeout=30)[1])
+        version = said[0] if said else "(its version is not known)"
+    return version
+
+
+def _driver():
+    """
+    What QEMU says of its gluster driver.
+    """
+    child = __utils__["gluster_process.child"]
+    error = child(["qemu-img", "info", 'json:{"driver": "gluster"}'], timeout=30)[2]
+    # A driver that is there complains of missing parameters, one that is not is unknown. Before that QEMU says why a
+    # module could not be loaded; Debian's also when there is none.
+    first, asked, said = error.partition("qemu-img: Could not open ")
+    if asked and "nknown driver" not in said and "nknown protocol" not in said:
+        return {"gluster": True, "built": True, "error": None}
+    # Formats whose modules are not installed are listed, too.
+    formats = child(["qemu-img", "--help"], timeout=30)[1].partition("upported formats:")[2].split()
+    first = "" if re.search(r"module \S*gluster\S* not found", first) else first.strip()
+    return {"gluster": False, "built": "gluster" in formats, "error": first or (None if asked else error)}
+
+
+def access_missing(found, package):
+    """
+    What a hypervisor lacks for native access, and what to do.
+
+    found
+        What :func:`native_access` returned (dict).
+
+    package
+        The package with QEMU's gluster driver on this system (string).
+
+    Returns None where it lacks nothing, else a list of what it is about, what was seen, what is expected and what to
+    do::
+
+        ["QEMU", "QEMU 7.2.22 cannot open gluster://: ...", "QEMU with its gluster driver", "install qemu-block-extra"]
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_native.access_missing '{qemu: null, libvirt: null, gluster: false}' qemu-block-extra
+    """
+    driver = "QEMU with its gluster driver"
+    if not found["qemu"]:
+        cure = f"install {__utils__['gluster_system.package']('qemu_io_package')} and {package}"
+        return ["QEMU", "QEMU (qemu-img) is not installed", driver, cure]
+    if not found["gluster"]:
+        cannot = f"QEMU {found['qemu']} cannot open gluster://"
+        if found["error"]:
+            return ["gluster driver", f"{cannot}: {found['error']}", driver, _load_cure(found["error"], package)]
+        if found["built"]:
+            return ["QEMU", f"{cannot}: its gluster driver is not installed", driver, f"install {package}"]
+        seen = f"{cannot}: {__grains__.get('os', 'its distribution')} builds it without the gluster driver"
+        cure = "no package brings it: use a hypervisor whose QEMU has it, such as one of Debian 13"
+        return ["QEMU's build", seen, driver, cure]
+    if not found["libvirt"]:
+        return ["libvirt", "libvirt is not installed", "libvirt", "install opennebula-node-kvm or libvirt"]
+    return None
+
+
+def _load_cure(error, package):
+    """
+    What to do when QEMU cannot load its gluster driver, by what it says.
+    """
+    library = re.search(r"(lib[^\s/]+\.so[.\d]*): cannot open shared object", error)
+    if library:
+        names = " (Debian: libgfapi0; RHEL-like: glusterfs-api)" if library[1].startswith("libgfapi") else ""
+        return f"install the package with {library[1]}{names}"
+    if "same build" in error or "nitialize module" in error:
+        return f"install QEMU and {package} of one version"
+    if "undefined symbol" in error:
+        return f"install {package} and Gluster's libraries (libgfapi) of versions that belong together"
+    if "module" in error:
+        return f"install {package} again"
+    return "see why qemu-img fails: `qemu-img info gluster://localhost/VOLUME/FILE`"
 
 
 def native_read(volume, path=".gluster_one/datastores.json", host="localhost", port=24007, user="oneadmin", timeout=30):
     """
     Read the first 512 bytes of a file over the native GlusterFS API, through QEMU's own driver, as a virtual machine
-    reads its disk. It takes 0.3 s; where it is refused, ten to twelve.
+    reads its disk: past the host's cache. It takes 0.3 s; where it is refused, ten to twelve.
 
     volume
         The volume's name (string).
@@ -101,14 +184,15 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
         raise CommandExecutionError(f"qemu-io is not installed on this node: install {package}")
     # Gluster's library takes ten seconds to close a file: the process ends itself before, and what it said until then
     # must not be in a buffer.
-    command = ["stdbuf", "-oL", "qemu-io", "-r", "-f", "raw", "-c", "read 0 512", "-c", "sigraise 9"]
+    command = ["stdbuf", "-oL", "qemu-io", "-r", "-n", "-f", "raw", "-c", "read 0 512", "-c", "sigraise 9"]
     url = f"gluster://{host}:{port}/{volume}/{path}"
     _, out, error = __utils__["gluster_process.child"]([*command, url], user=user, timeout=timeout)
     if "read 512/512 bytes" in out:
         return None
     # What it cannot open it says on standard error, behind the library's log; what it cannot read on standard output.
     _, found, said = error.partition("qemu-io: ")
-    return said if found else out.strip() or error
+    said = said if found else out.strip() or f"qemu-io: {error or 'it said nothing'}"
+    return f"{said}: {SECTORS.format(shlex.quote(volume))}" if said == "read failed: Invalid argument" else said
 
 
 def native_refused(volume, hosts, user="oneadmin"):
@@ -136,7 +220,7 @@ def native_refused(volume, hosts, user="oneadmin"):
     for each in hosts:
         host, _, port = each.partition(":")
         refused = native_read(volume, host=host, port=int(port or 24007), user=user)
-        if not refused:
+        if refused is None:
             return None
     return refused
 
@@ -158,35 +242,112 @@ def confined(tops):
 
         salt kvm1 gluster_native.confined '[/var/lib/one/datastores]'
     """
-    found = []
-    files = __utils__["gluster_system.values"]().get("apparmor_rules") if _says(APPARMOR, "libvirt") else None
-    for top in tops if files else []:
-        if not any(_allows(path, top) for path in files):
-            rule = f"add `{top}/** rwk,` to {files[0]}"
-            found.append(["AppArmor", f"no rule for {top} in libvirt-qemu", "QEMU may open it", rule])
+    drivers, found = _security_drivers(), []
+    # libvirt uses AppArmor where its own daemon has a profile; that of virt-aa-helper stays when the daemon's is off.
+    if "apparmor" in drivers and re.search(r"(?m)^(\S*/)?(libvirtd|virtqemud) \(", _text(APPARMOR)):
+        files = __utils__["gluster_system.values"]().get("apparmor_rules") or []
+        rules = list(_rules(files))
+        for top in tops if files else []:
+            if not _allows(rules, top):
+                rule = f"add `{top}/** rwk,` to {files[0]}"
+                found.append(["AppArmor", f"no rule for {top} in libvirt-qemu", "QEMU may open it", rule])
     boolean = "virt_use_fusefs"
-    if _says(f"{SELINUX}/enforce", "1") and not _says(f"{SELINUX}/booleans/{boolean}", "1"):
+    enforcing = "selinux" in drivers and "1" in _text(f"{SELINUX}/enforce")
+    if enforcing and "1" not in _text(f"{SELINUX}/booleans/{boolean}"):
         found.append(["SELinux", f"{boolean} is off", "on", f"setsebool -P {boolean} on"])
     return found
 
 
-def _says(path, text):
+def _text(path):
     """
-    Whether a file is there and has a text in it.
+    What is in a file, empty where there is none.
     """
     with contextlib.suppress(OSError), salt.utils.files.fopen(path, errors="replace") as stream:
-        return text in stream.read()
-    return False
+        return stream.read()
+    return ""
 
 
-def _allows(path, top):
+def _security_drivers():
     """
-    Whether a file with rules of AppArmor has one for what lies in a directory, or for all in one above it.
+    What libvirt may confine VMs with: where qemu.conf does not say, it takes what is in force.
     """
-    above = {f"{str(parent).rstrip('/')}/**" for parent in (top, *pathlib.PurePosixPath(top).parents)}
-    with contextlib.suppress(OSError), salt.utils.files.fopen(path, errors="replace") as stream:
-        words = [word.strip('",') for line in stream for word in line.partition("#")[0].split()]
-        return any(word in above or word.startswith(f"{top}/") for word in words)
+    said = re.sub("#.*", "", _text(QEMU_CONF))
+    values = dict(re.findall(r"(?m)^\s*(security_\w+)\s*=\s*(\[[^]]*\]|\S+)", said))
+    if values.get("security_default_confined") == "0":
+        return []
+    return re.findall(r"\w+", values.get("security_driver", "")) or ["selinux", "apparmor"]
+
+
+def _rules(files):
+    """
+    The lines of AppArmor's files for QEMU and of what they include, without comments.
+    """
+    left, known = list(files), set()
+    while left:
+        path = left.pop()
+        if path in known:
+            continue
+        known.add(path)
+        if os.path.isdir(path):  # AppArmor leaves out what editors and packages leave there
+            left += [os.path.join(path, name) for name in os.listdir(path) if not re.match(NO_RULES, name)]
+            continue
+        for line in _text(path).splitlines():
+            include = re.match(r'\s*#?include\s+(?:if\s+exists\s+)?[<"]?([^>"\s]+)', line)
+            if include:
+                left.append(os.path.join(APPARMOR_DIR, include[1]))
+            else:
+                yield line.partition("#")[0].strip()
+
+
+def _allows(lines, top):
+    """
+    Whether rules of AppArmor let QEMU read and write what lies in a directory, or in some of those below it.
+    """
+    variables, granted, denied = {}, set(), set()
+    for line in lines:
+        variable = re.match(r"(@\{\w+\})\s*\+?=(.*)", line)
+        if variable:
+            variables.setdefault(variable[1], []).extend(variable[2].replace('"', "").split())
+        elif line.startswith("profile ") and re.search("complain|unconfined", line):
+            return True
+    # Rules end with a comma; those within braces and quotes are of a path.
+    rules = [rule for line in lines for rule in re.findall(r'(?:\{(?:[^{}]|\{[^{}]*\})*\}|"[^"]*"|[^,])+', line)]
+    for rule in rules:
+        words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', rule)]
+        paths = [word for word in words if word[:1] in ("/", "@", "{")]
+        rights = [word for word in words if re.fullmatch("[rwalkmxipucPUC]+", word)]
+        if words[-1:] == ["file"]:
+            paths, rights = ["/**"], ["rw"]
+        if len(paths) != 1 or len(rights) != 1:
+            continue
+        path = _spelled_out(paths[0], variables)
+        if _covers(path, f"{top}/0/1/disk.0"):
+            (denied if "deny" in words else granted).update(rights[0])
+        elif "deny" not in words and path.startswith(f"{top}/") and path != f"{top}/":
+            granted.update(rights[0])
+    return {"r", "w"} <= granted - denied
+
+
+def _spelled_out(path, variables):
+    """
+    A path of AppArmor with the values of its variables, which may have others in them.
+    """
+    for _ in range(5):
+        for name, values in variables.items():
+            path = path.replace(name, values[0] if len(values) == 1 else f"{{{','.join(values)}}}")
+    return re.sub("/+", "/", path)
+
+
+def _covers(pattern, path):
+    """
+    Whether a path with AppArmor's wildcards fits a path.
+    """
+    signs = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|"}
+    parts = re.findall(r"\*\*|\[[^]]*\]|.", pattern)
+    with contextlib.suppress(re.error):
+        return bool(
+            re.fullmatch("".join(signs.get(part) or (part if part[1:] else re.escape(part)) for part in parts), path)
+        )
     return False
 
 

@@ -406,22 +406,20 @@ def _driver(seen, node):
     """
     QEMU and libvirt can open volumes over ``gluster://``.
     """
-    # Asking takes three processes, and only other programs or drivers answer otherwise.
-    programs = filter(None, map(salt.utils.path.which, ("qemu-img", "libvirtd", "virtqemud")))
-    stamp = [
-        os.stat(path).st_mtime for path in (*programs, *glob.glob("/usr/lib*/qemu*"), *glob.glob("/usr/lib/*/qemu"))
-    ]
+    # Asking takes four processes, and only other programs, drivers or libraries answer otherwise. What is missing is
+    # asked for each time: somebody is about to install it.
+    programs = map(salt.utils.path.which, ("qemu-img", "libvirtd", "virtqemud"))
+    files = ("qemu*", "qemu*/block-gluster.so", "libgf*.so*", "libglusterfs.so*")
+    found = [path for above in ("/usr/lib*", "/usr/lib/*") for name in files for path in glob.glob(f"{above}/{name}")]
+    stamp = [os.stat(path).st_mtime for path in (*filter(None, programs), *sorted(found)) if os.path.exists(path)]
     kept = __salt__["data.get"]("gluster_native.native_access") or {}
-    if kept.get("stamp") != stamp:
-        kept = {"stamp": stamp, "found": __salt__["gluster_native.native_access"]()}
-        __salt__["data.update"]("gluster_native.native_access", kept)
-    found = kept["found"]
-    if not found["gluster"]:
-        what = f"QEMU {found['qemu']} cannot open gluster://" if found["qemu"] else "QEMU is not installed"
-        cure = f"install {node['package']}"
-        _find(seen, "native", "QEMU", what, "a build with the gluster driver", cure)
-    elif not found["libvirt"]:
-        _find(seen, "native", "libvirt", "it is not installed", "libvirt", "install opennebula-node-kvm")
+    if kept.get("stamp") == stamp:
+        return
+    missing = __salt__["gluster_native.access_missing"](__salt__["gluster_native.native_access"](), node["package"])
+    if missing:
+        _find(seen, "native", *missing)
+    else:
+        __salt__["data.update"]("gluster_native.native_access", {"stamp": stamp})
 
 
 def _server(seen, node):

@@ -63,12 +63,10 @@ def native_access_supported(name, package="QEMU's gluster driver"):
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     found = __salt__["gluster_native.native_access"]()
-    if not found["qemu"] or not found["gluster"]:
-        seen = f"QEMU {found['qemu']} cannot open gluster:// (no gluster driver in this build)"
-        seen = seen if found["qemu"] else "QEMU (qemu-img) is not installed"
-        return {**ret, "result": False, "comment": f"{seen}: install {package}"}
-    if not found["libvirt"]:
-        return {**ret, "result": False, "comment": "libvirt is not installed: install opennebula-node-kvm or libvirt"}
+    missing = __salt__["gluster_native.access_missing"](found, package)
+    if missing:
+        _, seen, _, cure = missing
+        return {**ret, "result": False, "comment": f"{seen}: {cure}"}
     return {**ret, "comment": f"QEMU {found['qemu']} opens gluster://, libvirt is {found['libvirt']}"}
 
 

@@ -86,7 +86,7 @@ def child(argv, user=None, timeout=PROBE_SECONDS, stdin=None, probe=None, most=M
         Bytes that it may write (int, default a million). It is killed when it writes more.
 
     Returns a list of its status, None when it did not end in time or wrote too much, its standard output and its
-    standard error, the latter in one line.
+    standard error, the latter in one line. What fails without a word on either has an error, too: how it ended.
 
     Raises CommandExecutionError when there is no such user.
 
@@ -133,7 +133,21 @@ def child(argv, user=None, timeout=PROBE_SECONDS, stdin=None, probe=None, most=M
     except subprocess.TimeoutExpired:
         _remember(stuck, process.pid)
     out, err = (text.decode(errors="replace") for text in written)
-    return [None, "", failure] if failure else [process.returncode, out, visible(" ".join(err.split()), 1000)]
+    if failure:
+        return [None, "", failure]
+    # Callers take no error for nothing wrong, and a process that crashes says none.
+    silent = process.returncode and not (out.strip() or err.strip())
+    return [process.returncode, out, _ending(process.returncode) if silent else visible(" ".join(err.split()), 1000)]
+
+
+def _ending(status):
+    if status > 0:
+        return f"it ended with status {status}, without a word"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:  # a real-time signal
+        name = f"signal {-status}"
+    return f"it ended by {name}, without a word: see the kernel's log (journalctl -k)"
 
 
 def _talk(process, left, timeout, most):

@@ -225,15 +225,48 @@ def test_native_access(modules):
     assert found["libvirt"] in host.sh("libvirtd", "--version")
 
 
-def test_native_access_without_the_driver(modules):
+def of_another_build(driver, copy):
+    """QEMU's module as another build has it: of another stamp."""
+    stamp = re.search(rb"qemu_stamp_\w+", copy.read_bytes())[0]
+    driver.write_bytes(copy.read_bytes().replace(stamp, stamp[:-4] + b"0000"))
+
+
+@pytest.mark.parametrize(
+    "spoil, seen, cure",
+    [
+        (lambda driver, copy: None, "its gluster driver is not installed", "install the-package"),
+        (
+            of_another_build,
+            "nly modules from the same build can be loaded",
+            "install QEMU and the-package of one version",
+        ),
+        (lambda driver, copy: driver.write_text("x"), "file too short", "install the-package again"),
+    ],
+)
+def test_native_access_without_the_driver(modules, spoil, seen, cure):
     (driver,) = Path("/usr/lib").glob("*/qemu/block-gluster.so")
     with host.hidden(driver):
-        assert modules.gluster_native.native_access()["gluster"] is False
+        try:
+            spoil(driver, Path(f"{driver}.hidden"))
+            found = modules.gluster_native.native_access()
+        finally:
+            driver.unlink(missing_ok=True)
+    _, said, _, todo = modules.gluster_native.access_missing(found, "the-package")
+    assert (found["gluster"], found["built"], seen in said, todo) == (False, True, True, cure)
+
+
+def test_native_access_without_libgfapi(modules):
+    (library,) = Path("/usr/lib").glob("*/libgfapi.so.0")
+    with host.hidden(library):
+        found = modules.gluster_native.native_access()
+    _, said, _, todo = modules.gluster_native.access_missing(found, "the-package")
+    assert "libgfapi.so.0: cannot open shared object file" in said and "Debian: libgfapi0" in todo
 
 
 def test_native_access_without_qemu_and_libvirt(modules):
     with host.hidden("/usr/bin/qemu-img", "/usr/sbin/libvirtd"):
-        assert modules.gluster_native.native_access() == {"qemu": None, "libvirt": None, "gluster": False}
+        found = modules.gluster_native.native_access()
+    assert found == {"qemu": None, "libvirt": None, "gluster": False, "built": False, "error": None}
 
 
 def test_native_read(modules, other_node, small_vol):
@@ -252,6 +285,19 @@ def test_native_read_that_is_refused_says_what_gluster_said(modules, closed_vol)
     said = modules.gluster_native.native_read(closed_vol, "7/disk.0", host="kvm1", timeout=120)
     assert f"Gluster connection for volume {closed_vol}, path 7/disk.0 failed to connect" in said
     assert "\n" not in said and said.startswith("can't open device gluster://")
+
+
+def test_native_read_by_a_qemu_that_crashes(modules, small_vol):
+    """Without memory it ends without a word."""
+    program = Path("/usr/bin/qemu-io")
+    with host.hidden(program):
+        try:
+            program.write_text(f"#!/bin/sh\nulimit -v 1\nexec {program}.hidden $@\n")
+            program.chmod(0o755)
+            said = modules.gluster_native.native_read(small_vol, "image", host="kvm1")
+        finally:
+            program.unlink()
+    assert said.startswith("qemu-io: it ended by SIG")
 
 
 def test_native_read_for_no_such_user_or_without_qemu(modules, small_vol):

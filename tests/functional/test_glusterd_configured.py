@@ -73,13 +73,13 @@ def test_native_access_without_the_driver(native):
     (driver,) = Path("/usr/lib").glob("*/qemu/block-gluster.so")
     with host.hidden(driver):
         text = refuses(native, "gluster://", package="qemu-block-extra")
-    assert "cannot open gluster:// (no gluster driver in this build): install qemu-block-extra" in text
+    assert "cannot open gluster://: its gluster driver is not installed: install qemu-block-extra" in text
 
 
 def test_native_access_without_qemu(native):
     with host.hidden("/usr/bin/qemu-img"):
         text = refuses(native, "gluster://", package="qemu-block-extra")
-    assert text == "QEMU (qemu-img) is not installed: install qemu-block-extra"
+    assert text == "QEMU (qemu-img) is not installed: install qemu-utils (RHEL-like: qemu-img) and qemu-block-extra"
 
 
 def test_native_access_without_libvirt(native):

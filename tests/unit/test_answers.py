@@ -286,6 +286,8 @@ def test_the_head_links_a_datastore_where_it_creates_it(master, kind, on, minion
 @pytest.mark.parametrize("kind, on, words", [
     ("native", "QEMU", "gluster driver"),
     ("native", "libvirt", "install libvirt"),
+    ("native", "QEMU's build", "such as one of Debian 13"),
+    ("native", "gluster driver", "salt kvm2 gluster_one.check"),
     ("confined", "SELinux", "setsebool"),
     ("confined", "AppArmor", "salt kvm2 gluster_one.check"),
 ])  # fmt: skip

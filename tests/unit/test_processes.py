@@ -87,6 +87,9 @@ def test_a_command_s_answer(child):
     assert child(["sh", "-c", "cat; echo x  y >&2; exit 3"], stdin="a\n" * 100_000) == [3, "a\n" * 100_000, "x y"]
     assert child(["true"], stdin="a" * 1_000_000)[0] == 0
     assert child(["sh", "-c", "exec >&- 2>&-; exec sleep 0.1"]) == [0, "", ""]
+    assert child(["sh", "-c", "exit 3"]) == [3, "", "it ended with status 3, without a word"]
+    assert child(["sh", "-c", "kill -SEGV $$"])[2].startswith("it ended by SIGSEGV, without a word")
+    assert child(["sh", "-c", "echo x; exit 3"]) == [3, "x\n", ""]
     assert child(["sleep", "9"], timeout=0.1) == [None, "", "no answer within 0.1 s"]
 
 

@@ -141,6 +141,9 @@ def test_the_runner_has_a_repair_for_what_the_pillar_may_name(execution):
     assert set(runner.ONE_AT_A_TIME) <= set(runner._repairs().values())
 
 
+ACCESS = {"qemu": "7.2", "libvirt": "9.0", "built": True, "error": None}
+
+
 @pytest.fixture
 def confined(execution, tmp_path, monkeypatch):
     """confined(profiles, rules, enforcing, boolean): the findings on a hypervisor with these files."""
@@ -152,7 +155,8 @@ def confined(execution, tmp_path, monkeypatch):
             __salt__={
                 "gluster_native.confined": native.confined,
                 "gluster_mount.place": lambda path, name, user: path,
-                "gluster_native.native_access": lambda: {"qemu": "7.2", "libvirt": "9.0", "gluster": driver},
+                "gluster_native.native_access": lambda: {**ACCESS, "gluster": driver},
+                "gluster_native.access_missing": native.access_missing,
                 "data.get": lambda key: None,
                 "data.update": lambda key, value: True,
             },
@@ -163,12 +167,22 @@ def confined(execution, tmp_path, monkeypatch):
             "rules": "rules",
             "enforcing": "enforce",
             "boolean": "booleans/virt_use_fusefs",
+            "qemu_conf": "qemu.conf",
+            "template": "TEMPLATE.qemu",
+            "site": "libvirt-qemu.d/site",
+            "kept": "libvirt-qemu.d/site.dpkg-old",
+            "included": "local/one",
         }
+        (tmp_path / "libvirt-qemu.d").mkdir()
+        (tmp_path / "local").mkdir()
         for key, text in contents.items():
             (tmp_path / paths[key]).write_text(text)
         monkeypatch.setattr(native, "APPARMOR", str(tmp_path / "profiles"))
-        system = {"apparmor_rules": [str(tmp_path / "rules")]}
+        rules = ("rules", "libvirt-qemu.d", "TEMPLATE.qemu")
+        monkeypatch.setattr(native, "APPARMOR_DIR", str(tmp_path))
+        system = {"apparmor_rules": [str(tmp_path / name) for name in rules]}
         monkeypatch.setitem(native.__utils__, "gluster_system.values", lambda: system)
+        monkeypatch.setattr(native, "QEMU_CONF", str(tmp_path / "qemu.conf"))
         monkeypatch.setattr(native, "SELINUX", str(tmp_path))
         seen = {"findings": [], "looked": []}
         node = {"package": "qemu", "user": "oneadmin", "datastores_dir": "/var/lib/one/datastores"}
@@ -176,6 +190,27 @@ def confined(execution, tmp_path, monkeypatch):
         return [(finding["kind"], finding["on"], finding["cure"]) for finding in seen["findings"]]
 
     return make
+
+
+def test_a_driver_that_is_missing_is_asked_for_each_time(execution):
+    """Programs, drivers and libraries may be there again without another time of theirs; what is fine is kept."""
+    kept, answers = {}, [{**ACCESS, "gluster": False}, {**ACCESS, "gluster": False, "error": "x.so"}, ACCESS]
+    native = execution("gluster_native")
+    module = execution(
+        "gluster_one",
+        __salt__={
+            "gluster_native.native_access": lambda: {"gluster": True, **answers.pop(0)},
+            "gluster_native.access_missing": native.access_missing,
+            "data.get": kept.get,
+            "data.update": kept.__setitem__,
+        },
+    )
+    found = []
+    for _ in range(4):
+        seen = {"findings": []}
+        module._driver(seen, {"package": "qemu"})
+        found.append([finding["on"] for finding in seen["findings"]])
+    assert (found, answers) == ([["QEMU"], ["gluster driver"], [], []], [])
 
 
 def test_nothing_is_confined_where_neither_is_in_force(confined):
@@ -209,6 +244,75 @@ def test_apparmor_needs_a_rule_for_the_datastores(confined, tmp_path):
 def test_apparmor_with_rules(confined, rules, mount, missing):
     found = confined(profiles="libvirtd (enforce)\n", rules=rules, mount=mount)
     assert [(kind, on) for kind, on, _ in found] == [("confined", "AppArmor")] * missing
+
+
+RULE = "/var/lib/one/datastores/** rwk,"
+TEMPLATE = "profile LIBVIRT_TEMPLATE flags=(attach_disconnected) {{\n  #include <abstractions/libvirt-qemu>\n  {}\n}}\n"
+
+
+@pytest.mark.parametrize("files", [
+    {"template": TEMPLATE.format(RULE)},
+    {"template": TEMPLATE.format("file,")},
+    {"template": TEMPLATE.format("allow file,")},
+    {"template": TEMPLATE.format(RULE).replace("disconnected", "disconnected,complain")},
+    {"template": TEMPLATE.format("#include <local/one>"), "included": RULE},
+    {"template": TEMPLATE.format("include if exists <local/one>"), "included": RULE},
+    {"template": "@{ONE}=/srv/one /var/lib/one\n" + TEMPLATE.format("@{ONE}/datastores/** rwk,")},
+    {"template": "@{VAR} = /var\n@{ONE} = @{VAR}/lib/one/\n" + TEMPLATE.format("owner @{ONE}/** rwk,")},
+    {"site": RULE},
+    {"site": "/** rwk,"},
+    {"site": "owner rwk /var/lib/one/**,"},
+    {"site": "audit allow file /var/lib/one/** mrwkl,"},
+    {"site": "/srv/** r,/var/lib/{one,other}/** rwk,"},
+    {"site": "/var/lib/one/{datastores,{vms,x}}/** rwk,"},
+    {"site": "/{srv,var/lib/one/datastores}/{,**} rwk,"},
+    {"site": "/var/lib/one/datastores/{,**} rwk, # ours"},
+    {"site": "/var/lib/one/datastores/{100,101}/** rwk,"},
+    {"site": "/var/*/one/data[rst]tores/** rwk,"},
+    {"site": '"/var/lib/one/**" rw,'},
+    {"site": "/var/lib/one/** r,\n/var/lib/one/** wk,"},
+    {"site": f"{RULE}\ndeny /var/lib/one/datastores/.snapshot/** w,"},
+    {"qemu_conf": 'security_driver = "none"\n'},
+    {"qemu_conf": '# security_driver = "apparmor"\n  security_driver="none" # ours\n'},
+    {"qemu_conf": "security_driver = 'selinux'\n"},
+    {"qemu_conf": 'security_driver = [ "selinux" ]\n'},
+    {"qemu_conf": "security_default_confined = 0\n"},
+    {"profiles": "/usr/lib/libvirt/virt-aa-helper (enforce)\n"},
+    {"profiles": "libvirtd//qemu_bridge_helper (enforce)\nlibvirt-7f3a (enforce)\n"},
+])  # fmt: skip
+def test_apparmor_lets_it(confined, files):
+    assert confined(**{"profiles": "libvirtd (enforce)\n", **files}) == []
+
+
+@pytest.mark.parametrize("files", [
+    {"template": TEMPLATE.format("")},
+    {"template": TEMPLATE.format(f"# {RULE}")},
+    {"site": f"deny {RULE}"},
+    {"site": f"{RULE}\naudit deny /var/lib/one/** w,"},
+    {"site": "/var/lib/one/** r,"},
+    {"site": "/var/lib/one/* rwk,"},
+    {"site": "/var/lib/one/datastores/ rwk,"},
+    {"site": "/var/lib/one/{datastore,images}/** rwk,"},
+    {"site": "/var/lib/one/{** rwk,"},
+    {"site": "@{ONE}/** rwk,"},
+    {"kept": RULE},
+    {"included": RULE},
+    {"qemu_conf": '#security_driver = "none"\n'},
+    {"qemu_conf": 'security_driver = "apparmor"\nsecurity_default_confined = 1\n'},
+    {"qemu_conf": 'security_driver = [ "selinux",\n "apparmor" ]\n'},
+    {"qemu_conf": 'my_security_driver = "none"\n'},
+    {"profiles": "/usr/sbin/libvirtd (enforce)\n"},
+    {"profiles": "docker-default (enforce)\nvirtqemud (complain)\n"},
+])  # fmt: skip
+def test_apparmor_does_not(confined, files):
+    assert [on for _, on, _ in confined(**{"profiles": "libvirtd (enforce)\n", **files})] == ["AppArmor"]
+
+
+@pytest.mark.parametrize(
+    "conf", ['security_driver = "none"', 'security_driver = "apparmor"', "security_default_confined=0"]
+)
+def test_selinux_that_libvirt_does_not_use(confined, conf):
+    assert confined(enforcing="1", boolean="0 0", qemu_conf=conf) == []
 
 
 def test_selinux_needs_its_boolean(confined):
