@@ -18,7 +18,6 @@ from salt.exceptions import CommandExecutionError
 __virtualname__ = "gluster_native"
 
 APPARMOR = "/sys/kernel/security/apparmor/profiles"
-APPARMOR_DIR = "/etc/apparmor.d"
 NO_RULES = r"\.|README$|.*(~$|\.(dpkg-|rpm|orig$|rej$))"
 QEMU_CONF = "/etc/libvirt/qemu.conf"
 SELINUX = "/sys/fs/selinux"
@@ -245,8 +244,9 @@ def confined(tops):
     drivers, found = _security_drivers(), []
     # libvirt uses AppArmor where its own daemon has a profile; that of virt-aa-helper stays when the daemon's is off.
     if "apparmor" in drivers and re.search(r"(?m)^(\S*/)?(libvirtd|virtqemud) \(", _text(APPARMOR)):
-        files = __utils__["gluster_system.values"]().get("apparmor_rules") or []
-        rules = list(_rules(files))
+        system = __utils__["gluster_system.values"]()
+        files = system.get("apparmor_rules") or []
+        rules = list(_rules(files, system.get("apparmor_directory", "")))
         for top in tops if files else []:
             if not _allows(rules, top):
                 rule = f"add `{top}/** rwk,` to {files[0]}"
@@ -278,9 +278,9 @@ def _security_drivers():
     return re.findall(r"\w+", values.get("security_driver", "")) or ["selinux", "apparmor"]
 
 
-def _rules(files):
+def _rules(files, directory):
     """
-    The lines of AppArmor's files for QEMU and of what they include, without comments.
+    The lines of AppArmor's files for QEMU and of what they include from its directory, without comments.
     """
     left, known = list(files), set()
     while left:
@@ -294,7 +294,7 @@ def _rules(files):
         for line in _text(path).splitlines():
             include = re.match(r'\s*#?include\s+(?:if\s+exists\s+)?[<"]?([^>"\s]+)', line)
             if include:
-                left.append(os.path.join(APPARMOR_DIR, include[1]))
+                left.append(os.path.join(directory, include[1]))
             else:
                 yield line.partition("#")[0].strip()
 

@@ -96,7 +96,7 @@ def volume_report(name, volume, seen, node):
     online = _online(seen, name)
     lost = [("server_quorum", text) for text in _server_quorum(name, info, pool)]
     if online is None:
-        found.append(["check_failed", name, _unknown(name), "an answer", "look again in three minutes", "warning"])
+        found.append(["heal_unknown", name, _unknown(name), "an answer", "look again in three minutes", "warning"])
     else:
         facts["bricks"] = [len(online & set(info["bricks"])), len(info["bricks"])]
         facts["sets"] = [[[brick, brick in online] for brick in bricks] for bricks in _sets(info)]

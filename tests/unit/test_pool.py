@@ -452,4 +452,4 @@ def test_bricks_of_which_gluster_says_nothing_are_not_known_and_not_down(executi
     volume = {"servers": ALL, "uid": 0, "gid": 0, "options": {}}
     facts, found = module.volume_report("one_vol", volume, look, node)
     assert (facts["bricks"], facts["heal"], facts["peers"]) == (None, 2, [2, 2])
-    assert [one[0] for one in found if one[0] != "volume_option"] == ["check_failed"]
+    assert [one[0] for one in found if one[0] != "volume_option"] == ["heal_unknown"]

@@ -62,7 +62,7 @@ def test_the_rules_of_apparmor(execution, tmp_path):
     rules = tmp_path / "libvirt-qemu"
     rules.write_bytes(LATIN + b"/var/lib/one/** rwk,\n")
     module = execution("gluster_native")
-    assert module._allows(list(module._rules([str(rules)])), "/var/lib/one/datastores")
+    assert module._allows(list(module._rules([str(rules)], "")), "/var/lib/one/datastores")
 
 
 def test_an_option_group(util, monkeypatch, tmp_path):

@@ -179,8 +179,7 @@ def confined(execution, tmp_path, monkeypatch):
             (tmp_path / paths[key]).write_text(text)
         monkeypatch.setattr(native, "APPARMOR", str(tmp_path / "profiles"))
         rules = ("rules", "libvirt-qemu.d", "TEMPLATE.qemu")
-        monkeypatch.setattr(native, "APPARMOR_DIR", str(tmp_path))
-        system = {"apparmor_rules": [str(tmp_path / name) for name in rules]}
+        system = {"apparmor_directory": str(tmp_path), "apparmor_rules": [str(tmp_path / name) for name in rules]}
         monkeypatch.setitem(native.__utils__, "gluster_system.values", lambda: system)
         monkeypatch.setattr(native, "QEMU_CONF", str(tmp_path / "qemu.conf"))
         monkeypatch.setattr(native, "SELINUX", str(tmp_path))
