@@ -264,8 +264,10 @@ def datastore_id_set(path, name, datastore_id, names=None):
     }
     ids[name] = datastore_id
     text = json.dumps(ids, indent=1, sort_keys=True)
-    # Of a length that QEMU can open: so there is a file for a native open on every volume.
-    text += " " * (-(len(text) + 1) % 512) + "\n"
+    # So there is a file on every volume that QEMU reads as it does a VM's disk: of whole sectors, and longer than what
+    # Gluster's quick-read answers by itself, whatever the bricks can (64 kB).
+    text = text.ljust(65536)
+    text += " " * (-(len(text) + 1) % 4096) + "\n"
     refused = _leave(path, IDS_FILE, text)
     if refused:
         raise CommandExecutionError(f"The datastores' identifiers could not be written to {path}: {refused}")
