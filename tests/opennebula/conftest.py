@@ -1,10 +1,19 @@
 """Salt's loaders and the stand-in for oned, for the tests in this folder: they need no root and no lab."""
 
+import gc
+import multiprocessing.resource_tracker
+
 import pytest
 
 from tests.minion import minion_opts, write_pillar
 
 from .standin import StandIn
+
+
+def pytest_unconfigure():
+    """The process that Python starts beside spawned ones would outlive the tests by a moment."""
+    gc.collect()  # what still reports to it
+    multiprocessing.resource_tracker._resource_tracker._stop()
 
 
 @pytest.fixture(scope="session")
