@@ -455,8 +455,9 @@ def _served(volume, brick):
 
 def stopped_processes():
     """
-    Gluster's processes on this server that are stopped, as by SIGSTOP or a debugger: they hold their ports and answer
-    nobody, and Gluster calls them online.
+    Gluster's processes on this server that are stopped, as by SIGSTOP or a debugger.
+
+    They hold their ports and answer nobody, and Gluster calls them online.
 
     Returns a dict of process identifiers by what it is: ``{"kvm2:/data/one_vol": 2034}`` for a brick, ``glusterd``, or
     ``self-heal daemon``.
