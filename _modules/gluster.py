@@ -87,7 +87,7 @@ def xml(*words, timeout=120, server=None, patience=None):
         asked, passed = f"gluster {' '.join(map(str, words))}", time.monotonic() - begin
         if not re.search(PASSING, error) or passed + pause > (timeout if patience is None else patience):
             raise CommandExecutionError(f"{asked}: {_with_names(error)}")
-        __utils__["gluster_states.waiting"](f"{asked} was not carried out", error, passed)
+        __utils__["gluster_states.announce_wait"](f"{asked} was not carried out", error, passed)
         time.sleep(pause)
         pause = min(pause * 2, 5)
 
@@ -300,7 +300,7 @@ def _listens():
     return True
 
 
-def look(heal=()):
+def snapshot(heal=()):
     """
     The pool, the volumes and their processes at one moment: one process however many volumes there are, and a second
     one for who is connected.
@@ -326,7 +326,7 @@ def look(heal=()):
 
     .. code-block:: bash
 
-        salt kvm1 gluster.look '[one_vol]'
+        salt kvm1 gluster.snapshot '[one_vol]'
     """
     counts = {name: f"volume heal {name} info summary" for name in heal}
     quick, begin = ["pool list", "volume info", "volume status all"], time.monotonic()
@@ -897,7 +897,7 @@ def brick_restart(volume, brick, timeout=120):
     """
     host, _, path = brick.partition(":/")  # an IPv6 address has colons, too
     path = f"/{path}"
-    rows = [row for rows in look()["status"].values() for row in rows or [] if row["hostname"] == host]
+    rows = [row for rows in snapshot()["status"].values() for row in rows or [] if row["hostname"] == host]
     pid = next((row["pid"] for row in rows if row["path"] == path and row["online"]), None)
     if pid is None:
         raise CommandExecutionError(f"{brick} is down: start it with `gluster volume start {volume} force`")

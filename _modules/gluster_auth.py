@@ -222,7 +222,7 @@ def _reverse(address):
     """
     kept = __context__.setdefault("gluster.reverse", {})
     if address not in kept and len(kept) < SHOWN:  # each may take seconds
-        _, said, _ = __utils__["gluster_process.child"](["getent", "hosts", address])
+        _, said, _ = __utils__["gluster_process.run"](["getent", "hosts", address])
         kept[address] = [name for name in said.split()[1:2] if re.fullmatch(r"[A-Za-z0-9._-]+", name)]
     return kept.get(address, [])
 

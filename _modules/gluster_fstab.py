@@ -119,7 +119,7 @@ def _server(host, servers):
     own = [name for name in servers if name.casefold() in __utils__["gluster_hosts.own_names"]()]
     if own and host in ("localhost", "127.0.0.1", "::1"):
         return own[0]
-    return __utils__["gluster_hosts.peer_known_as"](host, servers)
+    return __utils__["gluster_hosts.known_as"](host, servers)
 
 
 def check_servers(device, hosts, servers, what):
@@ -185,7 +185,7 @@ def _lines():
         return []
 
 
-def entry(path):
+def line(path):
     """
     The line of /etc/fstab for a directory.
 
@@ -201,9 +201,9 @@ def entry(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_fstab.entry /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_fstab.line /var/lib/gluster_one/one_vol
     """
-    found = entries(path)
+    found = lines(path)
     if len(found) > 1:
         raise CommandExecutionError(
             f"/etc/fstab has {len(found)} lines for {path} (of {' and '.join(line['device'] for line in found)}): "
@@ -212,27 +212,27 @@ def entry(path):
     return found[0] if found else {}
 
 
-def entries(path):
+def lines(path):
     """
     All lines of /etc/fstab for a directory.
 
     path
         The directory (string).
 
-    Returns a list of dicts as :func:`entry` has them.
+    Returns a list of dicts as :func:`line` has them.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt kvm1 gluster_fstab.entries /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_fstab.lines /var/lib/gluster_one/one_vol
     """
     return [line for point, line in _entries() if point == os.path.normpath(path)]
 
 
 def _entries():
     """
-    The directory of each line of fstab, and the line as :func:`entry` has it.
+    The directory of each line of fstab, and the line as :func:`line` has it.
     """
     for fields in filter(None, map(_fields, _lines())):
         device, _, fstype, opts = fields[:4]
@@ -240,20 +240,20 @@ def _entries():
         yield _point(fields), {"device": device, "fstype": fstype, "opts": opts.split(","), "volume": volume}
 
 
-def volume_entries(volume):
+def volume_lines(volume):
     """
     All lines of /etc/fstab that mount a volume.
 
     volume
         The volume (string).
 
-    Returns a dict by directory of dicts as :func:`entry` has them; of two lines for one directory it has the first.
+    Returns a dict by directory of dicts as :func:`line` has them; of two lines for one directory it has the first.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt kvm1 gluster_fstab.volume_entries one_vol
+        salt kvm1 gluster_fstab.volume_lines one_vol
     """
     found = {}
     for point, line in _entries():
@@ -262,7 +262,7 @@ def volume_entries(volume):
     return found
 
 
-def entry_set(path, device, opts):
+def set_line(path, device, opts):
     """
     Write the line of /etc/fstab for a directory on a Gluster volume; every other line stays as it is.
 
@@ -283,7 +283,7 @@ def entry_set(path, device, opts):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_fstab.entry_set /mnt kvm1:/one_vol '[defaults, _netdev]'
+        salt kvm1 gluster_fstab.set_line /mnt kvm1:/one_vol '[defaults, _netdev]'
     """
     lines = _lines()
     number = next((number for number, line in enumerate(lines) if _is_for(line, path)), len(lines))
@@ -298,7 +298,7 @@ def entry_set(path, device, opts):
     return _write(lines)
 
 
-def entry_remove(path, volume):
+def remove_lines(path, volume):
     """
     Take the lines of /etc/fstab away that mount a Gluster volume on a directory; every other line stays as it is.
 
@@ -316,7 +316,7 @@ def entry_remove(path, volume):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_fstab.entry_remove /var/lib/gluster_one/one_vol one_vol
+        salt kvm1 gluster_fstab.remove_lines /var/lib/gluster_one/one_vol one_vol
     """
 
     def goes(line):
@@ -336,7 +336,7 @@ def _write(lines):
     return True
 
 
-def unwritable():
+def write_error():
     """
     Why /etc/fstab cannot be written, as far as that can be known before.
 
@@ -346,14 +346,14 @@ def unwritable():
 
     .. code-block:: bash
 
-        salt kvm1 gluster_fstab.unwritable
+        salt kvm1 gluster_fstab.write_error
     """
     # Not even root may write on a file system that is mounted read-only.
     fine = os.access(os.path.dirname(os.path.realpath(FSTAB)), os.W_OK)
     return None if fine else UNWRITABLE.format("read-only file system")
 
 
-def entry_wanted(path, volume, servers, options=None, like=None):
+def wanted_line(path, volume, servers, options=None, like=None):
     """
     The line that /etc/fstab is to have for a directory. Of a line that is there the options are kept, and the server
     that is mounted from, if it is one of the volume's. ``nosuid`` and ``nodev`` are always among the options.
@@ -371,7 +371,7 @@ def entry_wanted(path, volume, servers, options=None, like=None):
         Further mount options (list of strings, default none).
 
     like
-        A line for another directory (dict as :func:`entry` returns it) from which options and server are taken where
+        A line for another directory (dict as :func:`line` returns it) from which options and server are taken where
         there is none for this one (default none); ``noauto`` and ``ro`` are not.
 
     Returns a dict::
@@ -386,11 +386,11 @@ def entry_wanted(path, volume, servers, options=None, like=None):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_fstab.entry_wanted /var/lib/gluster_one/one_vol one_vol '[kvm1, kvm2, kvm3]'
+        salt kvm1 gluster_fstab.wanted_line /var/lib/gluster_one/one_vol one_vol '[kvm1, kvm2, kvm3]'
     """
     if not isinstance(servers, list) or not servers or not all(isinstance(server, str) for server in servers):
         raise SaltInvocationError(f"servers is {servers!r}: a list of host names is needed, such as [kvm1, kvm2]")
-    there = entry(path)
+    there = line(path)
     if there and there["volume"] != volume:
         raise CommandExecutionError(
             f"/etc/fstab mounts {there['device']} ({there['fstype']}) on {path}, not volume {volume}: remove that "
@@ -451,7 +451,7 @@ def unit(path):
     return __context__[key]
 
 
-def unit_stale(path):
+def unit_outdated(path):
     """
     Whether systemd has yet to read what /etc/fstab says by now, so that the mount unit would mount what it said before.
 
@@ -464,7 +464,7 @@ def unit_stale(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_fstab.unit_stale /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_fstab.unit_outdated /var/lib/gluster_one/one_vol
     """
     if not salt.utils.systemd.booted(__context__):
         return False
@@ -472,7 +472,7 @@ def unit_stale(path):
     return __salt__["cmd.run_all"](show, python_shell=False, timeout=30)["stdout"] == "yes"
 
 
-def retry_missing(path):
+def missing_boot_retry(path):
     """
     The service that is to mount a directory again after a boot, where it is missing.
 
@@ -485,7 +485,7 @@ def retry_missing(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_fstab.retry_missing /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_fstab.missing_boot_retry /var/lib/gluster_one/one_vol
     """
     if not salt.utils.systemd.booted(__context__):
         return None
@@ -526,7 +526,7 @@ def _unescaped(word):
     return "/" + os.fsdecode(text)
 
 
-def retry_set(path):
+def enable_boot_retry(path):
     """
     Write and enable the service that mounts a directory again after a boot. It is not started now.
 
@@ -541,7 +541,7 @@ def retry_set(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_fstab.retry_set /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_fstab.enable_boot_retry /var/lib/gluster_one/one_vol
     """
     name = SERVICE.format(unit(path).removesuffix(".mount"))
     try:
@@ -557,7 +557,7 @@ def retry_set(path):
     return True
 
 
-def retry_remove(path):
+def disable_boot_retry(path):
     """
     Disable the service that mounts a directory again after a boot, and end it where it is at work.
 
@@ -572,7 +572,7 @@ def retry_remove(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_fstab.retry_remove /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_fstab.disable_boot_retry /var/lib/gluster_one/one_vol
     """
     name = SERVICE.format(unit(path).removesuffix(".mount"))
     if not os.path.lexists(os.path.join(WANTS, name)):

@@ -153,7 +153,7 @@ def _is_served(descriptor, path):
 
 def _require_answer(at, name, path):
     look = ["stat", f"/proc/{os.getpid()}/fd/{at}/{name}"]
-    status, _, error = __utils__["gluster_process.child"](look, probe=f"walk {path}")
+    status, _, error = __utils__["gluster_process.run"](look, probe=f"walk {path}")
     if status is None:
         raise CommandExecutionError(f"{_visible(path)} cannot be looked at: {error}")
 
@@ -219,7 +219,7 @@ def _visible(text):
     return __utils__["gluster_process.visible"](text)
 
 
-def point_set(path):
+def make_mount_point(path):
     """
     Make a directory to mount on, or give one that is there to root.
 
@@ -234,7 +234,7 @@ def point_set(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_links.point_set /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_links.make_mount_point /var/lib/gluster_one/one_vol
     """
     above, name = os.path.split(os.path.normpath(path))
     with _directory(above, make=True) as inside:
@@ -247,7 +247,7 @@ def point_set(path):
     return True
 
 
-def point_remove(path):
+def remove_mount_point(path):
     """
     Remove a directory that was mounted on, and the one above it, where they are empty.
 
@@ -262,7 +262,7 @@ def point_remove(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_links.point_remove /var/lib/one/gluster/one_vol
+        salt kvm1 gluster_links.remove_mount_point /var/lib/one/gluster/one_vol
     """
     above, name = os.path.split(os.path.normpath(path))
     for directory, entry in ((above, name), os.path.split(above)):
@@ -355,7 +355,7 @@ def _ends(path, text, target):
         ends.append(path)
         if path == target or __salt__["gluster_mount.may_hang"](path):
             break
-        status, said, _ = __utils__["gluster_process.child"](["readlink", "-n", "--", path])
+        status, said, _ = __utils__["gluster_process.run"](["readlink", "-n", "--", path])
         text = said if status == 0 else None
     return ends
 
@@ -373,7 +373,7 @@ def _kind(mode):
     return next((kind for is_it, kind in kinds.items() if is_it(mode)), "a device")
 
 
-def mount_point(path):
+def mount_point_state(path):
     """
     A directory on which nothing is mounted yet.
 
@@ -388,7 +388,7 @@ def mount_point(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_links.mount_point /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_links.mount_point_state /var/lib/gluster_one/one_vol
     """
     try:
         with _directory(path, read=True, follow=False) as inside:
@@ -539,7 +539,7 @@ def link_changes(target, volume, paths, former=()):
     return changes
 
 
-def hidden(path):
+def files_beneath(path):
     """
     What lies on the local disk beneath a mounted directory: files that were written while nothing was mounted.
 
@@ -554,10 +554,10 @@ def hidden(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_links.hidden /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_links.files_beneath /var/lib/gluster_one/one_vol
     """
     command = ["unshare", "--mount", "--propagation", "private", sys.executable, "-I", "-S", "-c", LIST]
-    status, out, error = __utils__["gluster_process.child"]([*command, path, str(MOST_HIDDEN)])
+    status, out, error = __utils__["gluster_process.run"]([*command, path, str(MOST_HIDDEN)])
     if status != 0:
         raise CommandExecutionError(f"What lies beneath {_visible(path)} cannot be looked at: {error}")
     return sorted(_visible(name) for name in out.split("\0") if name)

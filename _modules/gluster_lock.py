@@ -142,7 +142,7 @@ def lock(timeout=120):
     begin = time.monotonic()
     while True:
         volume, bricks = _lock_volume()
-        if not volume or __salt__["gluster_probe.bricks_refusing"](volume, bricks):
+        if not volume or __salt__["gluster_probe.rejecting_bricks"](volume, bricks):
             return None
         holder = _hold(volume, begin, timeout)
         if not holder:
@@ -157,7 +157,7 @@ def _hold(volume, begin, timeout):
     """
     The process that has the lock on a volume, or None when that cannot be mounted.
     """
-    command = __salt__["gluster_probe.aside"](
+    command = __salt__["gluster_probe.private_mount_command"](
         f"localhost:/{volume}", sys.executable, "-I", "-S", "-c", HOLD, options=FRESH
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "bufsize": 0}
@@ -191,7 +191,7 @@ def _hold(volume, begin, timeout):
                 f"it is: run again{advice}"
             )
         if word in ("", "taken"):
-            __utils__["gluster_states.waiting"]("It was not this server's turn", seen, passed)
+            __utils__["gluster_states.announce_wait"]("It was not this server's turn", seen, passed)
 
 
 def _said(holder, seconds):

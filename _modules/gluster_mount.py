@@ -3,7 +3,7 @@ Mounts of Gluster volumes on this node
 ======================================
 
 Where a volume is mounted, with which flags, whether its client answers and who uses it; mount and unmount. Each
-function reads one thing or changes one thing. What might hang is looked at by ``gluster_process.child`` only.
+function reads one thing or changes one thing. What might hang is looked at by ``gluster_process.run`` only.
 
 A mount is ``nosuid,nodev``: whoever reaches a brick is root on the volume and can leave a program there that is
 set-user-ID root, or a device. What counts is the kernel's table of mounts: options on the way to it can be lost. Each
@@ -154,7 +154,7 @@ def mount(path, timeout=120):
         if state != "alive":
             return f"the mount is {state}: {_client_error(log, begin)}".rstrip(": ")
     volume = mount_health(path)["volume"]
-    if volume and path in without_flags(volume):
+    if volume and path in mounts_without_flags(volume):
         set_flags(volume)
     return None
 
@@ -258,7 +258,7 @@ def mount_health(path):
         return {"state": "absent", "device": None, "fstype": None, "volume": None}
     volume = mounted["volume"]
     # statfs is never answered from the kernel's cache, so that a client that has just died is seen to be dead.
-    status, _, error = __utils__["gluster_process.child"](["stat", "-f", path])
+    status, _, error = __utils__["gluster_process.run"](["stat", "-f", path])
     if status == 0 and path not in mounts():  # it ended just now: that was the bare directory
         return {"state": "absent", "device": None, "fstype": None, "volume": None}
     state = "alive" if status == 0 else "hung" if status is None else "dead"
@@ -267,7 +267,7 @@ def mount_health(path):
         raise CommandExecutionError(f"{shown} cannot be looked at: {error}")
     if state == "dead" and volume and client(path):
         state = "dead" if _comes_back(path, mounted["device"]) is False else "offline"
-        state = "alive" if __utils__["gluster_process.child"](["stat", "-f", path])[0] == 0 else state
+        state = "alive" if __utils__["gluster_process.run"](["stat", "-f", path])[0] == 0 else state
     return {"state": state, "device": mounted["device"], "fstype": mounted["fstype"], "volume": volume}
 
 
@@ -276,10 +276,10 @@ def _comes_back(path, device):
     Whether a client whose bricks do not answer may still get them back: False when the volume can be mounted anew and
     this mount does not answer for 5 s more. A client tries again every 3 s, but for one that a brick has refused.
     """
-    if not __salt__["gluster_probe.mountable"](device):
+    if not __salt__["gluster_probe.can_mount"](device):
         return True
     for _ in range(5):
-        if __utils__["gluster_process.child"](["stat", "-f", path])[0] == 0:
+        if __utils__["gluster_process.run"](["stat", "-f", path])[0] == 0:
             return True
         time.sleep(1)
     return False
@@ -307,7 +307,7 @@ def client(path):
             with salt.utils.files.fopen(f"{directory}/cmdline", errors="replace") as stream:
                 words = stream.read().split("\0")[:-1]
             if words and os.path.basename(words[0]) in CLIENTS and words[-1] == path and _is_client(directory):
-                found.append((__utils__["gluster_process.started"](os.path.basename(directory)) or 0, words))
+                found.append((__utils__["gluster_process.start_time"](os.path.basename(directory)) or 0, words))
     return max(found)[1] if found else []
 
 
@@ -337,14 +337,14 @@ def space(path):
 
         salt kvm1 gluster_mount.space /var/lib/gluster_one/one_vol
     """
-    status, out, _ = __utils__["gluster_process.child"](["stat", "-f", "-c", "%b %a %S", path])
+    status, out, _ = __utils__["gluster_process.run"](["stat", "-f", "-c", "%b %a %S", path])
     if status != 0:
         return None
     blocks, free, size = map(int, out.split())
     return {"total_mb": blocks * size // 2**20, "free_percent": round(100 * free / blocks) if blocks else 0}
 
 
-def writable(path, user="oneadmin"):
+def write_error(path, user="oneadmin"):
     """
     Whether a user can write in a directory, found out by writing a file there as that user and removing it.
 
@@ -362,14 +362,14 @@ def writable(path, user="oneadmin"):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.writable /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_mount.write_error /var/lib/gluster_one/one_vol
     """
     # Another name each time: a file that only one brick took, while the root's owner was being changed on them, is not
     # writable until it is healed (measured with Gluster 10.3). What such tries have left goes with the next that works.
     script = ': >"$1.$2" && rm -f "$1.$2" && { rm -f "$1".* 2>/dev/null || :; }'
     probe = os.path.join(path, f".gluster_one.write-test.{socket.gethostname()}")
     words = ["/bin/sh", "-c", script, "sh", probe, secrets.token_hex(4)]
-    status, _, error = __utils__["gluster_process.child"](words, user=user, probe=f"writable {path} {user}")
+    status, _, error = __utils__["gluster_process.run"](words, user=user, probe=f"writable {path} {user}")
     return None if status == 0 else error
 
 
@@ -527,7 +527,7 @@ def _unsafe(volume):
     return list(itertools.islice(unsafe, MOST_UNSAFE))
 
 
-def without_flags(volume):
+def mounts_without_flags(volume):
     """
     The mounts of a volume on which set-user-ID programs or devices work, those in other mount namespaces included: a VM
     that was started before the flags were set has such a mount of its own.
@@ -543,7 +543,7 @@ def without_flags(volume):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.without_flags one_vol
+        salt kvm1 gluster_mount.mounts_without_flags one_vol
     """
     found = {}
     for mount in _unsafe(volume):
@@ -562,7 +562,7 @@ def set_flags(volume):
     files stay open.
 
     volume
-        See :func:`without_flags`.
+        See :func:`mounts_without_flags`.
 
     Returns a list of what stood in the way in other mount namespaces (strings).
 
@@ -703,7 +703,7 @@ def detach(path):
 
 def _act(action, mount):
     about = [mount[key] for key in ("path", "number", "process")]
-    status, _, error = __utils__["gluster_process.child"](
+    status, _, error = __utils__["gluster_process.run"](
         [sys.executable, "-I", "-S", "-c", ACT, action, *about], timeout=10
     )
     if status != 0:
@@ -788,7 +788,7 @@ def _automounted(directory):
         return [mount["fstype"] for mount in mount_table() if mount["path"] == directory][-1:]
 
     if kind() and not kind()[0].startswith("fuse"):
-        status, out, _ = __utils__["gluster_process.child"](["stat", "-c", "%u %f", f"{directory}/."])
+        status, out, _ = __utils__["gluster_process.run"](["stat", "-c", "%u %f", f"{directory}/."])
         if status == 0 and kind() and not kind()[0].startswith(("fuse", "autofs")):
             owner, mode = out.split()
             return int(owner), int(mode, 16)

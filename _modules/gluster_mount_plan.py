@@ -52,7 +52,7 @@ def changes(path, volume, wanted):
         The volume (string).
 
     wanted
-        Its line of /etc/fstab, as ``gluster_fstab.entry_wanted`` returns it (dict).
+        Its line of /etc/fstab, as ``gluster_fstab.wanted_line`` returns it (dict).
 
     Returns a dict with what differs of ``cover`` (see ``gluster_mount.cover``), ``directory`` (the bare mount point),
     ``fstab``, ``mount``, ``flags`` (on which mounts of the volume ``nosuid`` or ``nodev`` is missing) and ``boot`` (the
@@ -93,16 +93,16 @@ def changes(path, volume, wanted):
     if health["state"] == "absent" and over:  # who mounts over a directory can write in it
         differing["directory"] = {"old": "covered", "new": BARE}
     elif health["state"] == "absent":
-        point = __salt__["gluster_links.mount_point"](path)
+        point = __salt__["gluster_links.mount_point_state"](path)
         if point["blocked"]:
             raise CommandExecutionError(f"{path} cannot be mounted on: it {point['blocked']}")
         if point["owner"] != BARE:
             differing["directory"] = {"old": point["owner"], "new": BARE}
-    there = __salt__["gluster_fstab.entry"](path)
+    there = __salt__["gluster_fstab.line"](path)
     if (there.get("device"), there.get("opts")) != (wanted["device"], wanted["opts"]):
         old = f"{there['device']} {','.join(there['opts'])}" if there else None
         differing["fstab"] = {"old": old, "new": f"{wanted['device']} {','.join(wanted['opts'])}"}
-        unwritable = __salt__["gluster_fstab.unwritable"]()
+        unwritable = __salt__["gluster_fstab.write_error"]()
         if unwritable:
             raise CommandExecutionError(unwritable)
     if health["state"] != "alive":
@@ -110,18 +110,18 @@ def changes(path, volume, wanted):
         if missing:
             raise CommandExecutionError(missing)
         differing["mount"] = {"old": None if health["state"] == "absent" else "dead", "new": wanted["device"]}
-    unsafe = __salt__["gluster_mount.without_flags"](volume)
+    unsafe = __salt__["gluster_mount.mounts_without_flags"](volume)
     unsafe = [other for other in unsafe if other != path or "mount" not in differing]  # a new mount has them
     if unsafe:
         unsafe = ", ".join(map(__utils__["gluster_process.visible"], unsafe))
         differing["flags"] = {"old": f"missing on {unsafe}", "new": "nosuid,nodev"}
-    retry = __salt__["gluster_fstab.retry_missing"](path)
+    retry = __salt__["gluster_fstab.missing_boot_retry"](path)
     if retry:
         differing["boot"] = {"old": None, "new": retry}
     return differing
 
 
-def stale(path, wanted):
+def outdated_client(path, wanted):
     """
     How a volume is mounted, where fstab is to say otherwise: from other servers, or with other options.
 
@@ -129,7 +129,7 @@ def stale(path, wanted):
         The directory (string).
 
     wanted
-        Its line of /etc/fstab, as ``gluster_fstab.entry_wanted`` returns it (dict).
+        Its line of /etc/fstab, as ``gluster_fstab.wanted_line`` returns it (dict).
 
     Returns a string such as ``kvm3`` or ``kvm1, kvm2 with acl, without log-level=WARNING``, None where the FUSE client
     was started as the line has it, the servers in their order, or none runs. The options that are compared are those
@@ -139,7 +139,7 @@ def stale(path, wanted):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount_plan.stale /mnt '{device: "kvm1:/one_vol", opts: ["backup-volfile-servers=kvm2:kvm3"]}'
+        salt kvm1 gluster_mount_plan.outdated_client /mnt '{device: "kvm1:/one_vol", opts: [backup-volfile-servers=kvm2]}'
     """
     client = __salt__["gluster_mount.client"](path)
     servers = __salt__["gluster_mount.client_servers"](path)
@@ -210,7 +210,7 @@ def former_places(path, volume, datastores_dir, user=None):
         See ``gluster_mount.place``.
 
     Returns a dict by directory, those with a line in /etc/fstab first, and the former default in any case. ``line`` is
-    that line as ``gluster_fstab.entry`` returns it, an empty dict where there is none; ``mounted`` is what is mounted
+    that line as ``gluster_fstab.line`` returns it, an empty dict where there is none; ``mounted`` is what is mounted
     there of the volume, or None; ``cover`` is what lies over that, see ``gluster_mount.cover``; ``made`` says whether
     it is the former default, which the formula made itself::
 
@@ -223,7 +223,7 @@ def former_places(path, volume, datastores_dir, user=None):
 
         salt kvm1 gluster_mount_plan.former_places /var/lib/gluster_one/one_vol one_vol /var/lib/one/datastores
     """
-    lines = __salt__["gluster_fstab.volume_entries"](volume)
+    lines = __salt__["gluster_fstab.volume_lines"](volume)
     mounts = {
         mount["path"]: mount["device"] for mount in __salt__["gluster_mount.mount_table"]() if mount["volume"] == volume
     }
@@ -268,7 +268,7 @@ def former_services(path, former, user=None):
         if place != path
         and (
             place in former
-            or not __salt__["gluster_fstab.entries"](place)
+            or not __salt__["gluster_fstab.lines"](place)
             and __salt__["gluster_mount.foreign_parent"](place, user)
         )
     }

@@ -69,7 +69,7 @@ def _version(*programs):
     """
     version = None
     for program in filter(salt.utils.path.which, programs):
-        said = re.search(r"\d+(\.\d+)+", __utils__["gluster_process.child"]([program, "--version"], timeout=30)[1])
+        said = re.search(r"\d+(\.\d+)+", __utils__["gluster_process.run"]([program, "--version"], timeout=30)[1])
         version = said[0] if said else "(its version is not known)"
     return version
 
@@ -78,7 +78,7 @@ def _driver():
     """
     What QEMU says of its gluster driver.
     """
-    child = __utils__["gluster_process.child"]
+    child = __utils__["gluster_process.run"]
     error = child(["qemu-img", "info", 'json:{"driver": "gluster"}'], timeout=30)[2]
     # A driver that is there complains of missing parameters, one that is not is unknown. Before that QEMU says why a
     # module could not be loaded; Debian's also when there is none.
@@ -185,7 +185,7 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
     # must not be in a buffer.
     command = ["stdbuf", "-oL", "qemu-io", "-r", "-n", "-f", "raw", "-c", "read 0 512", "-c", "sigraise 9"]
     url = f"gluster://{host}:{port}/{volume}/{path}"
-    _, out, error = __utils__["gluster_process.child"]([*command, url], user=user, timeout=timeout)
+    _, out, error = __utils__["gluster_process.run"]([*command, url], user=user, timeout=timeout)
     if "read 512/512 bytes" in out:
         return None
     # What it cannot open it says on standard error, behind the library's log; what it cannot read on standard output.
@@ -194,7 +194,7 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
     return f"{said}: {SECTORS.format(shlex.quote(volume))}" if said == "read failed: Invalid argument" else said
 
 
-def native_refused(volume, hosts, user="oneadmin"):
+def native_read_error(volume, hosts, user="oneadmin"):
     """
     Why a volume cannot be read over the native GlusterFS API by any of several servers.
 
@@ -213,7 +213,7 @@ def native_refused(volume, hosts, user="oneadmin"):
 
     .. code-block:: bash
 
-        salt kvm2 gluster_native.native_refused one_vol '[kvm1, "kvm2:24007"]'
+        salt kvm2 gluster_native.native_read_error one_vol '[kvm1, "kvm2:24007"]'
     """
     refused = "no server was named"
     for each in hosts:
@@ -224,7 +224,7 @@ def native_refused(volume, hosts, user="oneadmin"):
     return refused
 
 
-def confined(tops):
+def confinement(tops):
     """
     What confines QEMU, where AppArmor or SELinux is in force, so that it may not open what lies in some directories.
 
@@ -239,7 +239,7 @@ def confined(tops):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_native.confined '[/var/lib/one/datastores]'
+        salt kvm1 gluster_native.confinement '[/var/lib/one/datastores]'
     """
     drivers, found = _security_drivers(), []
     # libvirt uses AppArmor where its own daemon has a profile; that of virt-aa-helper stays when the daemon's is off.
@@ -379,7 +379,7 @@ def images(**connection):
         salt head gluster_native.images
     """
     stores = __salt__["opennebula.datastore_list"](**connection)
-    native = {store["id"]: store for store in stores if __salt__["one_datastore.native"](store)}
+    native = {store["id"]: store for store in stores if __salt__["one_datastore.is_native"](store)}
     look = functools.partial(_look, {"end": time.monotonic() + LOOK_SECONDS, "hung": set()})
     found = []
     for image in __salt__["opennebula.image_list"](**connection) if native else []:
@@ -477,7 +477,7 @@ def _look(limits, store, path):
         return {"odd": f"its file {path} and those after it were not looked at: {LOOK_SECONDS} s were over"}
     # Who is not root cannot become somebody else, and need not.
     user = __salt__["opennebula_api.account"]() if os.geteuid() == 0 else None
-    status, out, error = __utils__["gluster_process.child"](["sh", "-c", LOOK, "sh", path], user=user)
+    status, out, error = __utils__["gluster_process.run"](["sh", "-c", LOOK, "sh", path], user=user)
     if status is None or "not connected" in error:  # nor will the others answer
         limits["hung"].add(store["id"])
         return {"odd": f"its file {path} did not answer ({error}); others of this datastore were not looked at"}

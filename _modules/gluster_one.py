@@ -132,7 +132,7 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
     with concurrent.futures.ThreadPoolExecutor(1) as executor:
         # Gluster takes longest: the rest goes on meanwhile.
         about = [list(volumes) if heal else [], pool, node["glusterd"]["service"]] if volumes else []
-        look = volumes and executor.submit(__salt__["gluster_pool.pool_look"], *about)
+        look = volumes and executor.submit(__salt__["gluster_pool.snapshot"], *about)
         parts = {
             "mounts": (_mounts, {"hypervisor", "head"} & roles),
             "hypervisor": (_hypervisor, "hypervisor" in roles),
@@ -197,23 +197,23 @@ def _mount(seen, node, name, volume):
     numbers = _numbers(volume, left["ids"])
     former = __salt__["gluster_mount_plan.former_places"](wanted, name, node["datastores_dir"], node["user"])
     path, expected = _mounted_at(wanted, former), f"volume {name}, mounted"
-    line = __salt__["gluster_fstab.entry"](path)
-    entry = __salt__["gluster_fstab.entry_wanted"](path, name, volume["servers"], volume["mount_options"])
+    line = __salt__["gluster_fstab.line"](path)
+    entry = __salt__["gluster_fstab.wanted_line"](path, name, volume["servers"], volume["mount_options"])
     _former(seen, node, wanted, path, former)
     if path == wanted and (line.get("device"), line.get("opts")) != (entry["device"], entry["opts"]):
         has = f"{line['device']} {','.join(line['opts'])}" if line else "no line"
         should = f"{entry['device']} {','.join(entry['opts'])}"
         _find(seen, "fstab", path, f"{has} in /etc/fstab", should, cure, "warning")
-    elif __salt__["gluster_fstab.unit_stale"](path):
+    elif __salt__["gluster_fstab.unit_outdated"](path):
         what = "systemd has not read /etc/fstab since it was changed"
         _find(seen, "unit", path, what, "a mount unit of that line", "systemctl daemon-reload", "warning")
-    unsafe_mounts = list(__salt__["gluster_mount.without_flags"](name).items())
+    unsafe_mounts = list(__salt__["gluster_mount.mounts_without_flags"](name).items())
     for unsafe, process in unsafe_mounts[:MOST_NAMED]:
         what = "programs that are set-user-ID root work there, or devices: it is mounted without nosuid,nodev"
         what += f", and {len(unsafe_mounts) - MOST_NAMED} more" if len(unsafe_mounts) > MOST_NAMED else ""
         more = "; if it stays, migrate that VM, or restart the process" if process else ""
         _find(seen, "mount_flags", unsafe, what, "nosuid,nodev", f"{cure}{more}")
-    retry = __salt__["gluster_fstab.retry_missing"](path)
+    retry = __salt__["gluster_fstab.missing_boot_retry"](path)
     if retry:
         what = "nothing mounts it after a boot at which no glusterd answers"
         _find(seen, "boot", path, what, f"{retry}, enabled", cure, "warning")
@@ -232,7 +232,7 @@ def _mount(seen, node, name, volume):
     elif health["volume"] != name:
         _find(seen, "mount_other", path, f"{health['device']} is mounted", expected, f"umount {path}, then {cure}")
     else:
-        refused = __salt__["gluster_mount.writable"](path, node["user"])
+        refused = __salt__["gluster_mount.write_error"](path, node["user"])
         seen["looked"] += ["writable"]
         if refused:
             what = f"{node['user']} cannot write: {refused.rpartition(': ')[2]}"
@@ -263,7 +263,7 @@ def _mounted_at(wanted, former):
     The directory by which this node has the volume now: the wanted one, unless it is still on a former one alone.
     """
     used = [other for other, found in former.items() if found["line"] or found["mounted"]]
-    if used and not __salt__["gluster_fstab.entry"](wanted) and wanted not in __salt__["gluster_mount.mounts"]():
+    if used and not __salt__["gluster_fstab.line"](wanted) and wanted not in __salt__["gluster_mount.mounts"]():
         return used[0]
     return wanted
 
@@ -310,7 +310,7 @@ def _client(seen, name, path, entry):
     if apart:
         what, cure = f"not connected to {', '.join(apart)}", f"gluster volume status {name}, and the network"
         _find(seen, "client_bricks", path, what, "the client is connected to every brick", cure)
-    stale = __salt__["gluster_mount_plan.stale"](path, entry)
+    stale = __salt__["gluster_mount_plan.outdated_client"](path, entry)
     if stale:
         what, cure = f"the client was started with {stale}", "apply gluster_one.remount, once nothing uses it"
         expected = f"{entry['device']} {','.join(entry['opts'])}"
@@ -323,7 +323,7 @@ def _marked(seen, name, path, marks):
     """
     if name in marks:
         seen["looked"] += ["mark"]
-        what = __salt__["gluster_one_ids.mark_missing"](path, marks[name])
+        what = __salt__["gluster_one_ids.mark_error"](path, marks[name])
         if what:
             cure = f"gluster volume status {name}, on both"
             _find(seen, "mount_differs", path, what, "the volume that the head has mounted", cure)
@@ -333,7 +333,7 @@ def _hidden(seen, path):
     """
     Nothing was left behind on the local disk, beneath the mount.
     """
-    names = __salt__["gluster_links.hidden"](path)
+    names = __salt__["gluster_links.files_beneath"](path)
     if not names:
         return
     what = f"{len(names)} file{'s' if len(names) > 1 else ''} ({_some(names)}) beneath the mount, on the local disk"
@@ -347,7 +347,7 @@ def _bare(seen, node, name, path):
     """
     The directory of a mount that is not there: who owns it, and what images have fallen into it.
     """
-    point = __salt__["gluster_links.mount_point"](path)
+    point = __salt__["gluster_links.mount_point_state"](path)
     if point["blocked"]:
         move = f"move it away, then {_apply(node, 'mount')}"
         _find(seen, "blocked", path, f"nothing is mounted, and it {point['blocked']}", "nothing in it", move)
@@ -397,7 +397,7 @@ def _hypervisor(seen, node):
     mounts = [place(volume["mount"], name, node["user"]) for name, volume in node["volumes"].items()]
     tops = [node["datastores_dir"], *mounts]
     tops = [top for top in dict.fromkeys(tops) if top == tops[0] or not top.startswith(f"{tops[0]}/")]
-    for on, what, expected, rule in __salt__["gluster_native.confined"](tops):
+    for on, what, expected, rule in __salt__["gluster_native.confinement"](tops):
         _find(seen, "confined", on, what, expected, rule)
     seen["looked"] += ["native"]
 
@@ -446,7 +446,7 @@ def _server(seen, node):
         cure = f"gluster peer probe it on a member, if it is new; else {page}"
         _find(seen, "not_in_pool", service, alone, "a member of the pool", cure)
     elif not any(volume["coordinator"] for volume in node["volumes"].values()):  # which asks Gluster
-        for peer in __salt__["glusterd.look"]()["pool"]:
+        for peer in __salt__["glusterd.stored_snapshot"]()["pool"]:
             if not peer["connected"]:
                 _find(seen, "not_in_pool", peer["hostname"], f"{peer['state']!r} here", "a member of the pool", page)
     for name in node["volumes"]:
@@ -467,7 +467,7 @@ def _bricks(seen, node, name, alone):
     for brick in bricks["down"] if not alone else []:
         _find(seen, "brick_down", brick, "it is down", "online", f"gluster volume start {name} force", volume=name)
     look = ["stat", "-c", "%u %g %d"]
-    on = {brick: __utils__["gluster_process.child"]([*look, brick])[1].split() for brick in bricks["sharing"]}
+    on = {brick: __utils__["gluster_process.run"]([*look, brick])[1].split() for brick in bricks["sharing"]}
     devices = [words[2] for words in on.values() if words]
     for brick, sharing in bricks["sharing"].items():
         if not on[brick]:
@@ -533,7 +533,7 @@ def _native(seen, node):
     """
     for name, volume in node["volumes"].items():
         for hosts in volume["hosts"]:
-            refused = __salt__["gluster_native.native_refused"](name, hosts, node["user"])
+            refused = __salt__["gluster_native.native_read_error"](name, hosts, node["user"])
             if refused:
                 expected = f"it is read over gluster://{' or '.join(hosts)}"
                 _find(seen, "native_read", name, refused, expected, "see the volume's options")
@@ -578,7 +578,7 @@ def _mounted(seen, volume):
     """
     try:
         if __salt__["gluster_mount.mount_health"](volume["mount"])["state"] == "alive":
-            ids = __salt__["gluster_one_ids.datastore_ids"](volume["mount"], kept=False)
+            ids = __salt__["gluster_one_ids.published_ids"](volume["mount"], kept=False)
             return ids, __salt__["gluster_mount.space"](volume["mount"])
     except CommandExecutionError as exc:
         for store in volume["datastores"]:
@@ -688,7 +688,7 @@ def _bricks_unconnected(path):
     for each in $(grep -ls "^connected = 0" *-client-*/private); do
         cd ${each%/private}/options && echo "$(cat remote-host):$(cat remote-subvolume)" && cd ../.. || exit
     done"""
-    status, out, _ = __utils__["gluster_process.child"](["sh", "-c", look, "sh", path])
+    status, out, _ = __utils__["gluster_process.run"](["sh", "-c", look, "sh", path])
     return (
         [__utils__["gluster_process.visible"](brick) for brick in out.splitlines()[:MOST_BRICKS]]
         if status == 0

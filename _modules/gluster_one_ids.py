@@ -105,7 +105,7 @@ def __virtual__():
     return __virtualname__
 
 
-def datastore_ids(path, volume=None, kept=True):
+def published_ids(path, volume=None, kept=True):
     """
     The identifiers of datastores that the head has left on a mounted volume.
 
@@ -125,7 +125,7 @@ def datastore_ids(path, volume=None, kept=True):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one_ids.datastore_ids /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_one_ids.published_ids /var/lib/gluster_one/one_vol
     """
     path, mounted = _shown(path, volume)
     if not mounted:
@@ -140,9 +140,9 @@ def volume_files(path, volume=None):
     formula keeps there: what is no file, and identifiers that cannot be read.
 
     path, volume
-        See :func:`datastore_ids`.
+        See :func:`published_ids`.
 
-    Returns a dict: ``ids`` is what :func:`datastore_ids` returns, ``errors`` has sentences by place, and is empty where
+    Returns a dict: ``ids`` is what :func:`published_ids` returns, ``errors`` has sentences by place, and is empty where
     nothing is wrong::
 
         {"ids": {"glusterds": 101},
@@ -205,7 +205,7 @@ def _known(path, found, error, kept=True):
     """
     The identifiers of those that were found, or that were seen last where the file cannot be read.
     """
-    key = f"gluster_one_ids.datastore_ids:{path}"
+    key = f"gluster_one_ids.published_ids:{path}"
     if error:
         log.warning("the datastores' identifiers on %s cannot be read: %s", path, error)
     if found is None:
@@ -225,10 +225,10 @@ def _on_volume(do, path, device, place, text=None, most=MOST_BYTES):
     words = [sys.executable, "-I", "-S", "-c", ON_VOLUME, do, path, device, place, str(most)]
     timeout = {} if text is None else {"timeout": 30}
     # With the thousand names of a look.
-    return __utils__["gluster_process.child"](words, stdin=text, most=2 * MOST_BYTES, **timeout)
+    return __utils__["gluster_process.run"](words, stdin=text, most=2 * MOST_BYTES, **timeout)
 
 
-def datastore_id_set(path, name, datastore_id, names=None):
+def publish_id(path, name, datastore_id, names=None):
     """
     Leave a datastore's identifier on a mounted volume, for the nodes that wait for it. Another name that it had there
     goes, and so does what this node has not left there itself, unless the pillar or ``names`` has it.
@@ -253,13 +253,13 @@ def datastore_id_set(path, name, datastore_id, names=None):
 
     .. code-block:: bash
 
-        salt head gluster_one_ids.datastore_id_set /var/lib/gluster_one/one_vol glusterds 101
+        salt head gluster_one_ids.publish_id /var/lib/gluster_one/one_vol glusterds 101
     """
-    kept = f"gluster_one_ids.datastore_id_set:{path}"
+    kept = f"gluster_one_ids.publish_id:{path}"
     own, known = __salt__["data.get"](kept) or {}, {*(names or ()), *_pillar_names(path)}
     ids = {
         other: value
-        for other, value in datastore_ids(path).items()
+        for other, value in published_ids(path).items()
         if (other in known or own.get(other) == value) and value != datastore_id and other != name
     }
     ids[name] = datastore_id
@@ -307,7 +307,7 @@ def _leave(path, name, text):
 
 def mark(text):
     """
-    Leave a text on every volume of the pillar that is mounted here, for :func:`marked` on the other nodes. For the
+    Leave a text on every volume of the pillar that is mounted here, for :func:`read_mark` on the other nodes. For the
     head.
 
     text
@@ -329,7 +329,7 @@ def mark(text):
     return sorted(done)
 
 
-def marked(path):
+def read_mark(path):
     """
     The text that the head has left last on a volume.
 
@@ -342,14 +342,14 @@ def marked(path):
 
     .. code-block:: bash
 
-        salt kvm2 gluster_one_ids.marked /var/lib/gluster_one/one_vol
+        salt kvm2 gluster_one_ids.read_mark /var/lib/gluster_one/one_vol
     """
     mounted = __salt__["gluster_mount.mounts"]().get(path)
     status, out, _ = _on_volume("read", path, mounted["device"], MARK_FILE, most=100) if mounted else (None, "", "")
     return __utils__["gluster_process.visible"](out) if status == 0 else None
 
 
-def mark_missing(path, mark):
+def mark_error(path, mark):
     """
     Whether a mount shows what the head has just left on the volume with :func:`mark`, or what another overview has had
     left since.
@@ -366,9 +366,9 @@ def mark_missing(path, mark):
 
     .. code-block:: bash
 
-        salt kvm2 gluster_one_ids.mark_missing /var/lib/gluster_one/one_vol 8f14e45f
+        salt kvm2 gluster_one_ids.mark_error /var/lib/gluster_one/one_vol 8f14e45f
     """
-    there = marked(path) or ""
+    there = read_mark(path) or ""
     if there == mark or _is_next(there, mark):
         return None
     more = f", but {there}: no head has written that, remove {MARK_FILE} there" if there > mark else ""
@@ -391,7 +391,7 @@ def datastore_numbers(stores, left):
         Those that the pillar has, None for those that OpenNebula picks (dict by name).
 
     left
-        What the head has left on the volume (dict by name), see ``gluster_one_ids.datastore_ids``.
+        What the head has left on the volume (dict by name), see ``gluster_one_ids.published_ids``.
 
     Returns a dict of identifiers by name, None for those that are not known: the pillar's come first, and no number is
     taken twice.

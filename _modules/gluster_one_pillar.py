@@ -491,7 +491,7 @@ def _first_server_errors(name, volume):
     known = [name for names in members for name in names]
     # A member that goes by none of the servers' names may be the first one, by another network's address.
     strangers = [names for names in members if not {name.casefold() for name in servers} & set(names)]
-    if not known or strangers or first.casefold() in known or __utils__["gluster_hosts.peer_known_as"](first, known):
+    if not known or strangers or first.casefold() in known or __utils__["gluster_hosts.known_as"](first, known):
         return []
     return [
         f"gluster_one:volumes:{name}:servers begins with {first!r}, which is not in the pool of this server (with "

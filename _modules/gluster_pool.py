@@ -20,12 +20,12 @@ def __virtual__():
     return __virtualname__
 
 
-def pool_look(heal=(), ask=True, service="glusterd"):
+def snapshot(heal=(), ask=True, service="glusterd"):
     """
     The pool and its volumes. Gluster is asked only while glusterd runs and all peers' hosts answer: it would wait.
 
     heal
-        See ``gluster.look``.
+        See ``gluster.snapshot``.
 
     ask
         Whether Gluster may be asked at all (bool, default True).
@@ -33,7 +33,7 @@ def pool_look(heal=(), ask=True, service="glusterd"):
     service
         glusterd's service (string, default ``glusterd``).
 
-    Returns what ``gluster.look`` returns, or instead what ``glusterd.look`` does.
+    Returns what ``gluster.snapshot`` returns, or instead what ``glusterd.stored_snapshot`` does.
 
     Raises CommandExecutionError when glusterd does not answer.
 
@@ -41,12 +41,12 @@ def pool_look(heal=(), ask=True, service="glusterd"):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_pool.pool_look
+        salt kvm1 gluster_pool.snapshot
     """
-    silent = __salt__["glusterd.silent"]()
+    silent = __salt__["glusterd.silent_peers"]()
     if ask and not silent and __salt__["glusterd.service"](service).get("running", True):
-        return __salt__["gluster.look"](heal=heal)
-    return __salt__["glusterd.look"](silent)
+        return __salt__["gluster.snapshot"](heal=heal)
+    return __salt__["glusterd.stored_snapshot"](silent)
 
 
 def volume_report(name, volume, seen, node):
@@ -60,7 +60,7 @@ def volume_report(name, volume, seen, node):
         What the pillar says of it (dict of ``gluster_one_pillar.node``).
 
     seen
-        What :func:`pool_look` returned (dict): read once for all volumes.
+        What :func:`snapshot` returned (dict): read once for all volumes.
 
     node
         This node's part (dict of ``gluster_one_pillar.node``).
@@ -149,7 +149,7 @@ def _options(name, volume, now, node):
     """
     try:
         owner = volume["uid"], volume["gid"]
-        wanted = __utils__["gluster_options.volume_options"](*owner, volume["options"], volume.get("group"))
+        wanted = __utils__["gluster_options.wanted_options"](*owner, volume["options"], volume.get("group"))
         changes = __utils__["gluster_options.option_changes"](now, wanted)
     except (CommandExecutionError, SaltInvocationError) as exc:  # the bricks are to be looked at all the same
         return [["check_failed", name, str(exc), "options that can be set", "see the pillar's", "error"]]
@@ -166,7 +166,7 @@ def _clients(name, bricks, seen):
     """
     found, refusing = [], []
     try:
-        refusing = __salt__["gluster_probe.bricks_refusing"](name, bricks)
+        refusing = __salt__["gluster_probe.rejecting_bricks"](name, bricks)
     except (CommandExecutionError, OSError) as exc:
         found.append(["check_failed", name, str(exc), "an answer", "see what it says", "error"])
     if refusing:
@@ -218,9 +218,7 @@ def _missing(servers, pool, node):
             members.append({name.casefold() for name in names})
     every = sorted(set().union(*members))
     known = {
-        server: server.casefold()
-        if server.casefold() in every
-        else __utils__["gluster_hosts.peer_known_as"](server, every)
+        server: server.casefold() if server.casefold() in every else __utils__["gluster_hosts.known_as"](server, every)
         for server in servers.union(*(volume["servers"] for volume in node.get("volumes", {}).values()))
     }
     unseen = sorted(server for server in servers if not known[server])
@@ -297,7 +295,7 @@ def _disconnected(peers):
     return ", ".join([f"{', '.join(plain)} disconnected"] * bool(plain) + odd)
 
 
-def unsettled():
+def unsettled_reason():
     """
     What has to be so again before the next server of the pool, or the next brick, may be restarted: all peers see all
     others connected, all bricks are online, every client is connected to all of them, and nothing waits to be healed.
@@ -311,14 +309,14 @@ def unsettled():
 
     .. code-block:: bash
 
-        salt kvm1 gluster_pool.unsettled
+        salt kvm1 gluster_pool.unsettled_reason
     """
     apart = peers_apart()
     if apart:
         return apart
     volumes = {name: info for name, info in __salt__["gluster.volume_info"]().items() if info["status"] == "Started"}
     healed = [name for name, info in volumes.items() if info["replica"] > 1 or info["disperse"]]
-    seen = __salt__["gluster.look"](heal=healed)
+    seen = __salt__["gluster.snapshot"](heal=healed)
     for name, info in sorted(volumes.items()):
         online = _online(seen, name)
         if online is None:
@@ -376,7 +374,7 @@ def bricks_down(name):
 
         salt kvm1 gluster_pool.bricks_down one_vol
     """
-    seen = __salt__["gluster.look"]()
+    seen = __salt__["gluster.snapshot"]()
     info = seen["volumes"].get(name, {"status": None})
     if info["status"] != "Started":
         return []
@@ -419,10 +417,10 @@ def stop_blockers(names, restart=False, apart=None):
 
         salt kvm1 gluster_pool.stop_blockers '{kvm2: [kvm2, 10.0.0.2]}'
     """
-    blockers = [f"{peer} does not answer at glusterd's port" for peer in __salt__["glusterd.silent"]()]
+    blockers = [f"{peer} does not answer at glusterd's port" for peer in __salt__["glusterd.silent_peers"]()]
     if blockers:  # Gluster would wait for it
         return blockers
-    before = __salt__["gluster.look"]()
+    before = __salt__["gluster.snapshot"]()
     blockers += [
         f"{peer['hostname']} is {peer['state']!r}, no member of the pool"
         for peer in before["pool"]
@@ -434,7 +432,7 @@ def stop_blockers(names, restart=False, apart=None):
         for name, info in before["volumes"].items()
         if info["status"] == "Started"
     }
-    seen = __salt__["gluster.look"](heal=[name for name in sorted(own) if own[name]])
+    seen = __salt__["gluster.snapshot"](heal=[name for name in sorted(own) if own[name]])
     rest = [{**peer, "connected": peer["connected"] and peer["uuid"] not in going} for peer in seen["pool"]]
     for name in sorted(set(own) & set(seen["volumes"])):
         info, online = seen["volumes"][name], _online(seen, name)
@@ -462,7 +460,7 @@ def _called(server, pool, names):
     The uuid of the member of the pool that is meant by a server's names and addresses.
     """
     known = {name.casefold() for name in names}
-    for same in (known.__contains__, lambda host: __utils__["gluster_hosts.peer_known_as"](host, names)):
+    for same in (known.__contains__, lambda host: __utils__["gluster_hosts.known_as"](host, names)):
         for peer in pool:
             if same(peer["hostname"].casefold()):
                 return peer["uuid"]
@@ -502,7 +500,7 @@ def brick_blockers(volume, brick):
 
         salt kvm1 gluster_pool.brick_blockers one_vol kvm1:/data/one_vol
     """
-    seen = __salt__["gluster.look"]()
+    seen = __salt__["gluster.snapshot"]()
     info = seen["volumes"][volume]
     copies = {**info, "bricks": next(bricks for bricks in _sets(info) if brick in bricks)}
     server = dict(zip(info["bricks"], info["servers"]))

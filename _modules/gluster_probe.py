@@ -39,7 +39,7 @@ def __virtual__():
     return __virtualname__
 
 
-def aside(device, *command, options=""):
+def private_mount_command(device, *command, options=""):
     """
     The command that runs another one with a volume mounted on ``volume`` in its working directory, seen by nobody else.
 
@@ -60,7 +60,7 @@ def aside(device, *command, options=""):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_probe.aside localhost:/one_vol ls volume
+        salt kvm1 gluster_probe.private_mount_command localhost:/one_vol ls volume
     """
     return _apart(MOUNT + ' && shift 2 && exec "$@"', device, options, *command)
 
@@ -75,7 +75,7 @@ def _run(script, *words):
     return __salt__["cmd.run_all"](_apart(script, *words), python_shell=False, ignore_retcode=True, timeout=20)
 
 
-def mountable(device, options=()):
+def can_mount(device, options=()):
     """
     Whether this node can mount a volume.
 
@@ -91,12 +91,12 @@ def mountable(device, options=()):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_probe.mountable kvm1:/one_vol
+        salt kvm1 gluster_probe.can_mount kvm1:/one_vol
     """
     return _run(MOUNT, device, ",".join(options))["retcode"] == 0
 
 
-def bricks_refusing(volume, bricks):
+def rejecting_bricks(volume, bricks):
     """
     Which bricks of a volume refuse clients that are not root, whatever ``server.allow-insecure`` says: those that were
     started while it was off. Each is asked by a client; on a server of the volume.
@@ -115,7 +115,7 @@ def bricks_refusing(volume, bricks):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_probe.bricks_refusing one_vol '["kvm1:/data/one_vol", "kvm2:/data/one_vol"]'
+        salt kvm1 gluster_probe.rejecting_bricks one_vol '["kvm1:/data/one_vol", "kvm2:/data/one_vol"]'
     """
     path = os.path.join(VOLFILES, volume, f"{volume}.tcp-fuse.vol")
     with salt.utils.files.fopen(path, errors="replace") as stream:

@@ -84,7 +84,7 @@ def _read(path):
         raise CommandExecutionError(_missing(path)) from None
 
 
-def options_set(options, path=VOLUME_FILE):
+def set_options(options, path=VOLUME_FILE):
     """
     Set options in glusterd's own volume file and keep all other lines; glusterd reads it when it starts.
 
@@ -102,7 +102,7 @@ def options_set(options, path=VOLUME_FILE):
 
     .. code-block:: bash
 
-        salt kvm1 glusterd.options_set '{rpc-auth-allow-insecure: "on"}'
+        salt kvm1 glusterd.set_options '{rpc-auth-allow-insecure: "on"}'
     """
     missing = {
         option: f"    option {option} {__utils__['gluster_options.option_text'](value)}\n"
@@ -352,12 +352,12 @@ def not_in_pool(servers):
         return f"this server is not in its pool: {', '.join(apart)}"
     own = __utils__["gluster_hosts.own_names"]()
     others = [server for server in dict.fromkeys(servers) if server.casefold() not in own]
-    if there or not others or all(__utils__["gluster_hosts.peer_known_as"](other, sorted(own)) for other in others):
+    if there or not others or all(__utils__["gluster_hosts.known_as"](other, sorted(own)) for other in others):
         return None
     return f"this server's glusterd knows no other server, not {', '.join(others)}: it is new, or {DIRECTORY} was lost"
 
 
-def silent():
+def silent_peers():
     """
     The peers whose hosts do not answer at glusterd's port, not even by refusing the connection.
 
@@ -369,26 +369,26 @@ def silent():
 
     .. code-block:: bash
 
-        salt kvm1 glusterd.silent
+        salt kvm1 glusterd.silent_peers
     """
     port_state = __utils__["gluster_hosts.glusterd_port"]
     return [names[-1] for names in peers() if all(port_state(name) == "silent" for name in names)]
 
 
-def look(away=()):
+def stored_snapshot(away=()):
     """
     The members and the volumes of the pool as glusterd keeps them on disk; Gluster is not asked.
 
     away
         The peers that are known to be away (list of names, default none). All other members count as connected.
 
-    Returns a dict as ``gluster.look`` returns it; ``status`` is None and ``heal`` is empty.
+    Returns a dict as ``gluster.snapshot`` returns it; ``status`` is None and ``heal`` is empty.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt kvm1 glusterd.look
+        salt kvm1 glusterd.stored_snapshot
     """
     pool = [{"hostname": "localhost", "connected": True, "state": None}]
     for names, state in _peers():

@@ -82,12 +82,12 @@ def template(arguments):
             )
     if volume and not host:
         raise SaltInvocationError(f"host is {host!r}: a Gluster server is needed, such as kvm1 or kvm1:24007")
-    if volume and not native(wanted):
+    if volume and not is_native(wanted):
         raise SaltInvocationError(f"attributes has DISK_TYPE {disk_type}, and with volume it is GLUSTER: leave one out")
     if disk_type and kind != "IMAGE_DS":
         raise SaltInvocationError(f"DISK_TYPE is {disk_type!r}: oned ignores or refuses it on a {kind}, leave it out")
     wanted["TM_MAD"] = wanted.get("TM_MAD") or rows["tm_mad"]["default"]
-    if native(wanted):
+    if is_native(wanted):
         wanted.update(DISK_TYPE="GLUSTER", DRIVER=wanted.get("DRIVER") or "raw")
         if wanted.get("GLUSTER_HOST"):
             wanted["GLUSTER_HOST"] = __utils__["one_datastore_rules.gluster_host"](wanted["GLUSTER_HOST"])
@@ -321,7 +321,7 @@ def _cluster_ids(name, clusters, run, connection):
     return [ids[str(cluster)] for cluster in clusters]
 
 
-def send(name, changes, current, **connection):
+def apply(name, changes, current, **connection):
     """
     Make a datastore what it should be: one request for each thing that differs, none for what does not.
 
@@ -342,7 +342,7 @@ def send(name, changes, current, **connection):
 
     .. code-block:: bash
 
-        salt head one_datastore.send spare '{TYPE: {new: SYSTEM_DS}, TM_MAD: {new: shared}}' '{}'
+        salt head one_datastore.apply spare '{TYPE: {new: SYSTEM_DS}, TM_MAD: {new: shared}}' '{}'
     """
     done, store = {}, current.get("id")
     try:
@@ -422,7 +422,7 @@ def _identifier(kind, name, connection):
     return ids[0]
 
 
-def native(attributes):
+def is_native(attributes):
     """
     Whether machines open the images of a datastore over ``gluster://``.
 
@@ -435,7 +435,7 @@ def native(attributes):
 
     .. code-block:: bash
 
-        salt head one_datastore.native '{DISK_TYPE: GLUSTER}'
+        salt head one_datastore.is_native '{DISK_TYPE: GLUSTER}'
     """
     return str(attributes.get("DISK_TYPE")).upper() == "GLUSTER"
 
@@ -498,17 +498,17 @@ def compare(name, arguments, planned=(), run=None, **connection):
     found = completed(name, wanted, current, run=run, **connection)
     changes = difference(name, found["attributes"], current, arguments, run=run, **connection)
     wanted, mount, warnings = found["attributes"], arguments.get("mount"), found["warnings"]
-    in_use(name, changes, current, arguments.get("in_use"), **connection)
+    refuse_in_use(name, changes, current, arguments.get("in_use"), **connection)
     # What was there before counts as much as what is asked for.
     after = {**current, **{key: change["new"] for key, change in changes.items()}}
-    if native(after):
-        warnings = [*warnings, *opened(name, after, run, **connection)]
+    if is_native(after):
+        warnings = [*warnings, *require_openable_images(name, after, run, **connection)]
     if mount:
         others = _beside(name, mount, planned, run, connection)
-        transfer(name, wanted, others, run, **connection)
-        if native(after):
-            mounted(name, after["GLUSTER_VOLUME"], mount)
-            servers(name, after["GLUSTER_HOST"], others)
+        require_matching_drivers(name, wanted, others, run, **connection)
+        if is_native(after):
+            require_mounted_volume(name, after["GLUSTER_VOLUME"], mount)
+            require_same_servers(name, after["GLUSTER_HOST"], others)
     return {"current": current, "changes": changes, "warnings": warnings}
 
 
@@ -534,13 +534,13 @@ def _beside(name, mount, planned, run, connection):
         numbers.add(str(arguments.get("datastore_id")))  # one that may be there under another name
         host = attributes.get("GLUSTER_HOST") or arguments.get("host")
         others.append({"name": arguments["name"], "type": kind, "tm_mad": tm_mad, "GLUSTER_HOST": host})
-    ids = __salt__["gluster_one_ids.datastore_ids"](mount).values()
+    ids = __salt__["gluster_one_ids.published_ids"](mount).values()
     there = __salt__["opennebula.datastore_list"](run=run, **connection)
     there = [store for store in there if store["id"] in ids]
     return others + [store for store in there if store["name"] not in names and str(store["id"]) not in numbers]
 
 
-def in_use(name, changes, current, allow=None, **connection):
+def refuse_in_use(name, changes, current, allow=None, **connection):
     """
     Nothing that images or running machines depend on is changed under them, unless told to.
 
@@ -562,7 +562,7 @@ def in_use(name, changes, current, allow=None, **connection):
 
     .. code-block:: bash
 
-        salt head one_datastore.in_use glusterds '{DISK_TYPE: {old: GLUSTER, new: FILE}}' '{id: 101, images: [1]}'
+        salt head one_datastore.refuse_in_use images '{DISK_TYPE: {old: GLUSTER, new: FILE}}' '{id: 101, images: [1]}'
     """
     if allow not in (None, "allow"):
         raise SaltInvocationError(f"in_use is {allow!r}: allow is possible, or leave it out")
@@ -582,7 +582,7 @@ def in_use(name, changes, current, allow=None, **connection):
         )
 
 
-def transfer(name, wanted, others, run=None, **connection):
+def require_matching_drivers(name, wanted, others, run=None, **connection):
     """
     The transfer drivers of image and system datastores on one volume fit each other.
 
@@ -603,7 +603,7 @@ def transfer(name, wanted, others, run=None, **connection):
 
     .. code-block:: bash
 
-        salt head one_datastore.transfer glusterds '{TYPE: IMAGE_DS, TM_MAD: shared}' '[]'
+        salt head one_datastore.require_matching_drivers glusterds '{TYPE: IMAGE_DS, TM_MAD: shared}' '[]'
     """
     for other in others:
         pair = {wanted["TYPE"]: wanted["TM_MAD"], other["type"]: other["tm_mad"]}
@@ -620,7 +620,7 @@ def transfer(name, wanted, others, run=None, **connection):
             )
 
 
-def servers(name, host, others):
+def require_same_servers(name, host, others):
     """
     The datastores on one volume name the same Gluster servers.
 
@@ -640,7 +640,7 @@ def servers(name, host, others):
 
     .. code-block:: bash
 
-        salt head one_datastore.servers glusterds kvm1 '[{name: files, GLUSTER_HOST: kvm1}]'
+        salt head one_datastore.require_same_servers glusterds kvm1 '[{name: files, GLUSTER_HOST: kvm1}]'
     """
     own = __utils__["one_datastore_rules.gluster_host"](host)
     for other in others:
@@ -655,7 +655,7 @@ def servers(name, host, others):
             )
 
 
-def opened(name, attributes, run=None, **connection):
+def require_openable_images(name, attributes, run=None, **connection):
     """
     Machines can open the images of a native datastore.
 
@@ -675,7 +675,7 @@ def opened(name, attributes, run=None, **connection):
 
     .. code-block:: bash
 
-        salt head one_datastore.opened glusterds '{GLUSTER_HOST: kvm1, GLUSTER_VOLUME: one_vol, DRIVER: raw}'
+        salt head one_datastore.require_openable_images ds '{GLUSTER_HOST: kvm1, GLUSTER_VOLUME: one_vol, DRIVER: raw}'
     """
     for attribute in ("GLUSTER_HOST", "GLUSTER_VOLUME"):
         if not attributes.get(attribute):
@@ -683,7 +683,7 @@ def opened(name, attributes, run=None, **connection):
                 f"{attribute} is missing: a datastore of DISK_TYPE GLUSTER needs it, give host and volume"
             )
     __utils__["one_datastore_rules.gluster_host"](attributes["GLUSTER_HOST"])
-    hosts(name, attributes.get("clusters", [0]), run, **connection)
+    require_kvm_hosts(name, attributes.get("clusters", [0]), run, **connection)
     if attributes.get("DRIVER") == "raw":
         return []
     return [
@@ -692,7 +692,7 @@ def opened(name, attributes, run=None, **connection):
     ]
 
 
-def hosts(name, clusters, run=None, **connection):
+def require_kvm_hosts(name, clusters, run=None, **connection):
     """
     Every host of a datastore's clusters runs KVM: nothing else opens gluster://.
 
@@ -708,7 +708,7 @@ def hosts(name, clusters, run=None, **connection):
 
     .. code-block:: bash
 
-        salt head one_datastore.hosts glusterds '[0]'
+        salt head one_datastore.require_kvm_hosts glusterds '[0]'
     """
     there = [host for host in __salt__["opennebula.host_list"](run=run, **connection) if host["cluster"] in clusters]
     others = [host for host in there if host["vm_mad"] not in KVM]
@@ -723,7 +723,7 @@ def hosts(name, clusters, run=None, **connection):
         )
 
 
-def mounted(name, volume, mount):
+def require_mounted_volume(name, volume, mount):
     """
     The volume of a datastore is the one that is mounted where its directory leads.
 
@@ -743,7 +743,7 @@ def mounted(name, volume, mount):
 
     .. code-block:: bash
 
-        salt head one_datastore.mounted glusterds one_vol /var/lib/gluster_one/one_vol
+        salt head one_datastore.require_mounted_volume glusterds one_vol /var/lib/gluster_one/one_vol
     """
     health = __salt__["gluster_mount.mount_health"](mount)
     if health["state"] != "absent" and health["volume"] != volume:
@@ -753,7 +753,7 @@ def mounted(name, volume, mount):
         )
 
 
-def measured(store, **connection):
+def wait_measured(store, **connection):
     """
     OpenNebula has measured a datastore; it does so within a second of its creation, then each 300 s.
 
@@ -766,7 +766,7 @@ def measured(store, **connection):
 
     .. code-block:: bash
 
-        salt head one_datastore.measured 101
+        salt head one_datastore.wait_measured 101
     """
     seen = __salt__["opennebula.datastore_info"](store, **connection)
     return None if seen.get("total_mb") else f"size 0; {seen.get('ERROR', 'no ERROR in its template')}"

@@ -271,7 +271,7 @@ def _auth(path):
         raise CommandExecutionError(f"{refused} ({exc.strerror}): {cure}") from None
     if descriptor is None:
         user = account()
-        _, out, error = __utils__["gluster_process.child"](["sh", "-c", READ, "sh", path], user=user)
+        _, out, error = __utils__["gluster_process.run"](["sh", "-c", READ, "sh", path], user=user)
         mode, _, text = out.partition("\n")
         if error or not mode:
             why = error.rpartition(": ")[2]

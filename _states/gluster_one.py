@@ -144,28 +144,28 @@ def one_datastore_present(
         ret.update({"warnings": found["warnings"]} if found["warnings"] else {})
         links = _directory_changes(name, volume, mount, datastores_dir, current.get("id"), datastore_id)
         if __opts__["test"] or not {**changes, **links}:
-            return __utils__["gluster_states.predicted"](ret, {**changes, **links}, f"datastore {name} is as wanted")
+            return __utils__["gluster_states.would_change"](ret, {**changes, **links}, f"datastore {name} is as wanted")
         if mount and __salt__["gluster_mount.mount_health"](mount)["state"] != "alive":
             raise CommandExecutionError(f"{mount} is not mounted: mount its volume first, by datastore_mounted")
         try:
-            store = __salt__["one_datastore.send"](name, changes, current, **api) if changes else current["id"]
+            store = __salt__["one_datastore.apply"](name, changes, current, **api) if changes else current["id"]
         except CommandExecutionError as exc:
             refused = not current and not exc.done and getattr(exc, "code", None) == 8192
             if not refused or not __salt__["opennebula.datastore_info"](name, **api):
                 raise
             found = read()  # somebody else has created it since
             current, changes = found["current"], found["changes"]
-            store = __salt__["one_datastore.send"](name, changes, current, **api)
+            store = __salt__["one_datastore.apply"](name, changes, current, **api)
         ret["changes"] = changes
         links = _directory_changes(name, volume, mount, datastores_dir, store, datastore_id)
         if "link" in links:
             path, old = os.path.join(datastores_dir, str(store)), links["link"]["old"]
             __salt__["gluster_links.link"](path, mount, replace=old and old.removeprefix(f"{path} -> "))
         if "identifier" in links:
-            __salt__["gluster_one_ids.datastore_id_set"](mount, name, store, [each["name"] for each in more["planned"]])
+            __salt__["gluster_one_ids.publish_id"](mount, name, store, [each["name"] for each in more["planned"]])
         if wait_monitored and not current:
-            measured = functools.partial(__salt__["one_datastore.measured"], store, **api)
-            __utils__["gluster_states.awaited"](
+            measured = functools.partial(__salt__["one_datastore.wait_measured"], store, **api)
+            __utils__["gluster_states.wait_for"](
                 measured, wait_monitored, f"OpenNebula did not measure datastore {store}"
             )
         arguments["datastore_id"] = store  # it may have been renamed since
@@ -175,7 +175,7 @@ def one_datastore_present(
             fine += ", another than before: the other nodes link it at their next run of gluster_one.mount"
         if (changes.get("GLUSTER_HOST") or {}).get("old"):
             fine += "; running machines keep the old GLUSTER_HOST until they are started anew"
-        return __utils__["gluster_states.applied"](ret, {**changes, **links}, left, fine)
+        return __utils__["gluster_states.changed"](ret, {**changes, **links}, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         said = str(exc)
         said = said if said.startswith(f"Datastore {name}") else f"Datastore {name}: {said}"
@@ -230,7 +230,7 @@ def _directory_changes(name, volume, mount, datastores_dir, store, given):
     changes = __salt__["gluster_links.link_changes"](mount, volume, {"link": path} if path != mount else {}, former)
     if "link" in changes and store != UNKNOWN and not changes["link"]["old"]:
         __salt__["gluster_one_ids.require_number"](name, store, given)
-    left = __salt__["gluster_one_ids.datastore_ids"](mount, volume, kept=False).get(name)
+    left = __salt__["gluster_one_ids.published_ids"](mount, volume, kept=False).get(name)
     if left != store:
         changes["identifier"] = {"old": left, "new": store}
     return changes

@@ -48,10 +48,10 @@ def one_datastore_absent(name, datastore_id=None, endpoint=None, auth_file=None)
         if users:
             raise CommandExecutionError(f"it is not empty: {users}; move or delete them first")
         if __opts__["test"] or not changes:
-            return __utils__["gluster_states.predicted"](ret, changes, fine)
+            return __utils__["gluster_states.would_change"](ret, changes, fine)
         __salt__["opennebula.datastore_delete"](current["id"], **api)
         left = {} if not _there(name, datastore_id, api) else changes
-        return __utils__["gluster_states.applied"](ret, changes, left, fine)
+        return __utils__["gluster_states.changed"](ret, changes, left, fine)
     except (CommandExecutionError, SaltInvocationError) as exc:
         said = str(exc)
         said = said if said.startswith(f"Datastore {name}") else f"Datastore {name}: {said}"

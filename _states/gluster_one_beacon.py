@@ -45,14 +45,14 @@ def beacon_configured(name, interval=None, node=None):
         __salt__["gluster_one_arguments.require_arguments"]("beacon_configured", name=name, interval=interval)
         changes = _changes(name, wanted)
         if __opts__["test"] or not changes:
-            return __utils__["gluster_states.predicted"](ret, changes, fine)
+            return __utils__["gluster_states.would_change"](ret, changes, fine)
         # Both ask for what is in the minion's pillar alone, and so replace whatever is there.
         if wanted or not _readable(_configured(name)):
             _done(__salt__["beacons.add"](name, wanted or [{"node": {"id": name}}], include_opts=False))
         if not wanted:
             _done(__salt__["beacons.delete"](name))
         _done(__salt__["beacons.save"]())
-        return __utils__["gluster_states.applied"](ret, changes, _changes(name, wanted), fine)
+        return __utils__["gluster_states.changed"](ret, changes, _changes(name, wanted), fine)
     except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 

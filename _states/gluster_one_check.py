@@ -109,9 +109,9 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
 
     def refused():
-        if not __salt__["gluster_one_ids.datastore_ids"](mount):
+        if not __salt__["gluster_one_ids.published_ids"](mount):
             return "the head has left no datastore's identifier there yet"
-        return __salt__["gluster_native.native_refused"](volume, hosts, user)
+        return __salt__["gluster_native.native_read_error"](volume, hosts, user)
 
     try:
         __salt__["gluster_one_arguments.require_arguments"](
@@ -125,7 +125,7 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
         if seen:
             failure = f"{user} could not read {volume} over gluster://{server}"
             try:
-                __utils__["gluster_states.awaited"](refused, timeout, failure)
+                __utils__["gluster_states.wait_for"](refused, timeout, failure)
             except CommandExecutionError as exc:
                 errors = __salt__["gluster_one_ids.volume_files"](mount)["errors"]
                 why = "; ".join(map(": ".join, errors.items())) or INSECURE

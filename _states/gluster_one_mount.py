@@ -111,11 +111,11 @@ def datastore_mounted(
         look_links = functools.partial(_look_links, name, volume, links, stores, datastores_dir, list(former))
         entry, changes, goes = look(former)
         link_changes, problems = look_links()
-        stale = __salt__["gluster_mount_plan.stale"](name, entry) if "mount" not in changes else None
+        stale = __salt__["gluster_mount_plan.outdated_client"](name, entry) if "mount" not in changes else None
         if stale:
             fine += f"; from {stale}, and by fstab from the next mount on"
         if __opts__["test"]:
-            ret = __utils__["gluster_states.predicted"](ret, {**changes, **goes, **link_changes}, fine)
+            ret = __utils__["gluster_states.would_change"](ret, {**changes, **goes, **link_changes}, fine)
             return _failed(ret, problems)
         problems, done = [], ret["changes"]  # as far as it comes, also when a later step fails
         refused = []
@@ -135,35 +135,35 @@ def datastore_mounted(
                 refused = __salt__["gluster_mount.set_flags"](volume)
                 done["flags"] = changes["flags"]
         if "fstab" in changes:
-            __salt__["gluster_fstab.entry_set"](name, entry["device"], entry["opts"])
+            __salt__["gluster_fstab.set_line"](name, entry["device"], entry["opts"])
             done["fstab"] = changes["fstab"]
         if "directory" in changes:
-            __salt__["gluster_links.point_set"](name)
+            __salt__["gluster_links.make_mount_point"](name)
             done["directory"] = changes["directory"]
         if "boot" in changes:
-            __salt__["gluster_fstab.retry_set"](name)
+            __salt__["gluster_fstab.enable_boot_retry"](name)
             done["boot"] = changes["boot"]
         if "mount" in changes:
             mount = functools.partial(__salt__["gluster_mount.mount"], name, timeout)
-            __utils__["gluster_states.awaited"](mount, timeout, f"Volume {volume} was not mounted on {name}")
+            __utils__["gluster_states.wait_for"](mount, timeout, f"Volume {volume} was not mounted on {name}")
             done["mount"] = changes["mount"]
         # Before anything that whoever owns the directories or the volume can hold up.
         for path, found in former.items():
             if found["line"]:
-                __salt__["gluster_fstab.entry_remove"](path, volume)
+                __salt__["gluster_fstab.remove_lines"](path, volume)
                 done[_label(path)] = goes[_label(path)]
         for path, service in __salt__["gluster_mount_plan.former_services"](name, former, user).items():
             with _collecting(problems):
-                __salt__["gluster_fstab.retry_remove"](path)
+                __salt__["gluster_fstab.disable_boot_retry"](path)
                 done[_label(path, FORMER_BOOT)] = {"old": service, "new": None}
         write = functools.partial(_refused, name, user, timeout)
         with _collecting(problems):
-            __utils__["gluster_states.awaited"](write, timeout, f"{user} could not write in {name}", OWNER)
+            __utils__["gluster_states.wait_for"](write, timeout, f"{user} could not write in {name}", OWNER)
         missing = functools.partial(_ids_missing, name, stores)
         waited = 0
         with _collecting(problems):
             failure = f"The head did not name {volume}'s datastores"
-            waited = __utils__["gluster_states.awaited"](missing, timeout, failure, HEAD)
+            waited = __utils__["gluster_states.wait_for"](missing, timeout, failure, HEAD)
         link_changes, _ = look_links()
         for label, change in link_changes.items():
             path = change["new"].removesuffix(f" -> {name}")
@@ -184,7 +184,7 @@ def datastore_mounted(
         left = {**left, **left_goes, **links_left}
         if "flags" in left and refused:
             left["flags"]["old"] = "; ".join(refused)
-        ret = __utils__["gluster_states.applied"](ret, {**changes, **goes, **link_changes}, left, fine)
+        ret = __utils__["gluster_states.changed"](ret, {**changes, **goes, **link_changes}, left, fine)
         return _failed(ret, dict.fromkeys([*problems, *links_failed]))
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
@@ -213,10 +213,10 @@ def _refused(name, user, timeout):
     Why a user cannot write on a mounted volume. A client that was started a moment before its volume seemed to be
     mounted and has ended since: it is mounted again.
     """
-    refused = __salt__["gluster_mount.writable"](name, user)
+    refused = __salt__["gluster_mount.write_error"](name, user)
     if refused and __salt__["gluster_mount.mount_health"](name)["state"] == "absent":
         __salt__["gluster_mount.mount"](name, timeout)
-        refused = __salt__["gluster_mount.writable"](name, user)
+        refused = __salt__["gluster_mount.write_error"](name, user)
     return refused
 
 
@@ -230,7 +230,7 @@ def _look(name, volume, servers, options, user, former):
         what = f"is what /etc/fstab mounts on {__utils__['gluster_process.visible'](path)}"
         __salt__["gluster_fstab.check_servers"](line["device"], hosts, servers, what)
     like = next(iter(lines.values()), None)
-    entry = __salt__["gluster_fstab.entry_wanted"](name, volume, servers, options, like=like)
+    entry = __salt__["gluster_fstab.wanted_line"](name, volume, servers, options, like=like)
     changes = __salt__["gluster_mount_plan.changes"](name, volume, entry)
     goes = {_label(path): f"{line['device']} {','.join(line['opts'])}" for path, line in lines.items()}
     services = __salt__["gluster_mount_plan.former_services"](name, former, user)
@@ -255,7 +255,7 @@ def _look_links(name, volume, links, stores, datastores_dir, former):
     """
     What differs of the links, and why others cannot be made.
     """
-    left = __salt__["gluster_one_ids.datastore_ids"](name, volume) if stores else {}
+    left = __salt__["gluster_one_ids.published_ids"](name, volume) if stores else {}
     changes, problems, paths = {}, [], set()
     for store, number in __salt__["gluster_one_ids.datastore_numbers"](stores, left).items():
         path = os.path.join(datastores_dir, str(UNKNOWN if number is None else number))

@@ -67,7 +67,7 @@ def datastore_remounted(
         asked = os.path.normpath(name)
         name = __salt__["gluster_mount.place"](asked, volume, user)
         links = [asked, *map(os.path.normpath, links or [])]
-        entry = __salt__["gluster_fstab.entry_wanted"](name, volume, servers, options)
+        entry = __salt__["gluster_fstab.wanted_line"](name, volume, servers, options)
         first = {"cover", "fstab", "mount"} & set(__salt__["gluster_mount_plan.changes"](name, volume, entry))
         if first and not __opts__["test"]:
             raise CommandExecutionError(f"{name} is not mounted, or not from fstab: apply datastore_mounted first")
@@ -84,8 +84,8 @@ def datastore_remounted(
             if changes[_label(path)]["new"]:
                 _refuse_hidden(path, name)
         if __opts__["test"] or not changes:
-            return __utils__["gluster_states.predicted"](ret, changes, fine)
-        if "client" in changes and not __salt__["gluster_probe.mountable"](entry["device"], entry["opts"]):
+            return __utils__["gluster_states.would_change"](ret, changes, fine)
+        if "client" in changes and not __salt__["gluster_probe.can_mount"](entry["device"], entry["opts"]):
             new = changes["client"]["new"]
             raise CommandExecutionError(f"{name} stays as it is: the volume could not be mounted aside by {new}")
         for path in former:
@@ -94,13 +94,13 @@ def datastore_remounted(
             if change["new"]:
                 __salt__["gluster_links.link"](path, name)
             elif former[path]["made"]:
-                __salt__["gluster_links.point_remove"](path)
+                __salt__["gluster_links.remove_mount_point"](path)
         if "client" in changes:
             __salt__["gluster_mount.unmount"](name, lazy=False)
             mount = functools.partial(__salt__["gluster_mount.mount"], name, timeout)
-            __utils__["gluster_states.awaited"](mount, timeout, f"Volume {volume} was not mounted on {name}")
+            __utils__["gluster_states.wait_for"](mount, timeout, f"Volume {volume} was not mounted on {name}")
         left = {**_changes(name, entry), **_former_changes(name, look_former(), links, datastores_dir)}
-        return __utils__["gluster_states.applied"](ret, changes, left, fine)
+        return __utils__["gluster_states.changed"](ret, changes, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -124,7 +124,7 @@ def _refuse_hidden(path, name):
     """
     What is to become a link has nothing beneath the mount: without that, and with no link, the local disk would fill.
     """
-    names = __salt__["gluster_links.hidden"](path)
+    names = __salt__["gluster_links.files_beneath"](path)
     if names:
         above, last = os.path.split(_visible(path))
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
@@ -158,5 +158,5 @@ def _changes(name, entry):
     """
     What differs between the client that runs and the line of fstab.
     """
-    stale = __salt__["gluster_mount_plan.stale"](name, entry)
+    stale = __salt__["gluster_mount_plan.outdated_client"](name, entry)
     return {"client": {"old": stale, "new": f"{entry['device']} {','.join(entry['opts'])}"}} if stale else {}

@@ -52,15 +52,15 @@ def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glus
         __salt__["gluster_one_arguments.require_arguments"](
             "glusterd_configured", name=name, options=options, path=path, servers=servers
         )
-        wanted = __utils__["gluster_options.options_wanted"]({"rpc-auth-allow-insecure": "on"}, options)
+        wanted = __utils__["gluster_options.merged_options"]({"rpc-auth-allow-insecure": "on"}, options)
         differing = lambda: __utils__["gluster_options.option_changes"](__salt__["glusterd.options"](path), wanted)  # noqa: E731
         changes = differing()
         if __opts__["test"] or not changes:
             fine = ", ".join(f"{option} is {value}" for option, value in wanted.items())
-            return _in_pool(__utils__["gluster_states.predicted"](ret, changes, fine), servers)
-        __salt__["glusterd.options_set"]({option: change["new"] for option, change in changes.items()}, path=path)
+            return _in_pool(__utils__["gluster_states.would_change"](ret, changes, fine), servers)
+        __salt__["glusterd.set_options"]({option: change["new"] for option, change in changes.items()}, path=path)
         fine = f"in force from {name}'s next restart; machines do not need it before"
-        return _in_pool(__utils__["gluster_states.applied"](ret, changes, differing(), fine), servers)
+        return _in_pool(__utils__["gluster_states.changed"](ret, changes, differing(), fine), servers)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -97,9 +97,9 @@ def bricks_kept(name="glusterd"):
         changes = __salt__["glusterd.kept_changes"](name)
         fine = f"bricks live on while {name} is restarted"
         if __opts__["test"] or not changes:
-            return __utils__["gluster_states.predicted"](ret, changes, fine)
+            return __utils__["gluster_states.would_change"](ret, changes, fine)
         __salt__["glusterd.keep_bricks"](name)
-        return __utils__["gluster_states.applied"](ret, changes, __salt__["glusterd.kept_changes"](name), fine)
+        return __utils__["gluster_states.changed"](ret, changes, __salt__["glusterd.kept_changes"](name), fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -126,9 +126,9 @@ def glusterd_running(name="glusterd"):
         __salt__["gluster_one_arguments.require_arguments"]("glusterd_running", name=name)
         changes = differing()
         if __opts__["test"] or not changes:
-            return __utils__["gluster_states.predicted"](ret, changes, f"{name} runs")
+            return __utils__["gluster_states.would_change"](ret, changes, f"{name} runs")
         __salt__["glusterd.restart"](name)
-        return __utils__["gluster_states.applied"](ret, changes, differing(), f"{name} runs")
+        return __utils__["gluster_states.changed"](ret, changes, differing(), f"{name} runs")
     except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -162,7 +162,7 @@ def bricks_running(name, timeout=120):
         __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
         down = lambda: ", ".join(__salt__["gluster_pool.bricks_down"](name))  # noqa: E731
         failure = f"the bricks of volume {name} did not all run"
-        __utils__["gluster_states.awaited"](
+        __utils__["gluster_states.wait_for"](
             down, timeout, failure, ": see the log of the brick that is down on its server"
         )
         return {**ret, "changes": changes, "comment": f"started {', '.join(changes)}"}
@@ -221,7 +221,7 @@ def glusterd_restarted(
         if __opts__["test"] and name not in changes and _file_to_change():
             changes[name] = {"old": f"started before {path} was changed", "new": "restarted"}
         if __opts__["test"] or not changes:
-            return __utils__["gluster_states.predicted"](ret, changes, fine)
+            return __utils__["gluster_states.would_change"](ret, changes, fine)
         if "KillMode" in changes:
             __salt__["glusterd.keep_bricks"](name)
             ret["changes"]["KillMode"] = changes["KillMode"]
@@ -230,7 +230,7 @@ def glusterd_restarted(
             blockers = functools.partial(__salt__["gluster_pool.stop_blockers"], {"this server": ["localhost"]})
             _in_turn(restart, name, blockers, outage, orchestrated, timeout)
         left = __salt__["glusterd.restart_changes"](name, path, keep_bricks)
-        return __utils__["gluster_states.applied"](ret, changes, left, fine)
+        return __utils__["gluster_states.changed"](ret, changes, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -263,11 +263,11 @@ def heal_daemon_connected(name, timeout=120):
         missing = apart()
         changes = {"self-heal daemon": {"old": f"not connected to {missing}", "new": "restarted"}} if missing else {}
         if __opts__["test"] or not changes:
-            return __utils__["gluster_states.predicted"](ret, changes, fine)
+            return __utils__["gluster_states.would_change"](ret, changes, fine)
         __salt__["gluster.heal_daemon_restart"](name, timeout)
         failure = "the self-heal daemon was restarted and is not connected to all bricks"
-        __utils__["gluster_states.awaited"](apart, timeout, failure)
-        return __utils__["gluster_states.applied"](ret, changes, {}, fine)
+        __utils__["gluster_states.wait_for"](apart, timeout, failure)
+        return __utils__["gluster_states.changed"](ret, changes, {}, fine)
     except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -306,19 +306,19 @@ def bricks_restarted(name, every=False, outage=None, orchestrated=False, timeout
         if every:
             changes.update({brick: {"old": "online", "new": "restarted"} for brick in own if brick not in refusing})
         if __opts__["test"] or not changes:
-            return __utils__["gluster_states.predicted"](ret, changes, fine)
+            return __utils__["gluster_states.would_change"](ret, changes, fine)
         for brick in changes:
             restart = functools.partial(__salt__["gluster.brick_restart"], name, brick, timeout)
             if brick in refusing and alone:
                 restart()
                 down = lambda: ", ".join(__salt__["gluster_pool.bricks_down"](name))  # noqa: E731
-                __utils__["gluster_states.awaited"](down, timeout, f"{brick} was restarted, and bricks are down")
+                __utils__["gluster_states.wait_for"](down, timeout, f"{brick} was restarted, and bricks are down")
             else:
                 blockers = functools.partial(__salt__["gluster_pool.brick_blockers"], name, brick)
                 _in_turn(restart, brick, blockers, outage, orchestrated, timeout)
             ret["changes"][brick] = changes[brick]
         left = {brick: change for brick, change in changes.items() if brick in _own_bricks(name)[0]}
-        return __utils__["gluster_states.applied"](ret, changes, left, fine)
+        return __utils__["gluster_states.changed"](ret, changes, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -341,7 +341,7 @@ def _own_bricks(name):
         return [], [], True
     this = next(peer["uuid"] for peer in __salt__["gluster.pool_list"]() if peer["hostname"] == "localhost")
     own = [brick for brick, server in zip(info["bricks"], info["servers"]) if server == this]
-    refusing = __salt__["gluster_probe.bricks_refusing"](name, info["bricks"]) if own else []
+    refusing = __salt__["gluster_probe.rejecting_bricks"](name, info["bricks"]) if own else []
     return [brick for brick in own if brick in refusing], own, "client.bind-insecure" not in info["options"]
 
 
@@ -361,7 +361,7 @@ def _in_turn(restart, what, blockers, outage, orchestrated, timeout):
             "turns; run `salt-run state.orchestrate gluster_one.orchestrate.restart`, which takes one after the other"
         )
     try:
-        __utils__["gluster_states.awaited"]("gluster_pool.unsettled", timeout, before)
+        __utils__["gluster_states.wait_for"]("gluster_pool.unsettled_reason", timeout, before)
         because = blockers() if outage is None else []
         if because:
             raise CommandExecutionError(
@@ -370,7 +370,7 @@ def _in_turn(restart, what, blockers, outage, orchestrated, timeout):
         __salt__["gluster_lock.lock_held"]()
         restart()
         _bricks_back(what, timeout)
-        __utils__["gluster_states.awaited"]("gluster_pool.unsettled", timeout, after)
+        __utils__["gluster_states.wait_for"]("gluster_pool.unsettled_reason", timeout, after)
     finally:
         __salt__["gluster_lock.unlock"]()
 
@@ -388,7 +388,7 @@ def _bricks_back(what, timeout):
     seen = lambda: ", ".join(sum(down().values(), []))  # noqa: E731
     failure = f"{what} was restarted, and bricks of this server did not come back"
     try:
-        __utils__["gluster_states.awaited"](seen, BACK, failure)
+        __utils__["gluster_states.wait_for"](seen, BACK, failure)
     except CommandExecutionError as exc:
         log.warning("%s: they are started once more", exc)
         for name in down():
@@ -397,4 +397,4 @@ def _bricks_back(what, timeout):
             f": see why in /var/log/glusterfs/bricks on {__grains__['id']} (such as no free port up to max-port of "
             "glusterd.vol), then `gluster volume start VOLUME force` starts it; the next server waits for it"
         )
-        __utils__["gluster_states.awaited"](seen, timeout, failure, cure)
+        __utils__["gluster_states.wait_for"](seen, timeout, failure, cure)

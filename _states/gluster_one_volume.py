@@ -61,7 +61,7 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
             "volume_configured",
             name=name, options=options, uid=uid, gid=gid, group=group, servers=servers, timeout=timeout,
         )  # fmt: skip
-        wanted = __utils__["gluster_options.volume_options"](uid, gid, options, group)
+        wanted = __utils__["gluster_options.wanted_options"](uid, gid, options, group)
         fine = f"volume {name} has its {len(wanted)} options"
         info = _started_volume(name, timeout)
         changes = _option_changes(info["options"], wanted)
@@ -70,7 +70,7 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
         bricks = {} if opening else _bricks_closed(name, info["bricks"])
         remark = _shards(changes)
         if __opts__["test"] or not {**changes, **bricks}:
-            ret = __utils__["gluster_states.predicted"](ret, {**changes, **bricks}, fine)
+            ret = __utils__["gluster_states.would_change"](ret, {**changes, **bricks}, fine)
             return {**ret, "comment": ret["comment"] + remark}
         fine += remark
         if opening:
@@ -85,7 +85,7 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
                 raise CommandExecutionError(error)
         if opening or bricks:
             fine += _let_in(name, info, timeout)
-        return __utils__["gluster_states.applied"](ret, {**changes, **bricks}, left if changes else {}, fine)
+        return __utils__["gluster_states.changed"](ret, {**changes, **bricks}, left if changes else {}, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -138,10 +138,10 @@ def _set(name, changes, timeout):
     try:
         __salt__["gluster_lock.lock"](timeout)
     except CommandExecutionError:  # as when the volume on which the lock lies waits for the one that is away
-        __utils__["gluster_states.awaited"]("gluster_pool.peers_away", timeout, untouched, PEER)
+        __utils__["gluster_states.wait_for"]("gluster_pool.peers_away", timeout, untouched, PEER)
         raise
     try:
-        __utils__["gluster_states.awaited"]("gluster_pool.peers_apart", timeout, untouched, PEER)
+        __utils__["gluster_states.wait_for"]("gluster_pool.peers_apart", timeout, untouched, PEER)
         __salt__["gluster_lock.lock_held"]()
         try:
             __salt__["gluster.volume_set"](name, {option: change["new"] for option, change in changes.items()}, timeout)
@@ -158,7 +158,7 @@ def _bricks_closed(name, bricks):
     What differs of the bricks after a run that was ended between setting ``server.allow-insecure`` and looking whether
     they let anybody in.
     """
-    refusing = __salt__["data.get"](CLOSED + name) and __salt__["gluster_probe.bricks_refusing"](name, bricks)
+    refusing = __salt__["data.get"](CLOSED + name) and __salt__["gluster_probe.rejecting_bricks"](name, bricks)
     return {"bricks": {"old": f"refuse clients: {', '.join(refusing)}", "new": "let clients in"}} if refusing else {}
 
 
@@ -167,14 +167,14 @@ def _let_in(name, info, timeout):
     See that a volume's bricks let in who is not root. Where all of them refuse, nobody can be connected, unless clients
     take root's ports, and the volume is stopped and started. Returns a remark when that was done.
     """
-    refusing = lambda: ", ".join(__salt__["gluster_probe.bricks_refusing"](name, info["bricks"]))  # noqa: E731
+    refusing = lambda: ", ".join(__salt__["gluster_probe.rejecting_bricks"](name, info["bricks"]))  # noqa: E731
     remark = ""
     if refusing() == ", ".join(info["bricks"]) and "client.bind-insecure" not in info["options"]:
         __salt__["gluster.volume_stop"](name, timeout)
         __salt__["gluster.volume_start"](name, timeout=timeout)
         remark = "; all its bricks refused clients, so nobody was connected, and they were started anew"
     failure = f"Bricks of volume {name} did not let in who is not root"
-    __utils__["gluster_states.awaited"](refusing, 3, failure, BRICKS)
+    __utils__["gluster_states.wait_for"](refusing, 3, failure, BRICKS)
     __salt__["data.pop"](CLOSED + name)
     return remark
 
@@ -193,5 +193,5 @@ def _started_volume(name, timeout):
         if info["status"] == "Stopped" and __salt__["data.get"](CLOSED + name):
             __salt__["gluster.volume_start"](name, timeout=timeout)  # a run was ended while it had it stopped
         failure = f"Volume {name} was not started (`gluster volume start {name}`)"
-        __utils__["gluster_states.awaited"](look, timeout, failure)
+        __utils__["gluster_states.wait_for"](look, timeout, failure)
     return info

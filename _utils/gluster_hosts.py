@@ -39,7 +39,7 @@ def own_names():
     return {name.casefold() for name in names if name and not is_loopback(name)} - SELF
 
 
-def peer_known_as(server, names):
+def known_as(server, names):
     """
     By which of some names a pool knows a server of another name: the one that has an address of it.
 
@@ -55,7 +55,7 @@ def peer_known_as(server, names):
 
     .. code-block:: python
 
-        __utils__["gluster_hosts.peer_known_as"]("kvm2", ["10.0.0.3", "10.0.0.2"])
+        __utils__["gluster_hosts.known_as"]("kvm2", ["10.0.0.3", "10.0.0.2"])
     """
     own = addresses(server)
     return next((name for name in names if own & ({address(name)} | addresses(name))), None)

@@ -51,7 +51,7 @@ def option_text(value):
     return str(value)
 
 
-def options_wanted(needed, options=None):
+def merged_options(needed, options=None):
     """
     The options that are needed with further ones laid over them.
 
@@ -69,7 +69,7 @@ def options_wanted(needed, options=None):
 
     .. code-block:: python
 
-        __utils__["gluster_options.options_wanted"]({"server.allow-insecure": "on"}, {"network.ping-timeout": 10})
+        __utils__["gluster_options.merged_options"]({"server.allow-insecure": "on"}, {"network.ping-timeout": 10})
     """
     if options is not None and not isinstance(options, dict):
         raise SaltInvocationError(
@@ -222,7 +222,7 @@ def group_options(name):
     return {option.strip(): value.strip() for option, _, value in lines}
 
 
-def volume_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
+def wanted_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
     """
     The options of a volume that OpenNebula's machines are to open.
 
@@ -244,7 +244,7 @@ def volume_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
 
     .. code-block:: python
 
-        __utils__["gluster_options.volume_options"]()
+        __utils__["gluster_options.wanted_options"]()
     """
     needed = {
         **(group_options(group) if group else {}),
@@ -254,4 +254,4 @@ def volume_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
     }
     if "group" in (options or ()):  # Gluster takes it for an option, and sets those of the group
         raise SaltInvocationError("options has 'group': it is an argument of its own")
-    return options_wanted(needed, options)
+    return merged_options(needed, options)

@@ -61,7 +61,7 @@ def _escaped(char):
     return char.encode("unicode_escape").decode()
 
 
-def child(argv, user=None, timeout=PROBE_SECONDS, stdin=None, probe=None, most=MOST_OUTPUT):
+def run(argv, user=None, timeout=PROBE_SECONDS, stdin=None, probe=None, most=MOST_OUTPUT):
     """
     Run a command that may hang, in a session of its own. While one that could not be killed is there, the same command
     is not started again.
@@ -94,7 +94,7 @@ def child(argv, user=None, timeout=PROBE_SECONDS, stdin=None, probe=None, most=M
 
     .. code-block:: python
 
-        __utils__["gluster_process.child"](["stat", "-f", "/var/lib/gluster_one/one_vol"])
+        __utils__["gluster_process.run"](["stat", "-f", "/var/lib/gluster_one/one_vol"])
     """
     identity = {}
     if user:
@@ -225,7 +225,7 @@ def _stuck(path):
             pid, begun = map(int, stream.read(100).split())
     except (OSError, ValueError):
         return None
-    if started(pid) == begun:
+    if start_time(pid) == begun:
         return pid
     with contextlib.suppress(OSError):
         os.unlink(path)
@@ -233,14 +233,14 @@ def _stuck(path):
 
 
 def _remember(path, pid):
-    begun = started(pid)
+    begun = start_time(pid)
     with contextlib.suppress(OSError):
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         with salt.utils.files.fopen(path, "w") as stream:
             stream.write(f"{pid} {begun}")
 
 
-def started(pid):
+def start_time(pid):
     """
     When a process was started.
 
@@ -253,7 +253,7 @@ def started(pid):
 
     .. code-block:: python
 
-        __utils__["gluster_process.started"](1)
+        __utils__["gluster_process.start_time"](1)
     """
     try:
         with salt.utils.files.fopen(f"{PROC}/{pid}/stat", errors="replace") as stream:

@@ -19,7 +19,7 @@ def __virtual__():
     return __virtualname__
 
 
-def said(changes):
+def describe(changes):
     """
     Changes in words.
 
@@ -32,7 +32,7 @@ def said(changes):
 
     .. code-block:: python
 
-        __utils__["gluster_states.said"]({"storage.owner-uid": {"old": -1, "new": 9869}})
+        __utils__["gluster_states.describe"]({"storage.owner-uid": {"old": -1, "new": 9869}})
     """
     words = []
     for key, change in changes.items():
@@ -41,7 +41,7 @@ def said(changes):
     return ", ".join(words)
 
 
-def predicted(ret, changes, fine):
+def would_change(ret, changes, fine):
     """
     What a state returns when nothing is to be changed, because of ``test=True`` or because nothing differs.
 
@@ -49,7 +49,7 @@ def predicted(ret, changes, fine):
         What it would return so far (dict).
 
     changes
-        What differs (dict of dicts, as :func:`said` takes them).
+        What differs (dict of dicts, as :func:`describe` takes them).
 
     fine
         Its comment where nothing differs (string).
@@ -60,14 +60,14 @@ def predicted(ret, changes, fine):
 
     .. code-block:: python
 
-        __utils__["gluster_states.predicted"]({"name": "one_vol", "result": True, "changes": {}}, {}, "all is well")
+        __utils__["gluster_states.would_change"]({"name": "one_vol", "result": True, "changes": {}}, {}, "all is well")
     """
     if not changes:
         return {**ret, "comment": fine}
-    return {**ret, "result": None, "changes": changes, "comment": f"would change {said(changes)}"}
+    return {**ret, "result": None, "changes": changes, "comment": f"would change {describe(changes)}"}
 
 
-def applied(ret, changes, left, fine):
+def changed(ret, changes, left, fine):
     """
     What a state returns after it has changed something.
 
@@ -75,7 +75,7 @@ def applied(ret, changes, left, fine):
         What it would return so far (dict).
 
     changes
-        What differed before (dict of dicts, as :func:`said` takes them).
+        What differed before (dict of dicts, as :func:`describe` takes them).
 
     left
         What differs still (dict, the same way): the state has failed unless it is empty.
@@ -89,15 +89,20 @@ def applied(ret, changes, left, fine):
 
     .. code-block:: python
 
-        __utils__["gluster_states.applied"]({"name": "one_vol", "result": True}, {"size": {"old": 1, "new": 2}}, {}, "")
+        __utils__["gluster_states.changed"]({"name": "one_vol", "result": True}, {"size": {"old": 1, "new": 2}}, {}, "")
     """
     done = {key: change for key, change in changes.items() if key not in left}
     if left:
-        return {**ret, "result": False, "changes": done, "comment": f"still different after the change: {said(left)}"}
-    return {**ret, "changes": done, "comment": f"{said(done)}; {fine}" if done else fine}
+        return {
+            **ret,
+            "result": False,
+            "changes": done,
+            "comment": f"still different after the change: {describe(left)}",
+        }
+    return {**ret, "changes": done, "comment": f"{describe(done)}; {fine}" if done else fine}
 
 
-def waiting(what, seen, seconds):
+def announce_wait(what, seen, seconds):
     """
     Say what is waited for, in the minion's log and as an event ``gluster_one/MINION/waiting``: from the fifth second
     on, and then each ten seconds.
@@ -117,9 +122,9 @@ def waiting(what, seen, seconds):
 
     .. code-block:: python
 
-        __utils__["gluster_states.waiting"]("Volume one_vol was not started", "Created", 7)
+        __utils__["gluster_states.announce_wait"]("Volume one_vol was not started", "Created", 7)
     """
-    said = __context__.setdefault("gluster_states.waiting", {})
+    said = __context__.setdefault("gluster_states.announce_wait", {})
     if seconds < 5 or 0 <= seconds - said.get(what, seconds - 10) < 10:
         return False
     said[what] = seconds
@@ -130,7 +135,7 @@ def waiting(what, seen, seconds):
     return True
 
 
-def awaited(look, timeout, failure, cure=""):
+def wait_for(look, timeout, failure, cure=""):
     """
     Call a function until it returns nothing; what it raises counts as what it returns.
 
@@ -154,7 +159,7 @@ def awaited(look, timeout, failure, cure=""):
 
     .. code-block:: python
 
-        __utils__["gluster_states.awaited"]("gluster_pool.unsettled", 60, "The pool was not ready")
+        __utils__["gluster_states.wait_for"]("gluster_pool.unsettled_reason", 60, "The pool was not ready")
     """
     look = __salt__[look] if isinstance(look, str) else look
     begin = time.monotonic()
@@ -169,6 +174,6 @@ def awaited(look, timeout, failure, cure=""):
             return round(passed)
         if passed + pause > timeout:
             raise CommandExecutionError(f"{failure} within {timeout} s (last seen: {seen}){cure}")
-        waiting(failure, seen, passed)
+        announce_wait(failure, seen, passed)
         time.sleep(pause)
         pause = min(pause * 1.5, 3)

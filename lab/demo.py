@@ -181,7 +181,7 @@ def carry_out(lab):
     title("4. The one run")
     say("The nodes wait for the volume and for the datastores that the head creates.")
     done = apply(lab)
-    ids = lab.call("head", "gluster_one_ids.datastore_ids", MOUNT).get("head")
+    ids = lab.call("head", "gluster_one_ids.published_ids", MOUNT).get("head")
     check(sorted(ids) == sorted((SYSTEM, IMAGES)), f"OpenNebula should have both datastores, not {ids}")
     text = json.dumps(listed(done), sort_keys=True)
     for number in ids.values():  # unknown until OpenNebula has picked it

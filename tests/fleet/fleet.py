@@ -298,7 +298,7 @@ class Fleet:
 
     def heal_counts(self):
         """What waits to be healed on one_vol, and what is in split-brain; None while kvm1 does not know."""
-        look = self.lab.call("kvm1", "gluster.look", "[one_vol]").get("kvm1")
+        look = self.lab.call("kvm1", "gluster.snapshot", "[one_vol]").get("kvm1")
         return look["heal"]["one_vol"] if isinstance(look, dict) else None
 
     # OpenNebula

@@ -188,7 +188,7 @@ def point(place):
 @pytest.fixture(scope="session")
 def _retried(loaders):
     """The service that mounts /mnt/place-1/0 again after a boot: it is no difference to most tests."""
-    loaders.modules.gluster_fstab.retry_set("/mnt/place-1/0")
+    loaders.modules.gluster_fstab.enable_boot_retry("/mnt/place-1/0")
     yield
     host.forget_retry("/mnt/place-1/0")
 
@@ -198,7 +198,7 @@ def no_retry(place, modules):
     """Without that service."""
     host.forget_retry(place / "0")
     yield
-    modules.gluster_fstab.retry_set(str(place / "0"))
+    modules.gluster_fstab.enable_boot_retry(str(place / "0"))
 
 
 @pytest.fixture

@@ -80,34 +80,34 @@ def test_what_root_writes_on_the_volume_goes_to_no_link(modules, served, secret,
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
     before = seen(secret)
     attacker.does("mkdir", served / OURS)
-    modules.gluster_one_ids.datastore_id_set(str(served), "glusterds", 101)
+    modules.gluster_one_ids.publish_id(str(served), "glusterds", 101)
     assert (secret.read_text(), seen(secret)) == ("root:$y$hash", before)
     with attacker.runs(attacker.SYSTEM_PYTHON, "-c", EXCHANGING, str(served / OURS), str(secret)) as process:
         process.stdout.readline()
         for number in range(10):
             with contextlib.suppress(CommandExecutionError):
-                modules.gluster_one_ids.datastore_id_set(str(served), "glusterds", number)
+                modules.gluster_one_ids.publish_id(str(served), "glusterds", number)
     assert (secret.read_text(), seen(secret)) == ("root:$y$hash", before)
 
 
 def test_what_root_reads_on_the_volume_is_no_file_of_root_s(modules, served, secret):
     attacker.does("mkdir", served / OURS)
     attacker.does("ln", "-s", secret, served / MARK)
-    assert modules.gluster_one_ids.marked(str(served)) is None
+    assert modules.gluster_one_ids.read_mark(str(served)) is None
     attacker.does("mv", served / OURS, served / "old")
     (secret.parent / "mark").write_text("root:$y$hash")
     attacker.does("ln", "-s", secret.parent, served / OURS)
-    assert modules.gluster_one_ids.marked(str(served)) is None
+    assert modules.gluster_one_ids.read_mark(str(served)) is None
 
 
 def test_names_that_oneadmin_has_written_are_not_written_again(modules, served):
-    modules.gluster_one_ids.datastore_id_set(str(served), "system", 100)
+    modules.gluster_one_ids.publish_id(str(served), "system", 100)
     attacker.does("mv", served / OURS, served / "old")
     attacker.does("mkdir", served / OURS)
     theirs = {"#!/bin/sh\nid": 5, ESCAPE: 6, "x" * 5000: 7, "glusterds": 0, "system": 100, "others": 8}
     (served / "theirs").write_text(json.dumps(theirs))
     attacker.does("cp", served / "theirs", served / IDS)
-    modules.gluster_one_ids.datastore_id_set(str(served), "glusterds", 101)
+    modules.gluster_one_ids.publish_id(str(served), "glusterds", 101)
     assert json.loads((served / IDS).read_text()) == {"glusterds": 101, "system": 100}
 
 
@@ -139,23 +139,23 @@ def test_anything_at_the_places_on_the_volume(modules, served, kind, secret):
     if kind not in ("directory", "sparse"):
         put("small_vol", served, OURS, kind, secret.parent)
         with host.seconds(4):
-            assert (modules.gluster_one_ids.datastore_ids(path), modules.gluster_one_ids.marked(path)) == ({}, None)
+            assert (modules.gluster_one_ids.published_ids(path), modules.gluster_one_ids.read_mark(path)) == ({}, None)
             with pytest.raises(CommandExecutionError, match=f"{path}/{OURS} is a {kind}: remove it"):
-                modules.gluster_one_ids.datastore_id_set(path, "glusterds", 101)
+                modules.gluster_one_ids.publish_id(path, "glusterds", 101)
         os.unlink(served / OURS)
     (served / OURS).mkdir()
     put("small_vol", served, IDS, kind, secret)
     put("small_vol", served, MARK, kind, secret)
     with host.seconds(4):
-        assert modules.gluster_one_ids.datastore_ids(path) == {}
-        assert "root" not in (modules.gluster_one_ids.marked(path) or "")
+        assert modules.gluster_one_ids.published_ids(path) == {}
+        assert "root" not in (modules.gluster_one_ids.read_mark(path) or "")
         if kind == "directory":
             with pytest.raises(CommandExecutionError, match=f"{path}/{IDS} is a directory: remove it"):
-                modules.gluster_one_ids.datastore_id_set(path, "glusterds", 101)
+                modules.gluster_one_ids.publish_id(path, "glusterds", 101)
             os.rmdir(served / IDS)
-        modules.gluster_one_ids.datastore_id_set(path, "glusterds", 101)
+        modules.gluster_one_ids.publish_id(path, "glusterds", 101)
     assert stat.filemode((served / IDS).lstat().st_mode) == "-rw-r--r--"
-    assert modules.gluster_one_ids.datastore_ids(path) == {"glusterds": 101}
+    assert modules.gluster_one_ids.published_ids(path) == {"glusterds": 101}
     assert seen(secret) == before
 
 
@@ -170,7 +170,7 @@ def test_a_mount_point_is_made_in_the_directory_that_was_looked_at(modules, plac
     swap = lambda: attacker.exchanges(place / "gluster", victim)  # noqa: E731
     attacked = attacker.at_the_right_moment(monkeypatch, os, ("chmod", "fchmod"), swap)
     with contextlib.suppress(CommandExecutionError):
-        modules.gluster_links.point_set(str(place / "gluster/0"))
+        modules.gluster_links.make_mount_point(str(place / "gluster/0"))
     assert attacked
     assert stat.S_IMODE((victim / "0").stat().st_mode) == 0o600
 
@@ -196,7 +196,7 @@ def test_a_link_of_oneadmin_s_on_the_way_is_named(modules, place, victim):
         ):
             call(path, str(place / "0"))
     with pytest.raises(CommandExecutionError, match="lies behind a link"):
-        modules.gluster_links.point_set(path)
+        modules.gluster_links.make_mount_point(path)
     assert os.listdir(victim) == []
     assert modules.gluster_links.link(str(victim / "101"), str(place / "0")) is True, "what the error advises"
 
@@ -235,7 +235,7 @@ def test_a_mount_of_oneadmin_s_that_hangs_is_not_entered(modules, place):
         for call in (modules.gluster_links.link, modules.gluster_links.link_state):
             with pytest.raises(CommandExecutionError, match=said):
                 call(str(place / "datastores/101"), str(place / "0"))
-        point = modules.gluster_links.mount_point(str(place / "datastores/101"))
+        point = modules.gluster_links.mount_point_state(str(place / "datastores/101"))
         assert "lies behind theirs" in point["blocked"]
 
 

@@ -206,8 +206,8 @@ def test_a_datastore_that_is_to_be_renamed_is_known_by_its_identifier(mounted, m
     renamed = {"images": 101, "gluster_system": None}
     run = mounted(datastores=renamed, test=True)
     assert run.changes == {"link for gluster_system": {"old": None, "new": f"{place}/100 -> {point}"}}
-    modules.gluster_one_ids.datastore_id_set(str(point), "images", 101, ["images", "gluster_system"])
-    assert modules.gluster_one_ids.datastore_ids(str(point)) == {"images": 101, "gluster_system": 100}
+    modules.gluster_one_ids.publish_id(str(point), "images", 101, ["images", "gluster_system"])
+    assert modules.gluster_one_ids.published_ids(str(point)) == {"images": 101, "gluster_system": 100}
     assert mounted(datastores=renamed).changes == run.changes
 
 

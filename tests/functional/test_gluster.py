@@ -167,7 +167,7 @@ def test_owner_id_of_nobody(loaders, kind):
 
 def pending(modules, name):
     """How many files of a volume wait to be healed; None when that is not known."""
-    return modules.gluster.look(heal=[name])["heal"][name]["pending"]
+    return modules.gluster.snapshot(heal=[name])["heal"][name]["pending"]
 
 
 def test_nothing_to_heal(modules, one_vol, volume):
@@ -224,7 +224,7 @@ def test_a_server_is_one_client_also_where_its_own_name_is_a_loopback_address(mo
         addresses = [{client.rpartition(":")[0] for client, _ in clients} for clients in there.values()]
         assert "127.0.0.1" in addresses[0] and "10.77.1.1" not in addresses[0] and "10.77.1.1" in addresses[1]
         assert modules.gluster.clients_apart(one_vol) == {}
-        host.eventually("the pool is settled", lambda: modules.gluster_pool.unsettled() is None)
+        host.eventually("the pool is settled", lambda: modules.gluster_pool.unsettled_reason() is None)
 
 
 def test_a_server_s_own_address_is_one_of_its_volume_s(modules):

@@ -35,19 +35,19 @@ def fstab(place):
 
 
 def test_no_entry(modules, fstab):
-    assert modules.gluster_fstab.entry(POINT) == {}
-    assert modules.gluster_fstab.entry("/")["volume"] is None
+    assert modules.gluster_fstab.line(POINT) == {}
+    assert modules.gluster_fstab.line("/")["volume"] is None
 
 
 @pytest.mark.parametrize("end", ["", "\n"], ids=["last line without an end", "with one"])
 def test_entry_set_adds_one_line_and_leaves_every_other_byte(modules, fstab, end):
     fstab.write_text(OTHERS + end)
-    assert modules.gluster_fstab.entry_set(POINT, "kvm1:/small_vol", OPTS) is True
+    assert modules.gluster_fstab.set_line(POINT, "kvm1:/small_vol", OPTS) is True
     text = fstab.read_text()
     assert text.startswith(OTHERS + "\n")
     assert words(text.removeprefix(OTHERS + "\n")) == words(LINE)
     assert text.endswith("\n") and text.count("\n") == OTHERS.count("\n") + 2
-    assert modules.gluster_fstab.entry(POINT) == {
+    assert modules.gluster_fstab.line(POINT) == {
         "device": "kvm1:/small_vol",
         "fstype": "glusterfs",
         "opts": OPTS,
@@ -57,14 +57,14 @@ def test_entry_set_adds_one_line_and_leaves_every_other_byte(modules, fstab, end
 
 def test_entry_set_in_an_empty_file(modules, fstab):
     fstab.write_text("")
-    modules.gluster_fstab.entry_set(POINT, "kvm1:/small_vol", OPTS)
+    modules.gluster_fstab.set_line(POINT, "kvm1:/small_vol", OPTS)
     assert words(fstab.read_text()) == words(LINE)
 
 
 def test_entry_set_replaces_its_own_line_where_it_stands(modules, fstab):
     before, after = OTHERS.split("UUID", 1)
     fstab.write_text(f"{before}kvm9:/small_vol  {POINT}  glusterfs  ro  0  0\nUUID{after}\n")
-    modules.gluster_fstab.entry_set(POINT, "kvm1:/small_vol", OPTS)
+    modules.gluster_fstab.set_line(POINT, "kvm1:/small_vol", OPTS)
     text = fstab.read_text()
     assert text.startswith(before) and text.endswith(f"UUID{after}\n")
     assert words(text.removeprefix(before).removesuffix(f"UUID{after}\n")) == words(LINE)
@@ -89,10 +89,10 @@ def test_a_line_is_found_however_it_is_spelled(modules, fstab, line, end):
     before, after = b"# \xe4 in latin-1\r\n" + OTHERS.encode() + b"\n", b"/dev/vdz /srv ext4 noauto 0 0" if end else b""
     fstab.write_bytes(before + (line + end).encode() + after)
     device, _, _, opts, *more = line.split()
-    there = modules.gluster_fstab.entry(POINT)
+    there = modules.gluster_fstab.line(POINT)
     assert (there["device"], there["opts"], there["volume"]) == (device, opts.split(","), "small_vol")
-    assert modules.gluster_fstab.entry_wanted(POINT, "small_vol", ["kvm1"]) == {"device": device, "opts": OPTS}
-    modules.gluster_fstab.entry_set(POINT, device, [*OPTS, "acl"])
+    assert modules.gluster_fstab.wanted_line(POINT, "small_vol", ["kvm1"]) == {"device": device, "opts": OPTS}
+    modules.gluster_fstab.set_line(POINT, device, [*OPTS, "acl"])
     text = fstab.read_bytes()
     assert text.startswith(before) and text.endswith(end.encode() + after)
     written = text.removeprefix(before).removesuffix(end.encode() + after).decode()
@@ -105,11 +105,11 @@ def test_another_server_of_the_volume_is_as_good(modules, fstab, first):
     address = re.search(r"^(\S+)\s+kvm2$", Path("/etc/hosts").read_text(), re.MULTILINE)[1]
     device = f"{address if first == 'address' else first}:/small_vol"
     fstab.write_text(f"{device} {POINT} glusterfs _netdev,backup-volfile-servers=kvm3:kvm1 0 0\n")
-    wanted = modules.gluster_fstab.entry_wanted(POINT, "small_vol", ["kvm1", "kvm2", "kvm3"])
+    wanted = modules.gluster_fstab.wanted_line(POINT, "small_vol", ["kvm1", "kvm2", "kvm3"])
     assert wanted == {"device": device, "opts": ["_netdev", "backup-volfile-servers=kvm3:kvm1", "nosuid", "nodev"]}
-    wanted = modules.gluster_fstab.entry_wanted(POINT, "small_vol", ["kvm1", "kvm2"])
+    wanted = modules.gluster_fstab.wanted_line(POINT, "small_vol", ["kvm1", "kvm2"])
     assert wanted == {"device": device, "opts": ["_netdev", "backup-volfile-servers=kvm1", "nosuid", "nodev"]}
-    wanted = modules.gluster_fstab.entry_wanted(POINT, "small_vol", ["kvm1", "kvm3"])
+    wanted = modules.gluster_fstab.wanted_line(POINT, "small_vol", ["kvm1", "kvm3"])
     opts = ["_netdev", "backup-volfile-servers=kvm3", "nosuid", "nodev"]
     assert wanted == {"device": "kvm1:/small_vol", "opts": opts}
 
@@ -119,19 +119,19 @@ def test_the_volume_of_another_pool_is_an_error_that_names_its_server(modules, f
     with pytest.raises(
         CommandExecutionError, match="kvm9:/small_vol is what /etc/fstab mounts on .*, and kvm9 is none"
     ):
-        modules.gluster_fstab.entry_wanted(POINT, "small_vol", ["kvm1", "kvm2"])
+        modules.gluster_fstab.wanted_line(POINT, "small_vol", ["kvm1", "kvm2"])
 
 
 def test_two_lines_for_one_directory_are_an_error_that_names_both(modules, fstab):
     fstab.write_text(f"/dev/vdc {POINT}/ ext4 noauto 0 2\n{LINE}")
     with pytest.raises(CommandExecutionError, match=r"has 2 lines for .* \(of /dev/vdc and kvm1:/small_vol\)"):
-        modules.gluster_fstab.entry_wanted(POINT, "small_vol", ["kvm1"])
+        modules.gluster_fstab.wanted_line(POINT, "small_vol", ["kvm1"])
 
 
 def test_entry_set_twice_is_the_same_file(modules, fstab):
-    modules.gluster_fstab.entry_set(POINT, "kvm1:/small_vol", OPTS)
+    modules.gluster_fstab.set_line(POINT, "kvm1:/small_vol", OPTS)
     before = fstab.read_bytes()
-    modules.gluster_fstab.entry_set(POINT, "kvm1:/small_vol", OPTS)
+    modules.gluster_fstab.set_line(POINT, "kvm1:/small_vol", OPTS)
     assert fstab.read_bytes() == before
 
 
@@ -140,7 +140,7 @@ def test_entry_set_keeps_mode_and_owner(modules, fstab, mode, owner):
     fstab.chmod(mode)
     os.chown(fstab, owner, owner)
     try:
-        modules.gluster_fstab.entry_set(POINT, "kvm1:/small_vol", OPTS)
+        modules.gluster_fstab.set_line(POINT, "kvm1:/small_vol", OPTS)
         seen = fstab.stat()
     finally:
         os.chown(fstab, 0, 0)
@@ -161,19 +161,19 @@ def test_entry_set_keeps_mode_and_owner(modules, fstab, mode, owner):
     ],
 )
 def test_entry_wanted_where_there_is_none(modules, fstab, servers, options, opts):
-    wanted = modules.gluster_fstab.entry_wanted(POINT, "small_vol", servers, options)
+    wanted = modules.gluster_fstab.wanted_line(POINT, "small_vol", servers, options)
     assert wanted == {"device": "kvm1:/small_vol", "opts": opts}
 
 
 def test_entry_wanted_keeps_the_options_that_somebody_added(modules, fstab):
     fstab.write_text(f"{OTHERS}\nkvm1:/small_vol {POINT} glusterfs acl,log-level=INFO,backup-volfile-servers=kvm9 0 0")
-    wanted = modules.gluster_fstab.entry_wanted(POINT, "small_vol", ["kvm1", "kvm2"], ["log-level=WARNING"])
+    wanted = modules.gluster_fstab.wanted_line(POINT, "small_vol", ["kvm1", "kvm2"], ["log-level=WARNING"])
     assert wanted["opts"] == ["acl", "log-level=WARNING", "backup-volfile-servers=kvm2", "_netdev", "nosuid", "nodev"]
 
 
 def test_entry_wanted_names_no_backup_server_where_one_server_is_left(modules, fstab):
     fstab.write_text(f"{OTHERS}\nkvm1:/small_vol {POINT} glusterfs _netdev,backup-volfile-servers=kvm2:kvm3 0 0")
-    assert modules.gluster_fstab.entry_wanted(POINT, "small_vol", ["kvm1"])["opts"] == ["_netdev", "nosuid", "nodev"]
+    assert modules.gluster_fstab.wanted_line(POINT, "small_vol", ["kvm1"])["opts"] == ["_netdev", "nosuid", "nodev"]
 
 
 @pytest.mark.parametrize(
@@ -188,13 +188,13 @@ def test_entry_wanted_names_no_backup_server_where_one_server_is_left(modules, f
 def test_a_line_of_somebody_else_is_an_error_that_names_it(modules, fstab, line, said):
     fstab.write_text(f"{OTHERS}\n{line}\n")
     with pytest.raises(CommandExecutionError, match=f"{said} on {POINT}, not volume small_vol: remove that line"):
-        modules.gluster_fstab.entry_wanted(POINT, "small_vol", ["kvm1"])
+        modules.gluster_fstab.wanted_line(POINT, "small_vol", ["kvm1"])
 
 
 @pytest.mark.parametrize("servers", [[], None, "kvm1"])
 def test_entry_wanted_needs_a_list_of_servers(modules, servers):
     with pytest.raises(SaltInvocationError, match="a list of host names is needed"):
-        modules.gluster_fstab.entry_wanted(POINT, "small_vol", servers)
+        modules.gluster_fstab.wanted_line(POINT, "small_vol", servers)
 
 
 # The mount point
@@ -205,13 +205,13 @@ def test_point_set_gives_the_bare_directory_to_root(modules, point, there):
     if there:
         point.mkdir(mode=0o775)
         os.chown(point, 9869, 9869)
-    modules.gluster_links.point_set(str(point))
+    modules.gluster_links.make_mount_point(str(point))
     seen = point.stat()
     assert (seen.st_mode & 0o7777, seen.st_uid, seen.st_gid) == (0o755, 0, 0)
 
 
 def wanted(modules, point):
-    return modules.gluster_fstab.entry_wanted(str(point), "small_vol", ["kvm1"])
+    return modules.gluster_fstab.wanted_line(str(point), "small_vol", ["kvm1"])
 
 
 def test_changes_on_a_clean_host(modules, fstab, point):

@@ -60,12 +60,12 @@ def test_what_lies_beneath_a_mount(modules, above):
     host.sh("mount", "-t", "tmpfs", "scratch", path)
     try:
         (path / "of the mount").touch()
-        assert modules.gluster_links.hidden(str(path)) == ["image"]
+        assert modules.gluster_links.files_beneath(str(path)) == ["image"]
     finally:
         host.sh("umount", path)
         shutil.rmtree(path)
     path.mkdir()
-    assert modules.gluster_links.hidden(str(path)) == []
+    assert modules.gluster_links.files_beneath(str(path)) == []
     path.rmdir()
 
 
@@ -86,7 +86,7 @@ def test_health_of_a_mount_that_hangs(modules, served):
 @pytest.fixture
 def in_fstab(modules, point):
     point.mkdir()
-    modules.gluster_fstab.entry_set(str(point), "kvm1:/small_vol", ["defaults", "_netdev", "nosuid", "nodev"])
+    modules.gluster_fstab.set_line(str(point), "kvm1:/small_vol", ["defaults", "_netdev", "nosuid", "nodev"])
     return point
 
 
@@ -123,7 +123,7 @@ def test_mount_of_what_fstab_does_not_know(modules, point):
 
 def test_mount_of_a_volume_that_does_not_exist_says_what_the_client_said(modules, point):
     point.mkdir()
-    modules.gluster_fstab.entry_set(str(point), "kvm1:/no_such_vol", ["defaults", "_netdev", "nosuid", "nodev"])
+    modules.gluster_fstab.set_line(str(point), "kvm1:/no_such_vol", ["defaults", "_netdev", "nosuid", "nodev"])
     try:  # the client may end before the command does, or right behind it
         said = modules.gluster_mount.mount(str(point))
     except CommandExecutionError as exc:
@@ -134,7 +134,7 @@ def test_mount_of_a_volume_that_does_not_exist_says_what_the_client_said(modules
 
 def test_mount_that_the_bricks_refuse_says_so(modules, point, closed_vol):
     point.mkdir()
-    modules.gluster_fstab.entry_set(str(point), f"kvm1:/{closed_vol}", ["defaults", "_netdev", "nosuid", "nodev"])
+    modules.gluster_fstab.set_line(str(point), f"kvm1:/{closed_vol}", ["defaults", "_netdev", "nosuid", "nodev"])
     with pytest.raises(CommandExecutionError, match="server.allow-insecure is off, or was off when") as failure:
         modules.gluster_mount.mount(str(point))
     assert "\n" not in str(failure.value)
@@ -177,18 +177,18 @@ def test_a_client_says_which_brick_it_has_not(modules, one_vol):
 
 
 def test_oneadmin_can_write(modules, served):
-    assert modules.gluster_mount.writable(str(served)) is None
+    assert modules.gluster_mount.write_error(str(served)) is None
     assert os.listdir(served) == []
 
 
 def test_somebody_else_cannot(modules, served):
-    assert "Permission denied" in modules.gluster_mount.writable(str(served), user="daemon")
+    assert "Permission denied" in modules.gluster_mount.write_error(str(served), user="daemon")
     assert os.listdir(served) == []
 
 
 def test_nobody_can_in_the_bare_mount_point(modules, point):
-    modules.gluster_links.point_set(str(point))
-    assert "Permission denied" in modules.gluster_mount.writable(str(point))
+    modules.gluster_links.make_mount_point(str(point))
+    assert "Permission denied" in modules.gluster_mount.write_error(str(point))
 
 
 def test_writable_beside_a_file_of_an_earlier_look_that_cannot_be_written(modules, served):
@@ -196,23 +196,23 @@ def test_writable_beside_a_file_of_an_earlier_look_that_cannot_be_written(module
     left = served / f".gluster_one.write-test.{os.uname().nodename}.00000000"
     left.write_text("")
     left.chmod(0o600)
-    assert modules.gluster_mount.writable(str(served)) is None
+    assert modules.gluster_mount.write_error(str(served)) is None
     assert not [name for name in os.listdir(served) if "write-test" in name]
 
 
 def test_writable_for_no_such_user(modules, served):
     with pytest.raises(CommandExecutionError, match="There is no user no-such-one on this node: install OpenNebula's"):
-        modules.gluster_mount.writable(str(served), user="no-such-one")
+        modules.gluster_mount.write_error(str(served), user="no-such-one")
 
 
 def test_writable_while_the_mount_hangs(modules, served):
     with host.stopped(host.fuse_client(served)), host.seconds(8):
-        assert modules.gluster_mount.writable(str(served)) == "no answer within 3 s"
+        assert modules.gluster_mount.write_error(str(served)) == "no answer within 3 s"
 
 
 def test_writable_with_a_dead_mount(modules, served):
     host.kill(host.fuse_client(served))
-    assert "Transport endpoint is not connected" in modules.gluster_mount.writable(str(served))
+    assert "Transport endpoint is not connected" in modules.gluster_mount.write_error(str(served))
 
 
 # Native access

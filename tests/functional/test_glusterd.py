@@ -36,10 +36,10 @@ def test_options_of_the_distribution_s_file(modules):
     ids=["added", "a boolean", "replaced", "two at once"],
 )
 def test_options_set_changes_that_line_and_no_byte_more(modules, volume_file, options, old, new):
-    assert modules.glusterd.options_set(options, path=str(volume_file)) is True
+    assert modules.glusterd.set_options(options, path=str(volume_file)) is True
     assert volume_file.read_text() == HAND_MADE.replace(old, new)
     before = volume_file.read_bytes()
-    assert modules.glusterd.options_set(options, path=str(volume_file)) is True
+    assert modules.glusterd.set_options(options, path=str(volume_file)) is True
     assert volume_file.read_bytes() == before
 
 
@@ -47,7 +47,7 @@ def test_options_set_changes_that_line_and_no_byte_more(modules, volume_file, op
 def test_options_set_keeps_mode_and_owner(modules, volume_file, mode, owner):
     volume_file.chmod(mode)
     os.chown(volume_file, owner, owner)
-    modules.glusterd.options_set({"one": 1}, path=str(volume_file))
+    modules.glusterd.set_options({"one": 1}, path=str(volume_file))
     seen = volume_file.stat()
     assert (seen.st_mode & 0o7777, seen.st_uid, seen.st_gid) == (mode, owner, owner)
     assert [path.name for path in volume_file.parent.iterdir()] == ["glusterd.vol"]
@@ -57,12 +57,12 @@ def test_options_set_of_something_else_touches_nothing(modules, tmp_path):
     path = tmp_path / "hosts"
     path.write_text("127.0.0.1 localhost\n")
     with pytest.raises(CommandExecutionError, match="has no line end-volume"):
-        modules.glusterd.options_set({"one": 1}, path=str(path))
+        modules.glusterd.set_options({"one": 1}, path=str(path))
     assert path.read_text() == "127.0.0.1 localhost\n"
 
 
 def test_a_missing_file_says_what_to_install(modules, tmp_path):
-    for call in (modules.glusterd.options, lambda path: modules.glusterd.options_set({"one": 1}, path=path)):
+    for call in (modules.glusterd.options, lambda path: modules.glusterd.set_options({"one": 1}, path=path)):
         with pytest.raises(CommandExecutionError, match="is missing: install glusterfs-server"):
             call(str(tmp_path / "glusterd.vol"))
 
@@ -81,7 +81,7 @@ def test_what_glusterd_keeps_is_what_it_says(modules, small_vol, new_volume):
     assert {"one_vol", "small_vol", "created_vol", "stopped_vol"} <= set(said)
     kept = {name: {key: info[key] for key in ("status", "options", "bricks")} for name, info in said.items()}
     assert modules.glusterd.volumes() == kept
-    look = modules.glusterd.look()
+    look = modules.glusterd.stored_snapshot()
     assert (look["volumes"], look["status"], look["heal"]) == (kept, None, {})
     assert [peer["connected"] for peer in look["pool"]] == [True, True, True]
 
@@ -100,13 +100,13 @@ def test_a_brick_without_its_process_is_down_but_not_one_that_is_meant_to_be(mod
 
 
 def test_a_peer_whose_host_is_silent_is_named(modules):
-    assert modules.glusterd.silent() == []
+    assert modules.glusterd.silent_peers() == []
     peer = re.search(r"^(\S+)\s+kvm2$", Path("/etc/hosts").read_text(), re.MULTILINE)[1]
     host.sh("ip", "route", "add", "blackhole", f"{peer}/32")
     try:
-        assert modules.glusterd.silent() == ["kvm2"]
-        assert modules.gluster_pool.pool_look()["status"] is None
+        assert modules.glusterd.silent_peers() == ["kvm2"]
+        assert modules.gluster_pool.snapshot()["status"] is None
         assert modules.gluster_pool.stop_blockers(["kvm3"]) == ["kvm2 does not answer at glusterd's port"]
     finally:
         host.sh("ip", "route", "del", "blackhole", f"{peer}/32")
-    assert modules.gluster_pool.pool_look()["status"]
+    assert modules.gluster_pool.snapshot()["status"]

@@ -135,22 +135,22 @@ def test_link_while_the_directory_is_made_anew_for_ever_has_an_end(modules, plac
 
 
 def test_no_identifiers(modules, other_node):
-    assert modules.gluster_one_ids.datastore_ids(str(other_node)) == {}
+    assert modules.gluster_one_ids.published_ids(str(other_node)) == {}
 
 
 def test_a_first_identifier_is_seen_on_another_mount_at_once(modules, served, other_node):
-    assert modules.gluster_one_ids.datastore_ids(str(other_node)) == {}
-    assert modules.gluster_one_ids.datastore_id_set(str(served), "glusterds", 101) is True
-    assert modules.gluster_one_ids.datastore_ids(str(other_node)) == {"glusterds": 101}
+    assert modules.gluster_one_ids.published_ids(str(other_node)) == {}
+    assert modules.gluster_one_ids.publish_id(str(served), "glusterds", 101) is True
+    assert modules.gluster_one_ids.published_ids(str(other_node)) == {"glusterds": 101}
 
 
 def test_a_further_identifier_is_seen_on_another_mount_within_seconds(modules, served, other_node):
     expected = {}
     for name, number in (("a", 100), ("b", 101), ("a", 102)):
-        modules.gluster_one_ids.datastore_id_set(str(served), name, number)
+        modules.gluster_one_ids.publish_id(str(served), name, number)
         expected[name] = number
-        assert modules.gluster_one_ids.datastore_ids(str(served)) == expected
-        host.eventually("it is seen", lambda: modules.gluster_one_ids.datastore_ids(str(other_node)) == expected)
+        assert modules.gluster_one_ids.published_ids(str(served)) == expected
+        host.eventually("it is seen", lambda: modules.gluster_one_ids.published_ids(str(other_node)) == expected)
     assert json.loads((other_node / IDS).read_text()) == expected
     assert os.listdir(other_node / ".gluster_one") == ["datastores.json"]
     assert (other_node / IDS).stat().st_mode & 0o777 == 0o644
@@ -180,7 +180,7 @@ def test_hostile_identifiers(modules, other_node, content, expected):
     (other_node / IDS).parent.mkdir()
     (other_node / IDS).write_bytes(content if isinstance(content, bytes) else content.encode())
     with host.seconds(8):
-        assert modules.gluster_one_ids.datastore_ids(str(other_node)) == expected
+        assert modules.gluster_one_ids.published_ids(str(other_node)) == expected
 
 
 def a_directory(path):
@@ -201,7 +201,7 @@ def a_link_to_secrets(path):
 def test_no_file_in_the_place_of_the_identifiers(modules, other_node, make):
     make(other_node / IDS)
     with host.seconds(8):
-        assert modules.gluster_one_ids.datastore_ids(str(other_node)) == {}
+        assert modules.gluster_one_ids.published_ids(str(other_node)) == {}
         os.mkfifo(other_node / ".gluster_one/mark")
         left = modules.gluster_one_ids.volume_files(str(other_node))
     errors = left["errors"]
@@ -213,7 +213,7 @@ def test_no_file_in_the_place_of_the_identifiers(modules, other_node, make):
 def test_an_identifier_where_no_file_can_be_written_is_an_error(modules, other_node):
     (other_node / IDS).mkdir(parents=True)
     with pytest.raises(CommandExecutionError, match=f"identifiers could not be written to {other_node}: .*irectory"):
-        modules.gluster_one_ids.datastore_id_set(str(other_node), "glusterds", 101)
+        modules.gluster_one_ids.publish_id(str(other_node), "glusterds", 101)
     assert os.listdir(other_node / ".gluster_one") == ["datastores.json"]
 
 
@@ -222,25 +222,25 @@ def test_an_identifier_is_not_written_through_a_link_of_oneadmin(modules, other_
     os.chown(other_node, 9869, 9869)
     (other_node / ".gluster_one").symlink_to(tmp_path)
     with pytest.raises(CommandExecutionError, match=f"to {other_node}: .*/.gluster_one is a link: remove it"):
-        modules.gluster_one_ids.datastore_id_set(str(other_node), "glusterds", 101)
+        modules.gluster_one_ids.publish_id(str(other_node), "glusterds", 101)
     assert os.listdir(tmp_path) == []
 
 
 def test_identifiers_last_seen_are_known_while_nothing_is_mounted(modules, served):
-    modules.gluster_one_ids.datastore_id_set(str(served), "glusterds", 101)
+    modules.gluster_one_ids.publish_id(str(served), "glusterds", 101)
     assert modules.gluster_one_ids.volume_files(str(served)) == {"ids": {"glusterds": 101}, "errors": {}}
     host.sh("umount", served)
-    assert modules.gluster_one_ids.datastore_ids(str(served)) == {"glusterds": 101}
+    assert modules.gluster_one_ids.published_ids(str(served)) == {"glusterds": 101}
 
 
 @pytest.mark.parametrize("how", ["dead", "hung"])
 def test_identifiers_on_a_mount_that_does_not_answer(modules, served, how):
-    modules.gluster_one_ids.datastore_id_set(str(served), "glusterds", 101)
-    assert modules.gluster_one_ids.datastore_ids(str(served)) == {"glusterds": 101}
+    modules.gluster_one_ids.publish_id(str(served), "glusterds", 101)
+    assert modules.gluster_one_ids.published_ids(str(served)) == {"glusterds": 101}
     client = host.fuse_client(served)
     if how == "dead":
         host.kill(client)
-        assert modules.gluster_one_ids.datastore_ids(str(served)) == {"glusterds": 101}
+        assert modules.gluster_one_ids.published_ids(str(served)) == {"glusterds": 101}
         return
     with host.stopped(client), host.seconds(8):
-        assert modules.gluster_one_ids.datastore_ids(str(served)) == {"glusterds": 101}
+        assert modules.gluster_one_ids.published_ids(str(served)) == {"glusterds": 101}

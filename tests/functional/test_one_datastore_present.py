@@ -124,7 +124,7 @@ def test_the_directory_becomes_a_link_and_the_identifier_is_left_for_others(
     assert run.changes["link"] == {"old": None, "new": f"{stores}/{number} -> {served}"}
     assert run.changes["identifier"] == {"old": None, "new": number}
     assert os.readlink(stores / str(number)) == str(served)
-    assert modules.gluster_one_ids.datastore_ids(str(other_node)) == {"glusterds": number}
+    assert modules.gluster_one_ids.published_ids(str(other_node)) == {"glusterds": number}
 
 
 def test_oned_reports_the_size_of_the_volume(on_disk, modules, oned_on_disk, served):
@@ -172,9 +172,9 @@ def test_a_volume_that_is_not_mounted(on_disk, modules, oned_on_disk, place, ser
 
 
 def test_an_identifier_that_changed_is_corrected(on_disk, modules, oned_on_disk, served):
-    modules.gluster_one_ids.datastore_id_set(str(served), "glusterds", 77)
-    modules.gluster_one_ids.datastore_id_set(str(served), "other", 78)
+    modules.gluster_one_ids.publish_id(str(served), "glusterds", 77)
+    modules.gluster_one_ids.publish_id(str(served), "other", 78)
     run = four_runs(on_disk, "glusterds")
     number = modules.opennebula.datastore_info("glusterds", **oned_on_disk.arguments)["id"]
     assert run.changes["identifier"] == {"old": 77, "new": number}
-    assert modules.gluster_one_ids.datastore_ids(str(served)) == {"glusterds": number, "other": 78}
+    assert modules.gluster_one_ids.published_ids(str(served)) == {"glusterds": number, "other": 78}

@@ -88,7 +88,7 @@ def former(home, identifiers, modules):
     point.mkdir(parents=True)
     with host.FSTAB.open("a") as fstab:
         fstab.write(f"kvm2:/small_vol {point} glusterfs acl,_netdev,backup-volfile-servers=kvm1:kvm3 0 0\n")
-    modules.gluster_fstab.retry_set(str(point))
+    modules.gluster_fstab.enable_boot_retry(str(point))
     host.sh("systemctl", "daemon-reload")
     host.sh("systemctl", "start", host.unit_of(point))
     for name in ("100", "101"):
@@ -126,7 +126,7 @@ def test_what_is_there_is_moved_while_it_is_used(placed, states, modules, former
         assert str(former) not in host.FSTAB.read_text()
         assert host.sh("systemctl", "is-enabled", host.retry_of(former), check=False).strip() == "disabled"
         assert host.fuse_client(former) == client
-        modules.gluster_fstab.retry_set(str(former))  # as if it could not be disabled then
+        modules.gluster_fstab.enable_boot_retry(str(former))  # as if it could not be disabled then
         assert four_runs(placed, datastores=stores).changes.keys() == {f"boot for {former}"}
 
         def remounted(test=False):
@@ -184,7 +184,7 @@ def test_what_oneadmin_mounts_over_it_is_taken_away(placed, former, home, module
     """Both the place and the former one, each mounted without the flags."""
     Path(PLACE).mkdir(parents=True)
     host.sh("mount", "-t", "glusterfs", "kvm1:/small_vol", PLACE)
-    assert set(modules.gluster_one_ids.datastore_ids(PLACE)) == {"glusterds", "gluster_system"}  # seen once
+    assert set(modules.gluster_one_ids.published_ids(PLACE)) == {"glusterds", "gluster_system"}  # seen once
     covers = "theirs (fuse), mounted by oneadmin"
     with attacker.covering(PLACE), attacker.covering(former):
         run = four_runs(placed, datastores=["glusterds", "gluster_system"])
@@ -306,12 +306,12 @@ def test_mounts_in_other_mount_namespaces_get_the_flags_too(mounted, modules, se
         for _, table in (vm, jail, theirs):
             options = [line.split()[5] for line in table() if " fuse.glusterfs " in line]
             assert options and all({"nosuid", "nodev"} <= set(each.split(",")) for each in options), table()
-        assert modules.gluster_mount.without_flags("small_vol") == {}
+        assert modules.gluster_mount.mounts_without_flags("small_vol") == {}
         enter = ["nsenter", f"--mount=/proc/{vm[0]}/ns/mnt", "mount"]
         host.sh(*enter, "-i", "-o", "remount,bind,suid,dev", served)
         host.sh(*enter, "-t", "tmpfs", "none", served)  # the mount is out of reach
         name = f"sh ({vm[0]})"
-        assert modules.gluster_mount.without_flags("small_vol") == {f"{served} of {name}": name}
+        assert modules.gluster_mount.mounts_without_flags("small_vol") == {f"{served} of {name}": name}
         run = fails(mounted, servers=["kvm1"])
         assert f"in the mount namespace of {name}: migrate that VM, or restart the process" in run.comment
     idle(mounted, servers=["kvm1"])
@@ -335,7 +335,7 @@ def test_an_option_that_would_undo_it_is_refused(mounted, point, option):
 
 
 def test_what_is_mounted_aside_has_neither(modules, small_vol):
-    command = modules.gluster_probe.aside(f"localhost:/{small_vol}", "cat", "/proc/self/mountinfo")
+    command = modules.gluster_probe.private_mount_command(f"localhost:/{small_vol}", "cat", "/proc/self/mountinfo")
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     (line,) = [line for line in done.stdout.splitlines() if " /tmp/volume " in line]
     assert {"nosuid", "nodev"} <= set(line.split()[5].split(","))

@@ -158,7 +158,7 @@ def mended(one_vol, modules):
     host.gluster("volume", "reset", one_vol, "cluster.self-heal-daemon")
     host.gluster("volume", "start", one_vol, "force")
     host.eventually("the bricks run", lambda: host.bricks_online(one_vol))
-    host.eventually("all is settled", lambda: modules.gluster_pool.unsettled() is None, 60)
+    host.eventually("all is settled", lambda: modules.gluster_pool.unsettled_reason() is None, 60)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def mended(one_vol, modules):
 )
 def test_what_must_not_be_while_a_server_is_restarted(restarted, modules, due, mended, spoil):
     # Of the test before, clients may be a moment late at a brick that was away.
-    host.eventually("the pool is settled", lambda: modules.gluster_pool.unsettled() is None)
+    host.eventually("the pool is settled", lambda: modules.gluster_pool.unsettled_reason() is None)
     pid, said = host.glusterd_pid(), spoil()
     run = fails(restarted, "glusterd", keep_bricks=False, outage="allow", timeout=3, within=30)
     assert "glusterd was not restarted: the pool was not ready for it within 3 s (last seen: " in run.comment
@@ -243,10 +243,10 @@ def pids(name):
 def test_bricks_that_refuse_are_restarted(bricks, closed, modules):
     host.gluster("volume", "set", closed, "server.allow-insecure", "on")
     names = [f"kvm1:/data/{closed}/{number}" for number in (0, 1)]
-    assert modules.gluster_probe.bricks_refusing(closed, names) == names
+    assert modules.gluster_probe.rejecting_bricks(closed, names) == names
     # What refuses this server on every port is no reason to restart a brick, to which others may be connected.
     host.gluster("volume", "set", closed, "auth.allow", "10.9.9.9")
-    assert modules.gluster_probe.bricks_refusing(closed, names) == []
+    assert modules.gluster_probe.rejecting_bricks(closed, names) == []
     host.gluster("volume", "reset", closed, "auth.allow")
     before = pids(closed)
     run = four_runs(bricks, closed, look=lambda: pids(closed))

@@ -45,7 +45,7 @@ def settled(fleet):
     seen = []
 
     def nothing():
-        seen.append(fleet.lab.call("kvm1", "gluster_pool.unsettled").get("kvm1", "no answer"))
+        seen.append(fleet.lab.call("kvm1", "gluster_pool.unsettled_reason").get("kvm1", "no answer"))
         return seen[-1] is None
 
     try:

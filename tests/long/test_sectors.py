@@ -39,7 +39,7 @@ def volume(fleet, tmp_path):
         fleet.sh("kvm1", f"mkdir {MOUNT}; mount -t glusterfs kvm1:/sectors_vol {MOUNT}")
         # Not sparse: a hole is read without the disk.
         fleet.sh("kvm1", f"head -c 1M /dev/urandom >{MOUNT}/image; chown oneadmin: {MOUNT}/image")
-        assert fleet.lab.call("kvm1", "gluster_one_ids.datastore_id_set", MOUNT, "images", "101") == {"kvm1": True}
+        assert fleet.lab.call("kvm1", "gluster_one_ids.publish_id", MOUNT, "images", "101") == {"kvm1": True}
         yield "sectors_vol"
     finally:
         fleet.sh("kvm1", f"umount -l {MOUNT}; rmdir {MOUNT}", check=False)

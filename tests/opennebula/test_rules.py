@@ -217,7 +217,7 @@ def test_transfer_drivers_on_one_volume_fit(oned, present, modules, tmp_path, th
     """TM_MAD_SYSTEM of the image datastore's driver names what else the system datastore may have."""
     other = oned.datastore("system of gluster", TYPE="SYSTEM_DS", DS_MAD=None, TM_MAD=theirs)
     mount = f"/srv/{tmp_path.name}"
-    modules.data.update(f"gluster_one_ids.datastore_ids:{mount}", {"system of gluster": other})
+    modules.data.update(f"gluster_one_ids.published_ids:{mount}", {"system of gluster": other})
     arguments = {**NATIVE, "tm_mad": tm_mad, "mount": mount, "datastores_dir": str(tmp_path)}
     if not fits:
         words = (
@@ -282,7 +282,7 @@ def test_datastores_on_one_volume_name_the_same_servers(
         assert result.result is (False if differ else None), result.comment
         assert ("on the same volume: give both the same" in result.comment) is differ
     there = oned.datastore("there", **{**ON_DISK, "GLUSTER_HOST": written})
-    modules.data.update(f"gluster_one_ids.datastore_ids:{mount}", {"there": there})
+    modules.data.update(f"gluster_one_ids.published_ids:{mount}", {"there": there})
     result = present("second", test=True, host=second, **more)
     assert (result.result is False) is differ
     assert (f"is not {written} of datastore there" in result.comment) is differ
@@ -291,7 +291,7 @@ def test_datastores_on_one_volume_name_the_same_servers(
 def test_the_servers_of_all_may_change_at_once(oned, in_one_run, modules, tmp_path):
     mount = f"/srv/{tmp_path.name}"
     ids = {name: oned.datastore(name, **ON_DISK) for name in ("first", "second")}
-    modules.data.update(f"gluster_one_ids.datastore_ids:{mount}", ids)
+    modules.data.update(f"gluster_one_ids.published_ids:{mount}", ids)
     more = {"volume": "one_vol", "host": "kvm3", "mount": mount, "datastores_dir": str(tmp_path), **oned.arguments}
     returned = in_one_run({"first": more, "second": more}, test=True)
     assert {result.changes["GLUSTER_HOST"]["new"] for result in returned.values()} == {"kvm3:24007"}
@@ -323,7 +323,7 @@ def test_the_drivers_of_all_may_change_at_once(oned, in_one_run, modules, tmp_pa
         "first": oned.datastore("first", TYPE="SYSTEM_DS", DS_MAD=None),
         "old": oned.datastore("old"),
     }
-    modules.data.update(f"gluster_one_ids.datastore_ids:{mount}", ids)
+    modules.data.update(f"gluster_one_ids.published_ids:{mount}", ids)
     more = {"tm_mad": "local", "mount": mount, "datastores_dir": str(tmp_path), **oned.arguments}
     returned = in_one_run({"first": {**SYSTEM, **more}, "second": {"datastore_id": ids["old"], **more}}, test=True)
     assert {name: result.changes["TM_MAD"]["new"] for name, result in returned.items()} == {

@@ -14,35 +14,35 @@ def changes(util):
 
 
 def test_changes_in_words(changes):
-    assert changes.said(CHANGES) == SAID
+    assert changes.describe(CHANGES) == SAID
 
 
 def test_prediction(changes):
     would = {**RET, "result": None, "changes": CHANGES, "comment": f"would change {SAID}"}
-    assert changes.predicted(RET, CHANGES, "fine") == would
-    assert changes.predicted(RET, {}, "fine") == {**RET, "comment": "fine"}
+    assert changes.would_change(RET, CHANGES, "fine") == would
+    assert changes.would_change(RET, {}, "fine") == {**RET, "comment": "fine"}
 
 
 def test_result_says_what_was_done_and_what_is_left(changes):
-    assert changes.applied(RET, CHANGES, {}, "fine") == {**RET, "changes": CHANGES, "comment": f"{SAID}; fine"}
+    assert changes.changed(RET, CHANGES, {}, "fine") == {**RET, "changes": CHANGES, "comment": f"{SAID}; fine"}
     left = {"insecure": CHANGES["insecure"], "x": CHANGES["x"]}
-    failed = changes.applied(RET, CHANGES, left, "fine")
+    failed = changes.changed(RET, CHANGES, left, "fine")
     assert (failed["result"], failed["changes"]) == (False, {"owner": CHANGES["owner"]})
     assert failed["comment"] == "still different after the change: insecure: off -> on, x: 1 -> gone"
-    assert changes.applied(RET, {}, {}, "fine") == {**RET, "comment": "fine"}
+    assert changes.changed(RET, {}, {}, "fine") == {**RET, "comment": "fine"}
 
 
 def test_a_wait_is_said_from_five_seconds_on_and_then_each_ten(util):
     events = []
     salt = {"event.send": lambda tag, data: events.append((tag, data["seen"], data["seconds"]))}
     module = util("gluster_states", __salt__=salt, __opts__={"id": "kvm1"}, __context__={})
-    said = [second for second in range(31) if module.waiting("The volume was not started", "Created", second)]
+    said = [second for second in range(31) if module.announce_wait("The volume was not started", "Created", second)]
     assert said == [5, 15, 25]
     assert events == [("gluster_one/kvm1/waiting", "Created", second) for second in said]
-    assert not module.waiting("The volume was not started", "Created", 1)  # another wait for the same
-    assert module.waiting("The volume was not started", "Created", 5)
+    assert not module.announce_wait("The volume was not started", "Created", 1)  # another wait for the same
+    assert module.announce_wait("The volume was not started", "Created", 5)
     module.__opts__["file_client"] = "local"
-    assert module.waiting("The volume was not started", "Created", 15) and len(events) == 4
+    assert module.announce_wait("The volume was not started", "Created", 15) and len(events) == 4
 
 
 def test_a_function_is_called_until_it_returns_nothing(util, monkeypatch):
@@ -56,7 +56,7 @@ def test_a_function_is_called_until_it_returns_nothing(util, monkeypatch):
 
     module = util("gluster_states", __salt__={"gluster_one.look": look})
     monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
-    assert module.awaited("gluster_one.look", 10, "The volume was not started") == 0
+    assert module.wait_for("gluster_one.look", 10, "The volume was not started") == 0
     with pytest.raises(CommandExecutionError) as failure:
-        module.awaited(lambda: "Created", 0, "The volume was not started", ": start it")
+        module.wait_for(lambda: "Created", 0, "The volume was not started", ": start it")
     assert str(failure.value) == "The volume was not started within 0 s (last seen: Created): start it"

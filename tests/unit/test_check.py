@@ -18,21 +18,21 @@ def module(execution):
     return execution(
         "gluster_one",
         __salt__={
-            "gluster_fstab.entry_wanted": entry_wanted,
-            "gluster_fstab.entry": lambda path: {"device": f"kvm1:/{path[1:]}", "opts": ["defaults"]},
+            "gluster_fstab.wanted_line": entry_wanted,
+            "gluster_fstab.line": lambda path: {"device": f"kvm1:/{path[1:]}", "opts": ["defaults"]},
             "gluster_mount.place": lambda path, name, user: path,
             "gluster_mount_plan.former_places": lambda path, name, datastores_dir, user: {},
             "gluster_mount_plan.former_services": lambda path, former, user: {},
             "gluster_mount.cover": lambda path: None,
-            "gluster_mount.without_flags": lambda name: {},
-            "gluster_fstab.unit_stale": lambda path: False,
-            "gluster_fstab.retry_missing": lambda path: None,
+            "gluster_mount.mounts_without_flags": lambda name: {},
+            "gluster_fstab.unit_outdated": lambda path: False,
+            "gluster_fstab.missing_boot_retry": lambda path: None,
             "gluster_mount.mount_health": lambda path: {"state": "dead", "volume": path[1:]},
             "gluster_mount.client": lambda path: [],
             "gluster_one_ids.volume_files": lambda path, name: {"ids": {}, "errors": {}},
             "gluster_one_ids.datastore_numbers": lambda stores, left: {},
             "gluster_mount.mounts": lambda: {},
-            "gluster_native.native_refused": lambda name, hosts, user: None if "kvm1" in hosts else "no such file",
+            "gluster_native.native_read_error": lambda name, hosts, user: None if "kvm1" in hosts else "no such file",
         },
     )
 
@@ -68,7 +68,7 @@ def test_one_volumes_error_hides_no_other_volume(module):
 
 
 def test_no_finding_has_a_control_character(module):
-    module.__salt__["gluster_mount.without_flags"] = lambda name: {"/srv/\x1b[2J": None}
+    module.__salt__["gluster_mount.mounts_without_flags"] = lambda name: {"/srv/\x1b[2J": None}
     seen = {"findings": [], "looked": [], "volumes": {}}
     module._mounts(seen, node("two_vol"))
     assert [one["on"] for one in seen["findings"] if one["kind"] == "mount_flags"] == [r"/srv/\x1b[2J"]
@@ -121,7 +121,7 @@ def test_one_of_several_servers_has_to_answer(execution, monkeypatch, answers, r
     module = execution("gluster_native")
     monkeypatch.setattr(module, "native_read", lambda name, host, port, user: answers[f"{host}:{port}"])
     hosts = [host.removesuffix(":24007") for host in answers]
-    assert module.native_refused("one_vol", hosts) == refused
+    assert module.native_read_error("one_vol", hosts) == refused
 
 
 def mark(seconds, word="8f14e45fceea167a"):
@@ -145,8 +145,8 @@ def test_what_the_head_has_written_is_seen_or_what_another_overview_wrote_since(
     module, execution, monkeypatch, seen, found
 ):
     left = execution("gluster_one_ids")
-    monkeypatch.setattr(left, "marked", lambda path: seen)
-    module.__salt__["gluster_one_ids.mark_missing"] = left.mark_missing
+    monkeypatch.setattr(left, "read_mark", lambda path: seen)
+    module.__salt__["gluster_one_ids.mark_error"] = left.mark_error
     report = {"findings": [], "looked": []}
     module._marked(report, "one_vol", "/one_vol", {"one_vol": mark(1000)})
     assert [one["kind"] for one in report["findings"]] == ["mount_differs"] * bool(found)
@@ -155,7 +155,7 @@ def test_what_the_head_has_written_is_seen_or_what_another_overview_wrote_since(
 
 @pytest.mark.parametrize("path, above", [("/srv/one_vol", "/srv"), ("/mnt", "/"), ("/mnt/one_vol", "/mnt")])
 def test_what_lies_beneath_a_mount_is_reached_by_another_place(module, path, above):
-    module.__salt__["gluster_links.hidden"] = lambda path: ["image"]
+    module.__salt__["gluster_links.files_beneath"] = lambda path: ["image"]
     seen = {"findings": []}
     module._hidden(seen, path)
     (cure,) = [one["cure"] for one in seen["findings"]]
@@ -166,7 +166,7 @@ def test_what_lies_beneath_a_mount_is_reached_by_another_place(module, path, abo
 def test_what_the_coordinator_finds_names_its_volume(module):
     brick = ["brick_down", "kvm3:/data/two_vol", "it is down", "online", "gluster volume start two_vol force", "error"]
     module.__salt__["gluster_pool.volume_report"] = lambda *words: [{"bricks": [2, 3]}, [brick]]
-    module.__salt__["gluster_pool.pool_look"] = lambda heal, ask, service: {}
+    module.__salt__["gluster_pool.snapshot"] = lambda heal, ask, service: {}
     report = module.report(heal=False, node={**node("two_vol", coordinator=True), "roles": []})
     assert [(one["on"], one["volume"]) for one in report["findings"] if one["kind"] == "brick_down"] == [
         ("kvm3:/data/two_vol", "two_vol")

@@ -12,7 +12,7 @@ def fstab(execution, monkeypatch, tmp_path):
     module = execution("gluster_fstab")
     module.__utils__.update({
         "gluster_hosts.own_names": lambda: {"kvm1", "10.0.0.1"},
-        "gluster_hosts.peer_known_as": lambda host, servers: None,
+        "gluster_hosts.known_as": lambda host, servers: None,
     })  # fmt: skip
     module.__salt__.update({
         "service.systemctl_reload": lambda: None,
@@ -25,7 +25,7 @@ def fstab(execution, monkeypatch, tmp_path):
 @pytest.mark.parametrize("servers", [None, "kvm1", [], ["kvm1", 2], [None], {"kvm1": None}])
 def test_servers_that_are_no_names(fstab, servers):
     with pytest.raises(SaltInvocationError, match="a list of host names is needed"):
-        fstab.entry_wanted("/mnt", "one_vol", servers)
+        fstab.wanted_line("/mnt", "one_vol", servers)
 
 
 def test_a_line_without_options(fstab):
@@ -34,19 +34,19 @@ def test_a_line_without_options(fstab):
     file = Path(fstab.FSTAB)
     file.write_text(f"{others}kvm1:/one_vol /mnt\tglusterfs\n")
     there = {"device": "kvm1:/one_vol", "fstype": "glusterfs", "opts": ["defaults"], "volume": "one_vol"}
-    assert fstab.entry("/mnt") == there
-    wanted = fstab.entry_wanted("/mnt", "one_vol", ["kvm1"])
+    assert fstab.line("/mnt") == there
+    wanted = fstab.wanted_line("/mnt", "one_vol", ["kvm1"])
     assert wanted == {"device": "kvm1:/one_vol", "opts": ["defaults", "_netdev", "nosuid", "nodev"]}
-    fstab.entry_set("/mnt", **wanted)
+    fstab.set_line("/mnt", **wanted)
     assert file.read_text() == f"{others}kvm1:/one_vol /mnt glusterfs defaults,_netdev,nosuid,nodev 0 0\n"
-    assert fstab.entry("/mnt") == {**there, "opts": ["defaults", "_netdev", "nosuid", "nodev"]}
+    assert fstab.line("/mnt") == {**there, "opts": ["defaults", "_netdev", "nosuid", "nodev"]}
 
 
 @pytest.mark.parametrize("option", ["suid", "dev", "fuse-mountopts=exec", "fuse-mountopts"])
 def test_what_would_undo_nosuid_and_nodev(fstab, option):
     """The first two win when they come later; the third makes mount.glusterfs forget what came before."""
     Path(fstab.FSTAB).write_text(f"kvm1:/one_vol /mnt glusterfs nosuid,acl,{option} 0 0\n")
-    assert fstab.entry_wanted("/mnt", "one_vol", ["kvm1"])["opts"] == ["nosuid", "acl", "_netdev", "nodev"]
+    assert fstab.wanted_line("/mnt", "one_vol", ["kvm1"])["opts"] == ["nosuid", "acl", "_netdev", "nodev"]
 
 
 def test_this_node_by_its_name_in_any_case(fstab):
@@ -55,5 +55,5 @@ def test_this_node_by_its_name_in_any_case(fstab):
 
 def test_a_line_for_another_place_lends_no_options_that_keep_the_volume_away(fstab):
     like = {"device": "kvm1:/one_vol", "opts": ["ro", "noauto", "acl"], "volume": "one_vol"}
-    wanted = fstab.entry_wanted("/mnt", "one_vol", ["kvm1"], like=like)
+    wanted = fstab.wanted_line("/mnt", "one_vol", ["kvm1"], like=like)
     assert wanted["opts"] == ["acl", "_netdev", "nosuid", "nodev"]

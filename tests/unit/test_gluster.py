@@ -33,7 +33,7 @@ def answering(execution, monkeypatch):
             commands.append(command)
             return {"stdout": texts.pop(0) if len(texts) > 1 else texts[0], "stderr": "", "retcode": retcode}
 
-        utils = {"gluster_states.waiting": lambda *words: None}
+        utils = {"gluster_states.announce_wait": lambda *words: None}
         module = execution("gluster", __salt__={"cmd.run_all": run_all}, __utils__=utils)
         monkeypatch.setattr(module.salt.utils.path, "which", lambda name: f"/usr/sbin/{name}")
         monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
@@ -232,7 +232,7 @@ def test_an_option_by_the_end_of_its_name(util):
     assert changes == {"quick-read": {"old": None, "new": "off"}}
     assert module.option_changes(kept, {"ping-timeout": 10, "other": 1}) == {"other": {"old": None, "new": "1"}}
     assert module.option_changes(kept, {"ping-timeout": 9}) == {"network.ping-timeout": {"old": "10", "new": "9"}}
-    wanted = module.options_wanted({"storage.owner-uid": 9869}, {"owner-uid": 0, "ping-timeout": 9})
+    wanted = module.merged_options({"storage.owner-uid": 9869}, {"owner-uid": 0, "ping-timeout": 9})
     assert wanted == {"storage.owner-uid": 0, "ping-timeout": 9}
     with pytest.raises(SaltInvocationError, match="options has 'same': it may be a.same or b.same, give the full name"):
         module.option_changes(kept, {"same": 1})
@@ -253,7 +253,7 @@ def test_an_option_of_the_whole_pool_is_refused_before_gluster_refuses_all(util,
 
 def test_a_group_is_no_option(util):
     with pytest.raises(SaltInvocationError, match="options has 'group': it is an argument of its own"):
-        util("gluster_options").volume_options(9869, 9869, options={"group": "virt"})
+        util("gluster_options").wanted_options(9869, 9869, options={"group": "virt"})
 
 
 def test_an_owner_by_number_or_by_name(util, monkeypatch):
@@ -368,7 +368,7 @@ def test_whatever_stands_in_an_answer_is_no_traceback_and_never_well(answering, 
     texts = [f"<?xml version='1.0'?>{ET.tostring(root, encoding='unicode')}" for root in roots]
     module, _ = answering("".join(texts), *texts)
     try:
-        seen = module.look(heal=["one_vol"])
+        seen = module.snapshot(heal=["one_vol"])
     except CommandExecutionError:
         return
     counts = seen["heal"]["one_vol"]
@@ -386,7 +386,7 @@ def test_a_look_asks_again_for_a_volume_that_status_all_leaves_out(answering):
     )
     nothing = f"<?xml version='1.0'?>{REFUSED.replace('-1', '0').format('')}"
     module, commands = answering(f"{members}{INFO}{nothing}", status)
-    found = module.look()
+    found = module.snapshot()
     assert found["status"] == {
         "one_vol": [{"hostname": "kvm1", "path": "/data/b", "online": True, "port": "49152", "pid": 7}]
     }
@@ -411,7 +411,7 @@ def heal_info(status):
 def test_what_is_answered_before_the_time_is_over_stands(answering):
     """As where a hundred thousand entries are to be counted: the process is ended at the third of four answers."""
     module, commands = answering(f"{MEMBERS}{INFO}{STATUS}", CLIENTS, retcode=124)
-    seen = module.look(heal=["one_vol"])
+    seen = module.snapshot(heal=["one_vol"])
     assert [peer["connected"] for peer in seen["pool"]] == [True, True]
     assert [row["online"] for row in seen["status"]["one_vol"]] == [True, False, True, True]
     assert (seen["heal"], seen["connections"]) == ({"one_vol": UNKNOWN}, {"one_vol": CONNECTED})
@@ -422,24 +422,24 @@ def test_what_is_answered_before_the_time_is_over_stands(answering):
 def test_a_pool_that_does_not_answer_is_asked_once(answering, answers):
     module, commands = answering(answers, retcode=124)
     with pytest.raises(CommandExecutionError, match="gluster did not answer within 30 s"):
-        module.look(heal=["one_vol"])
+        module.snapshot(heal=["one_vol"])
     assert len(commands) == 1
 
 
 def test_a_brick_that_hangs_is_not_asked_who_is_connected(answering):
     """kvm1's is online, and the heal's information cannot reach it; kvm2's is down, which is no reason."""
     module, commands = answering(f"{MEMBERS}{INFO}{STATUS}{heal_info(AWAY)}", CLIENTS)
-    seen = module.look(heal=["one_vol"])
+    seen = module.snapshot(heal=["one_vol"])
     assert (seen["heal"], seen["connections"], len(commands)) == ({"one_vol": UNKNOWN}, {"one_vol": None}, 1)
     module, commands = answering(f"{MEMBERS}{INFO}{STATUS}{heal_info('Connected')}", CLIENTS)
-    assert (module.look(heal=["one_vol"])["connections"], len(commands)) == ({"one_vol": CONNECTED}, 2)
+    assert (module.snapshot(heal=["one_vol"])["connections"], len(commands)) == ({"one_vol": CONNECTED}, 2)
 
 
 def test_a_volume_whose_lock_another_command_holds_is_not_down(answering, monkeypatch):
     module, commands = answering(f"{MEMBERS}{INFO}<?xml version='1.0'?>{LOCKED}", LOCKED)
     clock = iter(range(0, 1000, 2))
     monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
-    seen = module.look()
+    seen = module.snapshot()
     assert (seen["status"], set(seen["volumes"])) == ({"one_vol": None}, {"one_vol"})
 
 

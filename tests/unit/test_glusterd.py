@@ -39,11 +39,11 @@ def test_one_option_is_written_and_nothing_else(glusterd, tmp_path, before, afte
     file = tmp_path / "glusterd.vol"
     file.write_text(before)
     file.chmod(0o640)
-    glusterd.options_set({"rpc-auth-allow-insecure": True}, path=str(file))
+    glusterd.set_options({"rpc-auth-allow-insecure": True}, path=str(file))
     assert file.read_text() == after
     assert file.stat().st_mode & 0o777 == 0o640
     assert glusterd.options(str(file))["rpc-auth-allow-insecure"] == "on"
-    glusterd.options_set({"rpc-auth-allow-insecure": "on"}, path=str(file))
+    glusterd.set_options({"rpc-auth-allow-insecure": "on"}, path=str(file))
     assert file.read_text() == after
 
 
@@ -52,7 +52,7 @@ def test_text_that_is_no_utf_8_stays_as_it_is(glusterd, tmp_path):
     before = b"# f\xfcr uns\n" + DEBIAN.encode()
     file.write_bytes(before)
     assert glusterd.options(str(file))["ping-timeout"] == "0"
-    glusterd.options_set({"rpc-auth-allow-insecure": "on"}, path=str(file))
+    glusterd.set_options({"rpc-auth-allow-insecure": "on"}, path=str(file))
     assert file.read_bytes() == before.replace(b"end-volume", ALLOWED.encode() + b"end-volume")
 
 
@@ -70,7 +70,7 @@ def test_a_file_of_something_else_is_left_alone(glusterd, tmp_path):
     file = tmp_path / "glusterd.vol"
     file.write_text("hello\n")
     with pytest.raises(CommandExecutionError, match="end-volume"):
-        glusterd.options_set({"a": "b"}, path=str(file))
+        glusterd.set_options({"a": "b"}, path=str(file))
     assert file.read_text() == "hello\n"
     with pytest.raises(CommandExecutionError, match="install glusterfs-server"):
         glusterd.options(str(tmp_path / "none"))
@@ -90,7 +90,7 @@ def stored(execution, monkeypatch, tmp_path):
             (tmp_path / "peers" / name).write_text(f"uuid={name}\nstate={state}\nhostname1={name}\n")
         utils = {
             "gluster_hosts.own_names": lambda: {"kvm1", "10.0.0.1"},
-            "gluster_hosts.peer_known_as": lambda server, names: {"kvm1.san": "kvm1"}.get(server),
+            "gluster_hosts.known_as": lambda server, names: {"kvm1.san": "kvm1"}.get(server),
         }
         module = execution("glusterd", __utils__=utils)
         monkeypatch.setattr(module, "DIRECTORY", str(tmp_path))

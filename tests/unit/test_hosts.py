@@ -47,7 +47,7 @@ def test_addresses_are_those_that_others_know(hosts, name, found):
     [("10.0.0.1", "kvm1"), ("127.0.1.1", "kvm1"), ("10.0.0.3", "kvm3"), ("10.0.0.4", None), ("kvm4", None)],
 )
 def test_a_server_is_known_by_another_name(hosts, server, known):
-    assert hosts.peer_known_as(server, ["kvm2", "kvm1", "kvm3", "kvm4"]) == known
+    assert hosts.known_as(server, ["kvm2", "kvm1", "kvm3", "kvm4"]) == known
 
 
 @pytest.mark.parametrize(

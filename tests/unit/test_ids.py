@@ -31,7 +31,7 @@ def test_a_node_that_waits_for_identifiers_says_what_is_in_their_place(execution
     }
     status, text, error = answer
     answers = [[0, "\0datastores.json/a FIFO\0\0", ""] if status == 1 else [status, f"\0\0{text}", error]]
-    utils = {"gluster_process.child": lambda words, **more: answers.pop()}  # once
+    utils = {"gluster_process.run": lambda words, **more: answers.pop()}  # once
     module = execution("gluster_one_ids", __salt__=salt, __utils__=utils)
     salt["gluster_one_ids.volume_files"] = module.volume_files
     state = imported(CHECKOUT / "_states/gluster_one_mount.py", __salt__=salt)
@@ -51,7 +51,7 @@ def look(execution):
             "data.get": lambda key: None,
             "data.update": lambda key, value: True,
         }
-        utils = {"gluster_process.child": lambda words, **more: answers.pop()}  # once
+        utils = {"gluster_process.run": lambda words, **more: answers.pop()}  # once
         return execution("gluster_one_ids", __salt__=salt, __utils__=utils)
 
     return make

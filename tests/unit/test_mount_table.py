@@ -45,7 +45,7 @@ def module(execution, monkeypatch, tmp_path, put):
 
 
 def test_no_line_is_forged_by_the_name_of_a_directory(module):
-    assert module.without_flags("one_vol") == {"/srv/a b": None}
+    assert module.mounts_without_flags("one_vol") == {"/srv/a b": None}
 
 
 def test_a_mount_by_fusermount_is_none_of_gluster_s(module):
@@ -56,7 +56,7 @@ def test_each_mount_namespace_has_a_table_of_its_own(module, put):
     put("3", 1, ROOT, OURS)
     put("7", 2, ROOT, COPY)
     put("8", 2, ROOT, COPY)
-    (found,) = module.without_flags("one_vol").items() - {("/srv/a b", None)}
+    (found,) = module.mounts_without_flags("one_vol").items() - {("/srv/a b", None)}
     assert found in [(f"/srv/vol of name ({pid})", f"name ({pid})") for pid in (7, 8)]
 
 
@@ -64,12 +64,12 @@ def test_a_process_in_a_chroot_hides_no_mount_of_its_namespace(module, put):
     put("6", 2, ROOT, root="/empty")
     put("7", 2, ROOT, COPY)
     put("8", 2, ROOT, root="/empty")
-    assert "/srv/vol of name (7)" in module.without_flags("one_vol")
+    assert "/srv/vol of name (7)" in module.mounts_without_flags("one_vol")
 
 
 def test_what_a_user_namespace_made_is_no_mount_of_root_s(module, put):
     put("70", 3, ROOT, MADE, COPY)
-    assert list(module.without_flags("one_vol")) == ["/srv/a b", "/srv/vol of name (70)"]
+    assert list(module.mounts_without_flags("one_vol")) == ["/srv/a b", "/srv/vol of name (70)"]
 
 
 def test_a_process_that_ends_hides_no_other_of_its_namespace(module, put, monkeypatch):
@@ -83,21 +83,21 @@ def test_a_process_that_ends_hides_no_other_of_its_namespace(module, put, monkey
         return True
 
     monkeypatch.setattr(module, "_is_ours", is_ours)
-    assert len(module.without_flags("one_vol")) == 2
+    assert len(module.mounts_without_flags("one_vol")) == 2
 
 
 def test_many_mounts_of_a_user_namespace_are_not_read_to_the_end(module, put, monkeypatch):
     monkeypatch.setattr(module, "MOST_FOREIGN", 10 * len(COPY))
     put("70", 3, *[COPY.replace(b"/vol", b"/vol%d" % number) for number in range(1000)])
     put("71", 4, ROOT, COPY)
-    assert 1 < len(module.without_flags("one_vol")) <= 10
+    assert 1 < len(module.mounts_without_flags("one_vol")) <= 10
 
 
 def test_what_cannot_be_set_for_another_process_holds_nothing_up(module, put):
     put("7", 2, ROOT, COPY)
     put("8", 3, ROOT, COPY)
     asked = []
-    module.__utils__["gluster_process.child"] = lambda argv, timeout: (
+    module.__utils__["gluster_process.run"] = lambda argv, timeout: (
         asked.append(argv[-1]) or [int(argv[-1] == "7"), "", "not permitted"]
     )
     (said,) = module.set_flags("one_vol")
@@ -111,7 +111,7 @@ def test_what_cannot_be_set_for_another_process_holds_nothing_up(module, put):
 def test_a_mount_that_somebody_has_covered_keeps_no_other_from_its_flags(module, put):
     put("7", 2, ROOT, COPY)
     asked = []
-    module.__utils__["gluster_process.child"] = lambda argv, timeout: (
+    module.__utils__["gluster_process.run"] = lambda argv, timeout: (
         asked.append(argv[-1]) or [int(argv[-1] == "self"), "", "something else is there now"]
     )
     with pytest.raises(CommandExecutionError, match="on /srv/a b cannot be made nosuid,nodev: something else is there"):
@@ -121,7 +121,7 @@ def test_a_mount_that_somebody_has_covered_keeps_no_other_from_its_flags(module,
 
 def test_all_mounts_together_have_a_limit(module, put, monkeypatch):
     monkeypatch.setattr(module, "MOST_SECONDS", -1)
-    module.__utils__["gluster_process.child"] = lambda argv, timeout: pytest.fail("there is no time left")
+    module.__utils__["gluster_process.run"] = lambda argv, timeout: pytest.fail("there is no time left")
     with pytest.raises(CommandExecutionError, match="not all mounts of one_vol were reached within"):
         module.set_flags("one_vol")
 
@@ -160,7 +160,7 @@ def covered(module, put):
             return 0, "", ""
 
         module._text = lambda process, most=-1: b"\n".join([ROOT, *left, b""])
-        module.__utils__["gluster_process.child"] = act
+        module.__utils__["gluster_process.run"] = act
         module.__salt__["file.uid_to_user"] = {9869: "oneadmin", 1000: 1000}.get
         module.done = done
         return module
@@ -194,13 +194,13 @@ def test_a_cover_that_comes_back_is_named(covered):
 def planned(execution, module, flags=()):
     module.__salt__.update({
         "gluster_fstab.check_servers": lambda *about: None, "gluster_fstab.backups": lambda opts: [],
-        "gluster_fstab.entry": lambda path: {"device": "kvm1:/one_vol", "opts": ["acl"]},
-        "gluster_fstab.retry_missing": lambda path: None,
+        "gluster_fstab.line": lambda path: {"device": "kvm1:/one_vol", "opts": ["acl"]},
+        "gluster_fstab.missing_boot_retry": lambda path: None,
     })  # fmt: skip
-    module.__utils__["gluster_process.started"] = lambda pid: 0
+    module.__utils__["gluster_process.start_time"] = lambda pid: 0
     names = ("cover", "mount_health", "beneath", "client_servers")
     module.__salt__.update({f"gluster_mount.{name}": getattr(module, name) for name in names})
-    module.__salt__["gluster_mount.without_flags"] = lambda volume: dict.fromkeys(flags)
+    module.__salt__["gluster_mount.mounts_without_flags"] = lambda volume: dict.fromkeys(flags)
     plan = execution("gluster_mount_plan", __salt__=module.__salt__)
     plan.client_missing = lambda: None
     return plan.changes("/vol", "one_vol", {"device": "kvm1:/one_vol", "opts": ["acl"]})

@@ -42,7 +42,7 @@ def store(execution):
                 "opennebula.cluster_list": answer(
                     "clusters", [{"id": 0, "name": "default"}, {"id": 100, "name": "kvm"}]
                 ),
-                "one_datastore.native": check.native,
+                "one_datastore.is_native": check.is_native,
             },
         )
         module.drivers = answer("drivers", DRIVERS if drivers is None else drivers)
@@ -271,7 +271,7 @@ def test_an_old_oned_whose_merge_removes_nothing(store):
     seen = {"id": 101, "name": "d", "A": "1", "GONE": "", "VECTOR": {"X": "1"}}
     module.__salt__.update({"opennebula.datastore_update": update, "opennebula.datastore_info": lambda number: seen})
     changes = {"GONE": {"old": "x", "new": None}, "A": {"old": "0", "new": "1"}}
-    assert module.send("d", changes, {"id": 101, "A": "0", "GONE": "x"}) == 101
+    assert module.apply("d", changes, {"id": 101, "A": "0", "GONE": "x"}) == 101
     assert sent == [(101, {"GONE": None, "A": "1"}, False), (101, {"A": "1", "VECTOR": {"X": "1"}}, True)]
 
 
@@ -284,7 +284,7 @@ def test_what_was_done_before_an_error(store):
     module.__salt__.update({"opennebula.datastore_update": lambda *_: 101, "opennebula.datastore_rename": refuse})
     changes = {"A": {"old": None, "new": "1"}, "name": {"old": "d", "new": "e"}}
     with pytest.raises(CommandExecutionError) as caught:
-        module.send("e", changes, {"id": 101})
+        module.apply("e", changes, {"id": 101})
     assert caught.value.done == {"A": changes["A"]}
 
 
@@ -373,7 +373,7 @@ def test_what_fails_of_the_report_hides_nothing_else(execution, fails):
 
     salt = {
         "one_datastore.compare": lambda *words, **_: {"current": store, "changes": {}},
-        "gluster_one_ids.datastore_ids": lambda _, kept: {"d": 101, "e": 101},
+        "gluster_one_ids.published_ids": lambda _, kept: {"d": 101, "e": 101},
         "gluster_mount.space": lambda _: {"total_mb": 10, "free_percent": 10},
         "opennebula.host_list": lambda **_: [host],
         "gluster_native.images": lambda **_: [image],

@@ -33,7 +33,7 @@ def node(execution, monkeypatch):
             "glusterd.peers": lambda: peers,
         }
         grains = {"id": minion, "host": minion.partition(".")[0], **grains}
-        utils = {"gluster_hosts.peer_known_as": known_as}
+        utils = {"gluster_hosts.known_as": known_as}
         return execution("gluster_one_pillar", __salt__=salt, __utils__=utils, __grains__=grains).node(pillar)
 
     return make

@@ -63,7 +63,7 @@ def test_links_in_a_circle(module, root):
 def test_what_a_process_answers_for_is_not_looked_at(module, root, monkeypatch, fstype):
     (root / "srv/x").mkdir(parents=True)
     module.mount_table = lambda: [{"path": "/srv", "fstype": fstype}]
-    module.__utils__["gluster_process.child"] = lambda words: [None, "", "no answer within 3 s"]
+    module.__utils__["gluster_process.run"] = lambda words: [None, "", "no answer within 3 s"]
     lstat = module.os.lstat
     monkeypatch.setattr(module.os, "lstat", lambda path: lstat({"/srv": "/never"}.get(path, path)))
     assert module.foreign_parent("/srv/x/vol") == "/srv"
@@ -94,7 +94,7 @@ def test_a_directory_behind_an_automounter_is_its_owner_s(module, root, answer, 
         return answer
 
     module.mount_table = lambda: table
-    module.__utils__["gluster_process.child"] = child
+    module.__utils__["gluster_process.run"] = child
     assert module.foreign_parent("/srv/x/vol") == found
     assert words == ["/srv/."]
 
@@ -117,7 +117,7 @@ def test_every_line_and_every_mount_of_the_volume_counts(module, root, execution
     mounts += [{"path": "/var/one/e", "volume": None, "device": "x", "fstype": "fuse", "user": "9869"}]
     monkeypatch.setattr(module, "mount_table", lambda: mounts)
     module.__salt__.update({
-        "gluster_fstab.volume_entries": fstab.volume_entries, "file.uid_to_user": str,
+        "gluster_fstab.volume_lines": fstab.volume_lines, "file.uid_to_user": str,
         **{f"gluster_mount.{name}": getattr(module, name) for name in ("cover", "foreign_parent", "mount_table")},
     })  # fmt: skip
     found = execution("gluster_mount_plan", __salt__=module.__salt__).former_places(
@@ -145,7 +145,7 @@ def test_a_service_of_before_is_found_without_its_line(module, root, execution, 
     for word in (r"var-one-a\x20b\x2dc", "var-one-line", "var-one-other", "srv-by_hand", "var-lib-gluster_one-vol"):
         (root / f"gluster-one-mount@{word}.service").touch()
     module.__salt__.update({
-        "gluster_fstab.retry_services": fstab.retry_services, "gluster_fstab.entries": fstab.entries,
+        "gluster_fstab.retry_services": fstab.retry_services, "gluster_fstab.lines": fstab.lines,
         "gluster_mount.foreign_parent": module.foreign_parent,
     })  # fmt: skip
     assert execution("gluster_mount_plan", __salt__=module.__salt__).former_services(
@@ -226,7 +226,7 @@ def test_a_link_is_followed_by_a_bounded_child_up_to_what_may_hang(execution, li
         return [0, links[words[-1]], ""] if words[-1] in links else [1, "", ""]
 
     may_hang = lambda path: any(path.startswith(each) for each in served)  # noqa: E731
-    salt, utils = {"gluster_mount.may_hang": may_hang}, {"gluster_process.child": child}
+    salt, utils = {"gluster_mount.may_hang": may_hang}, {"gluster_process.run": child}
     assert execution("gluster_links", __salt__=salt, __utils__=utils)._ends("/a/1", links["/a/1"], "/target") == ends
 
 
@@ -251,14 +251,14 @@ def walked(execution, monkeypatch, tmp_path):
         for name, kind in kinds.items()
         if kind
     ]
-    salt, utils = {"gluster_mount.mount_table": lambda: table}, {"gluster_process.child": child}
+    salt, utils = {"gluster_mount.mount_table": lambda: table}, {"gluster_process.run": child}
     module = execution("gluster_links", __salt__=salt, __utils__=utils)
     monkeypatch.setattr(module, "_mount_number", number)
     module.status, module.asked = 0, asked
     return module
 
 
-@pytest.mark.parametrize("call", ["link_state", "point_set", "mount_point"])
+@pytest.mark.parametrize("call", ["link_state", "make_mount_point", "mount_point_state"])
 @pytest.mark.parametrize("kind", ["theirs", "gone"])
 def test_root_enters_no_fuse_mount_of_somebody_else(walked, tmp_path, monkeypatch, call, kind):
     opens = os.open
@@ -276,7 +276,7 @@ def test_root_enters_no_fuse_mount_of_somebody_else(walked, tmp_path, monkeypatc
     path = f"{tmp_path}/{kind}/inside/0"
     with pytest.raises(CommandExecutionError, match=said):
         blocked = getattr(walked, call)(*[path, "/target"][: 1 + (call == "link_state")])["blocked"]
-        raise CommandExecutionError(f"{path} {blocked}")  # what mount_point returns
+        raise CommandExecutionError(f"{path} {blocked}")  # what mount_point_state returns
     assert walked.asked == []
 
 
@@ -324,9 +324,9 @@ def test_a_link_is_shown_as_text_and_exchanged_all_the_same(walked, tmp_path):
         walked.link(str(path), "/target", replace="/other")
     walked.link(str(path), "/target", replace=changes["link"]["old"].removeprefix(f"{path} -> "))
     assert os.readlink(path) == "/target"
-    walked.__utils__["gluster_process.child"] = lambda words: [1, "", "no way"]
+    walked.__utils__["gluster_process.run"] = lambda words: [1, "", "no way"]
     with pytest.raises(CommandExecutionError, match=r"What lies beneath /\\x1b\[2J cannot be looked at: no way"):
-        walked.hidden("/\x1b[2J")
+        walked.files_beneath("/\x1b[2J")
 
 
 @pytest.fixture
@@ -334,7 +334,7 @@ def remounted(execution):
     """remounted(words...): the state's run in test mode, where a former mount's client was started with these."""
 
     def run(*words):
-        fstab = execution("gluster_fstab", __utils__={"gluster_hosts.peer_known_as": lambda *about: None,
+        fstab = execution("gluster_fstab", __utils__={"gluster_hosts.known_as": lambda *about: None,
                                                       "gluster_hosts.own_names": set})  # fmt: skip
         mount = execution("gluster_mount")
         mount.client = lambda path: words
@@ -345,9 +345,9 @@ def remounted(execution):
             "gluster_mount_plan.changes": lambda *about: {},
             "gluster_mount_plan.former_places": lambda *about: {"/one/\x1bvol": former},
             "gluster_mount.mount_users": lambda *about: [],
-            "gluster_mount_plan.stale": lambda *about: None,
+            "gluster_mount_plan.outdated_client": lambda *about: None,
             "gluster_mount.client_servers": mount.client_servers,
-            "gluster_fstab.entry_wanted": lambda *about: {"device": "kvm1:/vol", "opts": []},
+            "gluster_fstab.wanted_line": lambda *about: {"device": "kvm1:/vol", "opts": []},
             "gluster_fstab.check_servers": fstab.check_servers,
         }
         state = imported(CHECKOUT / "_states/gluster_one_remount.py", __salt__=salt, __opts__={"test": True})

@@ -83,7 +83,7 @@ def missing(execution):
         module = execution(
             "gluster_pool",
             __salt__={"glusterd.peers": lambda: [list(names) for names in peers]},
-            __utils__={"gluster_hosts.peer_known_as": lambda server, names: (addresses or {}).get(server)},
+            __utils__={"gluster_hosts.known_as": lambda server, names: (addresses or {}).get(server)},
         )
         volumes = {"one_vol": {"servers": servers}, **({"other_vol": {"servers": others}} if others else {})}
         node = {"id": "kvm1", "names": ["10.0.0.1", "kvm1"], "volumes": volumes}
@@ -159,11 +159,11 @@ def blockers(execution):
             return {"pool": pool(*away, servers=members), "volumes": volumes, "status": status, "heal": counts,
                     "connections": dict.fromkeys(heal, there)}  # fmt: skip
 
-        salt = {"gluster.look": look}
-        salt["glusterd.silent"] = list
+        salt = {"gluster.snapshot": look}
+        salt["glusterd.silent_peers"] = list
         salt["gluster.clients_apart"] = execution("gluster", __salt__=salt).clients_apart
         salt["gluster.heal"] = lambda name: True
-        utils = {"gluster_hosts.peer_known_as": lambda host, known: (addresses or {}).get(host)}
+        utils = {"gluster_hosts.known_as": lambda host, known: (addresses or {}).get(host)}
         module = execution("gluster_pool", __salt__=salt, __utils__=utils, __grains__={"id": "kvm1"})
         return module.stop_blockers({name: [name] for name in names}, **more)
 
@@ -171,7 +171,7 @@ def blockers(execution):
 
 
 def test_no_server_may_go_and_gluster_is_not_asked_while_a_peer_is_silent(execution):
-    module = execution("gluster_pool", __salt__={"glusterd.silent": lambda: ["kvm3"]})
+    module = execution("gluster_pool", __salt__={"glusterd.silent_peers": lambda: ["kvm3"]})
     assert module.stop_blockers({"kvm2": ["kvm2"]}) == ["kvm3 does not answer at glusterd's port"]
 
 
@@ -186,10 +186,14 @@ def test_no_server_may_go_and_gluster_is_not_asked_while_a_peer_is_silent(execut
     ],
 )
 def test_gluster_is_asked_while_it_runs_and_all_peers_hosts_answer(execution, silent, ask, unit, asked):
-    salt = {"glusterd.silent": lambda: silent, "gluster.look": lambda heal: heal, "glusterd.look": lambda away: away}
+    salt = {
+        "glusterd.silent_peers": lambda: silent,
+        "gluster.snapshot": lambda heal: heal,
+        "glusterd.stored_snapshot": lambda away: away,
+    }
     salt["glusterd.service"] = lambda name: unit
     module = execution("gluster_pool", __salt__=salt)
-    assert module.pool_look(["one_vol"], ask) == (["one_vol"] if asked else silent)
+    assert module.snapshot(["one_vol"], ask) == (["one_vol"] if asked else silent)
 
 
 def test_a_volume_of_which_only_what_glusterd_keeps_is_known(execution):
@@ -198,7 +202,7 @@ def test_a_volume_of_which_only_what_glusterd_keeps_is_known(execution):
     }
     utils = {
         "gluster_options.option_changes": lambda has, wants: {},
-        "gluster_options.volume_options": lambda *words: {},
+        "gluster_options.wanted_options": lambda *words: {},
     }
     volume = {"servers": ALL, "uid": "oneadmin", "gid": "oneadmin", "options": {}}
     kept = {"status": "Started", "options": {"cluster.server-quorum-type": "server"}, "bricks": BRICKS}
@@ -339,7 +343,7 @@ def test_a_brick_stays_that_has_no_copy_on_another_server(execution, layout, bri
     info = served({**REPLICA, **layout})
     online = [other.partition(":/") for other in info["bricks"] if other not in down]
     status = [{"hostname": host, "path": f"/{path}", "online": True} for host, _, path in online]
-    salt = {"gluster.look": lambda: {"volumes": {"one_vol": info}, "status": {"one_vol": status}}}
+    salt = {"gluster.snapshot": lambda: {"volumes": {"one_vol": info}, "status": {"one_vol": status}}}
     assert len(execution("gluster_pool", __salt__=salt).brick_blockers("one_vol", brick)) == lost
 
 
@@ -400,7 +404,7 @@ def test_a_peer_that_is_no_member_is_named_with_its_cure(execution, state, calls
 def test_a_peer_that_is_no_member_holds_everything(execution, blockers):
     peers = [{"hostnames": ["kvm2"], "connected": False, "state": "Peer Rejected"}]
     module = execution("gluster_pool", __salt__={"gluster.peer_status": lambda: peers})
-    for look in (module.peers_away, module.peers_apart, module.unsettled):
+    for look in (module.peers_away, module.peers_apart, module.unsettled_reason):
         assert look() == "kvm2 as 'Peer Rejected' (docs/status.md, A server that is not in the pool)"
     there = {"kvm2": with_state("Accepted peer request"), "kvm3": pool()}
     salt = {"gluster.pool_list": lambda server: there[server],
@@ -426,7 +430,7 @@ def test_a_peer_that_is_no_member_counts_for_no_quorum(execution, state, lost):
     pooled = with_state(state) if state else pool()
     volumes = {"one_vol": served({**REPLICA, **QUORUM, "bricks": []})}
     look = {"pool": pooled, "volumes": volumes, "status": {"one_vol": []}, "heal": {}}
-    salt = {"glusterd.silent": list, "gluster.look": lambda heal=(): look}
+    salt = {"glusterd.silent_peers": list, "gluster.snapshot": lambda heal=(): look}
     module = execution("gluster_pool", __salt__=salt, __grains__={"id": "kvm1"})
     assert module.stop_blockers({"kvm2": ["kvm2"]}) == lost
 
@@ -439,11 +443,11 @@ def test_bricks_of_which_gluster_says_nothing_are_not_known_and_not_down(executi
     def heal(name):
         raise CommandExecutionError("gluster volume heal one_vol: Another transaction is in progress")
 
-    salt = {"gluster.look": lambda heal=(): look, "glusterd.silent": list, "gluster.peer_status": list,
+    salt = {"gluster.snapshot": lambda heal=(): look, "glusterd.silent_peers": list, "gluster.peer_status": list,
             "gluster.volume_info": lambda: look["volumes"], "glusterd.peers": lambda: [["kvm2"], ["kvm3"]],
-            "gluster.heal": heal, "gluster_probe.bricks_refusing": lambda name, bricks: []}  # fmt: skip
+            "gluster.heal": heal, "gluster_probe.rejecting_bricks": lambda name, bricks: []}  # fmt: skip
     module = execution("gluster_pool", __salt__=salt, __grains__={"id": "kvm1"})
-    assert module.unsettled().startswith(said)
+    assert module.unsettled_reason().startswith(said)
     assert module.stop_blockers({"kvm2": ["kvm2"]})[0].startswith(said)
     assert module.brick_blockers("one_vol", "kvm1:/b")[0].startswith(said)
     with pytest.raises(CommandExecutionError, match=said):

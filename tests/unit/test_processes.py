@@ -20,7 +20,7 @@ def volumes(execution):
         told = []
         module = execution("gluster")
         module.volume_status = lambda name: [row]
-        module.look = lambda: {"status": {"one_vol": [row]}}
+        module.snapshot = lambda: {"status": {"one_vol": [row]}}
         module.xml = lambda *words, **_: told.append(words)
         module.told = told
         return module
@@ -73,7 +73,7 @@ def test_a_process_of_which_gluster_knows_no_number_is_not_this_one(volumes):
 
 @pytest.fixture
 def child(util, tmp_path):
-    return util("gluster_process", __opts__={"test": False, "cachedir": str(tmp_path)}).child
+    return util("gluster_process", __opts__={"test": False, "cachedir": str(tmp_path)}).run
 
 
 @contextlib.contextmanager
@@ -120,7 +120,7 @@ def test_a_command_that_cannot_be_killed_is_not_started_again(util, monkeypatch,
     """Nor by another job of the minion, which is another process with modules of its own."""
     monkeypatch.setattr(os, "killpg", lambda *words: None)
     command = ["sh", "-c", f"echo x >>{tmp_path}/started; exec sleep 600"]
-    looks = [util("gluster_process", __opts__={"cachedir": str(tmp_path)}).child for _ in range(3)]
+    looks = [util("gluster_process", __opts__={"cachedir": str(tmp_path)}).run for _ in range(3)]
     said = [look(command, timeout=0.2) for look in looks]
     (process,) = [each for each in psutil.Process().children() if each.cmdline() == ["sleep", "600"]]
     try:

@@ -47,7 +47,7 @@ def unsettled(execution):
             "gluster.peer_status": lambda: [{"hostnames": ["kvm2"], "connected": True}],
             "gluster.pool_list": lambda server: [{"hostname": host, "connected": host != apart} for host in HOSTS],
             "gluster.volume_info": lambda: {"one_vol": info, "other_vol": {**info, "status": "Stopped"}},
-            "gluster.look": lambda heal: {
+            "gluster.snapshot": lambda heal: {
                 "status": {"one_vol": rows},
                 "heal": {name: {"pending": pending} for name in heal},
                 "connections": {name: clients and connections(clients) for name in heal},
@@ -57,7 +57,7 @@ def unsettled(execution):
         }
         salt["gluster.clients_apart"] = execution("gluster", __salt__=salt).clients_apart
         utils = {"gluster_hosts.glusterd_port": lambda host: "open"}
-        return execution("gluster_pool", __salt__=salt, __utils__=utils).unsettled()
+        return execution("gluster_pool", __salt__=salt, __utils__=utils).unsettled_reason()
 
     return make
 

@@ -39,7 +39,7 @@ def refuse(execution):
             "gluster.connections": connections,
         }
         utils = {
-            "gluster_process.child": lambda words: [0, "10.77.0.2 head\n" if words[-1] == NAMES["head"] else "", ""],
+            "gluster_process.run": lambda words: [0, "10.77.0.2 head\n" if words[-1] == NAMES["head"] else "", ""],
         }
         module = execution("gluster_auth", __salt__=salt, __utils__=utils)
         changes = {option: {"old": (current or {}).get(option), "new": value} for option, value in options.items()}

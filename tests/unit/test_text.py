@@ -11,7 +11,7 @@ LATIN = b"# f\xfcr uns\n"
 def processes(execution, util, monkeypatch, tmp_path):
     """processes(command line, program, user): the module where these run, with the numbers 1, 2, ..."""
     process = util("gluster_process")
-    module = execution("gluster_mount", __utils__={"gluster_process.started": process.started})
+    module = execution("gluster_mount", __utils__={"gluster_process.start_time": process.start_time})
     for each in (process, module):
         monkeypatch.setattr(each, "PROC", str(tmp_path))
 
@@ -93,7 +93,7 @@ def test_the_service_that_mounts_again(execution, monkeypatch, tmp_path):
 def test_names_of_files(execution, tmp_path):
     os.close(os.open(os.fsencode(tmp_path) + b"/f\xfcr", os.O_CREAT))
     mounts = execution("gluster_mount", __salt__={"gluster_fstab.device_volume": str}).mount_table
-    utils = {"gluster_process.child": lambda words: [1, "", "no link"]}
+    utils = {"gluster_process.run": lambda words: [1, "", "no link"]}
     links = execution("gluster_links", __salt__={"gluster_mount.mount_table": mounts}, __utils__=utils)
     with links._directory(str(tmp_path.parent)) as above:
         assert links._content(above, tmp_path.name, str(tmp_path)) == "1 file (f\\xfcr)"

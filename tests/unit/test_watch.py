@@ -153,7 +153,7 @@ def confined(execution, tmp_path, monkeypatch):
         module = execution(
             "gluster_one",
             __salt__={
-                "gluster_native.confined": native.confined,
+                "gluster_native.confinement": native.confinement,
                 "gluster_mount.place": lambda path, name, user: path,
                 "gluster_native.native_access": lambda: {**ACCESS, "gluster": driver},
                 "gluster_native.access_missing": native.access_missing,
