@@ -139,7 +139,7 @@ def outdated_client(path, wanted):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount_plan.outdated_client /mnt '{device: "kvm1:/one_vol", opts: [backup-volfile-servers=kvm2]}'
+        salt kvm1 gluster_mount_plan.outdated_client /mnt '{device: "kvm1:/one_vol", opts: [acl]}'
     """
     client = __salt__["gluster_mount.client"](path)
     servers = __salt__["gluster_mount.client_servers"](path)

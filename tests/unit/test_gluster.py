@@ -270,7 +270,7 @@ def counted(answering, heal):
     """What a look counts, where Gluster answers this to `volume heal one_vol info summary`."""
     fine = "<cliOutput><opRet>0</opRet></cliOutput>"
     texts = [f"<?xml version='1.0'?>{text.partition('?>')[2] or text}" for text in (fine, INFO, STATUS, heal, fine)]
-    return answering("".join(texts))[0].look(heal=["one_vol"])["heal"]["one_vol"]
+    return answering("".join(texts))[0].snapshot(heal=["one_vol"])["heal"]["one_vol"]
 
 
 def test_heal_counts_are_those_of_the_worst_brick(answering):

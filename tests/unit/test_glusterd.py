@@ -121,6 +121,7 @@ def test_a_glusterd_that_has_never_run_is_in_no_pool_yet(stored):
 
 def test_what_is_on_disk_of_the_pool(stored):
     found = {
-        peer["hostname"]: peer["connected"] for peer in stored({"kvm2": 3, "kvm3": 6, "kvm4": 3}).look(["kvm4"])["pool"]
+        peer["hostname"]: peer["connected"]
+        for peer in stored({"kvm2": 3, "kvm3": 6, "kvm4": 3}).stored_snapshot(["kvm4"])["pool"]
     }
     assert found == {"localhost": True, "kvm2": True, "kvm3": False, "kvm4": False}

@@ -143,7 +143,7 @@ def test_the_states_have_the_defaults_of_the_formula(execution):
                     if said and "default" in said[1] and argument.default is not True:
                         assert re.search(rf"default:? `*{re.escape(str(argument.default))}\b", said[1]), said[0]
     assert checked == {*named, "name"}
-    volume_options = imported(CHECKOUT / "_utils/gluster_options.py").volume_options
-    assert inspect.signature(volume_options).parameters["uid"].default == BASE["user"]
+    wanted = imported(CHECKOUT / "_utils/gluster_options.py").wanted_options
+    assert inspect.signature(wanted).parameters["uid"].default == BASE["user"]
     assert BASE["glusterd_volume_file"] == execution("glusterd").VOLUME_FILE
     assert BASE["user"] == execution("opennebula_api").USER
