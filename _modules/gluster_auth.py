@@ -65,7 +65,7 @@ def refuse_shutting_out(name, current, changes, servers=None):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_auth.refuse_shutting_out one_vol '{}' '{auth.allow: {old: null, new: kvm9}}' '[kvm1, kvm2]'
+        salt kvm1 gluster_auth.refuse_shutting_out one_vol '{}' '{auth.allow: {old: null, new: "*"}}' '[kvm1, kvm2]'
     """
     new = {option: change["new"] for key, change in changes.items() for option in _guarded(key)}
     tls = any(not _same(o, {**current, **new}.get(o, "off"), "off") for o in ("client.ssl", "server.ssl"))

@@ -316,7 +316,7 @@ def remove_lines(path, volume):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_fstab.remove_lines /var/lib/gluster_one/one_vol one_vol
+        salt kvm1 gluster_fstab.remove_lines /mnt one_vol
     """
 
     def goes(line):

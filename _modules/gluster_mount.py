@@ -691,7 +691,7 @@ def detach(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.detach /var/lib/gluster_one/one_vol
+        salt kvm1 gluster_mount.detach /var/lib/one/gluster/one_vol
     """
     uncover(path)
     for mount in reversed(mount_table()):

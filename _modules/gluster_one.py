@@ -791,7 +791,7 @@ def stop_blockers(names, restart=False, apart=None):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one.stop_blockers '[kvm2]'
+        salt kvm1 gluster_one.stop_blockers '{kvm2: [kvm2]}'
     """
     return __salt__["gluster_pool.stop_blockers"](names, restart, apart)
 
