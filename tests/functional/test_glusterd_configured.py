@@ -79,7 +79,7 @@ def test_native_access_without_the_driver(native):
 def test_native_access_without_qemu(native):
     with host.hidden("/usr/bin/qemu-img"):
         text = refuses(native, "gluster://", package="qemu-block-extra")
-    assert text == "QEMU (qemu-img) is not installed: install qemu-utils (RHEL-like: qemu-img) and qemu-block-extra"
+    assert text == "QEMU (qemu-img) is not installed: install qemu-utils and qemu-block-extra"
 
 
 def test_native_access_without_libvirt(native):
