@@ -14,7 +14,7 @@ FUNCTIONS = {
     "volume_status": ["one_vol"],
     "volume_set": ["one_vol", {"user.note": "x"}],
     "connections": ["one_vol"],
-    "look": [],
+    "snapshot": [],
 }
 
 
