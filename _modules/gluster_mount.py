@@ -84,12 +84,12 @@ def __virtual__():
     return __virtualname__
 
 
-def client_servers(path):
+def client_servers(words):
     """
-    The servers that the FUSE client of a directory was started with: the one that was mounted from, and the backups.
+    The servers that a FUSE client was started with: the one that was mounted from, and the backups.
 
-    path
-        The directory (string).
+    words
+        The client's arguments, as :func:`client` returns them (list of strings).
 
     Returns a list of strings, empty where no client runs.
 
@@ -97,14 +97,7 @@ def client_servers(path):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_mount.client_servers /var/lib/gluster_one/one_vol
-    """
-    return _client_servers(client(path))
-
-
-def _client_servers(words):
-    """
-    The servers that a client was started with, from its arguments.
+        salt kvm1 gluster_mount.client_servers '[glusterfs, --volfile-server=kvm1, /mnt]'
     """
     return [word.removeprefix(_SERVER) for word in words if word.startswith(_SERVER)]
 

@@ -87,7 +87,7 @@ def changes(path, volume, wanted):
             "the volume another mount point"
         )
     if health["state"] != "absent":
-        hosts = __salt__["gluster_mount.client_servers"](path)
+        hosts = __salt__["gluster_mount.client_servers"](__salt__["gluster_mount.client"](path))
         __salt__["gluster_fstab.check_servers"](health["device"], hosts, _servers(wanted), f"is mounted on {path}")
     differing = {"cover": {"old": over, "new": None}} if over else {}
     if health["state"] == "absent" and over:  # who mounts over a directory can write in it
@@ -142,7 +142,7 @@ def outdated_client(path, wanted):
         salt kvm1 gluster_mount_plan.outdated_client /mnt '{device: "kvm1:/one_vol", opts: [acl]}'
     """
     client = __salt__["gluster_mount.client"](path)
-    servers = __salt__["gluster_mount.client_servers"](path)
+    servers = __salt__["gluster_mount.client_servers"](client)
     has = _client_options(word.removeprefix("--") for word in client)
     should = _client_options(wanted["opts"])
     if not servers or (servers, has) == (_servers(wanted), should):

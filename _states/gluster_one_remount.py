@@ -79,7 +79,7 @@ def datastore_remounted(
         if "client" in changes:
             _refuse_used(name)
         for path, found in former.items():
-            hosts = __salt__["gluster_mount.client_servers"](path)
+            hosts = __salt__["gluster_mount.client_servers"](__salt__["gluster_mount.client"](path))
             __salt__["gluster_fstab.check_servers"](found["mounted"], hosts, servers, f"is mounted on {_visible(path)}")
             if changes[_label(path)]["new"]:
                 _refuse_hidden(path, name)

@@ -198,7 +198,7 @@ def planned(execution, module, flags=()):
         "gluster_fstab.missing_boot_retry": lambda path: None,
     })  # fmt: skip
     module.__utils__["gluster_process.start_time"] = lambda pid: 0
-    names = ("cover", "mount_health", "beneath", "client_servers")
+    names = ("cover", "mount_health", "beneath", "client", "client_servers")
     module.__salt__.update({f"gluster_mount.{name}": getattr(module, name) for name in names})
     module.__salt__["gluster_mount.mounts_without_flags"] = lambda volume: dict.fromkeys(flags)
     plan = execution("gluster_mount_plan", __salt__=module.__salt__)

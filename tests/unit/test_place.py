@@ -346,6 +346,7 @@ def remounted(execution):
             "gluster_mount_plan.former_places": lambda *about: {"/one/\x1bvol": former},
             "gluster_mount.mount_users": lambda *about: [],
             "gluster_mount_plan.outdated_client": lambda *about: None,
+            "gluster_mount.client": mount.client,
             "gluster_mount.client_servers": mount.client_servers,
             "gluster_fstab.wanted_line": lambda *about: {"device": "kvm1:/vol", "opts": []},
             "gluster_fstab.check_servers": fstab.check_servers,
