@@ -5,6 +5,8 @@ What the SLS files of one run share
 A module of its own, because it is asked before the others are synced: those must not be loaded then.
 """
 
+import time
+
 __virtualname__ = "gluster_one_run"
 
 
@@ -32,6 +34,7 @@ def shared(pillar, part=None):
         salt kvm1 gluster_one_run.shared '{}'
     """
     if part is not None:
-        __context__["gluster_one_run.shared"] = {"pillar": pillar, "part": part}
+        # In a run that syncs this module the one of before may be asked by the next SLS file: it looks for ``at``.
+        __context__["gluster_one_run.shared"] = {"pillar": pillar, "part": part, "at": time.monotonic()}
     kept = __context__.get("gluster_one_run.shared") or {}
     return kept["part"] if kept.get("pillar") == pillar else None
