@@ -140,8 +140,12 @@ def test_no_opennebula(present, nobody, oned, how, said):
     assert oned.writes() == []
 
 
-def test_no_pyone(present, oned, monkeypatch):
+def test_no_pyone(make_loaders, oned, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyone", None)
+    states = make_loaders().states  # of its own: what is loaded without pyone stays without it
     oned.requests()
-    assert "pyone is not installed for this minion's Python: `salt-pip install pyone`" in refuses(present)
+    said = refuses(
+        states.gluster_one.one_datastore_present, "glusterds", volume="one_vol", host="kvm1", **oned.arguments
+    )
+    assert "pyone is not installed for this minion's Python: `salt-pip install pyone`" in said
     assert oned.requests() == []
