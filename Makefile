@@ -78,7 +78,6 @@ fleet: setup ## the main job on the lab's master and minions
 
 test-long: setup ## what takes hours: faults, kills, quorum, everything else on a fleet, the other Salts; ARGS are pytest's
 	@status=0; $(PYTEST) tests/long $(ARGS) || status=1; \
-	  $(PY) tests/functional/run.py -m long $(ARGS) || status=1; \
 	  $(if $(filter .venv,$(VENV)),$(MAKE) --no-print-directory othersalts || status=1;) exit $$status
 
 faults: setup ## break a fleet in many ways, with beacons and reactor on
