@@ -50,7 +50,7 @@ def test_passes_after_a_run_that_was_killed(clone, tmp_path):
     first = make_test(clone, tmp_path / "first.log")
     wait_for(
         "the functional tests",
-        lambda: "tests/functional/test_gluster.py .." in (tmp_path / "first.log").read_text(),
+        lambda: "tests/functional/test_gluster_mount.py .." in (tmp_path / "first.log").read_text(),
         600,
         every=1,
     )

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from lab import build, tree
-from lab.fleet import Lab
+from lab.fleet import CHECKOUT, Lab
 from lab.system import LabError, Lock
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 SECRET = "oneadmin:hidden-password"
 UP = ["--name", "unit-auth", "up", "--opennebula", "http://127.0.0.1:1/RPC2"]
 

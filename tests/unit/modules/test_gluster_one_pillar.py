@@ -1,14 +1,12 @@
 """What the pillar makes of a minion, and what it says of a pillar that is wrong."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
 
-from .conftest import NO_MOUNTS
+from ..conftest import CHECKOUT, NO_MOUNTS
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 ORDINARY = {
     "volumes": {
         "one_vol": {

@@ -12,8 +12,8 @@ import salt.client
 import salt.utils.minions
 from hypothesis import given
 
-from .conftest import Master
-from .test_answers import answers, many
+from ..conftest import Master
+from .test_gluster_one_answer import answers, many
 
 CHANGED = {"a": {"name": "x", "result": True, "changes": {"x": "y"}, "comment": "done"}}
 NOTHING = {"a": {"name": "x", "result": True, "changes": {}, "comment": "as wanted"}}

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from .conftest import CHECKOUT, imported
+from ..conftest import CHECKOUT, imported
 
 DEAD = {"kind": "mount_dead", "on": "/0", "seen": "gone", "expected": "mounted", "severity": "error", "cure": "apply"}
 

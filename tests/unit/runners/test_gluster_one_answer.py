@@ -9,7 +9,7 @@ import salt.client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .conftest import CHECKOUT, Master, imported
+from ..conftest import CHECKOUT, Master, imported
 
 VOLUME = {"servers": ["kvm1", "kvm2"], "datastores": {"glusterds": {}}}
 PILLARS = {

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from .conftest import CHECKOUT, Master, imported
+from ..conftest import CHECKOUT, Master, imported
 
 DEAD = {
     "kind": "mount_dead", "on": "/0", "seen": "gone", "expected": "mounted", "severity": "error", "cure": "apply",

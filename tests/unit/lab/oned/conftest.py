@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 ADMIN = "oneadmin:opennebula"
 GLUSTER = 'NAME="{}"\nDS_MAD=fs\nTM_MAD=shared\nDISK_TYPE=GLUSTER\nGLUSTER_HOST="h1"\nGLUSTER_VOLUME=v\n'
 

@@ -9,7 +9,7 @@ import salt.config
 import salt.payload
 import salt.utils.minions
 
-from .conftest import Master
+from ..conftest import Master
 
 
 @pytest.mark.parametrize("name, grains, minions", [

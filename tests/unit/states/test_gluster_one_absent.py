@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import CHECKOUT, imported
+from ..conftest import CHECKOUT, imported
 
 
 @pytest.mark.parametrize("number", ["x", -1, True, [1], 1.5])

@@ -6,7 +6,7 @@ import re
 import pytest
 from salt.exceptions import SaltInvocationError
 
-from .conftest import CHECKOUT, imported
+from ..conftest import CHECKOUT, imported
 
 PAGE = CHECKOUT / "docs/datastores.md"
 # Arguments of the state that are about the node and its oned.

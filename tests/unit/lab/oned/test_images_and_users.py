@@ -175,7 +175,7 @@ def test_tokens(oned, guest):
 
 
 def test_a_token_expires(oned):
-    assert oned.value("user.login", "oneadmin", "mine", 1) == "mine"
+    assert oned.value("user.login", "oneadmin", "mine", 3) == "mine"
     assert oned.call("system.version", session="oneadmin:mine")[0] is True
     wait(lambda: not oned.call("system.version", session="oneadmin:mine")[0])
     assert oned.call("system.version", session="oneadmin:mine")[2] == 256

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from salt.exceptions import CommandExecutionError
 
-from .conftest import CHECKOUT, imported
+from ..conftest import CHECKOUT, imported
 
 SYSTEMS = yaml.safe_load((CHECKOUT / "gluster_one/os.yaml").read_text())
 # Grains as Salt has them, os_family, os, osfinger, and what brings QEMU's gluster driver there.

@@ -3,7 +3,7 @@
 import pytest
 from salt.exceptions import SaltInvocationError
 
-from .conftest import CHECKOUT, imported
+from ..conftest import CHECKOUT, imported
 
 BREAKS = ["a\nb", "a\rb", "a\x1b[2Jb", "a\tb", "a\u2028b", "a\x00b"]
 MOUNT = {"volume": "one_vol", "servers": ["kvm1"]}

@@ -13,7 +13,7 @@ import salt.payload
 import salt.utils.jid
 from salt.returners import local_cache
 
-from .conftest import Master
+from ..conftest import Master
 
 JID = "20250101000000000000"
 YEAR_1 = msgpack.ExtType(78, b"00010101T00:00:00.000000")

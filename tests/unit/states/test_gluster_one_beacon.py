@@ -4,7 +4,7 @@ import pytest
 
 from lab.fleet import CHECKOUT
 
-from .conftest import imported
+from ..conftest import imported
 
 NODE = {"volumes": {"one_vol": {}}, "timeout": 120, "beacon": {"interval": 60}}
 SHAPES = ("text", ["text"], 7, None, {"node": NODE}, [{"node": 7}])

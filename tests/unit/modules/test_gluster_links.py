@@ -5,7 +5,7 @@ import os
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from .conftest import CHECKOUT, NO_MOUNTS, imported
+from ..conftest import CHECKOUT, NO_MOUNTS, imported
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import CHECKOUT, imported
+from ..conftest import CHECKOUT, imported
 
 FILE = "/srv/vol/.gluster_one/datastores.json"
 NO_JSON = f"none for glusterds; {FILE}: it is no JSON object in UTF-8: remove it, and apply gluster_one.datastore"

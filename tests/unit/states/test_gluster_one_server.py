@@ -3,7 +3,7 @@
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from .conftest import CHECKOUT, imported
+from ..conftest import CHECKOUT, imported
 
 
 @pytest.fixture
