@@ -33,7 +33,9 @@ def snapshot(heal=(), ask=True, service="glusterd"):
     service
         glusterd's service (string, default ``glusterd``).
 
-    Returns what ``gluster.snapshot`` returns, or instead what ``glusterd.stored_snapshot`` does.
+    Returns what ``gluster.snapshot`` returns, or instead what ``glusterd.stored_snapshot`` does. A peer that is
+    connected and no member is asked, too: its dict has the uuid by which it calls itself as ``own_uuid``, None where it
+    does not say.
 
     Raises CommandExecutionError when glusterd does not answer.
 
@@ -45,8 +47,18 @@ def snapshot(heal=(), ask=True, service="glusterd"):
     """
     silent = __salt__["glusterd.silent_peers"]()
     if ask and not silent and __salt__["glusterd.service"](service).get("running", True):
-        return __salt__["gluster.snapshot"](heal=heal)
+        seen = __salt__["gluster.snapshot"](heal=heal)
+        for peer in seen["pool"]:
+            if not peer["connected"] and peer.get("state") not in (None, MEMBER):
+                peer["own_uuid"] = None
+                with contextlib.suppress(CommandExecutionError):
+                    peer["own_uuid"] = _uuid(__salt__["gluster.pool_list"](server=peer["hostname"]))
+        return seen
     return __salt__["glusterd.stored_snapshot"](silent)
+
+
+def _uuid(pool):
+    return next((peer.get("uuid") for peer in pool if peer["hostname"] == "localhost"), None)
 
 
 def volume_report(name, volume, seen, node):
@@ -77,7 +89,7 @@ def volume_report(name, volume, seen, node):
     pool, unknown = seen["pool"], dict.fromkeys(("bricks", "sets", "heal", "split_brain"))
     away = [peer for peer in pool if not peer["connected"]]
     facts = {"peers": [len(pool) - len(away) - 1, len(pool) - 1], **unknown}
-    found = [_peer(peer, pool, volume["servers"][0], ask=seen["status"] is not None) for peer in away]
+    found = [_peer(peer, pool, volume["servers"][0]) for peer in away]
     what = _missing(set(volume["servers"]), pool, node)
     if what:
         found.append(["peer_gone", name, what, "all of them", "gluster peer probe SERVER"])
@@ -112,17 +124,15 @@ def volume_report(name, volume, seen, node):
     return [facts, found]
 
 
-def _peer(peer, pool, here, ask):
+def _peer(peer, pool, here):
     """
     A peer that is away, or connected and no member of the pool, as a finding. The cures were tried with Gluster 10.3.
     """
     name, uuid, state = peer["hostname"], peer.get("uuid"), peer.get("state")
     if state in (None, MEMBER):
         return ["peer_away", name, "disconnected", "connected", f"systemctl start glusterd on {name}"]
-    there, stop, start = uuid, "systemctl stop glusterd", "systemctl reset-failed glusterd; systemctl start glusterd"
-    if ask:
-        with contextlib.suppress(CommandExecutionError):
-            there = _uuid(__salt__["gluster.pool_list"](server=name)) or uuid
+    there = peer.get("own_uuid") or uuid
+    stop, start = "systemctl stop glusterd", "systemctl reset-failed glusterd; systemctl start glusterd"
     what = f"{state}: it is no member of the pool"
     if there != uuid:
         own = _uuid(pool)
@@ -137,10 +147,6 @@ def _peer(peer, pool, here, ask):
         files = f"/var/lib/glusterd/peers/{uuid}"
         cure = f"if nobody probes it now, here: {stop}; state=3 in {files}; {start}"
     return ["peer_rejected", name, what, MEMBER, cure]
-
-
-def _uuid(pool):
-    return next((peer.get("uuid") for peer in pool if peer["hostname"] == "localhost"), None)
 
 
 def _options(name, volume, now, node):
