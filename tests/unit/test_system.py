@@ -8,7 +8,7 @@ import pytest
 import yaml
 from salt.exceptions import CommandExecutionError, SaltReqTimeoutError
 
-from .conftest import CHECKOUT, imported, loaded
+from .conftest import CHECKOUT, Master, imported, loaded
 
 SYSTEMS = yaml.safe_load((CHECKOUT / "gluster_one/os.yaml").read_text())
 # Grains as Salt has them, os_family, os, osfinger, and what brings QEMU's gluster driver there.
@@ -173,3 +173,9 @@ def test_the_states_have_the_defaults_of_the_formula(execution):
     assert inspect.signature(wanted).parameters["uid"].default == BASE["user"]
     assert BASE["glusterd_volume_file"] == execution("glusterd").VOLUME_FILE
     assert BASE["user"] == execution("opennebula_api").USER
+
+
+def test_the_master_has_the_defaults_of_the_formula(execution, monkeypatch):
+    settings = execution("gluster_one_pillar").DEFAULTS
+    rights = Master(monkeypatch, {"kvm1": {}}).salt["gluster_one.rights"]("kvm1")
+    assert (rights["timeout"], rights["batch"]) == (settings["timeout"], settings["rollout"]["batch"])
