@@ -1,5 +1,6 @@
 """What the master has kept of a job, with a return in it that Salt itself tries to load for ever."""
 
+import inspect
 import itertools
 import os
 import time
@@ -11,6 +12,7 @@ import salt.client
 import salt.loader
 import salt.payload
 import salt.utils.jid
+import salt.version
 from salt.returners import local_cache
 
 from ..conftest import Master
@@ -154,6 +156,20 @@ def follow(request, monkeypatch, tmp_path):
         return answer
 
     return follow
+
+
+@pytest.mark.parametrize(
+    "name, arguments", [("get_returns_no_block", ["self", "tag", "match_type"]), ("returns_for_job", ["self", "jid"])]
+)
+def test_salts_client_has_what_the_runner_replaces(name, arguments):
+    """No documented function of Salt's takes a filter of events, or follows a job without loading it first."""
+    client = salt.client.LocalClient
+    why = (
+        f"Salt {salt.version.__version__}: LocalClient.{name} is not what `client` in _runners/gluster_one_kept.py "
+        "replaces. See what follows a job now, and that no event of another minion gets there"
+    )
+    assert list(inspect.signature(getattr(client, name, len)).parameters) == arguments, why
+    assert f"self.{name}(" in inspect.getsource(client.get_iter_returns), why
 
 
 def test_of_a_job_only_returns_of_its_minions_are_followed(follow, caplog):
