@@ -142,6 +142,10 @@ BAD = [
         with_volume(servers="kvm1, kvm2"),
         r"gluster_one:volumes:one_vol:servers is 'kvm1, kvm2' \(a string\): a list of host names is needed",
     ),
+    (
+        {**ORDINARY, "remediate": ["fstab", "space"]},
+        r"remediate is \['fstab', 'space'\] \(a list\): a list is needed of volume_option, .*, fstab, link$",
+    ),
     (with_volume(servers=["kvm1", "kvm 2"]), r"servers is \['kvm1', 'kvm 2'\]"),
     (with_volume(mont="/x"), r"gluster_one:volumes:one_vol:mont is no known key: did you mean mount\?"),
     ({**ORDINARY, "rolls": ["head"]}, r"gluster_one:rolls is no known key: did you mean roles\?"),
