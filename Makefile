@@ -20,7 +20,8 @@ YAML_FILES = $(wildcard FORMULA pillar.example) \
   $(shell find gluster_one tests docs \( -name '*.yaml' -o -name '*.yml' \) 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock lint format test unit opennebula functional fleet test-long faults othersalts demo bench
+.PHONY: help setup lock lint format test unit opennebula functional functional-1 functional-2 fleet first-run-trixie \
+  test-long faults othersalts demo bench
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,30 +52,29 @@ format: setup ## ruff's format for Python files, the modules' checksums, docs/co
 	$(PY) -m lab.commands
 	$(PY) -m lab.findings
 
-# Those on a real glusterd wait for it most of the time, which costs no processor: the others run beside them.
-test: setup ## unit, functional and fleet tests, in 12 minutes; ARGS are pytest's
-	@log=$$(mktemp -d); status=0; \
-	  $(MAKE) --no-print-directory unit || status=1; \
-	  $(MAKE) --no-print-directory fleet >$$log/fleet 2>&1 & fleet=$$!; \
-	  $(MAKE) --no-print-directory functional ARGS="--part 2/2 $(ARGS)" >$$log/functional 2>&1 & functional=$$!; \
-	  nice $(MAKE) --no-print-directory opennebula >$$log/opennebula 2>&1 & opennebula=$$!; \
-	  trap "pkill -P $$fleet,$$functional,$$opennebula; kill $$fleet $$functional $$opennebula; rm -r $$log; exit 130" \
-	    INT TERM; \
-	  $(MAKE) --no-print-directory functional ARGS="--part 1/2 $(ARGS)" || status=1; \
-	  for part in $$fleet $$functional $$opennebula; do wait $$part || status=1; done; \
-	  cat $$log/*; rm -r $$log; exit $$status
+# Most wait for a real glusterd most of the time, which costs no processor: they run beside each other. What each has to
+# say comes when it has ended.
+test: setup ## unit, functional and fleet tests, the main job on Debian 13 too, in 12 minutes; ARGS are pytest's
+	@$(MAKE) --no-print-directory --keep-going --output-sync=target --jobs \
+	  fleet functional-1 functional-2 first-run-trixie unit opennebula
 
 unit: setup ## the tests of pure logic
 	$(PYTEST) tests/unit $(ARGS)
 
 opennebula: setup ## the datastore state and OpenNebula's modules against the stand-in for oned
-	$(PYTEST) tests/opennebula $(ARGS)
+	nice $(PYTEST) tests/opennebula $(ARGS)
 
 functional: setup ## each module and state against a real glusterd and the stand-in for oned
 	$(PY) tests/functional/run.py $(ARGS)
 
+functional-1 functional-2: setup
+	$(PY) tests/functional/run.py --part $(@:functional-%=%)/2 $(ARGS)
+
 fleet: setup ## the main job on the lab's master and minions
 	$(PYTEST) tests/fleet $(ARGS)
+
+first-run-trixie: setup
+	LAB_RELEASE=trixie $(PYTEST) tests/fleet/test_first_run.py $(ARGS)
 
 test-long: setup ## what takes hours: faults, kills, quorum, everything else on a fleet, the other Salts; ARGS are pytest's
 	@status=0; $(PYTEST) tests/long $(ARGS) || status=1; \

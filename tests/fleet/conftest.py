@@ -1,5 +1,6 @@
 """One fleet for all these tests, up when the first needs it, always down at the end."""
 
+import os
 import re
 import signal
 
@@ -11,13 +12,15 @@ from .fleet import Fleet
 
 pytest.register_assert_rewrite("tests.fleet.faults")
 
-ARTIFACTS = CHECKOUT / "artifacts" / "fleet"
+# A run on hosts of another release can be beside one on the machine's own.
+KIND = "-".join(["fleet", *re.findall("[a-z0-9]+", os.environ.get("LAB_RELEASE", ""))])
+ARTIFACTS = CHECKOUT / "artifacts" / KIND
 FLEET = pytest.StashKey()
 
 
 @pytest.fixture(scope="session")
 def _fleet(request):
-    lab = Lab(f"fleet-{default_name()[-6:]}", quiet=True)
+    lab = Lab(f"{KIND}-{default_name()[-6:]}", quiet=True)
     fleet = request.config.stash[FLEET] = Fleet(lab)
     # A test run that is told to end ends its lab as well.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
