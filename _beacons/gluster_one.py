@@ -90,7 +90,7 @@ def _beacon(config):
         look = late
     else:
         return []
-    if look.at < _last_run():  # what it has seen may have been put right since
+    if look.at < _last_run():  # what it has seen may have been repaired since
         return []
     # Salt takes the beacon's own interval out of what it hands over.
     event = _event(watch, look, settings["node"]["beacon"]["interval"], time.monotonic())
@@ -129,7 +129,7 @@ class _Look(threading.Thread):
             # From what this node has, without a gluster process: those take the pool's lock, and hang with it.
             self.findings = self.check(pool=False, heal=False, node=self.node)
         except Exception:  # pylint: disable=broad-except
-            log.exception("gluster_one: the look at this node failed")
+            log.exception("gluster_one: the check of this node failed")
 
 
 def _event(watch, look, interval, now):

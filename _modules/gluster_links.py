@@ -243,7 +243,7 @@ def make_mount_point(path):
         try:
             _give_to_root(inside, name, path)
         except NotADirectoryError:
-            raise CommandExecutionError(f"{_visible(path)} is no directory: remove it and run again") from None
+            raise CommandExecutionError(f"{_visible(path)} is not a directory: remove it and run again") from None
     return True
 
 
@@ -476,7 +476,7 @@ def link(path, target, replace=None, make=False):
                     raise CommandExecutionError(f"{failure}: it {found['detail']}")
     except OSError as exc:
         raise CommandExecutionError(f"{failure}: {exc.strerror}") from exc
-    raise CommandExecutionError(f"{failure}: it is made anew each time it is removed")
+    raise CommandExecutionError(f"{failure}: it is made again each time it is removed")
 
 
 def _reads(text, replace):
@@ -491,7 +491,7 @@ def _exchange(inside, name, target, replace):
     os.symlink(target, new, dir_fd=inside)
     try:
         if not _reads(_text(inside, name), replace):
-            raise CommandExecutionError(f"{_visible(name)} is no link to {_visible(replace)} any more: run again")
+            raise CommandExecutionError(f"{_visible(name)} is no longer a link to {_visible(replace)}: run again")
         os.rename(new, name, src_dir_fd=inside, dst_dir_fd=inside)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

@@ -201,7 +201,7 @@ def _client_error(log, begin):
     if re.search("uthentication failed|first lookup on root failed", text):
         # A brick reads server.allow-insecure when it starts; one that was started with it off stays so.
         error += (
-            " The bricks refuse this node: server.allow-insecure is off, or was off when a brick was started: apply "
+            " The bricks reject this node: server.allow-insecure is off, or was off when a brick was started: apply "
             "gluster_one.volume to the volume's first server, then gluster_one.restart to all of them"
         )
     return __utils__["gluster_process.visible"](error, 1000) if error else ""

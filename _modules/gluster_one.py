@@ -296,7 +296,7 @@ def _dead(seen, path, expected, cure):
     """
     users = __salt__["gluster_mount.mount_users"](path) if __salt__["gluster_mount.client"](path) else []
     if users:
-        what = f"the bricks have refused the client, which does not try again, and it is used by {_some(users)}"
+        what = f"the bricks have rejected the client, which does not try again, and it is used by {_some(users)}"
         _find(seen, "mount_held", path, what, expected, f"end what uses it, then {cure}")
     else:
         _find(seen, "mount_dead", path, "the FUSE client is gone", expected, cure)

@@ -167,7 +167,7 @@ def volume_files(path, volume=None):
         named = list(found.items())[:MOST_NAMED]  # oneadmin may have put a thousand there
         errors = {f"{path}/{above}/{each}": f"it is {what}: remove it" for each, what in named}
         if len(found) > len(named):
-            errors[f"{path}/{above}"] = f"{len(found) - len(named)} more in it are no files: remove them"
+            errors[f"{path}/{above}"] = f"{len(found) - len(named)} more in it are not files: remove them"
         if unreadable and name not in found:
             errors[f"{path}/{IDS_FILE}"] = unreadable
     else:
@@ -198,7 +198,7 @@ def _ids(text):
         found = None
     if isinstance(found, dict) and "\ufffd" not in text:
         return found, ""
-    return {}, "it is no JSON object in UTF-8: remove it, and apply gluster_one.datastore to the head, which writes it"
+    return {}, "it is not a JSON object in UTF-8: remove it, and apply gluster_one.datastore to the head to write it"
 
 
 def _known(path, found, error, kept=True):

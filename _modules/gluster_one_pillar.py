@@ -27,7 +27,7 @@ DEFAULTS = {
 # What os.yaml has to have.
 SYSTEM = ("glusterd_service", "glusterd_volume_file", "user", "group", "datastores_dir", "qemu_gluster_package")
 ROLES = ("head", "hypervisor", "server")
-# The findings of gluster_one.check that can be put right by applying an SLS; the runner gluster_one has it for each.
+# The findings of gluster_one.check that can be repaired by applying an SLS; the runner gluster_one has it for each.
 REMEDIES = ("mount_gone", "mount_dead", "fstab", "link", "volume_option", "datastore", "glusterd_down",
             "glusterd_option", "brick_down", "mount_flags", "mount_covered")  # fmt: skip
 _BAD_IN_NAMES = "&|:\\\";/'#{}$<>"
@@ -419,7 +419,7 @@ def _section(key, section, known, required=()):
             close = difflib.get_close_matches(str(name), known, 1)
             known_text = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
             shown = name if isinstance(name, str) and name.isprintable() else repr(name)
-            errors.append(f"{key}:{shown} is no known key: {known_text}")
+            errors.append(f"{key}:{shown} is not a known key: {known_text}")
             continue
         needed = known[name](value)
         if needed:
@@ -474,8 +474,8 @@ def _errors_here(pillar, plan):
     secret = {"password", "token"} & set(pillar.get("opennebula") or {})
     if secret and "head" not in plan["roles"]:
         errors.append(
-            f"gluster_one:opennebula:{min(secret)} is in the pillar of {plan['id']}, which is no head: keep it in the "
-            "pillar of the head alone"
+            f"gluster_one:opennebula:{min(secret)} is in the pillar of {plan['id']}, which is not a head: keep it in "
+            "the pillar of the head alone"
         )
     return errors
 

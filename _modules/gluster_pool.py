@@ -123,7 +123,7 @@ def _peer(peer, pool, here, ask):
     if ask:
         with contextlib.suppress(CommandExecutionError):
             there = _uuid(__salt__["gluster.pool_list"](server=name)) or uuid
-    what = f"{state}: it is no member of the pool"
+    what = f"{state}: it is not a member of the pool"
     if there != uuid:
         own = _uuid(pool)
         what += f"; its /var/lib/glusterd was lost: it calls itself {there}, and the pool knows it as {uuid}"
@@ -170,8 +170,8 @@ def _clients(name, bricks, seen):
     except (CommandExecutionError, OSError) as exc:
         found.append(["check_failed", name, str(exc), "an answer", "see what it says", "error"])
     if refusing:
-        what, cure = f"{', '.join(refusing)} refuse clients", "salt SERVERS state.apply gluster_one.restart"
-        found.append(["bricks_closed", name, what, "they let in who is not root", cure, "error"])
+        what, cure = f"{', '.join(refusing)} reject clients", "salt SERVERS state.apply gluster_one.restart"
+        found.append(["bricks_closed", name, what, "they accept non-root clients", cure, "error"])
     cure = "the network; for a server's self-heal daemon: salt SERVER state.apply gluster_one.bricks"
     for what in _unconnected(seen, name) if seen["connections"][name] is not None else []:
         found.append(["client_apart", name, what, "connected to all of them", cure, "warning"])
@@ -422,7 +422,7 @@ def stop_blockers(names, restart=False, apart=None):
         return blockers
     before = __salt__["gluster.snapshot"]()
     blockers += [
-        f"{peer['hostname']} is {peer['state']!r}, no member of the pool"
+        f"{peer['hostname']} is {peer['state']!r}, not a member of the pool"
         for peer in before["pool"]
         if not peer["connected"] and peer.get("state") not in (None, MEMBER)
     ]
@@ -553,7 +553,7 @@ def _brick_quorum(name, info, online):
         half = kind == "auto" and len(there) * 2 == len(bricks) and bricks[0] in there
         if len(there) < needed and not half:
             lost.append(
-                f"{len(there)} of the bricks {', '.join(bricks)} of volume {name} are online, {needed} are needed"
+                f"volume {name} has {len(there)} of these bricks online, and needs {needed}: {', '.join(bricks)}"
             )
     return lost
 

@@ -98,7 +98,7 @@ def can_mount(device, options=()):
 
 def rejecting_bricks(volume, bricks):
     """
-    Which bricks of a volume refuse clients that are not root, whatever ``server.allow-insecure`` says: those that were
+    Which bricks of a volume reject clients that are not root, whatever ``server.allow-insecure`` says: those that were
     started while it was off. Each is asked by a client; on a server of the volume.
 
     volume
@@ -123,7 +123,7 @@ def rejecting_bricks(volume, bricks):
         texts = re.findall(client, stream.read(), re.MULTILINE | re.DOTALL)
     done = _run(EACH, *texts)
     if done["retcode"] != 0:
-        raise CommandExecutionError(f"It is not known which bricks of volume {volume} refuse clients: {_said(done)}")
+        raise CommandExecutionError(f"It is not known which bricks of volume {volume} reject clients: {_said(done)}")
     refusing = done["stdout"].split()
     return [brick for number, brick in enumerate(bricks, 1) if str(number) in refusing]
 

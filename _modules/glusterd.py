@@ -120,7 +120,7 @@ def set_options(options, path=VOLUME_FILE):
             missing = {}
         lines.append(line)
     if missing:
-        raise CommandExecutionError(f"{path} has no line end-volume: it is no volume file of glusterd")
+        raise CommandExecutionError(f"{path} has no line end-volume: it is not a volume file of glusterd")
     __utils__["gluster_files.write"](path, "".join(lines).encode(errors="surrogateescape"))
     return True
 

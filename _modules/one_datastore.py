@@ -62,7 +62,7 @@ def template(arguments):
     for attribute, value in (attributes or {}).items():
         attribute = str(attribute).upper()
         if not re.fullmatch(r"\w+", attribute):
-            raise SaltInvocationError(f"attributes: {attribute!r} is no name, letters, digits and _ make one")
+            raise SaltInvocationError(f"attributes: {attribute!r} is not a name: letters, digits and _ are allowed")
         if attribute == "NAME":
             raise SaltInvocationError(f"attributes has NAME {value!r}: it renames nothing; give datastore_id and name")
         if value is None or isinstance(value, (dict, list)):
@@ -85,7 +85,7 @@ def template(arguments):
     if volume and not is_native(wanted):
         raise SaltInvocationError(f"attributes has DISK_TYPE {disk_type}, and with volume it is GLUSTER: leave one out")
     if disk_type and kind != "IMAGE_DS":
-        raise SaltInvocationError(f"DISK_TYPE is {disk_type!r}: oned ignores or refuses it on a {kind}, leave it out")
+        raise SaltInvocationError(f"DISK_TYPE is {disk_type!r}: oned ignores or rejects it on a {kind}, leave it out")
     wanted["TM_MAD"] = wanted.get("TM_MAD") or rows["tm_mad"]["default"]
     if is_native(wanted):
         wanted.update(DISK_TYPE="GLUSTER", DRIVER=wanted.get("DRIVER") or "raw")
@@ -577,7 +577,7 @@ def refuse_in_use(name, changes, current, allow=None, **connection):
     if images or machines:
         what = ", ".join(f"{key} from {changes[key]['old']} to {changes[key]['new']}" for key in risky)
         raise CommandExecutionError(
-            f"Datastore {name} has {images} images and {machines} machines, and changing {what} puts them at risk: "
+            f"Datastore {name} has {images} images and {machines} VMs, and changing {what} puts them at risk: "
             "move them first, or set in_use: allow"
         )
 

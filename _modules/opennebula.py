@@ -199,7 +199,7 @@ def _template(attributes):
     lines = []
     for name, value in attributes.items():
         if not re.fullmatch(r"\w+", str(name)):
-            raise SaltInvocationError(f"Attribute {name!r} is no name: letters, digits and _ are allowed")
+            raise SaltInvocationError(f"Attribute {name!r} is not a name: letters, digits and _ are allowed")
         lines += [f"{str(name).upper()}={_quoted(each)}\n" for each in (value if isinstance(value, list) else [value])]
     return "".join(lines)
 

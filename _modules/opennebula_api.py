@@ -208,7 +208,7 @@ def _explained(failure, request, settings, source):
         code, cure = REFUSALS.get(type(failure).__name__, (None, oned))
         text = re.sub(r"^\[[\w.]+\] ", "", " ".join(str(failure).split())).rstrip(".")
         text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text[:500])
-        return f"refused {request}: {text}{f' ({code})' if code else ''}", cure
+        return f"rejected {request}: {text}{f' ({code})' if code else ''}", cure
     if isinstance(failure, _UnfitError):
         return f"gave an answer to {request} that {failure}", port
     if _late(failure):

@@ -303,10 +303,10 @@ def _machines(minions, silent, limits):
     for minion in minions:
         found = answers.get(minion, "no answer")
         if not isinstance(found, list) or not all(isinstance(machine, str) for machine in found):
-            reasons.append(f"it is not known which machines run on {minion}: {_visible(found)}")
+            reasons.append(f"it is not known which VMs run on {minion}: {_visible(found)}")
         elif found:
             shown = ", ".join(map(_visible, found[:3])) + (", ..." if len(found) > 3 else "")
-            reasons.append(f"{len(found)} machine{'s' if len(found) > 1 else ''} on {minion}: {shown}")
+            reasons.append(f"{len(found)} VM{'s' if len(found) > 1 else ''} on {minion}: {shown}")
     return reasons
 
 

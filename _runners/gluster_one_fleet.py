@@ -357,7 +357,7 @@ def _unable(minion, said):
 
 
 def _unlooked(host):
-    what = "OpenNebula may start machines there, and no minion of this name has gluster_one in its pillar"
+    what = "OpenNebula may start VMs there, and no minion of this name has gluster_one in its pillar"
     return _own("host_unlooked", host, what, "a hypervisor of this fleet")
 
 

@@ -174,7 +174,7 @@ def one_datastore_present(
         if (links.get("identifier") or {}).get("old"):
             fine += ", another than before: the other nodes link it at their next run of gluster_one.mount"
         if (changes.get("GLUSTER_HOST") or {}).get("old"):
-            fine += "; running machines keep the old GLUSTER_HOST until they are started anew"
+            fine += "; existing VMs keep the old GLUSTER_HOST"
         return __utils__["gluster_states.changed"](ret, {**changes, **links}, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         said = str(exc)

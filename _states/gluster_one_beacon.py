@@ -40,7 +40,7 @@ def beacon_configured(name, interval=None, node=None):
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     wanted = [{"interval": interval}, {"disable_during_state_run": True}, {"node": node}] if interval else None
-    fine = f"looks each {interval} s" if interval else "no beacon"
+    fine = f"checks every {interval} s" if interval else "no beacon"
     try:
         __salt__["gluster_one_arguments.require_arguments"]("beacon_configured", name=name, interval=interval)
         changes = _changes(name, wanted)
@@ -92,7 +92,7 @@ def _settings(config):
 def _said(settings):
     if settings is None:
         return None
-    return f"each {settings['interval']} s" if settings else "of no use"
+    return f"every {settings['interval']} s" if settings else "not readable"
 
 
 def _readable(config):

@@ -77,7 +77,7 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
     For every hypervisor.
 
     The file is the one in which the head leaves the datastores' identifiers; it is waited for, as the volume's options
-    are, which another node may be about to set. ``test=True`` looks once, and fails nothing that a run may put right.
+    are, which another node may be about to set. ``test=True`` looks once, and fails nothing that a run may repair.
 
     name
         Any text (string).

@@ -87,7 +87,7 @@ def datastore_remounted(
             return __utils__["gluster_states.would_change"](ret, changes, fine)
         if "client" in changes and not __salt__["gluster_probe.can_mount"](entry["device"], entry["opts"]):
             new = changes["client"]["new"]
-            raise CommandExecutionError(f"{name} stays as it is: the volume could not be mounted aside by {new}")
+            raise CommandExecutionError(f"{name} stays as it is: a trial mount of {new} failed")
         for path in former:
             __salt__["gluster_mount.detach"](path)
             change = ret["changes"][_label(path)] = changes[_label(path)]

@@ -59,7 +59,7 @@ def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glus
             fine = ", ".join(f"{option} is {value}" for option, value in wanted.items())
             return _in_pool(__utils__["gluster_states.would_change"](ret, changes, fine), servers)
         __salt__["glusterd.set_options"]({option: change["new"] for option, change in changes.items()}, path=path)
-        fine = f"in force from {name}'s next restart; machines do not need it before"
+        fine = f"takes effect when {name} restarts; VMs work without it"
         return _in_pool(__utils__["gluster_states.changed"](ret, changes, differing(), fine), servers)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
@@ -95,7 +95,7 @@ def bricks_kept(name="glusterd"):
     try:
         __salt__["gluster_one_arguments.require_arguments"]("bricks_kept", name=name)
         changes = __salt__["glusterd.kept_changes"](name)
-        fine = f"bricks live on while {name} is restarted"
+        fine = f"bricks keep running while {name} restarts"
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
         __salt__["glusterd.keep_bricks"](name)
@@ -300,9 +300,9 @@ def bricks_restarted(name, every=False, outage=None, orchestrated=False, timeout
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
         __salt__["gluster_one_arguments.require_arguments"]("bricks_restarted", name=name, timeout=timeout)
-        fine = f"no brick of volume {name} here refuses clients"
+        fine = f"no brick of volume {name} here rejects clients"
         refusing, own, alone = _own_bricks(name)
-        changes = {brick: {"old": "refuses clients", "new": "restarted"} for brick in refusing}
+        changes = {brick: {"old": "rejects clients", "new": "restarted"} for brick in refusing}
         if every:
             changes.update({brick: {"old": "online", "new": "restarted"} for brick in own if brick not in refusing})
         if __opts__["test"] or not changes:
@@ -333,7 +333,7 @@ def _file_to_change():
 
 def _own_bricks(name):
     """
-    The bricks of a started volume on this server: those that refuse clients, and all of them; and whether nobody can be
+    The bricks of a started volume on this server: those that reject clients, and all of them; and whether nobody can be
     connected to the former, as clients do not take the ports that only root may have.
     """
     info = __salt__["gluster.volume_info"](name).get(name, {})
@@ -390,7 +390,7 @@ def _bricks_back(what, timeout):
     try:
         __utils__["gluster_states.wait_for"](seen, BACK, failure)
     except CommandExecutionError as exc:
-        log.warning("%s: they are started once more", exc)
+        log.warning("%s: they are started again", exc)
         for name in down():
             __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
         cure = (

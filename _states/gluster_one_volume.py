@@ -26,7 +26,7 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
     The options for it are ``server.allow-insecure``, ``storage.owner-uid`` and ``storage.owner-gid``.
 
     Those that differ are set at once, when all peers are connected; others stay. A run that sets allow-insecure on then
-    looks at the bricks: if all refuse clients it stops and starts the volume; if only some do, it fails and names them.
+    looks at the bricks: if all reject clients it stops and starts the volume; if only some do, it fails and names them.
 
     Nothing is set where an option would shut out a client that is connected, or a server: see
     ``gluster_auth.refuse_shutting_out``.
@@ -159,7 +159,7 @@ def _bricks_closed(name, bricks):
     they let anybody in.
     """
     refusing = __salt__["data.get"](CLOSED + name) and __salt__["gluster_probe.rejecting_bricks"](name, bricks)
-    return {"bricks": {"old": f"refuse clients: {', '.join(refusing)}", "new": "let clients in"}} if refusing else {}
+    return {"bricks": {"old": f"reject clients: {', '.join(refusing)}", "new": "accept clients"}} if refusing else {}
 
 
 def _let_in(name, info, timeout):
@@ -172,8 +172,8 @@ def _let_in(name, info, timeout):
     if refusing() == ", ".join(info["bricks"]) and "client.bind-insecure" not in info["options"]:
         __salt__["gluster.volume_stop"](name, timeout)
         __salt__["gluster.volume_start"](name, timeout=timeout)
-        remark = "; all its bricks refused clients, so nobody was connected, and they were started anew"
-    failure = f"Bricks of volume {name} did not let in who is not root"
+        remark = "; all its bricks rejected clients, so no client was connected, and they were restarted"
+    failure = f"Bricks of volume {name} did not accept non-root clients"
     __utils__["gluster_states.wait_for"](refusing, 3, failure, BRICKS)
     __salt__["data.pop"](CLOSED + name)
     return remark

@@ -129,7 +129,7 @@ def option_changes(current, wanted):
         full = _full(option, dict.fromkeys(POOL))
         if full in POOL:
             raise SaltInvocationError(
-                f"options: {full} {changes[option]['new']!r}: it is the whole pool's, and Gluster refuses it for one "
+                f"options: {full} {changes[option]['new']!r}: it is the whole pool's, and Gluster rejects it for one "
                 f"volume, with all other options; leave it out, and run `gluster volume set all {full} "
                 f"{changes[option]['new']}` once"
             )
@@ -188,7 +188,7 @@ def owner_id(owner, kind="user"):
     found = (salt.utils.user.get_uid if kind == "user" else salt.utils.user.get_gid)(str(owner))
     if found is None:
         raise SaltInvocationError(
-            f"{owner!r} is no {kind} of this node: give its number, or install OpenNebula's packages, which make "
+            f"{owner!r} is not a {kind} of this node: give its number, or install OpenNebula's packages, which make "
             "oneadmin"
         )
     return found

@@ -110,7 +110,7 @@ def run(argv, user=None, timeout=PROBE_SECONDS, stdin=None, probe=None, most=MOS
         time.sleep(0.02)
         pid = _stuck(stuck)
     if pid:
-        return [None, "", f"no answer: a look of before hangs still (process {pid})"]
+        return [None, "", f"no answer: an earlier check still hangs (process {pid})"]
     process = subprocess.Popen(
         argv,
         stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
@@ -142,12 +142,12 @@ def run(argv, user=None, timeout=PROBE_SECONDS, stdin=None, probe=None, most=MOS
 
 def _ending(status):
     if status > 0:
-        return f"it ended with status {status}, without a word"
+        return f"it ended with status {status}, without output"
     try:
         name = signal.Signals(-status).name
     except ValueError:  # a real-time signal
         name = f"signal {-status}"
-    return f"it ended by {name}, without a word: see the kernel's log (journalctl -k)"
+    return f"it ended by {name}, without output: see the kernel's log (journalctl -k)"
 
 
 def _talk(process, left, timeout, most):

@@ -97,7 +97,7 @@ def changed(ret, changes, left, fine):
             **ret,
             "result": False,
             "changes": done,
-            "comment": f"still different after the change: {describe(left)}",
+            "comment": f"still differs after the change: {describe(left)}",
         }
     return {**ret, "changes": done, "comment": f"{describe(done)}; {fine}" if done else fine}
 

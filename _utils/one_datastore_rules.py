@@ -46,7 +46,7 @@ ARGUMENTS = {
         "The Gluster server that VMs ask for the volume, with `:port` or not, or a list of them",
         "GLUSTER_HOST",
         types=("IMAGE_DS",),
-        why="machines open nothing of a {type} over gluster://",
+        why="VMs open nothing of a {type} over gluster://",
     ),
     "ds_mad": _argument(
         "text",
@@ -204,7 +204,7 @@ def gluster_host(host):
     servers = host if isinstance(host, list) else str(host).split()
     needed = "a host name or IPv4 address is needed, with :port (1 to 65535) behind it or not, or a list of those"
     if not servers:
-        raise SaltInvocationError(f"{host!r} names no host: {needed}")
+        raise SaltInvocationError(f"{host!r} does not name a host: {needed}")
     named = []
     for server in servers:
         server = str(server).strip()
@@ -217,7 +217,7 @@ def gluster_host(host):
             )
         name, _, port = server.partition(":")
         if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name):
-            raise SaltInvocationError(f"{host!r} is no host: {needed}")
+            raise SaltInvocationError(f"{host!r} is not a valid host: {needed}")
         if ":" in server and not (port.isdecimal() and 1 <= int(port) <= 65535):
             raise SaltInvocationError(f"{host!r} has no valid port: {needed}")
         named.append(f"{name}:{int(port or 24007)}")

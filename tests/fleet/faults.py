@@ -11,7 +11,7 @@ from .watch import INTERVAL, OTHER
 CLIENT = f"pkill -9 -f '[g]lusterfs.* {MOUNT}$'"
 # Not at the moment at which somebody looks at it.
 UMOUNT = f"timeout 10 sh -c 'until umount {MOUNT}; do sleep 0.1; done'"
-HEALED, REPORTED, PASSES = "put right", "reported only", "passes by itself"
+HEALED, REPORTED, PASSES = "repaired", "reported only", "passes by itself"
 ONE_VOL = "gluster --mode=script volume"
 ONE_AUTH = "/var/lib/one/.one/one_auth"
 
@@ -25,7 +25,7 @@ class Fault:
     do: str  # a shell script, or a method of Scene
     policy: str
     kinds: set  # of the findings, one of which has to be fired
-    right: str = "true"  # a shell script on that host that succeeds when it is put right, or still as it was left
+    right: str = "true"  # a shell script on that host that succeeds when it is repaired, or still as it was left
     undo: str = "true"
     within: int = 60  # seconds until it is right, from the moment when it was done
     jobs: dict = field(default_factory=dict)  # {minion: jobs at most}
@@ -258,7 +258,7 @@ def suffer(fleet, events, load, fault):
         assert scene.run(fault.right), "it was not left as it was"
         healed = None
     else:
-        wait_for("it is put right", lambda: scene.run(fault.right), done + fault.within - time.time())
+        wait_for("it is repaired", lambda: scene.run(fault.right), done + fault.within - time.time())
         healed = time.time()
     jobs = events.jobs(begin)
     assert scene.run(fault.undo)

@@ -24,7 +24,7 @@ TOUCHED = ("etc/fstab", "etc/glusterfs", "etc/systemd/system", "var/lib/one/data
 
 
 def standard():
-    """The pillar of everyone as pillar.example has it, without beacons, which would put right what tests break."""
+    """The pillar of everyone as pillar.example has it, without beacons, which would repair what tests break."""
     pillar = yaml.safe_load((CHECKOUT / "pillar.example").read_text())
     pillar["gluster_one"]["beacon"] = False
     return pillar

@@ -258,7 +258,7 @@ def test_a_link_that_is_exchanged_in_the_meantime_stays(modules, place, monkeypa
     attacker.does("ln", "-s", "/old", path)
     other = lambda: attacker.does("ln", "-sfn", "/other", path)  # noqa: E731
     attacker.at_the_right_moment(monkeypatch, os, ("symlink",), other)
-    with pytest.raises(CommandExecutionError, match="is no link to /old any more: run again"):
+    with pytest.raises(CommandExecutionError, match="is no longer a link to /old: run again"):
         modules.gluster_links.link(str(path), str(place / "0"), replace="/old")
     assert (os.readlink(path), os.listdir(place)) == ("/other", ["101"])
 

@@ -189,7 +189,7 @@ def test_bricks_that_refuse(fleet):
     option = f"{VOLUME} set one_vol server.allow-insecure"
     script = f"pkill -9 -x glusterfsd; {option} off; {VOLUME} start one_vol force; sleep 1; {option} on"
     fleet.sh("kvm1", script)
-    assert fleet.findings("kvm1")["bricks_closed"]["seen"] == "kvm1:/data/one_vol refuse clients"
+    assert fleet.findings("kvm1")["bricks_closed"]["seen"] == "kvm1:/data/one_vol reject clients"
     assert fleet.apply("gluster_one.bricks", on=["kvm1"]).failures == {}
     assert "bricks_closed" not in fleet.findings("kvm1")
 
@@ -228,7 +228,7 @@ def test_quorum_heal_and_split_brain(fleet):
         found = fleet.findings("kvm1")
         assert {"brick_down"} <= set(found) and "client_quorum" not in found  # the option says that one is enough
         fleet.sh("kvm1", f"{VOLUME} reset one_vol cluster.quorum-type")
-        assert "1 of the bricks" in fleet.findings("kvm1")["client_quorum"]["seen"]
+        assert "has 1 of these bricks online" in fleet.findings("kvm1")["client_quorum"]["seen"]
         fleet.sh("kvm1", f"{VOLUME} set one_vol cluster.quorum-type none")
         fleet.sh("kvm1", restart)
         bricks_up(fleet)

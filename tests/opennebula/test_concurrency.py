@@ -159,7 +159,7 @@ def test_what_is_undone_before_we_look_again(oned, present):
     result = present(**{**NATIVE, "host": "kvm2"}, attributes={"A": 1})
     other.join()
     assert result.result is False and result.changes == {"A": {"old": None, "new": "1"}}
-    assert "still different after the change: GLUSTER_HOST: kvm1:24007 -> kvm2:24007" in result.comment
+    assert "still differs after the change: GLUSTER_HOST: kvm1:24007 -> kvm2:24007" in result.comment
 
 
 # Several masters at once

@@ -262,7 +262,7 @@ def test_an_owner_by_number_or_by_name(util, monkeypatch):
     monkeypatch.setattr("salt.utils.user.get_gid", {"oneadmin": 9870}.get)
     assert [module.owner_id(7), module.owner_id("7"), module.owner_id("oneadmin")] == [7, 7, 9869]
     assert module.owner_id("oneadmin", "group") == 9870
-    with pytest.raises(SaltInvocationError, match="'nobody1' is no user"):
+    with pytest.raises(SaltInvocationError, match="'nobody1' is not a user"):
         module.owner_id("nobody1")
 
 

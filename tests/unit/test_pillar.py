@@ -145,10 +145,10 @@ BAD = [
         r"gluster_one:volumes:one_vol:servers is 'kvm1, kvm2' \(a string\): a list of host names is needed",
     ),
     (with_volume(servers=["kvm1", "kvm 2"]), r"servers is \['kvm1', 'kvm 2'\]"),
-    (with_volume(mont="/x"), r"gluster_one:volumes:one_vol:mont is no known key: did you mean mount\?"),
-    ({**ORDINARY, "rolls": ["head"]}, r"gluster_one:rolls is no known key: did you mean roles\?"),
-    (with_datastore(hots="kvm1"), r"datastores:glusterds:hots is no known key: did you mean host\?"),
-    (with_datastore(zzz=1), r"datastores:glusterds:zzz is no known key: known are type, host"),
+    (with_volume(mont="/x"), r"gluster_one:volumes:one_vol:mont is not a known key: did you mean mount\?"),
+    ({**ORDINARY, "rolls": ["head"]}, r"gluster_one:rolls is not a known key: did you mean roles\?"),
+    (with_datastore(hots="kvm1"), r"datastores:glusterds:hots is not a known key: did you mean host\?"),
+    (with_datastore(zzz=1), r"datastores:glusterds:zzz is not a known key: known are type, host"),
     (
         with_volume(mount="one/datastores"),
         r"one_vol:mount is 'one/datastores' \(a string\): an absolute path without spaces",
@@ -160,8 +160,8 @@ BAD = [
         {"volumes": {name: {"servers": ["kvm1"], "mount": "/mnt"} for name in ("one_vol", "two_vol")}},
         r"gluster_one:volumes:two_vol:mount is '/mnt', where volume one_vol is mounted",
     ),
-    (with_datastore(type="SYSTEM_DS", host="kvm1"), r"glusterds:host is 'kvm1': machines open nothing of a SYSTEM_DS"),
-    (with_datastore(type="FILE_DS", host="kvm1"), r"glusterds:host is 'kvm1': machines open nothing of a FILE_DS"),
+    (with_datastore(type="SYSTEM_DS", host="kvm1"), r"glusterds:host is 'kvm1': VMs open nothing of a SYSTEM_DS"),
+    (with_datastore(type="FILE_DS", host="kvm1"), r"glusterds:host is 'kvm1': VMs open nothing of a FILE_DS"),
     (with_volume(datastores={"a/b": {}}), r"one_vol:datastores is \{'a/b': \{\}\} \(a mapping\): datastores by name"),
     (with_volume(datastores={"a'b": {}}), r"datastores by name are needed"),
     (with_volume(datastores={"{{ x }}": {}}), r"datastores by name are needed"),
@@ -175,7 +175,7 @@ BAD = [
     ({"volumes": {"--mode": {"servers": ["kvm1"]}}}, r"gluster_one:volumes is .*: volumes by name are needed"),
     ({"volumes": {"one_vol": None}}, r"gluster_one:volumes:one_vol is nothing: a mapping is needed"),
     ({"volumes": ["one_vol"]}, r"gluster_one:volumes is \['one_vol'\] \(a list\): volumes by name are needed"),
-    ({**ORDINARY, "a\nb": 1}, r"gluster_one:'a\\nb' is no known key"),
+    ({**ORDINARY, "a\nb": 1}, r"gluster_one:'a\\nb' is not a known key"),
     (with_volume(servers=["kvm1", "kvm1"]), r"one_vol:servers is \['kvm1', 'kvm1'\] \(a list\): .*each once"),
     (with_volume(servers=["kvm1", "KVM1"]), r"one_vol:servers is \['kvm1', 'KVM1'\] \(a list\): .*each once"),
     (with_volume(servers=["fe80::1"]), r"one_vol:servers is \['fe80::1'\] .* colons \(IPv6\) is not possible"),
@@ -250,9 +250,9 @@ def test_every_error_is_said_at_once(node):
     plan = node({"volumes": {"one_vol": {"servers": "kvm1", "mont": 1, "datastores": {"d": {"hots": 1}}}}})
     assert len(plan["errors"]) == 3
     other = {"server": {"bricks": ["/srv"]}, "client": {"volumes": {"v": {"path": "/mnt"}}}}  # of another formula
-    assert [error[:40] for error in node(other)["errors"]] == [
-        "gluster_one:server is no known key: did ",
-        "gluster_one:client is no known key: know",
+    assert [error[:43] for error in node(other)["errors"]] == [
+        "gluster_one:server is not a known key: did ",
+        "gluster_one:client is not a known key: know",
     ]
 
 
