@@ -304,7 +304,7 @@ def test_the_example_is_the_ordinary_case(node):
 
 def test_the_example_names_every_key_with_its_default(node, execution):
     text = (CHECKOUT / "pillar.example").read_text()
-    lines = text[text.index("# All that can be said") :].splitlines()[2:]
+    lines = text[text.index("# All other keys") :].splitlines()[2:]
     everything = yaml.safe_load("\n".join(line[2:] for line in lines))["gluster_one"]
     module = execution("gluster_one_pillar")
     volume = everything["volumes"]["one_vol"]
