@@ -628,7 +628,7 @@ def _current(seen, node, name, store, run):
         return None
     current = found["current"]
     if not current:
-        what, again = "OpenNebula has no such datastore", f"{cure}, if nobody meant it"
+        what, again = "OpenNebula has no such datastore", f"{cure}, if nobody deleted it on purpose"
         seen["findings"].append(["datastore_gone", store, what, "it is there", again, "error"])
         return None
     differing = ", ".join(f"{key} is {change['old']}" for key, change in found["changes"].items())

@@ -87,7 +87,7 @@ def volume_report(name, volume, seen, node):
     info = seen["volumes"][name]
     found += _options(name, volume, info["options"], node)
     if info["status"] != "Started":
-        what, cure = f"it is {info['status']}", f"gluster volume start {name}, if nobody meant it"
+        what, cure = f"it is {info['status']}", f"gluster volume start {name}, if nobody stopped it on purpose"
         found.append(["volume_stopped", name, what, "Started", cure, "error"])
         return [facts, found]
     if seen["status"] is None:
@@ -96,7 +96,7 @@ def volume_report(name, volume, seen, node):
     online = _online(seen, name)
     lost = [("server_quorum", text) for text in _server_quorum(name, info, pool)]
     if online is None:
-        found.append(["heal_unknown", name, _unknown(name), "an answer", "look again in three minutes", "warning"])
+        found.append(["heal_unknown", name, _unknown(name), "an answer", "check again in three minutes", "warning"])
     else:
         facts["bricks"] = [len(online & set(info["bricks"])), len(info["bricks"])]
         facts["sets"] = [[[brick, brick in online] for brick in bricks] for bricks in _sets(info)]

@@ -20,16 +20,16 @@ def beacon_configured(name, interval=None, node=None):
     The beacon ``gluster_one`` is configured on this minion, at once and after a restart, or is removed.
 
     In place of Salt's ``beacon.present`` and ``beacon.absent``: the former fails with ``test=True`` where it would
-    change something, and both where what is configured is no list of dicts (Salt 3008.5: KeyError, ValueError).
+    change something, and both where what is configured is not a list of dicts (Salt 3008.5: KeyError, ValueError).
 
     name
         The beacon (string): ``gluster_one``.
 
     interval
-        Seconds between two looks (int). Without it the beacon is taken away.
+        Seconds between two checks (int). Without it the beacon is removed.
 
     node
-        What it looks at (dict), see ``gluster_one_pillar.node``.
+        What it checks (dict), see ``gluster_one_pillar.node``.
 
     .. code-block:: yaml
 
@@ -80,7 +80,7 @@ def _changes(name, wanted):
 
 def _settings(config):
     """
-    What the node has, and the interval, in one dict; an empty one where nothing can be made of it.
+    What the node has, and the interval, in one dict; an empty one where it cannot be read.
     """
     if config is None:
         return None

@@ -106,7 +106,7 @@ def test_oneadmin_reads_natively_what_the_head_has_left(readable, identifiers):
 
 def test_a_head_that_leaves_nothing_is_waited_for(readable, other_node):
     run = fails(readable, timeout=1)
-    assert "within 1 s (last seen: the head has left no datastore's identifier there yet)" in run.comment
+    assert "within 1 s (last seen: the head has written no datastore's identifier there yet)" in run.comment
     run = readable(test=True)
     assert (run.result, run.changes) == (True, {}) and "the run will show it" in run.comment
 
