@@ -2,7 +2,7 @@
 Mount points, and a datastore's directory as a link to the mounted volume
 =========================================================================
 
-Directories such as ``/var/lib/one`` belong to oneadmin, who may exchange one for a link at any moment: they are reached
+Directories such as ``/var/lib/one`` belong to oneadmin, who may replace one by a link at any moment: they are reached
 by descriptors, one component after the other, and what is done in them is done by the last descriptor.
 """
 
@@ -221,7 +221,7 @@ def _visible(text):
 
 def make_mount_point(path):
     """
-    Make a directory to mount on, or give one that is there to root.
+    Make a mount point, or make root the owner of an existing one.
 
     path
         The directory (string). Nothing may be mounted on it.
@@ -317,7 +317,7 @@ def link_state(path, target, volume=None):
 
 def _no_link(inside, path, volume):
     """
-    State and detail of what is no link.
+    State and detail of what is not a link.
     """
     if volume and __salt__["gluster_mount.beneath"](path)["volume"] == volume:
         return "linked", ""
@@ -414,7 +414,7 @@ def _content(above, name, path):
 
 def _listed(inside):
     """
-    What lies in an open directory, in a few words. Whoever owns it may have made millions of files.
+    The content of an open directory, in a few words. Its owner may have made millions of files.
     """
     with os.scandir(inside) as entries:
         names = sorted(entry.name for entry in itertools.islice(entries, MOST_FILES + 1))
@@ -428,7 +428,7 @@ def _listed(inside):
 def link(path, target, replace=None, make=False):
     """
     Link a datastore's directory to the mounted volume. An empty directory in the way is removed, and so is a link that
-    is named; nothing else ever is.
+    is given; nothing else is ever removed.
 
     path
         Where the link should be (string).
@@ -481,7 +481,7 @@ def link(path, target, replace=None, make=False):
 
 def _reads(text, replace):
     """
-    Whether a link's text is the one that was named, perhaps as it is shown.
+    Whether a link's text is the given one, either as it is or as it is shown.
     """
     return None not in (text, replace) and _visible(text) == _visible(replace)
 

@@ -70,7 +70,7 @@ MOST_FOREIGN = 4_000_000
 MOST_NAMED = 5  # errors
 MOST_SECONDS = 60  # for all mounts together
 MOST_COVERS = 20  # one over the other
-MOST_UNSAFE = 500  # mounts at once: the next look finds the others
+MOST_UNSAFE = 500  # mounts at once: the next check finds the others
 _NS_GET_USERNS = 0xB701
 _REMOUNT_BIND = 32 | 4096
 # What a remount takes away unless it is named again; the times of access stay as they are.
@@ -106,7 +106,7 @@ def mount(path, timeout=120):
     """
     Mount what fstab names for a directory: by its mount unit where systemd runs, so that it lives in a control group of
     its own (a FUSE client that the minion starts itself dies with the minion); by ``mount`` elsewhere. A dead mount is
-    taken away first.
+    unmounted first.
 
     path
         The directory (string).
@@ -140,7 +140,7 @@ def mount(path, timeout=120):
         raise CommandExecutionError(
             f"{' '.join(command)}: {_client_error(log, begin) or done['stderr'] or done['stdout']}"
         )
-    # A client that could not get its volume, or is refused, can look mounted for a moment.
+    # A client that could not get its volume, or is rejected, can look mounted for a moment.
     for pause in (0, 1):
         time.sleep(pause)
         state = mount_health(path)["state"]
@@ -154,7 +154,7 @@ def mount(path, timeout=120):
 
 def unmount(path, lazy=True):
     """
-    Take a mount away.
+    Unmount a directory.
 
     path
         The directory (string).
@@ -209,7 +209,7 @@ def _client_error(log, begin):
 
 def mounts():
     """
-    What is mounted. Unlike ``mount.active`` this starts no process, and it is looked at often.
+    What is mounted. Unlike ``mount.active`` this starts no process, since it is called often.
 
     Returns a dict of dicts by directory; ``volume`` is None for a file system that root has not mounted by Gluster's
     client::
@@ -234,7 +234,7 @@ def mount_health(path):
 
     Returns a dict ``{"state": "alive", "device": "kvm1:/one_vol", "fstype": "fuse.glusterfs", "volume": "one_vol"}``.
     ``state`` is ``absent`` (nothing is mounted there; the others are None), ``alive``, ``dead`` (the FUSE client is
-    gone: "Transport endpoint is not connected", or lives and has been refused by the bricks, after which it does not
+    gone: "Transport endpoint is not connected", or runs but was rejected by the bricks, after which it does not
     try again), ``offline`` (it says the same because its bricks are away, as when the volume is stopped; files that are
     open come back with them) or ``hung`` (no answer within 3 s). ``volume`` is None for a file system that is not
     Gluster's, and has the sub-directory behind it where one is mounted (``one_vol/sub``).
@@ -266,8 +266,8 @@ def mount_health(path):
 
 def _comes_back(path, device):
     """
-    Whether a client whose bricks do not answer may still get them back: False when the volume can be mounted anew and
-    this mount does not answer for 5 s more. A client tries again every 3 s, but for one that a brick has refused.
+    Whether a client whose bricks do not answer may still reconnect: False when the volume can be mounted elsewhere and
+    this mount does not answer for 5 s more. A client tries again every 3 s, unless a brick has rejected it.
     """
     if not __salt__["gluster_probe.can_mount"](device):
         return True
@@ -368,7 +368,7 @@ def write_error(path, user="oneadmin"):
 
 def mount_users(path, copies=True):
     """
-    Who would lose something if a mount went: processes with a file or a directory of it, and other mounts of it or in
+    What uses a mount: processes with a file or a directory of it, and other mounts of it or in
     it. Only links of /proc are read, which a mount that hangs does not delay.
 
     path
@@ -641,7 +641,7 @@ def cover(path):
 
 def uncover(path):
     """
-    Take away what users other than root have mounted over a directory, and nothing else.
+    Unmount what users other than root have mounted over a directory, and nothing else.
 
     path
         The directory (string).
@@ -671,14 +671,14 @@ def uncover(path):
 
 def detach(path):
     """
-    Take a mount away that lies below directories of somebody else. What is open there stays usable.
+    Unmount a volume below directories of somebody else. What is open there stays usable.
 
     path
         The directory on which a Gluster volume is mounted (string). What its owner has mounted over it goes, too.
 
     Returns True.
 
-    Raises CommandExecutionError when it cannot be taken away.
+    Raises CommandExecutionError when it cannot be unmounted.
 
     CLI Example:
 
@@ -733,7 +733,7 @@ def place(path, volume, user=None):
 
 def foreign_parent(path, user=None):
     """
-    The first directory above a path in which somebody else than root may create or exchange things. One that a process
+    The first directory above a path in which others than root may create or replace files. One that a process
     answers for (FUSE) counts, and is not looked at. Of one behind an automounter it is that which is mounted there that
     counts; one that does not answer within 3 s is as if it were somebody else's.
 

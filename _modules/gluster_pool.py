@@ -1,6 +1,6 @@
 """
-What the pool makes of a volume: bricks, quorum, who is connected, and what waits to be healed
-==============================================================================================
+A volume in its pool: bricks, quorum, who is connected, and what waits to be healed
+===================================================================================
 """
 
 import contextlib
@@ -114,7 +114,7 @@ def volume_report(name, volume, seen, node):
 
 def _peer(peer, pool, here, ask):
     """
-    A peer that is away, or connected and no member of the pool, as a finding. The cures were tried with Gluster 10.3.
+    A peer that is disconnected, or connected but not a member, as a finding. The cures were tried with Gluster 10.3.
     """
     name, uuid, state = peer["hostname"], peer.get("uuid"), peer.get("state")
     if state in (None, MEMBER):
@@ -162,7 +162,7 @@ def _options(name, volume, now, node):
 
 def _clients(name, bricks, seen):
     """
-    Bricks that let nobody in, and clients that are not connected to a brick, as findings.
+    Bricks that reject clients, and clients that are not connected to a brick, as findings.
     """
     found, refusing = [], []
     try:
@@ -186,14 +186,14 @@ def _healing(name, counts, limit):
     kept = __context__.setdefault("gluster_one.heal", {})
     before, kept[name] = kept.get(name), counts["pending"]
     if pending > limit:
-        growing = f", {before} at the look before" if before is not None and before < pending else ""
+        growing = f", {before} at the check before" if before is not None and before < pending else ""
         what = f"{pending} files wait to be healed{growing}"
         found.append(["heal", name, what, f"at most {limit}", show, "warning"])
     if pending:
         try:
             __salt__["gluster.heal"](name)
         except CommandExecutionError as exc:
-            # Self-heal daemons that bricks once refused, as while server.allow-insecure was off, do not try again.
+            # Self-heal daemons that bricks once rejected, as while server.allow-insecure was off, do not try again.
             cure = f"on each server: pkill -f [g]lustershd; gluster volume start {name} force"
             if not re.search("Another transaction|Locking failed", str(exc)):  # then it is not known
                 found.append(["heal_daemon", name, str(exc), "the self-heal daemons heal", cure, "error"])
@@ -287,7 +287,7 @@ def peers_apart():
 
 def _disconnected(peers):
     """
-    Which of these are not connected, or no members of the pool, as a sentence; an empty one where all are.
+    Which of these are not connected, or not members of the pool, as a sentence; an empty one where all are.
     """
     away = [peer for peer in peers if not peer["connected"]]
     plain = [peer["hostname"] for peer in away if peer.get("state") in (None, MEMBER)]
@@ -297,11 +297,11 @@ def _disconnected(peers):
 
 def unsettled_reason():
     """
-    What has to be so again before the next server of the pool, or the next brick, may be restarted: all peers see all
+    What has to be true before the next server of the pool, or the next brick, may be restarted: all peers see all
     others connected, all bricks are online, every client is connected to all of them, and nothing waits to be healed.
 
-    Returns None when all that is known to be so, else what is not (string), such as ``3 files of volume one_vol wait to
-    be healed``.
+    Returns None when all that is known to be true, else what is not (string), such as ``3 files of volume one_vol wait
+    to be healed``.
 
     Raises CommandExecutionError when glusterd does not answer.
 
@@ -366,7 +366,7 @@ def bricks_down(name):
 
     Returns a list of bricks such as ``kvm2:/data/one_vol``, empty for a volume that is not started, or not there.
 
-    Raises CommandExecutionError when Gluster does not say it.
+    Raises CommandExecutionError when Gluster does not list them.
 
     CLI Example:
 
@@ -399,8 +399,8 @@ def stop_blockers(names, restart=False, apart=None):
         the pool has it, or of the same address.
 
     restart
-        Only its glusterd is to be restarted, its bricks go on: those that make a set alone do not count, nor does who
-        is connected to the others (bool, default False).
+        Only its glusterd is to be restarted, its bricks keep running: those that make a set alone do not count, nor do
+        connections to the others (bool, default False).
 
     apart
         What :func:`apart` said on the nodes that have mounts, by minion (dict, default none).
@@ -484,7 +484,7 @@ def _apart(volume, going, nodes):
 
 def brick_blockers(volume, brick):
     """
-    Why a brick may not go down now, although its server does not: its copies on other servers do not suffice.
+    Why a brick may not go down now, although its server does not: its replicas on other servers do not suffice.
 
     volume
         The volume (string), which is started.

@@ -1,6 +1,6 @@
 """
-OpenNebula's GlusterFS datastore kept right
-===========================================
+Automatic repair of OpenNebula's GlusterFS datastore
+====================================================
 
 More of the runner ``gluster_one``: Salt joins modules of one virtual name. ``remediate`` is what the reactor calls.
 """
@@ -42,7 +42,7 @@ LOOKS_APART = 3
 
 class _Waits(str):
     """
-    Why there was no turn, which is no failure. It is a type of its own, as any text may be a minion's.
+    Why there was no turn, which is not a failure. It is a type of its own, since any text may be a minion's.
     """
 
     def __new__(cls, why):
@@ -233,14 +233,14 @@ def _waits(known, at):
 
 def _rests(known):
     """
-    Whether a kind of finding was repaired so often that others are to have their turn now.
+    Whether a kind of finding was repaired so often that others have their turn first.
     """
     return known.get("rests", False)
 
 
 def _come_back(known):
     """
-    What is said of a kind of finding that rests, once it is found again.
+    What is said of a kind of finding that is not repaired for a while, once it is found again.
     """
     count = known["failures"]
     failed = f", with {count} failure{'s' if count > 1 else ''}" if count else ""
@@ -267,7 +267,7 @@ def _put_right(minion, at, mods, past, part):
     Apply the SLS of each kind of finding, keep in ``past`` what came of it, and say it: a dict by kind.
     """
     came = _repair(minion, mods.values(), part)
-    if NO_ANSWER in came.values() and _reported(minion)[0] != at:  # it was started anew, and the job was lost with it
+    if NO_ANSWER in came.values() and _reported(minion)[0] != at:  # it was restarted, and the job was lost with it
         came = _repair(minion, mods.values(), part)
     waits = {kind: came[sls] for kind, sls in mods.items() if isinstance(came[sls], _Waits)}
     mods = {kind: sls for kind, sls in mods.items() if kind not in waits}
@@ -406,7 +406,7 @@ def _repair(minion, mods, part):
     what was found is still there.
     """
     mods = list(dict.fromkeys(mods))
-    # What only starts what is down takes nothing away from the pool, and nobody is asked.
+    # What only starts what is down takes nothing from the pool, so no server is asked.
     beside = _unfinished(minion) if "gluster_one.glusterd" in mods else []
     last = _last_turn()
     # Before the turn, which others wait for: to ask takes a while.
@@ -450,7 +450,7 @@ def _repair(minion, mods, part):
 
 def _in_the_way(minion, beside):
     """
-    Why nothing is to be done on a server while the jobs on these, which have had their turn, go on; None where nothing
+    Why nothing may be done on a server while the jobs on these, which have had their turn, go on; None where nothing
     is.
     """
     if not beside:
@@ -497,7 +497,7 @@ def _job(minion, mods, longest, turn):
             awaited, broken = returned or broken or lost, None
             kept = __salt__["gluster_one.kept_returns"](job["jid"], [minion])
             while awaited and minion not in kept and time.monotonic() <= deadline:
-                if lost and _reported(minion)[0] != at:  # its own word: it may have been started anew, without the job
+                if lost and _reported(minion)[0] != at:  # its own word: it may have been restarted, without the job
                     break
                 turn.late()
                 time.sleep(0.5)

@@ -21,7 +21,7 @@ SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hr": 3600, "d": 864
            "wk": 604800}  # fmt: skip
 # Options in which `m` is minutes: elsewhere it is a size.
 TIME = re.compile("(timeout|interval|freq|frequency|delay|period|time|wait)$")
-# Options of the whole pool: Gluster refuses them for one volume, with all others of that command.
+# Options of the whole pool: Gluster rejects a command that sets one for a volume, with all its other options.
 POOL = (
     "cluster.server-quorum-ratio", "cluster.brick-multiplex", "cluster.max-bricks-per-process", "cluster.op-version",
     "cluster.max-op-version", "cluster.enable-shared-storage", "cluster.localtime-logging", "cluster.daemon-log-level",
@@ -35,7 +35,7 @@ def __virtual__():
 
 def option_text(value):
     """
-    An option's value as Gluster is told it: YAML makes an unquoted ``on`` a boolean and ``1`` a number.
+    An option's value as text for Gluster: YAML makes an unquoted ``on`` a boolean and ``1`` a number.
 
     value
         A string, number or boolean.
@@ -224,7 +224,7 @@ def group_options(name):
 
 def wanted_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
     """
-    The options of a volume that OpenNebula's machines are to open.
+    The options of a volume whose images OpenNebula's VMs open.
 
     uid, gid
         The owner of its root: a number, or the name of a user and a group of this node (default ``oneadmin``).

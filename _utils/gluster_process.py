@@ -210,7 +210,7 @@ def _exchanged(stream, left):
 
 def _stuck_file(words):
     """
-    Where it is kept that a command hangs: jobs of the minion are processes of their own.
+    The file that records that a command hangs, since jobs of the minion are separate processes.
     """
     name = hashlib.sha256(repr(words).encode(errors="surrogateescape")).hexdigest()
     return os.path.join(__opts__["cachedir"], "gluster_one", name)
@@ -218,7 +218,7 @@ def _stuck_file(words):
 
 def _stuck(path):
     """
-    The number of the process that hangs still, or None.
+    The number of the process that still hangs, or None.
     """
     try:
         with salt.utils.files.fopen(path) as stream:

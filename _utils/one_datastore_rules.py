@@ -92,14 +92,14 @@ def __virtual__():
 
 def arguments():
     """
-    What can be said of a datastore, in the order of the arguments of ``gluster_one.one_datastore_present``.
+    The arguments of a datastore, in the order of those of ``gluster_one.one_datastore_present``.
 
     Returns a dict by argument::
 
         {"safe_dirs": {"attribute": "SAFE_DIRS", "kind": "directories", "types": ("IMAGE_DS", "SYSTEM_DS", "FILE_DS"),
                        "why": None, "default": None, "pillar": True, "meaning": "Exceptions from `restricted_dirs`"}}
 
-    ``attribute`` is None for what is no attribute of a datastore's template. ``kind`` says what a value has to look
+    ``attribute`` is None for what is not an attribute of a datastore's template. ``kind`` says what a value has to look
     like (``KINDS`` of ``gluster_one_arguments``), and how it is written and compared. ``types`` are those of datastores
     that can have it; ``why`` is what an error says of another type, which it may have as ``{type}``. ``pillar`` is
     whether it is a key of the pillar, too, and ``meaning`` is for docs/datastores.md.

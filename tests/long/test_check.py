@@ -35,7 +35,7 @@ BREAKS = {
     "oneadmin's mount over it": (
         "exec 3<>/dev/fuse; mount -i -t fuse -o fd=3,rootmode=40000,user_id=9869,group_id=9869,nosuid,nodev theirs "
         f"{MOUNT}",
-        "mount_covered", "over it lies theirs \\(fuse\\), mounted by oneadmin", f"umount -l {MOUNT}",
+        "mount_covered", "it is covered by theirs \\(fuse\\), mounted by oneadmin", f"umount -l {MOUNT}",
     ),
     "a client that hangs": (
         f"kill -STOP $({CLIENT})", "mount_hangs", "it does not answer", f"kill -CONT $({CLIENT})",
@@ -88,7 +88,7 @@ BREAKS = {
     # As a volume set leaves it while glusterd is down, on a server with two bricks.
     "a brick that divides its size": (
         f"sed -i 's/shared-brick-count 1/shared-brick-count 2/' {BRICK}",
-        "brick_size", "it counts itself as one of 2 on its file system: volume one_vol looks smaller",
+        "brick_size", "Gluster counts it as one of 2 on its file system: volume one_vol looks smaller",
         f"sed -i 's/shared-brick-count 2/shared-brick-count 1/' {BRICK}",
     ),
     "glusterd without its option": (
