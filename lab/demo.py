@@ -30,7 +30,7 @@ state_output_profile: False
 state_tabular: "  {0}{4:<7} {1}: {6[comment]}{5}"
 """
 
-# The disk is what OpenNebula writes into deployment.0 for a cloned raw image of machine 7.
+# The disk is what OpenNebula writes into deployment.0 for a cloned raw image of VM 7.
 DOMAIN = """\
 <domain type='qemu'>
   <name>one-7</name> <memory unit='MiB'>64</memory>
@@ -165,9 +165,9 @@ def before(lab):
         command("root@kvm2# virsh create one-7.xml")
         outcome(machine.result())
     check(written.returncode, "oneadmin should not have been able to write")
-    check(not any(opened), "the volume should have refused every hypervisor")
+    check(not any(opened), "the volume should have rejected every hypervisor")
     refused = machine.result().returncode and "gluster connection" in machine.result().stderr
-    check(refused, "the machine should not have started, for want of its gluster connection")
+    check(refused, "the VM should not have started without its gluster connection")
 
 
 def listed(changes):

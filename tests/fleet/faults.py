@@ -113,7 +113,7 @@ FAULTS = [
 
 
 class Scene:
-    """How the faults are injected that are no script."""
+    """How the faults are injected that are not a script."""
 
     def __init__(self, fleet, events, host):
         self.fleet, self.events, self.host = fleet, events, host
@@ -153,7 +153,7 @@ class Scene:
         self.heal_daemons()
 
     def heal_daemons(self):
-        """What the finding heal_daemon says: those that were refused do not try again."""
+        """What the finding heal_daemon says: those that were rejected do not try again."""
         restart = f"pkill -f '[g]lustershd'; sleep 1; {ONE_VOL} start one_vol force"
         for host in HYPERVISORS:
             self.fleet.sh(host, restart)
@@ -265,7 +265,7 @@ def suffer(fleet, events, load, fault):
     settled(fleet)
     written = len(load.acknowledged())
     wait_for("the writer goes on", lambda: len(load.acknowledged()) > written, 30)
-    # Whatever broke, what else the minions look after is still looked after.
+    # Whatever broke, the minions still check everything else.
     for host in fleet.lab.hosts:
         tag = f"salt/beacon/{host}/{OTHER}/"
         wait_for(f"{OTHER} on {host}", lambda tag=tag: any(tag in one[1] for one in events.since(time.time() - 20)), 60)

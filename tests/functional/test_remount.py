@@ -1,4 +1,4 @@
-"""The state gluster_one.datastore_remounted: a mount as fstab has it by now, unless something uses it."""
+"""The state gluster_one.datastore_remounted: a mount with the present options of fstab, unless something uses it."""
 
 import contextlib
 import os

@@ -244,7 +244,7 @@ def test_bricks_that_refuse_are_restarted(bricks, closed, modules):
     host.gluster("volume", "set", closed, "server.allow-insecure", "on")
     names = [f"kvm1:/data/{closed}/{number}" for number in (0, 1)]
     assert modules.gluster_probe.rejecting_bricks(closed, names) == names
-    # What refuses this server on every port is no reason to restart a brick, to which others may be connected.
+    # A brick that rejects this server on every port is not restarted: other clients may be connected to it.
     host.gluster("volume", "set", closed, "auth.allow", "10.9.9.9")
     assert modules.gluster_probe.rejecting_bricks(closed, names) == []
     host.gluster("volume", "reset", closed, "auth.allow")

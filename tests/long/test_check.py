@@ -184,7 +184,7 @@ def test_a_client_that_is_cut_off_from_the_port_of_a_brick(fleet):
 
 
 def test_bricks_that_refuse(fleet):
-    """One of them, which was started while the option was off: nobody new is let in."""
+    """One of them, which was started while the option was off: it rejects new clients."""
     fleet.stage = "used"
     option = f"{VOLUME} set one_vol server.allow-insecure"
     script = f"pkill -9 -x glusterfsd; {option} off; {VOLUME} start one_vol force; sleep 1; {option} on"

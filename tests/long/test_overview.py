@@ -1,4 +1,4 @@
-"""What is wrong in the fleet is found, named, and gone when it is repaired; the overview of all nodes has it, too."""
+"""What is wrong in the fleet is found, named, and gone when it is repaired; the status of the fleet has it, too."""
 
 import re
 import time

@@ -1,4 +1,4 @@
-"""The fleet from the master: the rollout step by step, the overview, and whether a server may go down."""
+"""The fleet from the master: the rollout step by step, the status, and whether a server may go down."""
 
 import contextlib
 import time

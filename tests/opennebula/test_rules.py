@@ -120,7 +120,7 @@ def test_the_guides_dead_datastore_is_mended_with_its_images(oned, present, aske
 
 
 def test_where_oned_does_not_tell_its_drivers(oned, present):
-    """one.system.config is refused to users outside of the group oneadmin: said so, and fs is used."""
+    """oned rejects one.system.config for users outside of the group oneadmin: a warning says so, and fs is used."""
     arguments = {**NATIVE, "attributes": {"CLONE_TARGET": "SYSTEM"}}
     with oned.trouble(fail=[512, "User [2] : Not authorized."], method="one.system.config"):
         for test in (True, False):
@@ -214,7 +214,7 @@ def test_a_native_datastore_is_not_added_to_other_hosts(oned, present):
     [("shared", "shared", True), ("ssh", "shared", True), ("local", "shared", False), ("shared", "ceph", False)],
 )
 def test_transfer_drivers_on_one_volume_fit(oned, present, modules, tmp_path, theirs, tm_mad, fits):
-    """TM_MAD_SYSTEM of the image datastore's driver names what else the system datastore may have."""
+    """TM_MAD_SYSTEM of the image datastore's driver names other drivers that the system datastore may have."""
     other = oned.datastore("system of gluster", TYPE="SYSTEM_DS", DS_MAD=None, TM_MAD=theirs)
     mount = f"/srv/{tmp_path.name}"
     modules.data.update(f"gluster_one_ids.published_ids:{mount}", {"system of gluster": other})
@@ -443,7 +443,7 @@ def test_hosts_may_change_and_running_machines_keep_the_old_ones(oned, present):
     assert "keep the old GLUSTER_HOST" not in present(**{**NATIVE, "host": ["kvm1", "kvm2"]}).comment
 
 
-# What machines open
+# What VMs open
 
 
 @pytest.mark.parametrize("driver, warned", [(None, False), ("raw", False), ("qcow2", True)])

@@ -1,4 +1,4 @@
-"""What a run foretells of the beacon, whatever is configured. tests/fleet and tests/long have it on a real minion."""
+"""What a run predicts of the beacon, whatever is configured. tests/fleet and tests/long have it on a real minion."""
 
 import pytest
 

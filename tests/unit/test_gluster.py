@@ -267,7 +267,7 @@ def test_an_owner_by_number_or_by_name(util, monkeypatch):
 
 
 def counted(answering, heal):
-    """What a look counts, where Gluster answers this to `volume heal one_vol info summary`."""
+    """What a check counts, where Gluster answers this to `volume heal one_vol info summary`."""
     fine = "<cliOutput><opRet>0</opRet></cliOutput>"
     texts = [f"<?xml version='1.0'?>{text.partition('?>')[2] or text}" for text in (fine, INFO, STATUS, heal, fine)]
     return answering("".join(texts))[0].snapshot(heal=["one_vol"])["heal"]["one_vol"]

@@ -1,4 +1,4 @@
-"""The table of a datastore's arguments, and what else follows it: the state, its checks, the pillar, the docs."""
+"""The table of a datastore's arguments, and what follows it: the state, its checks, the pillar, the docs."""
 
 import inspect
 import re

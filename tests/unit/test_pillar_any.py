@@ -1,4 +1,4 @@
-"""A thousand pillars that nobody wrote: each is accepted with a right plan, or refused in lines that name the key."""
+"""A thousand pillars that nobody wrote: each is accepted with a right plan, or rejected in lines that name the key."""
 
 import copy
 import json

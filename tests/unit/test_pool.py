@@ -1,4 +1,4 @@
-"""What the pool makes of a volume: quorum, servers that are missing, and whether one may go down."""
+"""A volume in its pool: quorum, servers that are missing, and whether one may go down."""
 
 import pytest
 from salt.exceptions import CommandExecutionError

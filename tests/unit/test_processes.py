@@ -1,4 +1,4 @@
-"""Gluster's processes on this server: one that has ended is no traceback, and none is no other process."""
+"""Gluster's processes on this server: one that has ended gives no traceback, and none is taken for another."""
 
 import contextlib
 import os

@@ -298,7 +298,7 @@ def test_a_link_of_the_head_is_not_put_right_by_creating_a_datastore(minion):
 
 
 def test_a_mount_that_is_used_is_not_undone_for_another_mounts_sake(minion):
-    """Of the same SLS file: it would take the one whose client the bricks have refused, too."""
+    """Of the same SLS file: it would unmount the one whose client the bricks have rejected, too."""
     assert "mount_held has to be looked at" in minion.reports("link", "mount_held")
     assert minion.jobs == []
 
@@ -456,7 +456,7 @@ def test_a_minion_called_servers_has_a_lock_of_its_own(minion):
 
 
 def hung(minion, after=None):
-    """A job that says that it is still at it, for ever; each look at the clock is ten seconds later."""
+    """A job that says that it still runs, for ever; each read of the clock is ten seconds later."""
     clock = itertools.count(0, 10)
     minion.runner.time.monotonic = lambda: next(clock)
     minion.runner.time.sleep = lambda seconds: None
