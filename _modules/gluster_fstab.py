@@ -151,7 +151,7 @@ def check_servers(device, hosts, servers, what):
     if not any(_server(each, servers) for each in (host, *hosts)):
         raise CommandExecutionError(
             f"{device} {what}, and {host} is none of {', '.join(servers)}: add it to the volume's servers if it is of "
-            "their pool; if it is of another pool, take that away, or give the volume another mount point"
+            "their pool; if it is of another pool, remove that, or give the volume another mount point"
         )
 
 

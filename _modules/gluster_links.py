@@ -141,7 +141,7 @@ def _is_served(descriptor, path):
             return False
     mount = next((each for each in __salt__["gluster_mount.mount_table"]() if each["number"] == number), None)
     if not mount:
-        raise CommandExecutionError(f"{_visible(path)} lies on a mount that has gone meanwhile: run again")
+        raise CommandExecutionError(f"{_visible(path)} is on a mount that has just been removed: run again")
     if mount["user"] not in (None, "0"):
         raise CommandExecutionError(
             f"{_visible(path)} lies behind {_visible(mount['device'])} ({_visible(mount['fstype'])}), mounted on "

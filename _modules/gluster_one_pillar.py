@@ -470,7 +470,7 @@ def _errors_here(pillar, plan):
         errors += _first_server_errors(name, volume)
     stores = [store for volume in plan["volumes"].values() for store in volume["datastores"]]
     for store in sorted({store for store in stores if stores.count(store) > 1}):
-        errors.append(f"gluster_one:volumes: datastore {store} stands under two volumes: it can be on one only")
+        errors.append(f"gluster_one:volumes: datastore {store} is listed under two volumes: it can be on one only")
     secret = {"password", "token"} & set(pillar.get("opennebula") or {})
     if secret and "head" not in plan["roles"]:
         errors.append(

@@ -432,7 +432,7 @@ def _states(said):
     states = {}
     for key, state in said.items():
         if not isinstance(key, str) or not isinstance(state, dict):
-            return f"an answer that is none of a run: {_visible(said)}"
+            return f"an answer that is not that of a run: {_visible(said)}"
         result = state.get("result") if isinstance(state.get("result"), bool) else None
         states[key] = {
             "result": result,

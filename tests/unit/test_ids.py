@@ -1,4 +1,4 @@
-"""The identifiers that the head leaves on a volume, whose owner can leave anything there."""
+"""The identifiers that the head writes to a volume, whose owner can write anything there."""
 
 import pytest
 

@@ -234,7 +234,7 @@ BAD = [
     ({**ORDINARY, "opennebula": {"password": "s3cret"}}, r"gluster_one:opennebula:password is in the pillar of kvm1"),
     (
         {"volumes": {name: {"servers": ["kvm1"], "mount": f"/{name}", "datastores": {"d": {}}} for name in ("a", "b")}},
-        r"datastore d stands under two volumes",
+        r"datastore d is listed under two volumes",
     ),
 ]
 

@@ -83,7 +83,7 @@ pillars = st.fixed_dictionaries(
 
 
 def one_place(pillar):
-    """Whether each datastore stands under one volume only."""
+    """Whether each datastore is listed under one volume only."""
     stores = [store for each in pillar["volumes"].values() for store in each.get("datastores") or {}]
     return len(stores) == len(set(stores))
 
