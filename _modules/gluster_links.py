@@ -105,10 +105,10 @@ def _walk(path, make, follow):
 
 def _step(at, served, name, path):
     """
-    A descriptor of what has a name in a directory, and whether a process answers for that (FUSE, an automounter). Where
-    one does, a process with a time limit looks first. A mount by FUSE of somebody else than root is not entered at all:
-    that it has answered once does not mean that it will again. What counts is the mount that a descriptor is on, since
-    they come and go.
+    A descriptor of an entry of a directory, and whether a process serves it (FUSE, an automounter). Where one does, a
+    process with a time limit tries it first. A FUSE mount of another user than root is not entered at all: that it has
+    answered once does not mean that it will again. What counts is the mount that the descriptor is on, since mounts
+    come and go.
     """
     if served:
         _require_answer(at, name, path)
@@ -133,7 +133,7 @@ def _mount_number(descriptor):
 
 def _is_served(descriptor, path):
     """
-    Whether a process answers for what a descriptor is of. The root is where all begins, and not every table has it.
+    Whether a process serves what a descriptor is of (FUSE, an automounter). Not every table of mounts has the root.
     """
     number = _mount_number(descriptor)
     with _closed(os.open("/", WALK)) as root:
@@ -200,7 +200,7 @@ def _make(at, name):
 @contextlib.contextmanager
 def _entry(inside, name, path, read=False):
     """
-    A descriptor of what has a name in a directory, as :func:`_directory` has them.
+    A descriptor of an entry of a directory, opened as :func:`_directory` does.
     """
     with _closed(_step(inside, _is_served(inside, path), name, path)[0], read) as descriptor:
         yield descriptor
@@ -346,8 +346,8 @@ def _text(inside, name):
 
 def _ends(path, text, target):
     """
-    Where a link leads, step by step. It is followed as text, up to the target or to what a process answers for: to
-    resolve it would be to look at that, which can hang; and so can what else oneadmin's links lead to.
+    Where a link leads, step by step. It is followed as text, up to the target or to what a process serves (FUSE, an
+    automounter): to resolve that could hang, and so could anything else to which oneadmin's links lead.
     """
     ends = []
     while text is not None and len(ends) < MOST_LINKS:

@@ -347,7 +347,7 @@ def write_error(path, user="oneadmin"):
     user
         The user's name (string, default ``oneadmin``).
 
-    Returns None if so, else what stood in the way (string).
+    Returns None if so, else the reason (string).
 
     Raises CommandExecutionError when there is no such user.
 
@@ -557,7 +557,7 @@ def set_flags(volume):
     volume
         See :func:`mounts_without_flags`.
 
-    Returns a list of what stood in the way in other mount namespaces (strings).
+    Returns a list of errors in other mount namespaces (strings).
 
     Raises CommandExecutionError when a mount in this one cannot be given them.
 
@@ -588,14 +588,14 @@ def set_flags(volume):
 
 def _theirs(mounted):
     """
-    Of the mounts on a directory those of users other than root that lie over all of root's, the topmost one first.
+    Of the mounts on a directory those of users other than root that cover all of root's, the topmost one first.
     """
     return list(itertools.takewhile(lambda mount: mount["user"] not in (None, "0"), reversed(mounted)))
 
 
 def beneath(path):
     """
-    What is mounted on a directory, but for the mounts of users other than root that lie over it.
+    What is mounted on a directory, except mounts of users other than root that cover it.
 
     path
         The directory (string).
@@ -790,7 +790,7 @@ def _automounted(directory):
 
 def _served():
     """
-    The directories on which file systems are mounted that a process answers for, so that to look at them may hang.
+    The directories on which file systems are mounted that a process serves, so that reading them may hang.
     """
     mounts = mount_table()
     return {mount["path"] for mount in mounts if mount["fstype"].startswith(("fuse", "autofs"))} - {"/"}
@@ -798,7 +798,7 @@ def _served():
 
 def may_hang(path):
     """
-    Whether a process answers for a path, so that to look at it may hang: it is on FUSE, or an automounter's.
+    Whether a process serves a path, so that reading it may hang: it is on FUSE, or an automounter's.
 
     path
         The path (string), in which no link is followed.
@@ -820,7 +820,7 @@ def _names(path):
 
 def _home_above(path, user):
     """
-    A user's home directory, which is not there yet and will be the user's, if a path is in it.
+    A user's home directory, which does not exist yet and will be the user's, if a path is in it.
     """
     try:
         home = os.path.normpath(pwd.getpwnam(str(user or "")).pw_dir)

@@ -247,7 +247,7 @@ def publish_id(path, name, datastore_id, names=None):
 
     Returns True.
 
-    Raises CommandExecutionError when nothing is mounted there, or it cannot be written, with what stands in the way.
+    Raises CommandExecutionError when nothing is mounted there, or it cannot be written, with the reason.
 
     CLI Example:
 
