@@ -29,7 +29,7 @@ help: ## this list
 setup: ## Debian's packages and the virtual environment, if they are not there
 	@sh lab/setup.sh $(PYTHON) $(SALT) $(VENV)
 
-lock: setup ## choose the versions in the lock files anew, one for each Python and Salt
+lock: setup ## choose the versions in the lock files again, one for each Python and Salt
 	@for each in $(LOCKS); do \
 	  lock=requirements/python$$each.lock; \
 	  { echo '# Made by `make lock` from dev.in and override.in; do not edit.'; \

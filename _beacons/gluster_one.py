@@ -1,8 +1,8 @@
 """
-What has broken or drifted on this node
+What has broken or changed on this node
 =======================================
 
-Looks with ``gluster_one.check`` at an interval and fires when a finding appears, when it goes, and, more and more
+Calls ``gluster_one.check`` at an interval and fires when a finding appears, when it goes, and, more and more
 seldom, while it stays, in case an event was lost. The formula configures it from the pillar::
 
     beacons:
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 __virtualname__ = "gluster_one"
 
-# Seconds that the minion waits for a look; one that takes longer is asked again at the next interval.
+# Seconds that the minion waits for a check; one that takes longer is asked again at the next interval.
 PATIENCE = 2
 LONGEST_REMINDER = 3600
 
@@ -57,7 +57,7 @@ def validate(config):
 
 def beacon(config):
     """
-    Look, and fire what has changed.
+    Check, and fire what has changed.
 
     config
         The configuration (list of dicts).
@@ -70,7 +70,7 @@ def beacon(config):
         return _beacon(config)
     except Exception:  # pylint: disable=broad-except
         # One that raises ends all beacons of the minion.
-        log.exception("gluster_one: the beacon could not look")
+        log.exception("gluster_one: the beacon could not check")
         return []
 
 
@@ -82,22 +82,22 @@ def _beacon(config):
         return []
     look = watch["look"] = _Look(settings["node"])
     look.start()
-    # The minion does nothing else meanwhile: a look that hangs must not hang it.
+    # The minion does nothing else meanwhile: a check that hangs must not hang it.
     look.join(PATIENCE)
     if not look.is_alive():
         watch["look"] = None
-    elif late:  # what came too late for its own turn is out of date, but for what hangs still
+    elif late:  # what came too late for its own turn is outdated, except for what still hangs
         look = late
     else:
         return []
-    if look.at < _last_run():  # what it has seen may have been put right since
+    if look.at < _last_run():  # what it has seen may have been repaired since
         return []
     # Salt takes the beacon's own interval out of what it hands over.
     event = _event(watch, look, settings["node"]["beacon"]["interval"], time.monotonic())
     if not event:
         return []
     try:
-        # What was seen already: a second look here would hang the minion, where that one could not.
+        # What was seen already: a second check here could hang the minion, which that one could not.
         __salt__["mine.send"]("gluster_one.findings", found=event["found"], at=look.at)
     except Exception as exc:  # pylint: disable=broad-except
         log.warning("gluster_one: the findings did not reach the master's mine: %s", exc)
@@ -116,7 +116,7 @@ def _last_run():
 
 class _Look(threading.Thread):
     """
-    One look at this node, in a thread of its own.
+    One check of this node, in a thread of its own.
     """
 
     def __init__(self, node):
@@ -129,12 +129,12 @@ class _Look(threading.Thread):
             # From what this node has, without a gluster process: those take the pool's lock, and hang with it.
             self.findings = self.check(pool=False, heal=False, node=self.node)
         except Exception:  # pylint: disable=broad-except
-            log.exception("gluster_one: the look at this node failed")
+            log.exception("gluster_one: the check of this node failed")
 
 
 def _event(watch, look, interval, now):
     """
-    What is to be fired after a look, or None; what is known is kept for the next.
+    What is to be fired after a check, or None; what is known is kept for the next.
     """
     if look.findings is None:
         return None

@@ -94,7 +94,7 @@ def xml(*words, timeout=120, server=None, patience=None):
 
 def _yet_to_start():
     """
-    Whether this is a run with ``test=True`` before glusterd starts here for the first time: no pool, no volume.
+    Whether this is a run with ``test=True`` before glusterd's first start here: there is no pool and no volume yet.
     """
     return __opts__["test"] and not os.path.exists(INFO)
 
@@ -118,7 +118,7 @@ def _run(*words, **settings):
 
 def _error(done, node):
     """
-    What went wrong with a finished command, in one line, or None; the node is for that.
+    Why a finished command failed, in one line that may name the node, or None.
     """
     try:
         root = ET.fromstring(done["stdout"])
@@ -363,8 +363,9 @@ def snapshot(heal=()):
 
 def _statuses(ask, volumes, until):
     """
-    The processes of all started volumes, None for one of which Gluster does not say it: as while another command, that
-    may hang, holds its lock. Of all volumes together such a one is left out, without a word, or none is said.
+    The processes of all started volumes, None for a volume whose processes Gluster does not list, for example while
+    another command, which may hang, holds its lock. Asked for all volumes at once, Gluster silently leaves out such a
+    volume, or all of them.
     """
     found = {}
     with contextlib.suppress(CommandExecutionError):
@@ -388,7 +389,7 @@ def _hanging(healed, rows):
 
 def _number(element, tag, otherwise=None):
     """
-    A number of Gluster's, which has words, ``N/A``, ``-`` or nothing in places where it does not know one.
+    A number from Gluster's output, None where that has words, ``N/A``, ``-`` or nothing instead.
     """
     text = element.findtext(tag, "").strip()
     return int(text) if text.isdecimal() else otherwise
@@ -536,7 +537,7 @@ def volume_set(name, options, timeout=120):
 
 def _counts(info, ask):
     """
-    What ``ask`` has to say of a volume; one without copies is not asked for.
+    What ``ask`` returns for a volume; not called for a volume without replicas.
     """
     if info and info["replica"] == 1 and not info["disperse"]:
         return {"pending": 0, "split_brain": 0}
@@ -551,7 +552,7 @@ def _counts(info, ask):
 
 def _change(*words, timeout):
     """
-    One command; what was read of the pool before does not hold any more.
+    Run one command that changes something, and forget what was read of the pool before.
     """
     try:
         xml(*words, timeout=timeout)
@@ -588,7 +589,7 @@ def volume_start(name, force=False, timeout=120):
 
 def volume_stop(name, timeout=120):
     """
-    Stop a volume: whoever has it mounted loses it until it is started.
+    Stop a volume: every client loses it until it is started again.
 
     name
         The volume (string).
@@ -611,7 +612,7 @@ def volume_stop(name, timeout=120):
 
 def heal(name):
     """
-    Have the self-heal daemons look now for what waits to be healed; by themselves they look each ten minutes. One try:
+    Have the self-heal daemons look now for what waits to be healed; by themselves they look every ten minutes. One try:
     who looks at a pool does not wait for it.
 
     name
@@ -829,7 +830,7 @@ def _heal_daemon(rows):
 @contextlib.contextmanager
 def _looking(what):
     """
-    A process may end at any moment, and what Gluster says of it be of before.
+    Look at a process that may have ended: what Gluster said of it may be outdated.
     """
     try:
         yield

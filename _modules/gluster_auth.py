@@ -13,7 +13,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 __virtualname__ = "gluster_auth"
 
 LISTS = {"auth.allow": "add them to it", "auth.reject": "take them out of it"}
-# With this value, clients that are connected are refused or can write no longer, at once (seen with Gluster 10.3).
+# With this value, connected clients are rejected or can no longer write, at once (seen with Gluster 10.3).
 STOPPING = {
     "server.allow-insecure": "off",
     "features.read-only": "on",
@@ -40,7 +40,7 @@ def __virtual__():
 
 def refuse_shutting_out(name, current, changes, servers=None):
     """
-    Refuse a change of options that shuts out a client that is connected now, or a server: ``auth.allow`` without it,
+    Reject a change of options that shuts out a client that is connected now, or a server: ``auth.allow`` without it,
     ``server.allow-insecure off``, TLS, a volume that is only read, and the like. Who is connected is asked only when
     such an option changes.
 
@@ -199,13 +199,13 @@ def _entries(option, text):
 
 def _shut_out(option, entries, connected, members):
     """
-    Who would be shut out, as texts: of a server that is not connected, one of its addresses has to be let in.
+    Who would be shut out, as texts: of a server that is not connected, one address has to be accepted.
     """
     refused = lambda address: any(entry(address) for entry in entries) == (option == "auth.reject")  # noqa: E731
     clients = sorted(filter(refused, connected))
     out = [f"{_named(address, members)}, connected now" for address in clients]
     for server, addresses in sorted(members.items()):
-        # A name of no address is refused too: nobody can say whether it is let in.
+        # A name without an address counts as rejected: it is unknown whether it is accepted.
         if not addresses & connected and all(map(refused, addresses)):
             out.append(f"the server {server} ({', '.join(sorted(addresses)) or 'its name cannot be resolved'})")
     return out

@@ -57,7 +57,7 @@ def __virtual__():
 
 def flags_missing(options):
     """
-    Which of ``nosuid`` and ``nodev`` mount options lack.
+    Which of ``nosuid`` and ``nodev`` is missing in mount options.
 
     options
         Mount options (list of strings).
@@ -151,7 +151,7 @@ def check_servers(device, hosts, servers, what):
     if not any(_server(each, servers) for each in (host, *hosts)):
         raise CommandExecutionError(
             f"{device} {what}, and {host} is none of {', '.join(servers)}: add it to the volume's servers if it is of "
-            "their pool; if it is of another pool, take that away, or give the volume another mount point"
+            "their pool; if it is of another pool, remove that, or give the volume another mount point"
         )
 
 
@@ -300,7 +300,7 @@ def set_line(path, device, opts):
 
 def remove_lines(path, volume):
     """
-    Take the lines of /etc/fstab away that mount a Gluster volume on a directory; every other line stays as it is.
+    Remove the lines of /etc/fstab that mount a Gluster volume on a directory; every other line stays as it is.
 
     path
         The directory (string).
@@ -338,7 +338,7 @@ def _write(lines):
 
 def write_error():
     """
-    Why /etc/fstab cannot be written, as far as that can be known before.
+    Why /etc/fstab cannot be written, as far as that can be known in advance.
 
     Returns None if it can, else a sentence (string).
 
@@ -423,7 +423,7 @@ def wanted_line(path, volume, servers, options=None, like=None):
         opts = [option for option in opts if not option.startswith(_BACKUPS)]
     for option in more:
         key = option.partition("=")[0]
-        if key != "xlator-option":  # the one that may stand several times
+        if key != "xlator-option":  # the one option that may be given several times
             opts = [option if old.partition("=")[0] == key else old for old in opts]
         opts = opts if option in opts else [*opts, option]
     return {"device": device, "opts": opts}
@@ -444,7 +444,7 @@ def unit(path):
 
         salt kvm1 gluster_fstab.unit /var/lib/gluster_one/one_vol
     """
-    key = f"gluster_fstab.unit:{path}"  # asked for at each look
+    key = f"gluster_fstab.unit:{path}"  # asked for at each check
     if key not in __context__:
         done = __salt__["cmd.run_all"](["systemd-escape", "--path", "--suffix=mount", path], python_shell=False)
         __context__[key] = done["stdout"]
@@ -453,7 +453,7 @@ def unit(path):
 
 def unit_outdated(path):
     """
-    Whether systemd has yet to read what /etc/fstab says by now, so that the mount unit would mount what it said before.
+    Whether systemd has yet to read the present /etc/fstab, so that the mount unit would still mount the old entry.
 
     path
         The directory (string).
@@ -520,7 +520,7 @@ def retry_services():
 
 def _unescaped(word):
     """
-    The directory of which ``systemd-escape --path`` has made this.
+    The directory from which ``systemd-escape --path`` made this name.
     """
     text = re.sub(rb"\\x([0-9a-f]{2})", lambda code: bytes([int(code[1], 16)]), os.fsencode(word.replace("-", "/")))
     return "/" + os.fsdecode(text)
@@ -559,7 +559,7 @@ def enable_boot_retry(path):
 
 def disable_boot_retry(path):
     """
-    Disable the service that mounts a directory again after a boot, and end it where it is at work.
+    Disable the service that mounts a directory again after a boot, and stop it where it is active.
 
     path
         The directory (string).

@@ -2,7 +2,7 @@
 Mount points, and a datastore's directory as a link to the mounted volume
 =========================================================================
 
-Directories such as ``/var/lib/one`` belong to oneadmin, who may exchange one for a link at any moment: they are reached
+Directories such as ``/var/lib/one`` belong to oneadmin, who may replace one by a link at any moment: they are reached
 by descriptors, one component after the other, and what is done in them is done by the last descriptor.
 """
 
@@ -105,10 +105,10 @@ def _walk(path, make, follow):
 
 def _step(at, served, name, path):
     """
-    A descriptor of what has a name in a directory, and whether a process answers for that (FUSE, an automounter). Where
-    one does, a process with a time limit looks first. A mount by FUSE of somebody else than root is not entered at all:
-    that it has answered once does not mean that it will again. What counts is the mount that a descriptor is on, since
-    they come and go.
+    A descriptor of an entry of a directory, and whether a process serves it (FUSE, an automounter). Where one does, a
+    process with a time limit tries it first. A FUSE mount of another user than root is not entered at all: that it has
+    answered once does not mean that it will again. What counts is the mount that the descriptor is on, since mounts
+    come and go.
     """
     if served:
         _require_answer(at, name, path)
@@ -133,7 +133,7 @@ def _mount_number(descriptor):
 
 def _is_served(descriptor, path):
     """
-    Whether a process answers for what a descriptor is of. The root is where all begins, and not every table has it.
+    Whether a process serves what a descriptor is of (FUSE, an automounter). Not every table of mounts has the root.
     """
     number = _mount_number(descriptor)
     with _closed(os.open("/", WALK)) as root:
@@ -141,7 +141,7 @@ def _is_served(descriptor, path):
             return False
     mount = next((each for each in __salt__["gluster_mount.mount_table"]() if each["number"] == number), None)
     if not mount:
-        raise CommandExecutionError(f"{_visible(path)} lies on a mount that has gone meanwhile: run again")
+        raise CommandExecutionError(f"{_visible(path)} is on a mount that has just been removed: run again")
     if mount["user"] not in (None, "0"):
         raise CommandExecutionError(
             f"{_visible(path)} lies behind {_visible(mount['device'])} ({_visible(mount['fstype'])}), mounted on "
@@ -200,7 +200,7 @@ def _make(at, name):
 @contextlib.contextmanager
 def _entry(inside, name, path, read=False):
     """
-    A descriptor of what has a name in a directory, as :func:`_directory` has them.
+    A descriptor of an entry of a directory, opened as :func:`_directory` does.
     """
     with _closed(_step(inside, _is_served(inside, path), name, path)[0], read) as descriptor:
         yield descriptor
@@ -221,7 +221,7 @@ def _visible(text):
 
 def make_mount_point(path):
     """
-    Make a directory to mount on, or give one that is there to root.
+    Make a mount point, or make root the owner of an existing one.
 
     path
         The directory (string). Nothing may be mounted on it.
@@ -243,7 +243,7 @@ def make_mount_point(path):
         try:
             _give_to_root(inside, name, path)
         except NotADirectoryError:
-            raise CommandExecutionError(f"{_visible(path)} is no directory: remove it and run again") from None
+            raise CommandExecutionError(f"{_visible(path)} is not a directory: remove it and run again") from None
     return True
 
 
@@ -317,7 +317,7 @@ def link_state(path, target, volume=None):
 
 def _no_link(inside, path, volume):
     """
-    State and detail of what is no link.
+    State and detail of what is not a link.
     """
     if volume and __salt__["gluster_mount.beneath"](path)["volume"] == volume:
         return "linked", ""
@@ -346,8 +346,8 @@ def _text(inside, name):
 
 def _ends(path, text, target):
     """
-    Where a link leads, step by step. It is followed as text, up to the target or to what a process answers for: to
-    resolve it would be to look at that, which can hang; and so can what else oneadmin's links lead to.
+    Where a link leads, step by step. It is followed as text, up to the target or to what a process serves (FUSE, an
+    automounter): to resolve that could hang, and so could anything else to which oneadmin's links lead.
     """
     ends = []
     while text is not None and len(ends) < MOST_LINKS:
@@ -414,7 +414,7 @@ def _content(above, name, path):
 
 def _listed(inside):
     """
-    What lies in an open directory, in a few words. Whoever owns it may have made millions of files.
+    The content of an open directory, in a few words. Its owner may have made millions of files.
     """
     with os.scandir(inside) as entries:
         names = sorted(entry.name for entry in itertools.islice(entries, MOST_FILES + 1))
@@ -428,7 +428,7 @@ def _listed(inside):
 def link(path, target, replace=None, make=False):
     """
     Link a datastore's directory to the mounted volume. An empty directory in the way is removed, and so is a link that
-    is named; nothing else ever is.
+    is given; nothing else is ever removed.
 
     path
         Where the link should be (string).
@@ -476,12 +476,12 @@ def link(path, target, replace=None, make=False):
                     raise CommandExecutionError(f"{failure}: it {found['detail']}")
     except OSError as exc:
         raise CommandExecutionError(f"{failure}: {exc.strerror}") from exc
-    raise CommandExecutionError(f"{failure}: it is made anew each time it is removed")
+    raise CommandExecutionError(f"{failure}: it is made again each time it is removed")
 
 
 def _reads(text, replace):
     """
-    Whether a link's text is the one that was named, perhaps as it is shown.
+    Whether a link's text is the given one, either as it is or as it is shown.
     """
     return None not in (text, replace) and _visible(text) == _visible(replace)
 
@@ -491,7 +491,7 @@ def _exchange(inside, name, target, replace):
     os.symlink(target, new, dir_fd=inside)
     try:
         if not _reads(_text(inside, name), replace):
-            raise CommandExecutionError(f"{_visible(name)} is no link to {_visible(replace)} any more: run again")
+            raise CommandExecutionError(f"{_visible(name)} is no longer a link to {_visible(replace)}: run again")
         os.rename(new, name, src_dir_fd=inside, dst_dir_fd=inside)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

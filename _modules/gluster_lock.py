@@ -2,10 +2,10 @@
 One server of the pool at a time
 ================================
 
-Two servers that restart something at once can take two copies of a disk away, and with ``cluster.server-quorum-type
-server``, as in the option group ``virt``, the third stops its own brick besides. Servers take turns by a POSIX lock on
-the first of the pool's volumes: no server of its own is needed, it outlives the restart of the holder's glusterd and of
-one brick, and goes with the process that holds it (measured with Gluster 10.3).
+Two servers that restart something at once can make two replicas of a disk unavailable, and with
+``cluster.server-quorum-type server``, as in the option group ``virt``, the third server stops its own brick, too.
+Servers take turns by a POSIX lock on the first of the pool's volumes: it needs no lock server, it outlives the restart
+of the holder's glusterd and of one brick, and ends with the process that holds it (measured with Gluster 10.3).
 """
 
 import contextlib
@@ -110,7 +110,7 @@ def __virtual__():
 def _lock_volume():
     """
     The volume on which the lock lies, the same for all servers, and its bricks; None and none where there is no such
-    volume. It is the first, by name, that is started and lets in who is not root.
+    volume. It is the first, by name, that is started and accepts non-root clients.
     """
     for name, info in sorted(__salt__["glusterd.volumes"]().items()):
         closed = not __utils__["gluster_options.option_changes"](info["options"], {"server.allow-insecure": "off"})
@@ -131,7 +131,7 @@ def lock(timeout=120):
     and has it mounted nowhere.
 
     Raises CommandExecutionError when the turn does not come, or the lock cannot be had although there is a volume for
-    it, with what stands in the way.
+    it, with the reason.
 
     CLI Example:
 
@@ -196,7 +196,7 @@ def _hold(volume, begin, timeout):
 
 def _said(holder, seconds):
     """
-    What a holder says within some seconds, ``ended ...`` with its last words when it has ended; None if nothing.
+    What a holder prints within some seconds, ``ended ...`` with its last output when it has ended; None if nothing.
     """
     line, end = bytearray(), time.monotonic() + seconds
     # Byte by byte, so that nothing of a further line is lost.

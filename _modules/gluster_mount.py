@@ -70,7 +70,7 @@ MOST_FOREIGN = 4_000_000
 MOST_NAMED = 5  # errors
 MOST_SECONDS = 60  # for all mounts together
 MOST_COVERS = 20  # one over the other
-MOST_UNSAFE = 500  # mounts at once: the next look finds the others
+MOST_UNSAFE = 500  # mounts at once: the next check finds the others
 _NS_GET_USERNS = 0xB701
 _REMOUNT_BIND = 32 | 4096
 # What a remount takes away unless it is named again; the times of access stay as they are.
@@ -106,7 +106,7 @@ def mount(path, timeout=120):
     """
     Mount what fstab names for a directory: by its mount unit where systemd runs, so that it lives in a control group of
     its own (a FUSE client that the minion starts itself dies with the minion); by ``mount`` elsewhere. A dead mount is
-    taken away first.
+    unmounted first.
 
     path
         The directory (string).
@@ -140,7 +140,7 @@ def mount(path, timeout=120):
         raise CommandExecutionError(
             f"{' '.join(command)}: {_client_error(log, begin) or done['stderr'] or done['stdout']}"
         )
-    # A client that could not get its volume, or is refused, can look mounted for a moment.
+    # A client that could not get its volume, or is rejected, can look mounted for a moment.
     for pause in (0, 1):
         time.sleep(pause)
         state = mount_health(path)["state"]
@@ -154,7 +154,7 @@ def mount(path, timeout=120):
 
 def unmount(path, lazy=True):
     """
-    Take a mount away.
+    Unmount a directory.
 
     path
         The directory (string).
@@ -201,7 +201,7 @@ def _client_error(log, begin):
     if re.search("uthentication failed|first lookup on root failed", text):
         # A brick reads server.allow-insecure when it starts; one that was started with it off stays so.
         error += (
-            " The bricks refuse this node: server.allow-insecure is off, or was off when a brick was started: apply "
+            " The bricks reject this node: server.allow-insecure is off, or was off when a brick was started: apply "
             "gluster_one.volume to the volume's first server, then gluster_one.restart to all of them"
         )
     return __utils__["gluster_process.visible"](error, 1000) if error else ""
@@ -209,7 +209,7 @@ def _client_error(log, begin):
 
 def mounts():
     """
-    What is mounted. Unlike ``mount.active`` this starts no process, and it is looked at often.
+    What is mounted. Unlike ``mount.active`` this starts no process, since it is called often.
 
     Returns a dict of dicts by directory; ``volume`` is None for a file system that root has not mounted by Gluster's
     client::
@@ -234,7 +234,7 @@ def mount_health(path):
 
     Returns a dict ``{"state": "alive", "device": "kvm1:/one_vol", "fstype": "fuse.glusterfs", "volume": "one_vol"}``.
     ``state`` is ``absent`` (nothing is mounted there; the others are None), ``alive``, ``dead`` (the FUSE client is
-    gone: "Transport endpoint is not connected", or lives and has been refused by the bricks, after which it does not
+    gone: "Transport endpoint is not connected", or runs but was rejected by the bricks, after which it does not
     try again), ``offline`` (it says the same because its bricks are away, as when the volume is stopped; files that are
     open come back with them) or ``hung`` (no answer within 3 s). ``volume`` is None for a file system that is not
     Gluster's, and has the sub-directory behind it where one is mounted (``one_vol/sub``).
@@ -266,8 +266,8 @@ def mount_health(path):
 
 def _comes_back(path, device):
     """
-    Whether a client whose bricks do not answer may still get them back: False when the volume can be mounted anew and
-    this mount does not answer for 5 s more. A client tries again every 3 s, but for one that a brick has refused.
+    Whether a client whose bricks do not answer may still reconnect: False when the volume can be mounted elsewhere and
+    this mount does not answer for 5 s more. A client tries again every 3 s, unless a brick has rejected it.
     """
     if not __salt__["gluster_probe.can_mount"](device):
         return True
@@ -347,7 +347,7 @@ def write_error(path, user="oneadmin"):
     user
         The user's name (string, default ``oneadmin``).
 
-    Returns None if so, else what stood in the way (string).
+    Returns None if so, else the reason (string).
 
     Raises CommandExecutionError when there is no such user.
 
@@ -368,7 +368,7 @@ def write_error(path, user="oneadmin"):
 
 def mount_users(path, copies=True):
     """
-    Who would lose something if a mount went: processes with a file or a directory of it, and other mounts of it or in
+    What uses a mount: processes with a file or a directory of it, and other mounts of it or in
     it. Only links of /proc are read, which a mount that hangs does not delay.
 
     path
@@ -557,7 +557,7 @@ def set_flags(volume):
     volume
         See :func:`mounts_without_flags`.
 
-    Returns a list of what stood in the way in other mount namespaces (strings).
+    Returns a list of errors in other mount namespaces (strings).
 
     Raises CommandExecutionError when a mount in this one cannot be given them.
 
@@ -588,14 +588,14 @@ def set_flags(volume):
 
 def _theirs(mounted):
     """
-    Of the mounts on a directory those of users other than root that lie over all of root's, the topmost one first.
+    Of the mounts on a directory those of users other than root that cover all of root's, the topmost one first.
     """
     return list(itertools.takewhile(lambda mount: mount["user"] not in (None, "0"), reversed(mounted)))
 
 
 def beneath(path):
     """
-    What is mounted on a directory, but for the mounts of users other than root that lie over it.
+    What is mounted on a directory, except mounts of users other than root that cover it.
 
     path
         The directory (string).
@@ -641,7 +641,7 @@ def cover(path):
 
 def uncover(path):
     """
-    Take away what users other than root have mounted over a directory, and nothing else.
+    Unmount what users other than root have mounted over a directory, and nothing else.
 
     path
         The directory (string).
@@ -671,14 +671,14 @@ def uncover(path):
 
 def detach(path):
     """
-    Take a mount away that lies below directories of somebody else. What is open there stays usable.
+    Unmount a volume below directories of somebody else. What is open there stays usable.
 
     path
         The directory on which a Gluster volume is mounted (string). What its owner has mounted over it goes, too.
 
     Returns True.
 
-    Raises CommandExecutionError when it cannot be taken away.
+    Raises CommandExecutionError when it cannot be unmounted.
 
     CLI Example:
 
@@ -733,7 +733,7 @@ def place(path, volume, user=None):
 
 def foreign_parent(path, user=None):
     """
-    The first directory above a path in which somebody else than root may create or exchange things. One that a process
+    The first directory above a path in which others than root may create or replace files. One that a process
     answers for (FUSE) counts, and is not looked at. Of one behind an automounter it is that which is mounted there that
     counts; one that does not answer within 3 s is as if it were somebody else's.
 
@@ -790,7 +790,7 @@ def _automounted(directory):
 
 def _served():
     """
-    The directories on which file systems are mounted that a process answers for, so that to look at them may hang.
+    The directories on which file systems are mounted that a process serves, so that reading them may hang.
     """
     mounts = mount_table()
     return {mount["path"] for mount in mounts if mount["fstype"].startswith(("fuse", "autofs"))} - {"/"}
@@ -798,7 +798,7 @@ def _served():
 
 def may_hang(path):
     """
-    Whether a process answers for a path, so that to look at it may hang: it is on FUSE, or an automounter's.
+    Whether a process serves a path, so that reading it may hang: it is on FUSE, or an automounter's.
 
     path
         The path (string), in which no link is followed.
@@ -820,7 +820,7 @@ def _names(path):
 
 def _home_above(path, user):
     """
-    A user's home directory, which is not there yet and will be the user's, if a path is in it.
+    A user's home directory, which does not exist yet and will be the user's, if a path is in it.
     """
     try:
         home = os.path.normpath(pwd.getpwnam(str(user or "")).pw_dir)

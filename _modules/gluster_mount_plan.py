@@ -31,7 +31,7 @@ CLIENT_OPTIONS = (
     "use-readdirp",
     "worm",
 )
-# Owner, group and mode of a mount point while nothing is mounted: one that oneadmin can write swallows images.
+# Owner, group and mode of a mount point while nothing is mounted: if oneadmin could write, images would land there.
 BARE = "root root 0755"
 # Where they were before 0.1.0, beside the datastores' directory.
 FORMER = "gluster"

@@ -1,5 +1,5 @@
 """
-What is not as the pillar wants it on this node
+What differs from the pillar on this node
 ===============================================
 
 The commands that the docs name: ``check``, ``report`` and what they are made of. Everything is looked at with the
@@ -55,7 +55,7 @@ def check(native=False, heal=True, node=None, pool=True):
           "expected": "volume one_vol, mounted", "severity": "error",
           "cure": "salt kvm2 state.apply gluster_one.mount"}]
 
-    ``severity`` is ``error`` (machines or images are affected) or ``warning``. What the coordinator finds of a volume,
+    ``severity`` is ``error`` (VMs or images are affected) or ``warning``. What the coordinator finds of a volume,
     also of its bricks and peers, has ``volume``, too. A node that is hypervisor alone starts no gluster process for it.
     The exit status of the command is 0 only where nothing is found.
 
@@ -72,13 +72,13 @@ def check(native=False, heal=True, node=None, pool=True):
 
 def findings(found=None, at=None):
     """
-    The findings of this node with the time, as the beacon leaves them in the mine, where the reactor reads them.
+    The findings of this node with the time, as the beacon writes them to the mine, where the reactor reads them.
 
     found
-        What a look has found (list of findings). Default: look now.
+        What a check has found (list of findings). Default: check now.
 
     at
-        When it looked, in seconds since 1970 by this node's clock (float, default now).
+        When it checked, in seconds since 1970 by this node's clock (float, default now).
 
     Returns a dict ``{"at": 1764036000.5, "findings": [...]}``.
 
@@ -93,13 +93,13 @@ def findings(found=None, at=None):
 
 def report(native=False, heal=True, node=None, pool=True, marks=None):
     """
-    The findings of this node with all that was seen, as the overview of the fleet needs them.
+    The findings of this node with all that was seen, as the status of the fleet needs them.
 
     native, heal, node, pool
         See :func:`check`.
 
     marks
-        By volume what the head has just left on it with :func:`mark` (dict of strings): this node's mount has to show
+        By volume what the head has just written to it with :func:`mark` (dict of strings): this node's mount must show
         it, or one that sorts behind it (default none).
 
     Returns a dict; ``volumes`` is what the coordinator sees, ``datastores`` what the head does, ``coordinates`` says
@@ -131,7 +131,7 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
     roles = set(node["roles"])
     volumes = {name: volume for name, volume in node["volumes"].items() if volume["coordinator"]}
     with concurrent.futures.ThreadPoolExecutor(1) as executor:
-        # Gluster takes longest: the rest goes on meanwhile.
+        # Gluster takes longest: the rest runs meanwhile.
         about = [list(volumes) if heal else [], pool, node["glusterd"]["service"]] if volumes else []
         look = volumes and executor.submit(__salt__["gluster_pool.snapshot"], *about)
         parts = {
@@ -146,7 +146,7 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
                 _looked(seen, name, part, node)
     if native and "hypervisor" in node["roles"] and not any(one["kind"] == "native" for one in seen["findings"]):
         _native(seen, node)
-    # A brick of this server may have been found by both looks.
+    # A brick of this server may have been found by both checks.
     findings = [one for number, one in enumerate(seen["findings"]) if one not in seen["findings"][:number]]
     seen["findings"] = _worst_first(findings)
     return seen
@@ -170,7 +170,7 @@ def _find(seen, kind, on, what, expected, cure, **more):
 
 def _looked(seen, on, part, *arguments):
     """
-    Look at one part, or have a finding that it cannot be looked at; returns whether it could.
+    Check one part, or add a finding that it could not be checked; returns whether it could.
     """
     try:
         part(seen, *arguments)
@@ -202,7 +202,7 @@ def _mount(seen, node, name, volume):
     A volume is mounted, writable and shown by the directories of its datastores.
     """
     cure = _apply(node, "mount")
-    # The beacon's plan may be of before: it says where the volume was mounted then.
+    # The beacon's plan may be outdated: it says where the volume was mounted then.
     wanted = __salt__["gluster_mount.place"](volume["mount"], name, node["user"])
     left = __salt__["gluster_one_ids.volume_files"](wanted, name)
     numbers = _numbers(volume, left["ids"])
@@ -231,7 +231,7 @@ def _mount(seen, node, name, volume):
     cover = __salt__["gluster_mount.cover"](path)
     health = None if cover else __salt__["gluster_mount.mount_health"](path)
     if cover:
-        _find(seen, "mount_covered", path, f"over it lies {cover}", expected, cure)
+        _find(seen, "mount_covered", path, f"it is covered by {cover}", expected, cure)
     elif health["state"] in ("hung", "offline"):
         what = "it does not answer: a brick or the network hangs"
         what = what if health["state"] == "hung" else "it is mounted, and no brick answers"
@@ -281,15 +281,15 @@ def _mounted_at(wanted, former):
 
 def _former(seen, node, wanted, path, former):
     """
-    Nothing is mounted, or would be after a boot, where somebody else can exchange the directories above.
+    Nothing is mounted, or would be after a boot, where others than root can replace a directory above.
     """
     for other, service in __salt__["gluster_mount_plan.former_services"](wanted, former, node["user"]).items():
         if other != path:
-            what = f"{service} of before is enabled"
+            what = f"the former {service} is enabled"
             _find(seen, "boot", other, what, "no service mounts there", _apply(node, "mount"))
     for other, found in former.items():
         if found["cover"]:
-            _find(seen, "mount_covered", other, f"over it lies {found['cover']}", "nothing", _apply(node, "mount"))
+            _find(seen, "mount_covered", other, f"it is covered by {found['cover']}", "nothing", _apply(node, "mount"))
         owner = __salt__["gluster_mount.foreign_parent"](other, node["user"])
         if found["line"] or other == path:
             what = f"whoever owns {owner} could have it mounted over another directory" if owner else "from before"
@@ -303,11 +303,11 @@ def _former(seen, node, wanted, path, former):
 
 def _dead(seen, path, expected, cure):
     """
-    The client is gone. One that the bricks have refused lives: what is open there fails, but somebody may see to it.
+    The client has ended, or the bricks have rejected it and it still runs: then open files fail, but are still open.
     """
     users = __salt__["gluster_mount.mount_users"](path) if __salt__["gluster_mount.client"](path) else []
     if users:
-        what = f"the bricks have refused the client, which does not try again, and it is used by {_some(users)}"
+        what = f"the bricks have rejected the client, which does not try again, and it is used by {_some(users)}"
         _find(seen, "mount_held", path, what, expected, f"end what uses it, then {cure}")
     else:
         _find(seen, "mount_dead", path, "the FUSE client is gone", expected, cure)
@@ -342,7 +342,7 @@ def _marked(seen, name, path, marks):
 
 def _hidden(seen, path):
     """
-    Nothing was left behind on the local disk, beneath the mount.
+    There are no files on the local disk, beneath the mount.
     """
     names = __salt__["gluster_links.files_beneath"](path)
     if not names:
@@ -356,7 +356,7 @@ def _hidden(seen, path):
 
 def _bare(seen, node, name, path):
     """
-    The directory of a mount that is not there: who owns it, and what images have fallen into it.
+    The directory on which nothing is mounted: who owns it, and which images were written into it.
     """
     point = __salt__["gluster_links.mount_point_state"](path)
     if point["blocked"]:
@@ -400,7 +400,7 @@ def _links(seen, node, name, volume, path, numbers, former):
 
 def _hypervisor(seen, node):
     """
-    QEMU and libvirt know gluster, and what confines them lets them at the datastores.
+    QEMU and libvirt can use Gluster, and AppArmor and SELinux allow them to use the datastores.
     """
     _driver(seen, node)
     # A link is followed before the rules are looked at: the volumes' own directories count, too.
@@ -435,15 +435,15 @@ def _driver(seen, node):
 
 def _server(seen, node):
     """
-    glusterd runs, with the option that lets in who is not root.
+    glusterd runs, with the option that accepts non-root clients.
     """
     service, path = node["glusterd"]["service"], node["glusterd"]["path"]
     unit = __salt__["glusterd.service"](service) or {"running": __salt__["service.status"](service)}
     if not unit["running"]:
         _find(seen, "glusterd_down", service, "it is not running", "running", f"systemctl start {service}")
     for name, pid in __salt__["glusterd.stopped_processes"]().items():
-        what = f"its process {pid} is stopped: whoever asks it waits"
-        _find(seen, "process_stopped", name, what, "it goes on", f"kill -CONT {pid}")
+        what = f"its process {pid} is stopped and does not answer"
+        _find(seen, "process_stopped", name, what, "it is not stopped", f"kill -CONT {pid}")
     option = {"rpc-auth-allow-insecure": "on"}
     for name, change in __utils__["gluster_options.option_changes"](__salt__["glusterd.options"](path), option).items():
         what = f"{name} is {change['old'] or 'not set'}"
@@ -491,7 +491,7 @@ def _bricks(seen, node, name, alone):
             _find(seen, "brick_owner", brick, what, expected, f"chown {expected} on a mount of volume {name}")
         # A volume set while this glusterd was down makes each brick count all of this server as on one file system.
         if sharing not in (None, devices.count(device)):
-            what = f"it counts itself as one of {sharing} on its file system: volume {name} looks smaller"
+            what = f"Gluster counts it as one of {sharing} on its file system: volume {name} looks smaller"
             cure = f"systemctl restart {node['glusterd']['service']}, then gluster volume set {name} user.checked yes"
             _find(seen, "brick_size", brick, what, f"one of {devices.count(device)}", cure)
         _space(seen, node, brick, "make room, or add bricks")
@@ -584,7 +584,7 @@ def _datastore_report(node, heal=True):
 
 def _mounted(seen, volume):
     """
-    What the head left on a volume, and its space; None for both where it is not mounted or cannot be looked at.
+    What the head wrote to a volume, and its space; None for both where it is not mounted or cannot be read.
     """
     try:
         if __salt__["gluster_mount.mount_health"](volume["mount"])["state"] == "alive":
@@ -598,7 +598,7 @@ def _mounted(seen, volume):
 
 def _asked(seen, on, function, **arguments):
     """
-    What a function returns; an empty list and a finding where it fails, so that what was found before is not lost.
+    What a function returns; an empty list and a finding where it fails, so that earlier findings are not lost.
     """
     try:
         return __salt__[function](**arguments)
@@ -616,7 +616,7 @@ def _wrong(seen, store, exc):
 
 def _away(exc):
     """
-    Whether oned did not answer, or not to these credentials: what opennebula_api raises has oned's code, which is None
+    Whether oned did not answer, or rejected the credentials: what opennebula_api raises has oned's code, which is None
     or 256 then.
     """
     return getattr(exc, "code", 0) in (None, 256)
@@ -624,7 +624,7 @@ def _away(exc):
 
 def _current(seen, node, name, store, run):
     """
-    A datastore as it is, None where it is not there or refused; what is found of it is added.
+    A datastore as it is, None where it does not exist or is rejected; its findings are added.
     """
     volume, cure = node["volumes"][name], f"salt {node['id']} state.apply gluster_one.datastore"
     planned = [{**settings, "name": other} for other, settings in volume["datastores"].items()]
@@ -638,7 +638,7 @@ def _current(seen, node, name, store, run):
         return None
     current = found["current"]
     if not current:
-        what, again = "OpenNebula has no such datastore", f"{cure}, if nobody meant it"
+        what, again = "OpenNebula has no such datastore", f"{cure}, if nobody deleted it on purpose"
         seen["findings"].append(["datastore_gone", store, what, "it is there", again])
         return None
     differing = ", ".join(f"{key} is {change['old']}" for key, change in found["changes"].items())
@@ -657,7 +657,7 @@ def _current(seen, node, name, store, run):
 
 def _identifier(node, ids, store, current):
     """
-    The head has left the datastore's identifier on the volume for the other nodes.
+    The head has written the datastore's identifier to the volume for the other nodes.
     """
     if ids is None or ids.get(store) == current["id"]:
         return []
@@ -667,7 +667,7 @@ def _identifier(node, ids, store, current):
 
 def _size(space, store, current):
     """
-    The size that OpenNebula sees is the volume's, not that of a local disk; it looks each 300 s.
+    The size that OpenNebula sees is the volume's, not that of a local disk; it measures every 300 s.
     """
     if not space or not current["total_mb"] or abs(current["total_mb"] - space["total_mb"]) <= space["total_mb"] / 20:
         return []

@@ -3,7 +3,7 @@ What the arguments of the states have to look like
 ==================================================
 
 They come from an SLS of anybody's, and reach fstab, volume files, command lines and the terminal: of each, what could
-break a line or begin another word is refused before anything is touched.
+break a line or begin another word is rejected before anything is touched.
 """
 
 import posixpath
@@ -111,7 +111,7 @@ def undoes_flags(option):
 
 def _is_printable(value):
     """
-    No text in it has a line break or another control character, however deep it lies.
+    No text in it has a line break or another control character, at any depth.
     """
     if isinstance(value, dict):
         return all(_is_printable(key) and _is_printable(each) for key, each in value.items())
@@ -132,7 +132,7 @@ def _is_volume(value):
     """
     A volume, perhaps with a directory of it behind a slash.
     """
-    if not isinstance(value, str):  # one of figures alone has to stand in quotes
+    if not isinstance(value, str):  # one of digits alone has to be in quotes
         return False
     name, *directories = value.split("/")
     return bool(re.fullmatch(VOLUME, name)) and all(
@@ -180,7 +180,7 @@ def _are_directories(value):
 
 def _are_hosts(value):
     """
-    What is no host, of words that could be one, ``one_datastore_rules.gluster_host`` says.
+    Text that may be a host; ``one_datastore_rules.gluster_host`` rejects what is not one.
     """
     return _is_text(value) or _is_list(_is_text, empty=False)(value)
 
@@ -191,7 +191,7 @@ def _is_number(value):
 
 def _is_name(value):
     """
-    What a datastore may be called; OpenNebula itself refuses more.
+    What a datastore may be called; OpenNebula itself rejects more.
     """
     return isinstance(value, str) and value.isprintable() and value.strip() != ""
 

@@ -1,5 +1,5 @@
 """
-What the head leaves on a volume for the other nodes
+What the head writes to a volume for the other nodes
 ====================================================
 """
 
@@ -14,12 +14,12 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 __virtualname__ = "gluster_one_ids"
 
 log = logging.getLogger(__name__)
-# Below the volume's root: the datastores' identifiers, and a text of the last look at the whole fleet.
+# Below the volume's root: the datastores' identifiers, and a text of the last status of the fleet.
 IDS_FILE = ".gluster_one/datastores.json"
 MARK_FILE = ".gluster_one/mark"
-# What the runner has the head leave on a volume: when, in nanoseconds since 1970, and something that nobody guesses.
+# What the runner has the head write to a volume: nanoseconds since 1970, and something that nobody can guess.
 MARK = re.compile(r"([0-9]{20}) [0-9a-f]{16}")
-OVERVIEW = 600 * 10**9  # nanoseconds within which another overview may have left a later one
+OVERVIEW = 600 * 10**9  # nanoseconds within which another status may have written a later one
 MOST_NAMED = 5  # of those that are no files
 ABSENT = 3  # the status of ON_VOLUME where there is no such file
 MOST_IDS, MOST_BYTES = 1000, 1_000_000
@@ -107,7 +107,7 @@ def __virtual__():
 
 def published_ids(path, volume=None, kept=True):
     """
-    The identifiers of datastores that the head has left on a mounted volume.
+    The identifiers of datastores that the head has written to a mounted volume.
 
     path
         The directory on which the volume is mounted (string).
@@ -136,7 +136,7 @@ def published_ids(path, volume=None, kept=True):
 
 def volume_files(path, volume=None):
     """
-    What the head has left on a mounted volume, whose root oneadmin owns, and what is wrong with the files that the
+    What the head has written to a mounted volume, whose root oneadmin owns, and what is wrong with the files that the
     formula keeps there: what is no file, and identifiers that cannot be read.
 
     path, volume
@@ -167,12 +167,12 @@ def volume_files(path, volume=None):
         named = list(found.items())[:MOST_NAMED]  # oneadmin may have put a thousand there
         errors = {f"{path}/{above}/{each}": f"it is {what}: remove it" for each, what in named}
         if len(found) > len(named):
-            errors[f"{path}/{above}"] = f"{len(found) - len(named)} more in it are no files: remove them"
+            errors[f"{path}/{above}"] = f"{len(found) - len(named)} more in it are not files: remove them"
         if unreadable and name not in found:
             errors[f"{path}/{IDS_FILE}"] = unreadable
     else:
         ids, unreadable = None, error
-        if status is not None:  # a mount that hangs is said elsewhere
+        if status is not None:  # a mount that hangs is another finding
             errors = {f"{path}/{above}": error}
     errors = {__utils__["gluster_process.visible"](place): what for place, what in errors.items()}
     return {"ids": _known(path, ids, unreadable), "errors": errors}
@@ -198,7 +198,7 @@ def _ids(text):
         found = None
     if isinstance(found, dict) and "\ufffd" not in text:
         return found, ""
-    return {}, "it is no JSON object in UTF-8: remove it, and apply gluster_one.datastore to the head, which writes it"
+    return {}, "it is not a JSON object in UTF-8: remove it, and apply gluster_one.datastore to the head to write it"
 
 
 def _known(path, found, error, kept=True):
@@ -230,7 +230,7 @@ def _on_volume(do, path, device, place, text=None, most=MOST_BYTES):
 
 def publish_id(path, name, datastore_id, names=None):
     """
-    Leave a datastore's identifier on a mounted volume, for the nodes that wait for it. Another name that it had there
+    Write a datastore's identifier to a mounted volume, for the nodes that wait for it. Another name that it had there
     goes, and so does what this node has not left there itself, unless the pillar or ``names`` has it.
 
     path
@@ -247,7 +247,7 @@ def publish_id(path, name, datastore_id, names=None):
 
     Returns True.
 
-    Raises CommandExecutionError when nothing is mounted there, or it cannot be written, with what stands in the way.
+    Raises CommandExecutionError when nothing is mounted there, or it cannot be written, with the reason.
 
     CLI Example:
 
@@ -296,7 +296,7 @@ def _pillar_volumes():
 
 def _leave(path, name, text):
     """
-    Leave a file on a mounted volume, seen at once on all others; returns None, or what stood in the way.
+    Write a file to a mounted volume, seen at once on all other mounts; returns None, or why that failed.
     """
     health = __salt__["gluster_mount.mount_health"](path)
     if health["state"] != "alive":
@@ -307,13 +307,13 @@ def _leave(path, name, text):
 
 def mark(text):
     """
-    Leave a text on every volume of the pillar that is mounted here, for :func:`read_mark` on the other nodes. For the
+    Write a text to every volume of the pillar that is mounted here, for :func:`read_mark` on the other nodes. For the
     head.
 
     text
         The text (string), another each time, which sorts behind those before.
 
-    Returns the volumes on which it was left (sorted list of strings).
+    Returns the volumes to which it was written (sorted list of strings).
 
     CLI Example:
 
@@ -331,7 +331,7 @@ def mark(text):
 
 def read_mark(path):
     """
-    The text that the head has left last on a volume.
+    The text that the head last wrote to a volume.
 
     path
         The directory on which it is mounted (string).
@@ -351,8 +351,8 @@ def read_mark(path):
 
 def mark_error(path, mark):
     """
-    Whether a mount shows what the head has just left on the volume with :func:`mark`, or what another overview has had
-    left since.
+    Whether a mount shows what the head has just written to the volume with :func:`mark`, or what another status has
+    written since.
 
     path
         The directory on which it is mounted (string).
@@ -377,7 +377,7 @@ def mark_error(path, mark):
 
 def _is_next(there, mark):
     """
-    Whether another overview can have left a mark since. oneadmin can leave any.
+    Whether another status can have written a mark since. oneadmin can write any.
     """
     times = [MARK.fullmatch(each) for each in (there, mark)]
     return all(times) and 0 <= int(times[0][1]) - int(times[1][1]) <= OVERVIEW
@@ -391,7 +391,7 @@ def datastore_numbers(stores, left):
         Those that the pillar has, None for those that OpenNebula picks (dict by name).
 
     left
-        What the head has left on the volume (dict by name), see ``gluster_one_ids.published_ids``.
+        What the head has written to the volume (dict by name), see ``gluster_one_ids.published_ids``.
 
     Returns a dict of identifiers by name, None for those that are not known: the pillar's come first, and no number is
     taken twice.

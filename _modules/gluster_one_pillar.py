@@ -138,7 +138,7 @@ def _volume(name, volume, plan, system):
 
 def _hosts(servers, datastores):
     """
-    The servers that machines ask for a volume with datastores: for each native one a list, the same once.
+    The servers that VMs ask for a volume with datastores: for each native one a list, equal lists once.
     """
     hosts = [store["host"] for store in datastores.values() if "host" in store]
     hosts = hosts or (servers[:1] if datastores else [])
@@ -173,7 +173,7 @@ def _kind(value):
 
 def _needs(types, needed, accept=lambda value: True):
     """
-    A check by type and, within it, by a condition. A boolean is no number here, though Python has it so.
+    A check by type and, within it, by a condition. A boolean is not a number here, unlike in Python.
     """
     types = types if isinstance(types, tuple) else (types,)
 
@@ -238,7 +238,7 @@ def _remediate(value):
 
 def _store_name(name):
     """
-    What oned takes for a name (7.5.80 refuses the rest), but for blanks at its ends, which it cuts.
+    What oned accepts as a name (7.5.80 rejects the rest), except for blanks at its ends, which it cuts off.
     """
     fine = isinstance(name, str) and name.strip() == name and name.isprintable()
     return fine and 0 < len(name.encode()) <= 128 and not set(name) & set(_BAD_IN_NAMES)
@@ -420,7 +420,7 @@ def _section(key, section, known, required=()):
             close = difflib.get_close_matches(str(name), known, 1)
             known_text = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
             shown = name if isinstance(name, str) and name.isprintable() else repr(name)
-            errors.append(f"{key}:{shown} is no known key: {known_text}")
+            errors.append(f"{key}:{shown} is not a known key: {known_text}")
             continue
         needed = known[name](value)
         if needed:
@@ -428,7 +428,7 @@ def _section(key, section, known, required=()):
             if name in ("password", "token"):
                 shown = "****"
             elif name in ("auth_file", "opennebula") or "@" in str(value):
-                shown = _kind(value)  # what stands here by mistake may be a password
+                shown = _kind(value)  # what is here by mistake may be a password
             errors.append(f"{key}:{name} is {shown}: {needed}")
     if set(section) <= set(known):  # one that seems to be missing may be misspelt
         errors += [f"{key}:{name} is missing: {known[name](None)}" for name in required if name not in section]
@@ -471,19 +471,19 @@ def _errors_here(pillar, plan):
         errors += _first_server_errors(name, volume)
     stores = [store for volume in plan["volumes"].values() for store in volume["datastores"]]
     for store in sorted({store for store in stores if stores.count(store) > 1}):
-        errors.append(f"gluster_one:volumes: datastore {store} stands under two volumes: it can be on one only")
+        errors.append(f"gluster_one:volumes: datastore {store} is listed under two volumes: it can be on one only")
     secret = {"password", "token"} & set(pillar.get("opennebula") or {})
     if secret and "head" not in plan["roles"]:
         errors.append(
-            f"gluster_one:opennebula:{min(secret)} is in the pillar of {plan['id']}, which is no head: keep it in the "
-            "pillar of the head alone"
+            f"gluster_one:opennebula:{min(secret)} is in the pillar of {plan['id']}, which is not a head: keep it in "
+            "the pillar of the head alone"
         )
     return errors
 
 
 def _first_server_errors(name, volume):
     """
-    On a server: the first one, which everybody mounts from and new machines open their disks at, is in its pool.
+    On a server: the first one, which all mount from and at which new VMs open their disks, is in its pool.
     """
     first, servers = volume["servers"][0], volume["servers"]
     if volume["coordinator"] or not __utils__["gluster_hosts.own_names"]() & {server.casefold() for server in servers}:

@@ -16,7 +16,7 @@ def __virtual__():
 
 def shared(pillar, part=None):
     """
-    What the first SLS file of a run has worked out, so that the others neither do that nor sync the modules.
+    What the first SLS file of a run has computed, so that the others neither compute it nor sync the modules.
 
     pillar
         The value of the pillar key ``gluster_one`` (dict).
@@ -34,7 +34,7 @@ def shared(pillar, part=None):
         salt kvm1 gluster_one_run.shared '{}'
     """
     if part is not None:
-        # In a run that syncs this module the one of before may be asked by the next SLS file: it looks for ``at``.
+        # In a run that syncs this module the next SLS file may still call the former one: that looks for ``at``.
         __context__["gluster_one_run.shared"] = {"pillar": pillar, "part": part, "at": time.monotonic()}
     kept = __context__.get("gluster_one_run.shared") or {}
     return kept["part"] if kept.get("pillar") == pillar else None

@@ -1,6 +1,6 @@
 """
-What the pool makes of a volume: bricks, quorum, who is connected, and what waits to be healed
-==============================================================================================
+A volume in its pool: bricks, quorum, who is connected, and what waits to be healed
+===================================================================================
 """
 
 import contextlib
@@ -99,7 +99,7 @@ def volume_report(name, volume, seen, node):
     info = seen["volumes"][name]
     found += _options(name, volume, info["options"], node)
     if info["status"] != "Started":
-        what, cure = f"it is {info['status']}", f"gluster volume start {name}, if nobody meant it"
+        what, cure = f"it is {info['status']}", f"gluster volume start {name}, if nobody stopped it on purpose"
         found.append(["volume_stopped", name, what, "Started", cure])
         return [facts, found]
     if seen["status"] is None:
@@ -108,7 +108,7 @@ def volume_report(name, volume, seen, node):
     online = _online(seen, name)
     lost = [("server_quorum", text) for text in _server_quorum(name, info, pool)]
     if online is None:
-        found.append(["heal_unknown", name, _unknown(name), "an answer", "look again in three minutes"])
+        found.append(["heal_unknown", name, _unknown(name), "an answer", "check again in three minutes"])
     else:
         facts["bricks"] = [len(online & set(info["bricks"])), len(info["bricks"])]
         facts["sets"] = [[[brick, brick in online] for brick in bricks] for bricks in _sets(info)]
@@ -126,14 +126,14 @@ def volume_report(name, volume, seen, node):
 
 def _peer(peer, pool, here):
     """
-    A peer that is away, or connected and no member of the pool, as a finding. The cures were tried with Gluster 10.3.
+    A peer that is disconnected, or connected but not a member, as a finding. The cures were tried with Gluster 10.3.
     """
     name, uuid, state = peer["hostname"], peer.get("uuid"), peer.get("state")
     if state in (None, MEMBER):
         return ["peer_away", name, "disconnected", "connected", f"systemctl start glusterd on {name}"]
     there = peer.get("own_uuid") or uuid
     stop, start = "systemctl stop glusterd", "systemctl reset-failed glusterd; systemctl start glusterd"
-    what = f"{state}: it is no member of the pool"
+    what = f"{state}: it is not a member of the pool"
     if there != uuid:
         own = _uuid(pool)
         what += f"; its /var/lib/glusterd was lost: it calls itself {there}, and the pool knows it as {uuid}"
@@ -168,7 +168,7 @@ def _options(name, volume, now, node):
 
 def _clients(name, bricks, seen):
     """
-    Bricks that let nobody in, and clients that are not connected to a brick, as findings.
+    Bricks that reject clients, and clients that are not connected to a brick, as findings.
     """
     found, refusing = [], []
     try:
@@ -176,8 +176,8 @@ def _clients(name, bricks, seen):
     except (CommandExecutionError, OSError) as exc:
         found.append(["check_failed", name, str(exc), "an answer", "see what it says"])
     if refusing:
-        what, cure = f"{', '.join(refusing)} refuse clients", "salt SERVERS state.apply gluster_one.restart"
-        found.append(["bricks_closed", name, what, "they let in who is not root", cure])
+        what, cure = f"{', '.join(refusing)} reject clients", "salt SERVERS state.apply gluster_one.restart"
+        found.append(["bricks_closed", name, what, "they accept non-root clients", cure])
     cure = "the network; for a server's self-heal daemon: salt SERVER state.apply gluster_one.bricks"
     for what in _unconnected(seen, name) if seen["connections"][name] is not None else []:
         found.append(["client_apart", name, what, "connected to all of them", cure])
@@ -192,14 +192,14 @@ def _healing(name, counts, limit):
     kept = __context__.setdefault("gluster_one.heal", {})
     before, kept[name] = kept.get(name), counts["pending"]
     if pending > limit:
-        growing = f", {before} at the look before" if before is not None and before < pending else ""
+        growing = f", {before} at the check before" if before is not None and before < pending else ""
         what = f"{pending} files wait to be healed{growing}"
         found.append(["heal", name, what, f"at most {limit}", show])
     if pending:
         try:
             __salt__["gluster.heal"](name)
         except CommandExecutionError as exc:
-            # Self-heal daemons that bricks once refused, as while server.allow-insecure was off, do not try again.
+            # Self-heal daemons that bricks once rejected, as while server.allow-insecure was off, do not try again.
             cure = f"on each server: pkill -f [g]lustershd; gluster volume start {name} force"
             if not re.search("Another transaction|Locking failed", str(exc)):  # then it is not known
                 found.append(["heal_daemon", name, str(exc), "the self-heal daemons heal", cure])
@@ -293,7 +293,7 @@ def peers_apart():
 
 def _disconnected(peers):
     """
-    Which of these are not connected, or no members of the pool, as a sentence; an empty one where all are.
+    Which of these are not connected, or not members of the pool, as a sentence; an empty one where all are.
     """
     away = [peer for peer in peers if not peer["connected"]]
     plain = [peer["hostname"] for peer in away if peer.get("state") in (None, MEMBER)]
@@ -303,11 +303,11 @@ def _disconnected(peers):
 
 def unsettled_reason():
     """
-    What has to be so again before the next server of the pool, or the next brick, may be restarted: all peers see all
+    What has to be true before the next server of the pool, or the next brick, may be restarted: all peers see all
     others connected, all bricks are online, every client is connected to all of them, and nothing waits to be healed.
 
-    Returns None when all that is known to be so, else what is not (string), such as ``3 files of volume one_vol wait to
-    be healed``.
+    Returns None when all that is known to be true, else what is not (string), such as ``3 files of volume one_vol wait
+    to be healed``.
 
     Raises CommandExecutionError when glusterd does not answer.
 
@@ -372,7 +372,7 @@ def bricks_down(name):
 
     Returns a list of bricks such as ``kvm2:/data/one_vol``, empty for a volume that is not started, or not there.
 
-    Raises CommandExecutionError when Gluster does not say it.
+    Raises CommandExecutionError when Gluster does not list them.
 
     CLI Example:
 
@@ -405,8 +405,8 @@ def stop_blockers(names, restart=False, apart=None):
         the pool has it, or of the same address.
 
     restart
-        Only its glusterd is to be restarted, its bricks go on: those that make a set alone do not count, nor does who
-        is connected to the others (bool, default False).
+        Only its glusterd is to be restarted, its bricks keep running: those that make a set alone do not count, nor do
+        connections to the others (bool, default False).
 
     apart
         What :func:`apart` said on the nodes that have mounts, by minion (dict, default none).
@@ -428,7 +428,7 @@ def stop_blockers(names, restart=False, apart=None):
         return blockers
     before = __salt__["gluster.snapshot"]()
     blockers += [
-        f"{peer['hostname']} is {peer['state']!r}, no member of the pool"
+        f"{peer['hostname']} is {peer['state']!r}, not a member of the pool"
         for peer in before["pool"]
         if not peer["connected"] and peer.get("state") not in (None, MEMBER)
     ]
@@ -490,7 +490,7 @@ def _apart(volume, going, nodes):
 
 def brick_blockers(volume, brick):
     """
-    Why a brick may not go down now, although its server does not: its copies on other servers do not suffice.
+    Why a brick may not go down now, although its server does not: its replicas on other servers do not suffice.
 
     volume
         The volume (string), which is started.
@@ -559,7 +559,7 @@ def _brick_quorum(name, info, online):
         half = kind == "auto" and len(there) * 2 == len(bricks) and bricks[0] in there
         if len(there) < needed and not half:
             lost.append(
-                f"{len(there)} of the bricks {', '.join(bricks)} of volume {name} are online, {needed} are needed"
+                f"volume {name} has {len(there)} of these bricks online, and needs {needed}: {', '.join(bricks)}"
             )
     return lost
 

@@ -1,9 +1,9 @@
 """
-A volume mounted aside, for a look
-==================================
+A volume mounted privately, for checks
+======================================
 
-Nobody else sees this mount: it lies in namespaces of its own, which go with the process that made them, the Gluster
-client included, however that process ends. Nothing that clears away can meet the volume's files.
+No other process sees this mount: it is in namespaces of its own, which end with the process that made them, the Gluster
+client included, however that process ends. No cleanup can touch the volume's files.
 """
 
 import os
@@ -16,11 +16,11 @@ from salt.exceptions import CommandExecutionError
 __virtualname__ = "gluster_probe"
 
 UNSHARE = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
-# In a memory of its own, so that nothing is left of its directories and of the clients' logs.
+# On a tmpfs, so that nothing is left of its directories and of the clients' logs.
 BEGIN = "mount -t tmpfs none /tmp && cd /tmp || exit; "
 MOUNT = 'mkdir volume && mount -t glusterfs -o "${2:+$2,}nosuid,nodev,log-file=/tmp/log" "$1" volume'
-# Of each brick a client of its own: one of the whole volume ends when the first of them refuses it. A brick that also
-# refuses one from a port which root alone may have has another reason, such as auth.allow.
+# One client for each brick: a client of the whole volume ends when the first brick rejects it. A brick that also
+# rejects a client from a port that only root may use has another reason, such as auth.allow.
 EACH = """
 refuses() {
     mkdir $1; echo "$text" | sed "/bind-insecure/d; /^end-volume/ioption client-bind-insecure $2" >$1.vol
@@ -41,7 +41,7 @@ def __virtual__():
 
 def private_mount_command(device, *command, options=""):
     """
-    The command that runs another one with a volume mounted on ``volume`` in its working directory, seen by nobody else.
+    The command that runs another one with a volume mounted privately on ``volume`` in its working directory.
 
     device
         The volume, with the server to ask (string), such as ``localhost:/one_vol``.
@@ -98,7 +98,7 @@ def can_mount(device, options=()):
 
 def rejecting_bricks(volume, bricks):
     """
-    Which bricks of a volume refuse clients that are not root, whatever ``server.allow-insecure`` says: those that were
+    Which bricks of a volume reject clients that are not root, whatever ``server.allow-insecure`` says: those that were
     started while it was off. Each is asked by a client; on a server of the volume.
 
     volume
@@ -107,7 +107,7 @@ def rejecting_bricks(volume, bricks):
     bricks
         Its bricks in their order (list of strings), as ``gluster.volume_info`` has them.
 
-    Returns those that refuse (list of strings).
+    Returns those that reject clients (list of strings).
 
     Raises CommandExecutionError when they cannot be asked, or not within 20 s.
 
@@ -123,7 +123,7 @@ def rejecting_bricks(volume, bricks):
         texts = re.findall(client, stream.read(), re.MULTILINE | re.DOTALL)
     done = _run(EACH, *texts)
     if done["retcode"] != 0:
-        raise CommandExecutionError(f"It is not known which bricks of volume {volume} refuse clients: {_said(done)}")
+        raise CommandExecutionError(f"It is not known which bricks of volume {volume} reject clients: {_said(done)}")
     refusing = done["stdout"].split()
     return [brick for number, brick in enumerate(bricks, 1) if str(number) in refusing]
 

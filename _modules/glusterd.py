@@ -55,7 +55,7 @@ def options(path=VOLUME_FILE):
     path
         The file (string, default /etc/glusterfs/glusterd.vol).
 
-    Returns a dict ``{"transport.socket.listen-port": "24007", ...}``; lines behind ``#`` are no options.
+    Returns a dict ``{"transport.socket.listen-port": "24007", ...}``; lines behind ``#`` are not options.
 
     Raises CommandExecutionError when there is no such file.
 
@@ -120,7 +120,7 @@ def set_options(options, path=VOLUME_FILE):
             missing = {}
         lines.append(line)
     if missing:
-        raise CommandExecutionError(f"{path} has no line end-volume: it is no volume file of glusterd")
+        raise CommandExecutionError(f"{path} has no line end-volume: it is not a volume file of glusterd")
     __utils__["gluster_files.write"](path, "".join(lines).encode(errors="surrogateescape"))
     return True
 
@@ -132,7 +132,7 @@ def service(name="glusterd"):
     name
         The service (string, default ``glusterd``).
 
-    Returns a dict ``{"running": True, "kill_mode": "control-group", "started": 1764230400.5}``: the mode in force,
+    Returns a dict ``{"running": True, "kill_mode": "control-group", "started": 1764230400.5}``: the effective mode,
     drop-ins included, and when it was started, in seconds since 1970. An empty dict where systemd does not run the
     system or has no such service.
 
@@ -176,19 +176,19 @@ def kept_changes(name="glusterd"):
 
 def restart_changes(name="glusterd", path="/etc/glusterfs/glusterd.vol", keep_bricks=True):
     """
-    What would take effect if glusterd restarted, and what has to change in its unit before.
+    What a restart of glusterd would bring into effect, and what has to change in its unit before.
 
     name
         The service (string, default ``glusterd``).
 
     path
-        glusterd's own volume file (string, default /etc/glusterfs/glusterd.vol): younger than the daemon, a restart is
-        due.
+        glusterd's own volume file (string, default /etc/glusterfs/glusterd.vol): if it was changed after glusterd
+        started, a restart is needed.
 
     keep_bricks
-        Whether the bricks are to live on (bool, default True).
+        Whether the bricks are to keep running (bool, default True).
 
-    Returns a dict with what differs, an empty one when nothing is due::
+    Returns a dict with what differs, an empty one when no restart is needed::
 
         {"KillMode": {"old": "control-group", "new": "process"},
          "glusterd": {"old": "started before /etc/glusterfs/glusterd.vol was changed", "new": "restarted"}}
@@ -239,7 +239,7 @@ def keep_bricks(name="glusterd"):
 
 def restart(name="glusterd"):
     """
-    Restart glusterd, also where systemd refuses to start it again so soon.
+    Restart glusterd, also where systemd does not start it again so soon.
 
     Debian's unit allows six starts an hour, and leaves glusterd stopped at the seventh.
 
@@ -331,7 +331,7 @@ def _peers():
 
 def not_in_pool(servers):
     """
-    Whether this server is in no pool, or no other member takes it for one, although its glusterd has been started.
+    Whether this server is in no pool, or no other member accepts it, although its glusterd has been started.
 
     servers
         The servers of its volumes (list of strings), itself among them.
@@ -359,7 +359,7 @@ def not_in_pool(servers):
 
 def silent_peers():
     """
-    The peers whose hosts do not answer at glusterd's port, not even by refusing the connection.
+    The peers whose hosts do not answer at glusterd's port, not even with "connection refused".
 
     Gluster waits for those.
 
@@ -380,7 +380,7 @@ def stored_snapshot(away=()):
     The members and the volumes of the pool as glusterd keeps them on disk; Gluster is not asked.
 
     away
-        The peers that are known to be away (list of names, default none). All other members count as connected.
+        The peers that are known to be disconnected (list of names, default none). All other members count as connected.
 
     Returns a dict as ``gluster.snapshot`` returns it; ``status`` is None and ``heal`` is empty.
 
@@ -444,7 +444,7 @@ def bricks(volume):
 
 def _served(volume, brick):
     """
-    Whether the process that glusterd has started for a brick is there.
+    Whether the process that glusterd has started for a brick exists.
     """
     name = f"{brick['hostname']}{brick['path'].replace('/', '-')}.pid"
     with contextlib.suppress(OSError, ValueError, psutil.Error):

@@ -1,10 +1,10 @@
 """
-What makes a datastore of OpenNebula one that machines can use
-==============================================================
+The rules for a datastore of OpenNebula that VMs can use
+========================================================
 
 oned accepts nearly anything: a datastore without a volume, with a driver that no process runs, in a cluster whose hosts
-cannot open it. Here are the rules that it does not check, and the notation and the equalities that it does not know, so
-that the state ``gluster_one.one_datastore_present`` can tell before it writes.
+cannot open it. This module has the rules that oned does not check, and the notation and the equalities that it does not
+know, so that the state ``gluster_one.one_datastore_present`` can reject a datastore before it writes.
 
 run, connection
     As in ``opennebula.datastore_list``.
@@ -32,7 +32,7 @@ def template(arguments):
     A datastore's attributes in OpenNebula's names and notation.
 
     arguments
-        Those of the state ``gluster_one.one_datastore_present`` (dict); what is no attribute is passed over.
+        Those of the state ``gluster_one.one_datastore_present`` (dict); what is not an attribute is ignored.
 
     Returns a dict ``{"TYPE": "IMAGE_DS", "TM_MAD": "shared", "DISK_TYPE": "GLUSTER", "GLUSTER_HOST": "kvm1:24007",
     "GLUSTER_VOLUME": "one_vol", "DRIVER": "raw"}``, without what was not asked for.
@@ -62,7 +62,7 @@ def template(arguments):
     for attribute, value in (attributes or {}).items():
         attribute = str(attribute).upper()
         if not re.fullmatch(r"\w+", attribute):
-            raise SaltInvocationError(f"attributes: {attribute!r} is no name, letters, digits and _ make one")
+            raise SaltInvocationError(f"attributes: {attribute!r} is not a name: letters, digits and _ are allowed")
         if attribute == "NAME":
             raise SaltInvocationError(f"attributes has NAME {value!r}: it renames nothing; give datastore_id and name")
         if value is None or isinstance(value, (dict, list)):
@@ -85,7 +85,7 @@ def template(arguments):
     if volume and not is_native(wanted):
         raise SaltInvocationError(f"attributes has DISK_TYPE {disk_type}, and with volume it is GLUSTER: leave one out")
     if disk_type and kind != "IMAGE_DS":
-        raise SaltInvocationError(f"DISK_TYPE is {disk_type!r}: oned ignores or refuses it on a {kind}, leave it out")
+        raise SaltInvocationError(f"DISK_TYPE is {disk_type!r}: oned ignores or rejects it on a {kind}, leave it out")
     wanted["TM_MAD"] = wanted.get("TM_MAD") or rows["tm_mad"]["default"]
     if is_native(wanted):
         wanted.update(DISK_TYPE="GLUSTER", DRIVER=wanted.get("DRIVER") or "raw")
@@ -424,7 +424,7 @@ def _identifier(kind, name, connection):
 
 def is_native(attributes):
     """
-    Whether machines open the images of a datastore over ``gluster://``.
+    Whether VMs open the images of a datastore over ``gluster://``.
 
     attributes
         Its attributes (dict), or the datastore itself (dict of ``opennebula.datastore_list``).
@@ -444,8 +444,8 @@ def drivers(run=None, **connection):
     """
     The drivers that oned runs, as far as the user may know.
 
-    Returns the dict of ``opennebula.drivers``; an empty one where oned refuses it to the user, as it does to all but
-    the members of the group oneadmin.
+    Returns the dict of ``opennebula.drivers``; an empty one where oned rejects the user's request, as it does for all
+    but the members of the group oneadmin.
 
     CLI Example:
 
@@ -514,7 +514,7 @@ def compare(name, arguments, planned=(), run=None, **connection):
 
 def _upper(attributes):
     """
-    Attributes by their names in capitals; what is no dict is an error that somebody else says.
+    Attributes by their names in capitals; what is not a dict is an error that another function raises.
     """
     return {str(key).upper(): value for key, value in attributes.items()} if hasattr(attributes, "items") else {}
 
@@ -542,7 +542,7 @@ def _beside(name, mount, planned, run, connection):
 
 def refuse_in_use(name, changes, current, allow=None, **connection):
     """
-    Nothing that images or running machines depend on is changed under them, unless told to.
+    Reject a change of what images or VMs depend on, unless ``allow`` is given.
 
     name
         The datastore's name (string).
@@ -556,7 +556,7 @@ def refuse_in_use(name, changes, current, allow=None, **connection):
     allow
         ``allow`` to change it all the same (string, default none).
 
-    Raises CommandExecutionError with the number of images and machines.
+    Raises CommandExecutionError with the number of images and VMs.
 
     CLI Example:
 
@@ -567,7 +567,7 @@ def refuse_in_use(name, changes, current, allow=None, **connection):
     if allow not in (None, "allow"):
         raise SaltInvocationError(f"in_use is {allow!r}: allow is possible, or leave it out")
     risky = [key for key in ("DISK_TYPE", "GLUSTER_VOLUME", "DRIVER", "DS_MAD", "TM_MAD") if key in changes]
-    # A driver that no process runs serves nobody: mending it puts nothing at risk.
+    # A driver that no process runs serves no image: to correct it puts nothing at risk.
     if changes.get("DS_MAD", {}).get("old") == "shared" and "DS_MAD" in risky:
         risky.remove("DS_MAD")
     if not current or not risky or allow == "allow":
@@ -577,7 +577,7 @@ def refuse_in_use(name, changes, current, allow=None, **connection):
     if images or machines:
         what = ", ".join(f"{key} from {changes[key]['old']} to {changes[key]['new']}" for key in risky)
         raise CommandExecutionError(
-            f"Datastore {name} has {images} images and {machines} machines, and changing {what} puts them at risk: "
+            f"Datastore {name} has {images} images and {machines} VMs, and changing {what} puts them at risk: "
             "move them first, or set in_use: allow"
         )
 
@@ -657,7 +657,7 @@ def require_same_servers(name, host, others):
 
 def require_openable_images(name, attributes, run=None, **connection):
     """
-    Machines can open the images of a native datastore.
+    VMs can open the images of a native datastore.
 
     name
         The datastore's name (string), for the error.
@@ -666,7 +666,7 @@ def require_openable_images(name, attributes, run=None, **connection):
         The datastore as it will be (dict): its attributes, and ``clusters``, their identifiers (list of int; default
         OpenNebula's own, the cluster 0).
 
-    Returns a list of sentences about what most machines cannot open.
+    Returns a list of sentences about what most VMs cannot open.
 
     Raises SaltInvocationError when its Gluster server or volume is missing, CommandExecutionError that names the hosts
     of its clusters which cannot open any.
@@ -736,8 +736,8 @@ def require_mounted_volume(name, volume, mount):
     mount
         The directory on which this node should have it mounted (string).
 
-    Raises CommandExecutionError when another volume is mounted there. Nothing mounted there is no error: in test mode
-    it may be mounted a moment later.
+    Raises CommandExecutionError when another volume is mounted there. Nothing mounted there is not an error: in test
+    mode it may be mounted a moment later.
 
     CLI Example:
 
@@ -755,7 +755,7 @@ def require_mounted_volume(name, volume, mount):
 
 def wait_measured(store, **connection):
     """
-    OpenNebula has measured a datastore; it does so within a second of its creation, then each 300 s.
+    OpenNebula has measured a datastore; it does so within a second of its creation, then every 300 s.
 
     store
         Its identifier (int).

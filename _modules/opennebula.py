@@ -132,7 +132,7 @@ def datastore_info(name, run=None, **connection):
         salt head opennebula.datastore_info glusterds
     """
     datastores = datastore_list(run=run, **connection)
-    found = [store for store in datastores if store["name"] == name]  # a number is no name, even if one looks like it
+    found = [store for store in datastores if store["name"] == name]  # a number is not a name
     if not found and re.fullmatch(r"\d+", str(name)):
         found = [store for store in datastores if store["id"] == int(name)]
     if len(found) > 1:
@@ -149,7 +149,7 @@ def datastore_create(attributes, cluster=-1, **connection):
         Its template's attributes (dict), ``NAME``, ``TM_MAD`` and, but for a system datastore, ``DS_MAD`` among them.
 
     cluster
-        The identifier of its first cluster (int). Default: -1, OpenNebula's own default, which is cluster 0 today.
+        The identifier of its first cluster (int). Default: -1, OpenNebula's own default, which is cluster 0 now.
 
     Returns the new datastore's identifier (int).
 
@@ -199,7 +199,7 @@ def _template(attributes):
     lines = []
     for name, value in attributes.items():
         if not re.fullmatch(r"\w+", str(name)):
-            raise SaltInvocationError(f"Attribute {name!r} is no name: letters, digits and _ are allowed")
+            raise SaltInvocationError(f"Attribute {name!r} is not a name: letters, digits and _ are allowed")
         lines += [f"{str(name).upper()}={_quoted(each)}\n" for each in (value if isinstance(value, list) else [value])]
     return "".join(lines)
 
@@ -224,7 +224,7 @@ def datastore_rename(datastore_id, name, **connection):
         The datastore's identifier (int).
 
     name
-        Its new name (string). OpenNebula refuses one that another datastore of the same owner has.
+        Its new name (string). OpenNebula rejects one that another datastore of the same owner has.
 
     Returns the datastore's identifier (int).
 
@@ -239,7 +239,7 @@ def datastore_rename(datastore_id, name, **connection):
 
 def datastore_delete(datastore_id, **connection):
     """
-    Delete a datastore. OpenNebula refuses one that has images.
+    Delete a datastore. OpenNebula does not delete one that has images.
 
     datastore_id
         The datastore's identifier (int).
@@ -257,7 +257,7 @@ def datastore_delete(datastore_id, **connection):
 
 def datastore_enable(datastore_id, enable=True, **connection):
     """
-    Enable or disable a system datastore for the scheduler. OpenNebula refuses it for other types.
+    Enable or disable a system datastore for the scheduler. OpenNebula rejects it for other types.
 
     datastore_id
         The datastore's identifier (int).
@@ -380,7 +380,7 @@ def cluster_datastore_add(cluster_id, datastore_id, **connection):
 
 def cluster_datastore_remove(cluster_id, datastore_id, **connection):
     """
-    Take a datastore out of a cluster.
+    Remove a datastore from a cluster.
 
     cluster_id, datastore_id
         Their identifiers (int).
@@ -526,7 +526,7 @@ def vm_list(datastore_id=None, **connection):
     A disk lies on the datastore of its image, and on the system datastore of its VM.
 
     datastore_id
-        The datastore's identifier (int). Default: all machines.
+        The datastore's identifier (int). Default: all VMs.
 
     Returns a list of dicts::
 
@@ -579,7 +579,7 @@ def _machine(element):
 
 def _number(value):
     """
-    A number of oned's, None for what is none.
+    A number from oned, None for anything else.
     """
     return int(value) if re.fullmatch(r"-?\d{1,18}", str(value), re.ASCII) else None
 

@@ -63,7 +63,7 @@ READ = f"""stat -L -c %f -- "$1" && test -f "$1" &&
 exec dd if="$1" iflag=nonblock,fullblock bs={AUTH_BYTES + 1} count=1 status=none"""
 # Seconds before a request that reads is sent again, after a connection that was refused or broke off.
 PAUSES = (0.5, 2)
-# What oned refuses: pyone's exceptions, oned's codes, and what to do.
+# What oned rejects: pyone's exceptions, oned's codes, and what to do.
 REFUSALS = {
     "OneAuthenticationException": (256, ""),
     "OneAuthorizationException": (512, "use a user of the group oneadmin, or allow it with `oneacl create`"),
@@ -97,8 +97,8 @@ def call(method, *args, **connection):
 
     Raises CommandExecutionError, in one line with the endpoint, the request and what to do, when pyone is missing,
     there are no credentials, a job names another endpoint than the pillar's, oned does not answer in time, its answer
-    is not a valid one, or it refuses (``code`` of the exception is oned's then). A request that reads is sent again,
-    twice, when the connection was refused or broke off.
+    is not a valid one, or it rejects the request (``code`` of the exception is oned's then). A request that reads is
+    sent again, twice, when the connection was refused or broke off.
 
     CLI Example:
 
@@ -145,7 +145,7 @@ def call(method, *args, **connection):
 
 def _check(settings):
     """
-    Settings that lead nowhere.
+    Reject settings that cannot work.
     """
     endpoint, authority, timeout = settings["endpoint"], settings.get("ca_file"), settings["timeout"]
     if not re.match(r"https?://[^/]", str(endpoint)):
@@ -208,7 +208,7 @@ def _explained(failure, request, settings, source):
         code, cure = REFUSALS.get(type(failure).__name__, (None, oned))
         text = re.sub(r"^\[[\w.]+\] ", "", " ".join(str(failure).split())).rstrip(".")
         text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text[:500])
-        return f"refused {request}: {text}{f' ({code})' if code else ''}", cure
+        return f"rejected {request}: {text}{f' ({code})' if code else ''}", cure
     if isinstance(failure, _UnfitError):
         return f"gave an answer to {request} that {failure}", port
     if _late(failure):
@@ -332,7 +332,7 @@ def _roots(path):
 
 class _UnfitError(Exception):
     """
-    An answer that is not looked at any further; the text is what it does.
+    An answer that is not read any further; the text says why.
     """
 
 

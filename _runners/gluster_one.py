@@ -20,7 +20,7 @@ from salt.utils.args import split_input
 
 log = logging.getLogger(__name__)
 
-# A minion that says that it is still at it is waited for so many times the timeout, and does not answer then.
+# A minion that says that its job still runs is waited for so many times the timeout, and counts as silent then.
 PATIENCE = 10
 # How many servers have to say that another may go down, where there are so many: one alone might say anything.
 SAY = 2
@@ -37,11 +37,11 @@ def status(target="*", native=False, timeout=15, html=None):
         Have each hypervisor read a file over ``gluster://``, too (bool, default False).
 
     timeout
-        Seconds after which a minion that has not answered is asked whether it is still at it (int, default 15). One
+        Seconds after which a minion that has not answered is asked whether its job still runs (int, default 15). One
         that says so for ten times as long does not answer.
 
     html
-        A file in which to leave the same as a page for a browser, with a picture of the fleet (string, default none).
+        A file to which to write the same as a page for a browser, with a picture of the fleet (string, default none).
 
     On a terminal it is a table; ``--out json`` gives the data. The exit status is 0 only when all nodes answer and
     nothing is found.
@@ -69,7 +69,7 @@ def status(target="*", native=False, timeout=15, html=None):
 
 def _marks(timeout, known):
     """
-    What the head has just left on each volume, for the others to see.
+    What the head has just written to each volume, for the others to see.
     """
     mark = f"{time.time_ns():020d} {secrets.token_hex(8)}"
     heads = [minion for minion in _ours("*") if _has(minion, "roles", "head")]
@@ -178,15 +178,15 @@ def ok_to_stop(minions, timeout=15, restart=False, unasked=None):
         See :func:`status`; all questions together last at most ten times as long.
 
     restart
-        Only glusterd is to be restarted, and all else goes on (bool, default False): a volume of which each file is on
-        one brick alone does not keep it then, nor does a machine.
+        Only glusterd is to be restarted, all else keeps running (bool, default False): a volume with each file on
+        one brick alone does not prevent it then, nor does a VM.
 
     unasked
         Minions that are not asked, as if they did not exist (list of strings, default none).
 
     Returns a dict ``{"ok": True, "reasons": []}`` with ``retcode`` 0 or 1, which is the command's exit status. What is
-    not known counts against it, and so does a master that keeps no returns. No machine may run on a node that goes. A
-    server may go when it is known that nothing waits to be healed, all volumes keep their bricks' and the servers'
+    not known counts against it, and so does a master that keeps no returns. No VM may run on a node that stops. A
+    server may stop when it is known that nothing waits to be healed, all volumes keep their brick quorum and server
     quorum, and every client is connected to all the other bricks.
 
     CLI Example:
@@ -300,17 +300,17 @@ def _apart(said):
 
 def _machines(minions, silent, limits):
     """
-    Which machines run on these nodes, as sentences.
+    Which VMs run on these nodes, as sentences.
     """
     answers = _ask([minion for minion in minions if minion not in silent], "gluster_one.machines", **limits)
     reasons = []
     for minion in minions:
         found = answers.get(minion, "no answer")
         if not isinstance(found, list) or not all(isinstance(machine, str) for machine in found):
-            reasons.append(f"it is not known which machines run on {minion}: {_visible(found)}")
+            reasons.append(f"it is not known which VMs run on {minion}: {_visible(found)}")
         elif found:
             shown = ", ".join(map(_visible, found[:3])) + (", ..." if len(found) > 3 else "")
-            reasons.append(f"{len(found)} machine{'s' if len(found) > 1 else ''} on {minion}: {shown}")
+            reasons.append(f"{len(found)} VM{'s' if len(found) > 1 else ''} on {minion}: {shown}")
     return reasons
 
 
@@ -327,7 +327,7 @@ def rollout_plan(target="*"):
          "heads": ["head"], "batches": [["kvm1", "kvm2"], ["kvm3"]], "timeout": 120}
 
     ``timeout`` is the longest of the pillar's. ``errors`` are sentences about minions that do not answer and pillars
-    that are wrong: then nothing is to be begun, and nothing else is there.
+    that are wrong: then nothing may be started, and the dict has nothing else.
 
     CLI Example:
 
@@ -436,7 +436,7 @@ def _states(said):
     states = {}
     for key, state in said.items():
         if not isinstance(key, str) or not isinstance(state, dict):
-            return f"an answer that is none of a run: {_visible(said)}"
+            return f"an answer that is not that of a run: {_visible(said)}"
         result = state.get("result") if isinstance(state.get("result"), bool) else None
         states[key] = {
             "result": result,
@@ -460,8 +460,8 @@ def _numbers(nodes, key, known):
 
 def _nodes(target):
     """
-    What stands in the way of beginning anything on these minions (list of sentences), and each one's part by its name:
-    they know their pillar and their modules of today.
+    Why nothing may be started on these minions (list of sentences), and each one's part by its name:
+    they have the present pillar and modules.
     """
     ready = _ask(sorted(__salt__["gluster_one.accepted"](target)), "saltutil.refresh_pillar", {"wait": True})
     asked = _ours(target)

@@ -1,9 +1,9 @@
 """
-What minions say, and what of it counts
-=======================================
+What minions say, and what of it is believed
+============================================
 
 More of the runner ``gluster_one``: Salt joins modules of one virtual name. A minion is root of one node and speaks for
-that node alone. Its answer is data of any shape: here it is checked, cut and cleaned, and all else works with the rest.
+that node alone. Its answer is data of any shape: it is checked, cut and cleaned here; all other code uses the result.
 
 What a minion may say follows from its pillar as the master renders it. The pillar in the master's cache is no proof:
 a minion that asks for its pillar may add to it what it likes (``pillar_override``), and that is what is kept.
@@ -349,7 +349,7 @@ def _finding(said):
 
 def _facts(said):
     """
-    What is said of a volume, each fact only where it has the shape of one.
+    What is said of a volume, each fact only where it has the right shape.
     """
     if not isinstance(said, dict):
         return None
@@ -406,7 +406,7 @@ def _text(said, most):
 
 def _number(said, most=10**15):
     """
-    Whether it is a whole number that can be one of something.
+    Whether it is a whole number that can be a count.
     """
     return isinstance(said, int) and not isinstance(said, bool) and 0 <= said <= most
 

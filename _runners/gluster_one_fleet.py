@@ -13,9 +13,9 @@ import time
 
 __virtualname__ = "gluster_one"
 
-# A volume at which no server has looked.
+# A volume that no server has checked.
 UNSEEN = {"bricks": None, "sets": None, "peers": None, "free_percent": None, "heal": None, "split_brain": None}
-# Hosts whose addresses are looked up for one overview, and seconds for all of them.
+# Hosts whose addresses are looked up for one status, and seconds for all of them.
 LOOKUPS, LOOKUP_SECONDS = 100, 10
 # Hosts of OpenNebula outside of the fleet that have a row: one head names them all.
 STRANGERS = 20
@@ -58,7 +58,7 @@ def overview(answers, asked, whole=False, known=None):
     for minion in look.said:
         look.space(minion)
     nodes = {}
-    # Volumes that nobody looks at are in the overview, too, before it is said which finding is about one.
+    # Volumes that nobody checks are in the status, too, before it is said which finding is about one.
     unseen = look.unseen() if whole else []
     for minion in asked:
         if minion in look.said:
@@ -296,7 +296,7 @@ class _Look:
 
     def strangers(self, asked):
         """
-        OpenNebula's hosts that are none of the nodes.
+        OpenNebula's hosts that are not among the nodes.
         """
         known = {minion.casefold() for minion in asked}
         known |= {name.casefold() for said in self.said.values() for name in said["names"]}
@@ -362,7 +362,7 @@ def _unable(minion, said):
 
 
 def _unlooked(host):
-    what = "OpenNebula may start machines there, and no minion of this name has gluster_one in its pillar"
+    what = "OpenNebula may start VMs there, and no minion of this name has gluster_one in its pillar"
     return _own("host_unlooked", host, what, "a hypervisor of this fleet")
 
 

@@ -24,7 +24,7 @@ __virtualname__ = "gluster_one"
 
 # Bytes of one return: a report has far less, and what is loaded can be sixty times as large.
 MOST = 16 * 1024 * 1024
-# Seconds for one look into a cache that is none of files.
+# Seconds for reading a cache that is not made of files.
 LOOK = 10
 # Bytes of memory that it may take, for the returns of all.
 MEMORY = 2 * 1024**3
@@ -79,7 +79,7 @@ def _is_return(event, minions):
 
 def kept_returns(jid, minions):
     """
-    What minions have returned, as the master has kept it: one look, which ends.
+    What minions have returned, as the master has kept it: one read, within a limit of time.
 
     jid
         The job (string).
@@ -112,7 +112,7 @@ def kept_returns(jid, minions):
 
 def reported(minion):
     """
-    What a minion has left in its mine for the reactor.
+    What a minion has written to its mine for the reactor.
 
     minion
         The minion (string).

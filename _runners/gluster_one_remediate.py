@@ -1,6 +1,6 @@
 """
-OpenNebula's GlusterFS datastore kept right
-===========================================
+Automatic repair of OpenNebula's GlusterFS datastore
+====================================================
 
 More of the runner ``gluster_one``: Salt joins modules of one virtual name. ``remediate`` is what the reactor calls.
 """
@@ -42,7 +42,7 @@ LOOKS_APART = 3
 
 class _Waits(str):
     """
-    Why there was no turn, which is no failure. It is a type of its own, as any text may be a minion's.
+    Why there was no turn, which is not a failure. It is a type of its own, since any text may be a minion's.
     """
 
     def __new__(cls, why):
@@ -58,7 +58,7 @@ def remediate(minion):
     Repair what a minion has reported, by applying the formula to it again. The reactor calls it.
 
     The minion's findings are read from its mine, where only it can have left them; what the event said is not used.
-    Which kinds are put right is the pillar's ``remediate``. One job for each minion at a time, servers one after
+    Which kinds are repaired is the pillar's ``remediate``. One job for each minion at a time, servers one after
     another. After a failure, also when nothing was to be changed, that kind of finding waits, each time longer, if the
     minion still has it at its next look; after three it is given up until it has been gone for ten minutes, with an
     event ``gluster_one/<minion>/gave_up``. What only one server at a time may do waits ten
@@ -79,13 +79,13 @@ def remediate(minion):
         return "no accepted minion is called that"
     with _lock(_file("minions", minion)) as held:
         if not held:
-            return f"{minion} is being put right already"
+            return f"{minion} is being repaired already"
         cache = salt.cache.factory(__opts__)
         if _looked_just_now(minion, cache):
-            return f"{minion} was looked at just now"
+            return f"{minion} was checked just now"
         at, found = _reported(minion)
         if found is None:
-            return f"{minion} has reported nothing that could be put right"
+            return f"{minion} has reported nothing that could be repaired"
         past, given_up = _past(minion, cache, found, at)
         if given_up:
             _tell(minion, given_up)
@@ -110,18 +110,18 @@ def remediate(minion):
                 sls = _sls(kind, part["roles"])
                 holding = [other for other in table if other in found and table[other].get("holds") == sls]
                 if kind not in part["kinds"]:
-                    said[kind] = "is left: by its pillar this minion cannot have it"
+                    said[kind] = "is ignored: by its pillar this minion cannot have it"
                 elif kind not in wanted:
-                    said[kind] = "is to be left as it is"
+                    said[kind] = "is not repaired: remediate of the pillar leaves it out"
                 elif holding:
-                    said[kind] = f"is left: {' and '.join(holding)} is to be looked at by somebody first"
+                    said[kind] = f"is not repaired: {' and '.join(holding)} has to be looked at by a person first"
                 else:
                     mods[kind] = sls
             if mods:
                 said.update(_put_right(minion, at, mods, past, part))
                 _keep(minion, past, cache)
         if not said:
-            return f"{minion} has reported nothing that could be put right"
+            return f"{minion} has reported nothing that could be repaired"
         return f"{minion}: {'; '.join(f'{kind} {what}' for kind, what in said.items())}"
 
 
@@ -211,7 +211,7 @@ def _version(minion, cache):
 
 def _waits(known, at):
     """
-    Why a kind of finding is not put right now, or None.
+    Why a kind of finding is not repaired now, or None.
 
     known
         What the cache has of it (dict), None for a new one.
@@ -222,7 +222,7 @@ def _waits(known, at):
     if not known:
         return None
     if known["at"] == at:
-        return "was not looked at again since it was to be put right"
+        return "has not been checked again since its repair"
     if known["failures"] >= ATTEMPTS:
         return f"was given up after {ATTEMPTS} failures"
     if time.time() < known["next"]:
@@ -233,18 +233,18 @@ def _waits(known, at):
 
 def _rests(known):
     """
-    Whether a kind of finding was put right so often that others are to have their turn now.
+    Whether a kind of finding was repaired so often that others have their turn first.
     """
     return known.get("rests", False)
 
 
 def _come_back(known):
     """
-    What is said of a kind of finding that rests, once it is found again.
+    What is said of a kind of finding that is not repaired for a while, once it is found again.
     """
     count = known["failures"]
     failed = f", with {count} failure{'s' if count > 1 else ''}" if count else ""
-    return f"put right {len(known['turns'])} times within ten minutes{failed}, it has come back"
+    return f"repaired {len(known['turns'])} times within ten minutes{failed}, it has come back"
 
 
 def _sls(kind, roles):
@@ -267,7 +267,7 @@ def _put_right(minion, at, mods, past, part):
     Apply the SLS of each kind of finding, keep in ``past`` what came of it, and say it: a dict by kind.
     """
     came = _repair(minion, mods.values(), part)
-    if NO_ANSWER in came.values() and _reported(minion)[0] != at:  # it was started anew, and the job was lost with it
+    if NO_ANSWER in came.values() and _reported(minion)[0] != at:  # it was restarted, and the job was lost with it
         came = _repair(minion, mods.values(), part)
     waits = {kind: came[sls] for kind, sls in mods.items() if isinstance(came[sls], _Waits)}
     mods = {kind: sls for kind, sls in mods.items() if kind not in waits}
@@ -284,7 +284,7 @@ def _put_right(minion, at, mods, past, part):
         failed = came[sls] and kind in still
         if kind not in still:
             _judge(kind, past[kind], False)
-        done[kind] = f"could not be put right: {came[sls]}" if failed else "put right"
+        done[kind] = f"could not be repaired: {came[sls]}" if failed else "repaired"
     return {**done, **waits}
 
 
@@ -406,7 +406,7 @@ def _repair(minion, mods, part):
     what was found is still there.
     """
     mods = list(dict.fromkeys(mods))
-    # What only starts what is down takes nothing away from the pool, and nobody is asked.
+    # What only starts what is down takes nothing from the pool, so no server is asked.
     beside = _unfinished(minion) if "gluster_one.glusterd" in mods else []
     last = _last_turn()
     # Before the turn, which others wait for: to ask takes a while.
@@ -415,9 +415,9 @@ def _repair(minion, mods, part):
         return dict.fromkeys(mods, _Waits(why))
     with _Turn(minion, set(mods) & set(ONE_AT_A_TIME), TURN if beside else PATIENCE) as turn:
         if not turn.held:
-            return dict.fromkeys(mods, _Waits("another server is being put right"))
+            return dict.fromkeys(mods, _Waits("another server is being repaired"))
         if "gluster_one.glusterd" in mods and set(_unfinished(minion)) - set(beside):
-            return dict.fromkeys(mods, _Waits("the job on another server goes on"))
+            return dict.fromkeys(mods, _Waits("the job on another server is still running"))
         # The answer is from before what another one has done in its turn meanwhile.
         why = _in_the_way(minion, beside) if _last_turn() != last else None
         if why:
@@ -450,13 +450,13 @@ def _repair(minion, mods, part):
 
 def _in_the_way(minion, beside):
     """
-    Why nothing is to be done on a server while the jobs on these, which have had their turn, go on; None where nothing
+    Why nothing may be done on a server while the jobs on these, which have had their turn, go on; None where nothing
     is.
     """
     if not beside:
         return None
     answer = __salt__["gluster_one.ok_to_stop"]([minion], restart=True, unasked=beside)
-    return None if answer["ok"] else f"the job on {beside[0]} goes on, and {'; '.join(answer['reasons'][:3])}"
+    return None if answer["ok"] else f"the job on {beside[0]} is still running, and {'; '.join(answer['reasons'][:3])}"
 
 
 def _job(minion, mods, longest, turn):
@@ -497,7 +497,7 @@ def _job(minion, mods, longest, turn):
             awaited, broken = returned or broken or lost, None
             kept = __salt__["gluster_one.kept_returns"](job["jid"], [minion])
             while awaited and minion not in kept and time.monotonic() <= deadline:
-                if lost and _reported(minion)[0] != at:  # its own word: it may have been started anew, without the job
+                if lost and _reported(minion)[0] != at:  # its own word: it may have been restarted, without the job
                     break
                 turn.late()
                 time.sleep(0.5)

@@ -50,8 +50,8 @@ def one_datastore_present(
     """
     OpenNebula has a datastore of this name with these attributes. For the head.
 
-    Attributes are merged: those not named here stay as they are. What oned accepts and no machine could use is an error
-    before anything is created. What is not given below is left as it is, or to OpenNebula.
+    Attributes are merged: those not named here stay as they are. What oned accepts and no VM could use is an error
+    before anything is created. What is not given below stays as it is, or is left to OpenNebula.
 
     name
         The datastore (string).
@@ -60,8 +60,8 @@ def one_datastore_present(
         ``IMAGE_DS``, ``SYSTEM_DS`` or ``FILE_DS`` (string, default ``IMAGE_DS``). It cannot be changed later.
 
     volume
-        Of an image datastore that machines open natively: the Gluster volume (string). Given, ``DISK_TYPE`` is
-        ``GLUSTER`` and ``host`` is needed. Not given, the datastore is one of plain files.
+        Of an image datastore that VMs open natively: the Gluster volume (string). Given, ``DISK_TYPE`` is
+        ``GLUSTER`` and ``host`` is needed. Not given, the images are plain files.
 
     host
         ``GLUSTER_HOST``: ``server`` or ``server:port`` (string), the port 24007 when left out; or a list of them. With
@@ -69,7 +69,7 @@ def one_datastore_present(
 
     ds_mad
         The datastore driver (string). Default: ``shared``, as the guide says, where oned runs such a driver, ``fs``
-        otherwise, which is what every oned of today has. A system datastore has none.
+        otherwise, which every current oned has. A system datastore has none.
 
     tm_mad
         The transfer driver (string, default ``shared``). Those of image and system datastores on one volume, there or
@@ -77,8 +77,8 @@ def one_datastore_present(
 
     driver
         ``DRIVER``, the format that images get when they are imported (string). Default: ``raw`` with ``volume``, unless
-        there are images in it, because QEMU cannot open most qcow2 files over gluster:// (their length is no multiple
-        of 512); none otherwise.
+        there are images in it, because QEMU cannot open most qcow2 files over gluster:// (their length is not a
+        multiple of 512); none otherwise.
 
     restricted_dirs, safe_dirs
         ``RESTRICTED_DIRS`` and ``SAFE_DIRS``: directories from which no image may be registered, and exceptions from
@@ -91,11 +91,11 @@ def one_datastore_present(
         Any other attributes and their values (dict), and attributes to remove (list of strings).
 
     datastore_id
-        The identifier of a datastore that is there (int): it is renamed when its name is another one. Of two of one
-        name, it says which.
+        The identifier of an existing datastore (int): it is renamed to this name. Where two datastores have the name,
+        it says which one is meant.
 
     clusters, clusters_exact
-        Names or identifiers of clusters that the datastore is added to (list), and whether it is taken out of all
+        Names or identifiers of clusters that the datastore is added to (list), and whether it is removed from all
         others (bool, default False). A new datastore is in these alone, or in OpenNebula's cluster 0.
 
     owner, group, permissions
@@ -106,11 +106,11 @@ def one_datastore_present(
 
     in_use
         ``allow`` to change ``DISK_TYPE``, ``GLUSTER_VOLUME``, ``DRIVER``, ``DS_MAD`` or ``TM_MAD`` although there are
-        images or machines on it (string). ``GLUSTER_HOST`` may always change: running machines keep the old one.
+        images or VMs on it (string). ``GLUSTER_HOST`` may always change: existing VMs keep the old one.
 
     mount
         The directory on which this node has the volume mounted (string). Given, the datastore's own directory becomes a
-        link to it, and its identifier is left on the volume for the other nodes.
+        link to it, and its identifier is written to the volume for the other nodes.
 
     datastores_dir
         Where OpenNebula keeps the directories of its datastores (string, default /var/lib/one/datastores).
@@ -174,7 +174,7 @@ def one_datastore_present(
         if (links.get("identifier") or {}).get("old"):
             fine += ", another than before: the other nodes link it at their next run of gluster_one.mount"
         if (changes.get("GLUSTER_HOST") or {}).get("old"):
-            fine += "; running machines keep the old GLUSTER_HOST until they are started anew"
+            fine += "; existing VMs keep the old GLUSTER_HOST"
         return __utils__["gluster_states.changed"](ret, {**changes, **links}, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         said = str(exc)
@@ -184,7 +184,7 @@ def one_datastore_present(
 
 def _run():
     """
-    What names this run of states, so that reading once serves all of them.
+    What names this run of states, so that all its states share one reading.
     """
     return globals().get("__instance_id__")
 
@@ -216,7 +216,7 @@ def _mounted_on(mount, volume):
 
 def _directory_changes(name, volume, mount, datastores_dir, store, given):
     """
-    What differs on this node: the link to the mounted volume, and the identifier left there for the other nodes.
+    What differs on this node: the link to the mounted volume, and the identifier on it for the other nodes.
     """
     if not mount:
         return {}

@@ -1,6 +1,6 @@
 """
-A datastore that is to go
-=========================
+A datastore that is to be deleted
+=================================
 
 More states of ``gluster_one``: Salt joins modules of one virtual name.
 """
@@ -18,14 +18,14 @@ def one_datastore_absent(name, datastore_id=None, endpoint=None, auth_file=None)
     """
     OpenNebula has no datastore of this name. For the head.
 
-    Only an empty one is deleted: while it has images, or machines have disks on it, the state fails and names some of
-    them. What lies in its directories stays, and so do the links that lead to the volume.
+    Only an empty one is deleted: while it has images, or VMs have disks on it, the state fails and names some of them.
+    The files in its directories stay, and so do the links to the volume.
 
     name
         The datastore (string).
 
     datastore_id
-        Its identifier (int), where two have the name.
+        Its identifier (int), where two datastores have the name.
 
     endpoint, auth_file
         Where oned answers, and the file with ``user:password`` (strings; defaults: those of ``opennebula_api``).
@@ -60,7 +60,7 @@ def one_datastore_absent(name, datastore_id=None, endpoint=None, auth_file=None)
 
 def _there(name, datastore_id, api):
     """
-    The datastore, an empty dict where there is none of that name; one of another name is not meant.
+    The datastore, an empty dict where there is none of that name. One with another name is left alone.
     """
     if datastore_id is None:
         return __salt__["one_datastore.find"](name, **api)
@@ -73,11 +73,11 @@ def _there(name, datastore_id, api):
 
 def _users(store, api):
     """
-    What lies on a datastore, as a sentence, or None.
+    What is on a datastore, as a sentence, or None.
     """
     for kind, found in (
         ("image", __salt__["opennebula.image_list"](store, **api)),
-        ("machine", __salt__["opennebula.vm_list"](store, **api)),
+        ("VM", __salt__["opennebula.vm_list"](store, **api)),
     ):
         if found:
             names = ", ".join(each["name"] for each in found[:3]) + (", ..." if len(found) > 3 else "")

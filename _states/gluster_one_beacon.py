@@ -20,16 +20,16 @@ def beacon_configured(name, interval=None, node=None):
     The beacon ``gluster_one`` is configured on this minion, at once and after a restart, or is removed.
 
     In place of Salt's ``beacon.present`` and ``beacon.absent``: the former fails with ``test=True`` where it would
-    change something, and both where what is configured is no list of dicts (Salt 3008.5: KeyError, ValueError).
+    change something, and both where what is configured is not a list of dicts (Salt 3008.5: KeyError, ValueError).
 
     name
         The beacon (string): ``gluster_one``.
 
     interval
-        Seconds between two looks (int). Without it the beacon is taken away.
+        Seconds between two checks (int). Without it the beacon is removed.
 
     node
-        What it looks at (dict), see ``gluster_one_pillar.node``.
+        What it checks (dict), see ``gluster_one_pillar.node``.
 
     .. code-block:: yaml
 
@@ -40,7 +40,7 @@ def beacon_configured(name, interval=None, node=None):
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     wanted = [{"interval": interval}, {"disable_during_state_run": True}, {"node": node}] if interval else None
-    fine = f"looks each {interval} s" if interval else "no beacon"
+    fine = f"checks every {interval} s" if interval else "no beacon"
     try:
         __salt__["gluster_one_arguments.require_arguments"]("beacon_configured", name=name, interval=interval)
         changes = _changes(name, wanted)
@@ -80,7 +80,7 @@ def _changes(name, wanted):
 
 def _settings(config):
     """
-    What the node has, and the interval, in one dict; an empty one where nothing can be made of it.
+    What the node has, and the interval, in one dict; an empty one where it cannot be read.
     """
     if config is None:
         return None
@@ -92,7 +92,7 @@ def _settings(config):
 def _said(settings):
     if settings is None:
         return None
-    return f"each {settings['interval']} s" if settings else "of no use"
+    return f"every {settings['interval']} s" if settings else "not readable"
 
 
 def _readable(config):

@@ -1,6 +1,6 @@
 """
-What the formula checks before it begins and proves in the end, as states
-=========================================================================
+What the formula checks first and last, as states
+=================================================
 
 They change nothing: they fail, and say what is wrong and what to do.
 """
@@ -33,7 +33,7 @@ def pillar_valid(name, errors, roles=None, force_reload_modules=False):  # pylin
         What the pillar makes of this minion (list of strings), said when nothing is wrong.
 
     force_reload_modules
-        For Salt itself, which reads it here: list all modules anew for the states that follow (bool, default False).
+        For Salt itself, which reads it here: reload all modules for the states that follow (bool, default False).
 
     .. code-block:: yaml
 
@@ -76,8 +76,9 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
 
     For every hypervisor.
 
-    The file is the one in which the head leaves the datastores' identifiers; it is waited for, as the volume's options
-    are, which another node may be about to set. ``test=True`` looks once, and fails nothing that a run may put right.
+    The file is the one to which the head writes the datastores' identifiers. The state waits for it, and for the
+    volume's options, which another node may be about to set. With ``test=True`` it reads once, and does not fail for
+    what a run may repair.
 
     name
         Any text (string).
@@ -110,7 +111,7 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
 
     def refused():
         if not __salt__["gluster_one_ids.published_ids"](mount):
-            return "the head has left no datastore's identifier there yet"
+            return "the head has written no datastore's identifier there yet"
         return __salt__["gluster_native.native_read_error"](volume, hosts, user)
 
     try:

@@ -13,7 +13,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one"
 
-# What changes calls what goes of a directory that is mounted on no more: its line, its service, what covers it.
+# How `changes` names what is removed from a former place: its line, its service, what covers it.
 FORMER_LINE, FORMER_BOOT, FORMER_COVER = "fstab for ", "boot for ", "cover of "
 UNKNOWN = "(identifier)"  # a datastore's, that OpenNebula has not picked yet
 # What to do when another node did not do its part.
@@ -41,17 +41,17 @@ def datastore_mounted(
 
     For the head and every hypervisor.
 
-    What a user other than root has mounted over the volume's root, which belongs to oneadmin, is taken away. Nothing
-    else is remounted unasked: a changed option is written to fstab and takes effect at the next mount, and what
-    somebody has mounted by hand, from whichever server, stays. Nothing is mounted over files, and no path that holds
-    anything becomes a link: the state fails and names it, and does the rest. While nothing is mounted, the bare
-    directory belongs to root, so that nobody fills the local disk by mistake.
+    What a user other than root has mounted over the volume's root, which belongs to oneadmin, is unmounted. Nothing
+    else is remounted: a changed option is written to fstab and takes effect at the next mount, and what somebody has
+    mounted by hand, from any of the servers, stays. Nothing is mounted over files, and no path that holds anything
+    becomes a link: the state fails and names it, and does the rest. While nothing is mounted, the bare directory
+    belongs to root, so that nothing fills the local disk by mistake.
 
-    A directory that has somebody else's directory above it, such as oneadmin's /var/lib/one, is not mounted on: its
-    owner could have the next boot mount the volume over any other. The volume is mounted on /var/lib/gluster_one/VOLUME
-    then, and the directory is a link to that. Where it is mounted on such a directory already, or fstab says so, it is
-    mounted on the new one as well, the old line goes, the links are exchanged, and the old mount stays until
-    ``datastore_remounted`` takes it away.
+    The volume is not mounted below a directory that belongs to another user, such as oneadmin's /var/lib/one: the
+    owner could have the next boot mount the volume over any other directory. It is mounted on
+    /var/lib/gluster_one/VOLUME then, and the directory is a link to that. Where it is mounted on such a directory
+    already, or fstab says so, it is mounted on the new one as well, the old line is removed, the links are exchanged,
+    and the old mount stays until ``datastore_remounted`` removes it.
 
     name
         The directory to mount on (string), such as /var/lib/gluster_one/one_vol.
@@ -61,15 +61,15 @@ def datastore_mounted(
 
     servers
         All its Gluster servers (list of host names): the first is mounted from, the others are backup volfile servers.
-        A line of fstab or a mount by another of them, or by an address, is as good.
+        A line of fstab or a mount by another of them, or by an address, is accepted.
 
     links
         Paths that are to be links to the directory (list of strings, default none).
 
     datastores
         Names of datastores whose directories are to be links to it as well (list of strings, or dict of names and
-        identifiers, None for those not known before; default none). The others' identifiers are those that
-        ``one_datastore_present`` leaves on the volume; they are waited for. One below 100 has to be given.
+        identifiers, None for those not known before; default none). The state waits for the others' identifiers, which
+        ``one_datastore_present`` writes to the volume. One below 100 has to be given.
 
     options
         Further mount options (list of strings, default none).
@@ -193,7 +193,7 @@ def datastore_mounted(
 @contextlib.contextmanager
 def _collecting(problems):
     """
-    What goes wrong in this step is no reason to leave out the next.
+    An error in this step does not stop the next ones.
     """
     try:
         yield
@@ -245,7 +245,7 @@ def _label(path, what=FORMER_LINE):
 
 def _still_mounted(former):
     """
-    A remark on former places where the volume is mounted still.
+    A remark on former places where the volume is still mounted.
     """
     mounted = ", ".join(__utils__["gluster_process.visible"](path) for path in former if former[path]["mounted"])
     return f"; also still mounted on {mounted}, until gluster_one.remount finds nothing that uses it" if mounted else ""

@@ -1,6 +1,6 @@
 """
-A mount that is to be as /etc/fstab has it by now
-=================================================
+A mount with the servers and options that /etc/fstab has
+========================================================
 
 More states of ``gluster_one``: Salt joins modules of one virtual name.
 """
@@ -12,7 +12,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one"
 
-FORMER = "mount on "  # what changes calls a former place
+FORMER = "mount on "  # how `changes` names a former place
 
 
 def __virtual__():
@@ -32,18 +32,18 @@ def datastore_remounted(
     """
     A volume is mounted with the servers and options that fstab has; if not, it is unmounted and mounted again.
 
-    It comes after ``datastore_mounted``, which writes the line, and only when somebody asks for it.
+    It comes after ``datastore_mounted``, which writes the line, and only on request.
 
-    A mount that anything uses stays as it is, and the state fails and says what (``gluster_mount.mount_users``). First
-    the volume is mounted aside with the new options. What ``datastore_mounted`` has left mounted on a former place is
-    taken away, and its directory, too, or it becomes a link. One that is to be a link and has files beneath the mount
-    stays, and the state fails and names them.
+    A mount that is in use stays as it is, and the state fails and says what uses it (``gluster_mount.mount_users``).
+    A private trial mount with the new options comes first. What ``datastore_mounted`` has left mounted on a former
+    place is unmounted, and its directory is removed or becomes a link. A directory that is to become a link and has
+    files beneath the mount stays, and the state fails and names them.
 
     name
         The directory on which it is mounted (string).
 
     volume, servers, options, links, user, datastores_dir
-        As ``datastore_mounted`` has them.
+        As for ``datastore_mounted``.
 
     timeout
         Seconds to wait for the mount (int, default 120).
@@ -87,7 +87,7 @@ def datastore_remounted(
             return __utils__["gluster_states.would_change"](ret, changes, fine)
         if "client" in changes and not __salt__["gluster_probe.can_mount"](entry["device"], entry["opts"]):
             new = changes["client"]["new"]
-            raise CommandExecutionError(f"{name} stays as it is: the volume could not be mounted aside by {new}")
+            raise CommandExecutionError(f"{name} stays as it is: a trial mount of {new} failed")
         for path in former:
             __salt__["gluster_mount.detach"](path)
             change = ret["changes"][_label(path)] = changes[_label(path)]
@@ -122,7 +122,8 @@ def _refuse_used(path, copies=True):
 
 def _refuse_hidden(path, name):
     """
-    What is to become a link has nothing beneath the mount: without that, and with no link, the local disk would fill.
+    Reject a former place that is to become a link and has files beneath the mount: without the mount and without a
+    link, the local disk would fill.
     """
     names = __salt__["gluster_links.files_beneath"](path)
     if names:

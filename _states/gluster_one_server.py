@@ -26,8 +26,8 @@ def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glus
     glusterd accepts clients that are not root (the guide's ``option rpc-auth-allow-insecure on``). For every server.
 
     Only these options are edited, every other line stays. glusterd reads them at its next start: it is not restarted,
-    because VMs do not need them before (since 3.7.3 Gluster lets in by default who is not root), and a restart may
-    take the server's bricks with it.
+    because VMs work without them (since 3.7.3 Gluster accepts non-root clients by default), and a restart may end the
+    server's bricks.
 
     name
         glusterd's service (string, default ``glusterd``).
@@ -40,7 +40,7 @@ def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glus
 
     servers
         The servers of this server's volumes (list of host names, default none): fails, after the options are written,
-        where it is in no pool although there are others, or not fully in it.
+        where this server is in no pool although there are others, or is not a full member.
 
     .. code-block:: yaml
 
@@ -59,7 +59,7 @@ def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glus
             fine = ", ".join(f"{option} is {value}" for option, value in wanted.items())
             return _in_pool(__utils__["gluster_states.would_change"](ret, changes, fine), servers)
         __salt__["glusterd.set_options"]({option: change["new"] for option, change in changes.items()}, path=path)
-        fine = f"in force from {name}'s next restart; machines do not need it before"
+        fine = f"takes effect when {name} restarts; VMs work without it"
         return _in_pool(__utils__["gluster_states.changed"](ret, changes, differing(), fine), servers)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
@@ -95,7 +95,7 @@ def bricks_kept(name="glusterd"):
     try:
         __salt__["gluster_one_arguments.require_arguments"]("bricks_kept", name=name)
         changes = __salt__["glusterd.kept_changes"](name)
-        fine = f"bricks live on while {name} is restarted"
+        fine = f"bricks keep running while {name} restarts"
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
         __salt__["glusterd.keep_bricks"](name)
@@ -179,13 +179,13 @@ def glusterd_restarted(
     timeout=120,
 ):
     """
-    glusterd runs with what its volume file says; if the file is younger than the daemon, glusterd is restarted.
+    glusterd runs with what its volume file says; if the file was changed after it started, glusterd is restarted.
 
-    For every server, on all of them at once if need be, and only when somebody asks for it.
+    For every server, on all of them at once if need be, and only on request.
 
     One server of the pool at a time, by a lock on a volume: it begins when all peers are connected, all bricks online
-    and connected to all clients and nothing waits to be healed, and the next server's turn comes when that is so again.
-    The bricks live on: a drop-in of glusterd's unit sees to it where the unit itself does not.
+    and connected to all clients and nothing waits to be healed, and the next server's turn comes when all of that is
+    true again. The bricks keep running: where glusterd's unit itself does not ensure that, a drop-in does.
 
     name
         glusterd's service (string, default ``glusterd``).
@@ -194,19 +194,20 @@ def glusterd_restarted(
         Its volume file (string, default /etc/glusterfs/glusterd.vol).
 
     keep_bricks
-        Whether the bricks are to live on (bool, default True). Otherwise the unit is left alone, and what it does to
-        them, too.
+        Whether the bricks are to keep running (bool, default True). Otherwise the unit is not changed, and a restart
+        ends them if the unit says so.
 
     outage
-        ``allow`` to restart it although a brick of this server has no living copy on another, or a volume loses its
-        quorum without this server (string).
+        ``allow`` to restart it although a brick of this server has no online replica on another server, or a volume
+        loses its quorum without this server (string).
 
     orchestrated
-        Whether whoever calls this sees to it that no other server is restarted meanwhile (bool, default False). It is
-        needed where no volume can be mounted for the lock.
+        Whether the caller ensures that no other server is restarted meanwhile (bool, default False). It is needed where
+        no volume can be mounted for the lock.
 
     timeout
-        Seconds for each of: the turn, for each peer that may come before; the pool before and after (int, default 120).
+        Seconds for each wait: for the turn, per peer that may come first; for the pool, before and after (int, default
+        120).
 
     .. code-block:: yaml
 
@@ -277,16 +278,16 @@ def bricks_restarted(name, every=False, outage=None, orchestrated=False, timeout
     No brick of this server rejects clients; those that do are restarted.
 
     They were started while ``server.allow-insecure`` was off. For every server, on all of them at once if need be, and
-    only when somebody asks for it.
+    only on request.
 
-    Nobody is connected to a brick that refuses, so it is restarted at once. Any other only when ``every`` says so: one
-    at a time over the whole pool, as ``glusterd_restarted`` does it.
+    No client is connected to a brick that rejects clients, so it is restarted at once. Other bricks are restarted only
+    with ``every``: one at a time over the whole pool, as ``glusterd_restarted`` does it.
 
     name
         The volume (string).
 
     every
-        Restart all bricks of this server, each time, as after a change of an option that they read at their start
+        Restart all bricks of this server, each time, as after a change of an option that they read when they start
         (bool, default False).
 
     outage, orchestrated, timeout
@@ -300,9 +301,9 @@ def bricks_restarted(name, every=False, outage=None, orchestrated=False, timeout
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
         __salt__["gluster_one_arguments.require_arguments"]("bricks_restarted", name=name, timeout=timeout)
-        fine = f"no brick of volume {name} here refuses clients"
+        fine = f"no brick of volume {name} here rejects clients"
         refusing, own, alone = _own_bricks(name)
-        changes = {brick: {"old": "refuses clients", "new": "restarted"} for brick in refusing}
+        changes = {brick: {"old": "rejects clients", "new": "restarted"} for brick in refusing}
         if every:
             changes.update({brick: {"old": "online", "new": "restarted"} for brick in own if brick not in refusing})
         if __opts__["test"] or not changes:
@@ -333,8 +334,8 @@ def _file_to_change():
 
 def _own_bricks(name):
     """
-    The bricks of a started volume on this server: those that refuse clients, and all of them; and whether nobody can be
-    connected to the former, as clients do not take the ports that only root may have.
+    The bricks of a started volume on this server: those that reject clients, and all of them; and whether no client can
+    be connected to the former, because clients do not use the ports that only root may have.
     """
     info = __salt__["gluster.volume_info"](name).get(name, {})
     if info.get("status") != "Started":
@@ -347,8 +348,8 @@ def _own_bricks(name):
 
 def _in_turn(restart, what, blockers, outage, orchestrated, timeout):
     """
-    Restart something of this server while no other server does, when nobody loses anything by it; then wait until the
-    next may.
+    Restart something of this server while no other server does, when no client loses anything by it; then wait until
+    the next server may.
     """
     before = f"{what} was not restarted: the pool was not ready for it"
     after = f"{what} was restarted, and the pool was not ready for the next"
@@ -377,8 +378,8 @@ def _in_turn(restart, what, blockers, outage, orchestrated, timeout):
 
 def _bricks_back(what, timeout):
     """
-    Wait until the bricks of this server run again, and start those once more that have not come back: as where the port
-    that one chose was taken.
+    Wait until the bricks of this server run again, and start those again that have not come back, for example because
+    the port of one was in use.
     """
 
     def down():
@@ -390,7 +391,7 @@ def _bricks_back(what, timeout):
     try:
         __utils__["gluster_states.wait_for"](seen, BACK, failure)
     except CommandExecutionError as exc:
-        log.warning("%s: they are started once more", exc)
+        log.warning("%s: they are started again", exc)
         for name in down():
             __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
         cure = (

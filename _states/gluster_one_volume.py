@@ -12,7 +12,7 @@ __virtualname__ = "gluster_one"
 INSECURE = "server.allow-insecure"
 PEER = ": start glusterd there, or bring its network back"
 BRICKS = ", started while server.allow-insecure was off: apply gluster_one.restart to the servers of these bricks"
-CLOSED = "gluster_one.closed:"  # in the minion's data: a volume whose bricks are yet to be seen to let anybody in
+CLOSED = "gluster_one.closed:"  # in the minion's data: a volume whose bricks may still reject clients
 
 
 def __virtual__():
@@ -25,8 +25,9 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
 
     The options for it are ``server.allow-insecure``, ``storage.owner-uid`` and ``storage.owner-gid``.
 
-    Those that differ are set at once, when all peers are connected; others stay. A run that sets allow-insecure on then
-    looks at the bricks: if all refuse clients it stops and starts the volume; if only some do, it fails and names them.
+    Those that differ are set by one command, when all peers are connected; others stay. A run that sets allow-insecure
+    on then checks the bricks: if all reject clients it stops and starts the volume; if only some do, it fails and names
+    them.
 
     Nothing is set where an option would shut out a client that is connected, or a server: see
     ``gluster_auth.refuse_shutting_out``.
@@ -41,7 +42,8 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
         The owner of the volume's root: a number, or the name of a user and a group of this node (default ``oneadmin``).
 
     group
-        An option group, such as ``virt`` (string, default none): its options are wanted, too, and the others win.
+        An option group, such as ``virt`` (string, default none): its options are wanted, too; those above take
+        precedence.
 
     timeout
         Seconds to wait for each of: the volume's start, its peers, Gluster's lock (int, default 120).
@@ -92,22 +94,22 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
 
 def _run():
     """
-    What names this run of states, so that reading once serves all of them.
+    What names this run of states, so that all its states share one reading.
     """
     return globals().get("__instance_id__")
 
 
 def _option_changes(current, wanted):
     """
-    What differs of a volume's options. What was written while ``features.shard`` was on lies in shards, of which only
-    the first is read once it is off: it stays on.
+    What differs of a volume's options. Files written while ``features.shard`` was on are stored in shards, of which
+    only the first is read once it is off: so it may not be turned off.
     """
     changes = __utils__["gluster_options.option_changes"](current, wanted)
     if "features.shard" in changes and not __utils__["gluster_options.option_changes"](
         current, {"features.shard": "on"}
     ):
         raise SaltInvocationError(
-            "options: features.shard is on, and files written since can be read no longer once it is off: leave it on, "
+            "options: features.shard is on, and files written since then cannot be read once it is off: leave it on, "
             "or turn it off by hand if the volume has never held a file"
         )
     return changes
@@ -115,7 +117,7 @@ def _option_changes(current, wanted):
 
 def _shards(changes):
     """
-    What a change of the shards means for files that are there, to be said behind something else.
+    What a change of the shards means for existing files, as a remark behind another text.
     """
     remark, names = "", {option.rpartition(".")[2] for option in changes}  # Gluster takes short ones, too
     if "shard" in names:
@@ -130,9 +132,9 @@ def _shards(changes):
 
 def _set(name, changes, timeout):
     """
-    Set a volume's options while no server is being restarted and all peers are connected: an option that is set while
-    one is away spoils the volume's size where a server has several of its bricks (600 MB became 300 for good; measured
-    with Gluster 10.3). Returns what Gluster says when it fails, or seems to: it may have set them all the same.
+    Set a volume's options while no server is being restarted and all peers are connected: setting an option while a
+    peer is disconnected makes the volume's size wrong where a server has several of its bricks (600 MB became 300 for
+    good; measured with Gluster 10.3). Returns Gluster's error, if any: the options may be set nevertheless.
     """
     untouched = f"The options of volume {name} were not touched: a peer was not connected"
     try:
@@ -155,25 +157,25 @@ def _set(name, changes, timeout):
 
 def _bricks_closed(name, bricks):
     """
-    What differs of the bricks after a run that was ended between setting ``server.allow-insecure`` and looking whether
-    they let anybody in.
+    What differs of the bricks after a run that was killed between setting ``server.allow-insecure`` and checking
+    whether they accept clients.
     """
     refusing = __salt__["data.get"](CLOSED + name) and __salt__["gluster_probe.rejecting_bricks"](name, bricks)
-    return {"bricks": {"old": f"refuse clients: {', '.join(refusing)}", "new": "let clients in"}} if refusing else {}
+    return {"bricks": {"old": f"reject clients: {', '.join(refusing)}", "new": "accept clients"}} if refusing else {}
 
 
 def _let_in(name, info, timeout):
     """
-    See that a volume's bricks let in who is not root. Where all of them refuse, nobody can be connected, unless clients
-    take root's ports, and the volume is stopped and started. Returns a remark when that was done.
+    Make sure that a volume's bricks accept non-root clients. Where all of them reject clients, none can be connected,
+    unless clients use root's ports, and the volume is stopped and started. Returns a remark when that was done.
     """
     refusing = lambda: ", ".join(__salt__["gluster_probe.rejecting_bricks"](name, info["bricks"]))  # noqa: E731
     remark = ""
     if refusing() == ", ".join(info["bricks"]) and "client.bind-insecure" not in info["options"]:
         __salt__["gluster.volume_stop"](name, timeout)
         __salt__["gluster.volume_start"](name, timeout=timeout)
-        remark = "; all its bricks refused clients, so nobody was connected, and they were started anew"
-    failure = f"Bricks of volume {name} did not let in who is not root"
+        remark = "; all its bricks rejected clients, so no client was connected, and they were restarted"
+    failure = f"Bricks of volume {name} did not accept non-root clients"
     __utils__["gluster_states.wait_for"](refusing, 3, failure, BRICKS)
     __salt__["data.pop"](CLOSED + name)
     return remark

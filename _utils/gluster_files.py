@@ -16,8 +16,8 @@ def __virtual__():
 
 def write(path, text):
     """
-    Write a file in one step, so that nobody sees half of it: a new one beside it takes its owner and mode, and then its
-    place. Its directory has to be root's alone.
+    Write a file in one step, so that no reader sees half of it: a new file beside it gets its owner and mode, and then
+    replaces it. Its directory has to be root's alone.
 
     path
         The file (string).

@@ -41,7 +41,7 @@ def own_names():
 
 def known_as(server, names):
     """
-    By which of some names a pool knows a server of another name: the one that has an address of it.
+    Which of these names shares an address with the server, or None.
 
     server
         A host name (string).

@@ -21,7 +21,7 @@ SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hr": 3600, "d": 864
            "wk": 604800}  # fmt: skip
 # Options in which `m` is minutes: elsewhere it is a size.
 TIME = re.compile("(timeout|interval|freq|frequency|delay|period|time|wait)$")
-# Options of the whole pool: Gluster refuses them for one volume, with all others of that command.
+# Options of the whole pool: Gluster rejects a command that sets one for a volume, with all its other options.
 POOL = (
     "cluster.server-quorum-ratio", "cluster.brick-multiplex", "cluster.max-bricks-per-process", "cluster.op-version",
     "cluster.max-op-version", "cluster.enable-shared-storage", "cluster.localtime-logging", "cluster.daemon-log-level",
@@ -35,7 +35,7 @@ def __virtual__():
 
 def option_text(value):
     """
-    An option's value as Gluster is told it: YAML makes an unquoted ``on`` a boolean and ``1`` a number.
+    An option's value as text for Gluster: YAML makes an unquoted ``on`` a boolean and ``1`` a number.
 
     value
         A string, number or boolean.
@@ -129,7 +129,7 @@ def option_changes(current, wanted):
         full = _full(option, dict.fromkeys(POOL))
         if full in POOL:
             raise SaltInvocationError(
-                f"options: {full} {changes[option]['new']!r}: it is the whole pool's, and Gluster refuses it for one "
+                f"options: {full} {changes[option]['new']!r}: it is the whole pool's, and Gluster rejects it for one "
                 f"volume, with all other options; leave it out, and run `gluster volume set all {full} "
                 f"{changes[option]['new']}` once"
             )
@@ -188,7 +188,7 @@ def owner_id(owner, kind="user"):
     found = (salt.utils.user.get_uid if kind == "user" else salt.utils.user.get_gid)(str(owner))
     if found is None:
         raise SaltInvocationError(
-            f"{owner!r} is no {kind} of this node: give its number, or install OpenNebula's packages, which make "
+            f"{owner!r} is not a {kind} of this node: give its number, or install OpenNebula's packages, which make "
             "oneadmin"
         )
     return found
@@ -224,7 +224,7 @@ def group_options(name):
 
 def wanted_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
     """
-    The options of a volume that OpenNebula's machines are to open.
+    The options of a volume whose images OpenNebula's VMs open.
 
     uid, gid
         The owner of its root: a number, or the name of a user and a group of this node (default ``oneadmin``).

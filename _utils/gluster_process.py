@@ -110,7 +110,7 @@ def run(argv, user=None, timeout=PROBE_SECONDS, stdin=None, probe=None, most=MOS
         time.sleep(0.02)
         pid = _stuck(stuck)
     if pid:
-        return [None, "", f"no answer: a look of before hangs still (process {pid})"]
+        return [None, "", f"no answer: an earlier check still hangs (process {pid})"]
     process = subprocess.Popen(
         argv,
         stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
@@ -142,12 +142,12 @@ def run(argv, user=None, timeout=PROBE_SECONDS, stdin=None, probe=None, most=MOS
 
 def _ending(status):
     if status > 0:
-        return f"it ended with status {status}, without a word"
+        return f"it ended with status {status}, without output"
     try:
         name = signal.Signals(-status).name
     except ValueError:  # a real-time signal
         name = f"signal {-status}"
-    return f"it ended by {name}, without a word: see the kernel's log (journalctl -k)"
+    return f"it ended by {name}, without output: see the kernel's log (journalctl -k)"
 
 
 def _talk(process, left, timeout, most):
@@ -210,7 +210,7 @@ def _exchanged(stream, left):
 
 def _stuck_file(words):
     """
-    Where it is kept that a command hangs: jobs of the minion are processes of their own.
+    The file that records that a command hangs, since jobs of the minion are separate processes.
     """
     name = hashlib.sha256(repr(words).encode(errors="surrogateescape")).hexdigest()
     return os.path.join(__opts__["cachedir"], "gluster_one", name)
@@ -218,7 +218,7 @@ def _stuck_file(words):
 
 def _stuck(path):
     """
-    The number of the process that hangs still, or None.
+    The number of the process that still hangs, or None.
     """
     try:
         with salt.utils.files.fopen(path) as stream:

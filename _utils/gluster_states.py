@@ -1,6 +1,6 @@
 """
-What a state says: while it waits, and in the end, from the changes that it found
-=================================================================================
+What a state returns, and what it announces while it waits
+==========================================================
 
 Salt's state modules share no functions; these serve all of this formula's.
 """
@@ -97,15 +97,15 @@ def changed(ret, changes, left, fine):
             **ret,
             "result": False,
             "changes": done,
-            "comment": f"still different after the change: {describe(left)}",
+            "comment": f"still differs after the change: {describe(left)}",
         }
     return {**ret, "changes": done, "comment": f"{describe(done)}; {fine}" if done else fine}
 
 
 def announce_wait(what, seen, seconds):
     """
-    Say what is waited for, in the minion's log and as an event ``gluster_one/MINION/waiting``: from the fifth second
-    on, and then each ten seconds.
+    Announce what is waited for, in the minion's log and as an event ``gluster_one/MINION/waiting``: from the fifth
+    second on, then every ten seconds.
 
     what
         What would be so if nothing came (string), such as ``Volume one_vol was not started``.
@@ -129,7 +129,7 @@ def announce_wait(what, seen, seconds):
         return False
     said[what] = seconds
     log.info("waiting for %d s: %s (last seen: %s)", seconds, what, seen)
-    if __opts__.get("file_client") != "local":  # without a master there is nobody to hear it
+    if __opts__.get("file_client") != "local":  # without a master nobody receives it
         tag = f"gluster_one/{__opts__['id']}/waiting"
         __salt__["event.send"](tag, {"what": what, "seen": seen, "seconds": round(seconds)})
     return True
@@ -137,7 +137,7 @@ def announce_wait(what, seen, seconds):
 
 def wait_for(look, timeout, failure, cure=""):
     """
-    Call a function until it returns nothing; what it raises counts as what it returns.
+    Call a function until it returns nothing. An error that it raises counts as "not yet", its text as the reason.
 
     look
         The function, or the name of an execution function (string).

@@ -46,7 +46,7 @@ ARGUMENTS = {
         "The Gluster server that VMs ask for the volume, with `:port` or not, or a list of them",
         "GLUSTER_HOST",
         types=("IMAGE_DS",),
-        why="machines open nothing of a {type} over gluster://",
+        why="VMs open nothing of a {type} over gluster://",
     ),
     "ds_mad": _argument(
         "text",
@@ -64,9 +64,9 @@ ARGUMENTS = {
     "no_decompress": _argument("boolean", "Do not unpack files that are registered", "NO_DECOMPRESS"),
     "attributes": _argument("attributes", "Any other attributes and their values"),
     "absent_attributes": _argument("names", "Attributes to remove"),
-    "datastore_id": _argument("number", "The identifier of one that is there, to be given this name"),
+    "datastore_id": _argument("number", "The identifier of an existing datastore, which gets this name"),
     "clusters": _argument("clusters", "Clusters that it is added to, by name or identifier"),
-    "clusters_exact": _argument("boolean", "Take it out of all other clusters", default=False),
+    "clusters_exact": _argument("boolean", "Remove it from all other clusters", default=False),
     "owner": _argument("text", "The name of OpenNebula's user that owns it"),
     "group": _argument("text", "The name of OpenNebula's group that owns it"),
     "permissions": _argument("permissions", "Letters such as `um-u-----`, or digits such as `640`"),
@@ -92,14 +92,14 @@ def __virtual__():
 
 def arguments():
     """
-    What can be said of a datastore, in the order of the arguments of ``gluster_one.one_datastore_present``.
+    The arguments of a datastore, in the order of those of ``gluster_one.one_datastore_present``.
 
     Returns a dict by argument::
 
         {"safe_dirs": {"attribute": "SAFE_DIRS", "kind": "directories", "types": ("IMAGE_DS", "SYSTEM_DS", "FILE_DS"),
                        "why": None, "default": None, "pillar": True, "meaning": "Exceptions from `restricted_dirs`"}}
 
-    ``attribute`` is None for what is no attribute of a datastore's template. ``kind`` says what a value has to look
+    ``attribute`` is None for what is not an attribute of a datastore's template. ``kind`` says what a value has to look
     like (``KINDS`` of ``gluster_one_arguments``), and how it is written and compared. ``types`` are those of datastores
     that can have it; ``why`` is what an error says of another type, which it may have as ``{type}``. ``pillar`` is
     whether it is a key of the pillar, too, and ``meaning`` is for docs/datastores.md.
@@ -204,7 +204,7 @@ def gluster_host(host):
     servers = host if isinstance(host, list) else str(host).split()
     needed = "a host name or IPv4 address is needed, with :port (1 to 65535) behind it or not, or a list of those"
     if not servers:
-        raise SaltInvocationError(f"{host!r} names no host: {needed}")
+        raise SaltInvocationError(f"{host!r} does not name a host: {needed}")
     named = []
     for server in servers:
         server = str(server).strip()
@@ -217,7 +217,7 @@ def gluster_host(host):
             )
         name, _, port = server.partition(":")
         if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name):
-            raise SaltInvocationError(f"{host!r} is no host: {needed}")
+            raise SaltInvocationError(f"{host!r} is not a valid host: {needed}")
         if ":" in server and not (port.isdecimal() and 1 <= int(port) <= 65535):
             raise SaltInvocationError(f"{host!r} has no valid port: {needed}")
         named.append(f"{name}:{int(port or 24007)}")

@@ -1,4 +1,4 @@
-{#- Every server: have glusterd accept clients that are not root, and bricks keep running while it restarts. -#}
+{#- Every server: have glusterd accept non-root clients, and bricks keep running while it restarts. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pillar

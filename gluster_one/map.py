@@ -18,9 +18,9 @@ def run():
     for kind in stale:
         __salt__[f"saltutil.sync_{kind}"](refresh=False)
     if stale:
-        # The beacon lives in the minion's own process, which would go on with the modules that it has loaded.
+        # The beacon lives in the minion's own process, which would keep using the modules that it has loaded.
         __salt__["saltutil.refresh_modules"]()
-    # What came only now is not among the functions that this run of states began with.
+    # What was synced only now is not among the functions with which this run of states began.
     reload = bool(stale) or "gluster_one_run.shared" not in __salt__
     for table in ("os.yaml", "findings.yaml"):  # gluster_system reads the copies, between the runs, too
         __salt__["cp.cache_file"](f"salt://gluster_one/{table}", saltenv=__env__)
@@ -34,8 +34,8 @@ def run():
 
 def _mixed(kinds):
     """
-    Why this is not to be run: the modules that the minion gets, which are those of its top file's environments, are of
-    another version than these SLS files.
+    Why the formula cannot run: the minion's modules, which come from the environments of its top file, are of another
+    version than these SLS files.
     """
     minion = __grains__["id"]
     return (

@@ -1,4 +1,4 @@
-{#- Every server, on request: restart what takes effect only by that, one server at a time; see docs/restart.md. -#}
+{#- Every server, on request: restart glusterd and bricks where needed, one server at a time; see docs/restart.md. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.bricks

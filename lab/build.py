@@ -1,4 +1,4 @@
-"""How a lab comes and goes, step by step. Every function takes the Lab and may find its work done already."""
+"""How a lab is started and stopped, step by step. Every function takes the Lab and may find its work done already."""
 
 import json
 import os
@@ -17,7 +17,7 @@ PROGRAMS = ("ip", "unshare", "nsenter", "pivot_root", "socat", "glusterd", "libv
 MEMORY_EACH = 250 * 2**20  # a host with glusterd, libvirtd and a minion
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 INOTIFY_BEFORE = Path("/run/gluster_one-lab/.inotify")
-INOTIFY_NEEDED = 8192  # at 128, the usual value, systemd ends without a word from about 20 hosts on
+INOTIFY_NEEDED = 8192  # at 128, the usual value, systemd ends without an error message from about 20 hosts on
 
 
 def wait(lab, what, probe, timeout, every=0.2):
@@ -242,7 +242,7 @@ def boot(lab, name):
 
 
 def start_host(lab, name):
-    """Boot a host and return when its systemd has done all that it wants to do at the start."""
+    """Boot a host and return when its systemd has finished starting."""
     boot(lab, name)
     wait(lab, f"{name}: the first process", lambda: lab.pid(name), 30, every=0.05)
 

@@ -30,7 +30,7 @@ state_output_profile: False
 state_tabular: "  {0}{4:<7} {1}: {6[comment]}{5}"
 """
 
-# The disk is what OpenNebula writes into deployment.0 for a cloned raw image of machine 7.
+# The disk is what OpenNebula writes into deployment.0 for a cloned raw image of VM 7.
 DOMAIN = """\
 <domain type='qemu'>
   <name>one-7</name> <memory unit='MiB'>64</memory>
@@ -154,7 +154,7 @@ def bring_up(lab):
 
 
 def before(lab):
-    title("2. Before: nobody can write, no hypervisor can read, no machine starts")
+    title("2. Before: nobody can write, no hypervisor can read, no VM starts")
     say("The volume's server.allow-insecure is switched off, as it was by default when the guide was written.")
     run(lab, "kvm1", "gluster --mode=script volume set one_vol server.allow-insecure off")
     written = run(lab, "head", f"touch {MOUNT}/probe", "oneadmin")
@@ -165,9 +165,9 @@ def before(lab):
         command("root@kvm2# virsh create one-7.xml")
         outcome(machine.result())
     check(written.returncode, "oneadmin should not have been able to write")
-    check(not any(opened), "the volume should have refused every hypervisor")
+    check(not any(opened), "the volume should have rejected every hypervisor")
     refused = machine.result().returncode and "gluster connection" in machine.result().stderr
-    check(refused, "the machine should not have started, for want of its gluster connection")
+    check(refused, "the VM should not have started without its gluster connection")
 
 
 def listed(changes):
@@ -195,7 +195,7 @@ def carry_out(lab):
 
 
 def write_image(lab, ids):
-    title("5. An image is registered, and cloned for machine 7")
+    title("5. An image is registered, and cloned for VM 7")
     say("oned writes an image into the image datastore's directory on the head, and copies it on a hypervisor.")
     image, clone = f"{STORES}/{ids[IMAGES]}/probe.img", f"{STORES}/{ids[SYSTEM]}/7"
     done = [
@@ -209,7 +209,7 @@ def write_image(lab, ids):
 
 
 def start_machine(lab):
-    title("6. A machine starts on kvm2, its disk the clone over gluster://")
+    title("6. A VM starts on kvm2, its disk the clone over gluster://")
     _, *done = [
         run(lab, "kvm2", "sed -n '/<disk/,/<.disk>/p' one-7.xml"),
         run(lab, "kvm2", "virsh create one-7.xml"),
@@ -218,8 +218,8 @@ def start_machine(lab):
         run(lab, "kvm2", "ps -o user=,pid=,exe= -C qemu-system-x86_64"),
         run(lab, "kvm2", "virsh destroy one-7"),
     ]
-    check(not any(one.returncode for one in done), "the machine should have started")
-    check("running" in done[1].stdout and "one_vol/7/disk.0" in done[2].stdout, "the machine should be running")
+    check(not any(one.returncode for one in done), "the VM should have started")
+    check("running" in done[1].stdout and "one_vol/7/disk.0" in done[2].stdout, "the VM should be running")
     check(re.fullmatch(r"oneadmin +\d+ \S*qemu-system\S*\n", done[3].stdout), "QEMU should run as oneadmin")
 
 
@@ -254,7 +254,7 @@ def show_nodes(lab, ids):
         health, *links, opened, stores, usage = pool.map(lambda line: lab.call(line[0].strip("'"), *line[1:]), asked)
     rows, wrong = [("NODE", "MOUNTED", *(f"LINK {Path(path).name}" for path in paths), "NATIVE ACCESS AS ONEADMIN")], []
     for node in NODES:
-        mount, native = health[node], opened.get(node, "- (runs no machines)")
+        mount, native = health[node], opened.get(node, "- (runs no VMs)")
         access = native or "reads one_vol/7/disk.0"
         linked = [states[node]["state"] for states in links]
         rows.append((node, f"{mount['device']}, {mount['state']}", *linked, access))

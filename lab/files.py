@@ -16,7 +16,7 @@ SKELETON = ["var/log", "etc/libvirt/qemu"]
 HIDDEN = ["/tmp", "/run", "/dev", "/proc", "/sys", *(f"/{name}" for name in EMPTY)]
 GONE = [".dockerenv", "usr/sbin/policy-rc.d", "etc/cron.d"]
 
-# The machine's own enabled services are none of a host's; these are what it starts.
+# The machine's own enabled services are not a host's; these are what it starts.
 SOCKETS = ["libvirtd", "libvirtd-ro", "libvirtd-admin", "virtlogd", "virtlockd"]
 # Things that some target asks for by itself, and that only take time or fail in a host.
 MASKED = [
@@ -126,7 +126,7 @@ acceptance_wait_time: 1
 recon_default: 500
 recon_max: 3000
 random_startup_delay: 0
-# After a network that was away, a minion whose connection the master has given up would notice after five minutes.
+# After a network failure, a minion whose connection the master has closed would notice after five minutes.
 tcp_keepalive_idle: 10
 tcp_keepalive_intvl: 5
 tcp_keepalive_cnt: 3

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A stand-in for oned, OpenNebula's daemon: its XML-RPC interface, with its rules behind it and no cloud.
+"""A stand-in for oned, OpenNebula's daemon: its XML-RPC interface and its rules, without a cloud.
 
     oned.py --auth one_auth [--listen 127.0.0.1:2633] [--datastores DIR [--monitor SECONDS]] [--log FILE]
             [--tls CERT [KEY]]
@@ -7,7 +7,7 @@
 The files oned_*.py lie beside it. The auth file holds `user:password` of the administrator. Port 0 takes a free one;
 the first line on standard output is the endpoint. It starts as a fresh OpenNebula and keeps everything in memory.
 With --datastores it does on disk what oned's drivers do: it makes the directory of each datastore that they monitor and
-measures the file system found there, at once and then each 300 seconds (--monitor), and puts images into it; without,
+measures the file system found there, at once and then every 300 seconds (--monitor), and puts images into it; without,
 sizes are 0 and any path is an image of 1 MB. Each request is one line on standard error (and in the log), without its
 session, passwords and tokens.
 
@@ -16,7 +16,7 @@ Tests get at what oned would meet by other ways through `POST /lab`, from the sa
     {"log": true}           answers {"log": [{"method", "user", "arguments", "code"}, ...]}, those since the last time
     {"reset": true}         a fresh OpenNebula, which behaves
     {"drivers": "fs,ceph"}  the datastore drivers that run: what follows -d in DATASTORE_MAD
-    {"put": {"vm": {...}}}  makes a machine and answers {"id": n}: name, uid, state and lcm_state (3 and 3: running),
+    {"put": {"vm": {...}}}  makes a VM and answers {"id": n}: name, uid, state and lcm_state (3 and 3: running),
                             host, ds (its system datastore) and disks, each a dict of attributes; one with IMAGE_ID has
                             the rest from its image and that image's datastore, as oned does it. Others go to the
                             template
@@ -25,7 +25,7 @@ Tests get at what oned would meet by other ways through `POST /lab`, from the sa
     {"fail": [CODE, TEXT]}  an error instead of an answer
     {"slow": SECONDS}       an answer, but later
     {"hang": true}, {"garbage": true}, {"status": 503}
-                            nothing, until another word here; a page that is no XML; an HTTP error
+                            nothing, until another word here; a page that is not XML; an HTTP error
     {"drop": true}          does what is asked and breaks off half-way through the answer
     {"behave": true}        ends the troubles
 

@@ -20,7 +20,7 @@ def runs(oned, datastore):
 
 
 def monitor(oned, datastore):
-    """At once and then at each interval make the datastore's directory and measure what it lies on, until the datastore
+    """At once and then at each interval make the datastore's directory and measure its file system, until the datastore
     is deleted."""
     path = os.path.join(oned.location, str(datastore.id))
     while oned.pools["DATASTORE"].get(datastore.id) is datastore:
@@ -36,7 +36,7 @@ def monitor(oned, datastore):
 
 
 def measure(path):
-    """The format of a file and its size in MB, a qcow2's the one that a machine sees."""
+    """The format of a file and its size in MB, a qcow2's the one that a VM sees."""
     try:
         with open(path, "rb") as stream:
             head = stream.read(32)

@@ -24,7 +24,7 @@ SHORT_DISK = (
 
 
 class Images:
-    """The part of the daemon that knows images and machines."""
+    """The part of the daemon that knows images and VMs."""
 
     def images_of(self, datastore):
         return [image.id for image in self.pools["IMAGE"].values() if image.ds == datastore.id]
@@ -239,7 +239,7 @@ class Images:
     # Virtual machines -------------------------------------------------------------------------------------------------
 
     def put_vm(self, name, uid=0, state=3, lcm_state=3, host="", ds=0, disks=(), **template):
-        """A machine as oned would have made and run it."""
+        """A VM as oned would have made and run it."""
         user = self.get("USER", uid)
         it = self.insert(
             Thing(
@@ -301,7 +301,7 @@ class Images:
         return {key: str(value) for key, value in {**disk, "DRIVER": disk["FORMAT"]}.items()}
 
     def vm_xml(self, it, short=False):
-        """A machine's document, or the short one of a pool."""
+        """A VM's document, or the short one of a pool."""
         host = self.pools["HOST"].get(self.find("HOST", it.host))
         template, history, more = it.template, "", {}
         if it.host:

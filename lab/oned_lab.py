@@ -1,4 +1,4 @@
-"""What tests reach of the stand-in for oned besides its interface: see POST /lab in oned.py."""
+"""How tests control the stand-in for oned, beside its interface: see POST /lab in oned.py."""
 
 import json
 import re
@@ -13,7 +13,7 @@ SECRET = re.compile(  # NAME = value or <NAME>value</NAME>, in a template
 
 
 class Lab:
-    """The daemon that is running, what goes wrong with it, and what it was asked."""
+    """The daemon that is running, its failures, and what it was asked."""
 
     def __init__(self, fresh):
         """fresh makes a new Oned."""

@@ -10,7 +10,7 @@ Caller = namedtuple("Caller", "user gid groups")
 
 
 class Failure(Exception):
-    """A reply that is no success: its code, text and the id that it is about."""
+    """An error as a reply: its code, text and the id that it is about."""
 
     def __init__(self, code, text, oid=-1):
         super().__init__(text)

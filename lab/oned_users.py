@@ -17,7 +17,7 @@ def sha256(text):
 
 
 class Users:
-    """The part of the daemon that knows people."""
+    """The part of the daemon that knows users and groups."""
 
     def user_xml(self, it, quotas=True):
         tokens = (

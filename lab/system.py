@@ -81,7 +81,7 @@ class Lock:
         directory.mkdir(mode=0o700, exist_ok=True)
         there = directory.lstat()
         if not stat.S_ISDIR(there.st_mode) or there.st_uid != os.geteuid() or there.st_mode & 0o022:
-            raise LabError(f"{directory} is no directory that root alone can write: remove it")
+            raise LabError(f"{directory} is not a directory that root alone can write: remove it")
         while True:
             # Where others may write, a link would make a file of root's elsewhere, and a FIFO would hold us.
             self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
@@ -114,7 +114,7 @@ class Cgroups:
     whether) the machine mounts them.
     """
 
-    # A machine with version 2 alone lets nobody mount one of version 1; a host's systemd does without it then.
+    # A machine with version 2 alone does not mount one of version 1; a host's systemd works without it then.
     UNIFIED_ONLY = Path("/sys/fs/cgroup/cgroup.controllers").exists()
     HIERARCHIES = {
         **({} if UNIFIED_ONLY else {"systemd": ["-t", "cgroup", "-o", "none,name=systemd"]}),

@@ -1,4 +1,4 @@
-"""What a test asks of the stand-in for oned besides its interface."""
+"""What a test asks of the stand-in for oned, beside its interface."""
 
 import contextlib
 import json

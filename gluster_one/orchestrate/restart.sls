@@ -1,4 +1,4 @@
-{#- Restart what takes effect only by that, one server after the other; see docs/restart.md. -#}
+{#- Restart glusterd and bricks where needed, one server after the other; see docs/restart.md. -#}
 {%- from 'gluster_one/orchestrate/steps.jinja' import steps, refused, add_restarts %}
 {%- set plan = salt['saltutil.runner']('gluster_one.rollout_plan', [pillar.get('target', '*')]) %}
 {%- if plan.errors %}

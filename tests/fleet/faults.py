@@ -11,7 +11,7 @@ from .watch import INTERVAL, OTHER
 CLIENT = f"pkill -9 -f '[g]lusterfs.* {MOUNT}$'"
 # Not at the moment at which somebody looks at it.
 UMOUNT = f"timeout 10 sh -c 'until umount {MOUNT}; do sleep 0.1; done'"
-HEALED, REPORTED, PASSES = "put right", "reported only", "passes by itself"
+HEALED, REPORTED, PASSES = "repaired", "reported only", "passes by itself"
 ONE_VOL = "gluster --mode=script volume"
 ONE_AUTH = "/var/lib/one/.one/one_auth"
 
@@ -25,7 +25,7 @@ class Fault:
     do: str  # a shell script, or a method of Scene
     policy: str
     kinds: set  # of the findings, one of which has to be fired
-    right: str = "true"  # a shell script on that host that succeeds when it is put right, or still as it was left
+    right: str = "true"  # a shell script on that host that succeeds when it is repaired, or still as it was left
     undo: str = "true"
     within: int = 60  # seconds until it is right, from the moment when it was done
     jobs: dict = field(default_factory=dict)  # {minion: jobs at most}
@@ -113,7 +113,7 @@ FAULTS = [
 
 
 class Scene:
-    """How the faults are injected that are no script."""
+    """How the faults are injected that are not a script."""
 
     def __init__(self, fleet, events, host):
         self.fleet, self.events, self.host = fleet, events, host
@@ -153,7 +153,7 @@ class Scene:
         self.heal_daemons()
 
     def heal_daemons(self):
-        """What the finding heal_daemon says: those that were refused do not try again."""
+        """What the finding heal_daemon says: those that were rejected do not try again."""
         restart = f"pkill -f '[g]lustershd'; sleep 1; {ONE_VOL} start one_vol force"
         for host in HYPERVISORS:
             self.fleet.sh(host, restart)
@@ -258,14 +258,14 @@ def suffer(fleet, events, load, fault):
         assert scene.run(fault.right), "it was not left as it was"
         healed = None
     else:
-        wait_for("it is put right", lambda: scene.run(fault.right), done + fault.within - time.time())
+        wait_for("it is repaired", lambda: scene.run(fault.right), done + fault.within - time.time())
         healed = time.time()
     jobs = events.jobs(begin)
     assert scene.run(fault.undo)
     settled(fleet)
     written = len(load.acknowledged())
     wait_for("the writer goes on", lambda: len(load.acknowledged()) > written, 30)
-    # Whatever broke, what else the minions look after is still looked after.
+    # Whatever broke, the minions still check everything else.
     for host in fleet.lab.hosts:
         tag = f"salt/beacon/{host}/{OTHER}/"
         wait_for(f"{OTHER} on {host}", lambda tag=tag: any(tag in one[1] for one in events.since(time.time() - 20)), 60)

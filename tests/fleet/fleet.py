@@ -24,7 +24,7 @@ TOUCHED = ("etc/fstab", "etc/glusterfs", "etc/systemd/system", "var/lib/one/data
 
 
 def standard():
-    """The pillar of everyone as pillar.example has it, without beacons, which would put right what tests break."""
+    """The pillar of everyone as pillar.example has it, without beacons, which would repair what tests break."""
     pillar = yaml.safe_load((CHECKOUT / "pillar.example").read_text())
     pillar["gluster_one"]["beacon"] = False
     return pillar
@@ -74,7 +74,7 @@ class Run(dict):
 
     @property
     def own_failures(self):
-        """The failures that are no mere consequence of another."""
+        """The failures that are not only the consequence of another."""
         return {
             minion: own
             for minion, failed in self.failures.items()
@@ -101,7 +101,7 @@ class Fleet:
     # Stages
 
     def new(self, **shape):
-        """A fleet on which the formula has never run, and whose volume refuses who is not root; shape is `up`'s."""
+        """A fleet on which the formula has never run, and whose volume rejects non-root clients; shape is `up`'s."""
         self.lab.down()
         self.stage = None
         self.lab.up(**shape)
@@ -286,7 +286,7 @@ class Fleet:
         return {finding["kind"]: finding for finding in answer[minion]}
 
     def start_healers(self):
-        """Start the self-heal daemons anew: one that was refused, while allow-insecure was off, does not try again."""
+        """Restart the self-heal daemons: one that was rejected, while allow-insecure was off, does not try again."""
         for host in HYPERVISORS:
             self.sh(host, "pkill -9 -f '[g]lustershd' || true; gluster --mode=script volume start one_vol force")
 

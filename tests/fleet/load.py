@@ -1,4 +1,4 @@
-"""What machines would feel: writers on every node, a native reader, and which bricks each client has, all the time."""
+"""What VMs would notice: writers on every node, a native reader, and which bricks each client has, all the time."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ from .fleet import HYPERVISORS, MOUNT
 
 IMAGE = "load.img"
 # Blocks of a disk, past the cache, each for good before the next; or reads by one QEMU that has the image open. How
-# long each took is what a machine would feel.
+# long each took is what a VM would notice.
 LOAD = f"""
 import json, mmap, os, subprocess, sys, time
 
@@ -109,7 +109,7 @@ class Load:
                 self.fewest[host] = min(self.fewest.get(host, count), count)
 
     def end(self):
-        """What they felt, {job: [count, longest, error]}; `fewest` has the bricks then."""
+        """What they noticed, {job: [count, longest, error]}; `fewest` has the bricks then."""
         self.over.set()
         self.sampler.join()
         for host in self.fleet.lab.hosts:
@@ -155,7 +155,7 @@ def connected(pid):
 
 
 def unharmed(load):
-    """Nobody who wrote or read felt an error or 5 s without an answer, and each client had two bricks at all times."""
+    """No writer or reader had an error or 5 s without an answer, and each client had two bricks at all times."""
     felt = load.end()
     wrong = {job: seen for job, seen in felt.items() if seen[2] or seen[1] > 5 or seen[0] < 10}
     few = {host: count for host, count in load.fewest.items() if count < 2}

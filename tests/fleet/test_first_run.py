@@ -21,13 +21,13 @@ READS = (f"read -P 0xab 0 {HALF}", f"read -P 0xcd {HALF} {HALF}")
 
 
 def started(fleet):
-    """`virsh create` of the machine on kvm2."""
+    """`virsh create` of the VM on kvm2."""
     return create(fleet, "one-7", disk("7/disk.0", servers=("kvm1",)))
 
 
 @pytest.fixture(scope="module")
 def before(clean):
-    """The fleet before the run, with things of the user's own; what a native read and a machine's start say."""
+    """The fleet before the run, with things of the user's own; what a native read and a VM's start say."""
     words = " ".join(f"{option} '{value}'" for option, value in OPTIONS.items())
     clean.sh("kvm1", f"gluster --mode=script volume set one_vol {words}")
     clean.sh("kvm2", f"printf '{FSTAB}' >/etc/fstab; mkdir /srv/own; ln -s /srv/own {STORES}/200")

@@ -1,4 +1,4 @@
-"""Restarts: of bricks that refuse everybody by the first run; of all servers at once, which nobody feels."""
+"""Restarts: of bricks that reject all clients, by the first run; of all servers at once, which no client notices."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from .load import Load, unharmed
 
 @pytest.fixture(scope="module")
 def first(clean):
-    """The first run on a fleet that was never connected: all bricks were started while nobody was let in."""
+    """The first run on a fleet that was never connected: all bricks were started while they rejected clients."""
     clean.stage = "used"
     script = """
         gluster --mode=script volume stop one_vol
@@ -22,14 +22,14 @@ def first(clean):
 
 @pytest.fixture(scope="module")
 def virt(clean, first):
-    """A fleet whose volume has the quorum that machines need; glusterd's volume file is new on all servers."""
+    """A fleet whose volume has the quorum that VMs need; glusterd's volume file is new on all servers."""
     clean.sh("kvm1", "gluster --mode=script volume set one_vol group virt")
     return clean
 
 
 def test_bricks_that_all_refuse_are_started_anew_by_the_first_run(clean, first):
     assert first.failures == {}
-    assert "they were started anew" in first["kvm1"]["gluster_one_volume_one_vol"]["comment"]
+    assert "and they were restarted" in first["kvm1"]["gluster_one_volume_one_vol"]["comment"]
     said = clean.everywhere(lambda host: clean.native_read(host, "before", "read 0 512"), HYPERVISORS)
     assert all("read 512/512 bytes" in text for text in said.values()), said
 

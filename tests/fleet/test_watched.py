@@ -36,7 +36,7 @@ def test_is_put_right_or_reported(fleet_of_module, around, name):
 @pytest.mark.parametrize(
     "other, said",
     [
-        ({"beacon": {"interval": 9}, "timeout": 99}, f"each {INTERVAL} s -> each 9 s, by another pillar (timeout)"),
+        ({"beacon": {"interval": 9}, "timeout": 99}, f"every {INTERVAL} s -> every 9 s, by another pillar (timeout)"),
         ({"beacon": False}, f"each {INTERVAL} s -> gone"),
     ],
 )

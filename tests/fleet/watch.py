@@ -1,4 +1,4 @@
-"""What goes on while something breaks: events, jobs, a writer whose records must stay, a reader over gluster://."""
+"""What happens while something breaks: events, jobs, a writer whose records must stay, a reader over gluster://."""
 
 import contextlib
 import json
@@ -77,7 +77,7 @@ class Events:
         self.listen()
 
     def listen(self):
-        """Listen, again after the master was started anew; returns once something was heard."""
+        """Listen, again after the master was restarted; returns once something was received."""
         self.stop()
         command = self.fleet.lab.salt_command("salt-run", "state.event", "pretty=False")
         pipe = subprocess.PIPE

@@ -198,7 +198,7 @@ def point(place):
 
 @pytest.fixture(scope="session")
 def _retried(loaders):
-    """The service that mounts /mnt/place-1/0 again after a boot: it is no difference to most tests."""
+    """The service that mounts /mnt/place-1/0 again after a boot: most tests ignore it."""
     loaders.modules.gluster_fstab.enable_boot_retry("/mnt/place-1/0")
     yield
     host.forget_retry("/mnt/place-1/0")

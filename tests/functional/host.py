@@ -159,7 +159,7 @@ def glusterd_pid():
 def pool_whole():
     """
     Whether each server says that it is connected to all others. Those that were left alone notice some seconds after
-    the one that was restarted, and refuse a new volume on it until then.
+    the one that was restarted, and reject a new volume on it until then.
     """
     views = [gluster(f"--remote-host={server}", "pool", "list", check=False) for server in ("kvm1", "kvm2", "kvm3")]
     return all(view.count("Connected") == 3 for view in views)
@@ -185,7 +185,7 @@ def answers(path):
 
 @contextlib.contextmanager
 def glusterd_stopped():
-    """A while without glusterd on this host; bricks end with it, as Debian's unit has it."""
+    """A while without glusterd on this host; bricks end with it, as Debian's unit says."""
     sh("systemctl", "stop", "glusterd")
     try:
         yield
@@ -197,7 +197,7 @@ def glusterd_stopped():
 def lock_held(name, seconds_held):
     """
     Another command holds the lock of a volume for so long: it waits for a peer that does not answer, and glusterd
-    refuses every other command on the volume at once.
+    rejects every other command on the volume at once.
     """
     peer = re.search(r"^(\S+)\s+kvm2$", Path("/etc/hosts").read_text(), re.MULTILINE)[1]
     sh("ip", "route", "add", "blackhole", f"{peer}/32")
@@ -205,7 +205,7 @@ def lock_held(name, seconds_held):
     command = ["gluster", "--mode=script", "volume", "status", name]
     holders = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)]
     try:
-        # Of two commands one is refused, because the other holds the lock.
+        # Of two commands one is rejected, because the other holds the lock.
         eventually("the lock is held", lambda: any(holder.poll() is not None for holder in holders))
         yield
     finally:

@@ -102,7 +102,7 @@ def test_a_host_without_systemd(mounted, place, point):
 
 def test_no_such_user(mounted, place):
     text = refuses(mounted, paths=[place], user="no-such-one", timeout=20)
-    assert "'no-such-one' is no user of this node" in text
+    assert "'no-such-one' is not a user of this node" in text
 
 
 # Without OpenNebula

@@ -42,7 +42,7 @@ def secret(victim):
 
 
 def seen(path):
-    """What changes when somebody writes to a file or gives it to somebody else; reading it is no change."""
+    """What changes when somebody writes to a file or changes its owner; reading it changes nothing."""
     status = path.stat()
     return status.st_mode, status.st_uid, status.st_gid, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
@@ -124,7 +124,7 @@ KINDS = ("link", "FIFO", "device", "directory", "sparse")
 
 
 def put(volume, point, place, kind, secret):
-    """Something that is no file of ours, put by whoever is root of the volume."""
+    """Something that is not a file of ours, put by whoever is root of the volume."""
     if kind == "sparse":
         (point / place).write_bytes(b"\xff\xfe")
         os.truncate(point / place, 2**30)
@@ -258,7 +258,7 @@ def test_a_link_that_is_exchanged_in_the_meantime_stays(modules, place, monkeypa
     attacker.does("ln", "-s", "/old", path)
     other = lambda: attacker.does("ln", "-sfn", "/other", path)  # noqa: E731
     attacker.at_the_right_moment(monkeypatch, os, ("symlink",), other)
-    with pytest.raises(CommandExecutionError, match="is no link to /old any more: run again"):
+    with pytest.raises(CommandExecutionError, match="is no longer a link to /old: run again"):
         modules.gluster_links.link(str(path), str(place / "0"), replace="/old")
     assert (os.readlink(path), os.listdir(place)) == ("/other", ["101"])
 

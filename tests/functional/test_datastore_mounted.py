@@ -151,7 +151,7 @@ def test_a_slash_at_the_end_is_the_same_directory(mounted, point, other_node):
 
 
 def test_the_root_of_a_mounted_volume_is_never_taken_for_a_bare_directory(mounted, place, other_node):
-    """It would become root's, on every node, and no machine could write any more."""
+    """It would become root's, on every node, and no VM could write any more."""
     (place / "real/0").mkdir(parents=True)
     (place / "link").symlink_to(place / "real")
     host.sh("mount", "-t", "glusterfs", "kvm1:/small_vol", place / "real/0")

@@ -173,7 +173,7 @@ def test_identifiers_that_never_come(mounted, identifiers):
 
 
 def test_a_mount_that_never_answers_is_an_error_after_timeout(mounted, new_volume):
-    """A client whom the only brick refuses says nothing, and systemd waits for it for 90 s."""
+    """A client that the only brick rejects says nothing, and systemd waits for it for 90 s."""
     name = new_volume("closed_vol", server__allow_insecure="off")
     run = fails(mounted, volume=name, timeout=5, within=20)
     assert f"Volume {name} was not mounted" in run.comment

@@ -158,7 +158,7 @@ def test_owner_id(loaders, owner, kind, number):
 
 @pytest.mark.parametrize("kind", ["user", "group"])
 def test_owner_id_of_nobody(loaders, kind):
-    with pytest.raises(SaltInvocationError, match=f"'no-such-one' is no {kind} of this node"):
+    with pytest.raises(SaltInvocationError, match=f"'no-such-one' is not a {kind} of this node"):
         loaders.utils["gluster_options.owner_id"]("no-such-one", kind)
 
 

@@ -16,7 +16,7 @@ ALIVE = {"state": "alive", "device": "kvm1:/small_vol", "fstype": "fuse.glusterf
 
 @pytest.fixture(scope="module")
 def closed_vol(one_vol):
-    """A volume as it is before the guide: its bricks refuse whoever does not come from a low port."""
+    """A volume as it is before the guide: its bricks reject clients that do not come from a low port."""
     with host.volume("closed_vol", copies=3, server__allow_insecure="off") as name:
         yield name
 

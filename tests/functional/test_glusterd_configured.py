@@ -21,7 +21,7 @@ def test_what_the_guide_asks_for(configured, own_file, one_vol, small_vol):
     bricks, pid, before = host.brick_pids(one_vol, small_vol), host.glusterd_pid(), own_file.read_text()
     run = four_runs(configured, "glusterd")
     assert run.changes == ADDED
-    assert "in force from glusterd's next restart; machines do not need it before" in run.comment
+    assert "takes effect when glusterd restarts; VMs work without it" in run.comment
     assert own_file.read_text() == before.replace("end-volume", f"{LINE}end-volume")
     assert host.glusterd_pid() == pid
     assert host.brick_pids(one_vol, small_vol) == bricks
@@ -106,7 +106,7 @@ def test_oneadmin_reads_natively_what_the_head_has_left(readable, identifiers):
 
 def test_a_head_that_leaves_nothing_is_waited_for(readable, other_node):
     run = fails(readable, timeout=1)
-    assert "within 1 s (last seen: the head has left no datastore's identifier there yet)" in run.comment
+    assert "within 1 s (last seen: the head has written no datastore's identifier there yet)" in run.comment
     run = readable(test=True)
     assert (run.result, run.changes) == (True, {}) and "the run will show it" in run.comment
 

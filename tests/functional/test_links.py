@@ -85,7 +85,7 @@ def test_the_reason_for_no_link_is_the_true_one(modules, place):
     (place / "101").symlink_to("/data")
     with pytest.raises(CommandExecutionError) as failure:
         modules.gluster_links.link(str(place / "101"), str(place / "0"))
-    assert "made anew" not in str(failure.value), "nobody makes it anew: it is a link elsewhere"
+    assert "made again" not in str(failure.value), "nobody makes it anew: it is a link elsewhere"
 
 
 def making_anew(path, times):
@@ -124,7 +124,7 @@ def test_link_while_the_directory_is_made_anew_for_ever_has_an_end(modules, plac
             try:
                 assert modules.gluster_links.link(str(place / "101"), str(place / "0")) is True
             except CommandExecutionError as failure:  # on most machines the other one is faster, ten times
-                assert "it is made anew each time it is removed" in str(failure)
+                assert "it is made again each time it is removed" in str(failure)
     finally:
         other.kill()
         other.wait()

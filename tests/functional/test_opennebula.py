@@ -183,7 +183,7 @@ def test_the_rest_of_a_datastore_s_life(one, oned):
 
 
 def opened(volume, path):
-    """What QEMU says when it opens a qcow2 file natively, as a machine does."""
+    """What QEMU says when it opens a qcow2 file natively, as a VM does."""
     command = ["stdbuf", "-oL", "qemu-io", "-r", "-f", "qcow2", "-c", "read 0 512", "-c", "sigraise 9"]
     command = ["runuser", "-u", "oneadmin", "--", *command, f"gluster://kvm1/{volume}/{path}"]
     return host.sh("sh", "-c", '"$@" 2>&1; true', "sh", *command)
@@ -191,7 +191,7 @@ def opened(volume, path):
 
 @pytest.fixture
 def clone(oned, small_vol, other_node):
-    """A machine's fresh clone of a qcow2 image as oned makes it, on small_vol: its path below the volume's root."""
+    """A VM's fresh clone of a qcow2 image as oned makes it, on small_vol: its path below the volume's root."""
     system = oned.datastore("gluster_system", TYPE="SYSTEM_DS", DS_MAD=None)
     images = oned.datastore("keeps_qcow2", **{**GLUSTER, "GLUSTER_VOLUME": small_vol})
     links = [Path("/var/lib/one/datastores", str(number)) for number in (system, images)]

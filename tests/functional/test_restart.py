@@ -1,4 +1,4 @@
-"""What takes effect only after a restart: glusterd's volume file, bricks that refuse clients, one server at a time."""
+"""What takes effect only after a restart: glusterd's volume file, bricks that reject clients, one server at a time."""
 
 import contextlib
 import fcntl
@@ -15,7 +15,7 @@ from .runs import fails, four_runs, idle
 UNIT = Path("/etc/systemd/system/glusterd.service.d/gluster_one.conf")
 DUE = {"old": f"started before {host.VOLUME_FILE} was changed", "new": "restarted"}
 KILL_MODE = {"old": "control-group", "new": "process"}
-ALONE = "without it 0 of the bricks kvm1:/data/small_vol/0 of volume small_vol are online, 1 are needed"
+ALONE = "without it volume small_vol has 0 of these bricks online, and needs 1: kvm1:/data/small_vol/0"
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def with_a_peer_away():
 
 @pytest.fixture
 def mended(one_vol, modules):
-    """All that these tests break, put right afterwards."""
+    """All that these tests break, repaired afterwards."""
     yield
     for route in re.findall(r"^blackhole (\S+)", host.sh("ip", "route"), re.MULTILINE):
         host.sh("ip", "route", "del", "blackhole", route)
@@ -244,13 +244,13 @@ def test_bricks_that_refuse_are_restarted(bricks, closed, modules):
     host.gluster("volume", "set", closed, "server.allow-insecure", "on")
     names = [f"kvm1:/data/{closed}/{number}" for number in (0, 1)]
     assert modules.gluster_probe.rejecting_bricks(closed, names) == names
-    # What refuses this server on every port is no reason to restart a brick, to which others may be connected.
+    # A brick that rejects this server on every port is not restarted: other clients may be connected to it.
     host.gluster("volume", "set", closed, "auth.allow", "10.9.9.9")
     assert modules.gluster_probe.rejecting_bricks(closed, names) == []
     host.gluster("volume", "reset", closed, "auth.allow")
     before = pids(closed)
     run = four_runs(bricks, closed, look=lambda: pids(closed))
-    assert run.changes == dict.fromkeys(names, {"old": "refuses clients", "new": "restarted"})
+    assert run.changes == dict.fromkeys(names, {"old": "rejects clients", "new": "restarted"})
     assert not set(before) & set(pids(closed))
     assert host.lets_in(closed)
 

@@ -152,7 +152,7 @@ def test_sizes_that_differ(configured, volume):
 
 @pytest.mark.parametrize("key, kind", [("uid", "user"), ("gid", "group")])
 def test_no_such_account(configured, volume, key, kind):
-    assert f"'no-such-one' is no {kind} of this node" in refuses(configured, volume, **{key: "no-such-one"})
+    assert f"'no-such-one' is not a {kind} of this node" in refuses(configured, volume, **{key: "no-such-one"})
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ def test_what_was_reported_as_failed_but_done_is_a_change_with_a_remark(configur
 def test_bricks_that_all_refuse_are_started_anew(configured, closed):
     run = four_runs(configured, closed)
     assert set(run.changes) == set(GUIDE)
-    assert "; all its bricks refused clients, so nobody was connected, and they were started anew" in run.comment
+    assert "; all its bricks rejected clients, so no client was connected, and they were restarted" in run.comment
     assert host.lets_in(closed)
 
 
@@ -337,12 +337,12 @@ def test_a_brick_that_alone_refuses_is_named(configured, closed):
     run = fails(configured, closed, within=20)
     assert set(run.changes) == {"server.allow-insecure"}, "it was set"
     assert (
-        f"Bricks of volume {closed} did not let in who is not root within 3 s (last seen: kvm1:/data/{closed}/1), "
+        f"Bricks of volume {closed} did not accept non-root clients within 3 s (last seen: kvm1:/data/{closed}/1), "
         "started while server.allow-insecure was off: apply gluster_one.restart to the servers of these bricks"
     ) in run.comment
     # The next run still says so, although no option differs, until it is restarted.
     assert configured(closed, test=True).changes == {
-        "bricks": {"old": f"refuse clients: kvm1:/data/{closed}/1", "new": "let clients in"}
+        "bricks": {"old": f"reject clients: kvm1:/data/{closed}/1", "new": "accept clients"}
     }
     assert configured(closed).result is False
 

@@ -1,4 +1,4 @@
-"""What is missing, stopped or refused: one line that says what to do, nothing half done, and a way back."""
+"""What is missing, stopped or rejected: one line that says what to do, nothing half done, and a way back."""
 
 import contextlib
 

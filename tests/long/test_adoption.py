@@ -45,7 +45,7 @@ MOUNTS = {
 
 
 def pillar(store, **keys):
-    """The datastores that there are: OpenNebula's own for machines, and that one, which is to have another name."""
+    """The datastores that exist: OpenNebula's own for VMs, and that one, which is to have another name."""
     made = changed(volume={"mount": MOUNT}, **keys)
     stores = {"system": {"type": "SYSTEM_DS"}, "glusterds": {"datastore_id": store}}
     made["gluster_one"]["volumes"]["one_vol"]["datastores"] = stores
@@ -60,7 +60,7 @@ def adopted(clean):
     fleet.sh("kvm1", f"{VOLUME} set one_vol server.allow-insecure on")
     fleet.sh("kvm1", f"{VOLUME} set one_vol storage.owner-uid 9869")
     fleet.sh("kvm1", f"{VOLUME} set one_vol storage.owner-gid 9869")
-    for host in HYPERVISORS:  # which have refused before, and go on with it
+    for host in HYPERVISORS:  # which rejected clients before, and still do
         fleet.sh(host, f"pkill -9 -x glusterfsd; sleep 1; {VOLUME} start one_vol force")
     wait_for("every brick", lambda: all(fleet.bricks().values()), 30)
     for host in HYPERVISORS:  # and their self-heal daemons, which do not try again
@@ -81,7 +81,7 @@ def adopted(clean):
     make = f"qemu-img create -q -f raw {MOUNT}/held 1M && qemu-io -f raw -c 'write -P 0xab 0 1M' {MOUNT}/held"
     fleet.sh("head", make, user="oneadmin")
     fleet.sh("head", "truncate -s 1M /var/tmp/held")
-    # An oned of then ran the driver shared; that of today registers nothing by it.
+    # An old oned ran the driver shared; the present one registers nothing with it.
     fleet.oned("one.datastore.update", store, "DS_MAD=fs", 1)
     fleet.oned("one.image.allocate", 'NAME = "held"\nPATH = "/var/tmp/held"\nSIZE = 1', store)
     fleet.oned("one.datastore.update", store, "DS_MAD=shared", 1)

@@ -35,7 +35,7 @@ CASES = {
         "kvm3", f"{ONE}:servers is 'kvm1, kvm2' (a string)", "such as [kvm1, kvm2", volume={"servers": "kvm1, kvm2"}
     ),
     "unknown key": bad(
-        "head", f"{ONE}:datastores:glusterds:hots is no known key", "did you mean host?", **one(hots="kvm1")
+        "head", f"{ONE}:datastores:glusterds:hots is not a known key", "did you mean host?", **one(hots="kvm1")
     ),
     "relative mount path": bad(
         "kvm1", f"{ONE}:mount is 'datastores/0'", "an absolute path", volume={"mount": "datastores/0"}
@@ -77,7 +77,7 @@ CASES = {
         "head", "gluster_one:roles is ['frontend'] (a list)", "head, hypervisor, server", roles=["frontend"]
     ),
     "empty pillar": ("kvm3", {"gluster_one": {}}, ("gluster_one is {}", "kvm3", "volumes", "pillar.example")),
-    "another formula's": ("kvm1", {"gluster_one": {"bricks": ["/srv"]}}, ("gluster_one:bricks is no known key",)),
+    "another formula's": ("kvm1", {"gluster_one": {"bricks": ["/srv"]}}, ("gluster_one:bricks is not a known key",)),
     "no pillar": ("kvm2", {}, ("gluster_one is {}", "kvm2", "volumes", "top file")),
     "a null": bad("kvm1", f"{ONE}:mount is None (nothing)", "an absolute path", volume={"mount": None}),
     "a list for a mapping": (
@@ -98,7 +98,7 @@ CASES = {
     "timeout that is a text": bad("head", "gluster_one:timeout is '2 minutes'", "seconds above 0", timeout="2 minutes"),
     "password on a hypervisor": bad(
         "kvm3",
-        "gluster_one:opennebula:password is in the pillar of kvm3, which is no head",
+        "gluster_one:opennebula:password is in the pillar of kvm3, which is not a head",
         "the head alone",
         roles=HYPERVISOR,
         opennebula={"username": "oneadmin", "password": "not-to-be-seen"},

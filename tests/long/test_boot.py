@@ -25,7 +25,7 @@ DOMAIN = f"""\
 
 @pytest.fixture(scope="module")
 def machine(fleet_of_module):
-    """A machine that kvm2 starts when it boots; no Salt from now on."""
+    """A VM that kvm2 starts when it boots; no Salt from now on."""
     fleet = fleet_of_module
     fleet.stage = "used"
     fleet.sh("kvm2", f"mkdir -p {MOUNT}/9 && truncate -s 1M {MOUNT}/9/disk.1", user="oneadmin")

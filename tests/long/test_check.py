@@ -35,7 +35,7 @@ BREAKS = {
     "oneadmin's mount over it": (
         "exec 3<>/dev/fuse; mount -i -t fuse -o fd=3,rootmode=40000,user_id=9869,group_id=9869,nosuid,nodev theirs "
         f"{MOUNT}",
-        "mount_covered", "over it lies theirs \\(fuse\\), mounted by oneadmin", f"umount -l {MOUNT}",
+        "mount_covered", "it is covered by theirs \\(fuse\\), mounted by oneadmin", f"umount -l {MOUNT}",
     ),
     "a client that hangs": (
         f"kill -STOP $({CLIENT})", "mount_hangs", "it does not answer", f"kill -CONT $({CLIENT})",
@@ -88,7 +88,7 @@ BREAKS = {
     # As a volume set leaves it while glusterd is down, on a server with two bricks.
     "a brick that divides its size": (
         f"sed -i 's/shared-brick-count 1/shared-brick-count 2/' {BRICK}",
-        "brick_size", "it counts itself as one of 2 on its file system: volume one_vol looks smaller",
+        "brick_size", "Gluster counts it as one of 2 on its file system: volume one_vol looks smaller",
         f"sed -i 's/shared-brick-count 2/shared-brick-count 1/' {BRICK}",
     ),
     "glusterd without its option": (
@@ -184,12 +184,12 @@ def test_a_client_that_is_cut_off_from_the_port_of_a_brick(fleet):
 
 
 def test_bricks_that_refuse(fleet):
-    """One of them, which was started while the option was off: nobody new is let in."""
+    """One of them, which was started while the option was off: it rejects new clients."""
     fleet.stage = "used"
     option = f"{VOLUME} set one_vol server.allow-insecure"
     script = f"pkill -9 -x glusterfsd; {option} off; {VOLUME} start one_vol force; sleep 1; {option} on"
     fleet.sh("kvm1", script)
-    assert fleet.findings("kvm1")["bricks_closed"]["seen"] == "kvm1:/data/one_vol refuse clients"
+    assert fleet.findings("kvm1")["bricks_closed"]["seen"] == "kvm1:/data/one_vol reject clients"
     assert fleet.apply("gluster_one.bricks", on=["kvm1"]).failures == {}
     assert "bricks_closed" not in fleet.findings("kvm1")
 
@@ -228,7 +228,7 @@ def test_quorum_heal_and_split_brain(fleet):
         found = fleet.findings("kvm1")
         assert {"brick_down"} <= set(found) and "client_quorum" not in found  # the option says that one is enough
         fleet.sh("kvm1", f"{VOLUME} reset one_vol cluster.quorum-type")
-        assert "1 of the bricks" in fleet.findings("kvm1")["client_quorum"]["seen"]
+        assert "has 1 of these bricks online" in fleet.findings("kvm1")["client_quorum"]["seen"]
         fleet.sh("kvm1", f"{VOLUME} set one_vol cluster.quorum-type none")
         fleet.sh("kvm1", restart)
         bricks_up(fleet)

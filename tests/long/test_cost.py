@@ -103,7 +103,7 @@ def test_requests_are_as_many_for_two_datastores_as_for_two_hundred(fleet):
     directories = " ".join(map(str, ids))
     all_there = f"cd {STORES} && ls -d {directories} >/dev/null"
     wait_for("the datastores' directories", lambda: not fleet.lab.exec("head", "sh", "-c", all_there).returncode, 30)
-    # oned makes a directory that it misses anew at any moment.
+    # oned makes a missing directory again at any moment.
     linked = f"for id in {directories}; do until [ -L $id ]; do rmdir $id; ln -sT {MOUNT} $id || true; done; done"
     fleet.sh("head", f"cd {STORES} && {linked}")
     managed = {*stores, "gluster_system", "glusterds"}

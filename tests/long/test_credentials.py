@@ -147,7 +147,7 @@ CASES = {
     "password in the head's pillar": None,
     "wrong password": "did not accept the credentials .*gluster_one:opennebula",
     "password that is a list": r"gluster_one:opennebula:password is \*\*\*\*",
-    "misspelt key": "gluster_one:opennebula:pasword is no known key: did you mean password",
+    "misspelt key": "gluster_one:opennebula:pasword is not a known key: did you mean password",
     "credentials that are no mapping": "gluster_one:opennebula is .*: a mapping is needed",
     "password in the endpoint": "endpoint",
     "oned that gives no answer": "gave no valid answer",

@@ -64,7 +64,7 @@ def test_killed(_fleet, victim, host, moment):
     fleet = _fleet
     fleet.new()
     fleet.stage = "used"
-    # As a new volume has it. A brick that a reboot starts while it is off would refuse everybody until its next start.
+    # As on a new volume. A brick that a reboot starts while it is off would reject all clients until its next start.
     fleet.sh("kvm1", "gluster --mode=script volume set one_vol server.allow-insecure on")
     fleet.everywhere(lambda host: fleet.sh(host, THEIRS))
     with fleet.pillar(PILLAR):

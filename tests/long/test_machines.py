@@ -90,7 +90,7 @@ def test_machine_starts_by_its_second_server_and_its_writes_arrive(fleet_of_modu
 
 
 def sector_arrives(fleet, image):
-    """Whether the head reads through FUSE, within a minute, what the machine wrote on its disk."""
+    """Whether the head reads through FUSE, within a minute, what the VM wrote to its disk."""
     seen = f"dd if={MOUNT}/{image} bs=512 skip=1 count=1 status=none | base64 -w0"
     for _ in range(60):
         if base64.b64decode(fleet.sh("head", seen)) == BOOT:

@@ -32,7 +32,7 @@ PLACES = {
     "the lock": ("kvm2", f"{MOUNT}/.gluster_one/lock", NO_FILES),
     "the file written for a test": ("kvm2", f"{MOUNT}/.gluster_one.write-test.kvm2", {}),
 }
-# Seconds for a look, and for a run that waits 20 s for what does not come.
+# Seconds for a check, and for a run that waits 20 s in vain.
 LOOK, RUN = 30, 60
 
 

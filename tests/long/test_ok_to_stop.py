@@ -84,14 +84,14 @@ def test_never_a_yes_that_stalls_a_writer(fleet, fault):
 def test_not_two_at_once(fleet):
     settled(fleet)
     answer = ok_to_stop(fleet, "kvm2", "kvm3")
-    assert not answer["ok"] and "1 of the bricks" in answer["reasons"][0]
+    assert not answer["ok"] and "has 1 of these bricks online" in answer["reasons"][0]
 
 
 def test_not_while_a_machine_runs_there(fleet):
     settled(fleet)
     fleet.sh("kvm2", "systemd-run --unit=machine qemu-system-x86_64 -name guest=one-7 -display none -S -m 16")
     try:
-        assert ok_to_stop(fleet, "kvm2")["reasons"] == ["1 machine on kvm2: one-7"]
+        assert ok_to_stop(fleet, "kvm2")["reasons"] == ["1 VM on kvm2: one-7"]
         assert ok_to_stop(fleet, "kvm3")["ok"]
     finally:
         fleet.sh("kvm2", "systemctl stop machine")
@@ -102,7 +102,7 @@ def test_not_when_a_node_does_not_say_what_runs_there(fleet):
     fleet.sh("kvm2", "systemctl stop salt-minion")
     try:
         (reason,) = ok_to_stop(fleet, "kvm2")["reasons"]
-        assert reason == "it is not known which machines run on kvm2: no answer"
+        assert reason == "it is not known which VMs run on kvm2: no answer"
     finally:
         fleet.sh("kvm2", "systemctl start salt-minion")
         fleet.lab.wait_for_minions(["kvm2"])

@@ -1,4 +1,4 @@
-"""What is wrong in the fleet is found, named, and gone when it is put right; the overview of all nodes has it, too."""
+"""What is wrong in the fleet is found, named, and gone when it is repaired; the status of the fleet has it, too."""
 
 import re
 import time
@@ -100,7 +100,7 @@ def test_a_volume_that_is_not_there_and_a_pillar_that_is_wrong(fleet):
         assert fleet.findings("kvm1")["volume_gone"]["seen"] == "no such volume"
         assert {"mount_gone", "fstab", "boot"} <= set(fleet.findings("kvm2"))
     with fleet.pillar(changed(volume={"server": "kvm1"})):
-        assert "server is no known key: did you mean servers?" in fleet.findings("kvm2")["pillar"]["seen"]
+        assert "server is not a known key: did you mean servers?" in fleet.findings("kvm2")["pillar"]["seen"]
     with fleet.pillar(changed(volume={"servers": ["gl1", "kvm2", "kvm3"]})):
         status, answer = fleet.runner("gluster_one.status")
         assert "nobody sets its options" in answer["volumes"]["one_vol"]["wrong"][0] and status == 1

@@ -19,7 +19,7 @@ RESTARTED = "gluster_one_glusterd_restarted"
 
 @pytest.fixture(scope="module")
 def virt(_fleet):
-    """A fleet with two replica sets, two bricks a host, and the quorum that machines need."""
+    """A fleet with two replica sets, two bricks a host, and the quorum that VMs need."""
     fleet = _fleet
     fleet.new(bricks=2)
     fleet.stage = "used"
@@ -144,7 +144,7 @@ def test_killed_in_the_middle(virt, size, number):
     virt.everywhere(lambda each: virt.sh(each, TOUCH), HYPERVISORS)
     settled(virt)
     with ThreadPoolExecutor() as pool:
-        # After 15 s the minions are asked whether they are still at it; one that was killed is not waited for.
+        # After 15 s the minions are asked whether the job still runs; one that was killed is not waited for.
         run = pool.submit(virt.lab.salt, "--static", "--timeout=15", "kvm*", "state.apply", "gluster_one.restart")
         time.sleep(moment)
         if victim == "host":

@@ -1,4 +1,4 @@
-"""The fleet from the master: the rollout step by step, the overview, and whether a server may go down."""
+"""The fleet from the master: the rollout step by step, the status, and whether a server may go down."""
 
 import contextlib
 import time
@@ -17,7 +17,7 @@ def test_a_pillar_with_an_error_begins_nothing(clean):
     with clean.pillar(pillar):
         done = clean.lab.run(*ROLLOUT)
     assert done.returncode != 0
-    assert "glusterds:hots is no known key: did you mean host?" in done.stdout + done.stderr
+    assert "glusterds:hots is not a known key: did you mean host?" in done.stdout + done.stderr
     assert clean.look_all() == before
 
 
@@ -97,7 +97,7 @@ def test_status_of_a_fleet_that_is_not(fleet):
         assert "kvm3:/data/one_vol" in [finding["on"] for finding in found["findings"]]
         status, answer = fleet.runner("gluster_one.ok_to_stop", "kvm2")
         assert (status, answer["ok"]) == (1, False)
-        assert "1 of the bricks" in answer["reasons"][0]
+        assert "has 1 of these bricks online" in answer["reasons"][0]
     finally:
         run = fleet.apply("gluster_one.started", on=["kvm1"])
     assert run.changes["kvm1"]["gluster_one_bricks_one_vol"] == {"kvm3:/data/one_vol": {"old": "down", "new": "online"}}

@@ -78,7 +78,7 @@ def test_a_failure_in_the_middle_ends_it(clean, shadow, kind):
 
 
 def test_a_node_that_is_at_something_else_is_waited_for(clean):
-    """The last here on a clean fleet: it goes on from where the others were ended."""
+    """The last here on a clean fleet: it continues where the others were ended."""
     clean.lab.salt("--async", "kvm2", "state.single", "cmd.run", "name=sleep 20")
     begin = time.monotonic()
     status, steps, said = rollout(clean)

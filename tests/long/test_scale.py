@@ -1,4 +1,4 @@
-"""Many hosts and many volumes: what the overview takes, and that looking is in nobody's way."""
+"""Many hosts and many volumes: what the status costs, and that it delays nothing else."""
 
 import json
 import re

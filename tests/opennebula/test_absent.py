@@ -51,7 +51,7 @@ def test_a_machine_keeps_its_system_datastore(absent, oned):
     number = oned.datastore("old", TYPE="SYSTEM_DS", DS_MAD=None)
     oned.lab(put={"vm": {"name": "web", "uid": 0, "host": "kvm1", "ds": number, "disks": []}})
     oned.log()
-    assert "it is not empty: 1 machine (web)" in absent().comment
+    assert "it is not empty: 1 VM (web)" in absent().comment
     assert oned.writes() == []
 
 

@@ -78,7 +78,7 @@ def test_one_that_is_in_use_already(oned, present):
 
 
 def test_a_name_that_is_taken_for_good(oned, present):
-    """oned refuses it, and the user cannot see whose it is."""
+    """oned rejects it, and the user cannot see whose it is."""
     with oned.trouble(fail=[8192, "NAME is already taken by DATASTORE 100."], method="one.datastore.allocate"):
         result = present(**NATIVE)
     assert result.result is False and "already taken by DATASTORE 100" in result.comment
@@ -159,7 +159,7 @@ def test_what_is_undone_before_we_look_again(oned, present):
     result = present(**{**NATIVE, "host": "kvm2"}, attributes={"A": 1})
     other.join()
     assert result.result is False and result.changes == {"A": {"old": None, "new": "1"}}
-    assert "still different after the change: GLUSTER_HOST: kvm1:24007 -> kvm2:24007" in result.comment
+    assert "still differs after the change: GLUSTER_HOST: kvm1:24007 -> kvm2:24007" in result.comment
 
 
 # Several masters at once

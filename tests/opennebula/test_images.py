@@ -142,7 +142,7 @@ def test_each_kind_of_image(modules, cloud, image, name, attributes, problem):
 
 
 def test_a_persistent_qcow2_with_a_disk_snapshot(modules, cloud, image):
-    """Its machine would start on the file without the snapshot, and say nothing."""
+    """Its VM would start on the file without the snapshot, and say nothing."""
     number = image(cloud.keeps, "disk", PATH=cloud.home / "data.qcow2", PERSISTENT="YES")
     cloud.lab(put={"image": {"id": number, "snapshots": [{"ID": "0", "SIZE": "8", "NAME": "before", "ACTIVE": "YES"}]}})
     (listed,) = modules.gluster_native.images(**cloud.arguments)
@@ -174,7 +174,7 @@ def test_whose_image_it_is(modules, cloud, image):
 
 
 def machine(cloud, name, number, uid=0, **disk):
-    """A machine that runs with a disk of an image."""
+    """A VM that runs with a disk of an image."""
     values = {"name": name, "uid": uid, "host": "kvm1", "ds": cloud.system, "disks": [{"IMAGE_ID": number, **disk}]}
     return cloud.lab(put={"vm": values})["id"]
 
@@ -302,7 +302,7 @@ def test_an_odd_source_is_that_images_own_problem(modules, cloud, image):
         cloud.lab(put={"image": {"id": number, "source": source}})
     listed = problems(modules, cloud, "image")
     assert listed.pop("short").startswith(SHORT)
-    assert set(listed) == {str(number) for number in range(8)}  # a file that is not there is none that is odd
+    assert set(listed) == {str(number) for number in range(8)}  # a missing file does not count as odd
     assert all(ascii(SOURCES[int(name)])[1:-1] in problem for name, problem in listed.items())
     assert all(problem.isprintable() for problem in listed.values())
 
@@ -345,7 +345,7 @@ def test_odd_files_are_named_and_the_others_looked_at(modules, cloud, image, wha
     {"disks": [{"DATASTORE_ID": "1e3", "FORMAT": "qcow2"}, {}]},
 ], ids=str)  # fmt: skip
 def test_an_odd_template_of_a_user_hides_nothing(modules, cloud, image, template):
-    """Whoever may make a machine writes its template."""
+    """Whoever may make a VM writes its template."""
     number = image(cloud.keeps, "base", PATH=cloud.home / "data.qcow2")
     values = {"name": "odd", "uid": 2, "host": "kvm1", "ds": cloud.system, **template}
     cloud.lab(put={"vm": values})

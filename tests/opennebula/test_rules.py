@@ -35,7 +35,7 @@ WRONG = [
     ({**NATIVE, "host": "kvm1:65536"}, "(1 to 65535)"),
     ({"attributes": {**BY_HAND, "GLUSTER_VOLUME": "v", "GLUSTER_HOST": "kvm1:x"}}, "has no valid port"),
     ({**NATIVE, "mount": "/proc"}, "GLUSTER_VOLUME is to be one_vol, and proc is mounted on /proc"),
-    ({**SYSTEM, "attributes": {"DISK_TYPE": "FILE"}}, "oned ignores or refuses it on a SYSTEM_DS, leave it out"),
+    ({**SYSTEM, "attributes": {"DISK_TYPE": "FILE"}}, "oned ignores or rejects it on a SYSTEM_DS, leave it out"),
     ({"type": "FILE_DS", "attributes": {"DISK_TYPE": "BLOCK"}}, "on a FILE_DS"),
     ({**SYSTEM, **NATIVE}, "only an image datastore is opened natively"),
     ({**SYSTEM, "ds_mad": "fs"}, "ds_mad is 'fs': a system datastore has none"),
@@ -61,7 +61,7 @@ WRONG = [
     ({"datastore_id": 77}, "OpenNebula has none with the identifier 77"),
     ({"datastore_id": "x"}, "datastore_id is 'x': a number is needed"),
     ({"attributes": {"Name": "x"}}, "it renames nothing; give datastore_id and name"),
-    ({"attributes": {"BAD NAME": "x"}}, "'BAD NAME' is no name, letters, digits and _ make one"),
+    ({"attributes": {"BAD NAME": "x"}}, "'BAD NAME' is not a name: letters, digits and _ are allowed"),
     ({"attributes": ["NOTE"]}, "attributes is ['NOTE']: names and values are needed"),
     ({"attributes": {"LIST": [1, 2]}}, "attributes has LIST [1, 2]: a text or number is needed"),
     ({"attributes": {"A": 1}, "absent_attributes": ["a"]}, "absent_attributes has A, which is to be 1"),
@@ -120,7 +120,7 @@ def test_the_guides_dead_datastore_is_mended_with_its_images(oned, present, aske
 
 
 def test_where_oned_does_not_tell_its_drivers(oned, present):
-    """one.system.config is refused to users outside of the group oneadmin: said so, and fs is used."""
+    """oned rejects one.system.config for users outside of the group oneadmin: a warning says so, and fs is used."""
     arguments = {**NATIVE, "attributes": {"CLONE_TARGET": "SYSTEM"}}
     with oned.trouble(fail=[512, "User [2] : Not authorized."], method="one.system.config"):
         for test in (True, False):
@@ -214,7 +214,7 @@ def test_a_native_datastore_is_not_added_to_other_hosts(oned, present):
     [("shared", "shared", True), ("ssh", "shared", True), ("local", "shared", False), ("shared", "ceph", False)],
 )
 def test_transfer_drivers_on_one_volume_fit(oned, present, modules, tmp_path, theirs, tm_mad, fits):
-    """TM_MAD_SYSTEM of the image datastore's driver names what else the system datastore may have."""
+    """TM_MAD_SYSTEM of the image datastore's driver names other drivers that the system datastore may have."""
     other = oned.datastore("system of gluster", TYPE="SYSTEM_DS", DS_MAD=None, TM_MAD=theirs)
     mount = f"/srv/{tmp_path.name}"
     modules.data.update(f"gluster_one_ids.published_ids:{mount}", {"system of gluster": other})
@@ -405,7 +405,7 @@ def test_danger_asks_first(oned, present, attribute, there, asked, what, images,
         disks = [{"IMAGE_ID": made[0]}]
         oned.lab(put={"vm": {"name": f"vm{number}", "host": "kvm1", "disks": disks}})
     if made:
-        words = f"has {images} images and {machines} machines, and changing {what} puts them at risk: "
+        words = f"has {images} images and {machines} VMs, and changing {what} puts them at risk: "
         refused(oned, present, words, **asked)
         refused(oned, present, "set in_use: allow", **asked)
         asked = {**asked, "in_use": "allow"}
@@ -421,7 +421,7 @@ def test_machines_on_a_system_datastore(oned, present):
     oned.lab(put={"vm": gone})
     assert present("scratch", test=True, **SYSTEM, tm_mad="ssh").result is None
     oned.lab(put={"vm": {**gone, "name": "web", "state": 3, "lcm_state": 3}})
-    refused(oned, present, "has 0 images and 1 machines", name="scratch", **SYSTEM, tm_mad="ssh")
+    refused(oned, present, "has 0 images and 1 VMs", name="scratch", **SYSTEM, tm_mad="ssh")
 
 
 def test_an_image_that_has_just_come_counts(oned, present):
@@ -439,11 +439,11 @@ def test_hosts_may_change_and_running_machines_keep_the_old_ones(oned, present):
     result = present(**{**NATIVE, "host": ["kvm1", "kvm2"]})
     assert result.result is True
     assert result.changes == {"GLUSTER_HOST": {"old": "kvm1:24007", "new": "kvm1:24007 kvm2:24007"}}
-    assert "running machines keep the old GLUSTER_HOST until they are started anew" in result.comment
-    assert "running machines" not in present(**{**NATIVE, "host": ["kvm1", "kvm2"]}).comment
+    assert "existing VMs keep the old GLUSTER_HOST" in result.comment
+    assert "keep the old GLUSTER_HOST" not in present(**{**NATIVE, "host": ["kvm1", "kvm2"]}).comment
 
 
-# What machines open
+# What VMs open
 
 
 @pytest.mark.parametrize("driver, warned", [(None, False), ("raw", False), ("qcow2", True)])

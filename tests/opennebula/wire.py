@@ -1,4 +1,4 @@
-"""Servers that are no oned, and certificates."""
+"""Servers that are not oned, and certificates."""
 
 import contextlib
 import datetime

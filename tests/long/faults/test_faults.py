@@ -69,7 +69,7 @@ def test_a_storm_of_events_starts_one_job(fleet, events, load):
     forged = json.dumps([["kvm2"] * 500] * 2)
     python = f"{fleet.lab.venv_in('kvm3')}/bin/python"
     fleet.lab.exec("kvm3", python, "-c", FORGE, input=forged, check=True, timeout=120)
-    wait_for("it is put right", lambda: Scene(fleet, events, "kvm2").run(MOUNTED), 60)
+    wait_for("it is repaired", lambda: Scene(fleet, events, "kvm2").run(MOUNTED), 60)
     settled(fleet)
     assert {minion: len(jobs) for minion, jobs in events.jobs(begin).items()} == {"kvm2": 1}
 
@@ -86,8 +86,8 @@ def test_two_masters_hear_of_it_and_nothing_is_done_twice(fleet, events, load):
     fleet.sh("kvm2", CLIENT)
     wait_for("the event", lambda: events.noticed(begin, {"mount_dead"}), 30, every=0.05)
     said = lab.run("-c", other, "gluster_one.remediate", "kvm2").stdout
-    assert "mount_dead put right" in said or "nothing that could be put right" in said, said
-    wait_for("it is put right", lambda: Scene(fleet, events, "kvm2").run(MOUNTED), 60)
+    assert "mount_dead repaired" in said or "nothing that could be repaired" in said, said
+    wait_for("it is repaired", lambda: Scene(fleet, events, "kvm2").run(MOUNTED), 60)
     settled(fleet)
     assert len(events.jobs(begin).pop("kvm2")) <= 2
     assert not any("gave_up" in tag for _, tag, _ in events.since(begin))
@@ -118,7 +118,7 @@ def test_a_beacon_configuration_of_the_wrong_shape_is_ended_by_the_formula(fleet
     assert run.failures == {}
     goes_on()
     fleet.sh("kvm2", CLIENT)
-    wait_for("it is put right", lambda: Scene(fleet, events, "kvm2").run(MOUNTED), 60)
+    wait_for("it is repaired", lambda: Scene(fleet, events, "kvm2").run(MOUNTED), 60)
 
 
 def test_maintenance_leaves_a_node_alone(fleet, events, load):
@@ -129,7 +129,7 @@ def test_maintenance_leaves_a_node_alone(fleet, events, load):
         wait_for("the event", lambda: events.noticed(begin, {"mount_dead"}), 30)
         time.sleep(2 * INTERVAL)
         assert events.jobs(begin) == {}
-    wait_for("it is put right", lambda: Scene(fleet, events, "kvm2").run(MOUNTED), 60)
+    wait_for("it is repaired", lambda: Scene(fleet, events, "kvm2").run(MOUNTED), 60)
 
 
 def test_gives_up_after_three_failures_and_says_so(fleet, events, load):

@@ -262,12 +262,12 @@ def test_an_owner_by_number_or_by_name(util, monkeypatch):
     monkeypatch.setattr("salt.utils.user.get_gid", {"oneadmin": 9870}.get)
     assert [module.owner_id(7), module.owner_id("7"), module.owner_id("oneadmin")] == [7, 7, 9869]
     assert module.owner_id("oneadmin", "group") == 9870
-    with pytest.raises(SaltInvocationError, match="'nobody1' is no user"):
+    with pytest.raises(SaltInvocationError, match="'nobody1' is not a user"):
         module.owner_id("nobody1")
 
 
 def counted(answering, heal):
-    """What a look counts, where Gluster answers this to `volume heal one_vol info summary`."""
+    """What a check counts, where Gluster answers this to `volume heal one_vol info summary`."""
     fine = "<cliOutput><opRet>0</opRet></cliOutput>"
     texts = [f"<?xml version='1.0'?>{text.partition('?>')[2] or text}" for text in (fine, INFO, STATUS, heal, fine)]
     return answering("".join(texts))[0].snapshot(heal=["one_vol"])["heal"]["one_vol"]

@@ -1,4 +1,4 @@
-"""Whom auth.allow and its like let in, as Gluster 10.3 did it on a volume of the lab, and what is refused for it."""
+"""Whom auth.allow and its like accept, as Gluster 10.3 did on a volume of the lab, and what is rejected for it."""
 
 import socket
 
@@ -113,7 +113,7 @@ def test_all_are_named(refuse):
 
 def test_a_server_is_known_by_one_of_its_addresses(refuse):
     assert not refuse({"auth.allow": "10.77.1.*"}, connected=["kvm1", "kvm2"], servers=["kvm1", "kvm2", "kvm3"])
-    # One that is connected by an address has to be let in by that one,
+    # One that is connected by an address has to be accepted by that one,
     assert "10.9.0.1, connected now" in refuse({"auth.allow": "10.77.*"}, connected=["10.9.0.1"])
     # but for the brick's own server, whose name may be a loopback address in its /etc/hosts: Gluster lets it in.
     assert not refuse({"auth.allow": "10.77.*"}, connected=["127.0.0.1"])

@@ -271,7 +271,7 @@ def test_root_enters_no_fuse_mount_of_somebody_else(walked, tmp_path, monkeypatc
     monkeypatch.setattr(walked.os, "open", opened)
     said = {
         "theirs": r"inside(/0)? lies behind x\\x1b \(fuse.x\), mounted on /theirs by the user with number 9869",
-        "gone": "inside(/0)? lies on a mount that has gone meanwhile: run again",
+        "gone": "inside(/0)? is on a mount that has just been removed: run again",
     }[kind]
     path = f"{tmp_path}/{kind}/inside/0"
     with pytest.raises(CommandExecutionError, match=said):

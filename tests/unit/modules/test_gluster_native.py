@@ -89,10 +89,10 @@ CASES = {
         "gluster driver", "file too short", "install the-package again",
     ),
     "a crash": (
-        qemu_img(end="kill -SEGV $$"), "gluster driver", "it ended by SIGSEGV, without a word", "see why qemu-img",
+        qemu_img(end="kill -SEGV $$"), "gluster driver", "it ended by SIGSEGV, without output", "see why qemu-img",
     ),
     "no memory": (
-        qemu_img(end="kill -KILL $$"), "gluster driver", "it ended by SIGKILL, without a word", "see why qemu-img",
+        qemu_img(end="kill -KILL $$"), "gluster driver", "it ended by SIGKILL, without output", "see why qemu-img",
     ),
     "a crash in all that it does": (
         "kill -ABRT $$", "gluster driver", "(its version is not known) cannot open gluster://: it ended by SIGABRT",
@@ -133,10 +133,10 @@ def test_a_driver_that_is_there(native):
     "script, said",
     [
         ("echo 'read 512/512 bytes at offset 0'; kill -KILL $$", None),
-        ("kill -SEGV $$", "qemu-io: it ended by SIGSEGV, without a word"),
-        ("kill -KILL $$", "qemu-io: it ended by SIGKILL, without a word"),
+        ("kill -SEGV $$", "qemu-io: it ended by SIGSEGV, without output"),
+        ("kill -KILL $$", "qemu-io: it ended by SIGKILL, without output"),
         ("exit 0", "qemu-io: it said nothing"),
-        ("exit 3", "qemu-io: it ended with status 3, without a word"),
+        ("exit 3", "qemu-io: it ended with status 3, without output"),
         ("echo; kill -KILL $$", "SIGKILL"),
         ("echo 'a log' >&2; kill -ABRT $$", "qemu-io: a log"),
         ('echo "a log\nqemu-io: can\'t open device gluster://x: Permission denied" >&2; exit 1', "can't open device"),

@@ -88,10 +88,10 @@ def test_what_covers_a_mount_is_named_and_the_mount_not_looked_at(module):
     seen = {"findings": [], "looked": [], "volumes": {}}
     module._mounts(seen, node("two_vol"))
     assert [(one["kind"], one["on"], one["seen"], one["cure"]) for one in seen["findings"]] == [
-        ("boot", "/one/s", "again@one-s.service of before is enabled", MOUNT),
-        ("mount_covered", r"/one/\x1b[2J", "over it lies x (fuse), mounted by oneadmin", MOUNT),
+        ("boot", "/one/s", "the former again@one-s.service is enabled", MOUNT),
+        ("mount_covered", r"/one/\x1b[2J", "it is covered by x (fuse), mounted by oneadmin", MOUNT),
         ("mount_former", r"/one/\x1b[2J", "still mounted from before", MOUNT.replace("mount", "remount") + NOBODY),
-        ("mount_covered", "/two_vol", "over it lies theirs (fuse), mounted by oneadmin", MOUNT),
+        ("mount_covered", "/two_vol", "it is covered by theirs (fuse), mounted by oneadmin", MOUNT),
     ]
 
 

@@ -147,10 +147,10 @@ BAD = [
         r"remediate is \['fstab', 'space'\] \(a list\): a list is needed of volume_option, .*, fstab, link$",
     ),
     (with_volume(servers=["kvm1", "kvm 2"]), r"servers is \['kvm1', 'kvm 2'\]"),
-    (with_volume(mont="/x"), r"gluster_one:volumes:one_vol:mont is no known key: did you mean mount\?"),
-    ({**ORDINARY, "rolls": ["head"]}, r"gluster_one:rolls is no known key: did you mean roles\?"),
-    (with_datastore(hots="kvm1"), r"datastores:glusterds:hots is no known key: did you mean host\?"),
-    (with_datastore(zzz=1), r"datastores:glusterds:zzz is no known key: known are type, host"),
+    (with_volume(mont="/x"), r"gluster_one:volumes:one_vol:mont is not a known key: did you mean mount\?"),
+    ({**ORDINARY, "rolls": ["head"]}, r"gluster_one:rolls is not a known key: did you mean roles\?"),
+    (with_datastore(hots="kvm1"), r"datastores:glusterds:hots is not a known key: did you mean host\?"),
+    (with_datastore(zzz=1), r"datastores:glusterds:zzz is not a known key: known are type, host"),
     (
         with_volume(mount="one/datastores"),
         r"one_vol:mount is 'one/datastores' \(a string\): an absolute path without spaces",
@@ -162,8 +162,8 @@ BAD = [
         {"volumes": {name: {"servers": ["kvm1"], "mount": "/mnt"} for name in ("one_vol", "two_vol")}},
         r"gluster_one:volumes:two_vol:mount is '/mnt', where volume one_vol is mounted",
     ),
-    (with_datastore(type="SYSTEM_DS", host="kvm1"), r"glusterds:host is 'kvm1': machines open nothing of a SYSTEM_DS"),
-    (with_datastore(type="FILE_DS", host="kvm1"), r"glusterds:host is 'kvm1': machines open nothing of a FILE_DS"),
+    (with_datastore(type="SYSTEM_DS", host="kvm1"), r"glusterds:host is 'kvm1': VMs open nothing of a SYSTEM_DS"),
+    (with_datastore(type="FILE_DS", host="kvm1"), r"glusterds:host is 'kvm1': VMs open nothing of a FILE_DS"),
     (with_volume(datastores={"a/b": {}}), r"one_vol:datastores is \{'a/b': \{\}\} \(a mapping\): datastores by name"),
     (with_volume(datastores={"a'b": {}}), r"datastores by name are needed"),
     (with_volume(datastores={"{{ x }}": {}}), r"datastores by name are needed"),
@@ -177,7 +177,7 @@ BAD = [
     ({"volumes": {"--mode": {"servers": ["kvm1"]}}}, r"gluster_one:volumes is .*: volumes by name are needed"),
     ({"volumes": {"one_vol": None}}, r"gluster_one:volumes:one_vol is nothing: a mapping is needed"),
     ({"volumes": ["one_vol"]}, r"gluster_one:volumes is \['one_vol'\] \(a list\): volumes by name are needed"),
-    ({**ORDINARY, "a\nb": 1}, r"gluster_one:'a\\nb' is no known key"),
+    ({**ORDINARY, "a\nb": 1}, r"gluster_one:'a\\nb' is not a known key"),
     (with_volume(servers=["kvm1", "kvm1"]), r"one_vol:servers is \['kvm1', 'kvm1'\] \(a list\): .*each once"),
     (with_volume(servers=["kvm1", "KVM1"]), r"one_vol:servers is \['kvm1', 'KVM1'\] \(a list\): .*each once"),
     (with_volume(servers=["fe80::1"]), r"one_vol:servers is \['fe80::1'\] .* colons \(IPv6\) is not possible"),
@@ -236,7 +236,7 @@ BAD = [
     ({**ORDINARY, "opennebula": {"password": "s3cret"}}, r"gluster_one:opennebula:password is in the pillar of kvm1"),
     (
         {"volumes": {name: {"servers": ["kvm1"], "mount": f"/{name}", "datastores": {"d": {}}} for name in ("a", "b")}},
-        r"datastore d stands under two volumes",
+        r"datastore d is listed under two volumes",
     ),
 ]
 
@@ -252,9 +252,9 @@ def test_every_error_is_said_at_once(node):
     plan = node({"volumes": {"one_vol": {"servers": "kvm1", "mont": 1, "datastores": {"d": {"hots": 1}}}}})
     assert len(plan["errors"]) == 3
     other = {"server": {"bricks": ["/srv"]}, "client": {"volumes": {"v": {"path": "/mnt"}}}}  # of another formula
-    assert [error[:40] for error in node(other)["errors"]] == [
-        "gluster_one:server is no known key: did ",
-        "gluster_one:client is no known key: know",
+    assert [error[:43] for error in node(other)["errors"]] == [
+        "gluster_one:server is not a known key: did ",
+        "gluster_one:client is not a known key: know",
     ]
 
 
@@ -306,7 +306,7 @@ def test_the_example_is_the_ordinary_case(node):
 
 def test_the_example_names_every_key_with_its_default(node, execution):
     text = (CHECKOUT / "pillar.example").read_text()
-    lines = text[text.index("# All that can be said") :].splitlines()[2:]
+    lines = text[text.index("# All other keys") :].splitlines()[2:]
     everything = yaml.safe_load("\n".join(line[2:] for line in lines))["gluster_one"]
     module = execution("gluster_one_pillar")
     volume = everything["volumes"]["one_vol"]

@@ -1,4 +1,4 @@
-"""A thousand pillars that nobody wrote: each is accepted with a right plan, or refused in lines that name the key."""
+"""A thousand pillars that nobody wrote: each is accepted with a right plan, or rejected in lines that name the key."""
 
 import copy
 import json
@@ -83,7 +83,7 @@ pillars = st.fixed_dictionaries(
 
 
 def one_place(pillar):
-    """Whether each datastore stands under one volume only."""
+    """Whether each datastore is listed under one volume only."""
     stores = [store for each in pillar["volumes"].values() for store in each.get("datastores") or {}]
     return len(stores) == len(set(stores))
 

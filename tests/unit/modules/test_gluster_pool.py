@@ -1,4 +1,4 @@
-"""What the pool makes of a volume: quorum, servers that are missing, and whether one may go down."""
+"""A volume in its pool: quorum, servers that are missing, and whether one may go down."""
 
 import pytest
 from salt.exceptions import CommandExecutionError
@@ -26,7 +26,7 @@ def served(info):
 
 
 def too_few(count, needed, bricks=BRICKS):
-    return f"{count} of the bricks {', '.join(bricks)} of volume one_vol are online, {needed} are needed"
+    return f"volume one_vol has {count} of these bricks online, and needs {needed}: {', '.join(bricks)}"
 
 
 @pytest.mark.parametrize(
@@ -249,13 +249,13 @@ def test_a_server_stays_while_a_mount_says_that_it_has_no_other(blockers, apart,
 
 def test_two_servers_at_once(blockers):
     (lost,) = blockers("kvm2", "kvm3", volumes={"one_vol": REPLICA})
-    assert lost.startswith("without it 1 of the bricks kvm1:/b, kvm2:/b, kvm3:/b of volume one_vol are online")
+    assert lost.startswith("without it volume one_vol has 1 of these bricks online, and needs 2: kvm1:/b")
 
 
 def test_a_server_stays_that_has_the_one_copy(blockers):
     for name in ("kvm2", "KVM2"):
         assert blockers(name, volumes={"one_vol": {**REPLICA, "replica": 1}}) == [
-            "without it 0 of the bricks kvm2:/b of volume one_vol are online, 1 are needed"
+            "without it volume one_vol has 0 of these bricks online, and needs 1: kvm2:/b"
         ]
 
 
@@ -271,7 +271,7 @@ def test_a_server_stays_while_it_is_not_known_what_waits(blockers, layout):
     assert blockers("kvm2", volumes=volumes, pending=None) == [unknown]
     assert blockers("kvm2", volumes=volumes, pending=None, down=["kvm2:/b"]) == [unknown]
     lost, *rest = blockers("kvm2", volumes=volumes, pending=None, down=["kvm3:/b"])
-    assert "1 of the bricks" in lost and rest == [unknown]
+    assert "has 1 of these bricks online" in lost and rest == [unknown]
 
 
 def test_a_member_counts_for_the_server_quorum_of_volumes_elsewhere(blockers):
@@ -293,7 +293,7 @@ def test_a_member_has_no_part_in_what_is_wrong_with_bricks_elsewhere(blockers):
 
 def test_a_server_that_its_bricks_or_the_pool_call_otherwise(blockers):
     info = {**REPLICA, "bricks": ["gl1:/b", "gl2:/b", "gl3:/b"]}
-    lost = "without it 1 of the bricks gl1:/b, gl2:/b, gl3:/b of volume one_vol are online, 2 are needed"
+    lost = "without it volume one_vol has 1 of these bricks online, and needs 2: gl1:/b, gl2:/b, gl3:/b"
     pending = "3 files of volume one_vol wait to be healed"
     assert blockers("KVM2", volumes={"one_vol": info}, clients={}, down=["gl3:/b"], pending=3) == [lost, pending]
     members = ["kvm1", "gl2", "gl3"]
@@ -314,7 +314,9 @@ def test_of_two_copies_the_first_is_needed_where_quorum_is_automatic(blockers, s
     """As the option group virt has it."""
     info = {**REPLICA, "replica": 2, "bricks": BRICKS[:2], "options": {"cluster.quorum-type": "auto"}}
     found = blockers(server, volumes={"one_vol": info}, clients={})
-    assert len(found) == lost and all("1 of the bricks kvm1:/b, kvm2:/b" in text for text in found)
+    assert len(found) == lost and all(
+        "1 of these bricks online, and needs 2: kvm1:/b, kvm2:/b" in text for text in found
+    )
 
 
 def test_a_server_asks_for_itself(blockers):
@@ -375,7 +377,12 @@ def with_state(state, name="kvm3"):
 @pytest.mark.parametrize(
     "state, calls_itself, said, cure",
     [
-        ("Peer Rejected", None, "Peer Rejected: it is no member of the pool", "gluster volume set VOLUME user.checked"),
+        (
+            "Peer Rejected",
+            None,
+            "Peer Rejected: it is not a member of the pool",
+            "gluster volume set VOLUME user.checked",
+        ),
         ("Peer Rejected", "other", "it calls itself other, and the pool knows it as uuid of 3", "UUID=uuid of 3 in"),
         (
             "Accepted peer request",
@@ -436,7 +443,7 @@ def test_a_peer_that_is_no_member_holds_everything(execution, blockers):
         (
             "Peer Rejected",
             [
-                "kvm3 is 'Peer Rejected', no member of the pool",
+                "kvm3 is 'Peer Rejected', not a member of the pool",
                 "without it 1 of 3 servers are connected, too few for volume one_vol's server quorum",
             ],
         ),

@@ -77,10 +77,10 @@ def test_hosts_as_oned_splits_them(util, host, written):
         ("kvm1:0", "port"),
         ("kvm1:65536", "port"),
         ("kvm1:x", "port"),
-        ("", "names no host"),
-        ([], "names no host"),
-        ("-x", "no host"),
-        ('a"b', "no host"),
+        ("", "does not name a host"),
+        ([], "does not name a host"),
+        ("-x", "is not a valid host"),
+        ('a"b', "is not a valid host"),
     ],
 )
 def test_hosts_that_oned_would_misread(util, host, why):

@@ -1,4 +1,4 @@
-"""The overview of the fleet: tables on a terminal, and a page."""
+"""The status of the fleet: tables on a terminal, and a page."""
 
 import html.parser
 import re

@@ -127,7 +127,7 @@ def master():
 
 
 def without(fleet):
-    """All of an overview but the one node, and what counts it."""
+    """All of a status but the one node, and what counts it."""
     nodes = {name: node for name, node in fleet["nodes"].items() if name != EVIL}
     return {"nodes": nodes, **{key: fleet[key] for key in ("volumes", "datastores", "absent")}}
 
@@ -310,7 +310,7 @@ def test_a_cure_takes_no_word_that_is_no_path(master, kind, on):
 
 
 class Bus:
-    """A client of the master: what comes as events, and what the master has kept under minions' keys, a look later."""
+    """A client of the master: what comes as events, and what the master has kept under their keys, one read later."""
 
     get_returns_no_block = None
 
@@ -349,7 +349,7 @@ def test_an_event_in_anothers_name_is_no_answer(monkeypatch):
 
 
 def test_more_minions_that_an_event_names_are_not_waited_for(monkeypatch):
-    """Salt's client goes on, as long as anybody says in their names that they are still at it."""
+    """Salt's client keeps waiting, as long as anybody says in their names that the job still runs."""
     master = Master(monkeypatch, PILLARS)
     monkeypatch.undo()
     runner = imported(CHECKOUT / "_runners/gluster_one.py", __salt__=master.salt)
@@ -419,7 +419,7 @@ def test_who_is_busy_is_not_asked_whether_a_server_may_go(monkeypatch):
 
 
 def test_all_questions_together_have_a_limit(monkeypatch):
-    """A minion that says that it is still at it is waited for once, not at each question."""
+    """A minion that says that its job still runs is waited for once, not at each question."""
     master, now = Master(monkeypatch, PILLARS), [0]
     asked = []
     monkeypatch.undo()

@@ -194,7 +194,7 @@ def test_what_a_minion_leaves_is_not_loaded_where_it_is_too_large(monkeypatch, t
     path = tmp_path / f"{place}.p"
     path.parent.mkdir(parents=True)
     path.write_bytes(bytes(1001))
-    assert master.remediation.remediate("kvm1") == "kvm1 has reported nothing that could be put right"
+    assert master.remediation.remediate("kvm1") == "kvm1 has reported nothing that could be repaired"
     path.write_bytes(bytes(1000))
     master.salt["mine.get"] = lambda *words: {"kvm1": {"at": 5, "findings": [{"kind": "link"}]}}
     assert master.salt["gluster_one.reported"]("kvm1") == (5, {"link"})

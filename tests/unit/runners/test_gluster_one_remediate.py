@@ -103,7 +103,7 @@ def minion(monkeypatch, tmp_path):
 
 def test_puts_right_what_was_found_in_one_job(minion):
     assert minion.reports("mount_dead", "fstab", "volume_option", "heal") == (
-        "kvm1: volume_option put right; mount_dead put right; fstab put right"
+        "kvm1: volume_option repaired; mount_dead repaired; fstab repaired"
     )
     assert minion.jobs == ["gluster_one.volume,gluster_one.mount"]
 
@@ -111,27 +111,27 @@ def test_puts_right_what_was_found_in_one_job(minion):
 def test_the_same_report_starts_no_second_job(minion):
     minion.reports("mount_dead")
     minion.now += 5
-    assert "not looked at again" in minion.runner.remediate("kvm1")
+    assert "has not been checked again" in minion.runner.remediate("kvm1")
     assert len(minion.jobs) == 1
 
 
 @pytest.mark.parametrize("roles, sls", [(["head"], "datastore"), (["hypervisor"], "mount"), (None, "mount")])
 def test_a_link_is_made_where_the_formula_makes_it(minion, roles, sls):
     minion.pillar = {"roles": roles}
-    assert minion.reports("link") == "kvm1: link put right"
+    assert minion.reports("link") == "kvm1: link repaired"
     assert minion.jobs == [f"gluster_one.{sls}"]
 
 
 def test_gives_up_one_kind_and_puts_right_another(minion):
     minion.answer = FAILED
     for _ in range(3):
-        assert minion.reports("brick_down") == "kvm1: brick_down could not be put right: x: no way"
+        assert minion.reports("brick_down") == "kvm1: brick_down could not be repaired: x: no way"
     assert minion.fired == [], "it may have come right by the next look"
     assert minion.reports("brick_down") == "kvm1: brick_down was given up after 3 failures"
     assert minion.fired == [("gluster_one/kvm1/gave_up", {"kinds": ["brick_down"], "why": "x: no way"})]
     minion.answer = CHANGED
     said = minion.reports("brick_down", "mount_dead")
-    assert said == "kvm1: brick_down was given up after 3 failures; mount_dead put right"
+    assert said == "kvm1: brick_down was given up after 3 failures; mount_dead repaired"
     assert minion.jobs == ["gluster_one.started"] * 3 + ["gluster_one.mount"]
     assert len([name for name in minion.turns if "/servers/" in name]) == 3
     assert len(minion.fired) == 1
@@ -140,20 +140,20 @@ def test_gives_up_one_kind_and_puts_right_another(minion):
 def test_each_sls_of_a_job_is_judged_for_itself(minion):
     minion.answer = {"gluster_one.started": FAILED, "gluster_one.mount": CHANGED}
     said = minion.reports("glusterd_down", "mount_gone")
-    assert said == "kvm1: glusterd_down could not be put right: x: no way; mount_gone put right"
+    assert said == "kvm1: glusterd_down could not be repaired: x: no way; mount_gone repaired"
     minion.answer = {"gluster_one.volume": NOTHING, "gluster_one.started": CHANGED}
     said = minion.reports("volume_option", "brick_down")
-    assert "volume_option could not be put right: the formula finds nothing to change" in said
-    assert "brick_down put right" in said
+    assert "volume_option could not be repaired: the formula finds nothing to change" in said
+    assert "brick_down repaired" in said
     minion.answer = {"gluster_one.pillar": FAILED, "gluster_one.mount": {}}
-    assert minion.reports("mount_gone") == "kvm1: mount_gone could not be put right: x: no way"
+    assert minion.reports("mount_gone") == "kvm1: mount_gone could not be repaired: x: no way"
 
 
 def test_one_kind_waits_and_another_does_not(minion):
     minion.answer = FAILED
     minion.reports("brick_down")
     said = minion.reports("brick_down", "mount_dead", after=5)
-    assert said == "kvm1: brick_down is tried again in 10 s; mount_dead could not be put right: x: no way"
+    assert said == "kvm1: brick_down is tried again in 10 s; mount_dead could not be repaired: x: no way"
     assert minion.jobs == ["gluster_one.started", "gluster_one.mount"]
 
 
@@ -162,9 +162,9 @@ def test_begins_anew_once_the_finding_was_gone(minion):
     for _ in range(4):
         minion.reports("brick_down", "mount_dead")
     assert minion.reports("mount_dead") == "kvm1: mount_dead was given up after 3 failures"
-    assert minion.reports() == "kvm1 has reported nothing that could be put right"
+    assert minion.reports() == "kvm1 has reported nothing that could be repaired"
     minion.answer = CHANGED
-    assert minion.reports("brick_down") == "kvm1: brick_down put right"
+    assert minion.reports("brick_down") == "kvm1: brick_down repaired"
 
 
 def test_one_kind_that_was_gone_is_new_while_another_stays(minion):
@@ -173,13 +173,13 @@ def test_one_kind_that_was_gone_is_new_while_another_stays(minion):
         minion.reports("brick_down", "mount_dead")
     minion.reports("mount_dead")
     said = minion.reports("brick_down", "mount_dead")
-    assert said == "kvm1: brick_down could not be put right: x: no way; mount_dead was given up after 3 failures"
+    assert said == "kvm1: brick_down could not be repaired: x: no way; mount_dead was given up after 3 failures"
 
 
 def test_a_repair_that_changes_nothing_is_given_up(minion):
     minion.answer = NOTHING
     said = [minion.reports("volume_option") for _ in range(5)]
-    assert said[:3] == ["kvm1: volume_option could not be put right: the formula finds nothing to change there"] * 3
+    assert said[:3] == ["kvm1: volume_option could not be repaired: the formula finds nothing to change there"] * 3
     assert said[3:] == ["kvm1: volume_option was given up after 3 failures"] * 2
     assert len(minion.jobs) == 3
     assert [data["kinds"] for _, data in minion.fired] == [["volume_option"]]
@@ -187,7 +187,7 @@ def test_a_repair_that_changes_nothing_is_given_up(minion):
 
 def test_what_breaks_again_and_again_is_put_right_each_time(minion):
     for _ in range(5):
-        assert minion.reports("mount_dead", after=5) == "kvm1: mount_dead put right"
+        assert minion.reports("mount_dead", after=5) == "kvm1: mount_dead repaired"
 
 
 @pytest.mark.parametrize("kind", ["glusterd_down", "brick_down", "glusterd_option"])
@@ -204,7 +204,7 @@ def test_a_server_that_says_it_came_right_has_no_turn_after_another(minion, kind
         minion.reports(kind, after=6)
     assert len(minion.jobs) == 3
     assert [data["kinds"] for _, data in minion.fired] == [[kind]]
-    assert minion.reports(kind, after=20) == f"kvm1: {kind} put right", "time has passed"
+    assert minion.reports(kind, after=20) == f"kvm1: {kind} repaired", "time has passed"
 
 
 def test_good_repairs_are_no_failures(minion):
@@ -212,12 +212,12 @@ def test_good_repairs_are_no_failures(minion):
     minion.reports("brick_down", after=10)
     minion.reports("brick_down", after=10)
     minion.answer = FAILED
-    assert "could not be put right" in minion.reports("brick_down", after=10)
+    assert "could not be repaired" in minion.reports("brick_down", after=10)
     assert minion.fired == []
     minion.answer = CHANGED
-    assert minion.reports("brick_down", after=60) == "kvm1: brick_down put right"
+    assert minion.reports("brick_down", after=60) == "kvm1: brick_down repaired"
     assert minion.reports("brick_down", after=10) == "kvm1: brick_down has come back, and is tried again in 590 s"
-    assert minion.reports("brick_down", after=700) == "kvm1: brick_down put right"
+    assert minion.reports("brick_down", after=700) == "kvm1: brick_down repaired"
 
 
 @pytest.mark.parametrize("failed, said", [(0, ""), (1, ", with 1 failure")])
@@ -230,11 +230,11 @@ def test_it_has_come_back_once_it_was_looked_at_again(minion, failed, said):
     for _ in range(3):
         minion.reports("brick_down", after=20)
     minion.now += 5
-    assert "not looked at again" in minion.runner.remediate("kvm1")
+    assert "has not been checked again" in minion.runner.remediate("kvm1")
     assert minion.fired == []
     for _ in range(2):
         minion.reports("brick_down", after=20)
-    why = f"put right 3 times within ten minutes{said}, it has come back"
+    why = f"repaired 3 times within ten minutes{said}, it has come back"
     assert minion.fired == [("gluster_one/kvm1/gave_up", {"kinds": ["brick_down"], "why": why})]
 
 
@@ -253,12 +253,12 @@ def test_what_was_said_and_what_is_gone_is_kept_where_nothing_may_be_done(minion
     assert [data["kinds"] for _, data in minion.fired] == [["brick_down"]]
     minion.reports("mount_dead", after=700)
     minion.runner.__salt__["gluster_one.rights"] = rights
-    assert minion.reports("link", after=6) == "kvm1: link could not be put right: x: no way", "it is new"
+    assert minion.reports("link", after=6) == "kvm1: link could not be repaired: x: no way", "it is new"
 
 
 def test_what_worked_and_breaks_much_later_is_put_right_each_time(minion):
     for _ in range(9):
-        assert minion.reports("brick_down", after=700) == "kvm1: brick_down put right"
+        assert minion.reports("brick_down", after=700) == "kvm1: brick_down repaired"
     assert minion.fired == []
 
 
@@ -281,25 +281,25 @@ def test_a_repair_takes_no_failure_away(minion):
 )
 def test_undoes_nothing_that_somebody_may_have_meant(minion, kind, reported):
     minion.pillar = {"roles": ["hypervisor", "head"]} if kind == "datastore" else {}
-    held = f"{kind} is left: {reported} is to be looked at by somebody first"
+    held = f"{kind} is not repaired: {reported} has to be looked at by a person first"
     assert minion.reports(kind, reported) == f"kvm1: {held}"
     assert minion.jobs == []
     assert minion.reports(kind, reported, "mount_dead") in (
-        f"kvm1: {held}; mount_dead put right", f"kvm1: mount_dead put right; {held}",
+        f"kvm1: {held}; mount_dead repaired", f"kvm1: mount_dead repaired; {held}",
     )  # fmt: skip
     assert minion.jobs == ["gluster_one.mount"]
-    assert minion.reports(kind) == f"kvm1: {kind} put right"
+    assert minion.reports(kind) == f"kvm1: {kind} repaired"
 
 
 def test_a_link_of_the_head_is_not_put_right_by_creating_a_datastore(minion):
     minion.pillar = {"roles": ["head"]}
-    assert "datastore_gone is to be looked at" in minion.reports("link", "datastore_gone")
+    assert "datastore_gone has to be looked at" in minion.reports("link", "datastore_gone")
     assert minion.jobs == []
 
 
 def test_a_mount_that_is_used_is_not_undone_for_another_mounts_sake(minion):
-    """Of the same SLS file: it would take the one whose client the bricks have refused, too."""
-    assert "mount_held is to be looked at" in minion.reports("link", "mount_held")
+    """Of the same SLS file: it would unmount the one whose client the bricks have rejected, too."""
+    assert "mount_held has to be looked at" in minion.reports("link", "mount_held")
     assert minion.jobs == []
 
 
@@ -312,7 +312,10 @@ def test_every_sls_that_is_held_is_one_that_is_applied(minion):
 
 def test_only_what_the_pillar_names_and_nothing_under_maintenance(minion):
     minion.pillar = {"remediate": ["link"]}
-    assert minion.reports("mount_dead", "link") == "kvm1: mount_dead is to be left as it is; link put right"
+    assert (
+        minion.reports("mount_dead", "link")
+        == "kvm1: mount_dead is not repaired: remediate of the pillar leaves it out; link repaired"
+    )
     minion.pillar = {"maintenance": True}
     assert minion.reports("mount_gone") == "kvm1 is under maintenance"
     assert minion.jobs == ["gluster_one.mount"]
@@ -326,14 +329,14 @@ def test_what_came_right_meanwhile_is_no_failure(minion):
         return {"kvm1": {"a": {**FAILED["a"], "__sls__": "gluster_one.mount"}}}
 
     minion.cmd = cmd
-    assert minion.reports("mount_dead") == "kvm1: mount_dead put right"
+    assert minion.reports("mount_dead") == "kvm1: mount_dead repaired"
 
 
 def test_a_mine_of_any_shape_is_nothing_to_do(minion):
     for mine in (None, [], {"findings": 1}, {"findings": [1, {}, {"kind": ["x"]}, {"kind": "other"}]}):
         minion.now += 5
         minion.runner.__salt__["mine.get"] = lambda *words, mine=mine: {"kvm1": mine}
-        assert minion.runner.remediate("kvm1") == "kvm1 has reported nothing that could be put right"
+        assert minion.runner.remediate("kvm1") == "kvm1 has reported nothing that could be repaired"
 
 
 # A minion whose word is not worth much
@@ -347,7 +350,7 @@ def test_an_odd_mine_resets_no_failures(minion, mine):
     kept = minion.runner.__salt__["mine.get"]
     minion.now += 5
     minion.runner.__salt__["mine.get"] = lambda *words: {"kvm1": mine}
-    assert minion.runner.remediate("kvm1") == "kvm1 has reported nothing that could be put right"
+    assert minion.runner.remediate("kvm1") == "kvm1 has reported nothing that could be repaired"
     minion.runner.__salt__["mine.get"] = kept
     assert minion.reports("mount_dead") == "kvm1: mount_dead was given up after 3 failures"
     assert len(minion.jobs) == 3
@@ -369,11 +372,11 @@ def test_a_failure_that_is_gone_at_the_next_look_is_none(minion, kind, jobs):
     """Any minion can return in another's name, its mine is its own. A server's turns are counted all the same."""
     minion.answer = FAILED
     for _ in range(9):
-        assert "could not be put right" in minion.reports(kind, after=10) or len(minion.jobs) == 3
+        assert "could not be repaired" in minion.reports(kind, after=10) or len(minion.jobs) == 3
         minion.reports("heal", after=10)
     assert len(minion.jobs) == jobs
     whys = [data["why"] for _, data in minion.fired]
-    assert whys == ([] if jobs == 9 else ["put right 3 times within ten minutes, it has come back"])
+    assert whys == ([] if jobs == 9 else ["repaired 3 times within ten minutes, it has come back"])
 
 
 def test_a_success_that_is_not_there_at_the_next_look_takes_no_failure_away(minion):
@@ -382,7 +385,7 @@ def test_a_success_that_is_not_there_at_the_next_look_takes_no_failure_away(mini
     for _ in range(2):
         minion.reports("mount_dead", after=70)
     minion.answer = CHANGED
-    assert minion.reports("mount_dead", after=70) == "kvm1: mount_dead put right"
+    assert minion.reports("mount_dead", after=70) == "kvm1: mount_dead repaired"
     minion.answer = FAILED
     minion.reports("mount_dead", after=700)
     assert minion.reports("mount_dead", after=70) == "kvm1: mount_dead was given up after 3 failures"
@@ -399,9 +402,9 @@ def test_a_look_while_the_job_went_on_is_not_the_next(minion):
     minion.reports("mount_dead")
     for _ in range(5):
         minion.now += 100
-        assert "not looked at again" in minion.runner.remediate("kvm1")
+        assert "has not been checked again" in minion.runner.remediate("kvm1")
     minion.reports()
-    assert "could not be put right" in minion.reports("mount_dead", after=5)
+    assert "could not be repaired" in minion.reports("mount_dead", after=5)
     assert minion.fired == []
 
 
@@ -424,7 +427,7 @@ def test_of_other_minions_no_grains_are_read(minion, monkeypatch):
     monkeypatch.setattr(
         salt.utils.minions, "get_minion_data", lambda name, opts: read.append(name) or (name, grains.get(name), None)
     )
-    assert minion.reports("brick_down", "mount_dead") == "kvm1: brick_down put right; mount_dead put right"
+    assert minion.reports("brick_down", "mount_dead") == "kvm1: brick_down repaired; mount_dead repaired"
     assert set(read) == {"kvm1"}
 
 
@@ -441,7 +444,7 @@ def test_a_storm_of_events_is_looked_at_once(minion):
 def test_a_hypervisor_has_no_finding_of_a_server_or_the_head(minion, kind):
     minion.pillar = {"volumes": {"one_vol": {"servers": ["kvm2", "kvm3"]}}}
     minion.master.grains["kvm1"] = {"host": "kvm2"}  # by its own word alone
-    assert minion.reports(kind) == f"kvm1: {kind} is left: by its pillar this minion cannot have it"
+    assert minion.reports(kind) == f"kvm1: {kind} is ignored: by its pillar this minion cannot have it"
     assert minion.jobs == [] and not [name for name in minion.turns if "/servers/" in name]
 
 
@@ -449,11 +452,11 @@ def test_a_minion_called_servers_has_a_lock_of_its_own(minion):
     files = {minion.runner._file("minions", name) for name in ("servers", "servers.lock", "SERVERS", "a.b", "a_b")}
     assert len(files) == 5 and minion.runner._file("servers") not in files
     with minion.runner._lock(minion.runner._file("servers")) as held:
-        assert held and minion.reports("mount_dead") == "kvm1: mount_dead put right"
+        assert held and minion.reports("mount_dead") == "kvm1: mount_dead repaired"
 
 
 def hung(minion, after=None):
-    """A job that says that it is still at it, for ever; each look at the clock is ten seconds later."""
+    """A job that says that it still runs, for ever; each read of the clock is ten seconds later."""
     clock = itertools.count(0, 10)
     minion.runner.time.monotonic = lambda: next(clock)
     minion.runner.time.sleep = lambda seconds: None
@@ -477,7 +480,7 @@ def clock(monkeypatch):
 def test_a_job_that_never_ends_has_failed_after_its_longest_time(minion, clock):
     hung(minion)
     minion.pillar = {"timeout": 30}
-    assert minion.reports("brick_down") == "kvm1: brick_down could not be put right: the job did not end within 90 s"
+    assert minion.reports("brick_down") == "kvm1: brick_down could not be repaired: the job did not end within 90 s"
 
 
 @pytest.mark.parametrize("events", ["odd", "forged"])
@@ -491,7 +494,7 @@ def test_an_event_of_a_job_counts_for_nothing(minion, events):
 
     minion.get_iter_returns = came
     for _ in range(4):
-        assert minion.reports("mount_dead") == "kvm1: mount_dead put right"
+        assert minion.reports("mount_dead") == "kvm1: mount_dead repaired"
 
 
 def test_a_forged_return_ends_no_job(minion, clock):
@@ -521,7 +524,7 @@ def test_a_forged_answer_whether_it_runs_ends_no_job(minion, clock, ends):
 
     minion.runner.__salt__["gluster_one.kept_returns"] = kept
     said = minion.reports("brick_down")
-    assert said == f"kvm1: brick_down {'put right' if ends else 'could not be put right: the minion did not answer'}"
+    assert said == f"kvm1: brick_down {'repaired' if ends else 'could not be repaired: the minion did not answer'}"
     assert len(minion.jobs) == 1 and len(looks) < 200
     assert all(looks), "also while it still has its turn"
     assert os.path.exists(mark) is not ends
@@ -539,7 +542,7 @@ def test_a_job_that_was_lost_with_its_minion_is_started_again_soon(minion, clock
         return minion.kept_returns(jid, minions) if len(minion.jobs) > 1 else {}
 
     minion.runner.__salt__["gluster_one.kept_returns"] = kept
-    assert minion.reports("mount_dead") == "kvm1: mount_dead put right"
+    assert minion.reports("mount_dead") == "kvm1: mount_dead repaired"
     assert looks == [1] * 5 + [2]
 
 
@@ -551,9 +554,9 @@ def test_a_minion_s_own_word_is_no_wait_for_a_turn(minion, said):
     if isinstance(said, str):
         minion.cmd = lambda *words, **more: minion.jobs.append(words[2][0]) or {"kvm1": said}
     minion.answer = said
-    assert "could not be put right: waits for its turn" in minion.reports("brick_down")
+    assert "could not be repaired: waits for its turn" in minion.reports("brick_down")
     minion.now += 5
-    assert "not looked at again" in minion.runner.remediate("kvm1")
+    assert "has not been checked again" in minion.runner.remediate("kvm1")
     for _ in range(9):
         minion.reports("brick_down")
     assert len(minion.jobs) == 3 and len(minion.fired) == 1
@@ -586,7 +589,7 @@ def test_waiting_for_another_server_is_no_failure(minion, clock):
             assert said.startswith("kvm1: ") and "brick_down waits for its turn" in said, said
     assert minion.fired == []
     minion.runner.time.sleep = lambda seconds: None
-    assert "brick_down put right" in minion.reports("brick_down")
+    assert "brick_down repaired" in minion.reports("brick_down")
 
 
 @pytest.mark.parametrize("ok", [True, False])
@@ -606,8 +609,8 @@ def test_beside_a_job_that_goes_on_nothing_is_done_that_others_are_against(minio
     os.utime(path, (minion.now + 3600, minion.now + 3600))
     said = minion.reports("glusterd_option")
     assert asked == [(["kvm1"], True, ["kvm2"], True)], "before its turn, which others wait for"
-    assert ("put right" in said) is ok and ("kvm3 is down" in said) is not ok
-    assert "put right" in minion.reports("glusterd_down"), "what is down is started"
+    assert ("repaired" in said) is ok and ("kvm3 is down" in said) is not ok
+    assert "repaired" in minion.reports("glusterd_down"), "what is down is started"
 
 
 @pytest.mark.parametrize("other", [True, False])

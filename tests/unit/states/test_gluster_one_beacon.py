@@ -1,4 +1,4 @@
-"""What a run foretells of the beacon, whatever is configured. tests/fleet and tests/long have it on a real minion."""
+"""What a run predicts of the beacon, whatever is configured. tests/fleet and tests/long have it on a real minion."""
 
 import pytest
 
@@ -33,11 +33,11 @@ def foretold(execution):
 @pytest.mark.parametrize(
     "configured, said",
     [
-        (..., "beacon: each 60 s"),
-        (config(30), "beacon: each 30 s -> each 60 s"),
-        (config(timeout=99), "beacon: each 60 s -> each 60 s, by another pillar (timeout)"),
-        ([{"interval": 60}, {"node": NODE}], "beacon: each 60 s -> each 60 s"),
-        *((shape, "beacon: of no use -> each 60 s") for shape in SHAPES),
+        (..., "beacon: every 60 s"),
+        (config(30), "beacon: every 30 s -> every 60 s"),
+        (config(timeout=99), "beacon: every 60 s -> every 60 s, by another pillar (timeout)"),
+        ([{"interval": 60}, {"node": NODE}], "beacon: every 60 s -> every 60 s"),
+        *((shape, "beacon: not readable -> every 60 s") for shape in SHAPES),
     ],
 )
 def test_another_configuration(foretold, configured, said):
@@ -45,7 +45,9 @@ def test_another_configuration(foretold, configured, said):
     assert (run["result"], run["comment"]) == (None, f"would change {said}")
 
 
-@pytest.mark.parametrize("configured, said", [(config(), "each 60 s"), ("text", "of no use"), (None, "of no use")])
+@pytest.mark.parametrize(
+    "configured, said", [(config(), "every 60 s"), ("text", "not readable"), (None, "not readable")]
+)
 def test_none_any_more(foretold, configured, said):
     run = foretold(configured)
     assert (run["result"], run["comment"]) == (None, f"would change beacon: {said} -> gone")

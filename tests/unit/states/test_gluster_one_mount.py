@@ -1,11 +1,11 @@
-"""The identifiers that the head leaves on a volume, whose owner can leave anything there."""
+"""The identifiers that the head writes to a volume, whose owner can write anything there."""
 
 import pytest
 
 from ..conftest import CHECKOUT, imported
 
 FILE = "/srv/vol/.gluster_one/datastores.json"
-NO_JSON = f"none for glusterds; {FILE}: it is no JSON object in UTF-8: remove it, and apply gluster_one.datastore"
+NO_JSON = f"none for glusterds; {FILE}: it is not a JSON object in UTF-8: remove it, and apply gluster_one.datastore"
 A_FIFO = f"none for glusterds; {FILE}: it is a FIFO: remove it"
 
 
@@ -63,7 +63,7 @@ def test_a_thousand_odd_files_are_a_few_lines(look):
     errors = left["errors"]
     assert left["ids"] == {"glusterds": 101}
     assert len(errors) == 6 and errors["/srv/vol/.gluster_one/lock"] == "it is a FIFO: remove it"
-    assert errors["/srv/vol/.gluster_one"] == "995 more in it are no files: remove them"
+    assert errors["/srv/vol/.gluster_one"] == "995 more in it are not files: remove them"
 
 
 def test_where_nothing_is_mounted_nothing_is_odd(look):

@@ -1,4 +1,4 @@
-"""Gluster's processes on this server: one that has ended is no traceback, and none is no other process."""
+"""Gluster's processes on this server: one that has ended gives no traceback, and none is taken for another."""
 
 import contextlib
 import os
@@ -87,8 +87,8 @@ def test_a_command_s_answer(child):
     assert child(["sh", "-c", "cat; echo x  y >&2; exit 3"], stdin="a\n" * 100_000) == [3, "a\n" * 100_000, "x y"]
     assert child(["true"], stdin="a" * 1_000_000)[0] == 0
     assert child(["sh", "-c", "exec >&- 2>&-; exec sleep 0.1"]) == [0, "", ""]
-    assert child(["sh", "-c", "exit 3"]) == [3, "", "it ended with status 3, without a word"]
-    assert child(["sh", "-c", "kill -SEGV $$"])[2].startswith("it ended by SIGSEGV, without a word")
+    assert child(["sh", "-c", "exit 3"]) == [3, "", "it ended with status 3, without output"]
+    assert child(["sh", "-c", "kill -SEGV $$"])[2].startswith("it ended by SIGSEGV, without output")
     assert child(["sh", "-c", "echo x; exit 3"]) == [3, "x\n", ""]
     assert child(["sleep", "9"], timeout=0.1) == [None, "", "no answer within 0.1 s"]
 
@@ -125,7 +125,7 @@ def test_a_command_that_cannot_be_killed_is_not_started_again(util, monkeypatch,
     (process,) = [each for each in psutil.Process().children() if each.cmdline() == ["sleep", "600"]]
     try:
         assert (tmp_path / "started").read_text() == "x\n"
-        hangs = f"no answer: a look of before hangs still (process {process.pid})"
+        hangs = f"no answer: an earlier check still hangs (process {process.pid})"
         assert said == [[None, "", "no answer within 0.2 s"], [None, "", hangs], [None, "", hangs]]
         assert looks[0](["true"]) == [0, "", ""]
     finally:

@@ -28,7 +28,7 @@ def test_result_says_what_was_done_and_what_is_left(changes):
     left = {"insecure": CHANGES["insecure"], "x": CHANGES["x"]}
     failed = changes.changed(RET, CHANGES, left, "fine")
     assert (failed["result"], failed["changes"]) == (False, {"owner": CHANGES["owner"]})
-    assert failed["comment"] == "still different after the change: insecure: off -> on, x: 1 -> gone"
+    assert failed["comment"] == "still differs after the change: insecure: off -> on, x: 1 -> gone"
     assert changes.changed(RET, {}, {}, "fine") == {**RET, "comment": "fine"}
 
 

@@ -1,4 +1,4 @@
-"""The table of a datastore's arguments, and what else follows it: the state, its checks, the pillar, the docs."""
+"""The table of a datastore's arguments, and what follows it: the state, its checks, the pillar, the docs."""
 
 import inspect
 import re
@@ -84,7 +84,7 @@ def test_a_row_is_all_that_a_new_attribute_needs(one_more):
         ({"type": "SYSTEM_DS", "attributes": {"ds_mad": "fs"}}, "ds_mad is 'fs': a system datastore has none, leave"),
         ({"type": "SYSTEM_DS", "volume": "v"}, "volume is 'v': only an image datastore is opened natively, leave it"),
         ({"type": "FILE_DS", "host": "h"}, "volume is None, and host is 'h': give the volume too, or leave host out"),
-        ({"type": "SYSTEM_DS", "attributes": {"DISK_TYPE": "FILE"}}, "DISK_TYPE is 'FILE': oned ignores or refuses it"),
+        ({"type": "SYSTEM_DS", "attributes": {"DISK_TYPE": "FILE"}}, "DISK_TYPE is 'FILE': oned ignores or rejects it"),
         ({"type": "FILE"}, "type is 'FILE': IMAGE_DS, SYSTEM_DS, FILE_DS are possible"),
     ],
 )

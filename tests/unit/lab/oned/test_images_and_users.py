@@ -1,4 +1,4 @@
-"""The stand-in for oned: images, machines, users, rights and tokens."""
+"""The stand-in for oned: images, VMs, users, rights and tokens."""
 
 import pytest
 
