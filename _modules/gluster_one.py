@@ -397,7 +397,7 @@ def _hypervisor(seen, node):
     mounts = [place(volume["mount"], name, node["user"]) for name, volume in node["volumes"].items()]
     tops = [node["datastores_dir"], *mounts]
     tops = [top for top in dict.fromkeys(tops) if top == tops[0] or not top.startswith(f"{tops[0]}/")]
-    for on, what, expected, rule in __salt__["gluster_native.confinement"](tops):
+    for on, what, expected, rule in __salt__["gluster_confinement.confinement"](tops):
         _find(seen, "confined", on, what, expected, rule)
     seen["looked"] += ["native"]
 

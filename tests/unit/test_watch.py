@@ -149,11 +149,11 @@ def confined(execution, tmp_path, monkeypatch):
     """confined(profiles, rules, enforcing, boolean): the findings on a hypervisor with these files."""
 
     def make(driver=True, mount="/var/lib/one/datastores/0", **contents):
-        native = execution("gluster_native")
+        native, confinement = execution("gluster_native"), execution("gluster_confinement")
         module = execution(
             "gluster_one",
             __salt__={
-                "gluster_native.confinement": native.confinement,
+                "gluster_confinement.confinement": confinement.confinement,
                 "gluster_mount.place": lambda path, name, user: path,
                 "gluster_native.native_access": lambda: {**ACCESS, "gluster": driver},
                 "gluster_native.access_missing": native.access_missing,
@@ -177,12 +177,12 @@ def confined(execution, tmp_path, monkeypatch):
         (tmp_path / "local").mkdir()
         for key, text in contents.items():
             (tmp_path / paths[key]).write_text(text)
-        monkeypatch.setattr(native, "APPARMOR", str(tmp_path / "profiles"))
+        monkeypatch.setattr(confinement, "APPARMOR", str(tmp_path / "profiles"))
         rules = ("rules", "libvirt-qemu.d", "TEMPLATE.qemu")
         system = {"apparmor_directory": str(tmp_path), "apparmor_rules": [str(tmp_path / name) for name in rules]}
-        monkeypatch.setitem(native.__utils__, "gluster_system.values", lambda: system)
-        monkeypatch.setattr(native, "QEMU_CONF", str(tmp_path / "qemu.conf"))
-        monkeypatch.setattr(native, "SELINUX", str(tmp_path))
+        monkeypatch.setitem(confinement.__utils__, "gluster_system.values", lambda: system)
+        monkeypatch.setattr(confinement, "QEMU_CONF", str(tmp_path / "qemu.conf"))
+        monkeypatch.setattr(confinement, "SELINUX", str(tmp_path))
         seen = {"findings": [], "looked": []}
         node = {"package": "qemu", "user": "oneadmin", "datastores_dir": "/var/lib/one/datastores"}
         module._hypervisor(seen, {**node, "volumes": {"one_vol": {"mount": mount}}})
