@@ -1,15 +1,18 @@
 """
-Native access: QEMU's own way to a volume, ``gluster://``
-=========================================================
+QEMU's ways to a volume: native access, ``gluster://``, and files on the mount
+==============================================================================
 """
 
 import functools
 import os
 import re
+import secrets
 import shlex
+import socket
 import stat
 import time
 
+import psutil
 import salt.utils.path
 from salt.exceptions import CommandExecutionError
 
@@ -27,6 +30,11 @@ LOOK_SECONDS = 60
 # Print a file's mode, its length, what a link leads to in the end, and its first four bytes.
 LOOK = """stat -L -c '%f %s' -- "$1" && readlink -f -- "$1" && test -f "$1" && exec od -An -tx1 -N4 -- "$1\""""
 MAGIC = "514649fb"  # QFI and 0xfb
+# In a new file of the user's own, past the host's cache; what such tries have left goes with the next that works.
+USE = """( set -C; : >"$1.$2" ) && truncate -s 4096 -- "$1.$2" || exit
+qemu-io -n -f raw -c 'write -P 90 0 4096' -c 'read -P 90 0 4096' "$1.$2"
+rm -f -- "$1".*"""
+GLUSTER = r'"driver":\s*"gluster"|\bdriver=gluster\b|gluster(\+\w+)?://'  # of a disk, among the words of a running QEMU
 UNSETTLED = ("INIT", "LOCKED", "ERROR", "DELETE")  # states of an image whose file is perhaps not complete
 PROLOG = (3, 1)  # state and lcm_state of a machine whose disks are being made
 
@@ -87,13 +95,14 @@ def _driver():
 
 def access_missing(found, package):
     """
-    What a hypervisor lacks for native access, and what to do.
+    What a hypervisor lacks to run VMs from a volume, and what to do.
 
     found
         What :func:`native_access` returned (dict).
 
     package
-        The package with QEMU's gluster driver on this system (string).
+        The package with QEMU's gluster driver on this system (string); None where QEMU needs no such driver, because
+        all images are files on the mount.
 
     Returns None where it lacks nothing, else a list of what it is about, what was seen, what is expected and what to
     do::
@@ -106,18 +115,21 @@ def access_missing(found, package):
 
         salt kvm1 gluster_native.access_missing '{qemu: null, libvirt: null, gluster: false}' qemu-block-extra
     """
-    driver = "QEMU with its gluster driver"
+    driver = "QEMU with its gluster driver" if package else "QEMU"
     if not found["qemu"]:
-        cure = f"install {__utils__['gluster_system.package']('qemu_io_package')} and {package}"
-        return ["QEMU", "QEMU (qemu-img) is not installed", driver, cure]
-    if not found["gluster"]:
+        packages = [__utils__["gluster_system.package"]("qemu_io_package"), *([package] if package else [])]
+        return ["QEMU", "QEMU (qemu-img) is not installed", driver, f"install {' and '.join(packages)}"]
+    if package and not found["gluster"]:
         cannot = f"QEMU {found['qemu']} cannot open gluster://"
         if found["error"]:
             return ["gluster driver", f"{cannot}: {found['error']}", driver, _load_cure(found["error"], package)]
         if found["built"]:
             return ["QEMU", f"{cannot}: its gluster driver is not installed", driver, f"install {package}"]
         seen = f"{cannot}: {__grains__.get('os', 'its distribution')} builds it without the gluster driver"
-        cure = "no package brings it: use a hypervisor whose QEMU has it, such as one of Debian 13"
+        cure = (
+            "put `access: fuse` under the volume in the pillar, and VMs open images as files on the mount "
+            "(docs/native-or-fuse.md); no package brings the driver, and a hypervisor that has it is one of Debian 13"
+        )
         return ["QEMU's build", seen, driver, cure]
     if not found["libvirt"]:
         return ["libvirt", "libvirt is not installed", "libvirt", "install opennebula-node-kvm or libvirt"]
@@ -172,9 +184,7 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
 
         salt kvm2 gluster_native.native_read one_vol 7/disk.0 host=kvm1
     """
-    if not salt.utils.path.which("qemu-io"):
-        package = __utils__["gluster_system.package"]("qemu_io_package")
-        raise CommandExecutionError(f"qemu-io is not installed on this node: install {package}")
+    _require_qemu_io()
     # Gluster's library takes ten seconds to close a file: the process ends itself before, and what it said until then
     # must not be in a buffer.
     command = ["stdbuf", "-oL", "qemu-io", "-r", "-n", "-f", "raw", "-c", "read 0 512", "-c", "sigraise 9"]
@@ -182,10 +192,22 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
     _, out, error = __utils__["gluster_process.run"]([*command, url], user=user, timeout=timeout)
     if "read 512/512 bytes" in out:
         return None
-    # What it cannot open it says on standard error, behind the library's log; what it cannot read on standard output.
-    _, found, said = error.partition("qemu-io: ")
-    said = said if found else out.strip() or f"qemu-io: {error or 'it said nothing'}"
+    said = _qemu_io_said(out, error)
     return f"{said}: {SECTORS.format(shlex.quote(volume))}" if said == "read failed: Invalid argument" else said
+
+
+def _require_qemu_io():
+    if not salt.utils.path.which("qemu-io"):
+        package = __utils__["gluster_system.package"]("qemu_io_package")
+        raise CommandExecutionError(f"qemu-io is not installed on this node: install {package}")
+
+
+def _qemu_io_said(out, error):
+    """
+    What it cannot open it says on standard error, behind the library's log; what it cannot read on standard output.
+    """
+    _, found, said = error.partition("qemu-io: ")
+    return said if found else out.strip() or f"qemu-io: {error or 'it said nothing'}"
 
 
 def native_read_error(volume, hosts, user="oneadmin"):
@@ -216,6 +238,63 @@ def native_read_error(volume, hosts, user="oneadmin"):
         if refused is None:
             return None
     return refused
+
+
+def file_error(path, user="oneadmin", timeout=30):
+    """
+    Why QEMU of this node cannot use a file on a mount as a virtual machine uses its disk: it opens a new file past the
+    host's cache, writes it and reads it again. The file is removed.
+
+    path
+        The directory on which the volume is mounted (string).
+
+    user
+        Who does it (string, default ``oneadmin``).
+
+    timeout
+        Seconds to wait (int, default 30).
+
+    Returns None if it was written and read, else what stood in the way (string).
+
+    Raises CommandExecutionError when qemu-io is not installed or there is no such user.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 gluster_native.file_error /var/lib/gluster_one/one_vol
+    """
+    _require_qemu_io()
+    state = __salt__["gluster_mount.mount_health"](path)["state"]
+    if state != "alive":
+        return f"the mount on {path} is {state}"
+    file = os.path.join(path, f".gluster_one.qemu.{socket.gethostname()}")
+    words = ["sh", "-c", USE, "sh", file, secrets.token_hex(4)]
+    run = functools.partial(__utils__["gluster_process.run"], user=user, timeout=timeout)
+    _, out, error = run(words, probe=f"qemu {path} {user}")
+    if all(f"{done} 4096/4096 bytes" in out for done in ("wrote", "read")) and "failed" not in out:
+        return None
+    return _qemu_io_said(out, error)
+
+
+def native_machines():
+    """
+    The VMs that run on this node with a disk that QEMU has open over ``gluster://``.
+
+    Returns a sorted list of names, each with its process, such as ``["one-7 (4711)"]``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_native.native_machines
+    """
+    processes = ((one.info["pid"], one.info["cmdline"] or []) for one in psutil.process_iter(["pid", "cmdline"]))
+    return sorted(
+        __utils__["gluster_process.process_name"](pid)
+        for pid, words in processes
+        if "-name" in words and any(re.search(GLUSTER, word) for word in words)
+    )
 
 
 def images(**connection):

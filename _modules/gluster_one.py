@@ -36,7 +36,8 @@ def check(native=False, heal=True, node=None, pool=True):
     Compare this node with its pillar and return what differs, worst first.
 
     native
-        Read a file of each volume over ``gluster://`` as oneadmin, too (bool, default False).
+        Read a file of each volume over ``gluster://`` as oneadmin, too; where ``access`` is ``fuse``, have QEMU write
+        and read one on the mount (bool, default False).
 
     heal
         Count on the coordinator what waits to be healed, and on the head what cannot be opened natively (bool, default
@@ -143,8 +144,8 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
         for name, (part, here) in parts.items():
             if here:
                 _looked(seen, name, part, node)
-    if native and "hypervisor" in node["roles"] and not any(one["kind"] == "native" for one in seen["findings"]):
-        _native(seen, node)
+    if native and "hypervisor" in node["roles"]:
+        _looked(seen, "native", _native, node)
     # A brick of this server may have been found by both looks.
     findings = [one for number, one in enumerate(seen["findings"]) if one not in seen["findings"][:number]]
     seen["findings"] = sorted(findings, key=lambda finding: finding["severity"] != "error")
@@ -404,8 +405,9 @@ def _hypervisor(seen, node):
 
 def _driver(seen, node):
     """
-    QEMU and libvirt can open volumes over ``gluster://``.
+    QEMU and libvirt can open volumes as the pillar wants it, and what VMs have open they can open again.
     """
+    package = node["package"] if any("native" in _access(volume) for volume in node["volumes"].values()) else None
     # Asking takes four processes, and only other programs, drivers or libraries answer otherwise. What is missing is
     # asked for each time: somebody is about to install it.
     programs = map(salt.utils.path.which, ("qemu-img", "libvirtd", "virtqemud"))
@@ -413,13 +415,26 @@ def _driver(seen, node):
     found = [path for above in ("/usr/lib*", "/usr/lib/*") for name in files for path in glob.glob(f"{above}/{name}")]
     stamp = [os.stat(path).st_mtime for path in (*filter(None, programs), *sorted(found)) if os.path.exists(path)]
     kept = __salt__["data.get"]("gluster_native.native_access") or {}
-    if kept.get("stamp") == stamp:
-        return
-    missing = __salt__["gluster_native.access_missing"](__salt__["gluster_native.native_access"](), node["package"])
+    access = kept.get("access") if kept.get("stamp") == stamp else None
+    access = access or __salt__["gluster_native.native_access"]()
+    missing = __salt__["gluster_native.access_missing"](access, package)
     if missing:
         _find(seen, "native", *missing)
-    else:
-        __salt__["data.update"]("gluster_native.native_access", {"stamp": stamp})
+    elif kept.get("access") != access or kept.get("stamp") != stamp:
+        __salt__["data.update"]("gluster_native.native_access", {"stamp": stamp, "access": access})
+    machines = [] if access["gluster"] else __salt__["gluster_native.native_machines"]()
+    for name in machines[:MOST_NAMED]:
+        more = f"; and {len(machines) - MOST_NAMED} more" if len(machines) > MOST_NAMED else ""
+        what = f"it has disks open over gluster://, and QEMU {access['qemu']} of this node could not open them{more}"
+        cure = "do not stop it before its disks have a way over: docs/native-or-fuse.md"
+        _find(seen, "native_vm", name, what, "a VM that could be started here again", cure, "warning")
+
+
+def _access(volume):
+    """
+    How machines open what is on a volume; the beacon's plan may be of before there was a choice.
+    """
+    return volume.get("access", ["native"])
 
 
 def _server(seen, node):
@@ -529,10 +544,15 @@ def _datastores(seen, node, heal):
 def _native(seen, node):
     """
     oneadmin reads a file of each volume over ``gluster://``: the one in which the head leaves the identifiers, which is
-    there with the first datastore.
+    there with the first datastore. Where machines have files on the mount, QEMU writes and reads one there.
     """
+    supported = not any(one["kind"] == "native" for one in seen["findings"])
     for name, volume in node["volumes"].items():
-        for hosts in volume["hosts"]:
+        refused = "fuse" in _access(volume) and __salt__["gluster_native.file_error"](volume["mount"], node["user"])
+        if refused:
+            cure = "see what it says"
+            _find(seen, "file_access", volume["mount"], refused, f"QEMU uses a file there as {node['user']}", cure)
+        for hosts in volume["hosts"] if supported else []:
             refused = __salt__["gluster_native.native_read_error"](name, hosts, node["user"])
             if refused:
                 expected = f"it is read over gluster://{' or '.join(hosts)}"

@@ -356,6 +356,7 @@ STATES = {
     "glusterd_restarted": {"name": _A_SERVICE},
     "datastore_mounted": _MOUNT,
     "datastore_remounted": _MOUNT,
+    "files_usable": {"name": _A_PATH},
     "one_datastore_present": {"name": _A_DATASTORE},
     "one_datastore_absent": {"name": _A_DATASTORE},
     "beacon_configured": {
