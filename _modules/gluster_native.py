@@ -14,7 +14,7 @@ import time
 
 import psutil
 import salt.utils.path
-from salt.exceptions import CommandExecutionError
+from salt.exceptions import CommandExecutionError, SaltException
 
 __virtualname__ = "gluster_native"
 
@@ -25,6 +25,8 @@ SECTORS = (
 SHORT = "its length is no multiple of 512, so QEMU cannot open it over gluster://"
 # What is known to work for each kind of image (tried on a real OpenNebula, as the other cure was, for a fresh clone).
 IMPORT = "import it again into a datastore that has DRIVER = raw before the import, which converts it"
+CLONE = "`oneimage clone {} NAME`, and VMs of that one: docs/native-or-fuse.md"
+IMAGE_STAYS = "VMs made from it open it over gluster:// for good, since it was made while its datastore was native"
 # Seconds for all files of one call.
 LOOK_SECONDS = 60
 # Print a file's mode, its length, what a link leads to in the end, and its first four bytes.
@@ -299,8 +301,9 @@ def native_machines():
 
 def images(**connection):
     """
-    The images and clones that QEMU cannot open natively, or whose machine would start on the wrong file or not at all.
-    For the head, where the volume is mounted.
+    The images and clones that QEMU cannot open natively, or whose machine would start on the wrong file or not at all;
+    and those that are opened natively still, although their datastore is one of files now. For the head, where the
+    volume is mounted.
 
     connection
         ``endpoint``, ``auth_file``, ``api_timeout`` as in the execution module ``opennebula_api``.
@@ -324,20 +327,76 @@ def images(**connection):
 
         salt head gluster_native.images
     """
-    stores = __salt__["opennebula.datastore_list"](**connection)
-    native = {store["id"]: store for store in stores if __salt__["one_datastore.is_native"](store)}
+    stores = {store["id"]: store for store in __salt__["opennebula.datastore_list"](**connection)}
+    native = {number: store for number, store in stores.items() if __salt__["one_datastore.is_native"](store)}
     look = functools.partial(_look, {"end": time.monotonic() + LOOK_SECONDS, "hung": set()})
     found = []
-    for image in __salt__["opennebula.image_list"](**connection) if native else []:
-        store = native.get(image["datastore"])
+    for image in __salt__["opennebula.image_list"](**connection):
+        store, other = native.get(image["datastore"]), stores.get(image["datastore"])
+        if other and not store and image["native"]:
+            found.append(_finding(other, "image", image, IMAGE_STAYS, CLONE.format(image["id"])))
         if store and image["format"] == "qcow2":
             found += [_finding(store, "image", image, *problem) for problem in _image_problem(store, image, look)]
-    for machine in __salt__["opennebula.vm_list"](**connection) if native else []:
+    unable = None
+    for machine in __salt__["opennebula.vm_list"](**connection):
         for disk in machine["disks"]:
-            store = native.get(disk["datastore"])
+            store, other = native.get(disk["datastore"]), stores.get(disk["datastore"])
+            if other and not store and disk["native"]:
+                unable = _without_driver() if unable is None else unable
+                found.append(_finding(other, "disk", machine, *_stays(machine, disk, unable)))
             if store and disk["format"] == "qcow2" and disk["clone"] and None not in (machine["system"], disk["id"]):
                 found += [_finding(store, "disk", machine, *each) for each in _disk_problem(store, machine, disk, look)]
     return found
+
+
+def _stays(machine, disk, unable):
+    """
+    What there is to say of a machine's disk that is native still.
+    """
+    problem = f"disk {disk['id']} is opened over gluster:// for good, as oned has made it"
+    if unable:
+        problem += f", which QEMU of {', '.join(unable)} cannot"
+    if disk["clone"]:
+        way = f"with the VM off, `onevm disk-saveas {machine['id']} {disk['id']} NAME`, and a new VM of that image"
+    else:
+        image = __utils__["gluster_process.visible"](disk["image"])
+        way = f"terminate the VM; its disk, the persistent image {image}, stays: `oneimage clone` it for a new VM"
+    return problem, f"{way}: docs/native-or-fuse.md"
+
+
+def _without_driver():
+    """
+    The nodes whose QEMU cannot open gluster://, as they have left it in the mine (see :func:`publish_access`).
+    """
+    try:
+        said = __salt__["mine.get"]("*", "gluster_native.native_access")
+    except SaltException:  # the master does not answer: they are not known
+        said = None
+    said = said if isinstance(said, dict) else {}
+    visible = __utils__["gluster_process.visible"]
+    return sorted(visible(name) for name, found in said.items() if isinstance(found, dict) and not found.get("gluster"))
+
+
+def publish_access(found):
+    """
+    Leave in the mine what QEMU of this node can open, if it is not what was left there before.
+
+    found
+        What :func:`native_access` returned (dict).
+
+    Returns whether it was left (bool).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_native.publish_access '{qemu: 11.1.2, libvirt: 12.8.0, gluster: false}'
+    """
+    if __salt__["data.get"]("gluster_native.published") == found:
+        return False
+    # It asks QEMU again, since the mine takes a function's name.
+    sent = __salt__["mine.send"]("gluster_native.native_access")
+    return bool(sent and __salt__["data.update"]("gluster_native.published", found))
 
 
 def _finding(store, what, thing, problem, cure):

@@ -687,12 +687,12 @@ def _size(space, store, current):
 
 def _images(seen):
     """
-    Images that cannot be opened natively.
+    Images that cannot be opened natively, or natively alone where VMs have files.
     """
     found = []
     for image in _asked(seen, "OpenNebula's images", "gluster_native.images"):
         on = f"{image['datastore']}: {image['what']} {image['id']} ({image['name']}, {image['owner']})"
-        found.append(["image", on, image["problem"], "it opens over gluster://", image["cure"], "warning"])
+        found.append(["image", on, image["problem"], "VMs start with it anywhere", image["cure"], "warning"])
     return found
 
 
@@ -848,7 +848,7 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
 
 def images(**connection):
     """
-    On the head: the images and clones that QEMU cannot open over ``gluster://``, and why.
+    On the head: the images and VMs' disks that QEMU cannot open, or only over ``gluster://`` where VMs have files.
 
     The name of the docs and of runners; its arguments are those of ``gluster_native.images``.
 

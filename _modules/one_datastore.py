@@ -514,6 +514,15 @@ def compare(name, arguments, planned=(), run=None, **connection):
     found = completed(name, wanted, current, run=run, **connection)
     changes = difference(name, found["attributes"], current, arguments, run=run, **connection)
     wanted, mount, warnings = found["attributes"], arguments.get("mount"), found["warnings"]
+    if arguments.get("access") == "fuse" and any(attribute in changes for attribute in GLUSTER):
+        native = sum(image["native"] for image in __salt__["opennebula.image_list"](current["id"], **connection))
+        if native:  # VMs made from them take the volume and its server from the datastore
+            changes = {key: change for key, change in changes.items() if key not in GLUSTER}
+            warnings = [
+                *warnings,
+                f"{native} of its images are native still, as oned has made them, so {' and '.join(GLUSTER)} stay: "
+                "gluster_one.images names them",
+            ]
     refuse_in_use(name, changes, current, arguments.get("in_use"), **connection)
     # What was there before counts as much as what is asked for.
     after = {**current, **{key: change["new"] for key, change in changes.items()}}

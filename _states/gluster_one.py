@@ -71,7 +71,8 @@ def one_datastore_present(
     access
         How machines open its images (string, default ``native``): ``native`` over ``gluster://``, which needs a QEMU
         with the gluster driver, or ``fuse`` as files on the mount. With ``fuse`` ``DISK_TYPE`` is ``FILE``, and
-        ``GLUSTER_HOST`` and ``GLUSTER_VOLUME`` are removed. Machines that are there keep the access they have.
+        ``GLUSTER_HOST`` and ``GLUSTER_VOLUME`` are removed when no image is native any more. Images and machines that
+        are there keep the access they have.
 
     ds_mad
         The datastore driver (string). Default: ``shared``, as the guide says, where oned runs such a driver, ``fs``

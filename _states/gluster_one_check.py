@@ -99,7 +99,10 @@ def files_usable(name, user="oneadmin", timeout=120):
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
         __salt__["gluster_one_arguments.require_arguments"]("files_usable", name=name, user=user, timeout=timeout)
-        missing = __salt__["gluster_native.access_missing"](__salt__["gluster_native.native_access"](), None)
+        access = __salt__["gluster_native.native_access"]()
+        if not __opts__["test"]:  # for the head, which names machines that this node could not start
+            __salt__["gluster_native.publish_access"](access)
+        missing = __salt__["gluster_native.access_missing"](access, None)
         if missing:
             raise CommandExecutionError(f"{missing[1]}: {missing[3]}")
         look = functools.partial(__salt__["gluster_native.file_error"], name, user)

@@ -233,6 +233,19 @@ def test_machines_that_have_native_disks_open(execution, monkeypatch, words, nat
     assert module.native_machines() == ["one-7 (4711)"] * native_disk
 
 
+def test_what_qemu_can_is_left_in_the_mine_when_it_changes(execution):
+    kept, sent = {}, []
+    salt = {
+        "data.get": kept.get, "data.update": lambda key, value: kept.update({key: value}) or True,
+        "mine.send": lambda name: sent.append(name) or len(sent) > 1,
+    }  # fmt: skip
+    module = execution("gluster_native", __salt__=salt)
+    can, cannot = {"gluster": True}, {"gluster": False}
+    # The first time the master does not answer.
+    assert [module.publish_access(found) for found in (can, can, can, cannot)] == [False, True, False, True]
+    assert sent == ["gluster_native.native_access"] * 3
+
+
 def test_the_read_is_that_of_a_vm(native):
     """Past the host's cache."""
     script = 'case " $* " in *" -n "*) echo "read 512/512 bytes";; *) echo "read failed";; esac'
