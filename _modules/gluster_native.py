@@ -1,26 +1,23 @@
 """
-Native access: QEMU's own way to a volume, ``gluster://``
-=========================================================
+QEMU's ways to a volume: native access, ``gluster://``, and files on the mount
+==============================================================================
 """
 
-import contextlib
 import functools
 import os
 import re
+import secrets
 import shlex
+import socket
 import stat
 import time
 
-import salt.utils.files
+import psutil
 import salt.utils.path
-from salt.exceptions import CommandExecutionError
+from salt.exceptions import CommandExecutionError, SaltException
 
 __virtualname__ = "gluster_native"
 
-APPARMOR = "/sys/kernel/security/apparmor/profiles"
-NO_RULES = r"\.|README$|.*(~$|\.(dpkg-|rpm|orig$|rej$))"
-QEMU_CONF = "/etc/libvirt/qemu.conf"
-SELINUX = "/sys/fs/selinux"
 SECTORS = (
     "a VM's disk is read past the host's cache, here 512 bytes, and the bricks' disks seem to have larger sectors: "
     "`gluster volume set {} network.remote-dio enable`"
@@ -28,11 +25,18 @@ SECTORS = (
 SHORT = "its length is no multiple of 512, so QEMU cannot open it over gluster://"
 # What is known to work for each kind of image (tried on a real OpenNebula, as the other cure was, for a fresh clone).
 IMPORT = "import it again into a datastore that has DRIVER = raw before the import, which converts it"
+CLONE = "`oneimage clone {} NAME`, and VMs of that one: docs/native-or-fuse.md"
+IMAGE_STAYS = "VMs made from it open it over gluster:// for good, since it was made while its datastore was native"
 # Seconds for all files of one call.
 LOOK_SECONDS = 60
 # Print a file's mode, its length, what a link leads to in the end, and its first four bytes.
 LOOK = """stat -L -c '%f %s' -- "$1" && readlink -f -- "$1" && test -f "$1" && exec od -An -tx1 -N4 -- "$1\""""
 MAGIC = "514649fb"  # QFI and 0xfb
+# In a new file of the user's own, past the host's cache; what such tries have left goes with the next that works.
+USE = """( set -C; : >"$1.$2" ) && truncate -s 4096 -- "$1.$2" || exit
+qemu-io -n -f raw -c 'write -P 90 0 4096' -c 'read -P 90 0 4096' "$1.$2"
+rm -f -- "$1".*"""
+GLUSTER = r'"driver":\s*"gluster"|\bdriver=gluster\b|gluster(\+\w+)?://'  # of a disk, among the words of a running QEMU
 UNSETTLED = ("INIT", "LOCKED", "ERROR", "DELETE")  # states of an image whose file is perhaps not complete
 PROLOG = (3, 1)  # state and lcm_state of a machine whose disks are being made
 
@@ -93,13 +97,14 @@ def _driver():
 
 def access_missing(found, package):
     """
-    What a hypervisor lacks for native access, and what to do.
+    What a hypervisor lacks to run VMs from a volume, and what to do.
 
     found
         What :func:`native_access` returned (dict).
 
     package
-        The package with QEMU's gluster driver on this system (string).
+        The package with QEMU's gluster driver on this system (string); None where QEMU needs no such driver, because
+        all images are files on the mount.
 
     Returns None where it lacks nothing, else a list of what it is about, what was seen, what is expected and what to
     do::
@@ -112,18 +117,21 @@ def access_missing(found, package):
 
         salt kvm1 gluster_native.access_missing '{qemu: null, libvirt: null, gluster: false}' qemu-block-extra
     """
-    driver = "QEMU with its gluster driver"
+    driver = "QEMU with its gluster driver" if package else "QEMU"
     if not found["qemu"]:
-        cure = f"install {__utils__['gluster_system.package']('qemu_io_package')} and {package}"
-        return ["QEMU", "QEMU (qemu-img) is not installed", driver, cure]
-    if not found["gluster"]:
+        packages = [__utils__["gluster_system.package"]("qemu_io_package"), *([package] if package else [])]
+        return ["QEMU", "QEMU (qemu-img) is not installed", driver, f"install {' and '.join(packages)}"]
+    if package and not found["gluster"]:
         cannot = f"QEMU {found['qemu']} cannot open gluster://"
         if found["error"]:
             return ["gluster driver", f"{cannot}: {found['error']}", driver, _load_cure(found["error"], package)]
         if found["built"]:
             return ["QEMU", f"{cannot}: its gluster driver is not installed", driver, f"install {package}"]
         seen = f"{cannot}: {__grains__.get('os', 'its distribution')} builds it without the gluster driver"
-        cure = "no package brings it: use a hypervisor whose QEMU has it, such as one of Debian 13"
+        cure = (
+            "put `access: fuse` under the volume in the pillar, and VMs open images as files on the mount "
+            "(docs/native-or-fuse.md); no package brings the driver, and a hypervisor that has it is one of Debian 13"
+        )
         return ["QEMU's build", seen, driver, cure]
     if not found["libvirt"]:
         return ["libvirt", "libvirt is not installed", "libvirt", "install opennebula-node-kvm or libvirt"]
@@ -178,9 +186,7 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
 
         salt kvm2 gluster_native.native_read one_vol 7/disk.0 host=kvm1
     """
-    if not salt.utils.path.which("qemu-io"):
-        package = __utils__["gluster_system.package"]("qemu_io_package")
-        raise CommandExecutionError(f"qemu-io is not installed on this node: install {package}")
+    _require_qemu_io()
     # Gluster's library takes ten seconds to close a file: the process ends itself before, and what it said until then
     # must not be in a buffer.
     command = ["stdbuf", "-oL", "qemu-io", "-r", "-n", "-f", "raw", "-c", "read 0 512", "-c", "sigraise 9"]
@@ -188,10 +194,22 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
     _, out, error = __utils__["gluster_process.run"]([*command, url], user=user, timeout=timeout)
     if "read 512/512 bytes" in out:
         return None
-    # What it cannot open it says on standard error, behind the library's log; what it cannot read on standard output.
-    _, found, said = error.partition("qemu-io: ")
-    said = said if found else out.strip() or f"qemu-io: {error or 'it said nothing'}"
+    said = _qemu_io_said(out, error)
     return f"{said}: {SECTORS.format(shlex.quote(volume))}" if said == "read failed: Invalid argument" else said
+
+
+def _require_qemu_io():
+    if not salt.utils.path.which("qemu-io"):
+        package = __utils__["gluster_system.package"]("qemu_io_package")
+        raise CommandExecutionError(f"qemu-io is not installed on this node: install {package}")
+
+
+def _qemu_io_said(out, error):
+    """
+    What it cannot open it says on standard error, behind the library's log; what it cannot read on standard output.
+    """
+    _, found, said = error.partition("qemu-io: ")
+    return said if found else out.strip() or f"qemu-io: {error or 'it said nothing'}"
 
 
 def native_read_error(volume, hosts, user="oneadmin"):
@@ -224,137 +242,68 @@ def native_read_error(volume, hosts, user="oneadmin"):
     return refused
 
 
-def confinement(tops):
+def file_error(path, user="oneadmin", timeout=30):
     """
-    What confines QEMU, where AppArmor or SELinux is in force, so that it may not open what lies in some directories.
+    Why QEMU of this node cannot use a file on a mount as a virtual machine uses its disk: it opens a new file past the
+    host's cache, writes it and reads it again. The file is removed.
 
-    tops
-        The directories (list of strings).
+    path
+        The directory on which the volume is mounted (string).
 
-    Returns a list of lists, each of what confines, what was seen, what is expected and what to do::
+    user
+        Who does it (string, default ``oneadmin``).
 
-        [["SELinux", "virt_use_fusefs is off", "on", "setsebool -P virt_use_fusefs on"]]
+    timeout
+        Seconds to wait (int, default 30).
+
+    Returns None if it was written and read, else what stood in the way (string).
+
+    Raises CommandExecutionError when qemu-io is not installed or there is no such user.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt kvm1 gluster_native.confinement '[/var/lib/one/datastores]'
+        salt kvm2 gluster_native.file_error /var/lib/gluster_one/one_vol
     """
-    drivers, found = _security_drivers(), []
-    # libvirt uses AppArmor where its own daemon has a profile; that of virt-aa-helper stays when the daemon's is off.
-    if "apparmor" in drivers and re.search(r"(?m)^(\S*/)?(libvirtd|virtqemud) \(", _text(APPARMOR)):
-        system = __utils__["gluster_system.values"]()
-        files = system.get("apparmor_rules") or []
-        rules = list(_rules(files, system.get("apparmor_directory", "")))
-        for top in tops if files else []:
-            if not _allows(rules, top):
-                rule = f"add `{top}/** rwk,` to {files[0]}"
-                found.append(["AppArmor", f"no rule for {top} in libvirt-qemu", "QEMU may open it", rule])
-    boolean = "virt_use_fusefs"
-    enforcing = "selinux" in drivers and "1" in _text(f"{SELINUX}/enforce")
-    if enforcing and "1" not in _text(f"{SELINUX}/booleans/{boolean}"):
-        found.append(["SELinux", f"{boolean} is off", "on", f"setsebool -P {boolean} on"])
-    return found
+    _require_qemu_io()
+    state = __salt__["gluster_mount.mount_health"](path)["state"]
+    if state != "alive":
+        return f"the mount on {path} is {state}"
+    file = os.path.join(path, f".gluster_one.qemu.{socket.gethostname()}")
+    words = ["sh", "-c", USE, "sh", file, secrets.token_hex(4)]
+    run = functools.partial(__utils__["gluster_process.run"], user=user, timeout=timeout)
+    _, out, error = run(words, probe=f"qemu {path} {user}")
+    if all(f"{done} 4096/4096 bytes" in out for done in ("wrote", "read")) and "failed" not in out:
+        return None
+    return _qemu_io_said(out, error)
 
 
-def _text(path):
+def native_machines():
     """
-    What is in a file, empty where there is none.
-    """
-    with contextlib.suppress(OSError), salt.utils.files.fopen(path, errors="replace") as stream:
-        return stream.read()
-    return ""
+    The VMs that run on this node with a disk that QEMU has open over ``gluster://``.
 
+    Returns a sorted list of names, each with its process, such as ``["one-7 (4711)"]``.
 
-def _security_drivers():
-    """
-    What libvirt may confine VMs with: where qemu.conf does not say, it takes what is in force.
-    """
-    said = re.sub("#.*", "", _text(QEMU_CONF))
-    values = dict(re.findall(r"(?m)^\s*(security_\w+)\s*=\s*(\[[^]]*\]|\S+)", said))
-    if values.get("security_default_confined") == "0":
-        return []
-    return re.findall(r"\w+", values.get("security_driver", "")) or ["selinux", "apparmor"]
+    CLI Example:
 
+    .. code-block:: bash
 
-def _rules(files, directory):
+        salt kvm1 gluster_native.native_machines
     """
-    The lines of AppArmor's files for QEMU and of what they include from its directory, without comments.
-    """
-    left, known = list(files), set()
-    while left:
-        path = left.pop()
-        if path in known:
-            continue
-        known.add(path)
-        if os.path.isdir(path):  # AppArmor leaves out what editors and packages leave there
-            left += [os.path.join(path, name) for name in os.listdir(path) if not re.match(NO_RULES, name)]
-            continue
-        for line in _text(path).splitlines():
-            include = re.match(r'\s*#?include\s+(?:if\s+exists\s+)?[<"]?([^>"\s]+)', line)
-            if include:
-                left.append(os.path.join(directory, include[1]))
-            else:
-                yield line.partition("#")[0].strip()
-
-
-def _allows(lines, top):
-    """
-    Whether rules of AppArmor let QEMU read and write what lies in a directory, or in some of those below it.
-    """
-    variables, granted, denied = {}, set(), set()
-    for line in lines:
-        variable = re.match(r"(@\{\w+\})\s*\+?=(.*)", line)
-        if variable:
-            variables.setdefault(variable[1], []).extend(variable[2].replace('"', "").split())
-        elif line.startswith("profile ") and re.search("complain|unconfined", line):
-            return True
-    # Rules end with a comma; those within braces and quotes are of a path.
-    rules = [rule for line in lines for rule in re.findall(r'(?:\{(?:[^{}]|\{[^{}]*\})*\}|"[^"]*"|[^,])+', line)]
-    for rule in rules:
-        words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', rule)]
-        paths = [word for word in words if word[:1] in ("/", "@", "{")]
-        rights = [word for word in words if re.fullmatch("[rwalkmxipucPUC]+", word)]
-        if words[-1:] == ["file"]:
-            paths, rights = ["/**"], ["rw"]
-        if len(paths) != 1 or len(rights) != 1:
-            continue
-        path = _spelled_out(paths[0], variables)
-        if _covers(path, f"{top}/0/1/disk.0"):
-            (denied if "deny" in words else granted).update(rights[0])
-        elif "deny" not in words and path.startswith(f"{top}/") and path != f"{top}/":
-            granted.update(rights[0])
-    return {"r", "w"} <= granted - denied
-
-
-def _spelled_out(path, variables):
-    """
-    A path of AppArmor with the values of its variables, which may have others in them.
-    """
-    for _ in range(5):
-        for name, values in variables.items():
-            path = path.replace(name, values[0] if len(values) == 1 else f"{{{','.join(values)}}}")
-    return re.sub("/+", "/", path)
-
-
-def _covers(pattern, path):
-    """
-    Whether a path with AppArmor's wildcards fits a path.
-    """
-    signs = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|"}
-    parts = re.findall(r"\*\*|\[[^]]*\]|.", pattern)
-    with contextlib.suppress(re.error):
-        return bool(
-            re.fullmatch("".join(signs.get(part) or (part if part[1:] else re.escape(part)) for part in parts), path)
-        )
-    return False
+    processes = ((one.info["pid"], one.info["cmdline"] or []) for one in psutil.process_iter(["pid", "cmdline"]))
+    return sorted(
+        __utils__["gluster_process.process_name"](pid)
+        for pid, words in processes
+        if "-name" in words and any(re.search(GLUSTER, word) for word in words)
+    )
 
 
 def images(**connection):
     """
-    The images and clones that QEMU cannot open natively, or whose machine would start on the wrong file or not at all.
-    For the head, where the volume is mounted.
+    The images and clones that QEMU cannot open natively, or whose machine would start on the wrong file or not at all;
+    and those that are opened natively still, although their datastore is one of files now. For the head, where the
+    volume is mounted.
 
     connection
         ``endpoint``, ``auth_file``, ``api_timeout`` as in the execution module ``opennebula_api``.
@@ -378,20 +327,76 @@ def images(**connection):
 
         salt head gluster_native.images
     """
-    stores = __salt__["opennebula.datastore_list"](**connection)
-    native = {store["id"]: store for store in stores if __salt__["one_datastore.is_native"](store)}
+    stores = {store["id"]: store for store in __salt__["opennebula.datastore_list"](**connection)}
+    native = {number: store for number, store in stores.items() if __salt__["one_datastore.is_native"](store)}
     look = functools.partial(_look, {"end": time.monotonic() + LOOK_SECONDS, "hung": set()})
     found = []
-    for image in __salt__["opennebula.image_list"](**connection) if native else []:
-        store = native.get(image["datastore"])
+    for image in __salt__["opennebula.image_list"](**connection):
+        store, other = native.get(image["datastore"]), stores.get(image["datastore"])
+        if other and not store and image["native"]:
+            found.append(_finding(other, "image", image, IMAGE_STAYS, CLONE.format(image["id"])))
         if store and image["format"] == "qcow2":
             found += [_finding(store, "image", image, *problem) for problem in _image_problem(store, image, look)]
-    for machine in __salt__["opennebula.vm_list"](**connection) if native else []:
+    unable = None
+    for machine in __salt__["opennebula.vm_list"](**connection):
         for disk in machine["disks"]:
-            store = native.get(disk["datastore"])
+            store, other = native.get(disk["datastore"]), stores.get(disk["datastore"])
+            if other and not store and disk["native"]:
+                unable = _without_driver() if unable is None else unable
+                found.append(_finding(other, "disk", machine, *_stays(machine, disk, unable)))
             if store and disk["format"] == "qcow2" and disk["clone"] and None not in (machine["system"], disk["id"]):
                 found += [_finding(store, "disk", machine, *each) for each in _disk_problem(store, machine, disk, look)]
     return found
+
+
+def _stays(machine, disk, unable):
+    """
+    What there is to say of a machine's disk that is native still.
+    """
+    problem = f"disk {disk['id']} is opened over gluster:// for good, as oned has made it"
+    if unable:
+        problem += f", which QEMU of {', '.join(unable)} cannot"
+    if disk["clone"]:
+        way = f"with the VM off, `onevm disk-saveas {machine['id']} {disk['id']} NAME`, and a new VM of that image"
+    else:
+        image = __utils__["gluster_process.visible"](disk["image"])
+        way = f"terminate the VM; its disk, the persistent image {image}, stays: `oneimage clone` it for a new VM"
+    return problem, f"{way}: docs/native-or-fuse.md"
+
+
+def _without_driver():
+    """
+    The nodes whose QEMU cannot open gluster://, as they have left it in the mine (see :func:`publish_access`).
+    """
+    try:
+        said = __salt__["mine.get"]("*", "gluster_native.native_access")
+    except SaltException:  # the master does not answer: they are not known
+        said = None
+    said = said if isinstance(said, dict) else {}
+    visible = __utils__["gluster_process.visible"]
+    return sorted(visible(name) for name, found in said.items() if isinstance(found, dict) and not found.get("gluster"))
+
+
+def publish_access(found):
+    """
+    Leave in the mine what QEMU of this node can open, if it is not what was left there before.
+
+    found
+        What :func:`native_access` returned (dict).
+
+    Returns whether it was left (bool).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_native.publish_access '{qemu: 11.1.2, libvirt: 12.8.0, gluster: false}'
+    """
+    if __salt__["data.get"]("gluster_native.published") == found:
+        return False
+    # It asks QEMU again, since the mine takes a function's name.
+    sent = __salt__["mine.send"]("gluster_native.native_access")
+    return bool(sent and __salt__["data.update"]("gluster_native.published", found))
 
 
 def _finding(store, what, thing, problem, cure):

@@ -36,7 +36,8 @@ def check(native=False, heal=True, node=None, pool=True):
     Compare this node with its pillar and return what differs, worst first.
 
     native
-        Read a file of each volume over ``gluster://`` as oneadmin, too (bool, default False).
+        Read a file of each volume over ``gluster://`` as oneadmin, too; where ``access`` is ``fuse``, have QEMU write
+        and read one on the mount (bool, default False).
 
     heal
         Count on the coordinator what waits to be healed, and on the head what cannot be opened natively (bool, default
@@ -144,8 +145,8 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
         for name, (part, here) in parts.items():
             if here:
                 _looked(seen, name, part, node)
-    if native and "hypervisor" in node["roles"] and not any(one["kind"] == "native" for one in seen["findings"]):
-        _native(seen, node)
+    if native and "hypervisor" in node["roles"]:
+        _looked(seen, "native", _native, node)
     # A brick of this server may have been found by both checks.
     findings = [one for number, one in enumerate(seen["findings"]) if one not in seen["findings"][:number]]
     seen["findings"] = _worst_first(findings)
@@ -408,15 +409,16 @@ def _hypervisor(seen, node):
     mounts = [place(volume["mount"], name, node["user"]) for name, volume in node["volumes"].items()]
     tops = [node["datastores_dir"], *mounts]
     tops = [top for top in dict.fromkeys(tops) if top == tops[0] or not top.startswith(f"{tops[0]}/")]
-    for on, what, expected, rule in __salt__["gluster_native.confinement"](tops):
+    for on, what, expected, rule in __salt__["gluster_confinement.confinement"](tops):
         _find(seen, "confined", on, what, expected, rule)
     seen["looked"] += ["native"]
 
 
 def _driver(seen, node):
     """
-    QEMU and libvirt can open volumes over ``gluster://``.
+    QEMU and libvirt can open volumes as the pillar wants it, and what VMs have open they can open again.
     """
+    package = node["package"] if any("native" in _access(volume) for volume in node["volumes"].values()) else None
     # Asking takes four processes, and only other programs, drivers or libraries answer otherwise. What is missing is
     # asked for each time: somebody is about to install it.
     programs = map(salt.utils.path.which, ("qemu-img", "libvirtd", "virtqemud"))
@@ -424,13 +426,26 @@ def _driver(seen, node):
     found = [path for above in ("/usr/lib*", "/usr/lib/*") for name in files for path in glob.glob(f"{above}/{name}")]
     stamp = [os.stat(path).st_mtime for path in (*filter(None, programs), *sorted(found)) if os.path.exists(path)]
     kept = __salt__["data.get"]("gluster_native.native_access") or {}
-    if kept.get("stamp") == stamp:
-        return
-    missing = __salt__["gluster_native.access_missing"](__salt__["gluster_native.native_access"](), node["package"])
+    access = kept.get("access") if kept.get("stamp") == stamp else None
+    access = access or __salt__["gluster_native.native_access"]()
+    missing = __salt__["gluster_native.access_missing"](access, package)
     if missing:
         _find(seen, "native", *missing)
-    else:
-        __salt__["data.update"]("gluster_native.native_access", {"stamp": stamp})
+    elif kept.get("access") != access or kept.get("stamp") != stamp:
+        __salt__["data.update"]("gluster_native.native_access", {"stamp": stamp, "access": access})
+    machines = [] if access["gluster"] else __salt__["gluster_native.native_machines"]()
+    for name in machines[:MOST_NAMED]:
+        more = f"; and {len(machines) - MOST_NAMED} more" if len(machines) > MOST_NAMED else ""
+        what = f"it has disks open over gluster://, and QEMU {access['qemu']} of this node could not open them{more}"
+        cure = "do not stop it before its disks have a way over: docs/native-or-fuse.md"
+        _find(seen, "native_vm", name, what, "a VM that could be started here again", cure)
+
+
+def _access(volume):
+    """
+    How machines open what is on a volume; the beacon's plan may be of before there was a choice.
+    """
+    return volume.get("access", ["native"])
 
 
 def _server(seen, node):
@@ -540,10 +555,15 @@ def _datastores(seen, node, heal):
 def _native(seen, node):
     """
     oneadmin reads a file of each volume over ``gluster://``: the one in which the head leaves the identifiers, which is
-    there with the first datastore.
+    there with the first datastore. Where machines have files on the mount, QEMU writes and reads one there.
     """
+    supported = not any(one["kind"] == "native" for one in seen["findings"])
     for name, volume in node["volumes"].items():
-        for hosts in volume["hosts"]:
+        refused = "fuse" in _access(volume) and __salt__["gluster_native.file_error"](volume["mount"], node["user"])
+        if refused:
+            cure = "see what it says"
+            _find(seen, "file_access", volume["mount"], refused, f"QEMU uses a file there as {node['user']}", cure)
+        for hosts in volume["hosts"] if supported else []:
             refused = __salt__["gluster_native.native_read_error"](name, hosts, node["user"])
             if refused:
                 expected = f"it is read over gluster://{' or '.join(hosts)}"
@@ -677,12 +697,12 @@ def _size(space, store, current):
 
 def _images(seen):
     """
-    Images that cannot be opened natively.
+    Images that cannot be opened natively, or natively alone where VMs have files.
     """
     found = []
     for image in _asked(seen, "OpenNebula's images", "gluster_native.images"):
         on = f"{image['datastore']}: {image['what']} {image['id']} ({image['name']}, {image['owner']})"
-        found.append(["image", on, image["problem"], "it opens over gluster://", image["cure"]])
+        found.append(["image", on, image["problem"], "VMs start with it anywhere", image["cure"]])
     return found
 
 
@@ -838,7 +858,7 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
 
 def images(**connection):
     """
-    On the head: the images and clones that QEMU cannot open over ``gluster://``, and why.
+    On the head: the images and VMs' disks that QEMU cannot open, or only over ``gluster://`` where VMs have files.
 
     The name of the docs and of runners; its arguments are those of ``gluster_native.images``.
 

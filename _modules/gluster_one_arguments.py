@@ -307,6 +307,10 @@ KINDS = {
     "path": _A_PATH,
     "volume": COMMON["volume"],
     "hosts": (_are_hosts, "a host name is needed, such as kvm1 or kvm1:24007, or a list of those"),
+    "access": (
+        lambda value: value in ("native", "fuse"),
+        "native (QEMU's gluster://) or fuse (files on the mount) is needed",
+    ),
     "directories": (
         _are_directories,
         "absolute paths are needed, such as [/etc, /root]; for OpenNebula's own, leave it out",
@@ -352,6 +356,7 @@ STATES = {
     "glusterd_restarted": {"name": _A_SERVICE},
     "datastore_mounted": _MOUNT,
     "datastore_remounted": _MOUNT,
+    "files_usable": {"name": _A_PATH},
     "one_datastore_present": {"name": _A_DATASTORE},
     "one_datastore_absent": {"name": _A_DATASTORE},
     "beacon_configured": {

@@ -51,7 +51,7 @@ def node(pillar=None):
          "datastores_dir": "/var/lib/one/datastores", "opennebula": {}, "beacon": {"interval": 60}, "batch": 10,
          "restart": {"keep_bricks": True, "outage": None}, "free_percent": 10, "heal_files": 100,
          "names": ["10.0.0.1", "kvm1"],
-         "volumes": {"one_vol": {"servers": ["kvm1", "kvm2"], "coordinator": True,
+         "volumes": {"one_vol": {"servers": ["kvm1", "kvm2"], "coordinator": True, "access": ["native"],
                                  "mount": "/var/lib/gluster_one/one_vol", "links": [], "mount_options": [],
                                  "options": {},
                                  "uid": "oneadmin", "gid": "oneadmin", "group": None, "hosts": [["kvm1"]],
@@ -120,6 +120,9 @@ def _volume(name, volume, plan, system):
         store: _datastore(name, volume, settings or {}) for store, settings in (volume.get("datastores") or {}).items()
     }
     mount = __salt__["gluster_mount.place"](volume.get("mount"), name, plan["user"])
+    # How machines open what is there: a datastore may have another access than the volume's others.
+    ways = [store.get("access", "native") for store in datastores.values() if "volume" in store]
+    access = sorted({*ways} or {volume.get("access", "native")})
     return {
         "servers": volume["servers"],
         "coordinator": volume["servers"][0].casefold() in plan["names"],
@@ -132,7 +135,8 @@ def _volume(name, volume, plan, system):
         "gid": volume.get("gid", system["group"]),
         "group": volume.get("group"),
         "datastores": datastores,
-        "hosts": _hosts(volume["servers"], datastores),
+        "access": access,
+        "hosts": _hosts(volume["servers"], datastores) if "native" in access else [],
     }
 
 
@@ -140,7 +144,8 @@ def _hosts(servers, datastores):
     """
     The servers that VMs ask for a volume with datastores: for each native one a list, equal lists once.
     """
-    hosts = [store["host"] for store in datastores.values() if "host" in store]
+    native = [store for store in datastores.values() if store.get("access") != "fuse"]
+    hosts = [store["host"] for store in native if "host" in store]
     hosts = hosts or (servers[:1] if datastores else [])
     # As a list, or as OpenNebula has several, with blanks between.
     hosts = [" ".join([host] if isinstance(host, str) else host).split() for host in hosts]
@@ -154,7 +159,8 @@ def _datastore(name, volume, settings):
     """
     if settings.get("type", "IMAGE_DS") != "IMAGE_DS":
         return dict(settings)
-    return {"volume": name, "host": volume["servers"][0], **settings}
+    access = {"access": volume["access"]} if "access" in volume else {}
+    return {"volume": name, "host": volume["servers"][0], **access, **settings}
 
 
 def _beacon(settings):
@@ -338,6 +344,7 @@ _VOLUME = {
     "servers": _like("volume_configured", "servers"),
     "mount": _path,
     "mount_options": _like("datastore_mounted", "options"),
+    "access": _like("one_datastore_present", "access"),
     "options": _OPTIONS,
     "uid": _like("volume_configured", "uid"),
     "gid": _like("volume_configured", "gid"),
@@ -403,11 +410,10 @@ def _errors(pillar):
             if not isinstance(settings, dict):
                 continue
             kind = settings.get("type")
-            if settings.get("host") and kind in _types() and kind not in rows["host"]["types"]:
-                errors.append(
-                    f"{key}:datastores:{store}:host is {settings['host']!r}: "
-                    f"{rows['host']['why'].format(type=kind)}, leave it out"
-                )
+            for only in ("host", "access"):
+                if settings.get(only) and kind in _types() and kind not in rows[only]["types"]:
+                    why = rows[only]["why"].format(type=kind)
+                    errors.append(f"{key}:datastores:{store}:{only} is {settings[only]!r}: {why}, leave it out")
     return errors
 
 

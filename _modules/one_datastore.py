@@ -21,6 +21,8 @@ DRIVER_ATTRIBUTES = ("CLONE_TARGET", "LN_TARGET", "ALLOW_ORPHANS", "PERSISTENT_S
 # ... or, where the transfer driver's configuration says nothing, these values.
 DEFAULTS = {"ALLOW_ORPHANS": "NO", "PERSISTENT_SNAPSHOTS": "YES"}
 KVM = ("kvm", "qemu")
+# What a datastore has that is opened natively alone, besides DISK_TYPE.
+GLUSTER = ("GLUSTER_HOST", "GLUSTER_VOLUME")
 
 
 def __virtual__():
@@ -55,8 +57,11 @@ def template(arguments):
         and (given[argument] not in ("", []) or row["kind"] == "directories")
     }
     volume, host, attributes = given["volume"], given["host"], given["attributes"]
-    if volume:
-        wanted["DISK_TYPE"] = "GLUSTER"
+    fuse = given["access"] == "fuse"
+    if fuse:  # said, because a merge leaves GLUSTER where nothing is
+        wanted = {attribute: value for attribute, value in wanted.items() if attribute not in GLUSTER}
+    if fuse or volume:
+        wanted["DISK_TYPE"] = "FILE" if fuse else "GLUSTER"
     if not isinstance(attributes or {}, dict):
         raise SaltInvocationError(f"attributes is {attributes!r}: names and values are needed, such as {{LIMIT_MB: 5}}")
     for attribute, value in (attributes or {}).items():
@@ -76,14 +81,24 @@ def template(arguments):
     if host and not volume:
         raise SaltInvocationError(f"volume is {volume!r}, and host is {host!r}: give the volume too, or leave host out")
     for argument, row in rows.items():
-        if row["attribute"] and given[argument] and kind not in row["types"]:
+        asked = given[argument] if row["attribute"] else fuse and row["kind"] == "access"
+        if asked and kind not in row["types"]:
             raise SaltInvocationError(
                 f"{argument} is {given[argument]!r}: {row['why'].format(type=kind)}, leave it out"
             )
-    if volume and not host:
+    if volume and not host and not fuse:
         raise SaltInvocationError(f"host is {host!r}: a Gluster server is needed, such as kvm1 or kvm1:24007")
-    if volume and not is_native(wanted):
-        raise SaltInvocationError(f"attributes has DISK_TYPE {disk_type}, and with volume it is GLUSTER: leave one out")
+    if volume and not fuse and not is_native(wanted):
+        raise SaltInvocationError(
+            f"attributes has DISK_TYPE {disk_type}, and with volume it is GLUSTER: leave one out; for files on the "
+            "mount, say access: fuse"
+        )
+    for attribute in ("DISK_TYPE", *GLUSTER) if fuse else ():
+        value, has = wanted.get(attribute), "FILE" if attribute == "DISK_TYPE" else None
+        if str(value).upper() != str(has).upper():
+            raise SaltInvocationError(
+                f"attributes has {attribute} {value}, and with access: fuse it is {has or 'not there'}: leave one out"
+            )
     if disk_type and kind != "IMAGE_DS":
         raise SaltInvocationError(f"DISK_TYPE is {disk_type!r}: oned ignores or rejects it on a {kind}, leave it out")
     wanted["TM_MAD"] = wanted.get("TM_MAD") or rows["tm_mad"]["default"]
@@ -268,7 +283,8 @@ def difference(name, wanted, current, arguments=None, run=None, **connection):
     differing = changes(wanted, current)
     if not isinstance(absent_attributes, (str, list, type(None))):
         raise SaltInvocationError(f"absent_attributes is {absent_attributes!r}: a list of attribute names is needed")
-    for attribute in [absent_attributes] if isinstance(absent_attributes, str) else absent_attributes or []:
+    absent = [absent_attributes] if isinstance(absent_attributes, str) else absent_attributes or []
+    for attribute in [*absent, *(GLUSTER if given["access"] == "fuse" else ())]:
         attribute = str(attribute).upper()
         if attribute in ("TYPE", "DS_MAD", "TM_MAD", *DRIVER_ATTRIBUTES):
             raise SaltInvocationError(
@@ -498,6 +514,15 @@ def compare(name, arguments, planned=(), run=None, **connection):
     found = completed(name, wanted, current, run=run, **connection)
     changes = difference(name, found["attributes"], current, arguments, run=run, **connection)
     wanted, mount, warnings = found["attributes"], arguments.get("mount"), found["warnings"]
+    if arguments.get("access") == "fuse" and any(attribute in changes for attribute in GLUSTER):
+        native = sum(image["native"] for image in __salt__["opennebula.image_list"](current["id"], **connection))
+        if native:  # VMs made from them take the volume and its server from the datastore
+            changes = {key: change for key, change in changes.items() if key not in GLUSTER}
+            warnings = [
+                *warnings,
+                f"{native} of its images are native still, as oned has made them, so {' and '.join(GLUSTER)} stay: "
+                "gluster_one.images names them",
+            ]
     refuse_in_use(name, changes, current, arguments.get("in_use"), **connection)
     # What was there before counts as much as what is asked for.
     after = {**current, **{key: change["new"] for key, change in changes.items()}}
@@ -506,8 +531,10 @@ def compare(name, arguments, planned=(), run=None, **connection):
     if mount:
         others = _beside(name, mount, planned, run, connection)
         require_matching_drivers(name, wanted, others, run, **connection)
+        volume = after["GLUSTER_VOLUME"] if is_native(after) else arguments.get("volume")
+        if volume:
+            require_mounted_volume(name, volume, mount)
         if is_native(after):
-            require_mounted_volume(name, after["GLUSTER_VOLUME"], mount)
             require_same_servers(name, after["GLUSTER_HOST"], others)
     return {"current": current, "changes": changes, "warnings": warnings}
 
@@ -532,7 +559,7 @@ def _beside(name, mount, planned, run, connection):
         tm_mad = attributes.get("TM_MAD") or arguments.get("tm_mad") or "shared"
         names.add(arguments["name"])
         numbers.add(str(arguments.get("datastore_id")))  # one that may be there under another name
-        host = attributes.get("GLUSTER_HOST") or arguments.get("host")
+        host = None if arguments.get("access") == "fuse" else attributes.get("GLUSTER_HOST") or arguments.get("host")
         others.append({"name": arguments["name"], "type": kind, "tm_mad": tm_mad, "GLUSTER_HOST": host})
     ids = __salt__["gluster_one_ids.published_ids"](mount).values()
     there = __salt__["opennebula.datastore_list"](run=run, **connection)
@@ -570,6 +597,8 @@ def refuse_in_use(name, changes, current, allow=None, **connection):
     # A driver that no process runs serves no image: to correct it puts nothing at risk.
     if changes.get("DS_MAD", {}).get("old") == "shared" and "DS_MAD" in risky:
         risky.remove("DS_MAD")
+    if "DISK_TYPE" in risky and "GLUSTER_VOLUME" in risky:  # the one goes with the other
+        risky.remove("GLUSTER_VOLUME")
     if not current or not risky or allow == "allow":
         return
     images = len(__salt__["opennebula.image_list"](current["id"], **connection))
@@ -748,7 +777,7 @@ def require_mounted_volume(name, volume, mount):
     health = __salt__["gluster_mount.mount_health"](mount)
     if health["state"] != "absent" and health["volume"] != volume:
         raise CommandExecutionError(
-            f"Datastore {name}: GLUSTER_VOLUME is to be {volume}, and {health['device']} is mounted on {mount}: "
+            f"Datastore {name}: its volume is to be {volume}, and {health['device']} is mounted on {mount}: "
             "correct one of them"
         )
 

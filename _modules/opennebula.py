@@ -18,6 +18,7 @@ DATASTORE_TYPES = {0: "IMAGE_DS", 1: "SYSTEM_DS", 2: "FILE_DS", 3: "BACKUP_DS"}
 DATASTORE_STATES = {0: "READY", 1: "DISABLED"}
 STATES = ("INIT", "READY", "USED", "DISABLED", "LOCKED", "ERROR", "CLONE", "DELETE", "USED_PERS", "LOCKED_USED",
           "LOCKED_USED_PERS")  # fmt: skip
+GLUSTER_TYPES = (5, 6)  # of an image's disk: GLUSTER and GLUSTER_CDROM
 TYPES = ("OS", "CDROM", "DATABLOCK", "KERNEL", "RAMDISK", "CONTEXT", "BACKUP", "FILESYSTEM")
 # All that the user may see, whatever its place in the pool.
 ALL = (-2, -1, -1)
@@ -485,9 +486,10 @@ def image_list(datastore_id=None, **connection):
 
         [{"id": 3, "name": "ubuntu", "owner": "oneadmin", "group": "oneadmin", "type": "OS", "state": "READY",
           "persistent": False, "format": "raw", "size_mb": 1024, "source": "/var/lib/one/datastores/101/271d52...",
-          "snapshots": 0, "datastore": 101}]
+          "snapshots": 0, "datastore": 101, "native": True}]
 
-    A number that oned does not give is None, a text that it does not give is empty.
+    ``native`` is whether VMs made from it open it over ``gluster://``: oned gives an image the type of its datastore
+    when it is made, and leaves it so. A number that oned does not give is None, a text that it does not give is empty.
 
     CLI Example:
 
@@ -516,6 +518,7 @@ def _image(element):
         "source": _text(element.get("SOURCE")),
         "snapshots": len(_list(snapshots)),
         "datastore": _number(element.get("DATASTORE_ID")),
+        "native": _number(element.get("DISK_TYPE")) in GLUSTER_TYPES,
     }
 
 
@@ -532,8 +535,9 @@ def vm_list(datastore_id=None, **connection):
 
         [{"id": 7, "name": "web", "owner": "oneadmin", "state": 3, "lcm_state": 3, "host": "kvm2", "system": 100,
           "disks": [{"id": 0, "image": "ubuntu", "datastore": 101, "format": "qcow2", "clone": True,
-                     "type": "GLUSTER"}]}]
+                     "type": "GLUSTER", "native": True}]}]
 
+    ``type`` is what the disk's datastore was when the VM was made, ``native`` how the VM opens it: as its image says.
     ``state`` and ``lcm_state`` are OpenNebula's numbers: 3 and 3 is running. A number that oned does not give is None,
     a text that it does not give is empty.
 
@@ -571,6 +575,7 @@ def _machine(element):
                 "format": _text(disk.get("FORMAT")) or _text(disk.get("DRIVER")),
                 "clone": disk.get("CLONE") != "NO",
                 "type": _text(disk.get("DISK_TYPE")),
+                "native": (_text(disk.get("TYPE")) or _text(disk.get("DISK_TYPE"))).upper().startswith("GLUSTER"),
             }
             for disk in map(_dict, _list(_dict(element.get("TEMPLATE")).get("DISK")))
         ],

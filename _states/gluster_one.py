@@ -25,6 +25,7 @@ def one_datastore_present(
     type="IMAGE_DS",  # pylint: disable=redefined-builtin
     volume=None,
     host=None,
+    access="native",
     ds_mad=None,
     tm_mad="shared",
     driver=None,
@@ -60,12 +61,18 @@ def one_datastore_present(
         ``IMAGE_DS``, ``SYSTEM_DS`` or ``FILE_DS`` (string, default ``IMAGE_DS``). It cannot be changed later.
 
     volume
-        Of an image datastore that VMs open natively: the Gluster volume (string). Given, ``DISK_TYPE`` is
-        ``GLUSTER`` and ``host`` is needed. Not given, the images are plain files.
+        Of an image datastore that is on a Gluster volume: the volume (string). Given, and ``access`` is ``native``,
+        ``DISK_TYPE`` is ``GLUSTER`` and ``host`` is needed. Not given, the images are plain files.
 
     host
         ``GLUSTER_HOST``: ``server`` or ``server:port`` (string), the port 24007 when left out; or a list of them. With
-        ``volume`` only.
+        ``volume`` only. With ``access: fuse`` it is not written.
+
+    access
+        How VMs open its images (string, default ``native``): ``native`` over ``gluster://``, which needs a QEMU
+        with the gluster driver, or ``fuse`` as files on the mount. With ``fuse`` ``DISK_TYPE`` is ``FILE``, and
+        ``GLUSTER_HOST`` and ``GLUSTER_VOLUME`` are removed when no image is native any more. Images and VMs that
+        are there keep the access they have.
 
     ds_mad
         The datastore driver (string). Default: ``shared``, as the guide says, where oned runs such a driver, ``fs``
@@ -76,9 +83,9 @@ def one_datastore_present(
         in the same run, have to fit each other.
 
     driver
-        ``DRIVER``, the format that images get when they are imported (string). Default: ``raw`` with ``volume``, unless
-        there are images in it, because QEMU cannot open most qcow2 files over gluster:// (their length is not a
-        multiple of 512); none otherwise.
+        ``DRIVER``, the format that images get when they are imported (string). Default: ``raw`` where VMs open
+        images natively, unless there are images in it, because QEMU cannot open most qcow2 files over gluster:// (their
+        length is not a multiple of 512); none otherwise.
 
     restricted_dirs, safe_dirs
         ``RESTRICTED_DIRS`` and ``SAFE_DIRS``: directories from which no image may be registered, and exceptions from
@@ -173,7 +180,9 @@ def one_datastore_present(
         fine = f"datastore {name} has the identifier {store}"
         if (links.get("identifier") or {}).get("old"):
             fine += ", another than before: the other nodes link it at their next run of gluster_one.mount"
-        if (changes.get("GLUSTER_HOST") or {}).get("old"):
+        if (changes.get("DISK_TYPE") or {}).get("old"):
+            fine += f"; existing VMs keep their disks' type {changes['DISK_TYPE']['old']}"
+        elif (changes.get("GLUSTER_HOST") or {}).get("old"):
             fine += "; existing VMs keep the old GLUSTER_HOST"
         return __utils__["gluster_states.changed"](ret, {**changes, **links}, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:

@@ -5,6 +5,8 @@ What the formula checks first and last, as states
 They change nothing: they fail, and say what is wrong and what to do.
 """
 
+import functools
+
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one_check"
@@ -68,6 +70,50 @@ def native_access_supported(name, package="QEMU's gluster driver"):
         _, seen, _, cure = missing
         return {**ret, "result": False, "comment": f"{seen}: {cure}"}
     return {**ret, "comment": f"QEMU {found['qemu']} opens gluster://, libvirt is {found['libvirt']}"}
+
+
+def files_usable(name, user="oneadmin", timeout=120):
+    """
+    QEMU writes and reads a file on the mounted volume as oneadmin, and libvirt is there. It is a check.
+
+    For every hypervisor where ``access`` is ``fuse``. The file is opened past the host's cache, as the disk of a VM is,
+    and removed again.
+
+    What another node may be about to set, such as the volume's owner, is waited for. ``test=True`` looks once, and
+    fails nothing that a run may put right.
+
+    name
+        The directory on which this node has the volume mounted (string).
+
+    user
+        Who does it (string, default ``oneadmin``).
+
+    timeout
+        Seconds to wait (int, default 120).
+
+    .. code-block:: yaml
+
+        /var/lib/gluster_one/one_vol:
+          gluster_one_check.files_usable: []
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    try:
+        __salt__["gluster_one_arguments.require_arguments"]("files_usable", name=name, user=user, timeout=timeout)
+        access = __salt__["gluster_native.native_access"]()
+        if not __opts__["test"]:  # for the head, which names machines that this node could not start
+            __salt__["gluster_native.publish_access"](access)
+        missing = __salt__["gluster_native.access_missing"](access, None)
+        if missing:
+            raise CommandExecutionError(f"{missing[1]}: {missing[3]}")
+        look = functools.partial(__salt__["gluster_native.file_error"], name, user)
+        seen = look()
+        if seen and __opts__["test"]:
+            return {**ret, "comment": f"the run will show it; now QEMU cannot use a file on {name} as {user}: {seen}"}
+        if seen:
+            __utils__["gluster_states.wait_for"](look, timeout, f"QEMU cannot use a file on {name} as {user}")
+        return {**ret, "comment": f"QEMU writes and reads a file on {name} as {user}"}
+    except (CommandExecutionError, SaltInvocationError) as exc:
+        return {**ret, "result": False, "comment": str(exc)}
 
 
 def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):

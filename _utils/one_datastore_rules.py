@@ -35,7 +35,7 @@ ARGUMENTS = {
     "type": _argument("type", "What it is for. It cannot be changed later", "TYPE", default="IMAGE_DS"),
     "volume": _argument(
         "volume",
-        "The Gluster volume on which VMs open its images natively; without it they are plain files",
+        "The Gluster volume on which VMs open its images; without it they are plain files",
         "GLUSTER_VOLUME",
         types=("IMAGE_DS",),
         why="only an image datastore is opened natively",
@@ -47,6 +47,13 @@ ARGUMENTS = {
         "GLUSTER_HOST",
         types=("IMAGE_DS",),
         why="VMs open nothing of a {type} over gluster://",
+    ),
+    "access": _argument(
+        "access",
+        "How VMs open its images: `native`, over `gluster://`, or `fuse`, as files on the mount (`DISK_TYPE = FILE`)",
+        types=("IMAGE_DS",),
+        why="a {type} holds files in either case",
+        default="native",
     ),
     "ds_mad": _argument(
         "text",

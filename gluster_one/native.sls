@@ -1,13 +1,16 @@
-{#- Every hypervisor: check that QEMU can open gluster://, and that oneadmin reads a file of each volume that way. -#}
+{#- Every hypervisor: check that QEMU can open gluster://, and that oneadmin reads a file of each volume that way. Where
+    the pillar has `access: fuse`, that it writes and reads a file on the mount. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.mount
 {%- if not node.errors and 'hypervisor' in node.roles %}
+{%- if 'native' in node.volumes.values() | map(attribute='access') | sum(start=[]) %}
 
 gluster_one_native_access:
   gluster_one_check.native_access_supported:
     - name: gluster://
     - package: {{ node.package | json }}
+{%- endif %}
 {%- for name, volume in node.volumes.items() %}
 {%- for host in volume.hosts %}
 
@@ -23,5 +26,15 @@ gluster_one_native_{{ name }}{{ ' %s' | format(loop.index) if not loop.first }}:
       - gluster_one_check: gluster_one_native_access
       - gluster_one: gluster_one_mount_{{ name }}
 {%- endfor %}
+{%- if 'fuse' in volume.access %}
+
+gluster_one_files_{{ name }}:
+  gluster_one_check.files_usable:
+    - name: {{ volume.mount | json }}
+    - user: {{ node.user | json }}
+    - timeout: {{ node.timeout }}
+    - require:
+      - gluster_one: gluster_one_mount_{{ name }}
+{%- endif %}
 {%- endfor %}
 {%- endif %}

@@ -215,6 +215,18 @@ def test_writable_with_a_dead_mount(modules, served):
     assert "Transport endpoint is not connected" in modules.gluster_mount.write_error(str(served))
 
 
+# A file on the mount, as a VM has its disk there
+
+
+def test_qemu_uses_a_file_on_the_mount(modules, served):
+    with host.seconds(5):
+        assert modules.gluster_native.file_error(str(served)) is None
+    assert "Permission denied" in modules.gluster_native.file_error(str(served), user="daemon")
+    assert os.listdir(served) == []
+    host.kill(host.fuse_client(served))
+    assert modules.gluster_native.file_error(str(served)) == f"the mount on {served} is dead"
+
+
 # Native access
 
 

@@ -104,6 +104,21 @@ def test_oneadmin_reads_natively_what_the_head_has_left(readable, identifiers):
     assert readable(host=["kvm1:24007", "kvm2"]).comment == "oneadmin reads small_vol over gluster://kvm1 or kvm2"
 
 
+def test_qemu_uses_a_file_on_the_mount(states, modules, served):
+    """Without a driver for gluster://, and the head knows of that."""
+    usable = states.gluster_one_check.files_usable
+    (driver,) = Path("/usr/lib").glob("*/qemu/block-gluster.so")
+    with host.hidden(driver):
+        idle(usable, str(served))
+        assert usable(str(served)).comment == f"QEMU writes and reads a file on {served} as oneadmin"
+        assert modules.data.get("gluster_native.published")["gluster"] is False
+    assert "QEMU cannot use a file" in fails(usable, str(served), user="daemon", timeout=1).comment
+    run = usable(str(served / "none"), test=True)
+    assert run.result is True and "the run will show it; now QEMU cannot use" in run.comment
+    with host.hidden("/usr/sbin/libvirtd"):
+        assert "libvirt is not installed: install" in refuses(usable, str(served))
+
+
 def test_a_head_that_leaves_nothing_is_waited_for(readable, other_node):
     run = fails(readable, timeout=1)
     assert "within 1 s (last seen: the head has written no datastore's identifier there yet)" in run.comment

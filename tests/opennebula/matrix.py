@@ -10,6 +10,7 @@ BASES = {
         {"volume": "one_vol", "host": "kvm1"},
         {"DISK_TYPE": "GLUSTER", "GLUSTER_VOLUME": "one_vol", "GLUSTER_HOST": "kvm1:24007", "DRIVER": "raw"},
     ),
+    "fuse": ({"volume": "one_vol", "host": "kvm1", "access": "fuse"}, {"DISK_TYPE": "FILE"}),
     "plain": ({}, {}),
     "system": ({"type": "SYSTEM_DS"}, {"TYPE": "SYSTEM_DS", "DS_MAD": None}),
     "file": ({"type": "FILE_DS"}, {"TYPE": "FILE_DS"}),
@@ -59,6 +60,8 @@ ATTRIBUTES = [
               other="one_vol", bases=("native",)),
     Attribute("DISK_TYPE", [{}, {"attributes": {"disk_type": "gluster"}}], "GLUSTER", same=("gluster", "Gluster"),
               other="FILE", bases=("native",)),
+    Attribute("DISK_TYPE", [{}, {"attributes": {"disk_type": "FILE"}}], "FILE", same=("file",), other="GLUSTER",
+              bases=("fuse",), lacking=False),
     Attribute("DRIVER", [{}, {"driver": "raw"}, {"attributes": {"Driver": "raw"}}], "raw", other="qcow2",
               bases=("native",)),
     Attribute("DRIVER", [{"driver": "qcow2"}], "qcow2", other="raw", bases=("native", "plain")),
@@ -174,6 +177,13 @@ def absence_cases():
             "LIMIT_MB": (None, "5"),
         },
     )
+    for keys in ({}, {"driver": "qcow2"}):
+        new = {"DRIVER": ("raw", "qcow2")} if keys else {}
+        gluster = {"GLUSTER_HOST": ("kvm1:24007", None), "GLUSTER_VOLUME": ("one_vol", None)}
+        changes = {"DISK_TYPE": ("GLUSTER", "FILE"), **gluster, **new}
+        yield removed(f"native-to-fuse-{len(keys)}", keys, BASES["native"][1], changes, "fuse")
+    changes = {key: ({"DISK_TYPE": "FILE"}.get(key), value) for key, value in BASES["native"][1].items()}
+    yield removed("fuse-to-native", {}, {"DISK_TYPE": "FILE", **dict.fromkeys(BASES["native"][1])}, changes)
     decided = {"CLONE_TARGET": "SYSTEM", "LN_TARGET": "NONE", "ALLOW_ORPHANS": "format", "PERSISTENT_SNAPSHOTS": True}
     yield removed("named-in-small-letters", {"attributes": {"Note": "x"}}, {"note": "x"})
     yield removed("decided-by-oned", {"attributes": decided}, {})

@@ -238,6 +238,7 @@ def test_images_as_data(modules, cloud, image):
     assert listed == {
         "id": number, "name": "hers", "owner": "eve", "group": "users", "type": "OS", "state": "READY",
         "persistent": False, "format": "qcow2", "size_mb": 8, "snapshots": 0, "datastore": cloud.keeps,
+        "native": True,
     }  # fmt: skip
     assert modules.opennebula.image_list(cloud.raw, **cloud.arguments) == []
 
@@ -354,6 +355,64 @@ def test_an_odd_template_of_a_user_hides_nothing(modules, cloud, image, template
     assert {"odd", "web"} <= {vm["name"] for vm in modules.opennebula.vm_list(**cloud.arguments)}
 
 
+@pytest.fixture
+def mine(loaders, monkeypatch):
+    """What the hypervisors have left in the mine."""
+    found = {
+        "kvm1": {"qemu": "10.0.13", "gluster": True}, "kvm2": {"qemu": "11.1.2", "gluster": False},
+        "kvm\x1b3": {"gluster": False}, "kvm4": "odd", "kvm5": None,
+    }  # fmt: skip
+    monkeypatch.setitem(loaders.modules, "mine.get", lambda target, function: found)
+    return found
+
+
+@pytest.fixture
+def put(loaders, cloud):
+    """put(name, ...): the state, on the cloud that has files."""
+    return lambda name, **arguments: loaders.states.gluster_one.one_datastore_present(
+        name=name, **arguments, **cloud.arguments
+    )
+
+
+FUSE = {"volume": "one_vol", "access": "fuse", "in_use": "allow"}
+
+
+def test_the_way_over(modules, cloud, image, mine, put):
+    """What was made while the datastore was native is native for good, and named until it is gone."""
+    kept = image(cloud.raw, "kept", PATH=cloud.home / "data", PERSISTENT="YES")
+    base = image(cloud.raw, "base", PATH=cloud.home / "data")
+    for name, number in (("web", base), ("db", kept)):
+        machine(cloud, name, number)
+    assert found(modules, cloud) == {}
+    result = put("raw", **FUSE)
+    assert result.result is True and set(result.changes) == {"DISK_TYPE"}
+    assert result.warnings[0].startswith("2 of its images are native still, as oned has made them, so GLUSTER_HOST")
+    assert put("raw", **FUSE).changes == {}
+    listed = {(one["what"], one["name"]): one for one in modules.gluster_native.images(**cloud.arguments)}
+    assert set(listed) == {("image", "kept"), ("image", "base"), ("disk", "web"), ("disk", "db")}
+    assert listed["disk", "web"]["problem"].endswith("which QEMU of kvm2, kvm\\x1b3 cannot")
+    assert "onevm disk-saveas" in listed["disk", "web"]["cure"]
+    assert "the persistent image kept, stays" in listed["disk", "db"]["cure"]
+    assert listed["image", "base"]["cure"].startswith(f"`oneimage clone {base} NAME`")
+
+    image(cloud.raw, "new", PATH=cloud.home / "data")
+    (new,) = [one for one in modules.opennebula.image_list(cloud.raw, **cloud.arguments) if one["name"] == "new"]
+    assert new["native"] is False and len(found(modules, cloud)) == 4
+    machine(cloud, "fresh", new["id"])
+    assert len(found(modules, cloud)) == 4
+
+
+def test_what_is_native_alone_goes_last(cloud, image, put, modules, mine):
+    number = image(cloud.raw, "base", PATH=cloud.home / "data")
+    assert set(put("raw", **FUSE).changes) == {"DISK_TYPE"}
+    cloud.call("image.delete", number)
+    eventually(lambda: not modules.opennebula.image_list(cloud.raw, **cloud.arguments))
+    assert set(put("raw", **FUSE).changes) == {"GLUSTER_HOST", "GLUSTER_VOLUME"}
+    assert put("raw", **FUSE).changes == {}
+    back = put("raw", volume="one_vol", host="kvm1").changes
+    assert set(back) == {"DISK_TYPE", "GLUSTER_HOST", "GLUSTER_VOLUME"}
+
+
 def test_machines_as_data(modules, cloud, image):
     number = image(cloud.keeps, "base", PATH=cloud.home / "data")
     vm = machine(cloud, "web", number)
@@ -362,7 +421,8 @@ def test_machines_as_data(modules, cloud, image):
         "id": vm, "name": "web", "owner": "oneadmin", "state": 3, "lcm_state": 3, "host": "kvm1",
         "system": cloud.system,
         "disks": [
-            {"id": 0, "image": "base", "datastore": cloud.keeps, "format": "raw", "clone": True, "type": "GLUSTER"},
+            {"id": 0, "image": "base", "datastore": cloud.keeps, "format": "raw", "clone": True, "type": "GLUSTER",
+             "native": True},
         ],
     }  # fmt: skip
     on_system = modules.opennebula.vm_list(cloud.system, **cloud.arguments)

@@ -34,7 +34,7 @@ WRONG = [
     ({**NATIVE, "host": "kvm1:0"}, "has no valid port"),
     ({**NATIVE, "host": "kvm1:65536"}, "(1 to 65535)"),
     ({"attributes": {**BY_HAND, "GLUSTER_VOLUME": "v", "GLUSTER_HOST": "kvm1:x"}}, "has no valid port"),
-    ({**NATIVE, "mount": "/proc"}, "GLUSTER_VOLUME is to be one_vol, and proc is mounted on /proc"),
+    ({**NATIVE, "mount": "/proc"}, "its volume is to be one_vol, and proc is mounted on /proc"),
     ({**SYSTEM, "attributes": {"DISK_TYPE": "FILE"}}, "oned ignores or rejects it on a SYSTEM_DS, leave it out"),
     ({"type": "FILE_DS", "attributes": {"DISK_TYPE": "BLOCK"}}, "on a FILE_DS"),
     ({**SYSTEM, **NATIVE}, "only an image datastore is opened natively"),
@@ -180,7 +180,7 @@ ALL_OF_IT = ["DISK_TYPE", "GLUSTER_HOST", "GLUSTER_VOLUME"]
         ({"absent_attributes": ["GLUSTER_HOST"]}, "GLUSTER_HOST is missing: a datastore of DISK_TYPE GLUSTER needs it"),
         ({"absent_attributes": "gluster_volume"}, "GLUSTER_VOLUME is missing"),
         ({"attributes": {"GLUSTER_HOST": "kvm1,kvm2"}}, "'kvm1,kvm2' has a comma"),
-        ({"mount": "/proc"}, "GLUSTER_VOLUME is to be one_vol, and proc is mounted on /proc"),
+        ({"mount": "/proc"}, "its volume is to be one_vol, and proc is mounted on /proc"),
         ({"absent_attributes": ALL_OF_IT}, None),
         ({"attributes": {"DISK_TYPE": "FILE"}, "absent_attributes": ALL_OF_IT[1:]}, None),
         ({"attributes": {"DISK_TYPE": "GLUSTER", "GLUSTER_HOST": "kvm2"}}, None),
@@ -388,7 +388,9 @@ def test_a_type_cannot_change(oned, present):
 
 DANGEROUS = [
     ("DISK_TYPE", {**ON_DISK, "DISK_TYPE": None}, NATIVE, "DISK_TYPE from FILE to GLUSTER"),
+    ("DISK_TYPE", {**ON_DISK, "DISK_TYPE": None, "GLUSTER_VOLUME": None}, NATIVE, "DISK_TYPE from FILE to GLUSTER"),
     ("DISK_TYPE", ON_DISK, {"absent_attributes": ["DISK_TYPE"]}, "DISK_TYPE from GLUSTER to None"),
+    ("DISK_TYPE", ON_DISK, {**NATIVE, "access": "fuse"}, "DISK_TYPE from GLUSTER to FILE"),
     ("GLUSTER_VOLUME", ON_DISK, {**NATIVE, "volume": "two_vol"}, "GLUSTER_VOLUME from one_vol to two_vol"),
     ("DS_MAD", ON_DISK, {**NATIVE, "ds_mad": "dummy"}, "DS_MAD from fs to dummy"),
     ("TM_MAD", ON_DISK, {**NATIVE, "tm_mad": "ssh"}, "TM_MAD from shared to ssh"),
@@ -412,6 +414,9 @@ def test_danger_asks_first(oned, present, attribute, there, asked, what, images,
     assert attribute in present(test=True, **asked).changes
     result = present(**asked)
     assert attribute in result.changes and result.result is True, result.comment
+    keeps = f"; machines that are there keep their disks' type {result.changes[attribute]['old']}"
+    assert (keeps in result.comment) is (attribute == "DISK_TYPE")
+    assert present(**asked).changes == {}
 
 
 def test_machines_on_a_system_datastore(oned, present):

@@ -61,7 +61,7 @@ def test_of_two_clients_the_one_that_was_started_last(processes):
 def test_the_rules_of_apparmor(execution, tmp_path):
     rules = tmp_path / "libvirt-qemu"
     rules.write_bytes(LATIN + b"/var/lib/one/** rwk,\n")
-    module = execution("gluster_native")
+    module = execution("gluster_confinement")
     assert module._allows(list(module._rules([str(rules)], "")), "/var/lib/one/datastores")
 
 

@@ -147,15 +147,16 @@ ACCESS = {"qemu": "7.2", "libvirt": "9.0", "built": True, "error": None}
 def confined(execution, tmp_path, monkeypatch):
     """confined(profiles, rules, enforcing, boolean): the findings on a hypervisor with these files."""
 
-    def make(driver=True, mount="/var/lib/one/datastores/0", **contents):
-        native = execution("gluster_native")
+    def make(driver=True, mount="/var/lib/one/datastores/0", access=None, machines=(), **contents):
+        native, confinement = execution("gluster_native"), execution("gluster_confinement")
         module = execution(
             "gluster_one",
             __salt__={
-                "gluster_native.confinement": native.confinement,
+                "gluster_confinement.confinement": confinement.confinement,
                 "gluster_mount.place": lambda path, name, user: path,
                 "gluster_native.native_access": lambda: {**ACCESS, "gluster": driver},
                 "gluster_native.access_missing": native.access_missing,
+                "gluster_native.native_machines": lambda: list(machines),
                 "data.get": lambda key: None,
                 "data.update": lambda key, value: True,
             },
@@ -176,15 +177,16 @@ def confined(execution, tmp_path, monkeypatch):
         (tmp_path / "local").mkdir()
         for key, text in contents.items():
             (tmp_path / paths[key]).write_text(text)
-        monkeypatch.setattr(native, "APPARMOR", str(tmp_path / "profiles"))
+        monkeypatch.setattr(confinement, "APPARMOR", str(tmp_path / "profiles"))
         rules = ("rules", "libvirt-qemu.d", "TEMPLATE.qemu")
         system = {"apparmor_directory": str(tmp_path), "apparmor_rules": [str(tmp_path / name) for name in rules]}
-        monkeypatch.setitem(native.__utils__, "gluster_system.values", lambda: system)
-        monkeypatch.setattr(native, "QEMU_CONF", str(tmp_path / "qemu.conf"))
-        monkeypatch.setattr(native, "SELINUX", str(tmp_path))
+        monkeypatch.setitem(confinement.__utils__, "gluster_system.values", lambda: system)
+        monkeypatch.setattr(confinement, "QEMU_CONF", str(tmp_path / "qemu.conf"))
+        monkeypatch.setattr(confinement, "SELINUX", str(tmp_path))
         seen = {"findings": [], "looked": []}
         node = {"package": "qemu", "user": "oneadmin", "datastores_dir": "/var/lib/one/datastores"}
-        module._hypervisor(seen, {**node, "volumes": {"one_vol": {"mount": mount}}})
+        volume = {"mount": mount, **({"access": access} if access else {})}  # the beacon's plan may be of before
+        module._hypervisor(seen, {**node, "volumes": {"one_vol": volume}})
         return [(finding["kind"], finding["on"], finding["cure"]) for finding in seen["findings"]]
 
     return make
@@ -199,6 +201,7 @@ def test_a_driver_that_is_missing_is_asked_for_each_time(execution):
         __salt__={
             "gluster_native.native_access": lambda: {"gluster": True, **answers.pop(0)},
             "gluster_native.access_missing": native.access_missing,
+            "gluster_native.native_machines": lambda: [],
             "data.get": kept.get,
             "data.update": kept.__setitem__,
         },
@@ -206,9 +209,31 @@ def test_a_driver_that_is_missing_is_asked_for_each_time(execution):
     found = []
     for _ in range(4):
         seen = {"findings": []}
-        module._driver(seen, {"package": "qemu"})
+        module._driver(seen, {"package": "qemu", "volumes": {"one_vol": {}}})
         found.append([finding["on"] for finding in seen["findings"]])
     assert (found, answers) == ([["QEMU"], ["gluster driver"], [], []], [])
+
+
+def test_what_files_need_is_asked_for_once(execution):
+    """And again when native access is wanted: then the driver counts."""
+    kept, answers = {}, [{**ACCESS, "gluster": False}]
+    native = execution("gluster_native")
+    module = execution(
+        "gluster_one",
+        __salt__={
+            "gluster_native.native_access": lambda: answers.pop(0),
+            "gluster_native.access_missing": native.access_missing,
+            "gluster_native.native_machines": lambda: [],
+            "data.get": kept.get,
+            "data.update": kept.__setitem__,
+        },
+    )
+    found = []
+    for access in ("fuse", "fuse", "native"):
+        seen = {"findings": []}
+        module._driver(seen, {"package": "qemu", "volumes": {"one_vol": {"access": [access]}}})
+        found.append([finding["on"] for finding in seen["findings"]])
+    assert (found, answers) == ([[], [], ["QEMU"]], [])
 
 
 def test_nothing_is_confined_where_neither_is_in_force(confined):
@@ -218,6 +243,29 @@ def test_nothing_is_confined_where_neither_is_in_force(confined):
 def test_qemu_needs_its_driver(confined):
     cure = "install qemu"
     assert confined(driver=False) == [("native", "QEMU", cure)]
+
+
+def test_files_need_no_driver(confined):
+    assert confined(driver=False, access=["fuse"]) == []
+
+
+def test_files_beside_native_access_need_it(confined):
+    assert confined(driver=False, access=["fuse", "native"]) == [("native", "QEMU", "install qemu")]
+
+
+@pytest.mark.parametrize("driver, access, kinds", [
+    (True, ["native"], []), (True, ["fuse"], []), (False, ["fuse"], ["native_vm"]),
+    (False, ["native"], ["native", "native_vm"]), (False, None, ["native", "native_vm"]),
+])  # fmt: skip
+def test_a_machine_that_could_not_be_started_again(confined, driver, access, kinds):
+    found = confined(driver=driver, access=access, machines=["one-7 (4711)"])
+    assert [kind for kind, *_ in found] == kinds
+    assert "native_vm" not in kinds or found[-1][1] == "one-7 (4711)" and "docs/native-or-fuse.md" in found[-1][2]
+
+
+def test_many_of_them_are_counted(confined):
+    found = confined(driver=False, access=["fuse"], machines=[f"one-{number}" for number in range(9)])
+    assert [on for _, on, _ in found] == ["one-0", "one-1", "one-2", "one-3", "one-4"]
 
 
 def test_apparmor_needs_a_rule_for_the_datastores(confined, tmp_path):

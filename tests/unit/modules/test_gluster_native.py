@@ -22,7 +22,8 @@ def native(execution, tmp_path, monkeypatch):
             path.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
         opts = {"test": False, "cachedir": str(tmp_path / "cache")}
-        module = execution("gluster_native", __opts__=opts, __grains__={"os": "Debian"})
+        salt = {"gluster_mount.mount_health": lambda path: {"state": "alive" if path == str(tmp_path) else "absent"}}
+        module = execution("gluster_native", __opts__=opts, __grains__={"os": "Debian"}, __salt__=salt)
         only = {name.replace("_", "-") for name in scripts}
         monkeypatch.setattr(module.salt.utils.path, "which", lambda name: name if name in only else None)
         return module
@@ -44,11 +45,12 @@ esac"""
 CASES = {
     "a build without the driver, whatever packages there are": (
         qemu_img(NO_DRIVER, version="11.1.2", formats=""), "QEMU's build",
-        "QEMU 11.1.2 cannot open gluster://: Debian builds it without the gluster driver", "such as one of Debian 13",
+        "QEMU 11.1.2 cannot open gluster://: Debian builds it without the gluster driver",
+        "put `access: fuse` under the volume in the pillar, and",
     ),
     "the same in older words": (
         qemu_img(NO_DRIVER.replace("driver 'gluster'", "protocol 'gluster'"), formats=""), "QEMU's build",
-        "Debian builds it without the gluster driver", "such as one of Debian 13",
+        "Debian builds it without the gluster driver", "hypervisor that has it is one of Debian 13",
     ),
     "the package is missing": (
         qemu_img(NO_DRIVER), "QEMU", "its gluster driver is not installed", "^install the-package$",
@@ -147,6 +149,101 @@ def test_a_driver_that_is_there(native):
 def test_a_read_counts_when_it_is_said(native, script, said):
     found = native(qemu_io=script).native_read("one_vol", user=None)
     assert found is None if said is None else said in found
+
+
+def test_files_need_qemu_and_libvirt_alone(native):
+    module = native(qemu_img=qemu_img(NO_DRIVER, version="11.1.2", formats=""), libvirtd="echo libvirtd 12.8.0")
+    found = module.native_access()
+    assert module.access_missing(found, None) is None and module.access_missing(found, "the-package")
+    assert module.access_missing({**found, "libvirt": None}, None)[0] == "libvirt"
+    assert module.access_missing({**found, "qemu": None}, None)[2:] == ["QEMU", "install qemu-utils"]
+
+
+QEMU_IO = """case " $* " in *" -n "*) ;; *) echo 'qemu-io: not past the cache' >&2; exit 1;; esac
+for file in "$@"; do :; done
+test "$(stat -c %s "$file")" = 4096 || exit 9
+"""
+
+
+@pytest.mark.parametrize(
+    "script, said",
+    [
+        ("echo 'wrote 4096/4096 bytes at offset 0'; echo 'read 4096/4096 bytes at offset 0'", None),
+        ("echo 'wrote 4096/4096 bytes at offset 0'; echo 'read failed: Input/output error'; exit 1", "read failed: In"),
+        (
+            "echo 'wrote 4096/4096 bytes'; echo 'Pattern verification failed at offset 0'; echo 'read 4096/4096 bytes'",
+            "Pattern verification failed",
+        ),
+        ("echo 'write failed: No space left on device'; exit 1", "write failed: No space left on device"),
+        ('echo "qemu-io: can\'t open device $file: Permission denied" >&2; exit 1', "can't open device"),
+        ("kill -SEGV $$", "qemu-io: "),
+    ],
+)
+def test_a_file_on_the_mount(native, tmp_path, script, said):
+    """It is removed, whatever came of it, and what a try of before has left; nothing else is."""
+    module = native(qemu_io=QEMU_IO + script)
+    (tmp_path / ".gluster_one.qemu.other.left").touch()
+    mine = tmp_path / f".gluster_one.qemu.{module.socket.gethostname()}.left"
+    mine.touch()
+    found = module.file_error(str(tmp_path), user=None)
+    assert found is None if said is None else said in found
+    assert [one.name for one in tmp_path.glob(".gluster*")] == [".gluster_one.qemu.other.left"]
+
+
+def test_a_file_where_nothing_is_mounted(native, tmp_path):
+    module = native(qemu_io="exit 1")
+    assert module.file_error("/mnt/none", user=None) == "the mount on /mnt/none is absent"
+
+
+def test_a_directory_that_takes_no_file(native, tmp_path):
+    module = native(qemu_io="exit 1")
+    module.secrets.token_hex, kept = (lambda size: "x/y"), module.secrets.token_hex
+    try:
+        assert "annot create" in module.file_error(str(tmp_path), user=None)
+    finally:
+        module.secrets.token_hex = kept
+
+
+@pytest.mark.parametrize(
+    "words, native_disk",
+    [
+        (["-blockdev", '{"driver":"gluster","volume":"one_vol","path":"7/disk.0"}'], True),
+        (["-blockdev", '{"driver": "gluster", "volume": "one_vol"}'], True),
+        (["-drive", "file=gluster://kvm1:24007/one_vol/7/disk.0,format=raw"], True),
+        (["-drive", "file=gluster+tcp://kvm1/one_vol/7/disk.0"], True),
+        (["-drive", "file.driver=gluster,file.volume=one_vol"], True),
+        (["-blockdev", '{"driver":"file","filename":"/var/lib/one/datastores/gluster/7/disk.0"}'], False),
+        ([], False),
+    ],
+)
+def test_machines_that_have_native_disks_open(execution, monkeypatch, words, native_disk):
+    class Process:
+        info = {
+            "pid": 4711,
+            "cmdline": ["/usr/bin/qemu-system-x86_64", "-name", "guest=one-7,debug-threads=on", *words],
+        }
+        cmdline = name = lambda self: self.info["cmdline"]
+
+    class Ended(Process):
+        info = {"pid": 4712, "cmdline": None}
+
+    module = execution("gluster_native")
+    monkeypatch.setattr(module.psutil, "process_iter", lambda attributes: [Process(), Ended()])
+    monkeypatch.setattr(module.psutil, "Process", lambda pid: Process())
+    assert module.native_machines() == ["one-7 (4711)"] * native_disk
+
+
+def test_what_qemu_can_is_left_in_the_mine_when_it_changes(execution):
+    kept, sent = {}, []
+    salt = {
+        "data.get": kept.get, "data.update": lambda key, value: kept.update({key: value}) or True,
+        "mine.send": lambda name: sent.append(name) or len(sent) > 1,
+    }  # fmt: skip
+    module = execution("gluster_native", __salt__=salt)
+    can, cannot = {"gluster": True}, {"gluster": False}
+    # The first time the master does not answer.
+    assert [module.publish_access(found) for found in (can, can, can, cannot)] == [False, True, False, True]
+    assert sent == ["gluster_native.native_access"] * 3
 
 
 def test_the_read_is_that_of_a_vm(native):

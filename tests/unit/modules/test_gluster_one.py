@@ -108,6 +108,21 @@ def test_each_native_datastores_servers_are_asked(module, hosts, refused):
     assert [one["expected"] for one in seen["findings"]] == ["it is read over gluster://kvm2 or kvm3"] * refused
 
 
+@pytest.mark.parametrize("access, kinds", [
+    (["fuse"], ["file_access"]), (["fuse", "native"], ["file_access", "native_read"]), (["native"], ["native_read"]),
+])  # fmt: skip
+@pytest.mark.parametrize("driver", [True, False])
+def test_the_proof_is_that_of_the_access(module, access, kinds, driver):
+    """Where QEMU cannot open gluster://, which is said already, it is not tried."""
+    module.__salt__["gluster_native.file_error"] = lambda path, user: f"{user} cannot"
+    hosts = [["kvm9"]] if "native" in access else []
+    seen = {"findings": [] if driver else [{"kind": "native"}], "looked": [], "volumes": {}}
+    module._native(seen, node("two_vol", hosts=hosts, access=access))
+    found = [(one["kind"], one["on"]) for one in seen["findings"] if one["kind"] != "native"]
+    on = {"file_access": "/two_vol", "native_read": "two_vol"}
+    assert found == [(kind, on[kind]) for kind in kinds if driver or kind != "native_read"]
+
+
 @pytest.mark.parametrize(
     "answers, refused",
     [

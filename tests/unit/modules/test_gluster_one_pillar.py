@@ -97,6 +97,26 @@ def test_machines_ask_the_datastores_servers(node, datastores, hosts):
     assert node(pillar)["volumes"]["one_vol"]["hosts"] == hosts
 
 
+@pytest.mark.parametrize(
+    "keys, datastores, access, hosts",
+    [
+        ({}, {"a": {}}, ["native"], [["kvm1"]]),
+        ({"access": "native"}, {"a": {}}, ["native"], [["kvm1"]]),
+        ({"access": "fuse"}, {"a": {}, "s": {"type": "SYSTEM_DS"}}, ["fuse"], []),
+        ({"access": "fuse"}, {"s": {"type": "SYSTEM_DS"}}, ["fuse"], []),
+        ({"access": "fuse"}, {}, ["fuse"], []),
+        ({"access": "fuse"}, {"a": {"access": "native", "host": "kvm2"}}, ["native"], [["kvm2"]]),
+        ({}, {"a": {"access": "fuse"}, "s": {"type": "SYSTEM_DS"}}, ["fuse"], []),
+        ({}, {"a": {"access": "fuse", "host": "kvm2"}, "b": {}}, ["fuse", "native"], [["kvm1"]]),
+    ],
+)
+def test_how_machines_open_what_is_on_a_volume(node, keys, datastores, access, hosts):
+    volume = node(with_volume(datastores=datastores, **keys))["volumes"]["one_vol"]
+    assert (volume["access"], volume["hosts"]) == (access, hosts)
+    wanted = {name: each.get("access", keys.get("access")) for name, each in datastores.items() if name != "s"}
+    assert {name: volume["datastores"][name].get("access") for name in wanted} == wanted
+
+
 def test_a_mount_below_directories_of_somebody_else_becomes_a_link(node, tmp_path):
     tmp_path.chmod(0o755)
     wanted = str(tmp_path / "0")
@@ -223,6 +243,12 @@ BAD = [
     ({**ORDINARY, "timeout": True}, r"gluster_one:timeout is True \(a boolean\)"),
     ({**ORDINARY, "user": "nobody1"}, r"gluster_one:user is 'nobody1': there is no such account on kvm1"),
     ({**ORDINARY, "opennebula": {"endpoint": "head:2633"}}, r"gluster_one:opennebula:endpoint is 'head:2633'"),
+    (with_volume(access="kernel"), r"one_vol:access is 'kernel' \(a string\): native \(.*\) or fuse \(.*\) is needed"),
+    (with_volume(access=["fuse"]), r"one_vol:access is \['fuse'\] \(a list\): native"),
+    (with_volume(access=None), r"one_vol:access is None \(nothing\): native"),
+    (with_volume(acces="fuse"), r"one_vol:acces is no known key: did you mean access\?"),
+    (with_datastore(access="file"), r"glusterds:access is 'file' \(a string\): native"),
+    (with_datastore(type="SYSTEM_DS", access="fuse"), r"glusterds:access is 'fuse': a SYSTEM_DS holds files in either"),
     (with_volume(mount="/srv/x/"), r"one_vol:mount is '/srv/x/' \(a string\): .* slashes and none at its end"),
     (with_volume(group="../virt"), r"one_vol:group is '../virt' \(a string\): the name of an option group"),
     (with_volume(options={"group": "virt"}), r"one_vol:options is .*those of a group each by its name"),

@@ -94,6 +94,50 @@ def test_a_native_datastore_is_raw_by_default(store):
     assert store().template({}) == {"TYPE": "IMAGE_DS", "TM_MAD": "shared"}
 
 
+FILES = {"TYPE": "IMAGE_DS", "TM_MAD": "shared", "DISK_TYPE": "FILE"}
+
+
+def test_files_on_the_mount(store):
+    """DISK_TYPE is said, DRIVER is not."""
+    fuse = {"volume": "one_vol", "access": "fuse"}
+    assert store().template(fuse) == store().template({**fuse, "host": ["kvm1", "kvm2"]}) == FILES
+    assert store().template({"access": "fuse"}) == FILES
+    assert store().template({**fuse, "driver": "qcow2"}) == {**FILES, "DRIVER": "qcow2"}
+    assert store().template({**fuse, "attributes": {"disk_type": "file"}})["DISK_TYPE"] == "file"
+    assert store().changes(FILES, {"type": "IMAGE_DS", "tm_mad": "shared", "disk_type": "FILE"}) == {}
+
+
+def test_what_was_native_loses_what_only_that_has(store):
+    change = {
+        "DISK_TYPE": {"old": "GLUSTER", "new": "FILE"},
+        "GLUSTER_HOST": {"old": "kvm1:24007", "new": None},
+        "GLUSTER_VOLUME": {"old": "one_vol", "new": None},
+    }
+    assert (
+        store().difference("d", FILES, {**THERE, "name": "d"}, {"access": "fuse", "absent_attributes": "FOO"}) == change
+    )
+    module = store()
+    module.__salt__.update({
+        "opennebula.image_list": lambda *words, **_: [1, 2],
+        "opennebula.vm_list": lambda *words, **_: [7],
+    })  # fmt: skip
+    with pytest.raises(CommandExecutionError) as error:
+        module.refuse_in_use("d", change, THERE)
+    assert str(error.value) == (
+        "Datastore d has 2 images and 1 machines, and changing DISK_TYPE from GLUSTER to FILE puts them at risk: move "
+        "them first, or set in_use: allow"
+    )
+    assert module.refuse_in_use("d", change, THERE, "allow") is None
+
+
+def test_the_servers_of_files_are_nobodys(store):
+    planned = [{"name": "files", "host": "kvm2", "access": "fuse"}, {"name": "native", "host": "kvm3"}]
+    module = store()
+    module.__salt__["gluster_one_ids.published_ids"] = lambda mount: {}
+    others = module._beside("d", "/mnt", planned, None, {})
+    assert [other["GLUSTER_HOST"] for other in others] == [None, "kvm3"]
+
+
 def test_every_attribute_of_the_guide_and_others(store):
     wanted = store().template(
         {
@@ -116,6 +160,20 @@ def test_every_attribute_of_the_guide_and_others(store):
         ({"type": "SYSTEM_DS", "ds_mad": "fs"}, "a system datastore has none"),
         ({"type": "SYSTEM_DS", "volume": "v", "host": "h"}, "only an image datastore"),
         ({"volume": "v"}, "host is None"),
+        ({"type": "SYSTEM_DS", "access": "fuse"}, "access is 'fuse': a SYSTEM_DS holds files in either case, leave"),
+        ({"host": "h", "access": "fuse"}, "volume is None, and host is 'h'"),
+        (
+            {"volume": "v", "access": "fuse", "attributes": {"DISK_TYPE": "GLUSTER"}},
+            "DISK_TYPE GLUSTER, and with access: fuse it is FILE: leave one out",
+        ),
+        (
+            {"volume": "v", "access": "fuse", "attributes": {"gluster_host": "h"}},
+            "GLUSTER_HOST h, and with access: fuse it is not there: leave one out",
+        ),
+        (
+            {"volume": "v", "host": "h", "attributes": {"DISK_TYPE": "FILE"}},
+            "with volume it is GLUSTER: leave one out; for files on the mount, say access: fuse",
+        ),
         ({"host": "h"}, "volume is None, and host is 'h'"),
         ({"safe_dirs": ["tmp"]}, "absolute paths"),
         ({"restricted_dirs": "/ etc"}, "absolute paths"),
