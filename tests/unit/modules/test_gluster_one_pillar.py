@@ -246,7 +246,7 @@ BAD = [
     (with_volume(access="kernel"), r"one_vol:access is 'kernel' \(a string\): native \(.*\) or fuse \(.*\) is needed"),
     (with_volume(access=["fuse"]), r"one_vol:access is \['fuse'\] \(a list\): native"),
     (with_volume(access=None), r"one_vol:access is None \(nothing\): native"),
-    (with_volume(acces="fuse"), r"one_vol:acces is no known key: did you mean access\?"),
+    (with_volume(acces="fuse"), r"one_vol:acces is not a known key: did you mean access\?"),
     (with_datastore(access="file"), r"glusterds:access is 'file' \(a string\): native"),
     (with_datastore(type="SYSTEM_DS", access="fuse"), r"glusterds:access is 'fuse': a SYSTEM_DS holds files in either"),
     (with_volume(mount="/srv/x/"), r"one_vol:mount is '/srv/x/' \(a string\): .* slashes and none at its end"),

@@ -421,7 +421,7 @@ def test_a_peer_that_does_not_say_who_it_is_hides_nothing(execution):
     module = execution("gluster_pool", __salt__=salt)
     (peer,) = [each for each in module.snapshot()["pool"] if each["hostname"] == "kvm3"]
     kind, on, what, *_ = module._peer(peer, pool(), "kvm1")
-    assert (kind, on, what) == ("peer_rejected", "kvm3", "Peer Rejected: it is no member of the pool")
+    assert (kind, on, what) == ("peer_rejected", "kvm3", "Peer Rejected: it is not a member of the pool")
 
 
 def test_a_peer_that_is_no_member_holds_everything(execution, blockers):

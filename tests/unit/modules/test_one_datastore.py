@@ -124,7 +124,7 @@ def test_what_was_native_loses_what_only_that_has(store):
     with pytest.raises(CommandExecutionError) as error:
         module.refuse_in_use("d", change, THERE)
     assert str(error.value) == (
-        "Datastore d has 2 images and 1 machines, and changing DISK_TYPE from GLUSTER to FILE puts them at risk: move "
+        "Datastore d has 2 images and 1 VMs, and changing DISK_TYPE from GLUSTER to FILE puts them at risk: move "
         "them first, or set in_use: allow"
     )
     assert module.refuse_in_use("d", change, THERE, "allow") is None

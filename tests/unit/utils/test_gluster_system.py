@@ -167,7 +167,7 @@ def test_the_states_have_the_defaults_of_the_formula(execution):
                         rf"^(?:.*, )?{argument.name}(?:, .*)?\n +(.+(?:\n +.+)*)", inspect.getdoc(function), re.M
                     )
                     if said and "default" in said[1] and argument.default is not True:
-                        assert re.search(rf"default:? `*{re.escape(str(argument.default))}\b", said[1]), said[0]
+                        assert re.search(rf"default:?\s+`*{re.escape(str(argument.default))}\b", said[1]), said[0]
     assert checked == {*named, "name"}
     wanted = imported(CHECKOUT / "_utils/gluster_options.py").wanted_options
     assert inspect.signature(wanted).parameters["uid"].default == BASE["user"]
