@@ -597,7 +597,8 @@ def refuse_in_use(name, changes, current, allow=None, **connection):
     # A driver that no process runs serves no image: to correct it puts nothing at risk.
     if changes.get("DS_MAD", {}).get("old") == "shared" and "DS_MAD" in risky:
         risky.remove("DS_MAD")
-    if "DISK_TYPE" in risky and "GLUSTER_VOLUME" in risky:  # the one goes with the other
+    # It goes with DISK_TYPE, or later, when no image needs it.
+    if "GLUSTER_VOLUME" in risky and ("DISK_TYPE" in risky or changes["GLUSTER_VOLUME"]["new"] is None):
         risky.remove("GLUSTER_VOLUME")
     if not current or not risky or allow == "allow":
         return

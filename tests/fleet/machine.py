@@ -9,6 +9,12 @@ DISK = """\
 			{readonly}
 			<driver name='qemu' type='{driver}' cache='none' discard='unmap'/>
 		</disk>"""
+FILE = """\
+		<disk type='file' device='disk'>
+			<source file='{path}'/>
+			<target dev='sda'/>
+			<driver name='qemu' type='{driver}' cache='none' discard='unmap'/>
+		</disk>"""
 DOMAIN = """\
 <domain type='qemu'>
 	<name>{name}</name>
@@ -40,6 +46,11 @@ def disk(image, device="disk", target="sda", driver="raw", servers=("kvm1", "kvm
         bus=" bus='ide'" if cdrom else "",
         readonly="<readonly/>" if cdrom else "",
     )
+
+
+def file_disk(path, driver="raw"):
+    """The same of a disk that is a file."""
+    return FILE.format(path=path, driver=driver)
 
 
 def create(fleet, name, *disks):

@@ -387,7 +387,8 @@ def test_the_way_over(modules, cloud, image, mine, put):
     result = put("raw", **FUSE)
     assert result.result is True and set(result.changes) == {"DISK_TYPE"}
     assert result.warnings[0].startswith("2 of its images are native still, as oned has made them, so GLUSTER_HOST")
-    assert put("raw", **FUSE).changes == {}
+    again = put("raw", volume="one_vol", access="fuse")
+    assert (again.result, again.changes) == (True, {})
     listed = {(one["what"], one["name"]): one for one in modules.gluster_native.images(**cloud.arguments)}
     assert set(listed) == {("image", "kept"), ("image", "base"), ("disk", "web"), ("disk", "db")}
     assert listed["disk", "web"]["problem"].endswith("which QEMU of kvm2, kvm\\x1b3 cannot")
@@ -403,13 +404,16 @@ def test_the_way_over(modules, cloud, image, mine, put):
 
 
 def test_what_is_native_alone_goes_last(cloud, image, put, modules, mine):
-    number = image(cloud.raw, "base", PATH=cloud.home / "data")
+    """In use or not: no image and no new machine needs it."""
+    number, fuse = image(cloud.raw, "base", PATH=cloud.home / "data"), {"volume": "one_vol", "access": "fuse"}
     assert set(put("raw", **FUSE).changes) == {"DISK_TYPE"}
     cloud.call("image.delete", number)
-    eventually(lambda: not modules.opennebula.image_list(cloud.raw, **cloud.arguments))
-    assert set(put("raw", **FUSE).changes) == {"GLUSTER_HOST", "GLUSTER_VOLUME"}
-    assert put("raw", **FUSE).changes == {}
-    back = put("raw", volume="one_vol", host="kvm1").changes
+    image(cloud.raw, "file", PATH=cloud.home / "data")
+    eventually(lambda: len(modules.opennebula.image_list(cloud.raw, **cloud.arguments)) == 1)
+    assert set(put("raw", **fuse).changes) == {"GLUSTER_HOST", "GLUSTER_VOLUME"}
+    assert put("raw", **fuse).changes == {}
+    assert "has 1 images and 0 machines" in put("raw", volume="one_vol", host="kvm1").comment
+    back = put("raw", volume="one_vol", host="kvm1", in_use="allow").changes
     assert set(back) == {"DISK_TYPE", "GLUSTER_HOST", "GLUSTER_VOLUME"}
 
 
