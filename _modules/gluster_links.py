@@ -283,7 +283,7 @@ def link_state(path, target, volume=None):
 
     volume
         The volume (string): mounted on the path itself, or on another directory that the link leads to, it serves as
-        well.
+        well, unless that mount is read-only or of one of its directories.
 
     Returns a dict ``{"state": "linked", "detail": "", "target": "/var/lib/gluster_one/one_vol", "ends": [...]}``.
     ``state`` is ``linked``, ``absent``, ``empty`` (a directory without anything in it) or ``blocked``: ``detail`` then
@@ -308,23 +308,35 @@ def link_state(path, target, volume=None):
                 state, detail = _no_link(inside, path, volume)
             else:
                 ends = _ends(path, text, target)
-                linked = target in ends or volume and any(map(_shows(volume), ends))
-                state, detail = ("linked", "") if linked else ("blocked", f"is a link to {_visible(text)}")
+                state, detail = _link_leads(text, ends, target, volume)
     except FileNotFoundError:
         state, detail = "absent", ""
     return {"state": state, "detail": detail, "target": text, "ends": ends}
+
+
+def _link_leads(text, ends, target, volume):
+    """
+    State and detail of a link.
+    """
+    mounts = __salt__["gluster_mount.mounts"]() if volume and target not in ends else {}
+    shown = [mounts[end] for end in ends if end in mounts and mounts[end]["volume"] == volume]
+    if target in ends or any(not mounted["read_only"] for mounted in shown):
+        return "linked", ""
+    return "blocked", f"is a link to {_visible(text)}{', where it is mounted read-only' if shown else ''}"
 
 
 def _no_link(inside, path, volume):
     """
     State and detail of what is no link.
     """
-    if volume and __salt__["gluster_mount.beneath"](path)["volume"] == volume:
+    beneath = __salt__["gluster_mount.beneath"](path) if volume else {"volume": None}
+    if volume and beneath["volume"] == volume and not beneath["read_only"]:
         return "linked", ""
     # Before anything looks at it: a mount may hang.
     health = __salt__["gluster_mount.mount_health"](path)
     if health["state"] != "absent":
-        return "blocked", f"has {_visible(health['device'])} mounted on it"
+        how = ", read-only" if volume and beneath["volume"] == volume else ""
+        return "blocked", f"has {_visible(health['device'])} mounted on it{how}"
     name = os.path.basename(path)
     with _entry(inside, name, path) as found:
         mode = os.fstat(found).st_mode
@@ -358,14 +370,6 @@ def _ends(path, text, target):
         status, said, _ = __utils__["gluster_process.run"](["readlink", "-n", "--", path])
         text = said if status == 0 else None
     return ends
-
-
-def _shows(volume):
-    """
-    Whether a volume is mounted on a directory, as by hand.
-    """
-    mounts = __salt__["gluster_mount.mounts"]()
-    return lambda path: mounts.get(path, {}).get("volume") == volume
 
 
 def _kind(mode):
@@ -530,9 +534,10 @@ def link_changes(target, volume, paths, former=()):
         if set(found["ends"]) & set(former):
             changes[label] = {"old": f"{path} -> {_visible(found['target'])}", "new": f"{path} -> {target}"}
         elif found["state"] == "blocked":
+            cure = "move what it holds there (images of a datastore that was not on Gluster?), or remove it"
+            cure = "unmount that" if path in __salt__["gluster_mount.mounts"]() else cure
             raise CommandExecutionError(
-                f"{path} {found['detail']} and cannot become a link to {target}: move what it holds there (images of a "
-                "datastore that was not on Gluster?), or remove it, and run again"
+                f"{path} {found['detail']} and cannot become a link to {target}: {cure}, and run again"
             )
         elif found["state"] != "linked":
             changes[label] = {"old": None, "new": f"{path} -> {target}"}

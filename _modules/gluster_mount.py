@@ -214,7 +214,8 @@ def mounts():
     Returns a dict of dicts by directory; ``volume`` is None for a file system that root has not mounted by Gluster's
     client::
 
-        {"/var/lib/gluster_one/one_vol": {"device": "kvm1:/one_vol", "fstype": "fuse.glusterfs", "volume": "one_vol"}}
+        {"/var/lib/gluster_one/one_vol": {"device": "kvm1:/one_vol", "fstype": "fuse.glusterfs", "volume": "one_vol",
+                                          "read_only": False}}
 
     CLI Example:
 
@@ -222,7 +223,11 @@ def mounts():
 
         salt kvm1 gluster_mount.mounts
     """
-    return {mount["path"]: {key: mount[key] for key in ("device", "fstype", "volume")} for mount in mount_table()}
+    return {mount["path"]: _shown(mount) for mount in mount_table()}
+
+
+def _shown(mount):
+    return {key: mount[key] for key in ("device", "fstype", "volume", "read_only")}
 
 
 def mount_health(path):
@@ -420,11 +425,12 @@ def mount_table():
     Returns a list of dicts; ``number`` is the mount's, ``device_number`` its file system's, ``options`` those of the
     mount and ``super_options`` those of its file system. ``user`` is the number of who has mounted it by FUSE, None for
     other file systems. ``volume`` is None for what root has not mounted by Gluster's client: who may use fusermount
-    chooses type and device, too::
+    chooses type and device, too. A directory of a volume that is mounted by ``mount --bind`` is in ``device`` and
+    ``volume``, as if it were mounted by itself (``one_vol/ds101``)::
 
         [{"number": "41", "device_number": "0:33", "path": "/srv/vol", "options": ["rw", "nosuid", "nodev"],
           "fstype": "fuse.glusterfs", "device": "kvm1:/one_vol", "super_options": ["rw", "user_id=0"],
-          "user": "0", "volume": "one_vol"}]
+          "user": "0", "volume": "one_vol", "read_only": False}]
 
     CLI Example:
 
@@ -454,9 +460,13 @@ def _parsed(text, containing=b""):
         user = users[0] if users and fstype.startswith("fuse") else None
         volume = fstype == "fuse.glusterfs" and user == "0"
         volume = __salt__["gluster_fstab.device_volume"](device) if volume else None
+        if volume and words[3] != "/":
+            volume, device = volume + words[3], device.rstrip("/") + words[3]
+        options = words[5].split(",")
         yield {
-            "number": words[0], "device_number": words[2], "path": words[4], "options": words[5].split(","),
+            "number": words[0], "device_number": words[2], "path": words[4], "options": options,
             "fstype": fstype, "device": device, "super_options": more, "user": user, "volume": volume,
+            "read_only": "ro" in (*options, *more),
         }  # fmt: skip
 
 
@@ -600,7 +610,8 @@ def beneath(path):
     path
         The directory (string).
 
-    Returns what :func:`mount_health` does, as far as the kernel's table has it: ``state`` is ``absent`` or ``alive``.
+    Returns what :func:`mount_health` does, as far as the kernel's table has it: ``state`` is ``absent`` or ``alive``;
+    and ``read_only``.
 
     CLI Example:
 
@@ -611,8 +622,8 @@ def beneath(path):
     mounted = [mount for mount in mount_table() if mount["path"] == path]
     ours = mounted[: len(mounted) - len(_theirs(mounted))]
     if not ours:
-        return {"state": "absent", "device": None, "fstype": None, "volume": None}
-    return {"state": "alive", **{key: ours[-1][key] for key in ("device", "fstype", "volume")}}
+        return {"state": "absent", "device": None, "fstype": None, "volume": None, "read_only": False}
+    return {"state": "alive", **_shown(ours[-1])}
 
 
 def cover(path):

@@ -372,7 +372,8 @@ def _links(seen, node, name, volume, path, numbers, former):
             continue
         outdated = set(state["ends"]) & set(former)
         if state["state"] == "blocked" and not outdated:
-            move = f"move it to {path}, then {_apply(node, 'mount')}"
+            move = "umount it" if other in __salt__["gluster_mount.mounts"]() else f"move it to {path}"
+            move += f", then {_apply(node, 'mount')}"
             _find(seen, "blocked", other, f"it {state['detail']}", expected, move)
             continue
         try:

@@ -44,6 +44,15 @@ def a_sub_directory(path):
     host.sh("mount", "-t", "glusterfs", "kvm1:/small_vol/sub", path)
 
 
+def a_bound_directory(path):
+    """As mountinfo alone shows it: the device is the volume's."""
+    other = path.parent / "other"
+    mounted("kvm1:/small_vol")(other)
+    (other / "sub").mkdir(exist_ok=True)
+    path.mkdir()
+    host.sh("mount", "--bind", other / "sub", path)
+
+
 def a_tmpfs(path):
     path.mkdir()
     host.sh("mount", "-t", "tmpfs", "scratch", path)
@@ -74,6 +83,7 @@ MOUNTS = {
     "a link": (link_to("/data"), "it lies behind a link"),
     "another volume": (mounted("kvm1:/one_vol"), "kvm1:/one_vol (fuse.glusterfs) is mounted on"),
     "a sub-directory of the volume": (a_sub_directory, "kvm1:/small_vol/sub (fuse.glusterfs) is mounted on"),
+    "a directory of the volume, by --bind": (a_bound_directory, "kvm1:/small_vol/sub (fuse.glusterfs) is mounted on"),
     # This very glusterd, by a name that the pool does not have.
     "another pool's volume of the same name": (mounted("127.0.0.2:/small_vol"), "and 127.0.0.2 is none of kvm1"),
     "another file system": (a_tmpfs, "scratch (tmpfs) is mounted on"),

@@ -307,10 +307,32 @@ def test_what_a_process_of_root_s_answers_for_is_asked_by_a_child_first(walked, 
 
 def test_a_covered_mount_of_the_volume_is_as_good_as_a_link(walked, tmp_path):
     """Until it is uncovered, as the run does."""
-    walked.__salt__["gluster_mount.beneath"] = lambda path: {"volume": "vol"}
+    walked.__salt__["gluster_mount.beneath"] = lambda path: {"volume": "vol", "read_only": False}
     walked.__salt__["gluster_mount.mount_health"] = lambda path: {"state": "alive", "volume": None, "device": "theirs"}
     found = {volume: walked.link_state(str(tmp_path / "theirs"), "/x", volume)["state"] for volume in ("vol", "other")}
     assert found == {"vol": "linked", "other": "blocked"}
+
+
+@pytest.mark.parametrize(
+    "volume, read_only, state",
+    [("vol", False, "linked"), ("vol", True, "blocked"), ("vol/ds101", False, "blocked"), (None, False, "blocked")],
+)
+def test_what_serves_as_a_link_is_the_whole_volume_and_writable(walked, tmp_path, volume, read_only, state):
+    mounted = {"state": "alive", "device": "kvm1:/vol", "volume": volume, "read_only": read_only}
+    walked.__salt__.update({
+        "gluster_mount.beneath": lambda path: mounted,
+        "gluster_mount.mount_health": lambda path: mounted,
+        "gluster_mount.mounts": lambda: {str(tmp_path / "101"): mounted, "/srv/vol": mounted},
+        "gluster_mount.may_hang": lambda path: True,
+    })  # fmt: skip
+    (tmp_path / "101").mkdir()
+    (tmp_path / "102").symlink_to("/srv/vol")
+    found = [walked.link_state(f"{tmp_path}/{name}", "/target", "vol") for name in ("101", "102")]
+    assert [each["state"] for each in found] == [state, state]
+    assert all(("read-only" in each["detail"]) == read_only for each in found)
+    if state == "blocked":
+        with pytest.raises(CommandExecutionError, match="101 has kvm1:/vol mounted on it.*: unmount that, and run"):
+            walked.link_changes("/target", "vol", {"link": f"{tmp_path}/101"})
 
 
 def test_a_link_is_shown_as_text_and_exchanged_all_the_same(walked, tmp_path):

@@ -52,6 +52,26 @@ def test_a_mount_by_fusermount_is_none_of_gluster_s(module):
     assert [mount["volume"] for mount in module.mount_table()] == [None, None, "one_vol"]
 
 
+@pytest.mark.parametrize(
+    "root, options, super_options, shown",
+    [
+        ("/", "rw", "rw,user_id=0", ("kvm1:/one_vol", "one_vol", False)),
+        ("/", "ro,nosuid", "rw,user_id=0", ("kvm1:/one_vol", "one_vol", True)),  # mount -o remount,bind,ro
+        ("/", "rw", "ro,user_id=0", ("kvm1:/one_vol", "one_vol", True)),
+        ("/ds101", "rw", "rw,user_id=0", ("kvm1:/one_vol/ds101", "one_vol/ds101", False)),  # mount --bind
+        (r"/a\040b/c", "ro", "rw,user_id=0", ("kvm1:/one_vol/a b/c", "one_vol/a b/c", True)),
+        ("/ds101//deleted", "rw", "rw,user_id=0", ("kvm1:/one_vol/ds101//deleted", "one_vol/ds101//deleted", False)),
+        ("/ds101", "rw", "rw,user_id=9869", ("kvm1:/one_vol", None, False)),
+    ],
+)
+def test_what_of_a_volume_is_mounted(module, put, monkeypatch, tmp_path, root, options, super_options, shown):
+    line = f"41 21 0:33 {root} /srv/vol {options} - fuse.glusterfs kvm1:/one_vol {super_options}\n"
+    (tmp_path / "self/mountinfo").write_text(line)
+    found = module.mounts()["/srv/vol"]
+    assert (found["device"], found["volume"], found["read_only"]) == shown
+    assert {**module.beneath("/srv/vol"), "state": None} == {**found, "state": None} or found["volume"] is None
+
+
 def test_each_mount_namespace_has_a_table_of_its_own(module, put):
     put("3", 1, ROOT, OURS)
     put("7", 2, ROOT, COPY)
