@@ -28,7 +28,6 @@ UNWRITABLE = (
 _BACKUPS = "backup-volfile-servers="
 # Whoever reaches a brick can make a file that belongs to root and is setuid, or a device: neither works with these.
 FLAGS = ("nosuid", "nodev")
-_UNWANTED = {"noauto", "ro"}
 SERVICE = "gluster-one-mount@{}.service"
 DIRECTORY = "/etc/systemd/system"
 WANTS = f"{DIRECTORY}/multi-user.target.wants"
@@ -372,7 +371,7 @@ def wanted_line(path, volume, servers, options=None, like=None):
 
     like
         A line for another directory (dict as :func:`line` returns it) from which options and server are taken where
-        there is none for this one (default none); ``noauto`` and ``ro`` are not.
+        there is none for this one (default none), but for those that would keep the volume away, such as ``noauto``.
 
     Returns a dict::
 
@@ -396,8 +395,9 @@ def wanted_line(path, volume, servers, options=None, like=None):
             f"/etc/fstab mounts {there['device']} ({there['fstype']}) on {path}, not volume {volume}: remove that "
             "line, or give the volume another mount point"
         )
+    keeps_away = __salt__["gluster_one_arguments.keeps_away"]
     if like and not there:
-        there = {**like, "opts": [option for option in like["opts"] if option not in _UNWANTED]}
+        there = {**like, "opts": [option for option in like["opts"] if not keeps_away(option)]}
     device, first = f"{servers[0]}:/{volume}", servers[0]
     opts = [
         option
@@ -408,11 +408,12 @@ def wanted_line(path, volume, servers, options=None, like=None):
         check_servers(there["device"], backups(opts), servers, f"is what /etc/fstab mounts on {path}")
         named = _server(there["device"].rpartition(":")[0], servers)
         device, first = (there["device"], named) if named else (device, first)
-    unwanted = _UNWANTED & set(opts)
+    unwanted = [option for option in opts if keeps_away(option)]
     if unwanted:
+        also = f", then {automounter_cure(path)}" if "automount" in str(unwanted) else ""
         raise CommandExecutionError(
-            f"/etc/fstab mounts {path} with {', '.join(sorted(unwanted))}, and it has to be there after a reboot, and "
-            "writable: remove that option"
+            f"/etc/fstab mounts {path} with {', '.join(unwanted)}, and it has to be there after a reboot, for good and "
+            f"writable: remove {' and '.join(unwanted)}{also}"
         )
     others = [server for server in servers if server != first]
     named = backups(opts)
@@ -449,6 +450,30 @@ def unit(path):
         done = __salt__["cmd.run_all"](["systemd-escape", "--path", "--suffix=mount", path], python_shell=False)
         __context__[key] = done["stdout"]
     return __context__[key]
+
+
+def automounter_cure(path, device="systemd-1"):
+    """
+    How an automounter leaves a directory alone. systemd's takes what is mounted on it along.
+
+    path
+        The directory (string).
+
+    device
+        Whose it is, by the kernel's table (string, default ``systemd-1``): systemd's, or the map of another one.
+
+    Returns a sentence (string).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_fstab.automounter_cure /var/lib/gluster_one/one_vol
+    """
+    if not device.startswith("systemd"):
+        return f"take it out of {__utils__['gluster_process.visible'](device)}, reload autofs, and run again"
+    name = unit(path).removesuffix(".mount") + ".automount"
+    return f"`systemctl daemon-reload; systemctl stop '{name}'` while nothing uses the volume there, and run again"
 
 
 def unit_outdated(path):

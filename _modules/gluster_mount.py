@@ -255,6 +255,8 @@ def mount_health(path):
     if not mounted:
         return {"state": "absent", "device": None, "fstype": None, "volume": None}
     volume = mounted["volume"]
+    if mounted["fstype"] == "autofs":  # a look would have it mount
+        return {"state": "alive", "device": mounted["device"], "fstype": "autofs", "volume": None}
     # statfs is never answered from the kernel's cache, so that a client that has just died is seen to be dead.
     status, _, error = __utils__["gluster_process.run"](["stat", "-f", path])
     if status == 0 and path not in mounts():  # it ended just now: that was the bare directory

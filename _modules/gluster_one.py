@@ -217,9 +217,12 @@ def _mount(seen, node, name, volume):
     if retry:
         what = "nothing mounts it after a boot at which no glusterd answers"
         _find(seen, "boot", path, what, f"{retry}, enabled", cure, "warning")
-    cover = __salt__["gluster_mount.cover"](path)
-    health = None if cover else __salt__["gluster_mount.mount_health"](path)
-    if cover:
+    automounter, cover = __salt__["gluster_mount_plan.automounter_error"](path), __salt__["gluster_mount.cover"](path)
+    health = None if automounter or cover else __salt__["gluster_mount.mount_health"](path)
+    if automounter:
+        what, cure = automounter.split(": ", 1)
+        _find(seen, "mount_other", path, f"it {what}", expected, cure)
+    elif cover:
         _find(seen, "mount_covered", path, f"over it lies {cover}", expected, cure)
     elif health["state"] in ("hung", "offline"):
         what = "it does not answer: a brick or the network hangs"

@@ -1,9 +1,12 @@
 """The line of /etc/fstab for a volume."""
 
+import re
 from pathlib import Path
 
 import pytest
-from salt.exceptions import SaltInvocationError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+STOP = ", then `systemctl daemon-reload; systemctl stop 'mnt.automount'` while nothing uses the volume there"
 
 
 @pytest.fixture
@@ -16,7 +19,9 @@ def fstab(execution, monkeypatch, tmp_path):
     })  # fmt: skip
     module.__salt__.update({
         "service.systemctl_reload": lambda: None,
-        "gluster_one_arguments.undoes_flags": execution("gluster_one_arguments").undoes_flags,
+        "cmd.run_all": lambda words, python_shell: {"stdout": "mnt.mount"},
+        **{f"gluster_one_arguments.{name}": getattr(execution("gluster_one_arguments"), name)
+           for name in ("undoes_flags", "keeps_away")},
     })  # fmt: skip
     monkeypatch.setattr(module, "FSTAB", str(tmp_path / "fstab"))
     return module
@@ -42,7 +47,7 @@ def test_a_line_without_options(fstab):
     assert fstab.line("/mnt") == {**there, "opts": ["defaults", "_netdev", "nosuid", "nodev"]}
 
 
-@pytest.mark.parametrize("option", ["suid", "dev", "fuse-mountopts=exec", "fuse-mountopts"])
+@pytest.mark.parametrize("option", ["suid", "dev", "fuse-mountopts=exec", "fuse-mountopts", "nodev=x", "nosuid="])
 def test_what_would_undo_nosuid_and_nodev(fstab, option):
     """The first two win when they come later; the third makes mount.glusterfs forget what came before."""
     Path(fstab.FSTAB).write_text(f"kvm1:/one_vol /mnt glusterfs nosuid,acl,{option} 0 0\n")
@@ -54,6 +59,24 @@ def test_this_node_by_its_name_in_any_case(fstab):
 
 
 def test_a_line_for_another_place_lends_no_options_that_keep_the_volume_away(fstab):
-    like = {"device": "kvm1:/one_vol", "opts": ["ro", "noauto", "acl"], "volume": "one_vol"}
+    like = {"device": "kvm1:/one_vol", "opts": ["ro", "noauto", "acl", "x-systemd.automount"], "volume": "one_vol"}
     wanted = fstab.wanted_line("/mnt", "one_vol", ["kvm1"], like=like)
     assert wanted["opts"] == ["acl", "_netdev", "nosuid", "nodev"]
+
+
+@pytest.mark.parametrize(
+    "options, more",
+    [
+        ("noauto", ""),
+        ("ro", ""),
+        ("x-systemd.automount", STOP),
+        ("x-systemd.automount=", STOP),
+        ("comment=systemd.automount", STOP),
+        ("noauto,x-systemd.automount", STOP),
+    ],
+)
+def test_a_line_that_keeps_the_volume_away_is_refused_with_all_that_has_to_go(fstab, options, more):
+    Path(fstab.FSTAB).write_text(f"kvm1:/one_vol /mnt glusterfs {options},x-systemd.idle-timeout=5,acl 0 0\n")
+    named = options.replace(",", " and ")
+    with pytest.raises(CommandExecutionError, match=f" with .*: remove {re.escape(named + more)}(, and run again)?$"):
+        fstab.wanted_line("/mnt", "one_vol", ["kvm1"])

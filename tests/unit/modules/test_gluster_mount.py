@@ -218,7 +218,7 @@ def planned(execution, module, flags=()):
         "gluster_fstab.missing_boot_retry": lambda path: None,
     })  # fmt: skip
     module.__utils__["gluster_process.start_time"] = lambda pid: 0
-    names = ("cover", "mount_health", "beneath", "client", "client_servers")
+    names = ("cover", "mount_health", "beneath", "client", "client_servers", "mount_table")
     module.__salt__.update({f"gluster_mount.{name}": getattr(module, name) for name in names})
     module.__salt__["gluster_mount.mounts_without_flags"] = lambda volume: dict.fromkeys(flags)
     plan = execution("gluster_mount_plan", __salt__=module.__salt__)
@@ -240,6 +240,34 @@ def test_a_cover_keeps_nothing_else_from_being_planned(covered, execution):
 def test_what_root_has_mounted_there_is_refused_also_beneath_a_cover(covered, execution):
     with pytest.raises(CommandExecutionError, match=r"root's \(fuse.sshfs\) is mounted on /vol, not volume one_vol"):
         planned(execution, covered(AUTHORITY, COVER))
+
+
+AUTOMOUNT = rb"46 21 0:38 / /vol rw - autofs systemd-1 rw,fd=55,pgrp=1,direct"
+MAP = rb"46 21 0:38 / /vol rw - autofs /etc/auto.direct rw,fd=5,pgrp=9,direct"
+
+
+@pytest.mark.parametrize(
+    "lines, device, cure",
+    [
+        ([AUTOMOUNT], "systemd-1", "systemctl stop 'vol.automount'"),
+        ([AUTOMOUNT, GLUSTER], "systemd-1", "systemctl stop 'vol.automount'"),
+        ([MAP], "/etc/auto.direct", "take it out of /etc/auto.direct, reload autofs"),
+    ],
+)
+def test_an_automounter_is_named_and_not_woken(covered, execution, lines, device, cure):
+    module = covered(*lines)
+    fstab = execution("gluster_fstab")
+    fstab.unit = lambda path: "vol.mount"
+    module.__salt__.update({
+        "gluster_mount.mount_table": module.mount_table, "gluster_fstab.automounter_cure": fstab.automounter_cure,
+    })  # fmt: skip
+    module.__utils__["gluster_process.run"] = lambda argv, timeout=3: pytest.fail("it would mount")
+    with pytest.raises(CommandExecutionError) as failure:
+        planned(execution, module)
+    assert f"/vol is an automounter's ({device}), and the volume has to be mounted for good: " in str(failure.value)
+    assert cure in str(failure.value)
+    if len(lines) == 1:
+        assert module.mount_health("/vol") == {"state": "alive", "device": device, "fstype": "autofs", "volume": None}
 
 
 @pytest.fixture
