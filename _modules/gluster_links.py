@@ -23,6 +23,12 @@ MOST_FILES = 1000  # of a directory, that are counted
 MOST_STEPS = 1000  # on the way to a directory
 MOST_LINKS = 8  # one after the other
 MOST_HIDDEN = 1000
+# File systems, also as FUSE's, that several nodes mount: what one of them makes there is all the others', too.
+SHARED = {"9p", "afs", "beegfs", "ceph", "ceph-fuse", "cephfs", "cifs", "davfs", "davfs2", "gfs", "gfs2", "glusterfs",
+          "gpfs", "juicefs", "lizardfs", "lustre", "moosefs", "mfs", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs",
+          "pvfs2", "saunafs", "seaweedfs", "smb3", "smbfs", "sshfs", "virtiofs", "vboxsf", "wekafs"}  # fmt: skip
+# A node's own files are there, whatever it is on, as on a node without a disk.
+OWN = ("/", "/var/lib")
 # In a mount namespace of its own, the directory above is mounted elsewhere: without what is mounted in it. Over itself
 # would do, but for the root, which stays what it was for the process. It is reached one component after the other: who
 # owns one of them may exchange it for a link at any moment.
@@ -135,13 +141,9 @@ def _is_served(descriptor, path):
     """
     Whether a process answers for what a descriptor is of. The root is where all begins, and not every table has it.
     """
-    number = _mount_number(descriptor)
-    with _closed(os.open("/", WALK)) as root:
-        if number == _mount_number(root):
-            return False
-    mount = next((each for each in __salt__["gluster_mount.mount_table"]() if each["number"] == number), None)
+    mount = _mount_of(descriptor, path, ["/"])
     if not mount:
-        raise CommandExecutionError(f"{_visible(path)} lies on a mount that has gone meanwhile: run again")
+        return False
     if mount["user"] not in (None, "0"):
         raise CommandExecutionError(
             f"{_visible(path)} lies behind {_visible(mount['device'])} ({_visible(mount['fstype'])}), mounted on "
@@ -149,6 +151,37 @@ def _is_served(descriptor, path):
             "and run again"
         )
     return mount["fstype"].startswith(("fuse", "autofs"))
+
+
+def _mount_of(descriptor, path, but):
+    """
+    The mount that a descriptor is on, as the kernel's table has it; None where it is that of one of these directories.
+    """
+    number = _mount_number(descriptor)
+    for directory in but:
+        with contextlib.suppress(OSError), _closed(os.open(directory, WALK)) as own:
+            if number == _mount_number(own):
+                return None
+    mount = next((each for each in __salt__["gluster_mount.mount_table"]() if each["number"] == number), None)
+    if not mount:
+        raise CommandExecutionError(f"{_visible(path)} lies on a mount that has gone meanwhile: run again")
+    return mount
+
+
+@contextlib.contextmanager
+def _room_for_link(path, make=False):
+    """
+    A descriptor of the directory in which a link is to be, which is this node's own.
+    """
+    with _directory(os.path.dirname(path), make) as inside:
+        mount = _mount_of(inside, path, OWN)
+        if mount and mount["fstype"].removeprefix("fuse.") in SHARED:
+            raise CommandExecutionError(
+                f"{_visible(path)} cannot become a link: it lies on {_visible(mount['device'])} ({mount['fstype']}), "
+                f"mounted on {_visible(mount['path'])}, where a link is one of all nodes: unmount that, or "
+                "give a directory of each node's own (datastores_dir, mount), and run again"
+            )
+        yield inside
 
 
 def _require_answer(at, name, path):
@@ -290,7 +323,8 @@ def link_state(path, target, volume=None):
     says what is there, such as ``holds 3 files (...)``. Of a link, ``target`` is the text, None otherwise, and ``ends``
     are the paths that it leads to, step by step, up to one that is not to be looked at.
 
-    Raises CommandExecutionError when a link that not only root can have put there is on the way to ``path``.
+    Raises CommandExecutionError when a link that not only root can have put there is on the way to ``path``, or it lies
+    on a file system that other nodes have mounted, too.
 
     CLI Example:
 
@@ -302,7 +336,7 @@ def link_state(path, target, volume=None):
     above, name = os.path.split(path)
     text, ends = None, []
     try:
-        with _directory(above) as inside:
+        with _directory(above) if path == target else _room_for_link(path) as inside:
             text = _text(inside, name)
             if text is None:
                 state, detail = _no_link(inside, path, volume)
@@ -450,7 +484,7 @@ def link(path, target, replace=None, make=False):
     Returns True.
 
     Raises CommandExecutionError when something else is in the way, or a link that not only root can have put there is
-    on the way.
+    on the way, or it lies on a file system that other nodes have mounted, too.
 
     CLI Example:
 
@@ -458,10 +492,11 @@ def link(path, target, replace=None, make=False):
 
         salt kvm1 gluster_links.link /var/lib/one/datastores/101 /var/lib/gluster_one/one_vol
     """
-    above, name = os.path.split(os.path.normpath(path))
+    path = os.path.normpath(path)
+    name = os.path.basename(path)
     failure = f"{_visible(path)} cannot become a link to {_visible(target)}"
     try:
-        with _directory(above, make) as inside:
+        with _room_for_link(path, make) as inside:
             # oned makes the directory of a new datastore within a second, perhaps just between these two steps.
             for _ in range(10):
                 if _reads(_text(inside, name), replace):

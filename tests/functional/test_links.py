@@ -54,6 +54,18 @@ def test_link_state_of_a_directory_of_the_volume_and_of_a_read_only_mount(module
     }
 
 
+def test_no_link_is_made_on_a_volume(modules, served, place):
+    """All of the datastores' directory on it: by its mount, or by a link of root's that leads there."""
+    (place / "stores").symlink_to(served)
+    for path in (served / "101", place / "stores/101"):
+        for call in (modules.gluster_links.link_state, modules.gluster_links.link):
+            with pytest.raises(
+                CommandExecutionError, match=r"it lies on kvm1:/small_vol \(fuse.glusterfs\), mounted on"
+            ):
+                call(str(path), "/mnt/x")
+    assert not (served / "101").is_symlink()
+
+
 def test_link_state_of_another_file_system_mounted_there(modules, place):
     second = place / "101"
     second.mkdir()

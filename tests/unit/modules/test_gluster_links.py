@@ -233,7 +233,7 @@ def test_a_link_is_followed_by_a_bounded_child_up_to_what_may_hang(execution, li
 @pytest.fixture
 def walked(execution, monkeypatch, tmp_path):
     """The module where a directory `auto` is an automounter's, `net` root's by FUSE, and `theirs` oneadmin's."""
-    kinds = {"auto": ("autofs", None), "net": ("fuse.sshfs", "0"), "theirs": ("fuse.x", "9869"), "gone": None}
+    kinds = {"auto": ("autofs", None), "net": ("fuse.mergerfs", "0"), "theirs": ("fuse.x", "9869"), "gone": None}
     for name in kinds:
         (tmp_path / name / "inside").mkdir(parents=True)
     asked = []
@@ -254,7 +254,7 @@ def walked(execution, monkeypatch, tmp_path):
     salt, utils = {"gluster_mount.mount_table": lambda: table}, {"gluster_process.run": child}
     module = execution("gluster_links", __salt__=salt, __utils__=utils)
     monkeypatch.setattr(module, "_mount_number", number)
-    module.status, module.asked = 0, asked
+    module.status, module.asked, module.kinds = 0, asked, kinds
     return module
 
 
@@ -303,6 +303,26 @@ def test_what_a_process_of_root_s_answers_for_is_asked_by_a_child_first(walked, 
     walked.status = None
     with pytest.raises(CommandExecutionError, match="/auto cannot be looked at: no answer within 3 s"):
         walked.link_state(f"{tmp_path}/auto/inside", "/target")
+
+
+@pytest.mark.parametrize("fstype", ["nfs4", "ceph", "fuse.glusterfs", "fuse.sshfs", "ocfs2", "virtiofs"])
+@pytest.mark.parametrize("own", [False, True])
+def test_no_link_is_made_where_it_would_be_all_nodes(walked, tmp_path, monkeypatch, fstype, own):
+    (mount,) = [each for each in walked.__salt__["gluster_mount.mount_table"]() if each["path"] == "/net"]
+    mount.update(fstype=fstype, device="nas:/one", volume=None)
+    walked.__salt__["gluster_mount.mount_health"] = lambda path: {"state": "absent"}
+    if own:  # as all else of the node
+        monkeypatch.setattr(walked, "OWN", (str(tmp_path / "net"),))
+    path = str(tmp_path / "net/inside/0")
+    for call in (walked.link_state, walked.link):
+        if own:
+            assert call(path, "/target") in (True, {"state": "absent", "detail": "", "target": None, "ends": []})
+            continue
+        said = rf"cannot become a link: it lies on nas:/one \({fstype}\), mounted on /net, .*: unmount that, or give"
+        with pytest.raises(CommandExecutionError, match=said):
+            call(path, "/target")
+    assert os.listdir(tmp_path / "net/inside") == ["0"] * own
+    assert own or walked.link_state(path, path)["state"] == "absent"  # a mount point may be there
 
 
 def test_a_covered_mount_of_the_volume_is_as_good_as_a_link(walked, tmp_path):
