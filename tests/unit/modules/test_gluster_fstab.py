@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 STOP = ", then `systemctl daemon-reload; systemctl stop 'mnt.automount'` while nothing uses the volume there"
@@ -80,3 +82,44 @@ def test_a_line_that_keeps_the_volume_away_is_refused_with_all_that_has_to_go(fs
     named = options.replace(",", " and ")
     with pytest.raises(CommandExecutionError, match=f" with .*: remove {re.escape(named + more)}(, and run again)?$"):
         fstab.wanted_line("/mnt", "one_vol", ["kvm1"])
+
+
+words = st.sampled_from([
+    "acl", "ro", "rw", "noauto", "nofail", "noatime", "defaults", "_netdev", "nosuid", "nosuid=1", "suid", "dev",
+    "log-level=INFO", "log-level=WARNING", "acl,log-level=INFO", "backup-volfile-servers=kvm3:kvm2",
+    "backup-volfile-servers=kvm2", "backup-volfile-servers=", "xlator-option=a.b=1", "xlator-option=a.c=2",
+    "x-systemd.automount", "comment=systemd.automount", "x-systemd.device-timeout=9", "fuse-mountopts=x", "=", "a=,b",
+])  # fmt: skip
+options = st.lists(st.one_of(words, st.text(max_size=5)), max_size=5)
+
+
+@pytest.fixture
+def needed(execution):
+    """needed(options): what is wrong with the pillar's options."""
+    argument_needed = execution("gluster_one_arguments").argument_needed
+    return lambda options: argument_needed("datastore_mounted", "options", options)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    options=options, there=st.one_of(st.none(), options), servers=st.sampled_from([["kvm1"], ["kvm1", "kvm2", "kvm3"]])
+)
+@example(["acl,log-level=INFO"], None, ["kvm1"])
+@example(["ro"], None, ["kvm1"])
+@example(["nosuid=1"], ["nodev=1"], ["kvm1"])
+def test_no_line_is_written_that_the_next_run_refuses_or_writes_again(fstab, needed, options, there, servers):
+    """Whatever the pillar has, and whatever somebody has written into the line."""
+    file = Path(fstab.FSTAB)
+    text = ",".join(word for word in there or [] if word.isprintable() and word.split() == [word])
+    file.write_text(f"kvm1:/one_vol /mnt glusterfs {text or 'rw'} 0 0\n" if there is not None else "")
+    if needed(options):
+        return
+    try:
+        wanted = fstab.wanted_line("/mnt", "one_vol", servers, options)
+    except CommandExecutionError as exc:
+        assert "remove " in str(exc) and there is not None  # what somebody has written
+        return
+    assert {"nosuid", "nodev", "_netdev"} <= set(wanted["opts"])
+    fstab.set_line("/mnt", **wanted)
+    assert fstab.line("/mnt") == {**wanted, "fstype": "glusterfs", "volume": "one_vol"}
+    assert fstab.wanted_line("/mnt", "one_vol", servers, options) == wanted
