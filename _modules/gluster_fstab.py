@@ -90,6 +90,24 @@ def device_volume(device):
     return re.sub(r"\.(tcp|rdma)$", "", device.rpartition(":")[2].strip("/"))
 
 
+def device_servers(device):
+    """
+    The servers that the device of a Gluster mount names, one after the other: mount.glusterfs takes several.
+
+    device
+        Servers and volume (string): ``kvm1:/one_vol`` or ``kvm1,kvm2:/one_vol``.
+
+    Returns a list of strings.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_fstab.device_servers kvm1,kvm2:/one_vol
+    """
+    return [server for server in device.rpartition(":")[0].split(",") if server]
+
+
 def backups(opts):
     """
     The backup volfile servers that mount options name.
@@ -146,11 +164,12 @@ def check_servers(device, hosts, servers, what):
 
         salt kvm1 gluster_fstab.check_servers kvm1:/one_vol '[]' '[kvm1, kvm2]' 'is mounted on /mnt'
     """
-    host = device.rpartition(":")[0]
-    if not any(_server(each, servers) for each in (host, *hosts)):
+    named = device_servers(device)
+    if not any(_server(each, servers) for each in (*named, *hosts)):
         raise CommandExecutionError(
-            f"{device} {what}, and {host} is none of {', '.join(servers)}: add it to the volume's servers if it is of "
-            "their pool; if it is of another pool, take that away, or give the volume another mount point"
+            f"{device} {what}, and {' or '.join(named)} is none of {', '.join(servers)}: add it to the volume's "
+            "servers if it is of their pool; if it is of another pool, take that away, or give the volume another "
+            "mount point"
         )
 
 
@@ -398,7 +417,7 @@ def wanted_line(path, volume, servers, options=None, like=None):
     keeps_away = __salt__["gluster_one_arguments.keeps_away"]
     if like and not there:
         there = {**like, "opts": [option for option in like["opts"] if not keeps_away(option)]}
-    device, first = f"{servers[0]}:/{volume}", servers[0]
+    device, first = f"{servers[0]}:/{volume}", {servers[0]}
     opts = [
         option
         for option in there.get("opts", ["defaults"])
@@ -406,8 +425,11 @@ def wanted_line(path, volume, servers, options=None, like=None):
     ]
     if there:
         check_servers(there["device"], backups(opts), servers, f"is what /etc/fstab mounts on {path}")
-        named = _server(there["device"].rpartition(":")[0], servers)
-        device, first = (there["device"], named) if named else (device, first)
+        named = {host: _server(host, servers) for host in device_servers(there["device"])}
+        known = [host for host in named if named[host]]  # another pool's could have a volume of the same name
+        if known:
+            device = f"{','.join(known)}:{there['device'].rpartition(':')[2]}"
+            first = {named[host] for host in known}
     unwanted = [option for option in opts if keeps_away(option)]
     if unwanted:
         also = f", then {automounter_cure(path)}" if "automount" in str(unwanted) else ""
@@ -415,7 +437,7 @@ def wanted_line(path, volume, servers, options=None, like=None):
             f"/etc/fstab mounts {path} with {', '.join(unwanted)}, and it has to be there after a reboot, for good and "
             f"writable: remove {' and '.join(unwanted)}{also}"
         )
-    others = [server for server in servers if server != first]
+    others = [server for server in servers if server not in first]
     named = backups(opts)
     if len(named) == len(others) and {_server(host, servers) for host in named} == set(others):
         others = named  # as somebody has written them

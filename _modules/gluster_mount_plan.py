@@ -197,7 +197,8 @@ def _servers(line):
     """
     The servers that a line of fstab names: the one that is mounted from, and the backups.
     """
-    return [line["device"].rpartition(":")[0], *__salt__["gluster_fstab.backups"](line["opts"])]
+    named = __salt__["gluster_fstab.device_servers"](line["device"])
+    return [*named, *__salt__["gluster_fstab.backups"](line["opts"])]
 
 
 def client_missing():

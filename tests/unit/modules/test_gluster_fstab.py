@@ -67,6 +67,32 @@ def test_a_line_for_another_place_lends_no_options_that_keep_the_volume_away(fst
 
 
 @pytest.mark.parametrize(
+    "there, device, others",
+    [
+        ("kvm2,kvm1:/one_vol", "kvm2,kvm1:/one_vol", ["kvm3"]),
+        ("kvm1,kvm2,kvm3:one_vol", "kvm1,kvm2,kvm3:one_vol", []),
+        ("10.0.0.2,kvm3:/one_vol", "10.0.0.2,kvm3:/one_vol", ["kvm1"]),
+        ("old,kvm3:/one_vol", "kvm3:/one_vol", ["kvm1", "kvm2"]),  # another pool could have a volume of that name
+        ("kvm2,:/one_vol", "kvm2:/one_vol", ["kvm1", "kvm3"]),
+    ],
+)
+def test_a_line_of_several_servers(fstab, there, device, others):
+    fstab.__utils__["gluster_hosts.known_as"] = lambda host, servers: "kvm2" if host == "10.0.0.2" else None
+    Path(fstab.FSTAB).write_text(f"{there} /mnt glusterfs _netdev,nosuid,nodev 0 0\n")
+    wanted = fstab.wanted_line("/mnt", "one_vol", ["kvm1", "kvm2", "kvm3"])
+    backups = [f"backup-volfile-servers={':'.join(others)}"] if others else []
+    assert wanted == {"device": device, "opts": ["_netdev", "nosuid", "nodev", *backups]}
+    fstab.set_line("/mnt", **wanted)
+    assert fstab.wanted_line("/mnt", "one_vol", ["kvm1", "kvm2", "kvm3"]) == wanted
+
+
+def test_a_line_of_several_servers_of_another_pool(fstab):
+    Path(fstab.FSTAB).write_text("old,older:/one_vol /mnt glusterfs\n")
+    with pytest.raises(CommandExecutionError, match="on /mnt, and old or older is none of kvm1, kvm2: add it"):
+        fstab.wanted_line("/mnt", "one_vol", ["kvm1", "kvm2"])
+
+
+@pytest.mark.parametrize(
     "options, more",
     [
         ("noauto", ""),

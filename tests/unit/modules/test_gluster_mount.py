@@ -214,6 +214,7 @@ def test_a_cover_that_comes_back_is_named(covered):
 def planned(execution, module, flags=()):
     module.__salt__.update({
         "gluster_fstab.check_servers": lambda *about: None, "gluster_fstab.backups": lambda opts: [],
+        "gluster_fstab.device_servers": lambda device: [],
         "gluster_fstab.line": lambda path: {"device": "kvm1:/one_vol", "opts": ["acl"]},
         "gluster_fstab.missing_boot_retry": lambda path: None,
     })  # fmt: skip
