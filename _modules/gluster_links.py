@@ -23,6 +23,10 @@ MOST_FILES = 1000  # of a directory, that are counted
 MOST_STEPS = 1000  # on the way to a directory
 MOST_LINKS = 8  # one after the other
 MOST_HIDDEN = 1000
+# What OpenNebula leaves in the directory of a system datastore: whether, and by which driver, the host measures it. It
+# writes it again where it needs it, and on the volume it would speak for two datastores.
+MARK = ".monitor"
+MOST_MARK = 1024  # bytes
 # File systems, also as FUSE's, that several nodes mount: what one of them makes there is all the others', too.
 SHARED = {"9p", "afs", "beegfs", "ceph", "ceph-fuse", "cephfs", "cifs", "davfs", "davfs2", "gfs", "gfs2", "glusterfs",
           "gpfs", "juicefs", "lizardfs", "lustre", "moosefs", "mfs", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs",
@@ -319,9 +323,9 @@ def link_state(path, target, volume=None):
         well, unless that mount is read-only or of one of its directories.
 
     Returns a dict ``{"state": "linked", "detail": "", "target": "/var/lib/gluster_one/one_vol", "ends": [...]}``.
-    ``state`` is ``linked``, ``absent``, ``empty`` (a directory without anything in it) or ``blocked``: ``detail`` then
-    says what is there, such as ``holds 3 files (...)``. Of a link, ``target`` is the text, None otherwise, and ``ends``
-    are the paths that it leads to, step by step, up to one that is not to be looked at.
+    ``state`` is ``linked``, ``absent``, ``empty`` (a directory without anything in it but OpenNebula's mark) or
+    ``blocked``: ``detail`` then says what is there, such as ``holds 3 files (...)``. Of a link, ``target`` is the text,
+    None otherwise, and ``ends`` are the paths that it leads to, step by step, up to one that is not to be looked at.
 
     Raises CommandExecutionError when a link that not only root can have put there is on the way to ``path``, or it lies
     on a file system that other nodes have mounted, too.
@@ -454,19 +458,41 @@ def _listed(inside):
     """
     What lies in an open directory, in a few words. Whoever owns it may have made millions of files.
     """
-    with os.scandir(inside) as entries:
-        names = sorted(entry.name for entry in itertools.islice(entries, MOST_FILES + 1))
-    if not names:
+    names = _names(inside)
+    if not names or _is_mark(inside, names):
         return ""
     count = f"more than {MOST_FILES}" if len(names) > MOST_FILES else len(names)
     shown = ", ".join(map(_visible, names[:3])) + (", ..." if len(names) > 3 else "")
     return f"{count} file{'s' if len(names) > 1 else ''} ({shown})"
 
 
+def _names(inside):
+    with os.scandir(inside) as entries:
+        return sorted(entry.name for entry in itertools.islice(entries, MOST_FILES + 1))
+
+
+def _is_mark(inside, names):
+    """
+    Whether an open directory holds OpenNebula's mark alone. Who owns it has to own both directories: root removes
+    nothing for oneadmin that oneadmin could not remove.
+    """
+    if names != [MARK]:
+        return False
+    seen = os.stat(MARK, dir_fd=inside, follow_symlinks=False)
+    owners = {seen.st_uid, os.fstat(inside).st_uid, os.stat("..", dir_fd=inside).st_uid}
+    return stat.S_ISREG(seen.st_mode) and seen.st_size <= MOST_MARK and len(owners) == 1
+
+
+def _remove_mark(above, name, path):
+    with _entry(above, name, path, read=True) as inside:
+        if _is_mark(inside, _names(inside)):
+            os.unlink(MARK, dir_fd=inside)
+
+
 def link(path, target, replace=None, make=False):
     """
-    Link a datastore's directory to the mounted volume. An empty directory in the way is removed, and so is a link that
-    is named; nothing else ever is.
+    Link a datastore's directory to the mounted volume. An empty directory in the way is removed, also with OpenNebula's
+    mark in it, and so is a link that is named; nothing else ever is.
 
     path
         Where the link should be (string).
@@ -503,6 +529,7 @@ def link(path, target, replace=None, make=False):
                     _exchange(inside, name, target, replace)
                     return True
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    _remove_mark(inside, name, path)
                     os.rmdir(name, dir_fd=inside)
                 try:
                     os.symlink(target, name, dir_fd=inside)
@@ -586,7 +613,7 @@ def files_beneath(path):
     path
         The directory on which something is mounted (string).
 
-    Returns a sorted list of at most 1000 names, empty when there is nothing.
+    Returns a sorted list of at most 1000 names, empty when there is nothing, or OpenNebula's mark alone.
 
     Raises CommandExecutionError when it cannot be looked at.
 
@@ -600,4 +627,5 @@ def files_beneath(path):
     status, out, error = __utils__["gluster_process.run"]([*command, path, str(MOST_HIDDEN)])
     if status != 0:
         raise CommandExecutionError(f"What lies beneath {_visible(path)} cannot be looked at: {error}")
-    return sorted(_visible(name) for name in out.split("\0") if name)
+    names = sorted(_visible(name) for name in out.split("\0") if name)
+    return names if names != [MARK] else []

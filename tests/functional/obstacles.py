@@ -17,6 +17,11 @@ def files(path):
         (path / name).write_text("an image")
 
 
+def a_mark(path):
+    path.mkdir()
+    (path / ".monitor").write_text("ssh")
+
+
 def a_directory(path):
     (path / "7").mkdir(parents=True)
 
@@ -68,6 +73,7 @@ LINKS = {
     "a link with a slash at its end": (link_to("/mnt/place-1/0/"), ("linked", "")),
     "a roundabout link": (link_to("../place-1/./0"), ("linked", "")),
     "an empty directory": (empty, ("empty", "")),
+    "OpenNebula's mark": (a_mark, ("empty", "")),
     "a link elsewhere": (link_to("/data/1"), ("blocked", "is a link to /data/1")),
     "a link to nothing": (link_to("/nowhere"), ("blocked", "is a link to /nowhere")),
     "a file": (a_file, ("blocked", "is a file")),

@@ -94,7 +94,7 @@ def test_a_link_into_a_mount_that_hangs_is_not_followed(modules, served, place):
 # Making a link
 
 
-@pytest.mark.parametrize("kind", ["absent", "an empty directory", "a link"])
+@pytest.mark.parametrize("kind", ["absent", "an empty directory", "OpenNebula's mark", "a link"])
 def test_link(modules, place, kind):
     (place / "0").mkdir()
     LINKS[kind][0](place / "101")

@@ -355,6 +355,45 @@ def test_what_serves_as_a_link_is_the_whole_volume_and_writable(walked, tmp_path
             walked.link_changes("/target", "vol", {"link": f"{tmp_path}/101"})
 
 
+def foreign(mark):
+    mark.write_text("ssh")
+    os.chown(mark.parent.parent, 9869, 9869)
+
+
+MARKS = {
+    "a mark": (lambda mark: mark.write_text("ssh\n"), "empty"),
+    "one of oneadmin's": (
+        lambda mark: [foreign(mark), *(os.chown(p, 9869, 9869) for p in (mark, mark.parent))],
+        "empty",
+    ),
+    "an empty one": (lambda mark: mark.touch(), "empty"),
+    "one of root's in oneadmin's directory": (foreign, "blocked"),
+    "a large one": (lambda mark: mark.write_text("x" * 1025), "blocked"),
+    "a link": (lambda mark: mark.symlink_to("/etc/passwd"), "blocked"),
+    "a directory": (lambda mark: mark.mkdir(), "blocked"),
+    "a FIFO": (lambda mark: os.mkfifo(mark), "blocked"),
+    "another name": (lambda mark: mark.with_name(".monitor2").write_text("ssh"), "blocked"),
+    "a file beside it": (lambda mark: [mark.write_text("ssh"), mark.with_name("0f3a").touch()], "blocked"),
+}
+
+
+@pytest.mark.parametrize("make, state", MARKS.values(), ids=MARKS)
+def test_opennebula_s_mark_alone_is_nothing_to_keep(walked, tmp_path, make, state):
+    walked.__salt__["gluster_mount.mount_health"] = lambda path: {"state": "absent"}
+    path = tmp_path / "stores/101"
+    path.mkdir(parents=True)
+    make(path / ".monitor")
+    before = sorted(os.listdir(path))
+    assert walked.link_state(str(path), "/target")["state"] == state
+    assert sorted(os.listdir(path)) == before
+    if state == "empty":
+        assert walked.link(str(path), "/target") is True and os.readlink(path) == "/target"
+        return
+    with pytest.raises(CommandExecutionError, match="101 cannot become a link to /target"):
+        walked.link(str(path), "/target")
+    assert sorted(os.listdir(path)) == before
+
+
 def test_a_link_is_shown_as_text_and_exchanged_all_the_same(walked, tmp_path):
     """oneadmin has written the text, which leads to a former place."""
     path, text = tmp_path / "101", "/x\x1b[2J/../former"
