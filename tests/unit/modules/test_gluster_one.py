@@ -22,6 +22,7 @@ def module(execution):
             "gluster_fstab.line": lambda path: {"device": f"kvm1:/{path[1:]}", "opts": ["defaults"]},
             "gluster_mount.place": lambda path, name, user: path,
             "gluster_mount_plan.former_places": lambda path, name, datastores_dir, user: {},
+            "gluster_mount_plan.automounter_error": lambda path: None,
             "gluster_mount_plan.former_services": lambda path, former, user: {},
             "gluster_mount.cover": lambda path: None,
             "gluster_mount.mounts_without_flags": lambda name: {},
