@@ -76,6 +76,31 @@ _REMOUNT_BIND = 32 | 4096
 # What a remount takes away unless it is named again; the times of access stay as they are.
 _KEPT = {"ro": 1, "noexec": 8, "nosymfollow": 256}
 _NOSUID_NODEV = 2 | 4
+# What to do when a user cannot write, by the system's words, and whether that stays so however long it is waited for.
+_NOT_WRITABLE = {
+    "No space left on device": ("volume {volume} is full: delete images, or add bricks", True),
+    "Disk quota exceeded": ("see `gluster volume quota {volume} list`", True),
+    "Read-only file system": (
+        "see `findmnt {path}` (ro: unmount it and mount it without), `gluster volume get {volume} features.read-only`, "
+        "and whether the file system of a brick has become read-only",
+        True,
+    ),
+    "Input/output error": (
+        "see `gluster volume heal {volume} info split-brain`, and the servers' kernel logs for the bricks' disks",
+        True,
+    ),
+    "Transport endpoint is not connected": (
+        "too few bricks answer this node: see `gluster volume status {volume}`, and the network",
+        False,
+    ),
+    "Stale file handle": ("unmount {path}, and run again", False),
+    "Permission denied": (
+        "see `gluster volume get {volume} storage.owner-uid`: gluster_one.volume on the volume's first server sets it; "
+        "and that the user has the same number there",
+        False,
+    ),
+}
+_NOT_WRITABLE["Operation not permitted"] = _NOT_WRITABLE["Permission denied"]
 # The default mount points are below it.
 PLACES = "/var/lib/gluster_one"
 
@@ -371,6 +396,33 @@ def write_error(path, user="oneadmin"):
     words = ["/bin/sh", "-c", script, "sh", probe, secrets.token_hex(4)]
     status, _, error = __utils__["gluster_process.run"](words, user=user, probe=f"writable {path} {user}")
     return None if status == 0 else error
+
+
+def write_cure(error, path, volume):
+    """
+    What to do when a user cannot write in a directory.
+
+    error
+        What stood in the way, as :func:`write_error` returns it (string).
+
+    path
+        The directory (string).
+
+    volume
+        The volume that is mounted there (string).
+
+    Returns a dict ``{"cure": "...", "lasts": False}``: a sentence, and whether it stays so however long it is waited
+    for.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.write_cure 'Permission denied' /var/lib/gluster_one/one_vol one_vol
+    """
+    other = "see `gluster volume status {volume}`, and the client's log in /var/log/glusterfs", False
+    cure, lasts = next((found for words, found in _NOT_WRITABLE.items() if error.endswith(words)), other)
+    return {"cure": cure.format(path=path, volume=volume), "lasts": lasts}
 
 
 def mount_users(path, copies=True):

@@ -24,6 +24,7 @@ __virtualname__ = "gluster_one"
 # Of what `report` returns, for the runner, which has the same number: one more where either needs another answer.
 VERSION = 2
 MOST_BRICKS = 1000
+FULL, MORE_ROOM = "No space left on device", "delete images, or add bricks"
 MOST_NAMED = 5  # mounts without flags: whoever makes mount namespaces makes many
 
 
@@ -239,9 +240,10 @@ def _mount(seen, node, name, volume):
         seen["looked"] += ["writable"]
         if refused:
             what = f"{node['user']} cannot write: {refused.rpartition(': ')[2]}"
-            owner = f"gluster volume get {name} storage.owner-uid"
-            _find(seen, "not_writable", path, what, f"{node['user']} can write", owner)
-        space = _space(seen, node, path, "delete images, or add bricks")
+            cure = __salt__["gluster_mount.write_cure"](refused, path, name)["cure"]
+            _find(seen, "not_writable", path, what, f"{node['user']} can write", cure)
+        full = refused and refused.endswith(FULL)  # which is said already
+        space = __salt__["gluster_mount.space"](path) if full else _space(seen, node, path, MORE_ROOM)
         seen["volumes"][name] = {"free_percent": space and space["free_percent"]}
         _hidden(seen, path)
         for place, error in left["errors"].items():
