@@ -28,7 +28,6 @@ UNWRITABLE = (
 _BACKUPS = "backup-volfile-servers="
 # Whoever reaches a brick can make a file that belongs to root and is setuid, or a device: neither works with these.
 FLAGS = ("nosuid", "nodev")
-_UNWANTED = {"noauto", "ro"}
 SERVICE = "gluster-one-mount@{}.service"
 DIRECTORY = "/etc/systemd/system"
 WANTS = f"{DIRECTORY}/multi-user.target.wants"
@@ -91,6 +90,24 @@ def device_volume(device):
     return re.sub(r"\.(tcp|rdma)$", "", device.rpartition(":")[2].strip("/"))
 
 
+def device_servers(device):
+    """
+    The servers that the device of a Gluster mount names, one after the other: mount.glusterfs takes several.
+
+    device
+        Servers and volume (string): ``kvm1:/one_vol`` or ``kvm1,kvm2:/one_vol``.
+
+    Returns a list of strings.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_fstab.device_servers kvm1,kvm2:/one_vol
+    """
+    return [server for server in device.rpartition(":")[0].split(",") if server]
+
+
 def backups(opts):
     """
     The backup volfile servers that mount options name.
@@ -147,11 +164,12 @@ def check_servers(device, hosts, servers, what):
 
         salt kvm1 gluster_fstab.check_servers kvm1:/one_vol '[]' '[kvm1, kvm2]' 'is mounted on /mnt'
     """
-    host = device.rpartition(":")[0]
-    if not any(_server(each, servers) for each in (host, *hosts)):
+    named = device_servers(device)
+    if not any(_server(each, servers) for each in (*named, *hosts)):
         raise CommandExecutionError(
-            f"{device} {what}, and {host} is none of {', '.join(servers)}: add it to the volume's servers if it is of "
-            "their pool; if it is of another pool, remove that, or give the volume another mount point"
+            f"{device} {what}, and {' or '.join(named)} is none of {', '.join(servers)}: add it to the volume's "
+            "servers if it is of their pool; if it is of another pool, remove that, or give the volume another "
+            "mount point"
         )
 
 
@@ -372,7 +390,7 @@ def wanted_line(path, volume, servers, options=None, like=None):
 
     like
         A line for another directory (dict as :func:`line` returns it) from which options and server are taken where
-        there is none for this one (default none); ``noauto`` and ``ro`` are not.
+        there is none for this one (default none), but for those that would keep the volume away, such as ``noauto``.
 
     Returns a dict::
 
@@ -396,9 +414,10 @@ def wanted_line(path, volume, servers, options=None, like=None):
             f"/etc/fstab mounts {there['device']} ({there['fstype']}) on {path}, not volume {volume}: remove that "
             "line, or give the volume another mount point"
         )
+    keeps_away = __salt__["gluster_one_arguments.keeps_away"]
     if like and not there:
-        there = {**like, "opts": [option for option in like["opts"] if option not in _UNWANTED]}
-    device, first = f"{servers[0]}:/{volume}", servers[0]
+        there = {**like, "opts": [option for option in like["opts"] if not keeps_away(option)]}
+    device, first = f"{servers[0]}:/{volume}", {servers[0]}
     opts = [
         option
         for option in there.get("opts", ["defaults"])
@@ -406,15 +425,19 @@ def wanted_line(path, volume, servers, options=None, like=None):
     ]
     if there:
         check_servers(there["device"], backups(opts), servers, f"is what /etc/fstab mounts on {path}")
-        named = _server(there["device"].rpartition(":")[0], servers)
-        device, first = (there["device"], named) if named else (device, first)
-    unwanted = _UNWANTED & set(opts)
+        named = {host: _server(host, servers) for host in device_servers(there["device"])}
+        known = [host for host in named if named[host]]  # another pool's could have a volume of the same name
+        if known:
+            device = f"{','.join(known)}:{there['device'].rpartition(':')[2]}"
+            first = {named[host] for host in known}
+    unwanted = [option for option in opts if keeps_away(option)]
     if unwanted:
+        also = f", then {automounter_cure(path)}" if "automount" in str(unwanted) else ""
         raise CommandExecutionError(
-            f"/etc/fstab mounts {path} with {', '.join(sorted(unwanted))}, and it has to be there after a reboot, and "
-            "writable: remove that option"
+            f"/etc/fstab mounts {path} with {', '.join(unwanted)}, and it has to be there after a reboot, for good and "
+            f"writable: remove {' and '.join(unwanted)}{also}"
         )
-    others = [server for server in servers if server != first]
+    others = [server for server in servers if server not in first]
     named = backups(opts)
     if len(named) == len(others) and {_server(host, servers) for host in named} == set(others):
         others = named  # as somebody has written them
@@ -449,6 +472,30 @@ def unit(path):
         done = __salt__["cmd.run_all"](["systemd-escape", "--path", "--suffix=mount", path], python_shell=False)
         __context__[key] = done["stdout"]
     return __context__[key]
+
+
+def automounter_cure(path, device="systemd-1"):
+    """
+    How an automounter leaves a directory alone. systemd's takes what is mounted on it along.
+
+    path
+        The directory (string).
+
+    device
+        Whose it is, by the kernel's table (string, default ``systemd-1``): systemd's, or the map of another one.
+
+    Returns a sentence (string).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_fstab.automounter_cure /var/lib/gluster_one/one_vol
+    """
+    if not device.startswith("systemd"):
+        return f"take it out of {__utils__['gluster_process.visible'](device)}, reload autofs, and run again"
+    name = unit(path).removesuffix(".mount") + ".automount"
+    return f"`systemctl daemon-reload; systemctl stop '{name}'` while nothing uses the volume there, and run again"
 
 
 def unit_outdated(path):

@@ -23,6 +23,16 @@ MOST_FILES = 1000  # of a directory, that are counted
 MOST_STEPS = 1000  # on the way to a directory
 MOST_LINKS = 8  # one after the other
 MOST_HIDDEN = 1000
+# What OpenNebula leaves in the directory of a system datastore: whether, and by which driver, the host measures it. It
+# writes it again where it needs it, and on the volume it would speak for two datastores.
+MARK = ".monitor"
+MOST_MARK = 1024  # bytes
+# File systems, also as FUSE's, that several nodes mount: what one of them makes there is all the others', too.
+SHARED = {"9p", "afs", "beegfs", "ceph", "ceph-fuse", "cephfs", "cifs", "davfs", "davfs2", "gfs", "gfs2", "glusterfs",
+          "gpfs", "juicefs", "lizardfs", "lustre", "moosefs", "mfs", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs",
+          "pvfs2", "saunafs", "seaweedfs", "smb3", "smbfs", "sshfs", "virtiofs", "vboxsf", "wekafs"}  # fmt: skip
+# A node's own files are there, whatever it is on, as on a node without a disk.
+OWN = ("/", "/var/lib")
 # In a mount namespace of its own, the directory above is mounted elsewhere: without what is mounted in it. Over itself
 # would do, but for the root, which stays what it was for the process. It is reached one component after the other: who
 # owns one of them may exchange it for a link at any moment.
@@ -135,13 +145,9 @@ def _is_served(descriptor, path):
     """
     Whether a process serves what a descriptor is of (FUSE, an automounter). Not every table of mounts has the root.
     """
-    number = _mount_number(descriptor)
-    with _closed(os.open("/", WALK)) as root:
-        if number == _mount_number(root):
-            return False
-    mount = next((each for each in __salt__["gluster_mount.mount_table"]() if each["number"] == number), None)
+    mount = _mount_of(descriptor, path, ["/"])
     if not mount:
-        raise CommandExecutionError(f"{_visible(path)} is on a mount that has just been removed: run again")
+        return False
     if mount["user"] not in (None, "0"):
         raise CommandExecutionError(
             f"{_visible(path)} lies behind {_visible(mount['device'])} ({_visible(mount['fstype'])}), mounted on "
@@ -149,6 +155,37 @@ def _is_served(descriptor, path):
             "and run again"
         )
     return mount["fstype"].startswith(("fuse", "autofs"))
+
+
+def _mount_of(descriptor, path, but):
+    """
+    The mount that a descriptor is on, as the kernel's table has it; None where it is that of one of these directories.
+    """
+    number = _mount_number(descriptor)
+    for directory in but:
+        with contextlib.suppress(OSError), _closed(os.open(directory, WALK)) as own:
+            if number == _mount_number(own):
+                return None
+    mount = next((each for each in __salt__["gluster_mount.mount_table"]() if each["number"] == number), None)
+    if not mount:
+        raise CommandExecutionError(f"{_visible(path)} lies on a mount that has gone meanwhile: run again")
+    return mount
+
+
+@contextlib.contextmanager
+def _room_for_link(path, make=False):
+    """
+    A descriptor of the directory in which a link is to be, which is this node's own.
+    """
+    with _directory(os.path.dirname(path), make) as inside:
+        mount = _mount_of(inside, path, OWN)
+        if mount and mount["fstype"].removeprefix("fuse.") in SHARED:
+            raise CommandExecutionError(
+                f"{_visible(path)} cannot become a link: it lies on {_visible(mount['device'])} ({mount['fstype']}), "
+                f"mounted on {_visible(mount['path'])}, where a link is one of all nodes: unmount that, or "
+                "give a directory of each node's own (datastores_dir, mount), and run again"
+            )
+        yield inside
 
 
 def _require_answer(at, name, path):
@@ -283,14 +320,15 @@ def link_state(path, target, volume=None):
 
     volume
         The volume (string): mounted on the path itself, or on another directory that the link leads to, it serves as
-        well.
+        well, unless that mount is read-only or of one of its directories.
 
     Returns a dict ``{"state": "linked", "detail": "", "target": "/var/lib/gluster_one/one_vol", "ends": [...]}``.
-    ``state`` is ``linked``, ``absent``, ``empty`` (a directory without anything in it) or ``blocked``: ``detail`` then
-    says what is there, such as ``holds 3 files (...)``. Of a link, ``target`` is the text, None otherwise, and ``ends``
-    are the paths that it leads to, step by step, up to one that is not to be looked at.
+    ``state`` is ``linked``, ``absent``, ``empty`` (a directory without anything in it but OpenNebula's mark) or
+    ``blocked``: ``detail`` then says what is there, such as ``holds 3 files (...)``. Of a link, ``target`` is the text,
+    None otherwise, and ``ends`` are the paths that it leads to, step by step, up to one that is not to be looked at.
 
-    Raises CommandExecutionError when a link that not only root can have put there is on the way to ``path``.
+    Raises CommandExecutionError when a link that not only root can have put there is on the way to ``path``, or it lies
+    on a file system that other nodes have mounted, too.
 
     CLI Example:
 
@@ -302,29 +340,41 @@ def link_state(path, target, volume=None):
     above, name = os.path.split(path)
     text, ends = None, []
     try:
-        with _directory(above) as inside:
+        with _directory(above) if path == target else _room_for_link(path) as inside:
             text = _text(inside, name)
             if text is None:
                 state, detail = _no_link(inside, path, volume)
             else:
                 ends = _ends(path, text, target)
-                linked = target in ends or volume and any(map(_shows(volume), ends))
-                state, detail = ("linked", "") if linked else ("blocked", f"is a link to {_visible(text)}")
+                state, detail = _link_leads(text, ends, target, volume)
     except FileNotFoundError:
         state, detail = "absent", ""
     return {"state": state, "detail": detail, "target": text, "ends": ends}
+
+
+def _link_leads(text, ends, target, volume):
+    """
+    State and detail of a link.
+    """
+    mounts = __salt__["gluster_mount.mounts"]() if volume and target not in ends else {}
+    shown = [mounts[end] for end in ends if end in mounts and mounts[end]["volume"] == volume]
+    if target in ends or any(not mounted["read_only"] for mounted in shown):
+        return "linked", ""
+    return "blocked", f"is a link to {_visible(text)}{', where it is mounted read-only' if shown else ''}"
 
 
 def _no_link(inside, path, volume):
     """
     State and detail of what is not a link.
     """
-    if volume and __salt__["gluster_mount.beneath"](path)["volume"] == volume:
+    beneath = __salt__["gluster_mount.beneath"](path) if volume else {"volume": None}
+    if volume and beneath["volume"] == volume and not beneath["read_only"]:
         return "linked", ""
     # Before anything looks at it: a mount may hang.
     health = __salt__["gluster_mount.mount_health"](path)
     if health["state"] != "absent":
-        return "blocked", f"has {_visible(health['device'])} mounted on it"
+        how = ", read-only" if volume and beneath["volume"] == volume else ""
+        return "blocked", f"has {_visible(health['device'])} mounted on it{how}"
     name = os.path.basename(path)
     with _entry(inside, name, path) as found:
         mode = os.fstat(found).st_mode
@@ -358,14 +408,6 @@ def _ends(path, text, target):
         status, said, _ = __utils__["gluster_process.run"](["readlink", "-n", "--", path])
         text = said if status == 0 else None
     return ends
-
-
-def _shows(volume):
-    """
-    Whether a volume is mounted on a directory, as by hand.
-    """
-    mounts = __salt__["gluster_mount.mounts"]()
-    return lambda path: mounts.get(path, {}).get("volume") == volume
 
 
 def _kind(mode):
@@ -416,19 +458,41 @@ def _listed(inside):
     """
     The content of an open directory, in a few words. Its owner may have made millions of files.
     """
-    with os.scandir(inside) as entries:
-        names = sorted(entry.name for entry in itertools.islice(entries, MOST_FILES + 1))
-    if not names:
+    names = _names(inside)
+    if not names or _is_mark(inside, names):
         return ""
     count = f"more than {MOST_FILES}" if len(names) > MOST_FILES else len(names)
     shown = ", ".join(map(_visible, names[:3])) + (", ..." if len(names) > 3 else "")
     return f"{count} file{'s' if len(names) > 1 else ''} ({shown})"
 
 
+def _names(inside):
+    with os.scandir(inside) as entries:
+        return sorted(entry.name for entry in itertools.islice(entries, MOST_FILES + 1))
+
+
+def _is_mark(inside, names):
+    """
+    Whether an open directory holds OpenNebula's mark alone. Who owns it has to own both directories: root removes
+    nothing for oneadmin that oneadmin could not remove.
+    """
+    if names != [MARK]:
+        return False
+    seen = os.stat(MARK, dir_fd=inside, follow_symlinks=False)
+    owners = {seen.st_uid, os.fstat(inside).st_uid, os.stat("..", dir_fd=inside).st_uid}
+    return stat.S_ISREG(seen.st_mode) and seen.st_size <= MOST_MARK and len(owners) == 1
+
+
+def _remove_mark(above, name, path):
+    with _entry(above, name, path, read=True) as inside:
+        if _is_mark(inside, _names(inside)):
+            os.unlink(MARK, dir_fd=inside)
+
+
 def link(path, target, replace=None, make=False):
     """
-    Link a datastore's directory to the mounted volume. An empty directory in the way is removed, and so is a link that
-    is given; nothing else is ever removed.
+    Link a datastore's directory to the mounted volume. An empty directory in the way is removed, also with OpenNebula's
+    mark in it, and so is a link that is given; nothing else is ever removed.
 
     path
         Where the link should be (string).
@@ -446,7 +510,7 @@ def link(path, target, replace=None, make=False):
     Returns True.
 
     Raises CommandExecutionError when something else is in the way, or a link that not only root can have put there is
-    on the way.
+    on the way, or it lies on a file system that other nodes have mounted, too.
 
     CLI Example:
 
@@ -454,16 +518,18 @@ def link(path, target, replace=None, make=False):
 
         salt kvm1 gluster_links.link /var/lib/one/datastores/101 /var/lib/gluster_one/one_vol
     """
-    above, name = os.path.split(os.path.normpath(path))
+    path = os.path.normpath(path)
+    name = os.path.basename(path)
     failure = f"{_visible(path)} cannot become a link to {_visible(target)}"
     try:
-        with _directory(above, make) as inside:
+        with _room_for_link(path, make) as inside:
             # oned makes the directory of a new datastore within a second, perhaps just between these two steps.
             for _ in range(10):
                 if _reads(_text(inside, name), replace):
                     _exchange(inside, name, target, replace)
                     return True
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    _remove_mark(inside, name, path)
                     os.rmdir(name, dir_fd=inside)
                 try:
                     os.symlink(target, name, dir_fd=inside)
@@ -530,9 +596,10 @@ def link_changes(target, volume, paths, former=()):
         if set(found["ends"]) & set(former):
             changes[label] = {"old": f"{path} -> {_visible(found['target'])}", "new": f"{path} -> {target}"}
         elif found["state"] == "blocked":
+            cure = "move what it holds there (images of a datastore that was not on Gluster?), or remove it"
+            cure = "unmount that" if path in __salt__["gluster_mount.mounts"]() else cure
             raise CommandExecutionError(
-                f"{path} {found['detail']} and cannot become a link to {target}: move what it holds there (images of a "
-                "datastore that was not on Gluster?), or remove it, and run again"
+                f"{path} {found['detail']} and cannot become a link to {target}: {cure}, and run again"
             )
         elif found["state"] != "linked":
             changes[label] = {"old": None, "new": f"{path} -> {target}"}
@@ -546,7 +613,7 @@ def files_beneath(path):
     path
         The directory on which something is mounted (string).
 
-    Returns a sorted list of at most 1000 names, empty when there is nothing.
+    Returns a sorted list of at most 1000 names, empty when there is nothing, or OpenNebula's mark alone.
 
     Raises CommandExecutionError when it cannot be looked at.
 
@@ -560,4 +627,5 @@ def files_beneath(path):
     status, out, error = __utils__["gluster_process.run"]([*command, path, str(MOST_HIDDEN)])
     if status != 0:
         raise CommandExecutionError(f"What lies beneath {_visible(path)} cannot be looked at: {error}")
-    return sorted(_visible(name) for name in out.split("\0") if name)
+    names = sorted(_visible(name) for name in out.split("\0") if name)
+    return names if names != [MARK] else []

@@ -76,6 +76,31 @@ _REMOUNT_BIND = 32 | 4096
 # What a remount takes away unless it is named again; the times of access stay as they are.
 _KEPT = {"ro": 1, "noexec": 8, "nosymfollow": 256}
 _NOSUID_NODEV = 2 | 4
+# What to do when a user cannot write, by the system's words, and whether that stays so however long it is waited for.
+_NOT_WRITABLE = {
+    "No space left on device": ("volume {volume} is full: delete images, or add bricks", True),
+    "Disk quota exceeded": ("see `gluster volume quota {volume} list`", True),
+    "Read-only file system": (
+        "see `findmnt {path}` (ro: unmount it and mount it without), `gluster volume get {volume} features.read-only`, "
+        "and whether the file system of a brick has become read-only",
+        True,
+    ),
+    "Input/output error": (
+        "see `gluster volume heal {volume} info split-brain`, and the servers' kernel logs for the bricks' disks",
+        True,
+    ),
+    "Transport endpoint is not connected": (
+        "too few bricks answer this node: see `gluster volume status {volume}`, and the network",
+        False,
+    ),
+    "Stale file handle": ("unmount {path}, and run again", False),
+    "Permission denied": (
+        "see `gluster volume get {volume} storage.owner-uid`: gluster_one.volume on the volume's first server sets it; "
+        "and that the user has the same number there",
+        False,
+    ),
+}
+_NOT_WRITABLE["Operation not permitted"] = _NOT_WRITABLE["Permission denied"]
 # The default mount points are below it.
 PLACES = "/var/lib/gluster_one"
 
@@ -214,7 +239,8 @@ def mounts():
     Returns a dict of dicts by directory; ``volume`` is None for a file system that root has not mounted by Gluster's
     client::
 
-        {"/var/lib/gluster_one/one_vol": {"device": "kvm1:/one_vol", "fstype": "fuse.glusterfs", "volume": "one_vol"}}
+        {"/var/lib/gluster_one/one_vol": {"device": "kvm1:/one_vol", "fstype": "fuse.glusterfs", "volume": "one_vol",
+                                          "read_only": False}}
 
     CLI Example:
 
@@ -222,7 +248,11 @@ def mounts():
 
         salt kvm1 gluster_mount.mounts
     """
-    return {mount["path"]: {key: mount[key] for key in ("device", "fstype", "volume")} for mount in mount_table()}
+    return {mount["path"]: _shown(mount) for mount in mount_table()}
+
+
+def _shown(mount):
+    return {key: mount[key] for key in ("device", "fstype", "volume", "read_only")}
 
 
 def mount_health(path):
@@ -250,6 +280,8 @@ def mount_health(path):
     if not mounted:
         return {"state": "absent", "device": None, "fstype": None, "volume": None}
     volume = mounted["volume"]
+    if mounted["fstype"] == "autofs":  # a look would have it mount
+        return {"state": "alive", "device": mounted["device"], "fstype": "autofs", "volume": None}
     # statfs is never answered from the kernel's cache, so that a client that has just died is seen to be dead.
     status, _, error = __utils__["gluster_process.run"](["stat", "-f", path])
     if status == 0 and path not in mounts():  # it ended just now: that was the bare directory
@@ -366,6 +398,33 @@ def write_error(path, user="oneadmin"):
     return None if status == 0 else error
 
 
+def write_cure(error, path, volume):
+    """
+    What to do when a user cannot write in a directory.
+
+    error
+        What stood in the way, as :func:`write_error` returns it (string).
+
+    path
+        The directory (string).
+
+    volume
+        The volume that is mounted there (string).
+
+    Returns a dict ``{"cure": "...", "lasts": False}``: a sentence, and whether it stays so however long it is waited
+    for.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.write_cure 'Permission denied' /var/lib/gluster_one/one_vol one_vol
+    """
+    other = "see `gluster volume status {volume}`, and the client's log in /var/log/glusterfs", False
+    cure, lasts = next((found for words, found in _NOT_WRITABLE.items() if error.endswith(words)), other)
+    return {"cure": cure.format(path=path, volume=volume), "lasts": lasts}
+
+
 def mount_users(path, copies=True):
     """
     What uses a mount: processes with a file or a directory of it, and other mounts of it or in
@@ -420,11 +479,12 @@ def mount_table():
     Returns a list of dicts; ``number`` is the mount's, ``device_number`` its file system's, ``options`` those of the
     mount and ``super_options`` those of its file system. ``user`` is the number of who has mounted it by FUSE, None for
     other file systems. ``volume`` is None for what root has not mounted by Gluster's client: who may use fusermount
-    chooses type and device, too::
+    chooses type and device, too. A directory of a volume that is mounted by ``mount --bind`` is in ``device`` and
+    ``volume``, as if it were mounted by itself (``one_vol/ds101``)::
 
         [{"number": "41", "device_number": "0:33", "path": "/srv/vol", "options": ["rw", "nosuid", "nodev"],
           "fstype": "fuse.glusterfs", "device": "kvm1:/one_vol", "super_options": ["rw", "user_id=0"],
-          "user": "0", "volume": "one_vol"}]
+          "user": "0", "volume": "one_vol", "read_only": False}]
 
     CLI Example:
 
@@ -454,9 +514,13 @@ def _parsed(text, containing=b""):
         user = users[0] if users and fstype.startswith("fuse") else None
         volume = fstype == "fuse.glusterfs" and user == "0"
         volume = __salt__["gluster_fstab.device_volume"](device) if volume else None
+        if volume and words[3] != "/":
+            volume, device = volume + words[3], device.rstrip("/") + words[3]
+        options = words[5].split(",")
         yield {
-            "number": words[0], "device_number": words[2], "path": words[4], "options": words[5].split(","),
+            "number": words[0], "device_number": words[2], "path": words[4], "options": options,
             "fstype": fstype, "device": device, "super_options": more, "user": user, "volume": volume,
+            "read_only": "ro" in (*options, *more),
         }  # fmt: skip
 
 
@@ -600,7 +664,8 @@ def beneath(path):
     path
         The directory (string).
 
-    Returns what :func:`mount_health` does, as far as the kernel's table has it: ``state`` is ``absent`` or ``alive``.
+    Returns what :func:`mount_health` does, as far as the kernel's table has it: ``state`` is ``absent`` or ``alive``;
+    and ``read_only``.
 
     CLI Example:
 
@@ -611,8 +676,8 @@ def beneath(path):
     mounted = [mount for mount in mount_table() if mount["path"] == path]
     ours = mounted[: len(mounted) - len(_theirs(mounted))]
     if not ours:
-        return {"state": "absent", "device": None, "fstype": None, "volume": None}
-    return {"state": "alive", **{key: ours[-1][key] for key in ("device", "fstype", "volume")}}
+        return {"state": "absent", "device": None, "fstype": None, "volume": None, "read_only": False}
+    return {"state": "alive", **_shown(ours[-1])}
 
 
 def cover(path):

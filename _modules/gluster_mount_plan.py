@@ -70,6 +70,9 @@ def changes(path, volume, wanted):
 
         salt kvm1 gluster_mount_plan.changes /srv/vol one_vol '{device: "kvm1:/one_vol", opts: [defaults, _netdev]}'
     """
+    automounter = automounter_error(path)
+    if automounter:
+        raise CommandExecutionError(f"{path} {automounter}")
     over = __salt__["gluster_mount.cover"](path)
     health = __salt__["gluster_mount.beneath"](path) if over else __salt__["gluster_mount.mount_health"](path)
     if health["state"] == "hung":
@@ -121,6 +124,31 @@ def changes(path, volume, wanted):
     return differing
 
 
+def automounter_error(path):
+    """
+    Whether an automounter (systemd's, autofs) has a directory, which mounts on it when somebody looks, and may unmount
+    it when nobody does. The directory is not looked at.
+
+    path
+        The directory (string).
+
+    Returns None if not, else what is there and what to do (string).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount_plan.automounter_error /var/lib/gluster_one/one_vol
+    """
+    found = [mount for mount in __salt__["gluster_mount.mount_table"]() if mount["path"] == path]
+    device = next((mount["device"] for mount in found if mount["fstype"] == "autofs"), None)
+    if device is None:
+        return None
+    cure = __salt__["gluster_fstab.automounter_cure"](path, device)
+    device = __utils__["gluster_process.visible"](device)
+    return f"is an automounter's ({device}), and the volume has to be mounted for good: {cure}"
+
+
 def outdated_client(path, wanted):
     """
     How a volume is mounted, where fstab is to say otherwise: from other servers, or with other options.
@@ -169,7 +197,8 @@ def _servers(line):
     """
     The servers that a line of fstab names: the one that is mounted from, and the backups.
     """
-    return [line["device"].rpartition(":")[0], *__salt__["gluster_fstab.backups"](line["opts"])]
+    named = __salt__["gluster_fstab.device_servers"](line["device"])
+    return [*named, *__salt__["gluster_fstab.backups"](line["opts"])]
 
 
 def client_missing():

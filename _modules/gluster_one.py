@@ -24,6 +24,7 @@ __virtualname__ = "gluster_one"
 # Of what `report` returns, for the runner, which has the same number: one more where either needs another answer.
 VERSION = 2
 MOST_BRICKS = 1000
+FULL, MORE_ROOM = "No space left on device", "delete images, or add bricks"
 MOST_NAMED = 5  # mounts without flags: whoever makes mount namespaces makes many
 
 
@@ -229,9 +230,12 @@ def _mount(seen, node, name, volume):
     if retry:
         what = "nothing mounts it after a boot at which no glusterd answers"
         _find(seen, "boot", path, what, f"{retry}, enabled", cure)
-    cover = __salt__["gluster_mount.cover"](path)
-    health = None if cover else __salt__["gluster_mount.mount_health"](path)
-    if cover:
+    automounter, cover = __salt__["gluster_mount_plan.automounter_error"](path), __salt__["gluster_mount.cover"](path)
+    health = None if automounter or cover else __salt__["gluster_mount.mount_health"](path)
+    if automounter:
+        what, cure = automounter.split(": ", 1)
+        _find(seen, "mount_other", path, f"it {what}", expected, cure)
+    elif cover:
         _find(seen, "mount_covered", path, f"it is covered by {cover}", expected, cure)
     elif health["state"] in ("hung", "offline"):
         what = "it does not answer: a brick or the network hangs"
@@ -248,9 +252,10 @@ def _mount(seen, node, name, volume):
         seen["looked"] += ["writable"]
         if refused:
             what = f"{node['user']} cannot write: {refused.rpartition(': ')[2]}"
-            owner = f"gluster volume get {name} storage.owner-uid"
-            _find(seen, "not_writable", path, what, f"{node['user']} can write", owner)
-        space = _space(seen, node, path, "delete images, or add bricks")
+            cure = __salt__["gluster_mount.write_cure"](refused, path, name)["cure"]
+            _find(seen, "not_writable", path, what, f"{node['user']} can write", cure)
+        full = refused and refused.endswith(FULL)  # which is said already
+        space = __salt__["gluster_mount.space"](path) if full else _space(seen, node, path, MORE_ROOM)
         seen["volumes"][name] = {"free_percent": space and space["free_percent"]}
         _hidden(seen, path)
         for place, error in left["errors"].items():
@@ -384,7 +389,8 @@ def _links(seen, node, name, volume, path, numbers, former):
             continue
         outdated = set(state["ends"]) & set(former)
         if state["state"] == "blocked" and not outdated:
-            move = f"move it to {path}, then {_apply(node, 'mount')}"
+            move = "umount it" if other in __salt__["gluster_mount.mounts"]() else f"move it to {path}"
+            move += f", then {_apply(node, 'mount')}"
             _find(seen, "blocked", other, f"it {state['detail']}", expected, move)
             continue
         try:

@@ -106,7 +106,27 @@ def undoes_flags(option):
         salt kvm1 gluster_one_arguments.undoes_flags suid
     """
     # Of two opposites the later one wins; mount.glusterfs forgets all it has collected when it comes to fuse-mountopts.
-    return option.partition("=")[0] in ("suid", "dev", "fuse-mountopts")
+    key = option.partition("=")[0]
+    return key in ("suid", "dev", "fuse-mountopts") or key != option and key in ("nosuid", "nodev")
+
+
+def keeps_away(option):
+    """
+    Whether with a mount option a volume is not mounted after a boot, not for good, or not writable.
+
+    option
+        The option (string).
+
+    Returns True or False.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one_arguments.keeps_away noauto
+    """
+    # systemd still knows the old word for its automounter, too.
+    return option.partition("=")[0] in ("ro", "noauto", "x-systemd.automount") or option == "comment=systemd.automount"
 
 
 def _is_printable(value):
@@ -154,7 +174,7 @@ def _are_servers(value):
 
 
 def _is_mount_option(value):
-    return _is_word(value, "\\#,") and not undoes_flags(value)
+    return _is_word(value, "\\#,") and not undoes_flags(value) and not keeps_away(value)
 
 
 def _is_whole(value):
@@ -253,8 +273,9 @@ _MOUNT = {
     "name": _A_PATH,
     "options": (
         _is_list(_is_mount_option),
-        "a list of words is needed, each one mount option without spaces, commas, # and \\; and without suid, dev and "
-        "fuse-mountopts, which would undo nosuid and nodev, so that a file on the volume can make its user root",
+        "a list of words is needed, each one mount option without spaces, commas, # and \\; without suid, dev and "
+        "fuse-mountopts, which would undo nosuid and nodev, so that a file on the volume can make its user root; and "
+        "without ro, noauto and x-systemd.automount: the volume has to be there, for good, and writable",
     ),
 }
 

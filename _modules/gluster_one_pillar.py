@@ -27,6 +27,10 @@ DEFAULTS = {
 # What os.yaml has to have.
 SYSTEM = ("glusterd_service", "glusterd_volume_file", "user", "group", "datastores_dir", "qemu_gluster_package")
 ROLES = ("head", "hypervisor", "server")
+# Where nothing may be mounted, and what may not be covered with all that lies in it.
+_SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/sbin", "/sys", "/usr",
+           "/var/cache", "/var/lib/glusterd", "/var/log")  # fmt: skip
+_USED = (*_SYSTEM, "/home", "/root", "/run", "/tmp", "/var/lib/gluster_one", "/var/lib/one", "/var/run", "/var/tmp")
 _BAD_IN_NAMES = "&|:\\\";/'#{}$<>"
 
 
@@ -383,8 +387,9 @@ _TOP = {
     "opennebula": _needs((dict, type(None)), "a mapping is needed, such as {endpoint: 'http://localhost:2633/RPC2'}"),
     "volumes": _needs(
         dict,
-        "volumes by name are needed, such as {one_vol: {servers: [kvm1, kvm2, kvm3]}}; to have none, take gluster_one "
-        "out of the pillar (it leaves what is there)",
+        "volumes by name are needed, such as {one_vol: {servers: [kvm1, kvm2, kvm3]}}; a name has letters, digits, _ "
+        "and -, and stands in quotes where it has digits alone; to have none, take gluster_one out of the pillar (it "
+        "leaves what is there)",
         lambda value: value and not any(map(_like("volume_configured", "name"), value)),
     ),
 }  # fmt: skip
@@ -430,7 +435,7 @@ def _section(key, section, known, required=()):
             continue
         needed = known[name](value)
         if needed:
-            shown = f"{value!r} ({_kind(value)})"
+            shown = f"{_wrong(value, known[name])!r} ({_kind(value)})"
             if name in ("password", "token"):
                 shown = "****"
             elif name in ("auth_file", "opennebula") or "@" in str(value):
@@ -438,6 +443,63 @@ def _section(key, section, known, required=()):
             errors.append(f"{key}:{name} is {shown}: {needed}")
     if set(section) <= set(known):  # one that seems to be missing may be misspelt
         errors += [f"{key}:{name} is missing: {known[name](None)}" for name in required if name not in section]
+    return errors
+
+
+class _Elided:
+    """
+    What lies deeper than an error is about.
+    """
+
+    def __repr__(self):
+        return "{...}"
+
+
+def _wrong(value, check):
+    """
+    Of a mapping what is wrong by itself, if something is, with the beginning of it; any other value.
+    """
+    if not isinstance(value, dict):
+        return value
+    wrong = value.copy()  # one of Salt's own, which masks what it shows
+    for key, each in value.items():
+        if not check({key: each}):
+            del wrong[key]
+        elif isinstance(each, dict) and each:
+            wrong[key] = _Elided()
+    return wrong or value
+
+
+def _is_in(path, directory):
+    return path == directory or path.startswith(f"{directory}/")
+
+
+def _mount_errors(plan):
+    """
+    Each volume has a directory of its own, in which nothing else lies.
+    """
+    errors, mounts = [], {}
+    for name, volume in plan["volumes"].items():
+        for path in (volume["mount"], *volume["links"]):
+            key = f"gluster_one:volumes:{name}:mount is {path!r}"
+            other = mounts.setdefault(path, name)
+            own = f"a directory of its own is needed, such as /var/lib/gluster_one/{name}"
+            if other != name:
+                errors.append(f"{key}, where volume {other} is mounted: each volume needs a directory of its own")
+            elif _is_in(plan["datastores_dir"], path):
+                errors.append(
+                    f"{key}, in which OpenNebula's {plan['datastores_dir']} lies, where each node has links of its own "
+                    f"that lead to the volume: {own}"
+                )
+            elif any(_is_in(path, each) for each in _SYSTEM) or any(_is_in(each, path) for each in _USED):
+                errors.append(f"{key}, which is the system's: {own}")
+    for path, name in mounts.items():
+        above = next((each for each in mounts if each != path and _is_in(path, each)), None)
+        if above:
+            errors.append(
+                f"gluster_one:volumes:{name}:mount is {path!r}, which lies in {above!r}, where volume {mounts[above]} "
+                "is mounted: each volume needs a directory outside of all others'"
+            )
     return errors
 
 
@@ -458,15 +520,8 @@ def _errors_here(pillar, plan):
             f"gluster_one:roles has server, and no volume names {plan['id']} among its servers: name it as the "
             f"pool does; known here are {', '.join(sorted(__utils__['gluster_hosts.own_names']()))}"
         )
-    mounts = {}
+    errors += _mount_errors(plan)
     for name, volume in plan["volumes"].items():
-        for path in (volume["mount"], *volume["links"]):
-            other = mounts.setdefault(path, name)
-            if other != name:
-                errors.append(
-                    f"gluster_one:volumes:{name}:mount is {path!r}, where volume {other} is mounted: each volume needs "
-                    "a directory of its own"
-                )
         for key, kind, find in (("uid", "user", salt.utils.user.get_uid), ("gid", "group", salt.utils.user.get_gid)):
             owner = volume[key]
             if volume["coordinator"] and not str(owner).isdecimal() and find(owner) is None:

@@ -293,7 +293,8 @@ def cure(finding, minion, volume=None, head=False):
     if head or not on.startswith("/"):
         words = others.get("head", words)
     # A cure is never a minion's text; where it takes words of a finding, these are checked.
-    words = others[on] if on in others and on != "head" else words
+    about = (each for each in (on, finding["seen"].rpartition(": ")[2]) if each in others and each != "head")
+    words = others.get(next(about, None), words)
     path = re.fullmatch(r"(/[\w.@:+-]+)+", on, re.ASCII) and posixpath.normpath(on) == on
     host = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", on)
     if ("{on}" in words and not path) or ("{host}" in words and not host):

@@ -8,6 +8,7 @@ More states of ``gluster_one``: Salt joins modules of one virtual name.
 import contextlib
 import functools
 import os
+import time
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
@@ -17,7 +18,6 @@ __virtualname__ = "gluster_one"
 FORMER_LINE, FORMER_BOOT, FORMER_COVER = "fstab for ", "boot for ", "cover of "
 UNKNOWN = "(identifier)"  # a datastore's, that OpenNebula has not picked yet
 # What to do when another node did not do its part.
-OWNER = ": run it on the volume's first server, which sets the owner, and see that the user has the same number there"
 HEAD = ": run it on the head, and see its result"
 
 
@@ -156,9 +156,9 @@ def datastore_mounted(
             with _collecting(problems):
                 __salt__["gluster_fstab.disable_boot_retry"](path)
                 done[_label(path, FORMER_BOOT)] = {"old": service, "new": None}
-        write = functools.partial(_refused, name, user, timeout)
+        write = functools.partial(_refused, name, volume, user, timeout)
         with _collecting(problems):
-            __utils__["gluster_states.wait_for"](write, timeout, f"{user} could not write in {name}", OWNER)
+            __utils__["gluster_states.wait_for"](write, timeout, f"{user} could not write in {name}")
         missing = functools.partial(_ids_missing, name, stores)
         waited = 0
         with _collecting(problems):
@@ -208,16 +208,25 @@ def _failed(ret, problems):
     return {**ret, "result": False, "comment": "; ".join(problems)} if problems else ret
 
 
-def _refused(name, user, timeout):
+def _refused(name, volume, user, timeout):
     """
-    Why a user cannot write on a mounted volume. A client that was started a moment before its volume seemed to be
-    mounted and has ended since: it is mounted again.
+    Why a user cannot write on a mounted volume, and what to do. A client that was started a moment before its volume
+    seemed to be mounted and has ended since: it is mounted again. What stays so for a second, and would for ever, is
+    raised as what is not waited for.
     """
     refused = __salt__["gluster_mount.write_error"](name, user)
     if refused and __salt__["gluster_mount.mount_health"](name)["state"] == "absent":
         __salt__["gluster_mount.mount"](name, timeout)
         refused = __salt__["gluster_mount.write_error"](name, user)
-    return refused
+    if refused and __salt__["gluster_mount.write_cure"](refused, name, volume)["lasts"]:
+        time.sleep(1)
+        refused = __salt__["gluster_mount.write_error"](name, user)
+    if not refused:
+        return None
+    found = __salt__["gluster_mount.write_cure"](refused, name, volume)
+    if found["lasts"]:
+        raise OSError(f"{user} cannot write in {name}: {refused.rpartition(': ')[2]}: {found['cure']}")
+    return f"{refused}: {found['cure']}"
 
 
 def _look(name, volume, servers, options, user, former):

@@ -17,6 +17,11 @@ def files(path):
         (path / name).write_text("an image")
 
 
+def a_mark(path):
+    path.mkdir()
+    (path / ".monitor").write_text("ssh")
+
+
 def a_directory(path):
     (path / "7").mkdir(parents=True)
 
@@ -44,6 +49,15 @@ def a_sub_directory(path):
     host.sh("mount", "-t", "glusterfs", "kvm1:/small_vol/sub", path)
 
 
+def a_bound_directory(path):
+    """As mountinfo alone shows it: the device is the volume's."""
+    other = path.parent / "other"
+    mounted("kvm1:/small_vol")(other)
+    (other / "sub").mkdir(exist_ok=True)
+    path.mkdir()
+    host.sh("mount", "--bind", other / "sub", path)
+
+
 def a_tmpfs(path):
     path.mkdir()
     host.sh("mount", "-t", "tmpfs", "scratch", path)
@@ -59,6 +73,7 @@ LINKS = {
     "a link with a slash at its end": (link_to("/mnt/place-1/0/"), ("linked", "")),
     "a roundabout link": (link_to("../place-1/./0"), ("linked", "")),
     "an empty directory": (empty, ("empty", "")),
+    "OpenNebula's mark": (a_mark, ("empty", "")),
     "a link elsewhere": (link_to("/data/1"), ("blocked", "is a link to /data/1")),
     "a link to nothing": (link_to("/nowhere"), ("blocked", "is a link to /nowhere")),
     "a file": (a_file, ("blocked", "is a file")),
@@ -74,6 +89,7 @@ MOUNTS = {
     "a link": (link_to("/data"), "it lies behind a link"),
     "another volume": (mounted("kvm1:/one_vol"), "kvm1:/one_vol (fuse.glusterfs) is mounted on"),
     "a sub-directory of the volume": (a_sub_directory, "kvm1:/small_vol/sub (fuse.glusterfs) is mounted on"),
+    "a directory of the volume, by --bind": (a_bound_directory, "kvm1:/small_vol/sub (fuse.glusterfs) is mounted on"),
     # This very glusterd, by a name that the pool does not have.
     "another pool's volume of the same name": (mounted("127.0.0.2:/small_vol"), "and 127.0.0.2 is none of kvm1"),
     "another file system": (a_tmpfs, "scratch (tmpfs) is mounted on"),

@@ -109,6 +109,17 @@ def test_another_option_is_written_and_said(mounted, point):
     assert f"; from {old}, and by fstab from the next mount on" in run.comment
 
 
+def test_a_line_of_several_servers_is_mounted_as_it_is(mounted, modules, point):
+    line = f"kvm2,kvm1:/small_vol {point} glusterfs _netdev,nosuid,nodev,backup-volfile-servers=kvm3 0 0\n"
+    host.FSTAB.write_text(line)
+    run = mounted()
+    assert run.result is True and set(run.changes) == {"directory", "mount"}, run.comment
+    assert host.FSTAB.read_text() == line
+    words = modules.gluster_mount.client(str(point))
+    assert modules.gluster_mount.client_servers(words) == ["kvm2", "kvm1", "kvm3"]
+    idle(mounted)
+
+
 def test_a_server_alone_has_no_backup(mounted, point):
     assert mounted(servers=["kvm1"]).result is True
     line = f"kvm1:/small_vol {point} glusterfs defaults,_netdev,nosuid,nodev 0 0"

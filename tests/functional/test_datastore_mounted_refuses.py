@@ -69,6 +69,29 @@ def test_a_line_of_somebody_else_in_fstab(mounted, place, point, line):
     assert f"/etc/fstab mounts {line.split()[0]} " in text and "remove that line" in text
 
 
+@pytest.mark.parametrize("seen", [False, True])
+def test_an_automounter_of_systemd_s(mounted, modules, point, seen):
+    """It is not woken by what is looked at, and goes as the error says."""
+    line, options = f"kvm1:/small_vol {point} glusterfs {{}} 0 0\n", "noauto,x-systemd.automount,_netdev"
+    host.FSTAB.write_text(line.format(options))
+    unit = host.unit_of(point).replace(".mount", ".automount")
+    host.sh("systemctl", "daemon-reload")
+    host.sh("systemctl", "start", unit)
+    try:
+        if seen:
+            host.sh("ls", point)
+        text = refuses(mounted)
+        assert f"/etc/fstab mounts {point} with noauto, x-systemd.automount, " in text
+        assert f"remove noauto and x-systemd.automount, then `systemctl daemon-reload; systemctl stop '{unit}'`" in text
+        host.FSTAB.write_text(line.format("_netdev"))
+        assert f"{point} is an automounter's (systemd-1), " in refuses(mounted)
+        assert modules.gluster_mount.mount_health(str(point))["volume"] == ("small_vol" if seen else None)
+    finally:
+        host.sh("sh", "-c", f"systemctl daemon-reload; systemctl stop '{unit}'")
+    run = mounted()
+    assert run.result is True and host.mounted(point), run.comment
+
+
 def test_a_mount_that_hangs(mounted, served):
     with host.stopped(host.fuse_client(served)):
         text = refuses(mounted)
@@ -164,6 +187,25 @@ def test_an_owner_that_is_never_set(mounted, point, small_vol):
         host.gluster("volume", "set", small_vol, "storage.owner-uid", "9869", "storage.owner-gid", "9869")
     assert f"oneadmin could not write in {point} within 2 s (last seen: " in run.comment
     assert "Permission denied" in run.comment
+
+
+@pytest.mark.parametrize(
+    "option, value, said",
+    [
+        ("features.read-only", "on", "Read-only file system: see `findmnt"),
+        ("storage.reserve", "100", "No space left on device: volume small_vol is full: delete images, or add bricks"),
+    ],
+)
+def test_what_no_waiting_changes_is_not_waited_for(mounted, modules, point, small_vol, option, value, said):
+    assert mounted().result is True
+    host.gluster("volume", "set", small_vol, option, value)
+    try:
+        host.eventually("it cannot be written", lambda: modules.gluster_mount.write_error(str(point)))
+        run = fails(mounted, timeout=60, within=15)
+    finally:
+        host.gluster("volume", "reset", small_vol, option)
+        host.eventually("it can be written", lambda: not modules.gluster_mount.write_error(str(point)))
+    assert f"oneadmin cannot write in {point}: {said}" in run.comment
 
 
 def test_identifiers_that_never_come(mounted, identifiers):

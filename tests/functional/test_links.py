@@ -35,6 +35,37 @@ def test_link_state_of_the_volume_mounted_there_too(modules, served, place):
     assert state_of(modules, second, served, "other_vol") == ("blocked", "has kvm1:/small_vol mounted on it")
 
 
+def test_link_state_of_a_directory_of_the_volume_and_of_a_read_only_mount(modules, served, place):
+    for name in ("101", "102", "103"):
+        (place / name).mkdir()
+    (served / "ds101").mkdir(exist_ok=True)
+    host.sh("mount", "--bind", served / "ds101", place / "101")
+    host.sh("mount", "--bind", served, place / "102")
+    assert state_of(modules, place / "102", "/mnt/x") == ("linked", "")
+    host.sh("mount", "-o", "remount,bind,ro", place / "102")
+    host.sh("mount", "-t", "glusterfs", "-o", "ro", "kvm1:/small_vol", place / "103")
+    (place / "104").symlink_to("103")
+    states = {name: state_of(modules, place / name, "/mnt/x") for name in ("101", "102", "103", "104")}
+    assert states == {
+        "101": ("blocked", "has kvm1:/small_vol/ds101 mounted on it"),
+        "102": ("blocked", "has kvm1:/small_vol mounted on it, read-only"),
+        "103": ("blocked", "has kvm1:/small_vol mounted on it, read-only"),
+        "104": ("blocked", "is a link to 103, where it is mounted read-only"),
+    }
+
+
+def test_no_link_is_made_on_a_volume(modules, served, place):
+    """All of the datastores' directory on it: by its mount, or by a link of root's that leads there."""
+    (place / "stores").symlink_to(served)
+    for path in (served / "101", place / "stores/101"):
+        for call in (modules.gluster_links.link_state, modules.gluster_links.link):
+            with pytest.raises(
+                CommandExecutionError, match=r"it lies on kvm1:/small_vol \(fuse.glusterfs\), mounted on"
+            ):
+                call(str(path), "/mnt/x")
+    assert not (served / "101").is_symlink()
+
+
 def test_link_state_of_another_file_system_mounted_there(modules, place):
     second = place / "101"
     second.mkdir()
@@ -63,7 +94,7 @@ def test_a_link_into_a_mount_that_hangs_is_not_followed(modules, served, place):
 # Making a link
 
 
-@pytest.mark.parametrize("kind", ["absent", "an empty directory", "a link"])
+@pytest.mark.parametrize("kind", ["absent", "an empty directory", "OpenNebula's mark", "a link"])
 def test_link(modules, place, kind):
     (place / "0").mkdir()
     LINKS[kind][0](place / "101")

@@ -233,7 +233,7 @@ def test_a_link_is_followed_by_a_bounded_child_up_to_what_may_hang(execution, li
 @pytest.fixture
 def walked(execution, monkeypatch, tmp_path):
     """The module where a directory `auto` is an automounter's, `net` root's by FUSE, and `theirs` oneadmin's."""
-    kinds = {"auto": ("autofs", None), "net": ("fuse.sshfs", "0"), "theirs": ("fuse.x", "9869"), "gone": None}
+    kinds = {"auto": ("autofs", None), "net": ("fuse.mergerfs", "0"), "theirs": ("fuse.x", "9869"), "gone": None}
     for name in kinds:
         (tmp_path / name / "inside").mkdir(parents=True)
     asked = []
@@ -254,7 +254,7 @@ def walked(execution, monkeypatch, tmp_path):
     salt, utils = {"gluster_mount.mount_table": lambda: table}, {"gluster_process.run": child}
     module = execution("gluster_links", __salt__=salt, __utils__=utils)
     monkeypatch.setattr(module, "_mount_number", number)
-    module.status, module.asked = 0, asked
+    module.status, module.asked, module.kinds = 0, asked, kinds
     return module
 
 
@@ -305,12 +305,93 @@ def test_what_a_process_of_root_s_answers_for_is_asked_by_a_child_first(walked, 
         walked.link_state(f"{tmp_path}/auto/inside", "/target")
 
 
+@pytest.mark.parametrize("fstype", ["nfs4", "ceph", "fuse.glusterfs", "fuse.sshfs", "ocfs2", "virtiofs"])
+@pytest.mark.parametrize("own", [False, True])
+def test_no_link_is_made_where_it_would_be_all_nodes(walked, tmp_path, monkeypatch, fstype, own):
+    (mount,) = [each for each in walked.__salt__["gluster_mount.mount_table"]() if each["path"] == "/net"]
+    mount.update(fstype=fstype, device="nas:/one", volume=None)
+    walked.__salt__["gluster_mount.mount_health"] = lambda path: {"state": "absent"}
+    if own:  # as all else of the node
+        monkeypatch.setattr(walked, "OWN", (str(tmp_path / "net"),))
+    path = str(tmp_path / "net/inside/0")
+    for call in (walked.link_state, walked.link):
+        if own:
+            assert call(path, "/target") in (True, {"state": "absent", "detail": "", "target": None, "ends": []})
+            continue
+        said = rf"cannot become a link: it lies on nas:/one \({fstype}\), mounted on /net, .*: unmount that, or give"
+        with pytest.raises(CommandExecutionError, match=said):
+            call(path, "/target")
+    assert os.listdir(tmp_path / "net/inside") == ["0"] * own
+    assert own or walked.link_state(path, path)["state"] == "absent"  # a mount point may be there
+
+
 def test_a_covered_mount_of_the_volume_is_as_good_as_a_link(walked, tmp_path):
     """Until it is uncovered, as the run does."""
-    walked.__salt__["gluster_mount.beneath"] = lambda path: {"volume": "vol"}
+    walked.__salt__["gluster_mount.beneath"] = lambda path: {"volume": "vol", "read_only": False}
     walked.__salt__["gluster_mount.mount_health"] = lambda path: {"state": "alive", "volume": None, "device": "theirs"}
     found = {volume: walked.link_state(str(tmp_path / "theirs"), "/x", volume)["state"] for volume in ("vol", "other")}
     assert found == {"vol": "linked", "other": "blocked"}
+
+
+@pytest.mark.parametrize(
+    "volume, read_only, state",
+    [("vol", False, "linked"), ("vol", True, "blocked"), ("vol/ds101", False, "blocked"), (None, False, "blocked")],
+)
+def test_what_serves_as_a_link_is_the_whole_volume_and_writable(walked, tmp_path, volume, read_only, state):
+    mounted = {"state": "alive", "device": "kvm1:/vol", "volume": volume, "read_only": read_only}
+    walked.__salt__.update({
+        "gluster_mount.beneath": lambda path: mounted,
+        "gluster_mount.mount_health": lambda path: mounted,
+        "gluster_mount.mounts": lambda: {str(tmp_path / "101"): mounted, "/srv/vol": mounted},
+        "gluster_mount.may_hang": lambda path: True,
+    })  # fmt: skip
+    (tmp_path / "101").mkdir()
+    (tmp_path / "102").symlink_to("/srv/vol")
+    found = [walked.link_state(f"{tmp_path}/{name}", "/target", "vol") for name in ("101", "102")]
+    assert [each["state"] for each in found] == [state, state]
+    assert all(("read-only" in each["detail"]) == read_only for each in found)
+    if state == "blocked":
+        with pytest.raises(CommandExecutionError, match="101 has kvm1:/vol mounted on it.*: unmount that, and run"):
+            walked.link_changes("/target", "vol", {"link": f"{tmp_path}/101"})
+
+
+def foreign(mark):
+    mark.write_text("ssh")
+    os.chown(mark.parent.parent, 9869, 9869)
+
+
+MARKS = {
+    "a mark": (lambda mark: mark.write_text("ssh\n"), "empty"),
+    "one of oneadmin's": (
+        lambda mark: [foreign(mark), *(os.chown(p, 9869, 9869) for p in (mark, mark.parent))],
+        "empty",
+    ),
+    "an empty one": (lambda mark: mark.touch(), "empty"),
+    "one of root's in oneadmin's directory": (foreign, "blocked"),
+    "a large one": (lambda mark: mark.write_text("x" * 1025), "blocked"),
+    "a link": (lambda mark: mark.symlink_to("/etc/passwd"), "blocked"),
+    "a directory": (lambda mark: mark.mkdir(), "blocked"),
+    "a FIFO": (lambda mark: os.mkfifo(mark), "blocked"),
+    "another name": (lambda mark: mark.with_name(".monitor2").write_text("ssh"), "blocked"),
+    "a file beside it": (lambda mark: [mark.write_text("ssh"), mark.with_name("0f3a").touch()], "blocked"),
+}
+
+
+@pytest.mark.parametrize("make, state", MARKS.values(), ids=MARKS)
+def test_opennebula_s_mark_alone_is_nothing_to_keep(walked, tmp_path, make, state):
+    walked.__salt__["gluster_mount.mount_health"] = lambda path: {"state": "absent"}
+    path = tmp_path / "stores/101"
+    path.mkdir(parents=True)
+    make(path / ".monitor")
+    before = sorted(os.listdir(path))
+    assert walked.link_state(str(path), "/target")["state"] == state
+    assert sorted(os.listdir(path)) == before
+    if state == "empty":
+        assert walked.link(str(path), "/target") is True and os.readlink(path) == "/target"
+        return
+    with pytest.raises(CommandExecutionError, match="101 cannot become a link to /target"):
+        walked.link(str(path), "/target")
+    assert sorted(os.listdir(path)) == before
 
 
 def test_a_link_is_shown_as_text_and_exchanged_all_the_same(walked, tmp_path):

@@ -52,6 +52,26 @@ def test_a_mount_by_fusermount_is_none_of_gluster_s(module):
     assert [mount["volume"] for mount in module.mount_table()] == [None, None, "one_vol"]
 
 
+@pytest.mark.parametrize(
+    "root, options, super_options, shown",
+    [
+        ("/", "rw", "rw,user_id=0", ("kvm1:/one_vol", "one_vol", False)),
+        ("/", "ro,nosuid", "rw,user_id=0", ("kvm1:/one_vol", "one_vol", True)),  # mount -o remount,bind,ro
+        ("/", "rw", "ro,user_id=0", ("kvm1:/one_vol", "one_vol", True)),
+        ("/ds101", "rw", "rw,user_id=0", ("kvm1:/one_vol/ds101", "one_vol/ds101", False)),  # mount --bind
+        (r"/a\040b/c", "ro", "rw,user_id=0", ("kvm1:/one_vol/a b/c", "one_vol/a b/c", True)),
+        ("/ds101//deleted", "rw", "rw,user_id=0", ("kvm1:/one_vol/ds101//deleted", "one_vol/ds101//deleted", False)),
+        ("/ds101", "rw", "rw,user_id=9869", ("kvm1:/one_vol", None, False)),
+    ],
+)
+def test_what_of_a_volume_is_mounted(module, put, monkeypatch, tmp_path, root, options, super_options, shown):
+    line = f"41 21 0:33 {root} /srv/vol {options} - fuse.glusterfs kvm1:/one_vol {super_options}\n"
+    (tmp_path / "self/mountinfo").write_text(line)
+    found = module.mounts()["/srv/vol"]
+    assert (found["device"], found["volume"], found["read_only"]) == shown
+    assert {**module.beneath("/srv/vol"), "state": None} == {**found, "state": None} or found["volume"] is None
+
+
 def test_each_mount_namespace_has_a_table_of_its_own(module, put):
     put("3", 1, ROOT, OURS)
     put("7", 2, ROOT, COPY)
@@ -194,11 +214,12 @@ def test_a_cover_that_comes_back_is_named(covered):
 def planned(execution, module, flags=()):
     module.__salt__.update({
         "gluster_fstab.check_servers": lambda *about: None, "gluster_fstab.backups": lambda opts: [],
+        "gluster_fstab.device_servers": lambda device: [],
         "gluster_fstab.line": lambda path: {"device": "kvm1:/one_vol", "opts": ["acl"]},
         "gluster_fstab.missing_boot_retry": lambda path: None,
     })  # fmt: skip
     module.__utils__["gluster_process.start_time"] = lambda pid: 0
-    names = ("cover", "mount_health", "beneath", "client", "client_servers")
+    names = ("cover", "mount_health", "beneath", "client", "client_servers", "mount_table")
     module.__salt__.update({f"gluster_mount.{name}": getattr(module, name) for name in names})
     module.__salt__["gluster_mount.mounts_without_flags"] = lambda volume: dict.fromkeys(flags)
     plan = execution("gluster_mount_plan", __salt__=module.__salt__)
@@ -220,6 +241,34 @@ def test_a_cover_keeps_nothing_else_from_being_planned(covered, execution):
 def test_what_root_has_mounted_there_is_refused_also_beneath_a_cover(covered, execution):
     with pytest.raises(CommandExecutionError, match=r"root's \(fuse.sshfs\) is mounted on /vol, not volume one_vol"):
         planned(execution, covered(AUTHORITY, COVER))
+
+
+AUTOMOUNT = rb"46 21 0:38 / /vol rw - autofs systemd-1 rw,fd=55,pgrp=1,direct"
+MAP = rb"46 21 0:38 / /vol rw - autofs /etc/auto.direct rw,fd=5,pgrp=9,direct"
+
+
+@pytest.mark.parametrize(
+    "lines, device, cure",
+    [
+        ([AUTOMOUNT], "systemd-1", "systemctl stop 'vol.automount'"),
+        ([AUTOMOUNT, GLUSTER], "systemd-1", "systemctl stop 'vol.automount'"),
+        ([MAP], "/etc/auto.direct", "take it out of /etc/auto.direct, reload autofs"),
+    ],
+)
+def test_an_automounter_is_named_and_not_woken(covered, execution, lines, device, cure):
+    module = covered(*lines)
+    fstab = execution("gluster_fstab")
+    fstab.unit = lambda path: "vol.mount"
+    module.__salt__.update({
+        "gluster_mount.mount_table": module.mount_table, "gluster_fstab.automounter_cure": fstab.automounter_cure,
+    })  # fmt: skip
+    module.__utils__["gluster_process.run"] = lambda argv, timeout=3: pytest.fail("it would mount")
+    with pytest.raises(CommandExecutionError) as failure:
+        planned(execution, module)
+    assert f"/vol is an automounter's ({device}), and the volume has to be mounted for good: " in str(failure.value)
+    assert cure in str(failure.value)
+    if len(lines) == 1:
+        assert module.mount_health("/vol") == {"state": "alive", "device": device, "fstype": "autofs", "volume": None}
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ def module(execution):
             "gluster_fstab.line": lambda path: {"device": f"kvm1:/{path[1:]}", "opts": ["defaults"]},
             "gluster_mount.place": lambda path, name, user: path,
             "gluster_mount_plan.former_places": lambda path, name, datastores_dir, user: {},
+            "gluster_mount_plan.automounter_error": lambda path: None,
             "gluster_mount_plan.former_services": lambda path, former, user: {},
             "gluster_mount.cover": lambda path: None,
             "gluster_mount.mounts_without_flags": lambda name: {},
@@ -186,3 +187,28 @@ def test_what_the_coordinator_finds_names_its_volume(module):
     assert [(one["on"], one["volume"]) for one in report["findings"] if one["kind"] == "brick_down"] == [
         ("kvm3:/data/two_vol", "two_vol")
     ]
+
+
+@pytest.mark.parametrize("error, kinds, cure", [
+    ("No space left on device", ["not_writable"], "volume one_vol is full: delete images"),
+    ("Permission denied", ["not_writable", "space"], "gluster volume get one_vol storage.owner-uid"),
+    ("Transport endpoint is not connected", ["not_writable", "space"], "gluster volume status one_vol"),
+    (None, ["space"], "delete images, or add bricks"),
+])  # fmt: skip
+def test_a_full_volume_is_said_once_and_an_error_has_its_own_cure(module, execution, error, kinds, cure):
+    module.__salt__.update({
+        "gluster_fstab.wanted_line": lambda path, name, *about: {"device": f"kvm1:/{path[1:]}", "opts": ["defaults"]},
+        "gluster_mount.mount_health": lambda path: {"state": "alive", "volume": path[1:]},
+        "gluster_mount.write_error": lambda path, user: error and f"sh: 1: cannot create /one_vol/x: {error}",
+        "gluster_mount.write_cure": execution("gluster_mount").write_cure,
+        "gluster_mount.space": lambda path: {"free_percent": 0, "total_mb": 100},
+        "gluster_links.files_beneath": lambda path: [],
+        "gluster_links.link_state": lambda *about: {"state": "linked", "ends": []},
+        "gluster_mount_plan.outdated_client": lambda path, entry: None,
+    })  # fmt: skip
+    module._bricks_unconnected = lambda path: []
+    seen = {"findings": [], "looked": [], "volumes": {}}
+    module._mounts(seen, {**node("one_vol"), "marks": {}, "free_percent": 10})
+    assert [found["kind"] for found in seen["findings"]] == kinds
+    assert cure in seen["findings"][0]["cure"]
+    assert seen["volumes"]["one_vol"]["free_percent"] == 0

@@ -52,6 +52,8 @@ def test_no_line_of_fstab_is_broken(check, key, value, text):
         ("servers", []), ("servers", "kvm1"), ("servers", None), ("servers", ["kvm1 kvm2"]), ("servers", ["-oops"]),
         ("servers", ["kvm1,x"]), ("servers", [7]),
         ("options", "acl"), ("options", ["a b"]), ("options", ["acl,suid"]), ("options", ["#"]), ("options", [""]),
+        ("options", ["acl,log-level=INFO"]), ("options", ["acl", "ro"]), ("options", ["noauto"]), ("options", ["ro="]),
+        ("options", ["x-systemd.automount"]), ("options", ["comment=systemd.automount"]), ("options", ["nodev=x"]),
         ("links", ["mnt"]), ("links", "/mnt"), ("links", ["/mnt/a b"]),
         ("datastores", "glusterds"), ("datastores", {"a": "101"}), ("datastores", {"a": True}), ("datastores", [""]),
         ("user", "--all"), ("user", "a b"), ("user", True),

@@ -182,6 +182,40 @@ BAD = [
         {"volumes": {name: {"servers": ["kvm1"], "mount": "/mnt"} for name in ("one_vol", "two_vol")}},
         r"gluster_one:volumes:two_vol:mount is '/mnt', where volume one_vol is mounted",
     ),
+    (
+        {"volumes": {name: {"servers": ["kvm1"], "mount": f"/srv/{name}"} for name in ("a", "a/b")}},
+        r"gluster_one:volumes is \{'a/b': \{...\}\} \(a mapping\): .*a name has letters, digits, _ and -",
+    ),
+    (
+        {"volumes": {name: {"servers": ["kvm1"], "mount": f"/srv/{name}"} for name in ("good", "gr\u00f6\u00dfe")}},
+        r"gluster_one:volumes is \{'gr\u00f6\u00dfe': \{...\}\} \(a mapping\): ",
+    ),
+    ({"volumes": {7: {"servers": ["kvm1"]}}}, r"volumes is \{7: \{...\}\} .*in quotes where it has digits alone"),
+    (
+        with_volume(datastores={"good": {"tm_mad": "shared"}, "a/b": {"tm_mad": "shared"}}),
+        r"one_vol:datastores is \{'a/b': \{...\}\} \(a mapping\): datastores by name",
+    ),
+    (with_volume(options={"a.b": 1, "c": 2}), r"one_vol:options is \{'c': 2\} \(a mapping\): option names"),
+    (
+        {"volumes": {"a": {"servers": ["kvm1"], "mount": "/srv/a"}, "b": {"servers": ["kvm1"], "mount": "/srv/a/b/c"}}},
+        r"volumes:b:mount is '/srv/a/b/c', which lies in '/srv/a', where volume a is mounted: each volume needs",
+    ),
+    (
+        {"volumes": {"a": {"servers": ["kvm1"], "mount": "/var/lib/gluster_one/b/x"}, "b": {"servers": ["kvm1"]}}},
+        r"volumes:a:mount is '/var/lib/gluster_one/b/x', which lies in '/var/lib/gluster_one/b', where volume b",
+    ),
+    *(
+        (with_volume(mount=path), rf"one_vol:mount is '{path}', in which OpenNebula's /var/lib/one/datastores lies, ")
+        for path in ("/var/lib/one/datastores", "/var/lib/one", "/var/lib", "/var")
+    ),
+    (
+        {**with_volume(mount="/srv/one"), "datastores_dir": "/srv/one/datastores"},
+        r"one_vol:mount is '/srv/one', in which OpenNebula's /srv/one/datastores lies",
+    ),
+    *(
+        (with_volume(mount=path), rf"one_vol:mount is '{path}', which is the system's: .*/var/lib/gluster_one/one_vol$")
+        for path in ("/etc", "/etc/one", "/usr/share", "/boot", "/proc/1", "/home", "/tmp", "/var/lib/gluster_one")
+    ),
     (with_datastore(type="SYSTEM_DS", host="kvm1"), r"glusterds:host is 'kvm1': VMs open nothing of a SYSTEM_DS"),
     (with_datastore(type="FILE_DS", host="kvm1"), r"glusterds:host is 'kvm1': VMs open nothing of a FILE_DS"),
     (with_volume(datastores={"a/b": {}}), r"one_vol:datastores is \{'a/b': \{\}\} \(a mapping\): datastores by name"),
@@ -265,6 +299,13 @@ BAD = [
         r"datastore d is listed under two volumes",
     ),
 ]
+
+
+@pytest.mark.parametrize(
+    "path", ["/mnt", "/srv", "/srv/a.b/c", "/data/etc", "/var/lib/one/datastores/0", "/etcetera/x"]
+)
+def test_where_a_volume_may_be_mounted(node, path):
+    assert node(with_volume(mount=path))["errors"] == []
 
 
 @pytest.mark.parametrize(("pillar", "error"), BAD, ids=[error[:60] for _, error in BAD])

@@ -283,6 +283,20 @@ def test_the_head_links_a_datastore_where_it_creates_it(master, kind, on, minion
     assert f"salt {minion} state.apply gluster_one.{sls}" in found["cure"]
 
 
+@pytest.mark.parametrize("seen, words", [
+    ("oneadmin cannot write: No space left on device", "delete images, or add bricks"),
+    ("oneadmin cannot write: Read-only file system", "on kvm2: findmnt; gluster volume get one_vol features.read-only"),
+    ("oneadmin cannot write: Transport endpoint is not connected", "gluster volume status one_vol"),
+    ("oneadmin cannot write: Permission denied", "gluster volume get one_vol storage.owner-uid"),
+    ("oneadmin cannot write: head", "gluster volume get one_vol storage.owner-uid"),
+])  # fmt: skip
+def test_a_cure_is_that_of_the_error(master, seen, words):
+    said = report("kvm2", findings=[{**FINDING, "kind": "not_writable", "seen": seen}])
+    master.answers = {"gluster_one.report": {**REPORTS, "kvm2": said, EVIL: report(EVIL)}}
+    (found,) = master.runner.status()["data"]["findings"]
+    assert found["cure"].startswith(words)
+
+
 @pytest.mark.parametrize("kind, on, words", [
     ("native", "QEMU", "gluster driver"),
     ("native", "libvirt", "install libvirt"),

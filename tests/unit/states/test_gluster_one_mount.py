@@ -1,6 +1,10 @@
 """The identifiers that the head writes to a volume, whose owner can write anything there."""
 
+import errno
+import os
+
 import pytest
+from salt.exceptions import CommandExecutionError
 
 from ..conftest import CHECKOUT, imported
 
@@ -69,3 +73,52 @@ def test_a_thousand_odd_files_are_a_few_lines(look):
 def test_where_nothing_is_mounted_nothing_is_odd(look):
     assert look([]).volume_files("/srv/other") == {"ids": {}, "errors": {}}
     assert look([]).volume_files("/srv/vol") == {"ids": {"glusterds": 101}, "errors": {}}
+
+
+@pytest.fixture
+def refused(execution):
+    """refused(answers...): what the state makes of these answers to a user's writing, one after the other."""
+
+    def run(*answers):
+        answers = list(answers)
+        texts = [f"sh: 1: cannot create /srv/vol/x: {os.strerror(each)}" if each else None for each in answers]
+        salt = {
+            "gluster_mount.write_error": lambda path, user: texts.pop(0) if len(texts) > 1 else texts[0],
+            "gluster_mount.write_cure": execution("gluster_mount").write_cure,
+            "gluster_mount.mount_health": lambda path: {"state": "alive"},
+        }
+        state = imported(CHECKOUT / "_states/gluster_one_mount.py", __salt__=salt)
+        state.time.sleep = lambda seconds: None
+        return state._refused("/srv/vol", "one_vol", "oneadmin", 120)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "number, cure, lasts",
+    [
+        (errno.ENOSPC, "volume one_vol is full: delete images, or add bricks", True),
+        (errno.EDQUOT, "gluster volume quota one_vol list", True),
+        (errno.EROFS, "gluster volume get one_vol features.read-only", True),
+        (errno.EIO, "gluster volume heal one_vol info split-brain", True),
+        (errno.ENOTCONN, "gluster volume status one_vol", False),
+        (errno.ESTALE, "unmount /srv/vol", False),
+        (errno.EACCES, "gluster volume get one_vol storage.owner-uid", False),
+        (errno.EPERM, "gluster volume get one_vol storage.owner-uid", False),
+        (errno.EMFILE, "gluster volume status one_vol", False),
+    ],
+)
+def test_who_cannot_write_is_told_why_and_what_no_waiting_changes_at_once(refused, monkeypatch, number, cure, lasts):
+    if lasts:
+        said = f"^oneadmin cannot write in /srv/vol: {os.strerror(number)}: .*{cure}"
+        with pytest.raises(OSError, match=said):
+            refused(number)
+        assert not issubclass(OSError, CommandExecutionError)  # which would be waited for
+    else:
+        assert cure in refused(number)
+    assert ("storage.owner-uid" in cure) == (number in (errno.EACCES, errno.EPERM))
+
+
+def test_an_error_that_goes_by_itself_is_none(refused):
+    assert refused(errno.EIO, None) is None
+    assert "storage.owner-uid" in refused(errno.EIO, errno.EACCES)
