@@ -347,7 +347,9 @@ def snapshot(heal=()):
         with contextlib.suppress(CommandExecutionError):
             if command in answers or not over:  # what took too long is not asked for again
                 found["heal"][name] = _counts(found["volumes"].get(name), lambda command=command: root(command))
-    # glusterd asks each brick's process who is connected, and keeps the volume's lock for minutes where one hangs.
+    # glusterd asks each brick's process who is connected, and keeps the volume's lock for minutes where one hangs. The
+    # process of before cannot go on with it: into a pipe gluster writes its answers when it ends. To change that
+    # (stdbuf) and to feed it meanwhile is more to go wrong than 0.1 s of a look by hand is worth.
     fine = [name for name in heal if not _hanging(answers.get(counts[name]), found["status"].get(name))]
     clients = {name: f"volume status {name} clients" for name in fine}
     answers, over = _together(clients.values(), timeout=MOST) if clients else ({}, False)

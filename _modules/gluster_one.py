@@ -124,6 +124,7 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
     if node["errors"]:
         for error in node["errors"]:
             _find(seen, "pillar", "pillar", error, "a pillar as in pillar.example", "correct it, then run again")
+        seen["findings"] = _worst_first(seen["findings"])
         return seen
     coordinates = {name: volume["coordinator"] for name, volume in node["volumes"].items()}
     seen.update(names=node.get("names", []), coordinates=coordinates, hosts=[])
@@ -147,14 +148,24 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
         _native(seen, node)
     # A brick of this server may have been found by both looks.
     findings = [one for number, one in enumerate(seen["findings"]) if one not in seen["findings"][:number]]
-    seen["findings"] = sorted(findings, key=lambda finding: finding["severity"] != "error")
+    seen["findings"] = _worst_first(findings)
     return seen
 
 
-def _find(seen, kind, on, what, expected, cure, severity="error", **more):
+def _worst_first(findings):
+    """
+    Findings with the severity of their kind. An error is what the table does not have, or not yet.
+    """
+    kinds = __utils__["gluster_system.finding_kinds"]() if findings else {}
+    for finding in findings:
+        finding["severity"] = kinds.get(finding["kind"], {}).get("severity", "error")
+    return sorted(findings, key=lambda finding: finding["severity"] != "error")
+
+
+def _find(seen, kind, on, what, expected, cure, **more):
     texts = {"on": on, "seen": what, "expected": expected, "cure": cure}
     shown = {key: __utils__["gluster_process.visible"](text, 1000) for key, text in texts.items()}
-    seen["findings"].append({"kind": kind, "severity": severity, **shown, **more})
+    seen["findings"].append({"kind": kind, **shown, **more})
 
 
 def _looked(seen, on, part, *arguments):
@@ -203,10 +214,10 @@ def _mount(seen, node, name, volume):
     if path == wanted and (line.get("device"), line.get("opts")) != (entry["device"], entry["opts"]):
         has = f"{line['device']} {','.join(line['opts'])}" if line else "no line"
         should = f"{entry['device']} {','.join(entry['opts'])}"
-        _find(seen, "fstab", path, f"{has} in /etc/fstab", should, cure, "warning")
+        _find(seen, "fstab", path, f"{has} in /etc/fstab", should, cure)
     elif __salt__["gluster_fstab.unit_outdated"](path):
         what = "systemd has not read /etc/fstab since it was changed"
-        _find(seen, "unit", path, what, "a mount unit of that line", "systemctl daemon-reload", "warning")
+        _find(seen, "unit", path, what, "a mount unit of that line", "systemctl daemon-reload")
     unsafe_mounts = list(__salt__["gluster_mount.mounts_without_flags"](name).items())
     for unsafe, process in unsafe_mounts[:MOST_NAMED]:
         what = "programs that are set-user-ID root work there, or devices: it is mounted without nosuid,nodev"
@@ -216,7 +227,7 @@ def _mount(seen, node, name, volume):
     retry = __salt__["gluster_fstab.missing_boot_retry"](path)
     if retry:
         what = "nothing mounts it after a boot at which no glusterd answers"
-        _find(seen, "boot", path, what, f"{retry}, enabled", cure, "warning")
+        _find(seen, "boot", path, what, f"{retry}, enabled", cure)
     cover = __salt__["gluster_mount.cover"](path)
     health = None if cover else __salt__["gluster_mount.mount_health"](path)
     if cover:
@@ -275,7 +286,7 @@ def _former(seen, node, wanted, path, former):
     for other, service in __salt__["gluster_mount_plan.former_services"](wanted, former, node["user"]).items():
         if other != path:
             what = f"{service} of before is enabled"
-            _find(seen, "boot", other, what, "no service mounts there", _apply(node, "mount"), "warning")
+            _find(seen, "boot", other, what, "no service mounts there", _apply(node, "mount"))
     for other, found in former.items():
         if found["cover"]:
             _find(seen, "mount_covered", other, f"over it lies {found['cover']}", "nothing", _apply(node, "mount"))
@@ -287,7 +298,7 @@ def _former(seen, node, wanted, path, former):
             users = __salt__["gluster_mount.mount_users"](other)
             what = f"still mounted from before, and used by {_some(users)}" if users else "still mounted from before"
             cure = f"{_apply(node, 'remount')}, once nothing uses it"
-            _find(seen, "mount_former", other, what, f"mounted on {wanted} alone", cure, "warning")
+            _find(seen, "mount_former", other, what, f"mounted on {wanted} alone", cure)
 
 
 def _dead(seen, path, expected, cure):
@@ -314,7 +325,7 @@ def _client(seen, name, path, entry):
     if stale:
         what, cure = f"the client was started with {stale}", "apply gluster_one.remount, once nothing uses it"
         expected = f"{entry['device']} {','.join(entry['opts'])}"
-        _find(seen, "client_options", path, what, expected, cure, "warning")
+        _find(seen, "client_options", path, what, expected, cure)
 
 
 def _marked(seen, name, path, marks):
@@ -340,7 +351,7 @@ def _hidden(seen, path):
     above, name = os.path.split(path)
     move = f"move what is in /run/disk/{name}, names with a dot too, to {path}"
     cure = f"mkdir /run/disk; mount --bind {above} /run/disk; {move}; umount /run/disk; rmdir /run/disk"
-    _find(seen, "hidden", path, what, "nothing but the volume", cure, "warning")
+    _find(seen, "hidden", path, what, "nothing but the volume", cure)
 
 
 def _bare(seen, node, name, path):
@@ -439,7 +450,7 @@ def _server(seen, node):
         _find(seen, "glusterd_option", path, what, change["new"], _apply(node, "glusterd"))
     if node["restart"]["keep_bricks"] and unit.get("kill_mode", "process") != "process":
         what = f"KillMode is {unit['kill_mode']}: its restart ends the bricks"
-        _find(seen, "kill_mode", service, what, "process", _apply(node, "glusterd"), "warning")
+        _find(seen, "kill_mode", service, what, "process", _apply(node, "glusterd"))
     own = [volume["servers"] for volume in node["volumes"].values() if _names_one(volume["servers"], node["names"])]
     alone, page = __salt__["glusterd.not_in_pool"](sum(own, [])), "docs/status.md, A server that is not in the pool"
     if alone:
@@ -493,7 +504,7 @@ def _space(seen, node, path, cure):
     space = __salt__["gluster_mount.space"](path)
     if space and space["free_percent"] < node["free_percent"]:
         what = f"{space['free_percent']} % of {space['total_mb']} MB free"
-        _find(seen, "space", path, what, f"at least {node['free_percent']} %", cure, "warning")
+        _find(seen, "space", path, what, f"at least {node['free_percent']} %", cure)
     return space
 
 
@@ -545,8 +556,7 @@ def _datastore_report(node, heal=True):
     The datastores as the head sees them.
 
     Returns a dict: ``datastores`` as :func:`report` has them, ``hosts``, the names of OpenNebula's hosts in their
-    clusters that are not off, and ``findings``, each a list of kind, what it is about, seen, expected, cure and
-    severity.
+    clusters that are not off, and ``findings``, each a list of kind, what it is about, seen, expected and cure.
     """
     seen = {"datastores": {}, "hosts": [], "findings": []}
     run = f"look at {time.time()}"  # OpenNebula is asked once for all datastores, and each mount looked at once
@@ -568,7 +578,7 @@ def _datastore_report(node, heal=True):
     except CommandExecutionError as exc:
         if not _away(exc):
             raise
-        seen["findings"].append(["oned_away", "OpenNebula", str(exc), "oned answers", "see what it says", "error"])
+        seen["findings"].append(["oned_away", "OpenNebula", str(exc), "oned answers", "see what it says"])
     return seen
 
 
@@ -595,13 +605,13 @@ def _asked(seen, on, function, **arguments):
     except CommandExecutionError as exc:
         if _away(exc):
             raise
-        seen["findings"].append(["check_failed", on, str(exc), "an answer", "see what it says", "error"])
+        seen["findings"].append(["check_failed", on, str(exc), "an answer", "see what it says"])
         return []
 
 
 def _wrong(seen, store, exc):
     what, expected = str(exc), "what the pillar says"
-    seen["findings"].append(["datastore_wrong", store, what, expected, "see what it says", "error"])
+    seen["findings"].append(["datastore_wrong", store, what, expected, "see what it says"])
 
 
 def _away(exc):
@@ -629,12 +639,12 @@ def _current(seen, node, name, store, run):
     current = found["current"]
     if not current:
         what, again = "OpenNebula has no such datastore", f"{cure}, if nobody meant it"
-        seen["findings"].append(["datastore_gone", store, what, "it is there", again, "error"])
+        seen["findings"].append(["datastore_gone", store, what, "it is there", again])
         return None
     differing = ", ".join(f"{key} is {change['old']}" for key, change in found["changes"].items())
     expected = ", ".join(str(change["new"]) for change in found["changes"].values())
     if differing:
-        seen["findings"].append(["datastore", store, differing, expected, cure, "error"])
+        seen["findings"].append(["datastore", store, differing, expected, cure])
     seen["datastores"][store] = {
         "id": current["id"],
         "type": current["type"],
@@ -652,7 +662,7 @@ def _identifier(node, ids, store, current):
     if ids is None or ids.get(store) == current["id"]:
         return []
     what, cure = f"its identifier on the volume is {ids.get(store)}", f"salt {node['id']} state.apply"
-    return [["link", store, what, str(current["id"]), f"{cure} gluster_one.datastore", "error"]]
+    return [["link", store, what, str(current["id"]), f"{cure} gluster_one.datastore"]]
 
 
 def _size(space, store, current):
@@ -662,7 +672,7 @@ def _size(space, store, current):
     if not space or not current["total_mb"] or abs(current["total_mb"] - space["total_mb"]) <= space["total_mb"] / 20:
         return []
     what, expected = f"OpenNebula sees {current['total_mb']} MB", f"{space['total_mb']} MB, the volume's size"
-    return [["datastore_size", store, what, expected, f"ls -ld {current['base_path']} on the head", "warning"]]
+    return [["datastore_size", store, what, expected, f"ls -ld {current['base_path']} on the head"]]
 
 
 def _images(seen):
@@ -672,7 +682,7 @@ def _images(seen):
     found = []
     for image in _asked(seen, "OpenNebula's images", "gluster_native.images"):
         on = f"{image['datastore']}: {image['what']} {image['id']} ({image['name']}, {image['owner']})"
-        found.append(["image", on, image["problem"], "it opens over gluster://", image["cure"], "warning"])
+        found.append(["image", on, image["problem"], "it opens over gluster://", image["cure"]])
     return found
 
 

@@ -27,9 +27,6 @@ DEFAULTS = {
 # What os.yaml has to have.
 SYSTEM = ("glusterd_service", "glusterd_volume_file", "user", "group", "datastores_dir", "qemu_gluster_package")
 ROLES = ("head", "hypervisor", "server")
-# The findings of gluster_one.check that can be put right by applying an SLS; the runner gluster_one has it for each.
-REMEDIES = ("mount_gone", "mount_dead", "fstab", "link", "volume_option", "datastore", "glusterd_down",
-            "glusterd_option", "brick_down", "mount_flags", "mount_covered")  # fmt: skip
 _BAD_IN_NAMES = "&|:\\\";/'#{}$<>"
 
 
@@ -233,6 +230,12 @@ def _type(value):
     return _needs(str, f"{', '.join(others)} or {last} is needed", lambda value: value in types)(value)
 
 
+def _remediate(value):
+    repaired = [kind for kind, has in __utils__["gluster_system.finding_kinds"]().items() if "repair" in has]
+    needed = f"a list is needed of {', '.join(repaired) or 'kinds that gluster_one/findings.yaml has a repair for'}"
+    return _needs(list, needed, lambda value: all(kind in repaired for kind in value))(value)
+
+
 def _store_name(name):
     """
     What oned takes for a name (7.5.80 refuses the rest), but for blanks at its ends, which it cuts.
@@ -360,9 +363,7 @@ _TOP = {
         lambda value: not value or value is True
         or (value.keys() <= {"interval"} and not _POSITIVE(value.get("interval", 1))),
     ),
-    "remediate": _needs(
-        list, f"a list is needed of {', '.join(REMEDIES)}", lambda value: all(kind in REMEDIES for kind in value)
-    ),
+    "remediate": _remediate,
     "maintenance": _BOOL,
     "keep_bricks": _BOOL,
     "outage": _ALLOW,

@@ -33,7 +33,9 @@ def snapshot(heal=(), ask=True, service="glusterd"):
     service
         glusterd's service (string, default ``glusterd``).
 
-    Returns what ``gluster.snapshot`` returns, or instead what ``glusterd.stored_snapshot`` does.
+    Returns what ``gluster.snapshot`` returns, or instead what ``glusterd.stored_snapshot`` does. A peer that is
+    connected and no member is asked, too: its dict has the uuid by which it calls itself as ``own_uuid``, None where it
+    does not say.
 
     Raises CommandExecutionError when glusterd does not answer.
 
@@ -45,8 +47,18 @@ def snapshot(heal=(), ask=True, service="glusterd"):
     """
     silent = __salt__["glusterd.silent_peers"]()
     if ask and not silent and __salt__["glusterd.service"](service).get("running", True):
-        return __salt__["gluster.snapshot"](heal=heal)
+        seen = __salt__["gluster.snapshot"](heal=heal)
+        for peer in seen["pool"]:
+            if not peer["connected"] and peer.get("state") not in (None, MEMBER):
+                peer["own_uuid"] = None
+                with contextlib.suppress(CommandExecutionError):
+                    peer["own_uuid"] = _uuid(__salt__["gluster.pool_list"](server=peer["hostname"]))
+        return seen
     return __salt__["glusterd.stored_snapshot"](silent)
+
+
+def _uuid(pool):
+    return next((peer.get("uuid") for peer in pool if peer["hostname"] == "localhost"), None)
 
 
 def volume_report(name, volume, seen, node):
@@ -66,7 +78,7 @@ def volume_report(name, volume, seen, node):
         This node's part (dict of ``gluster_one_pillar.node``).
 
     Returns a list of two: facts as ``volumes`` of ``gluster_one.report`` has them, and findings, each a list of kind,
-    what it is about, seen, expected, cure and severity.
+    what it is about, seen, expected and cure.
 
     CLI Example:
 
@@ -77,34 +89,34 @@ def volume_report(name, volume, seen, node):
     pool, unknown = seen["pool"], dict.fromkeys(("bricks", "sets", "heal", "split_brain"))
     away = [peer for peer in pool if not peer["connected"]]
     facts = {"peers": [len(pool) - len(away) - 1, len(pool) - 1], **unknown}
-    found = [_peer(peer, pool, volume["servers"][0], ask=seen["status"] is not None) for peer in away]
+    found = [_peer(peer, pool, volume["servers"][0]) for peer in away]
     what = _missing(set(volume["servers"]), pool, node)
     if what:
-        found.append(["peer_gone", name, what, "all of them", "gluster peer probe SERVER", "error"])
+        found.append(["peer_gone", name, what, "all of them", "gluster peer probe SERVER"])
     if name not in seen["volumes"]:
-        found.append(["volume_gone", name, "no such volume", "it is there", "gluster volume create", "error"])
+        found.append(["volume_gone", name, "no such volume", "it is there", "gluster volume create"])
         return [facts, found]
     info = seen["volumes"][name]
     found += _options(name, volume, info["options"], node)
     if info["status"] != "Started":
         what, cure = f"it is {info['status']}", f"gluster volume start {name}, if nobody meant it"
-        found.append(["volume_stopped", name, what, "Started", cure, "error"])
+        found.append(["volume_stopped", name, what, "Started", cure])
         return [facts, found]
     if seen["status"] is None:
-        more = "more of them", "bring peers back", "error"
+        more = "more of them", "bring peers back"
         return [facts, found + [["server_quorum", name, text, *more] for text in _server_quorum(name, info, pool)]]
     online = _online(seen, name)
     lost = [("server_quorum", text) for text in _server_quorum(name, info, pool)]
     if online is None:
-        found.append(["heal_unknown", name, _unknown(name), "an answer", "look again in three minutes", "warning"])
+        found.append(["heal_unknown", name, _unknown(name), "an answer", "look again in three minutes"])
     else:
         facts["bricks"] = [len(online & set(info["bricks"])), len(info["bricks"])]
         facts["sets"] = [[[brick, brick in online] for brick in bricks] for bricks in _sets(info)]
         for brick in _down(info, online, pool):
-            found.append(["brick_down", brick, "it is down", "online", f"gluster volume start {name} force", "error"])
+            found.append(["brick_down", brick, "it is down", "online", f"gluster volume start {name} force"])
         lost = [("client_quorum", text) for text in _brick_quorum(name, info, online)] + lost
     for kind, text in lost:
-        found.append([kind, name, text, "more of them", "bring bricks and peers back", "error"])
+        found.append([kind, name, text, "more of them", "bring bricks and peers back"])
     if name in seen["heal"]:
         counts = seen["heal"][name]
         facts.update(heal=counts["pending"], split_brain=counts["split_brain"])
@@ -112,17 +124,15 @@ def volume_report(name, volume, seen, node):
     return [facts, found]
 
 
-def _peer(peer, pool, here, ask):
+def _peer(peer, pool, here):
     """
     A peer that is away, or connected and no member of the pool, as a finding. The cures were tried with Gluster 10.3.
     """
     name, uuid, state = peer["hostname"], peer.get("uuid"), peer.get("state")
     if state in (None, MEMBER):
-        return ["peer_away", name, "disconnected", "connected", f"systemctl start glusterd on {name}", "error"]
-    there, stop, start = uuid, "systemctl stop glusterd", "systemctl reset-failed glusterd; systemctl start glusterd"
-    if ask:
-        with contextlib.suppress(CommandExecutionError):
-            there = _uuid(__salt__["gluster.pool_list"](server=name)) or uuid
+        return ["peer_away", name, "disconnected", "connected", f"systemctl start glusterd on {name}"]
+    there = peer.get("own_uuid") or uuid
+    stop, start = "systemctl stop glusterd", "systemctl reset-failed glusterd; systemctl start glusterd"
     what = f"{state}: it is no member of the pool"
     if there != uuid:
         own = _uuid(pool)
@@ -136,11 +146,7 @@ def _peer(peer, pool, here, ask):
     else:
         files = f"/var/lib/glusterd/peers/{uuid}"
         cure = f"if nobody probes it now, here: {stop}; state=3 in {files}; {start}"
-    return ["peer_rejected", name, what, MEMBER, cure, "error"]
-
-
-def _uuid(pool):
-    return next((peer.get("uuid") for peer in pool if peer["hostname"] == "localhost"), None)
+    return ["peer_rejected", name, what, MEMBER, cure]
 
 
 def _options(name, volume, now, node):
@@ -152,10 +158,10 @@ def _options(name, volume, now, node):
         wanted = __utils__["gluster_options.wanted_options"](*owner, volume["options"], volume.get("group"))
         changes = __utils__["gluster_options.option_changes"](now, wanted)
     except (CommandExecutionError, SaltInvocationError) as exc:  # the bricks are to be looked at all the same
-        return [["check_failed", name, str(exc), "options that can be set", "see the pillar's", "error"]]
+        return [["check_failed", name, str(exc), "options that can be set", "see the pillar's"]]
     cure = f"salt {node['id']} state.apply gluster_one.volume"
     return [
-        ["volume_option", name, f"{option} is {change['old'] or 'not set'}", change["new"] or "not set", cure, "error"]
+        ["volume_option", name, f"{option} is {change['old'] or 'not set'}", change["new"] or "not set", cure]
         for option, change in changes.items()
     ]
 
@@ -168,13 +174,13 @@ def _clients(name, bricks, seen):
     try:
         refusing = __salt__["gluster_probe.rejecting_bricks"](name, bricks)
     except (CommandExecutionError, OSError) as exc:
-        found.append(["check_failed", name, str(exc), "an answer", "see what it says", "error"])
+        found.append(["check_failed", name, str(exc), "an answer", "see what it says"])
     if refusing:
         what, cure = f"{', '.join(refusing)} refuse clients", "salt SERVERS state.apply gluster_one.restart"
-        found.append(["bricks_closed", name, what, "they let in who is not root", cure, "error"])
+        found.append(["bricks_closed", name, what, "they let in who is not root", cure])
     cure = "the network; for a server's self-heal daemon: salt SERVER state.apply gluster_one.bricks"
     for what in _unconnected(seen, name) if seen["connections"][name] is not None else []:
-        found.append(["client_apart", name, what, "connected to all of them", cure, "warning"])
+        found.append(["client_apart", name, what, "connected to all of them", cure])
     return found
 
 
@@ -188,7 +194,7 @@ def _healing(name, counts, limit):
     if pending > limit:
         growing = f", {before} at the look before" if before is not None and before < pending else ""
         what = f"{pending} files wait to be healed{growing}"
-        found.append(["heal", name, what, f"at most {limit}", show, "warning"])
+        found.append(["heal", name, what, f"at most {limit}", show])
     if pending:
         try:
             __salt__["gluster.heal"](name)
@@ -196,10 +202,10 @@ def _healing(name, counts, limit):
             # Self-heal daemons that bricks once refused, as while server.allow-insecure was off, do not try again.
             cure = f"on each server: pkill -f [g]lustershd; gluster volume start {name} force"
             if not re.search("Another transaction|Locking failed", str(exc)):  # then it is not known
-                found.append(["heal_daemon", name, str(exc), "the self-heal daemons heal", cure, "error"])
+                found.append(["heal_daemon", name, str(exc), "the self-heal daemons heal", cure])
     if counts["split_brain"]:
         what = f"{counts['split_brain']} files are in split-brain"
-        found.append(["split_brain", name, what, "none", f"{show} split-brain", "error"])
+        found.append(["split_brain", name, what, "none", f"{show} split-brain"])
     return found
 
 

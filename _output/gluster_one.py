@@ -96,7 +96,7 @@ def _volumes(volumes, findings):
     for name, volume in _worst_first(volumes, of):
         cells = [_part(volume["bricks"]), _part(volume["peers"]), _count(volume["heal"]), _count(volume["split_brain"])]
         free = f"{volume['free_percent']} %" if volume.get("free_percent") is not None else "-"
-        rows.append([name, *cells, free, volume["wrong"]])
+        rows.append([name, *cells, free, _first(volume["wrong"], "see the nodes")])
     return rows
 
 
@@ -112,6 +112,13 @@ def _count(number):
 COLUMNS = ("MOUNT", "LINKS", "WRITABLE", "NATIVE")
 # Nodes of which the same is to be said share a line where they are more: those with findings, those without.
 ALIKE, FINE = 3, 10
+# Findings that are shown of one node, volume or datastore: a node that goes wrong, or lies, may have a thousand.
+MOST = 20
+
+
+def _first(texts, where):
+    more = len(texts) - MOST
+    return list(texts) if more <= 0 else [*texts[:MOST], f"and {more} more: {where}"]
 
 
 def _nodes(data):
@@ -130,10 +137,12 @@ def _nodes(data):
     for names, cells, said in wrong:
         if len(names) > ALIKE:
             shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-            rows.append([f"{len(names)} nodes", "", *cells, [*map(": ".join, said), f"on {shown}"]])
+            texts = _first([*map(": ".join, said)], "salt NODE gluster_one.check")
+            rows.append([f"{len(names)} nodes", "", *cells, [*texts, f"on {shown}"]])
         else:
-            texts = [[": ".join(each).replace("salt NODE ", f"salt {name} ") for each in said] for name in names]
-            rows += [[name, _roles(data, name), *cells, text] for name, text in zip(names, texts)]
+            for name in names:
+                texts = [": ".join(each).replace("salt NODE ", f"salt {name} ") for each in said]
+                rows.append([name, _roles(data, name), *cells, _first(texts, f"salt {name} gluster_one.check")])
     rows += [[name, "-", *["-"] * len(COLUMNS), ["does not answer"]] for name in data["absent"]]
     few = sum(len(names) for names, *_ in fine) <= FINE
     for names, cells, _ in fine:
@@ -166,6 +175,6 @@ def _datastores(datastores, findings):
     of = {name: [each for each in findings if each["on"] == name] for name in datastores}
     for name, store in _worst_first(datastores, of):
         size = f"{store['total_mb'] / 1024:.0f} GB" if store["total_mb"] else "-"
-        wrong = [each["seen"] for each in of[name]]
+        wrong = _first([each["seen"] for each in of[name]], "see the nodes")
         rows.append([name, str(store["id"]), store["type"], store["drivers"], size, store["volume"], wrong])
     return rows

@@ -9,15 +9,22 @@ import markupsafe
 
 __virtualname__ = "gluster_one_html"
 
+# Findings that are shown of one node or volume, as on a terminal.
+MOST = 20
+
 PAGE = """\
 {%- macro worst(findings) -%}
 {{ 'error' if findings | selectattr('severity', 'equalto', 'error') | list else 'warning' if findings else 'fine' }}
 {%- endmacro %}
 {%- macro why(findings) %}
-{%- for finding in findings %}
+{%- set all = findings | list %}
+{%- for finding in all[:most] %}
 <p class="{{ finding.severity }}"><b>{{ finding.on }}</b>: {{ finding.seen }} (expected: {{ finding.expected }})
 <code>{{ finding.cure }}</code></p>
 {%- endfor %}
+{%- if all | length > most %}
+<p>and {{ all | length - most }} more</p>
+{%- endif %}
 {%- endmacro %}
 <!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>gluster_one</title>
@@ -57,7 +64,7 @@ volume.split_brain if volume.split_brain is not none else 'an unknown number' }}
 <div class="nodes">
 {%- for name, node in data.nodes | dictsort %}
 {%- set own = node.findings | rejectattr('volume', 'defined') | list %}
-<span class="box {{ worst(own) }}" title="{{ own | map(attribute='seen') | join('; ') or 'well' }}">
+<span class="box {{ worst(own) }}" title="{{ own[:most] | map(attribute='seen') | join('; ') or 'well' }}">
 {{ name }}<small>{{ node.roles | join(' ') or 'no role' }}</small></span>
 {%- endfor %}
 {%- for name in data.absent %}
@@ -109,4 +116,4 @@ def output(data, **kwargs):  # pylint: disable=unused-argument
     Returns a string.
     """
     page = jinja2.Environment(autoescape=True, finalize=_visible).from_string(PAGE)
-    return page.render(data=data, at=time.strftime("%Y-%m-%d %H:%M:%S %z")).lstrip()
+    return page.render(data=data, most=MOST, at=time.strftime("%Y-%m-%d %H:%M:%S %z")).lstrip()

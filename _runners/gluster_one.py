@@ -73,9 +73,9 @@ def _marks(timeout, known):
     """
     mark = f"{time.time_ns():020d} {secrets.token_hex(8)}"
     heads = [minion for minion in _ours("*") if _has(minion, "roles", "head")]
-    heads = [minion for minion in heads if "head" in _part(minion, known)["roles"]]
+    heads = [minion for minion in heads if "head" in __salt__["gluster_one.part"](minion, known)["roles"]]
     left = _ask(heads, "gluster_one.mark", {"text": mark}, timeout) if heads else {}
-    own = {minion: _part(minion, known)["volumes"] for minion in left}
+    own = {minion: __salt__["gluster_one.part"](minion, known)["volumes"] for minion in left}
     return {
         name: mark for minion, names in left.items() if isinstance(names, list) for name in own[minion] if name in names
     }
@@ -223,13 +223,15 @@ def ok_to_stop(minions, timeout=15, restart=False, unasked=None):
         for minion in going
         if minion not in nodes
         or members.get(minion) not in ([], {})
-        or "server" in (*nodes[minion]["roles"], *_part(minion, known)["roles"])
+        or "server" in (*nodes[minion]["roles"], *__salt__["gluster_one.part"](minion, known)["roles"])
     ]
     # By the pillar, and not by their own word: anybody might say yes.
     others = [
         name
         for name, node in nodes.items()
-        if name not in going and "server" in node["roles"] and "server" in _part(name, known)["roles"]
+        if name not in going
+        and "server" in node["roles"]
+        and "server" in __salt__["gluster_one.part"](name, known)["roles"]
     ]
     if servers and not others:
         reasons.append("no other server answers, so nobody could say")
@@ -240,7 +242,11 @@ def ok_to_stop(minions, timeout=15, restart=False, unasked=None):
             {} if restart else _ask([minion for minion in stay if minion not in silent], "gluster_one.apart", **limits)
         )
         apart = {} if restart else {minion: _apart(said.get(minion)) for minion in stay}
-        unsaid = [name for name in stay if name not in nodes and "server" in _part(name, known)["roles"]]
+        unsaid = [
+            name
+            for name in stay
+            if name not in nodes and "server" in __salt__["gluster_one.part"](name, known)["roles"]
+        ]
         reasons += _blockers(others, unsaid, {"names": names, "restart": restart, "apart": apart}, limits)
     if reasons and silent and took >= PATIENCE * timeout / 2:
         more = f" and {len(silent) - 3} more" if len(silent) > 3 else ""
@@ -267,15 +273,13 @@ def _blockers(others, silent, asked, limits):
     return list(dict.fromkeys(reasons if enough else [*reasons, unable]))
 
 
-def _part(minion, known):
-    return __salt__["gluster_one.part"](minion, known)
-
-
 def _names(minion, nodes, known):
     """
     The names of a server by which its pool may know it: none that is another minion's.
     """
-    own = [name for volume in _part(minion, known)["volumes"].values() for name in volume["names"]]
+    own = [
+        name for volume in __salt__["gluster_one.part"](minion, known)["volumes"].values() for name in volume["names"]
+    ]
     said = nodes[minion]["names"] if minion in nodes else __salt__["gluster_one.names"](minion, known)
     more = [name for name in said if set(__salt__["gluster_one.called"](name, known)) <= {minion}]
     return list(dict.fromkeys([minion, *own, *more]))
@@ -338,7 +342,7 @@ def rollout_plan(target="*"):
     for minion, node in nodes.items():  # a lead in the order is given by the master's pillar alone
         leading = {"head", "server"}.intersection(node["roles"])
         if leading or any(volume["coordinator"] for volume in node["volumes"].values()):
-            part = _part(minion, known)
+            part = __salt__["gluster_one.part"](minion, known)
             node["roles"] = [role for role in node["roles"] if role not in leading or role in part["roles"]]
             for name, volume in node["volumes"].items():
                 volume["coordinator"] = part["volumes"].get(name, volume)["coordinator"] and name in part["volumes"]
@@ -374,7 +378,7 @@ def _uncoordinated(nodes, known):
     found = []
     for name in sorted(named - led):
         for minion in [minion for minion, node in nodes.items() if name in node["volumes"]][:3]:
-            volume = _part(minion, known)["volumes"].get(name)
+            volume = __salt__["gluster_one.part"](minion, known)["volumes"].get(name)
             if volume:
                 found.append((name, __salt__["gluster_one.unseen_finding"](name, volume["first"])["seen"]))
                 break
@@ -448,7 +452,10 @@ def _numbers(nodes, key, known):
     """
     said = [node[key] for node in nodes.values()]
     usual = next((number for number in set(said) if said.count(number) * 2 > len(said)), None)
-    return [node[key] if node[key] == usual else _part(minion, known)[key] for minion, node in nodes.items()]
+    return [
+        node[key] if node[key] == usual else __salt__["gluster_one.part"](minion, known)[key]
+        for minion, node in nodes.items()
+    ]
 
 
 def _nodes(target):

@@ -18,6 +18,9 @@ __virtualname__ = "gluster_one"
 TEXT, NAME = 1000, 300
 FINDINGS, VOLUMES, HOSTS, NAMES = 1000, 200, 10000, 200
 ROLES = ("head", "hypervisor", "server")
+# The formula's defaults of what the pillar says to the master, as gluster_one_pillar has them on the minions: a runner
+# reaches no module, and a table of both would have each plan fail on a minion that has it of before.
+BATCH, TIMEOUT = 10, 120
 # What `report` of the modules beside this runner has for its version.
 VERSION = 2
 # Keys of every answer, and those that one has unless its pillar is wrong.
@@ -136,8 +139,8 @@ def rights(minion, known=None):
         "datastores": {},
         "remediate": settings.get("remediate"),
         "maintenance": bool(settings.get("maintenance")),
-        "batch": batch if batch and _number(batch) else 10,
-        "timeout": settings.get("timeout") if _number(settings.get("timeout"), 86400) else 120,
+        "batch": batch if batch and _number(batch) else BATCH,
+        "timeout": settings.get("timeout") if _number(settings.get("timeout"), 86400) else TIMEOUT,
         "error": visible(error) if error else None,
     }
     able = {"anybody", *found["roles"]}

@@ -17,6 +17,8 @@ __virtualname__ = "gluster_one"
 UNSEEN = {"bricks": None, "sets": None, "peers": None, "free_percent": None, "heal": None, "split_brain": None}
 # Hosts whose addresses are looked up for one overview, and seconds for all of them.
 LOOKUPS, LOOKUP_SECONDS = 100, 10
+# Hosts of OpenNebula outside of the fleet that have a row: one head names them all.
+STRANGERS = 20
 # Kinds of findings that only some may have, as `part` tells.
 PRIVILEGED = ("coordinator", "server", "head")
 
@@ -76,7 +78,9 @@ def overview(answers, asked, whole=False, known=None):
     strangers = {}
     if whole:
         findings += unseen
-        for host in look.strangers(asked):
+        hosts = look.strangers(asked)
+        more = len(hosts) - STRANGERS
+        for host in [*hosts[:STRANGERS], *([f"{more} more hosts"] if more > 0 else [])]:
             strangers[host] = {"roles": [], "looked": [], "findings": [_unlooked(host)]}
             findings += strangers[host]["findings"]
     for name, volume in look.volumes.items():
@@ -210,7 +214,8 @@ class _Look:
             head = "head" in self.said[minion]["roles"]
             finding["cure"] = __salt__["gluster_one.cure"](finding, minion, self.volume_of(finding), head)
             found.append(finding)
-        return found + self.misfits(minion)
+        # Of many findings the first are shown: what is wrong with the answer does not hide behind them.
+        return self.misfits(minion) + sorted(found, key=lambda finding: finding["severity"] != "error")
 
     def speaks(self, minion, name, finding):
         """

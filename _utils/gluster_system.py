@@ -1,15 +1,18 @@
 """
-What differs between operating systems
-======================================
+The formula's tables
+====================
 
-The formula's ``gluster_one/os.yaml``, as this minion has it from its last run.
+``gluster_one/os.yaml``, what differs between operating systems, and ``gluster_one/findings.yaml``, the kinds of
+findings, as this minion has them from its last run.
 """
 
+import contextlib
 import glob
 import os
 
 import salt.utils.files
 import salt.utils.yaml
+from salt.exceptions import SaltException
 
 __virtualname__ = "gluster_system"
 
@@ -30,19 +33,39 @@ def values():
 
         __utils__["gluster_system.values"]()
     """
-    path = _file()
-    if not path:
-        return {}
-    with salt.utils.files.fopen(path) as stream:
-        systems = salt.utils.yaml.safe_load(stream)
-    found = {}
+    systems, found = _table("os.yaml"), {}
     for name in ("base", *(__grains__.get(grain) for grain in ("os_family", "os", "osfinger"))):
         found.update(systems.get(name) or {})
     return found
 
 
-def _file():
-    name = "gluster_one/os.yaml"
+def finding_kinds():
+    """
+    The table ``findings.yaml``. The master is asked only where no run has brought it yet.
+
+    Returns a dict by kind; the keys of each are explained in the file. An empty one where it cannot be had: a look does
+    without it.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_system.finding_kinds"]()
+    """
+    with contextlib.suppress(SaltException):
+        return _table("findings.yaml")
+    return {}
+
+
+def _table(name):
+    path = _file(f"gluster_one/{name}")
+    if not path:
+        return {}
+    with salt.utils.files.fopen(path) as stream:
+        return salt.utils.yaml.safe_load(stream)
+
+
+def _file(name):
     if __opts__.get("file_client") != "local":  # what cp.is_cached looks for, which takes longer than all else here
         files = os.path.join(__opts__["cachedir"], "files")
         path = os.path.join(files, __opts__.get("saltenv") or "base", name)

@@ -22,7 +22,8 @@ def run():
         __salt__["saltutil.refresh_modules"]()
     # What came only now is not among the functions that this run of states began with.
     reload = bool(stale) or "gluster_one_run.shared" not in __salt__
-    __salt__["cp.cache_file"]("salt://gluster_one/os.yaml", saltenv=__env__)
+    for table in ("os.yaml", "findings.yaml"):  # gluster_system reads the copies, between the runs, too
+        __salt__["cp.cache_file"](f"salt://gluster_one/{table}", saltenv=__env__)
     functions = minion_mods(__opts__, utils=utils(__opts__)) if reload else __salt__
     left = _stale() if stale else []
     node = {"errors": [_mixed(left)]} if left else functions["gluster_one_pillar.node"](pillar=pillar)

@@ -33,7 +33,7 @@ def imported(path, __utils__=None, **dunders):
     for util in (CHECKOUT / "_utils").glob("*.py"):
         module = loaded(util, **dunders)
         if util.stem == "gluster_system":
-            module._file = lambda: CHECKOUT / "gluster_one/os.yaml"
+            module._file = lambda name: CHECKOUT / name
         for name, function in vars(module).items():
             if inspect.isfunction(function) and function.__module__ == util.stem and name[0] != "_":
                 utils[f"{util.stem}.{name}"] = function

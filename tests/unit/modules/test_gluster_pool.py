@@ -188,12 +188,12 @@ def test_no_server_may_go_and_gluster_is_not_asked_while_a_peer_is_silent(execut
 def test_gluster_is_asked_while_it_runs_and_all_peers_hosts_answer(execution, silent, ask, unit, asked):
     salt = {
         "glusterd.silent_peers": lambda: silent,
-        "gluster.snapshot": lambda heal: heal,
+        "gluster.snapshot": lambda heal: {"pool": pool(), "heal": heal},
         "glusterd.stored_snapshot": lambda away: away,
     }
     salt["glusterd.service"] = lambda name: unit
     module = execution("gluster_pool", __salt__=salt)
-    assert module.snapshot(["one_vol"], ask) == (["one_vol"] if asked else silent)
+    assert module.snapshot(["one_vol"], ask) == ({"pool": pool(), "heal": ["one_vol"]} if asked else silent)
 
 
 def test_a_volume_of_which_only_what_glusterd_keeps_is_known(execution):
@@ -392,13 +392,29 @@ def test_a_peer_that_is_no_member_is_named_with_its_cure(execution, state, calls
         assert server == "kvm3"
         return [{"hostname": "localhost", "uuid": calls_itself or uuid("kvm3"), "connected": True, "state": None}]
 
-    salt = {"gluster.pool_list": pool_list, "glusterd.peers": lambda: [["kvm2"], ["kvm3"]]}
+    look = {"pool": with_state(state), "volumes": {}, "status": {}, "heal": {}}
+    salt = {"glusterd.silent_peers": list, "glusterd.service": lambda name: {}, "gluster.snapshot": lambda heal: look,
+            "gluster.pool_list": pool_list, "glusterd.peers": lambda: [["kvm2"], ["kvm3"]]}  # fmt: skip
     module = execution("gluster_pool", __salt__=salt)
-    seen = {"pool": with_state(state), "volumes": {}, "status": {}, "heal": {}}
+    seen = module.snapshot()
+    # Judging asks nobody.
+    salt.pop("gluster.pool_list")
     volume = {"servers": ALL, "uid": 0, "gid": 0, "options": {}}
     facts, (found, _) = module.volume_report("one_vol", volume, seen, {"id": "kvm1", "names": ["kvm1"], "volumes": {}})
     assert found[0] == ("peer_rejected" if "in C" not in (state or "in C") else "peer_away") and found[1] == "kvm3"
     assert said in found[2] and cure in found[4] and facts["peers"] == [1, 2]
+
+
+def test_a_peer_that_does_not_say_who_it_is_hides_nothing(execution):
+    def silent(server):
+        raise CommandExecutionError("glusterd is not running on kvm3")
+
+    salt = {"glusterd.silent_peers": list, "glusterd.service": lambda name: {}, "gluster.pool_list": silent,
+            "gluster.snapshot": lambda heal: {"pool": with_state("Peer Rejected"), "volumes": {}}}  # fmt: skip
+    module = execution("gluster_pool", __salt__=salt)
+    (peer,) = [each for each in module.snapshot()["pool"] if each["hostname"] == "kvm3"]
+    kind, on, what, *_ = module._peer(peer, pool(), "kvm1")
+    assert (kind, on, what) == ("peer_rejected", "kvm3", "Peer Rejected: it is no member of the pool")
 
 
 def test_a_peer_that_is_no_member_holds_everything(execution, blockers):

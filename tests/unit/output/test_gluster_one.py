@@ -239,6 +239,40 @@ def test_what_a_minion_says_gives_the_terminal_no_orders(monkeypatch, bad):
     assert bad not in "\n".join(shown(raw)) + page(raw).text
 
 
+def test_one_node_does_not_fill_the_screen(monkeypatch):
+    """With what is worst of it, what is wrong with its answer first, and how many more there are."""
+    warnings = [{**DEAD, "on": f"/{number}", "kind": "fstab"} for number in range(997)]
+    lie = {**DEAD, "on": "kvm1:/b", "kind": "brick_down", "volume": "one_vol"}
+    answers = {"kvm2": {**ANSWER, "findings": [*warnings, DEAD, lie]}, "kvm1": ANSWER}
+    data = status(monkeypatch, answers)
+    assert len(data["nodes"]["kvm2"]["findings"]) == 999, "the data has all of them"
+    lines, seen = shown(data), page(data)
+    first = row(lines, "kvm2")
+    assert "by its pillar that is not for it to say" in lines[first]
+    assert lines[first + 1].strip().startswith("/0: gone: ") and len(lines) < 40
+    assert lines[first + 20].strip() == "and 979 more: salt kvm2 gluster_one.check"
+    assert seen.text.count("(expected: ") == 20 and "and 979 more" in seen.text
+    assert all(len(each.get("title", "")) < 2000 for _, each in seen.elements)
+
+
+def test_a_volume_and_a_datastore_do_not_fill_the_screen_either():
+    data = fleet({})
+    data["findings"] = [{**DEAD, "on": "glusterds"}] * 1000
+    data["volumes"]["one_vol"]["wrong"] = ["down"] * 1000
+    text = "\n".join(shown(data))
+    assert (text.count("down"), text.count("gone"), text.count("and 980 more: see the nodes")) == (20, 20, 2)
+
+
+def test_hosts_that_one_head_names_do_not_fill_the_screen(monkeypatch):
+    pillars = {"head": {**SERVERS, "roles": ["head"]}}
+    hosts = [f"10.9.{number}.1.invalid" for number in range(1000)]
+    monkeypatch.setattr("socket.getaddrinfo", lambda *words: [])
+    data = status(monkeypatch, {"head": {**ANSWER, "roles": ["head"], "names": ["head"], "hosts": hosts}}, pillars)
+    found = [one["on"] for one in data["findings"] if one["kind"] == "host_unlooked"]
+    assert (len(found), found[-1]) == (21, "980 more hosts")
+    assert "980 more hosts" in "\n".join(shown(data))
+
+
 # The page
 
 

@@ -6,9 +6,9 @@ import re
 
 import pytest
 import yaml
-from salt.exceptions import CommandExecutionError
+from salt.exceptions import CommandExecutionError, SaltReqTimeoutError
 
-from ..conftest import CHECKOUT, imported
+from ..conftest import CHECKOUT, Master, imported, loaded
 
 SYSTEMS = yaml.safe_load((CHECKOUT / "gluster_one/os.yaml").read_text())
 # Grains as Salt has them, os_family, os, osfinger, and what brings QEMU's gluster driver there.
@@ -87,6 +87,32 @@ def test_before_the_first_run_the_master_is_asked(cached):
     module, asked = cached()
     assert module.values() == {} and asked == ["salt://gluster_one/os.yaml"]
     assert module.package("gluster_package") == "its package"
+    assert module.finding_kinds() == {} and asked[-1] == "salt://gluster_one/findings.yaml"
+
+
+def test_a_look_does_without_the_table_of_findings_where_no_master_answers(util, tmp_path):
+    def silent(path):
+        raise SaltReqTimeoutError("Message timed out")
+
+    opts = {"file_client": "remote", "cachedir": str(tmp_path)}
+    assert util("gluster_system", __salt__={"cp.cache_file": silent}, __opts__=opts).finding_kinds() == {}
+
+
+@pytest.mark.parametrize("table", ["os.yaml", "findings.yaml"])
+def test_a_run_brings_the_tables(table):
+    """gluster_one/map.py, before it makes the plan."""
+    asked = []
+    module = loaded(
+        CHECKOUT / "gluster_one/map.py",
+        __salt__={
+            "cp.get_file_str": lambda path, saltenv: "",
+            "cp.cache_file": lambda path, saltenv: asked.append((path, saltenv)),
+            "gluster_one_pillar.node": lambda pillar: {"asked": list(asked)},
+            "gluster_one_run.shared": lambda pillar, part: part,
+        },
+        __env__="dev",
+    )
+    assert (f"salt://gluster_one/{table}", "dev") in module.run()["node"]["asked"]
 
 
 def test_an_error_names_the_package_of_its_system(execution, system, tmp_path):
@@ -147,3 +173,9 @@ def test_the_states_have_the_defaults_of_the_formula(execution):
     assert inspect.signature(wanted).parameters["uid"].default == BASE["user"]
     assert BASE["glusterd_volume_file"] == execution("glusterd").VOLUME_FILE
     assert BASE["user"] == execution("opennebula_api").USER
+
+
+def test_the_master_has_the_defaults_of_the_formula(execution, monkeypatch):
+    settings = execution("gluster_one_pillar").DEFAULTS
+    rights = Master(monkeypatch, {"kvm1": {}}).salt["gluster_one.rights"]("kvm1")
+    assert (rights["timeout"], rights["batch"]) == (settings["timeout"], settings["rollout"]["batch"])
