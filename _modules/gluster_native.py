@@ -444,7 +444,7 @@ def _disk_problem(store, machine, disk, look):
     """
     name = f"disk.{disk['id']}"
     path = os.path.join(os.path.dirname(store["base_path"]), str(machine["system"]), str(machine["id"]), name)
-    file = look(store, path)
+    file = look(store, path) if store["base_path"] else {}
     if file.get("odd"):
         return [(file["odd"], "see what it says")]
     if file.get("magic") not in (None, MAGIC) and (machine["state"], machine["lcm_state"]) != PROLOG:

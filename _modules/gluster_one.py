@@ -594,7 +594,7 @@ def _datastore_report(node, heal=True):
             for store in volume["datastores"]:
                 current = _current(seen, node, name, store, run)
                 if current:
-                    clusters.update(current["clusters"])
+                    clusters.update(current["clusters"] or ())
                     seen["findings"] += _identifier(node, ids, store, current) + _size(space, store, current)
         if clusters:
             there = _asked(seen, "OpenNebula's hosts", "opennebula.host_list", run=run)

@@ -395,6 +395,13 @@ _TOP = {
 }  # fmt: skip
 
 
+# Why what is required may be missing although a file of the pillar has it.
+_LOST = {
+    "volumes": "; where another file of the pillar has them, the master's pillar_source_merging_strategy has dropped "
+    "that file's gluster_one (overwrite and none do): leave it at smart, or have one file with all of gluster_one"
+}
+
+
 def _errors(pillar):
     """
     What is wrong with the pillar's keys and values, as sentences.
@@ -442,7 +449,8 @@ def _section(key, section, known, required=()):
                 shown = _kind(value)  # what is here by mistake may be a password
             errors.append(f"{key}:{name} is {shown}: {needed}")
     if set(section) <= set(known):  # one that seems to be missing may be misspelt
-        errors += [f"{key}:{name} is missing: {known[name](None)}" for name in required if name not in section]
+        missing = [name for name in required if name not in section]
+        errors += [f"{key}:{name} is missing: {known[name](None)}{_LOST.get(name, '')}" for name in missing]
     return errors
 
 

@@ -137,7 +137,7 @@ def completed(name, wanted, current, run=None, **connection):
     """
     if current and current["type"] != wanted["TYPE"]:
         raise CommandExecutionError(
-            f"Datastore {name} ({current['id']}) is of type {current['type']}, which cannot be changed to "
+            f"Datastore {name} ({current['id']}) is of type {current['type'] or 'unknown'}, which cannot be changed to "
             f"{wanted['TYPE']}: use another name, or delete it if it is empty"
         )
     warnings = []
@@ -313,6 +313,11 @@ def difference(name, wanted, current, arguments=None, run=None, **connection):
             _identifier(kind, differing[key]["new"], connection)
     clusters, clusters_exact = given["clusters"], given["clusters_exact"]
     if clusters or (clusters_exact and clusters is not None):
+        if current and current["clusters"] is None:
+            raise CommandExecutionError(
+                f"Datastore {name}: OpenNebula does not say in which clusters it is (`onedatastore show -x "
+                f"{current['id']}`): leave clusters out"
+            )
         joined = _cluster_ids(name, clusters, run, connection)
         joined = sorted({*joined, *(() if clusters_exact else current.get("clusters", ()))})
         if joined != sorted(current.get("clusters", [None])):
@@ -431,8 +436,8 @@ def _identifier(kind, name, connection):
     """
     if name is None:
         return -1
-    pool = __salt__["opennebula_api.call"](f"{kind}pool.info", **connection)[kind.upper()]
-    ids = [int(member["ID"]) for member in pool if member["NAME"] == name]
+    pool = __salt__["opennebula_api.call"](f"{kind}pool.info", **connection).get(kind.upper()) or []
+    ids = [member["ID"] for member in pool if member.get("NAME") == name and "ID" in member]
     if not ids:
         raise CommandExecutionError(f"OpenNebula has no {kind} {name}: create it, or name another one")
     return ids[0]
@@ -461,7 +466,7 @@ def drivers(run=None, **connection):
     The drivers that oned runs, as far as the user may know.
 
     Returns the dict of ``opennebula.drivers``; an empty one where oned rejects the user's request, as it does for all
-    but the members of the group oneadmin.
+    but the members of the group oneadmin, and where it does not say how it was started.
 
     CLI Example:
 
@@ -470,7 +475,8 @@ def drivers(run=None, **connection):
         salt head one_datastore.drivers
     """
     try:
-        return __salt__["opennebula.drivers"](run=run, **connection)
+        known = __salt__["opennebula.drivers"](run=run, **connection)
+        return known if known["ds_mad"] and known["tm_mad"] else {}
     except CommandExecutionError as exc:
         if getattr(exc, "code", None) != 512:
             raise
@@ -509,7 +515,11 @@ def compare(name, arguments, planned=(), run=None, **connection):
     """
     wanted = template(arguments)
     current = find(name, arguments.get("datastore_id"), run=run, **connection)
-    if current.get("images") and not arguments.get("driver") and "DRIVER" not in _upper(arguments.get("attributes")):
+    if (
+        current.get("images", []) != []
+        and not arguments.get("driver")
+        and "DRIVER" not in _upper(arguments.get("attributes"))
+    ):
         wanted.pop("DRIVER", None)  # its images are as they are: the default is for what is new
     found = completed(name, wanted, current, run=run, **connection)
     changes = difference(name, found["attributes"], current, arguments, run=run, **connection)
@@ -713,12 +723,17 @@ def require_openable_images(name, attributes, run=None, **connection):
                 f"{attribute} is missing: a datastore of DISK_TYPE GLUSTER needs it, give host and volume"
             )
     __utils__["one_datastore_rules.gluster_host"](attributes["GLUSTER_HOST"])
-    require_kvm_hosts(name, attributes.get("clusters", [0]), run, **connection)
+    clusters, warnings = attributes.get("clusters", [0]), []
+    if clusters is None:
+        warnings = ["OpenNebula does not say in which clusters it is, so whether their hosts run KVM is not checked"]
+    else:
+        require_kvm_hosts(name, clusters, run, **connection)
     if attributes.get("DRIVER") == "raw":
-        return []
+        return warnings
     return [
+        *warnings,
         f"DRIVER is {attributes.get('DRIVER')}: QEMU opens a qcow2 file over gluster:// only if its length is a "
-        "multiple of 512, so most clones would not start; use raw"
+        "multiple of 512, so most clones would not start; use raw",
     ]
 
 
@@ -746,7 +761,7 @@ def require_kvm_hosts(name, clusters, run=None, **connection):
         types = drivers(run, **connection).get("vm_mad", {})
         others = [host for host in others if types.get(host["vm_mad"]) not in KVM]
     if others:
-        names = ", ".join(f"{host['name']} ({host['vm_mad']})" for host in others)
+        names = ", ".join(f"{host['name']} ({host['vm_mad'] or 'of unknown VM_MAD'})" for host in others)
         raise CommandExecutionError(
             f"Datastore {name}: of the hosts in its clusters, {names} cannot open gluster://, only KVM hosts can: put "
             "it into a cluster of KVM hosts with clusters"
@@ -799,4 +814,5 @@ def wait_measured(store, **connection):
         salt head one_datastore.wait_measured 101
     """
     seen = __salt__["opennebula.datastore_info"](store, **connection)
-    return None if seen.get("total_mb") else f"size 0; {seen.get('ERROR', 'no ERROR in its template')}"
+    size = seen.get("total_mb")
+    return None if size else f"size {'unknown' if size is None else 0}; {seen.get('ERROR', 'no ERROR in its template')}"

@@ -6,6 +6,9 @@ Names are OpenNebula's. Each function is one request, but for those that say oth
 
 connection
     ``endpoint``, ``auth_file`` and ``api_timeout``, as in the execution module ``opennebula_api``; errors are there.
+
+A number or a list that oned does not give is None, a text that it does not give is empty. A type or a state that is not
+known here is oned's number, as a string. Only what has no identifier or no name is an error.
 """
 
 import re
@@ -14,8 +17,8 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "opennebula"
 
-DATASTORE_TYPES = {0: "IMAGE_DS", 1: "SYSTEM_DS", 2: "FILE_DS", 3: "BACKUP_DS"}
-DATASTORE_STATES = {0: "READY", 1: "DISABLED"}
+DATASTORE_TYPES = ("IMAGE_DS", "SYSTEM_DS", "FILE_DS", "BACKUP_DS")
+DATASTORE_STATES = ("READY", "DISABLED")
 STATES = ("INIT", "READY", "USED", "DISABLED", "LOCKED", "ERROR", "CLONE", "DELETE", "USED_PERS", "LOCKED_USED",
           "LOCKED_USED_PERS")  # fmt: skip
 GLUSTER_TYPES = (5, 6)  # of an image's disk: GLUSTER and GLUSTER_CDROM
@@ -69,47 +72,65 @@ def _pool(pool, element, convert, run, connection):
     """
 
     def ask():
-        answer = __salt__["opennebula_api.call"](f"{pool}.info", **connection)
+        members = _members(f"{pool}.info", element, connection)
         try:
-            return [convert(member) for member in answer.get(element, [])]
-        except (AttributeError, LookupError, TypeError, ValueError) as exc:  # left out, it would seem not to be there
-            error = CommandExecutionError(f"OpenNebula gave no valid answer to one.{pool}.info: one has {exc!r}")
-            error.code = None  # as of an oned that does not answer
-            raise error from None
+            return [convert(member) for member in members]
+        except (LookupError, TypeError, ValueError) as exc:  # left out, it would seem not to be there
+            raise _invalid(f"{pool}.info", f"one has {exc!r}") from None
 
     return _kept(pool, run, connection, ask)
 
 
+def _members(request, element, connection, *args):
+    """
+    What a pool holds, as oned answers.
+    """
+    members = __salt__["opennebula_api.call"](request, *args, **connection).get(element)
+    if not isinstance(members, list):
+        raise _invalid(request, f"there is no {element} in it")
+    return [_dict(member) for member in members]
+
+
+def _invalid(request, what):
+    error = CommandExecutionError(
+        f"OpenNebula gave no valid answer to one.{request}: {what}; is the endpoint oned's XML-RPC port?"
+    )
+    error.code = None  # as of an oned that does not answer
+    return error
+
+
 def _datastore(element):
+    rights = _dict(element.get("PERMISSIONS"))
     letters = [
-        letter if int(element["PERMISSIONS"][f"{who}_{letter.upper()}"]) else "-"
+        letter if _number(rights.get(f"{who}_{letter.upper()}")) else "-"
         for who in ("OWNER", "GROUP", "OTHER")
         for letter in "uma"
     ]
+    attributes = _dict(element.get("TEMPLATE"))
     return {
-        **{name.upper(): "" if value is None else value for name, value in element.get("TEMPLATE", {}).items()},
+        **{name.upper(): "" if value is None else value for name, value in attributes.items()},
         "id": int(element["ID"]),
         "name": element["NAME"],
-        "uid": int(element["UID"]),
-        "gid": int(element["GID"]),
-        "owner": element["UNAME"],
-        "group": element["GNAME"],
-        "permissions": "".join(letters),
-        "type": DATASTORE_TYPES.get(int(element["TYPE"]), str(element["TYPE"])),
-        "ds_mad": element["DS_MAD"],
-        "tm_mad": element["TM_MAD"],
-        "state": DATASTORE_STATES.get(int(element["STATE"]), str(element["STATE"])),
-        "base_path": element["BASE_PATH"],
-        "clusters": _ids(element["CLUSTERS"]),
-        "images": _ids(element["IMAGES"]),
-        "total_mb": int(element["TOTAL_MB"]),
-        "free_mb": int(element["FREE_MB"]),
-        "used_mb": int(element["USED_MB"]),
+        "uid": _number(element.get("UID")),
+        "gid": _number(element.get("GID")),
+        "owner": _text(element.get("UNAME")),
+        "group": _text(element.get("GNAME")),
+        "permissions": "".join(letters) if rights else "",
+        "type": _name(DATASTORE_TYPES, element.get("TYPE")),
+        "ds_mad": _text(element.get("DS_MAD")),
+        "tm_mad": _text(element.get("TM_MAD")),
+        "state": _name(DATASTORE_STATES, element.get("STATE")),
+        "base_path": _text(element.get("BASE_PATH")),
+        "clusters": _ids(element.get("CLUSTERS")),
+        "images": _ids(element.get("IMAGES")),
+        "total_mb": _number(element.get("TOTAL_MB")),
+        "free_mb": _number(element.get("FREE_MB")),
+        "used_mb": _number(element.get("USED_MB")),
     }
 
 
 def _ids(element):
-    return [int(value) for value in element.get("ID", [])]
+    return [int(value) for value in _list(element.get("ID"))] if isinstance(element, dict) else None
 
 
 def datastore_info(name, run=None, **connection):
@@ -353,8 +374,8 @@ def cluster_list(run=None, **connection):
         lambda element: {
             "id": int(element["ID"]),
             "name": element["NAME"],
-            "hosts": _ids(element["HOSTS"]),
-            "datastores": _ids(element["DATASTORES"]),
+            "hosts": _ids(element.get("HOSTS")),
+            "datastores": _ids(element.get("DATASTORES")),
         },
         run,
         connection,
@@ -419,10 +440,10 @@ def host_list(run=None, **connection):
         lambda element: {
             "id": int(element["ID"]),
             "name": element["NAME"],
-            "vm_mad": element["VM_MAD"],
-            "im_mad": element["IM_MAD"],
-            "cluster": int(element["CLUSTER_ID"]),
-            "off": int(element["STATE"]) in (4, 7, 8),
+            "vm_mad": _text(element.get("VM_MAD")),
+            "im_mad": _text(element.get("IM_MAD")),
+            "cluster": _number(element.get("CLUSTER_ID")),
+            "off": _number(element.get("STATE")) in (4, 7, 8),
         },
         run,
         connection,
@@ -458,20 +479,27 @@ def drivers(run=None, **connection):
 
 
 def _drivers(config):
+    conf, vm_mad = ([each for each in _vectors(config, key) if each.get("NAME")] for key in ("TM_MAD_CONF", "VM_MAD"))
     return {
-        "ds_mad": _arguments(config["DATASTORE_MAD"], "d"),
-        "tm_mad": _arguments(config.get("TM_MAD"), "d") or _arguments(config["DATASTORE_MAD"], "s"),
-        "tm_mad_conf": {conf["NAME"]: conf for conf in config["TM_MAD_CONF"]},
-        "vm_mad": {mad["NAME"]: mad["TYPE"] for mad in config["VM_MAD"]},
+        "ds_mad": _arguments(_vectors(config, "DATASTORE_MAD"), "d"),
+        "tm_mad": _arguments(_vectors(config, "TM_MAD"), "d") or _arguments(_vectors(config, "DATASTORE_MAD"), "s"),
+        "tm_mad_conf": {each["NAME"]: each for each in conf},
+        "vm_mad": {each["NAME"]: _text(each.get("TYPE")) for each in vm_mad},
     }
+
+
+def _vectors(config, key):
+    """
+    The vectors of one name in oned's configuration.
+    """
+    return [_dict(each) for each in _list(config.get(key))]
 
 
 def _arguments(mads, option):
     """
     The comma-separated names behind one option in the ARGUMENTS of a driver process.
     """
-    mads = mads if isinstance(mads, list) else [mads] if mads else []
-    found = [re.search(rf"-{option}\s+(\S+)", mad.get("ARGUMENTS", "")) for mad in mads]
+    found = [re.search(rf"-{option}\s+(\S+)", _text(mad.get("ARGUMENTS"))) for mad in mads]
     return [name for match in found if match for name in match[1].split(",")]
 
 
@@ -489,7 +517,7 @@ def image_list(datastore_id=None, **connection):
           "snapshots": 0, "datastore": 101, "native": True}]
 
     ``native`` is whether VMs made from it open it over ``gluster://``: oned gives an image the type of its datastore
-    when it is made, and leaves it so. A number that oned does not give is None, a text that it does not give is empty.
+    when it is made, and leaves it so.
 
     CLI Example:
 
@@ -497,8 +525,7 @@ def image_list(datastore_id=None, **connection):
 
         salt head opennebula.image_list 101
     """
-    pool = __salt__["opennebula_api.call"]("imagepool.info", *ALL, **connection)
-    images = [_image(element) for element in pool.get("IMAGE", [])]
+    images = [_image(element) for element in _members("imagepool.info", "IMAGE", connection, *ALL)]
     return [image for image in images if datastore_id is None or image["datastore"] == int(datastore_id)]
 
 
@@ -538,8 +565,7 @@ def vm_list(datastore_id=None, **connection):
                      "type": "GLUSTER", "native": True}]}]
 
     ``type`` is what the disk's datastore was when the VM was made, ``native`` how the VM opens it: as its image says.
-    ``state`` and ``lcm_state`` are OpenNebula's numbers: 3 and 3 is running. A number that oned does not give is None,
-    a text that it does not give is empty.
+    ``state`` and ``lcm_state`` are OpenNebula's numbers: 3 and 3 is running.
 
     CLI Example:
 
@@ -547,8 +573,7 @@ def vm_list(datastore_id=None, **connection):
 
         salt head opennebula.vm_list 101
     """
-    pool = __salt__["opennebula_api.call"]("vmpool.infoextended", *ALL, -1, "", **connection)
-    machines = [_machine(element) for element in pool.get("VM", [])]
+    machines = [_machine(element) for element in _members("vmpool.infoextended", "VM", connection, *ALL, -1, "")]
     if datastore_id is None:
         return machines
     on = int(datastore_id)
@@ -603,4 +628,4 @@ def _list(value):
 
 def _name(names, value):
     number = _number(value)
-    return names[number] if number is not None and 0 <= number < len(names) else str(value)
+    return names[number] if number is not None and 0 <= number < len(names) else "" if value is None else str(value)

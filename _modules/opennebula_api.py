@@ -27,6 +27,7 @@ An answer of more than 64 MB, a compressed one and one with a DOCTYPE are errors
 """
 
 import contextlib
+import importlib.metadata
 import os
 import re
 import socket
@@ -61,6 +62,10 @@ KINDS = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a 
 # Print a file's mode and, if it is a regular file, what it holds. A file that becomes a FIFO in between does not block.
 READ = f"""stat -L -c %f -- "$1" && test -f "$1" &&
 exec dd if="$1" iflag=nonblock,fullblock bs={AUTH_BYTES + 1} count=1 status=none"""
+# The least version of pyone: older ones do not know all of what oned answers today.
+PYONE = 7
+# pyone before 7.1 has none that could be taken over.
+HEADERS = {"Content-Type": "text/xml", "Accept": "*/*", "Accept-Encoding": "identity"}
 # Seconds before a request that reads is sent again, after a connection that was refused or broke off.
 PAUSES = (0.5, 2)
 # What oned rejects: pyone's exceptions, oned's codes, and what to do.
@@ -91,14 +96,14 @@ def call(method, *args, **connection):
     connection
         ``endpoint``, ``auth_file``, ``api_timeout``: see above.
 
-    Returns what oned answers: a number, a string, or a document as a dict in OpenNebula's own names::
+    Returns what oned answers: a number, or to what reads a document as a dict in OpenNebula's own names::
 
         {"DATASTORE": [{"ID": 0, "NAME": "system", "CLUSTERS": {"ID": [0]}, "TEMPLATE": {"TM_MAD": "shared"}, ...}]}
 
-    Raises CommandExecutionError, in one line with the endpoint, the request and what to do, when pyone is missing,
-    there are no credentials, a job names another endpoint than the pillar's, oned does not answer in time, its answer
-    is not a valid one, or it rejects the request (``code`` of the exception is oned's then). A request that reads is
-    sent again, twice, when the connection was refused or broke off.
+    Raises CommandExecutionError, in one line with the endpoint, the request and what to do, when pyone is missing or
+    older than 7, there are no credentials, a job names another endpoint than the pillar's, oned does not answer in
+    time, its answer is not a valid one, or it rejects the request (``code`` of the exception is oned's then). A request
+    that reads is sent again, twice, when the connection was refused or broke off.
 
     CLI Example:
 
@@ -110,6 +115,7 @@ def call(method, *args, **connection):
         raise CommandExecutionError(
             "pyone is not installed for this minion's Python: `salt-pip install pyone` (onedir) or `pip install pyone`"
         )
+    _require_pyone()
     settings = dict((__pillar__.get("gluster_one") or {}).get("opennebula") or {})
     # On the command line Salt adds words of its own (__pub_fun, ...) to those of a function that takes any.
     given = salt.utils.args.clean_kwargs(**connection)
@@ -124,11 +130,11 @@ def call(method, *args, **connection):
     settings["timeout"] = given.get("api_timeout") or settings["timeout"]
     _check(settings)
     session, source = _session(settings)
-    read = method.endswith((".info", ".infoextended")) or method.startswith("system.")
+    read = method.endswith((".info", ".infoextended", ".config"))
     # What changes something may have been done before the connection broke: only what reads is asked again.
     for pause in (*(PAUSES if read else ()), None):
         try:
-            return _plain(_send(settings, session, method, args))
+            return _fitting(_plain(_send(settings, session, method, args)), read)
         # Whatever pyone, requests and the parsers of an answer that is none may raise.
         except Exception as exc:  # pylint: disable=broad-except
             failure = exc
@@ -141,6 +147,31 @@ def call(method, *args, **connection):
     error = CommandExecutionError(f"OpenNebula at {settings['endpoint']} {what}: {cure}")
     error.code = REFUSALS.get(type(failure).__name__, (None,))[0]
     raise error
+
+
+def _require_pyone():
+    """
+    pyone is not too old. Where it says no version, it is tried.
+    """
+    try:
+        version = importlib.metadata.version("pyone")
+    except importlib.metadata.PackageNotFoundError:
+        return
+    major = version.partition(".")[0]
+    if major.isdecimal() and int(major) < PYONE:
+        raise CommandExecutionError(
+            f"pyone {version} of this minion's Python is too old, {PYONE}.0 or newer is needed: "
+            f"`salt-pip install 'pyone>={PYONE}'` (onedir) or `pip install 'pyone>={PYONE}'`, then restart salt-minion"
+        )
+
+
+def _fitting(answer, read):
+    """
+    An answer of the kind that oned gives: a document to what reads, a number to what changes something.
+    """
+    if not isinstance(answer, dict if read else int):
+        raise _UnfitError("is no document" if read else "is no number")
+    return answer
 
 
 def _check(settings):
@@ -411,7 +442,7 @@ def _request(transport, settings):
                 with session.post(
                     transport._build_url(host, handler),
                     data=request_body,
-                    headers={**transport.headers, "Accept-Encoding": "identity"},
+                    headers=HEADERS,
                     timeout=settings["timeout"],
                     allow_redirects=False,
                     verify=verify,

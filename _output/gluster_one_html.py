@@ -82,8 +82,8 @@ volume.split_brain if volume.split_brain is not none else 'an unknown number' }}
 <h2>Datastores</h2>
 <table><tr><th>Datastore<th>Id<th>Type<th>Drivers<th>Size<th>Volume</tr>
 {%- for name, store in data.datastores | dictsort %}
-<tr><td>{{ name }}<td>{{ store.id }}<td>{{ store.type }}<td>{{ store.drivers }}<td>{{ store.total_mb }} MB<td>{{
-store.volume }}</tr>
+<tr><td>{{ name }}<td>{{ store.id }}<td>{{ store.type }}<td>{{ store.drivers }}<td>{{
+store.total_mb ~ ' MB' if store.total_mb else '-' }}<td>{{ store.volume }}</tr>
 {%- endfor %}
 </table>
 {%- endif %}

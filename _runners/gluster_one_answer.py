@@ -369,13 +369,14 @@ def _facts(said):
 def _store(said):
     fine = (
         isinstance(said, dict)
-        and all(_number(said.get(key)) for key in ("id", "total_mb"))
+        and _number(said.get("id"))
+        and (said.get("total_mb") is None or _number(said["total_mb"]))
         and all(isinstance(said.get(key), str) for key in ("type", "drivers", "volume"))
     )
     if not fine:
         return None
     texts = {key: visible(said[key], NAME) for key in ("type", "drivers", "volume")}
-    return {"id": said["id"], **texts, "total_mb": said["total_mb"]}
+    return {"id": said["id"], **texts, "total_mb": said.get("total_mb")}
 
 
 def _counts(said):

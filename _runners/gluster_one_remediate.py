@@ -8,6 +8,7 @@ More of the runner ``gluster_one``: Salt joins modules of one virtual name. ``re
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import time
@@ -15,6 +16,8 @@ import time
 import salt.cache
 import salt.utils.files
 from salt.exceptions import SaltClientError
+
+log = logging.getLogger(__name__)
 
 __virtualname__ = "gluster_one"
 
@@ -77,6 +80,13 @@ def remediate(minion):
     """
     if not isinstance(minion, str) or minion not in __salt__["gluster_one.accepted"]():
         return "no accepted minion is called that"
+    if not (__opts__.get("minion_data_cache", True) or __opts__.get("enforce_mine_cache")):
+        why = (
+            f"what {minion} has found is not known, because the master keeps no mine (minion_data_cache: false), and "
+            "nothing is put right: set minion_data_cache or enforce_mine_cache to true in the master's configuration"
+        )
+        log.error("gluster_one: %s", why)
+        return why
     with _lock(_file("minions", minion)) as held:
         if not held:
             return f"{minion} is being repaired already"

@@ -44,6 +44,8 @@ def pillar_valid(name, errors, roles=None, force_reload_modules=False):  # pylin
             - errors: []
     """
     comment = "\n".join(errors) or f"this minion is {', '.join(roles or [])}"
+    if not errors and {"head", "hypervisor"} <= set(roles or []):
+        comment += " (where the master has pillar_merge_lists: true, the roles of all pillar files together)"
     return {"name": name, "result": not errors, "changes": {}, "comment": comment}
 
 

@@ -26,15 +26,17 @@ Tests get at what oned would meet by other ways through `POST /lab`, from the sa
     {"slow": SECONDS}       an answer, but later
     {"hang": true}, {"garbage": true}, {"status": 503}
                             nothing, until another word here; a page that is not XML; an HTTP error
+    {"edit": [PATTERN, TEXT]}  what the answer's document has of a regular expression is TEXT
     {"drop": true}          does what is asked and breaks off half-way through the answer
     {"behave": true}        ends the troubles
 
 A trouble, from "fail" to "drop", ends the one before. "method" limits it to one method and "times" to so many requests.
-Of these only "slow" and "drop" do what is asked.
+Of these only "slow", "edit" and "drop" do what is asked.
 """
 
 import argparse
 import json
+import re
 import ssl
 import sys
 import time
@@ -124,18 +126,20 @@ class Handler(BaseHTTPRequestHandler):
         elif kind == "garbage":
             self.answer("<html>It works!", "text/html")
             return
-        answer = self.reply(method, list(arguments), value if kind == "fail" else None)
+        answer = self.reply(method, list(arguments), kind, value)
         self.answer(answer, cut=kind == "drop")
 
-    def reply(self, method, arguments, failure):
+    def reply(self, method, arguments, kind, value):
         """Do what is asked, or fail, and note it without the session."""
         lab, caller = self.server.lab, None
         try:
-            if failure:
-                reply = [False, f"[{method}] {failure[1]}", failure[0], -1, -1]
+            if kind == "fail":
+                reply = [False, f"[{method}] {value[1]}", value[0], -1, -1]
             else:
                 lab.intervene(method)
                 caller, reply = lab.oned.call(method, arguments)
+                if kind == "edit":
+                    reply[1] = re.sub(*value, reply[1])
             code, answer = reply[2], xmlrpc.client.dumps((reply,), methodresponse=True)
         except xmlrpc.client.Fault as fault:
             code, answer = fault.faultCode, xmlrpc.client.dumps(fault)

@@ -6,7 +6,7 @@ import threading
 
 import oned_conf as conf
 
-TROUBLES = "fail", "slow", "hang", "garbage", "status", "drop"
+TROUBLES = "fail", "slow", "hang", "garbage", "status", "edit", "drop"
 SECRET = re.compile(  # NAME = value or <NAME>value</NAME>, in a template
     r'(\w*(?:PASS|TOKEN|SECRET|KEY)\w*(?:\s*=\s*|>(?:<!\[CDATA\[)?))("(?:\\"|[^"])*"|[^\s<,\]]+)', re.IGNORECASE
 )

@@ -77,6 +77,112 @@ def test_each_trouble_is_one_line(oned, failing, test, trouble, method, words):
     assert seconds < ENOUGH
 
 
+# What oned may leave out of its answers, and answers of another kind.
+ABSENT = ["CLUSTERS", "IMAGES", "TOTAL_MB", "FREE_MB", "USED_MB", "PERMISSIONS", "TYPE", "STATE", "UNAME", "GNAME",
+          "UID", "GID", "DS_MAD", "TM_MAD", "BASE_PATH", "DISK_TYPE", "TEMPLATE"]  # fmt: skip
+
+
+@pytest.mark.parametrize("tag", ABSENT)
+def test_what_oned_leaves_out_of_others_is_unknown(oned, present, modules, tag):
+    """Two datastores of others lack it, or have a kind that is not known here: ours is made, and is as wanted then."""
+    oned.datastore("other")
+    with oned.trouble(edit=[rf"(?s)<{tag}>.*?</{tag}>|<{tag}/>", ""], method=READ):
+        stores = modules.opennebula.datastore_list(**oned.arguments)
+        assert {store["name"] for store in stores} >= {"other", "default"}
+        result = present("glusterds", test=True, **NATIVE)
+        assert result.result is None and result.changes["GLUSTER_VOLUME"]["new"] == "one_vol", result.comment
+
+
+@pytest.mark.parametrize("tag, value", [("TYPE", "4"), ("STATE", "2"), ("DISK_TYPE", "9"), ("TOTAL_MB", "")])
+def test_a_kind_that_is_not_known_is_passed_over(oned, present, tag, value):
+    oned.datastore("other")
+    with oned.trouble(edit=[f"<{tag}>[^<]*", f"<{tag}>{value}"], method=READ):
+        result = present("glusterds", test=True, **NATIVE)
+        assert result.result is None, result.comment
+
+
+def test_what_oned_does_not_say_of_a_datastore_of_ours(oned, present, modules):
+    assert present(**NATIVE).result is True
+    without = {"method": READ}
+    with oned.trouble(edit=["(?s)<CLUSTERS>.*?</CLUSTERS>", ""], **without):
+        result = present(**NATIVE)
+        assert result.result is True and "does not say in which clusters" in str(result.raw)
+        result = present(**NATIVE, clusters=["default"])
+        assert result.result is False and "OpenNebula does not say in which clusters it is" in result.comment
+    oned.call("datastore.update", 100, "DRIVER=qcow2", 1)
+    with oned.trouble(edit=["(?s)<IMAGES>.*?</IMAGES>|<IMAGES/>", ""], **without):  # it may hold some
+        assert present(**NATIVE).changes == {}
+    with oned.trouble(edit=["<TOTAL_MB>[^<]*</TOTAL_MB>", ""], **without):
+        assert modules.one_datastore.wait_measured(100, **oned.arguments).startswith("size unknown")
+
+
+@pytest.mark.parametrize("document", ["", "hello", "<html/>", "<VM_POOL/>", "<DATASTORE_POOL>", "7 < 8"])
+def test_an_answer_that_is_no_document_or_another_one(oned, failing, modules, document):
+    with oned.trouble(edit=["(?s)^.*$", document], method=READ):
+        for test in (True, False):
+            comment, _ = failing(test)
+            assert "one.datastorepool.info" in comment and "is the endpoint oned's XML-RPC port?" in comment
+    for function, method in (("image_list", "imagepool.info"), ("vm_list", "vmpool.infoextended"),
+                             ("host_list", "hostpool.info"), ("cluster_list", "clusterpool.info")):  # fmt: skip
+        if document != "<VM_POOL/>":
+            with oned.trouble(edit=["(?s)^.*$", document], method=f"one.{method}"):
+                with pytest.raises(CommandExecutionError, match=f"one.{method}"):
+                    getattr(modules.opennebula, function)(**oned.arguments)
+
+
+def test_a_change_that_is_answered_with_a_text(oned, failing):
+    oned.call("user.allocate", "alice", "secret", "core", [])
+    with oned.trouble(edit=["(?s)^.*$", "<USER_POOL/>"], method="one.userpool.info"):
+        comment, _ = failing(owner="alice")
+    assert "OpenNebula has no user alice" in comment
+
+
+CONFIGURATION = {
+    "VM_MAD without TYPE": ("(?s)<TYPE>.*?</TYPE>", ""),
+    "VM_MAD without NAME": ("(?s)(<VM_MAD>.*?)<NAME>.*?</NAME>", r"\1"),
+    "no VM_MAD": ("(?s)<VM_MAD>.*?</VM_MAD>", ""),
+    "no TM_MAD_CONF": ("(?s)<TM_MAD_CONF>.*?</TM_MAD_CONF>", ""),
+    "TM_MAD_CONF that is a text": ("(?s)<TM_MAD_CONF>.*?</TM_MAD_CONF>", "<TM_MAD_CONF>x</TM_MAD_CONF>"),
+    "no DATASTORE_MAD": ("(?s)<DATASTORE_MAD>.*?</DATASTORE_MAD>", ""),
+    "DATASTORE_MAD without ARGUMENTS": ("(?s)<ARGUMENTS>.*?</ARGUMENTS>", ""),
+    "DATASTORE_MAD that is a text": ("(?s)<DATASTORE_MAD>.*?</DATASTORE_MAD>", "<DATASTORE_MAD>x</DATASTORE_MAD>"),
+}
+
+
+@pytest.mark.parametrize("edit", CONFIGURATION.values(), ids=CONFIGURATION)
+def test_a_configuration_that_lacks_something(oned, present, edit):
+    """What is not said is not checked, and that is a warning; nothing is made of a driver that may not run."""
+    oned.call("host.allocate", "kvm1", "kvm", "kvm", 0)
+    with oned.trouble(edit=edit, method="one.system.config"):
+        result = present("glusterds", **NATIVE)
+    assert result.result is True, result.comment
+    assert ("<DATASTORE_MAD>" not in edit[0] and "ARGUMENTS" not in edit[0]) or "not checked" in str(result.raw)
+    assert "<DS_MAD><![CDATA[fs]]>" in oned.document(100)
+
+
+def test_a_host_that_does_not_say_what_it_runs(oned, present):
+    oned.call("host.allocate", "kvm1", "kvm", "kvm", 0)
+    for edit, words in ((["(?s)<VM_MAD>.*?</VM_MAD>", ""], "kvm1 (of unknown VM_MAD)"),
+                        (["(?s)<STATE>.*?</STATE>|<CLUSTER_ID>.*?</CLUSTER_ID>", ""], "")):  # fmt: skip
+        with oned.trouble(edit=edit, method="one.hostpool.info"):
+            result = present(test=True, **NATIVE)
+            assert words in result.comment and result.result is (False if words else None)
+
+
+@pytest.mark.parametrize(
+    "version, old", [("5.10.5", True), ("6.10.5", True), ("7.0.0", False), ("7.3.80", False), ("8.0", False)]
+)
+def test_the_least_version_of_pyone(oned, present, monkeypatch, version, old):
+    import importlib.metadata
+
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: version)
+    result = present(**NATIVE)
+    assert result.result is not old
+    if old:
+        assert f"pyone {version} of this minion's Python is too old" in result.comment
+        assert "7.0 or newer is needed: `salt-pip install 'pyone>=7'`" in result.comment and "\n" not in result.comment
+
+
 @pytest.mark.parametrize("test", [True, False], ids=["test", "run"])
 def test_oned_that_is_down(failing, test):
     endpoint = unused_endpoint()

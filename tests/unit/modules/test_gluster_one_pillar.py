@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import salt.utils.dictupdate
 import yaml
 
 from ..conftest import CHECKOUT, NO_MOUNTS
@@ -149,6 +150,26 @@ def test_a_server_may_be_named_by_address(node):
     pillar = {"volumes": {"one_vol": {"servers": ["10.0.0.1", "10.0.0.2"]}}}
     assert node(pillar, "storage", ipv4=["127.0.0.1", "10.0.0.1"])["volumes"]["one_vol"]["coordinator"]
     assert node(pillar, "other", ipv4=["127.0.0.1", "10.0.0.9"])["roles"] == ["hypervisor"]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "lists", "everyones", "words"),
+    [
+        ("smart", False, {}, ["head"]),
+        ("recurse", False, {"roles": ["hypervisor"]}, ["head"]),
+        ("overwrite", False, {}, "volumes is missing: .* pillar_source_merging_strategy has dropped"),
+        ("smart", True, {"roles": ["hypervisor"]}, ["head", "hypervisor"]),
+    ],
+)
+def test_two_files_of_the_pillar_as_the_master_merges_them(node, strategy, lists, everyones, words):
+    """README's two files with one top-level key, on the head."""
+    files = [{"gluster_one": {**with_volume(), **everyones}}, {"gluster_one": {"roles": ["head"]}}]
+    made = node(salt.utils.dictupdate.merge(*files, strategy, "yaml", lists)["gluster_one"], "head")
+    if isinstance(words, list):  # the state pillar_valid says it of both
+        assert (made["errors"], made["roles"]) == ([], words)
+    else:
+        (error,) = made["errors"]
+        assert re.search(words, error)
 
 
 BAD = [

@@ -311,6 +311,12 @@ def test_the_page_shows_nodes_bricks_and_why():
     assert not [each for _, each in seen.elements if {"src", "href"} & set(each)], "it needs nothing but itself"
 
 
+def test_a_size_that_is_not_known_is_a_dash():
+    data = fleet({})
+    data["datastores"]["glusterds"]["total_mb"] = None
+    assert "None" not in page(data).text and "None" not in "".join(shown(data))
+
+
 def test_what_a_minion_says_is_no_html():
     evil = "<script>alert(1)</script>"
     finding = {**DEAD, "seen": evil, "on": evil, "cure": evil, "severity": '"><script>'}

@@ -219,6 +219,14 @@ def test_twenty_thousand_hosts_of_one_that_is_no_head_are_not_looked_up(master, 
     assert len(looked) <= 100
 
 
+@pytest.mark.parametrize("size, shown", [(None, None), (0, 0), ("2 GB", ...), (-1, ...), (True, ...)])
+def test_a_datastore_of_which_oned_gives_no_size(master, size, shown):
+    store = {**STORE, "total_mb": size}
+    master.answers = {"gluster_one.report": {**REPORTS, "head": report("head", datastores={"glusterds": store})}}
+    found = master.runner.status()["data"]["datastores"]
+    assert found == ({} if shown is ... else {"glusterds": {**STORE, "total_mb": shown}})
+
+
 def test_a_poisoned_pillar_in_the_masters_cache_makes_no_head(master):
     """A minion that asks for its pillar may add what it likes to what the master keeps of it."""
     master.answers = {"gluster_one.report": {**REPORTS, EVIL: EVILS[1]}}

@@ -339,6 +339,22 @@ def test_a_mine_of_any_shape_is_nothing_to_do(minion):
         assert minion.runner.remediate("kvm1") == "kvm1 has reported nothing that could be repaired"
 
 
+@pytest.mark.parametrize(
+    "settings, kept",
+    [
+        ({"minion_data_cache": False}, False),
+        ({"minion_data_cache": True}, True),
+        ({"minion_data_cache": False, "enforce_mine_cache": True}, True),
+    ],
+)
+def test_a_master_that_keeps_no_mine(minion, caplog, settings, kept):
+    """Nothing that is known is not the same as nothing that is wrong."""
+    minion.runner.__opts__.update(settings)
+    said = minion.reports("mount_dead")
+    assert said.startswith("kvm1: mount_dead put right" if kept else "what kvm1 has found is not known")
+    assert kept or ("enforce_mine_cache to true" in said and said in caplog.text and not minion.jobs)
+
+
 # A minion whose word is not worth much
 
 
