@@ -168,7 +168,7 @@ def _mount_of(descriptor, path, but):
                 return None
     mount = next((each for each in __salt__["gluster_mount.mount_table"]() if each["number"] == number), None)
     if not mount:
-        raise CommandExecutionError(f"{_visible(path)} lies on a mount that has gone meanwhile: run again")
+        raise CommandExecutionError(f"{_visible(path)} is on a mount that has just been removed: run again")
     return mount
 
 

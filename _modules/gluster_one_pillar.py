@@ -388,7 +388,7 @@ _TOP = {
     "volumes": _needs(
         dict,
         "volumes by name are needed, such as {one_vol: {servers: [kvm1, kvm2, kvm3]}}; a name has letters, digits, _ "
-        "and -, and stands in quotes where it has digits alone; to have none, take gluster_one out of the pillar (it "
+        "and -, and is in quotes where it has digits alone; to have none, remove gluster_one from the pillar (it "
         "leaves what is there)",
         lambda value: value and not any(map(_like("volume_configured", "name"), value)),
     ),

@@ -83,7 +83,7 @@ def remediate(minion):
     if not (__opts__.get("minion_data_cache", True) or __opts__.get("enforce_mine_cache")):
         why = (
             f"what {minion} has found is not known, because the master keeps no mine (minion_data_cache: false), and "
-            "nothing is put right: set minion_data_cache or enforce_mine_cache to true in the master's configuration"
+            "nothing is repaired: set minion_data_cache or enforce_mine_cache to true in the master's configuration"
         )
         log.error("gluster_one: %s", why)
         return why

@@ -82,7 +82,7 @@ def files_usable(name, user="oneadmin", timeout=120):
     and removed again.
 
     What another node may be about to set, such as the volume's owner, is waited for. ``test=True`` looks once, and
-    fails nothing that a run may put right.
+    fails nothing that a run may correct.
 
     name
         The directory on which this node has the volume mounted (string).
@@ -102,7 +102,7 @@ def files_usable(name, user="oneadmin", timeout=120):
     try:
         __salt__["gluster_one_arguments.require_arguments"]("files_usable", name=name, user=user, timeout=timeout)
         access = __salt__["gluster_native.native_access"]()
-        if not __opts__["test"]:  # for the head, which names machines that this node could not start
+        if not __opts__["test"]:  # for the head, which names VMs that this node could not start
             __salt__["gluster_native.publish_access"](access)
         missing = __salt__["gluster_native.access_missing"](access, None)
         if missing:

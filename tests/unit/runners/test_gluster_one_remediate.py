@@ -351,7 +351,7 @@ def test_a_master_that_keeps_no_mine(minion, caplog, settings, kept):
     """Nothing that is known is not the same as nothing that is wrong."""
     minion.runner.__opts__.update(settings)
     said = minion.reports("mount_dead")
-    assert said.startswith("kvm1: mount_dead put right" if kept else "what kvm1 has found is not known")
+    assert said.startswith("kvm1: mount_dead repaired" if kept else "what kvm1 has found is not known")
     assert kept or ("enforce_mine_cache to true" in said and said in caplog.text and not minion.jobs)
 
 
