@@ -360,7 +360,7 @@ def _stays(machine, disk, unable):
         way = f"with the VM off, `onevm disk-saveas {machine['id']} {disk['id']} NAME`, and a new VM of that image"
     else:
         image = __utils__["gluster_process.visible"](disk["image"])
-        way = f"terminate the VM; its disk, the persistent image {image}, stays: `oneimage clone` it for a new VM"
+        way = f"terminate the VM; its disk, the image {image}, stays: `oneimage clone` it for a new VM"
     return problem, f"{way}: docs/native-or-fuse.md"
 
 

@@ -393,7 +393,7 @@ def test_the_way_over(modules, cloud, image, mine, put):
     assert set(listed) == {("image", "kept"), ("image", "base"), ("disk", "web"), ("disk", "db")}
     assert listed["disk", "web"]["problem"].endswith("which QEMU of kvm2, kvm\\x1b3 cannot")
     assert "onevm disk-saveas" in listed["disk", "web"]["cure"]
-    assert "the persistent image kept, stays" in listed["disk", "db"]["cure"]
+    assert "the image kept, stays" in listed["disk", "db"]["cure"]
     assert listed["image", "base"]["cure"].startswith(f"`oneimage clone {base} NAME`")
 
     image(cloud.raw, "new", PATH=cloud.home / "data")
