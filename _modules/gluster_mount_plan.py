@@ -145,6 +145,8 @@ def automounter_error(path):
     if device is None:
         return None
     cure = __salt__["gluster_fstab.automounter_cure"](path, device)
+    if __salt__["gluster_fstab.line"](path):
+        cure = f"see that its line in /etc/fstab has no x-systemd.automount, then {cure}"
     device = __utils__["gluster_process.visible"](device)
     return f"is an automounter's ({device}), and the volume has to be mounted for good: {cure}"
 

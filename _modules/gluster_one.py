@@ -206,6 +206,9 @@ def _mount(seen, node, name, volume):
     cure = _apply(node, "mount")
     # The beacon's plan may be outdated: it says where the volume was mounted then.
     wanted = __salt__["gluster_mount.place"](volume["mount"], name, node["user"])
+    automounter = __salt__["gluster_mount_plan.automounter_error"](wanted)
+    if automounter:  # which any look would wake
+        raise CommandExecutionError(f"{wanted} {automounter}")
     left = __salt__["gluster_one_ids.volume_files"](wanted, name)
     numbers = _numbers(volume, left["ids"])
     former = __salt__["gluster_mount_plan.former_places"](wanted, name, node["datastores_dir"], node["user"])
@@ -230,12 +233,9 @@ def _mount(seen, node, name, volume):
     if retry:
         what = "nothing mounts it after a boot at which no glusterd answers"
         _find(seen, "boot", path, what, f"{retry}, enabled", cure)
-    automounter, cover = __salt__["gluster_mount_plan.automounter_error"](path), __salt__["gluster_mount.cover"](path)
-    health = None if automounter or cover else __salt__["gluster_mount.mount_health"](path)
-    if automounter:
-        what, cure = automounter.split(": ", 1)
-        _find(seen, "mount_other", path, f"it {what}", expected, cure)
-    elif cover:
+    cover = __salt__["gluster_mount.cover"](path)
+    health = None if cover else __salt__["gluster_mount.mount_health"](path)
+    if cover:
         _find(seen, "mount_covered", path, f"it is covered by {cover}", expected, cure)
     elif health["state"] in ("hung", "offline"):
         what = "it does not answer: a brick or the network hangs"

@@ -98,8 +98,13 @@ def datastore_mounted(
             "datastore_mounted", name=name, volume=volume, servers=servers, links=links, datastores=datastores,
             options=options, user=user, datastores_dir=datastores_dir, timeout=timeout,
         )  # fmt: skip
-        __utils__["gluster_options.owner_id"](user)
         asked = os.path.normpath(name)
+        if f"{os.path.normpath(datastores_dir)}/".startswith(f"{asked}/"):
+            raise SaltInvocationError(
+                f"name is {name!r}, in which OpenNebula's {datastores_dir} lies, where each node has links of its own "
+                "that lead to the volume: give a directory of its own, or another datastores_dir"
+            )
+        __utils__["gluster_options.owner_id"](user)
         name = __salt__["gluster_mount.place"](asked, volume, user)
         links = [asked, *(links or [])]
         stores = datastores if isinstance(datastores, dict) else dict.fromkeys(datastores or [])

@@ -212,3 +212,15 @@ def test_a_full_volume_is_said_once_and_an_error_has_its_own_cure(module, execut
     assert [found["kind"] for found in seen["findings"]] == kinds
     assert cure in seen["findings"][0]["cure"]
     assert seen["volumes"]["one_vol"]["free_percent"] == 0
+
+
+def test_an_automounter_is_named_before_anything_is_looked_at(module):
+    module.__salt__["gluster_mount_plan.automounter_error"] = lambda path: "is an automounter's (systemd-1), and so on"
+    for name in ("gluster_one_ids.volume_files", "gluster_mount.mount_health"):
+        module.__salt__[name] = lambda *about: pytest.fail("it would mount")
+    seen = {"findings": [], "looked": [], "volumes": {}}
+    module._mounts(seen, {**node("one_vol"), "marks": {}})
+    assert [(found["kind"], found["seen"]) for found in seen["findings"]] == [
+        ("check_failed", "/one_vol is an automounter's (systemd-1), and so on")
+    ]
+    assert seen["looked"] == []

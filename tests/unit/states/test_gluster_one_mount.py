@@ -122,3 +122,13 @@ def test_who_cannot_write_is_told_why_and_what_no_waiting_changes_at_once(refuse
 def test_an_error_that_goes_by_itself_is_none(refused):
     assert refused(errno.EIO, None) is None
     assert "storage.owner-uid" in refused(errno.EIO, errno.EACCES)
+
+
+@pytest.mark.parametrize("name", ["/one/stores", "/one/stores/", "/one"])
+def test_a_volume_is_not_mounted_over_the_datastores_directory(name):
+    """`datastores_dir` would lie on the volume, and so would the links."""
+    salt = {"gluster_one_arguments.require_arguments": lambda *about, **more: True}
+    state = imported(CHECKOUT / "_states/gluster_one_mount.py", __salt__=salt)
+    run = state.datastore_mounted(name, "one_vol", ["kvm1"], datastores_dir="/one/stores")
+    assert (run["result"], run["changes"]) == (False, {})
+    assert f"name is {name!r}, in which OpenNebula's /one/stores lies, " in run["comment"]
