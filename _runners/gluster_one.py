@@ -54,9 +54,7 @@ def status(target="*", native=False, timeout=15, html=None):
     """
     asked = _ours(target)
     if not asked:
-        raise SaltInvocationError(
-            f"target is {target!r}: no accepted minion of that name has gluster_one in its pillar"
-        )
+        raise SaltInvocationError(_nobody(target))
     known = {}
     answers = _ask(asked, "gluster_one.report", {"native": native, "marks": _marks(timeout, known)}, timeout)
     fleet = __salt__["gluster_one.overview"](answers, asked, asked == _ours("*"), known)
@@ -65,6 +63,20 @@ def status(target="*", native=False, timeout=15, html=None):
             # The option --out, which is for what is shown, would win in salt.output.
             stream.write(salt.loader.outputters(__opts__)["gluster_one_html"](fleet))
     return {"data": fleet, "outputter": "gluster_one"}
+
+
+def _nobody(target):
+    return f"target is {target!r}: no accepted minion of that name has gluster_one in its pillar{_below()}"
+
+
+def _below():
+    """
+    Where a master of masters knows its syndics alone: what is to be done, for the end of an error.
+    """
+    here = (
+        "; this is a master of masters (order_masters): run it on the master below that has accepted the minions' keys"
+    )
+    return here if __opts__.get("order_masters") else ""
 
 
 def _marks(timeout, known):
@@ -200,6 +212,7 @@ def ok_to_stop(minions, timeout=15, restart=False, unasked=None):
     if strangers or not going:
         raise SaltInvocationError(
             f"minions is {minions!r}: no accepted minion is called {', '.join(strangers) or 'that'}, see `salt-key`"
+            f"{_below()}"
         )
     if not __salt__["gluster_one.keeps_returns"]():
         reason = (
@@ -470,6 +483,7 @@ def _nodes(target):
         _ask(asked, "state.show_sls", {"mods": "gluster_one", "queue": True})  # which syncs the modules
         nodes = answered = _ask(asked, "gluster_one_pillar.node")
     wrong = [f"{minion} does not answer" for minion in asked if minion not in answered]
+    wrong += [] if asked else [_nobody(target)]
     own = {minion: __salt__["gluster_one.sound_node"](answer) for minion, answer in nodes.items()}
     wrong += [f"{minion}: {_visible(nodes[minion])}" for minion, node in sorted(own.items()) if node is None]
     nodes = {minion: node for minion, node in own.items() if node is not None}
