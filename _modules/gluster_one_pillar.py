@@ -67,7 +67,11 @@ def node(pillar=None):
 
         salt kvm1 gluster_one_pillar.node
     """
-    pillar = __salt__["pillar.items"](unmask=True).get("gluster_one") if pillar is None else pillar
+    if pillar is None:
+        whole = __salt__["pillar.items"](unmask=True)
+        if whole.get("_errors"):
+            return {"errors": [_unrendered(whole["_errors"])]}
+        pillar = whole.get("gluster_one")
     if not pillar:
         return {
             "errors": [
@@ -114,6 +118,20 @@ def node(pillar=None):
     plan["volumes"] = {name: _volume(name, volume, plan, system) for name, volume in pillar["volumes"].items()}
     errors = _errors_here(pillar, plan)
     return {"errors": errors} if errors else plan
+
+
+def _unrendered(errors):
+    """
+    What the master says of a pillar that it could not render: of each error its first line, as Salt shows lines of the
+    pillar below it.
+    """
+    lines = [line for error in errors for line in str(error).strip().splitlines()[:1]]
+    said = __utils__["gluster_process.visible"]("; ".join(lines)[:500])
+    minion = __grains__["id"]
+    return (
+        f"the pillar of {minion} could not be rendered: {said}; correct it: `salt-run pillar.show_pillar {minion}` on "
+        f"the master tries it, `salt {minion} saltutil.refresh_pillar` brings it"
+    )
 
 
 def _volume(name, volume, plan, system):

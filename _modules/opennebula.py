@@ -345,12 +345,13 @@ def datastore_chown(datastore_id, uid=-1, gid=-1, **connection):
 
 def _changed(method, *args, **connection):
     """
-    Send a request that changes something, after which nothing is what was kept.
+    Send a request that changes something. After it nothing is what was kept, also where it seems to have failed.
     """
-    answer = __salt__["opennebula_api.call"](method, *args, **connection)
-    for key in ("datastorepool", "clusterpool"):
-        __context__.pop(f"opennebula.{key}", None)
-    return answer
+    try:
+        return __salt__["opennebula_api.call"](method, *args, **connection)
+    finally:
+        for key in ("datastorepool", "clusterpool"):
+            __context__.pop(f"opennebula.{key}", None)
 
 
 def cluster_list(run=None, **connection):

@@ -18,8 +18,9 @@ Where oned is and who asks comes from the pillar's ``gluster_one:opennebula``, k
 ``proxy``       use the proxy that the environment names (bool, default false)
 ==============  ===================================================================================================
 
-``endpoint``, ``auth_file`` and ``api_timeout`` may be given to each function instead; credentials may not, because Salt
-logs and stores arguments. A state may name any endpoint. A function that is called by itself (by ``salt``,
+``endpoint``, ``auth_file`` and ``api_timeout`` may be given to each function instead, and ``wait``, the seconds to wait
+for an oned whose port is closed, as it is while oned starts (number, default 0); credentials may not, because Salt logs
+and stores arguments. A state may name any endpoint. A function that is called by itself (by ``salt``,
 ``salt-call`` or a schedule) may name only the pillar's, or the default: whoever may call one that reads (by
 ``publisher_acl``) could send the credentials anywhere otherwise.
 
@@ -94,7 +95,7 @@ def call(method, *args, **connection):
         Its arguments, without the session.
 
     connection
-        ``endpoint``, ``auth_file``, ``api_timeout``: see above.
+        ``endpoint``, ``auth_file``, ``api_timeout``, ``wait``: see above.
 
     Returns what oned answers: a number, or to what reads a document as a dict in OpenNebula's own names::
 
@@ -103,7 +104,8 @@ def call(method, *args, **connection):
     Raises CommandExecutionError, in one line with the endpoint, the request and what to do, when pyone is missing or
     older than 7, there are no credentials, a job names another endpoint than the pillar's, oned does not answer in
     time, its answer is not a valid one, or it rejects the request (``code`` of the exception is oned's then). A request
-    that reads is sent again, twice, when the connection was refused or broke off.
+    that reads is sent again, twice, when the connection was refused or broke off. ``unsure`` of the exception is True
+    where a request that changes something may have been carried out.
 
     CLI Example:
 
@@ -131,20 +133,39 @@ def call(method, *args, **connection):
     _check(settings)
     session, source = _session(settings)
     read = method.endswith((".info", ".infoextended", ".config"))
-    # What changes something may have been done before the connection broke: only what reads is asked again.
-    for pause in (*(PAUSES if read else ()), None):
+    # What changes something may have been done before the connection broke: only what reads is asked again. Of a
+    # connection that was refused nothing has come to oned.
+    pauses, begin, endpoint = iter(PAUSES if read else ()), time.monotonic(), settings["endpoint"]
+    wait = given.get("wait") or 0
+    if __context__.get(f"opennebula_api.closed {endpoint}", begin - wait - 1) > begin - wait:
+        wait = 0  # it was waited for in vain just now
+    while True:
         try:
             return _fitting(_plain(_send(settings, session, method, args)), read)
         # Whatever pyone, requests and the parsers of an answer that is none may raise.
         except Exception as exc:  # pylint: disable=broad-except
             failure = exc
-        if pause is None or not _passing(failure):
+        pause, passed = None, time.monotonic() - begin
+        if _refused(failure) and passed < wait:
+            __utils__["gluster_states.announce_wait"](
+                f"OpenNebula at {endpoint} does not answer", "port closed", passed
+            )
+            pause = min(1, wait - passed)
+        elif _passing(failure):
+            pause = next(pauses, None)
+        if pause is None:
             break
         time.sleep(pause)
+    if wait and _refused(failure):
+        __context__[f"opennebula_api.closed {endpoint}"] = time.monotonic()
     what, cure = _explained(failure, f"one.{method}", settings, source)
-    if not read and isinstance(failure, requests.exceptions.RequestException):
+    if wait and _refused(failure):
+        what += f" within {wait} s"
+    unsure = not read and isinstance(failure, requests.exceptions.RequestException) and not _unconnected(failure)
+    if unsure:
         cure += "; it may have been carried out: run again to see"
-    error = CommandExecutionError(f"OpenNebula at {settings['endpoint']} {what}: {cure}")
+    error = CommandExecutionError(f"OpenNebula at {endpoint} {what}: {cure}")
+    error.unsure = unsure
     error.code = REFUSALS.get(type(failure).__name__, (None,))[0]
     raise error
 
@@ -216,6 +237,23 @@ def _passing(failure):
     return isinstance(failure, broken) and not lasting
 
 
+def _unconnected(failure):
+    """
+    Whether there was no connection at all.
+    """
+    return _passing(failure) and hasattr((*failure.args, None)[0], "reason")
+
+
+def _refused(failure):
+    """
+    Whether nobody listens at the port.
+    """
+    reason = failure.args[0].reason if _unconnected(failure) else None
+    return isinstance(
+        getattr(reason, "__cause__", None) or getattr(reason, "__context__", None), ConnectionRefusedError
+    )
+
+
 def _late(failure):
     """
     Whether the time limit was reached; in the middle of an answer requests calls that a broken connection.
@@ -247,7 +285,7 @@ def _explained(failure, request, settings, source):
     if isinstance(failure, requests.exceptions.SSLError):
         cure = "correct it, or name its authority as ca_file"
         return f"has no valid certificate for {request} ({_certificate(failure)})", cure
-    if _passing(failure) and hasattr((*failure.args, None)[0], "reason"):  # urllib3 could not connect
+    if _unconnected(failure):
         return f"cannot be reached for {request}", (
             "start it with `systemctl start opennebula`, or correct the endpoint"
         )

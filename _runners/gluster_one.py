@@ -54,9 +54,7 @@ def status(target="*", native=False, timeout=15, html=None):
     """
     asked = _ours(target)
     if not asked:
-        raise SaltInvocationError(
-            f"target is {target!r}: no accepted minion of that name has gluster_one in its pillar"
-        )
+        raise SaltInvocationError(_nobody(target))
     known = {}
     answers = _ask(asked, "gluster_one.report", {"native": native, "marks": _marks(timeout, known)}, timeout)
     fleet = __salt__["gluster_one.overview"](answers, asked, asked == _ours("*"), known)
@@ -65,6 +63,20 @@ def status(target="*", native=False, timeout=15, html=None):
             # The option --out, which is for what is shown, would win in salt.output.
             stream.write(salt.loader.outputters(__opts__)["gluster_one_html"](fleet))
     return {"data": fleet, "outputter": "gluster_one"}
+
+
+def _nobody(target):
+    return f"target is {target!r}: no accepted minion of that name has gluster_one in its pillar{_below()}"
+
+
+def _below():
+    """
+    Where a master of masters knows its syndics alone: what is to be done, for the end of an error.
+    """
+    here = (
+        "; this is a master of masters (order_masters): run it on the master below that has accepted the minions' keys"
+    )
+    return here if __opts__.get("order_masters") else ""
 
 
 def _marks(timeout, known):
@@ -83,7 +95,7 @@ def _marks(timeout, known):
 
 def _ours(target):
     """
-    The accepted minions of a glob whose pillar, as the master has it, has gluster_one.
+    The accepted minions of a glob whose pillar, as the master has it, has gluster_one, or could not be rendered.
     """
     return sorted(minion for minion in __salt__["gluster_one.accepted"](target) if _has(minion, "volumes"))
 
@@ -91,17 +103,32 @@ def _ours(target):
 def _has(minion, key, value=None):
     """
     Whether a minion's pillar in the master's cache has this key of gluster_one, or a list of that name with this value;
-    also where the master cannot say. Salt's own target finds nobody where one minion has left what cannot be loaded.
+    also where the master cannot say, or where the pillar could not be rendered and may have it.
+    """
+    pillar = _cached(minion)
+    if pillar is None or _unrendered(pillar):
+        return True
+    settings = pillar.get("gluster_one")
+    found = settings.get(key) if isinstance(settings, dict) else None
+    return bool(found) if value is None else isinstance(found, (list, str)) and value in found
+
+
+def _cached(minion):
+    """
+    A minion's pillar in the master's cache (dict), None where the master cannot say. Salt's own target finds nobody
+    where one minion has left what cannot be loaded.
     """
     try:
         pillar = salt.utils.minions.get_minion_data(minion, __opts__)[2]
     except Exception:  # pylint: disable=broad-except
-        return True
+        return None
     if pillar is None and not __opts__.get("minion_data_cache"):
-        return True
-    settings = pillar.get("gluster_one") if isinstance(pillar, dict) else None
-    found = settings.get(key) if isinstance(settings, dict) else None
-    return bool(found) if value is None else isinstance(found, (list, str)) and value in found
+        return None
+    return pillar if isinstance(pillar, dict) else {}
+
+
+def _unrendered(pillar):
+    return bool(pillar and pillar.get("_errors"))
 
 
 def _ask(minions, function, arguments=None, timeout=15, until=None):
@@ -200,6 +227,7 @@ def ok_to_stop(minions, timeout=15, restart=False, unasked=None):
     if strangers or not going:
         raise SaltInvocationError(
             f"minions is {minions!r}: no accepted minion is called {', '.join(strangers) or 'that'}, see `salt-key`"
+            f"{_below()}"
         )
     if not __salt__["gluster_one.keeps_returns"]():
         reason = (
@@ -470,10 +498,17 @@ def _nodes(target):
         _ask(asked, "state.show_sls", {"mods": "gluster_one", "queue": True})  # which syncs the modules
         nodes = answered = _ask(asked, "gluster_one_pillar.node")
     wrong = [f"{minion} does not answer" for minion in asked if minion not in answered]
+    wrong += [] if asked else [_nobody(target)]
+    for minion in [minion for minion in asked if _unrendered(_cached(minion))]:
+        error = __salt__["gluster_one.part"](minion)["error"]
+        if error:
+            wrong.append(f"{minion}: its pillar cannot be rendered: {error}")
+            nodes = {name: node for name, node in nodes.items() if name != minion}
     own = {minion: __salt__["gluster_one.sound_node"](answer) for minion, answer in nodes.items()}
     wrong += [f"{minion}: {_visible(nodes[minion])}" for minion, node in sorted(own.items()) if node is None]
     nodes = {minion: node for minion, node in own.items() if node is not None}
-    return wrong + [f"{minion}: {error}" for minion, node in sorted(nodes.items()) for error in node["errors"]], nodes
+    wrong += [f"{minion}: {error}" for minion, node in sorted(nodes.items()) for error in node["errors"]]
+    return wrong, nodes
 
 
 def rollout_step(step, minions, number=1, steps=1, timeout=None):

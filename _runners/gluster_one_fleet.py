@@ -67,7 +67,11 @@ def overview(answers, asked, whole=False, known=None):
             if not whole:
                 nodes[minion]["findings"] += look.claims(minion)
         elif minion in answers:
-            wrong = _unable(minion, __salt__["gluster_one.visible"](answers[minion]))
+            error = look.part(minion)["error"]
+            said = (
+                f"its pillar cannot be rendered: {error}" if error else __salt__["gluster_one.visible"](answers[minion])
+            )
+            wrong = _unable(minion, said)
             nodes[minion] = {"roles": [], "looked": [], "findings": [wrong]}
     findings = []
     for node in nodes.values():

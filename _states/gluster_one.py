@@ -45,6 +45,7 @@ def one_datastore_present(
     mount=None,
     datastores_dir="/var/lib/one/datastores",
     wait_monitored=0,
+    timeout=120,
     endpoint=None,
     auth_file=None,
 ):
@@ -125,6 +126,9 @@ def one_datastore_present(
     wait_monitored
         Seconds to wait until OpenNebula has measured a new datastore (int, default 0: do not wait).
 
+    timeout
+        Seconds to wait for an oned whose port is closed, as it is while oned starts (int, default 120).
+
     endpoint, auth_file
         Where oned answers, and the file with ``user:password`` (strings; defaults: those of ``opennebula_api``).
 
@@ -139,9 +143,9 @@ def one_datastore_present(
     given = dict(locals())
     arguments = {argument: given[argument] for argument in __utils__["one_datastore_rules.arguments"]()}
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
-    api = {"endpoint": endpoint, "auth_file": auth_file}
+    api = {"endpoint": endpoint, "auth_file": auth_file, "wait": timeout}
     try:
-        more = {"datastores_dir": datastores_dir, **api}
+        more = {"datastores_dir": datastores_dir, "endpoint": endpoint, "auth_file": auth_file, "timeout": timeout}
         __salt__["gluster_one_arguments.require_arguments"]("one_datastore_present", name=name, **arguments, **more)
         more = {"planned": _planned(mount), "run": _run(), **api}
         mount = arguments["mount"] = _mounted_on(mount, volume)
@@ -157,12 +161,16 @@ def one_datastore_present(
         try:
             store = __salt__["one_datastore.apply"](name, changes, current, **api) if changes else current["id"]
         except CommandExecutionError as exc:
-            refused = not current and not exc.done and getattr(exc, "code", None) == 8192
-            if not refused or not __salt__["opennebula.datastore_info"](name, **api):
+            unsure, refused = getattr(exc, "unsure", False), getattr(exc, "code", None) == 8192
+            created = refused and not current and not exc.done and __salt__["opennebula.datastore_info"](name, **api)
+            if not unsure and not created:
                 raise
-            found = read()  # somebody else has created it since
-            current, changes = found["current"], found["changes"]
-            store = __salt__["one_datastore.apply"](name, changes, current, **api)
+            # What may have been done is looked at; or somebody else has created it since.
+            ret["changes"] = exc.done
+            found = read()
+            current, left = found["current"], found["changes"]
+            store = __salt__["one_datastore.apply"](name, left, current, **api) if left else current["id"]
+            changes = {**changes, **left} if unsure else left
         ret["changes"] = changes
         links = _directory_changes(name, volume, mount, datastores_dir, store, datastore_id)
         if "link" in links:
@@ -188,7 +196,7 @@ def one_datastore_present(
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         said = str(exc)
         said = said if said.startswith(f"Datastore {name}") else f"Datastore {name}: {said}"
-        return {**ret, "result": False, "changes": getattr(exc, "done", ret["changes"]), "comment": said}
+        return {**ret, "result": False, "changes": {**ret["changes"], **getattr(exc, "done", {})}, "comment": said}
 
 
 def _run():

@@ -14,7 +14,7 @@ def __virtual__():
     return __virtualname__
 
 
-def one_datastore_absent(name, datastore_id=None, endpoint=None, auth_file=None):
+def one_datastore_absent(name, datastore_id=None, timeout=120, endpoint=None, auth_file=None):
     """
     OpenNebula has no datastore of this name. For the head.
 
@@ -27,6 +27,9 @@ def one_datastore_absent(name, datastore_id=None, endpoint=None, auth_file=None)
     datastore_id
         Its identifier (int), where two datastores have the name.
 
+    timeout
+        Seconds to wait for an oned whose port is closed, as it is while oned starts (int, default 120).
+
     endpoint, auth_file
         Where oned answers, and the file with ``user:password`` (strings; defaults: those of ``opennebula_api``).
 
@@ -36,11 +39,11 @@ def one_datastore_absent(name, datastore_id=None, endpoint=None, auth_file=None)
           gluster_one.one_datastore_absent: []
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
-    api = {"endpoint": endpoint, "auth_file": auth_file}
+    api = {"endpoint": endpoint, "auth_file": auth_file, "wait": timeout}
     fine = f"there is no datastore {name}"
     try:
         __salt__["gluster_one_arguments.require_arguments"](
-            "one_datastore_absent", name=name, endpoint=endpoint, auth_file=auth_file
+            "one_datastore_absent", name=name, timeout=timeout, endpoint=endpoint, auth_file=auth_file
         )
         current = _there(name, datastore_id, api)
         changes = {"datastore": {"old": current["id"], "new": None}} if current else {}
@@ -49,7 +52,13 @@ def one_datastore_absent(name, datastore_id=None, endpoint=None, auth_file=None)
             raise CommandExecutionError(f"it is not empty: {users}; move or delete them first")
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
-        __salt__["opennebula.datastore_delete"](current["id"], **api)
+        try:
+            __salt__["opennebula.datastore_delete"](current["id"], **api)
+        except CommandExecutionError as exc:
+            if not getattr(exc, "unsure", False):
+                raise
+            if _there(name, datastore_id, api):  # it was not carried out
+                __salt__["opennebula.datastore_delete"](current["id"], **api)
         left = {} if not _there(name, datastore_id, api) else changes
         return __utils__["gluster_states.changed"](ret, changes, left, fine)
     except (CommandExecutionError, SaltInvocationError) as exc:

@@ -15,6 +15,7 @@ include:
 {%- endfor %}
     - mount: {{ volume.mount | json }}
     - datastores_dir: {{ node.datastores_dir | json }}
+    - timeout: {{ node.timeout }}
 {%- for key, value in node.opennebula.items() %}
     - {{ key }}: {{ value | json }}
 {%- endfor %}

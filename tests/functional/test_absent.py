@@ -120,7 +120,7 @@ def nobody(oned, tmp_path):
     wrong = tmp_path / "one_auth"
     wrong.write_text("oneadmin:wrong\n")
     return {
-        "down": {"endpoint": "http://127.0.0.1:9/RPC2"},
+        "down": {"endpoint": "http://127.0.0.1:9/RPC2", "timeout": 1},
         "wrong password": {"auth_file": str(wrong)},
         "no auth file": {"auth_file": str(tmp_path / "none")},
     }

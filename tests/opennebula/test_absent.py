@@ -74,6 +74,6 @@ def test_another_name_is_not_meant_by_the_identifier(absent, oned):
 
 
 def test_without_oned(absent):
-    run = absent(endpoint="http://127.0.0.1:9/RPC2")
+    run = absent(endpoint="http://127.0.0.1:9/RPC2", timeout=1)
     assert run.result is False
     assert run.comment.startswith("Datastore old: OpenNebula at http://127.0.0.1:9/RPC2 cannot be reached")

@@ -3,10 +3,13 @@ What a state says when OpenNebula does not do as it should: one line with the en
 what to do, in test mode as well, in bounded time; and what is tried again.
 """
 
+import threading
 import time
 
 import pytest
 from salt.exceptions import CommandExecutionError
+
+from tests.oned import PASSWORD
 
 from .standin import StandIn
 from .wire import certificate, speaking, unused_endpoint
@@ -24,7 +27,7 @@ def failing(present, opennebula_pillar):
 
     def run(test=False, **arguments):
         begin = time.monotonic()
-        result = present(test=test, **{**NATIVE, **arguments})
+        result = present(test=test, **{**NATIVE, "timeout": LIMIT, **arguments})
         assert (result.result, result.changes) == (False, {}), result.comment
         return str(result.comment), time.monotonic() - begin
 
@@ -57,7 +60,6 @@ TROUBLES = [
     ({"fail": [8192, "NAME is already taken by DATASTORE 100."]}, CREATE, "already taken by DATASTORE 100 (8192)",
      "correct what it names"),
     ({"hang": True}, CREATE, "did not answer", "may have been carried out", "run again"),
-    ({"drop": True}, CREATE, "broke off the connection", "may have been carried out", "run again"),
     ({"garbage": True}, CREATE, "gave no valid answer"),
     ({"hang": True}, "one.system.config", "did not answer"),
     ({"status": 500}, "one.hostpool.info", "with HTTP status 500"),
@@ -329,6 +331,85 @@ def test_an_authority_that_is_not_there(secure, tmp_path):
 
 
 # What is tried again
+
+
+@pytest.fixture
+def starting(tmp_path):
+    """starting(seconds): the endpoint of an oned that opens its port in so many seconds."""
+    threads, servers = [], []
+
+    def start(seconds):
+        endpoint = unused_endpoint()
+        listen = endpoint.removeprefix("http://").removesuffix("/RPC2")
+        (tmp_path / "one_auth").write_text(f"oneadmin:{PASSWORD}\n")
+        begin = lambda: servers.append(StandIn(tmp_path, "--listen", listen))  # noqa: E731
+        threads.append(threading.Timer(seconds, begin))
+        threads[-1].start()
+        return {"endpoint": endpoint, "auth_file": str(tmp_path / "one_auth")}
+
+    yield start
+    for thread in threads:
+        thread.join()
+    for server in servers:
+        server.stop()
+
+
+@pytest.mark.parametrize("test", [True, False], ids=["test", "run"])
+def test_an_oned_that_starts_is_waited_for(present, starting, test):
+    result = present(test=test, **NATIVE, **starting(6))
+    assert result.result is (None if test else True) and result.changes["GLUSTER_VOLUME"]["new"] == "one_vol"
+
+
+def test_a_deletion_waits_for_it_too(loaders, starting):
+    result = loaders.states.gluster_one.one_datastore_absent(name="old", **starting(4))
+    assert (result.result, result.changes) == (True, {})
+
+
+def test_one_that_stays_away_is_waited_for_once_a_run(oned, in_one_run):
+    gone = {"endpoint": unused_endpoint(), "auth_file": str(oned.auth_file), "timeout": 6}
+    begin = time.monotonic()
+    returned = in_one_run({f"store{number}": gone for number in range(4)})
+    assert all("cannot be reached for one.datastorepool.info" in each.comment for each in returned.values())
+    assert "within 6 s" in returned["store0"].comment
+    assert 6 < time.monotonic() - begin < 6 + ENOUGH
+
+
+def test_a_function_called_by_itself_does_not_wait(oned, modules):
+    begin = time.monotonic()
+    with pytest.raises(CommandExecutionError, match="cannot be reached"):
+        modules.opennebula.datastore_list(**{**oned.arguments, "endpoint": unused_endpoint()})
+    assert time.monotonic() - begin < ENOUGH / 2
+
+
+# A change that may have been carried out: it was ("drop"), or it was not.
+UNSURE = {"done": {"drop": True}, "not done": {"hang": True}, "refused by a proxy": {"status": 503}}
+
+
+@pytest.mark.parametrize("trouble", UNSURE.values(), ids=UNSURE)
+@pytest.mark.parametrize("method", ["allocate", "update", "chmod", "rename"])
+def test_a_change_that_may_have_been_carried_out_is_looked_at(oned, present, opennebula_pillar, trouble, method):
+    opennebula_pillar(timeout=LIMIT)
+    arguments = {**NATIVE, "permissions": "600"}
+    if method != "allocate":
+        oned.datastore("old" if method == "rename" else "glusterds", DRIVER="qcow2")
+        arguments["datastore_id"] = 100
+    oned.log()
+    with oned.trouble(**trouble, times=1, method=f"one.datastore.{method}"):
+        result = present(**arguments)
+    assert result.result is True, result.comment
+    assert "GLUSTER_VOLUME" in result.changes and "permissions" in result.changes
+    heard = [each for each in oned.log() if each["method"] == f"datastore.{method}"]
+    assert len(heard) == 1, "done once, of what oned took in"
+    assert present(**arguments).changes == {}
+
+
+@pytest.mark.parametrize("trouble", [{"drop": True}, {"hang": True}])
+def test_so_is_a_deletion(oned, loaders, opennebula_pillar, trouble):
+    opennebula_pillar(timeout=LIMIT)
+    number = oned.datastore("old")
+    with oned.trouble(**trouble, times=1, method="one.datastore.delete"):
+        result = loaders.states.gluster_one.one_datastore_absent(name="old", **oned.arguments)
+    assert (result.result, result.changes) == (True, {"datastore": {"old": number, "new": None}})
 
 
 @pytest.mark.parametrize("trouble", [{"drop": True}])

@@ -144,7 +144,7 @@ def test_nothing_is_said_where_no_oned_answers(loaders, asking, source, tmp_path
     try:
         with listening() as lines, speaking(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n<bad>") as (nobody, _):
             for endpoint in (unused_endpoint(), secure.endpoint, nobody, "ftp://head"):
-                result = present(name="glusterds", **NATIVE, **asking(source, endpoint))
+                result = present(name="glusterds", timeout=1, **NATIVE, **asking(source, endpoint))
                 assert result.result is False
                 lines.append(str(result.raw))
         clean(lines)

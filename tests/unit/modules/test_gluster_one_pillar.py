@@ -172,6 +172,18 @@ def test_two_files_of_the_pillar_as_the_master_merges_them(node, strategy, lists
         assert re.search(words, error)
 
 
+@pytest.mark.parametrize("rest", [{}, {"gluster_one": {"roles": ["head"]}}, {"gluster_one": ORDINARY}])
+def test_a_pillar_that_could_not_be_rendered(execution, rest):
+    failed = "Rendering SLS 'gluster_one' failed, render error: 'nosuch' is undefined\n\n---\npassword: Qu1nce\n---"
+    whole = {"_errors": [failed, "Conflicting ID"], **rest}
+    module = execution("gluster_one_pillar", __salt__={"pillar.items": lambda unmask: whole}, __grains__={"id": "kvm1"})
+    (error,) = module.node()["errors"]
+    assert error.startswith(
+        "the pillar of kvm1 could not be rendered: Rendering SLS 'gluster_one' failed, render error"
+    )
+    assert "Conflicting ID; correct it: `salt-run pillar.show_pillar kvm1`" in error and "Qu1nce" not in error
+
+
 BAD = [
     ({}, r"gluster_one is \{\} in the pillar of kvm1: it needs volumes"),
     ({"volumes": {}}, r"gluster_one:volumes is \{\} \(a mapping\): volumes by name are needed"),

@@ -192,6 +192,27 @@ def test_the_plans_name_one_that_says_what_it_cannot(master, said):
     assert plan["errors"] or set(NODES) <= set(plan["minions"])
 
 
+@pytest.mark.parametrize("rest", [{}, {"roles": ["head"]}])
+@pytest.mark.parametrize("answer", ["'gluster_one_pillar.node' is not available.", {"errors": ["so it is"]}])
+def test_a_pillar_that_cannot_be_rendered_ends_a_rollout(master, monkeypatch, rest, answer):
+    """One minion's: what is left of it may have nothing of gluster_one."""
+    failed = {"_errors": ["Rendering SLS 'kvm3' failed"], **({"gluster_one": rest} if rest else {})}
+    cached = master.cached
+    monkeypatch.setattr(master, "cached", lambda minion: failed if minion == "kvm3" else cached(minion))
+    show = master.salt["pillar.show_pillar"]
+    master.salt["pillar.show_pillar"] = lambda minion: failed if minion == "kvm3" else show(minion)
+    master.answers = {
+        "saltutil.refresh_pillar": dict.fromkeys(PILLARS, True),
+        "gluster_one_pillar.node": {**NODES, EVIL: NODE, "kvm3": answer},
+        "gluster_one.report": {**REPORTS, "kvm3": "'gluster_one.report' is not available."},
+    }
+    for plan in (master.runner.rollout_plan, master.runner.remount_plan):
+        (error,) = plan()["errors"]
+        assert error.startswith("kvm3: its pillar cannot be rendered: ") and "Rendering SLS 'kvm3' failed" in error
+    nodes = master.runner.status()["data"]["nodes"]
+    assert "its pillar cannot be rendered" in nodes["kvm3"]["findings"][0]["seen"]
+
+
 @pytest.mark.parametrize("key, number", [("batch", 1), ("timeout", 10**6)])
 def test_one_minions_word_makes_no_rollout_endless(master, key, number):
     master.answers = {

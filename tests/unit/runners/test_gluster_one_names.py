@@ -8,6 +8,7 @@ import salt.cache
 import salt.config
 import salt.payload
 import salt.utils.minions
+from salt.exceptions import SaltInvocationError
 
 from ..conftest import Master
 
@@ -89,3 +90,19 @@ def test_one_that_leaves_what_cannot_be_loaded_takes_nobody_away(keys, what):
     assert keys.runner._ours("kvm*") == ["kvm1", "kvm2"]
     leave(keys.cache, "kvm2", {}, {"gluster_one": {}})
     assert keys.runner._ours("kvm*") == ["kvm1"]
+
+
+@pytest.mark.parametrize("syndics", [True, False])
+def test_above_a_syndic_the_master_to_run_it_on_is_said(monkeypatch, syndics):
+    """A master of masters has accepted the keys of its syndics."""
+    runner = Master(monkeypatch, {}, order_masters=syndics).runner
+    said = []
+    for call in (lambda: runner.status(), lambda: runner.status("kvm*"), lambda: runner.ok_to_stop("kvm2")):
+        with pytest.raises(SaltInvocationError) as error:
+            call()
+        said.append(str(error.value))
+    said += runner.rollout_plan()["errors"] + runner.remount_plan()["errors"]
+    assert len(said) == 5 and all("no accepted minion" in each for each in said)
+    assert [each.endswith("run it on the master below that has accepted the minions' keys") for each in said] == [
+        syndics
+    ] * 5
