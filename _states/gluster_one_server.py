@@ -206,8 +206,8 @@ def glusterd_restarted(
         no volume can be mounted for the lock.
 
     timeout
-        Seconds for each wait: for the turn, per peer that may come first; for the pool, before and after (int, default
-        120).
+        Seconds for each wait (int, default 120): for the turn, per peer that may come first; for the pool, before and
+        after.
 
     .. code-block:: yaml
 
