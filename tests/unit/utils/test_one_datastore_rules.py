@@ -10,7 +10,7 @@ from ..conftest import CHECKOUT, imported
 
 PAGE = CHECKOUT / "docs/datastores.md"
 # Arguments of the state that are about the node and its oned.
-OTHERS = {"datastores_dir": "/var/lib/one/datastores", "endpoint": None, "auth_file": None}
+OTHERS = {"datastores_dir": "/var/lib/one/datastores", "timeout": 120, "endpoint": None, "auth_file": None}
 
 
 @pytest.fixture
