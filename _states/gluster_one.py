@@ -107,7 +107,8 @@ def one_datastore_present(
 
     in_use
         ``allow`` to change ``DISK_TYPE``, ``GLUSTER_VOLUME``, ``DRIVER``, ``DS_MAD`` or ``TM_MAD`` although there are
-        images or machines on it (string). ``GLUSTER_HOST`` may always change: running machines keep the old one.
+        images or machines on it (string). ``GLUSTER_HOST`` may always change: running machines keep the old one. Of a datastore on
+        the same volume that is not in the run, and has another one, there is a warning.
 
     mount
         The directory on which this node has the volume mounted (string). Given, the datastore's own directory becomes a
@@ -181,8 +182,10 @@ def one_datastore_present(
         fine = f"datastore {name} has the identifier {store}"
         if (links.get("identifier") or {}).get("old"):
             fine += ", another than before: the other nodes link it at their next run of gluster_one.mount"
-        if (changes.get("GLUSTER_HOST") or {}).get("old"):
-            fine += "; running machines keep the old GLUSTER_HOST until they are started anew"
+        host = changes.get("GLUSTER_HOST") or {}
+        if host.get("old"):
+            until = "until they are started anew" if host["new"] else "and need it; others are created without one"
+            fine += f"; running machines keep the old GLUSTER_HOST {until}"
         return __utils__["gluster_states.changed"](ret, {**changes, **links}, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         said = str(exc)
