@@ -107,8 +107,8 @@ def one_datastore_present(
 
     in_use
         ``allow`` to change ``DISK_TYPE``, ``GLUSTER_VOLUME``, ``DRIVER``, ``DS_MAD`` or ``TM_MAD`` although there are
-        images or machines on it (string). ``GLUSTER_HOST`` may always change: running machines keep the old one. There is
-        a warning about a datastore on the same volume that is not in the run and has another one.
+        images or machines on it (string). ``GLUSTER_HOST`` may always change: running machines keep the old one. A
+        datastore on the same volume that is not in the run, and has another one, is named in a warning.
 
     mount
         The directory on which this node has the volume mounted (string). Given, the datastore's own directory becomes a
