@@ -263,6 +263,59 @@ def publish_id(path, name, datastore_id, names=None):
         if (other in known or own.get(other) == value) and value != datastore_id and other != name
     }
     ids[name] = datastore_id
+    _write_ids(path, ids)
+    __salt__["data.update"](kept, ids)
+    return True
+
+
+def volumes_with_id(name):
+    """
+    The mounted volumes on which the head has left the identifier of a datastore.
+
+    name
+        The datastore's name (string).
+
+    Returns a dict by directory, one for each volume: ``{"/var/lib/gluster_one/one_vol": 101}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head gluster_one_ids.volumes_with_id old_images
+    """
+    volumes = {mount["volume"]: path for path, mount in __salt__["gluster_mount.mounts"]().items() if mount["volume"]}
+    left = {path: published_ids(path, kept=False).get(name) for path in volumes.values()}
+    return {path: number for path, number in left.items() if number is not None}
+
+
+def forget_id(path, name):
+    """
+    Take a datastore's identifier from a mounted volume, so that no node waits for it or links it.
+
+    path
+        The directory on which the volume is mounted (string).
+
+    name
+        The datastore's name (string).
+
+    Returns True.
+
+    Raises CommandExecutionError when nothing is mounted there, or it cannot be written, with what stands in the way.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head gluster_one_ids.forget_id /var/lib/gluster_one/one_vol old_images
+    """
+    _write_ids(path, {other: value for other, value in published_ids(path).items() if other != name})
+    kept = f"gluster_one_ids.publish_id:{path}"
+    own = __salt__["data.get"](kept) or {}
+    __salt__["data.update"](kept, {other: value for other, value in own.items() if other != name})
+    return True
+
+
+def _write_ids(path, ids):
     text = json.dumps(ids, indent=1, sort_keys=True)
     # So there is a file on every volume that QEMU reads as it does a VM's disk: of whole sectors, and longer than what
     # Gluster's quick-read answers by itself, whatever the bricks can (64 kB).
@@ -271,8 +324,6 @@ def publish_id(path, name, datastore_id, names=None):
     refused = _leave(path, IDS_FILE, text)
     if refused:
         raise CommandExecutionError(f"The datastores' identifiers could not be written to {path}: {refused}")
-    __salt__["data.update"](kept, ids)
-    return True
 
 
 def _pillar_names(path):

@@ -125,7 +125,7 @@ def _unrendered(errors):
     What the master says of a pillar that it could not render: of each error its first line, as Salt shows lines of the
     pillar below it.
     """
-    lines = [line for error in errors for line in str(error).strip().splitlines()[:1]]
+    lines = [line.rstrip(".") for error in errors for line in str(error).strip().splitlines()[:1]]
     said = __utils__["gluster_process.visible"]("; ".join(lines)[:500])
     minion = __grains__["id"]
     return (

@@ -153,7 +153,7 @@ def completed(name, wanted, current, run=None, **connection):
     known = drivers(run=run, **connection)
     if not known:
         warnings.append(
-            "oned does not tell this user which drivers it runs (one.system.config is for the group oneadmin), so "
+            "oned does not tell which drivers it runs (before 7, one.system.config is for the group oneadmin), so "
             "they are not checked, and DS_MAD is fs unless it is given"
         )
         if not system and (ds_mad is None or dead):
@@ -545,7 +545,7 @@ def compare(name, arguments, planned=(), run=None, **connection):
         if volume:
             require_mounted_volume(name, volume, mount)
         if is_native(after):
-            require_same_servers(name, after["GLUSTER_HOST"], others)
+            warnings = [*warnings, *require_same_servers(name, after["GLUSTER_HOST"], others)]
     return {"current": current, "changes": changes, "warnings": warnings}
 
 
@@ -672,9 +672,11 @@ def require_same_servers(name, host, others):
 
     others
         The other datastores on the volume (list of dicts with ``name`` and, where one is opened natively,
-        ``GLUSTER_HOST``, which may be a list as well).
+        ``GLUSTER_HOST``, which may be a list as well); one that has an ``id`` is there and nothing is planned for it.
 
-    Raises CommandExecutionError that names one which has others.
+    Returns a list of sentences about those that are there with others, which nobody changes in this run.
+
+    Raises CommandExecutionError that names one which is to have others.
 
     CLI Example:
 
@@ -682,17 +684,19 @@ def require_same_servers(name, host, others):
 
         salt head one_datastore.require_same_servers glusterds kvm1 '[{name: files, GLUSTER_HOST: kvm1}]'
     """
-    own = __utils__["one_datastore_rules.gluster_host"](host)
+    own, warnings = __utils__["one_datastore_rules.gluster_host"](host), []
     for other in others:
         try:
             theirs = __utils__["one_datastore_rules.gluster_host"](other.get("GLUSTER_HOST") or host)
         except SaltInvocationError:
             continue  # an error of that datastore's own
-        if set(theirs.split()) != set(own.split()):
-            raise CommandExecutionError(
-                f"Datastore {name}: its GLUSTER_HOST {own} is not {theirs} of datastore {other['name']} on the same "
-                "volume: give both the same"
-            )
+        if set(theirs.split()) == set(own.split()):
+            continue
+        differ = f"its GLUSTER_HOST {own} is not {theirs} of datastore {other['name']} on the same volume"
+        if "id" not in other:
+            raise CommandExecutionError(f"Datastore {name}: {differ}: give both the same")
+        warnings.append(f"{differ}, which is not in the pillar: change it with `onedatastore update {other['id']}`")
+    return warnings
 
 
 def require_openable_images(name, attributes, run=None, **connection):
@@ -727,7 +731,7 @@ def require_openable_images(name, attributes, run=None, **connection):
     if clusters is None:
         warnings = ["OpenNebula does not say in which clusters it is, so whether their hosts run KVM is not checked"]
     else:
-        require_kvm_hosts(name, clusters, run, **connection)
+        warnings = require_kvm_hosts(name, clusters, run, **connection)
     if attributes.get("DRIVER") == "raw":
         return warnings
     return [
@@ -747,6 +751,8 @@ def require_kvm_hosts(name, clusters, run=None, **connection):
     clusters
         The clusters' identifiers (list of int).
 
+    Returns a list of sentences about hosts that OpenNebula does not show to this user.
+
     Raises CommandExecutionError that names the hosts which do not.
 
     CLI Example:
@@ -755,7 +761,8 @@ def require_kvm_hosts(name, clusters, run=None, **connection):
 
         salt head one_datastore.require_kvm_hosts glusterds '[0]'
     """
-    there = [host for host in __salt__["opennebula.host_list"](run=run, **connection) if host["cluster"] in clusters]
+    shown = __salt__["opennebula.host_list"](run=run, **connection)
+    there = [host for host in shown if host["cluster"] in clusters]
     others = [host for host in there if host["vm_mad"] not in KVM]
     if others:  # a driver of another name can be of KVM's type
         types = drivers(run, **connection).get("vm_mad", {})
@@ -766,6 +773,17 @@ def require_kvm_hosts(name, clusters, run=None, **connection):
             f"Datastore {name}: of the hosts in its clusters, {names} cannot open gluster://, only KVM hosts can: put "
             "it into a cluster of KVM hosts with clusters"
         )
+    # oned shows all its clusters, and their hosts, to those alone who may use them.
+    members = {each["id"]: each["hosts"] for each in __salt__["opennebula.cluster_list"](run=run, **connection)}
+    known, numbers = {host["id"] for host in shown}, sorted(clusters)
+    hidden = [number for number in numbers if members.get(number) is None or set(members[number]) - known]
+    if not hidden:
+        return []
+    which = f"{'cluster' if len(hidden) == 1 else 'clusters'} {', '.join(map(str, hidden))}"
+    return [
+        f"whether the hosts of {which} run KVM is not known, because OpenNebula does not show all of them to this "
+        "user: use one of the group oneadmin"
+    ]
 
 
 def require_mounted_volume(name, volume, mount):

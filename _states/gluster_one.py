@@ -114,7 +114,8 @@ def one_datastore_present(
 
     in_use
         ``allow`` to change ``DISK_TYPE``, ``GLUSTER_VOLUME``, ``DRIVER``, ``DS_MAD`` or ``TM_MAD`` although there are
-        images or VMs on it (string). ``GLUSTER_HOST`` may always change: existing VMs keep the old one.
+        images or VMs on it (string). ``GLUSTER_HOST`` may always change: existing VMs keep the old one. A datastore on
+        the same volume that is not in the run, and has another one, is named in a warning.
 
     mount
         The directory on which this node has the volume mounted (string). Given, the datastore's own directory becomes a
@@ -190,8 +191,9 @@ def one_datastore_present(
             fine += ", another than before: the other nodes link it at their next run of gluster_one.mount"
         if (changes.get("DISK_TYPE") or {}).get("old"):
             fine += f"; existing VMs keep their disks' type {changes['DISK_TYPE']['old']}"
-        elif (changes.get("GLUSTER_HOST") or {}).get("old"):
+        if (host := changes.get("GLUSTER_HOST") or {}).get("old"):
             fine += "; existing VMs keep the old GLUSTER_HOST"
+            fine += "" if host["new"] else " and need it; new ones are created without one"
         return __utils__["gluster_states.changed"](ret, {**changes, **links}, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         said = str(exc)

@@ -19,7 +19,8 @@ def one_datastore_absent(name, datastore_id=None, timeout=120, endpoint=None, au
     OpenNebula has no datastore of this name. For the head.
 
     Only an empty one is deleted: while it has images, or VMs have disks on it, the state fails and names some of them.
-    The files in its directories stay, and so do the links to the volume.
+    The files in its directories stay, and so do the links to the volume; its identifier, which the head wrote to the
+    mounted volume for the other nodes, is removed.
 
     name
         The datastore (string).
@@ -46,25 +47,42 @@ def one_datastore_absent(name, datastore_id=None, timeout=120, endpoint=None, au
             "one_datastore_absent", name=name, timeout=timeout, endpoint=endpoint, auth_file=auth_file
         )
         current = _there(name, datastore_id, api)
-        changes = {"datastore": {"old": current["id"], "new": None}} if current else {}
+        changes = _changes(name, current, api)
         users = _users(current["id"], api) if current else None
         if users:
             raise CommandExecutionError(f"it is not empty: {users}; move or delete them first")
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
         try:
-            __salt__["opennebula.datastore_delete"](current["id"], **api)
+            if current:
+                __salt__["opennebula.datastore_delete"](current["id"], **api)
         except CommandExecutionError as exc:
             if not getattr(exc, "unsure", False):
                 raise
             if _there(name, datastore_id, api):  # it was not carried out
                 __salt__["opennebula.datastore_delete"](current["id"], **api)
-        left = {} if not _there(name, datastore_id, api) else changes
+        for path in __salt__["gluster_one_ids.volumes_with_id"](name):
+            if f"identifier on {path}" in changes:
+                __salt__["gluster_one_ids.forget_id"](path, name)
+        left = _changes(name, _there(name, datastore_id, api), api)
         return __utils__["gluster_states.changed"](ret, changes, left, fine)
     except (CommandExecutionError, SaltInvocationError) as exc:
         said = str(exc)
         said = said if said.startswith(f"Datastore {name}") else f"Datastore {name}: {said}"
         return {**ret, "result": False, "comment": said}
+
+
+def _changes(name, current, api):
+    """
+    What is there yet: the datastore, and its identifier on the mounted volumes, where the head has left it for the
+    other nodes. One that another datastore has, such as that one under a new name, stays.
+    """
+    changes = {"datastore": {"old": current["id"], "new": None}} if current else {}
+    for path, number in __salt__["gluster_one_ids.volumes_with_id"](name).items():
+        others = {store["id"] for store in __salt__["opennebula.datastore_list"](**api)} - {current.get("id")}
+        if number not in others:
+            changes[f"identifier on {path}"] = {"old": number, "new": None}
+    return changes
 
 
 def _there(name, datastore_id, api):

@@ -178,3 +178,6 @@ def test_an_identifier_that_changed_is_corrected(on_disk, modules, oned_on_disk,
     number = modules.opennebula.datastore_info("glusterds", **oned_on_disk.arguments)["id"]
     assert run.changes["identifier"] == {"old": 77, "new": number}
     assert modules.gluster_one_ids.published_ids(str(served)) == {"glusterds": number, "other": 78}
+    assert modules.gluster_one_ids.volumes_with_id("other")[str(served)] == 78
+    assert modules.gluster_one_ids.forget_id(str(served), "other") is True  # as one_datastore_absent does
+    assert modules.gluster_one_ids.published_ids(str(served)) == {"glusterds": number}

@@ -158,3 +158,29 @@ def test_nothing_is_touched(runs):
     before, after = runs["looks"]
     assert after == before
     assert runs["requests"] == []
+
+
+UNRENDERED = {
+    "for one minion": ("{% if grains.id == 'kvm2' %}{{ nosuch.thing() }}{% endif %}\n", ["kvm2"]),
+    "a duplicate key": ("gluster_one: {}\n", ["head", "kvm1", "kvm2", "kvm3"]),
+}
+
+
+@pytest.mark.parametrize("case", UNRENDERED)
+def test_a_pillar_that_cannot_be_rendered(clean, case):
+    """Each minion is named, and nobody is left out of the plan and of the status."""
+    more, minions = UNRENDERED[case]
+    text = (clean.lab.pillar_dir / "gluster_one.sls").read_text()
+    refresh = "saltutil.refresh_pillar", "wait=True"
+    try:
+        with clean.pillar(everyone=text + more):
+            clean.salt("*", *refresh)
+            errors = clean.runner("gluster_one.rollout_plan")[1]["errors"]
+            assert sorted(error.partition(": its pillar cannot be rendered")[0] for error in errors) == minions
+            status = clean.runner("gluster_one.status")[1]
+            assert sorted([*status["nodes"], *status["absent"]]) == ["head", "kvm1", "kvm2", "kvm3"]
+            for minion in minions:
+                assert "could not be rendered" in str(status["nodes"][minion]["findings"])
+                assert "could not be rendered: Rendering SLS" in clean.salt(minion, "gluster_one_pillar.node").stdout
+    finally:
+        clean.salt("*", *refresh)

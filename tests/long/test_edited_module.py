@@ -88,3 +88,22 @@ def test_the_sls_files_of_one_version_are_not_run_with_the_modules_of_another(fl
     assert (run.failures, run["kvm2"]["gluster_one_pillar"]["comment"]) == ({}, "this dev minion is hypervisor, server")
     run = fleet.apply(on=["kvm2"])
     assert (run.failures, run["kvm2"]["gluster_one_pillar"]["comment"]) == ({}, "this minion is hypervisor, server")
+
+
+def test_a_module_of_another_formula_that_hides_one_of_ours(fleet, copy):
+    other = fleet.lab.state / "other"
+    (other / "_modules").mkdir(parents=True)
+    configuration = fleet.lab.master_dir / "master.d/edited.conf"
+    configuration.write_text(f"file_roots:\n  base:\n    - {other}\n    - {copy}\n")
+    fleet.lab.restart_master()
+    for name, words in (("gluster", "the master serves another salt://_modules/gluster.py than this formula's"),
+                        ("mine", "_modules/mine.py of the file roots (`salt-run config.get file_roots`")):  # fmt: skip
+        module = other / f"_modules/{name}.py"
+        module.write_text('__virtualname__ = "gluster"\n\n\ndef snapshot():\n    return {}\n')
+        fleet.salt("kvm2", "saltutil.sync_modules")
+        run = fleet.apply(on=["kvm2"])
+        assert list(run["kvm2"]) == ["gluster_one_pillar"]
+        assert run.failures["kvm2"]["gluster_one_pillar"].startswith(words), run.failures
+        module.unlink()
+        assert fleet.apply(on=["kvm2"], test=True).failures == {}  # by a sync of its own
+    shutil.rmtree(other)

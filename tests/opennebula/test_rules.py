@@ -284,8 +284,9 @@ def test_datastores_on_one_volume_name_the_same_servers(
     there = oned.datastore("there", **{**ON_DISK, "GLUSTER_HOST": written})
     modules.data.update(f"gluster_one_ids.published_ids:{mount}", {"there": there})
     result = present("second", test=True, host=second, **more)
-    assert (result.result is False) is differ
-    assert (f"is not {written} of datastore there" in result.comment) is differ
+    assert result.result is None, "what nobody changes in this run is no reason to change nothing"
+    (warning,) = result.warnings or [""]
+    assert (f"is not {written} of datastore there on the same volume, which is not in the pillar" in warning) is differ
 
 
 def test_the_servers_of_all_may_change_at_once(oned, in_one_run, modules, tmp_path):
@@ -446,6 +447,29 @@ def test_hosts_may_change_and_running_machines_keep_the_old_ones(oned, present):
     assert result.changes == {"GLUSTER_HOST": {"old": "kvm1:24007", "new": "kvm1:24007 kvm2:24007"}}
     assert "existing VMs keep the old GLUSTER_HOST" in result.comment
     assert "keep the old GLUSTER_HOST" not in present(**{**NATIVE, "host": ["kvm1", "kvm2"]}).comment
+
+
+def test_a_host_that_goes(oned, present):
+    oned.datastore("glusterds", **ON_DISK)
+    gone = {"attributes": {"DISK_TYPE": "FILE"}, "absent_attributes": ["GLUSTER_HOST", "GLUSTER_VOLUME"]}
+    result = present("glusterds", **gone)
+    assert result.result is True and result.changes["GLUSTER_HOST"]["new"] is None, result.comment
+    assert "keep the old GLUSTER_HOST and need it" in result.comment
+
+
+@pytest.mark.parametrize("hidden", ["hosts", "clusters", "a host", None])
+def test_hosts_that_are_not_shown_are_not_checked(oned, present, hidden):
+    """one.hostpool.info and one.clusterpool.info have what the user may use."""
+    for name in ("kvm1", "kvm2"):
+        oned.call("host.allocate", name, "kvm", "kvm", 0)
+    method = "one.clusterpool.info" if hidden == "clusters" else "one.hostpool.info"
+    tag = "CLUSTER" if hidden == "clusters" else "HOST"
+    body = "(?:(?!</HOST>).)*<NAME>kvm2</NAME>.*?" if hidden == "a host" else ".*?"
+    edit = [f"(?s)<{tag}>{body}</{tag}>", ""] if hidden else ["$^", ""]
+    with oned.trouble(edit=edit, method=method):
+        result = present(test=True, **NATIVE)
+    assert result.result is None, result.comment
+    assert [("hosts of cluster 0 run KVM is not known" in each) for each in result.warnings] == [True] * bool(hidden)
 
 
 # What VMs open
