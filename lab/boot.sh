@@ -52,6 +52,7 @@ done
 umask 022
 mkdir "$root/dev/net" "$root/dev/pts" "$root/dev/shm" "$root/dev/mqueue"
 mknod -m 666 "$root/dev/net/tun" c 10 200
+mknod -m 600 "$root/dev/autofs" c 10 235 # for units of type automount
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts "$root/dev/pts"
 mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
 ln -s pts/ptmx "$root/dev/ptmx"

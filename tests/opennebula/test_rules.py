@@ -415,7 +415,7 @@ def test_danger_asks_first(oned, present, attribute, there, asked, what, images,
     assert attribute in present(test=True, **asked).changes
     result = present(**asked)
     assert attribute in result.changes and result.result is True, result.comment
-    keeps = f"; machines that are there keep their disks' type {result.changes[attribute]['old']}"
+    keeps = f"; existing VMs keep their disks' type {result.changes[attribute]['old']}"
     assert (keeps in result.comment) is (attribute == "DISK_TYPE")
     assert present(**asked).changes == {}
 
