@@ -68,10 +68,11 @@ def adopted(clean):
     for host in ("kvm1", "kvm2"):
         line = "s/^end-volume/    option rpc-auth-allow-insecure on\\nend-volume/"
         fleet.sh(host, f"sed -i '{line}' /etc/glusterfs/glusterd.vol; sed -i /glusterd/d /etc/fstab")
+    # On the head, oned may have made the directory of its datastore 1 once more by the time of the link.
     for host, mount in MOUNTS.items():
         fleet.sh(host, f"rmdir {STORES}/0 {STORES}/1 2>/dev/null || true; mkdir -p {MOUNT}")
         wait_for(f"the mount on {host}", lambda host=host, mount=mount: mounted(fleet, host, mount), 60, every=1)
-        fleet.sh(host, f"chown oneadmin:oneadmin {MOUNT}; ln -sn {MOUNT} {STORES}/1")
+        fleet.sh(host, f"chown oneadmin:oneadmin {MOUNT}; rm -rf {STORES}/1; ln -snT {MOUNT} {STORES}/1")
     fleet.oned("one.datastore.update", 0, "TM_MAD=shared", 1)
     store = fleet.oned("one.datastore.allocate", TEMPLATE, 0)
     for host in fleet.lab.hosts:  # by hand, too, for the identifier that OpenNebula has picked; on kvm3 by a mount
