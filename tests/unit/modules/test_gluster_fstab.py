@@ -149,3 +149,13 @@ def test_no_line_is_written_that_the_next_run_refuses_or_writes_again(fstab, nee
     fstab.set_line("/mnt", **wanted)
     assert fstab.line("/mnt") == {**wanted, "fstype": "glusterfs", "volume": "one_vol"}
     assert fstab.wanted_line("/mnt", "one_vol", servers, options) == wanted
+
+
+LATIN = b"# f\xfcr uns\n"
+
+
+def test_the_service_that_mounts_again(execution, monkeypatch, tmp_path):
+    module = execution("gluster_fstab")
+    monkeypatch.setattr(module, "DIRECTORY", str(tmp_path))
+    (tmp_path / module.SERVICE.format("")).write_bytes(LATIN)
+    assert module._text() != module.TEXT

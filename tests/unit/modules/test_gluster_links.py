@@ -1,190 +1,11 @@
-"""Where a volume may be mounted, and which identifiers of datastores count."""
+"""Links below directories of other users, by descriptor."""
 
 import os
 
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from ..conftest import CHECKOUT, NO_MOUNTS, imported
-
-
-@pytest.fixture
-def module(execution):
-    return execution("gluster_mount", __salt__=dict(NO_MOUNTS))
-
-
-@pytest.fixture
-def root(tmp_path, monkeypatch, module):
-    """A directory that counts as /, so that no other user's directory is above it."""
-    lstat, readlink = os.lstat, os.readlink
-    monkeypatch.setattr(module.os, "lstat", lambda path: lstat(f"{tmp_path}{path}"))
-    monkeypatch.setattr(module.os, "readlink", lambda path: readlink(f"{tmp_path}{path}"))
-    tmp_path.chmod(0o755)
-    return tmp_path
-
-
-def test_directories_of_root_alone(module, root):
-    (root / "srv/x").mkdir(parents=True)
-    assert module.foreign_parent("/srv/x/vol") is None
-    assert module.foreign_parent("/srv/new/deeper/vol") is None
-    assert module.place("/srv/x/vol", "vol") == "/srv/x/vol"
-
-
-@pytest.mark.parametrize(
-    ("owner", "group", "mode"), [(9869, 9869, 0o755), (0, 50, 0o775), (0, 0, 0o777), (0, 0, 0o1777), (9869, 0, 0o500)]
-)
-def test_a_directory_that_somebody_else_can_write(module, root, owner, group, mode):
-    (root / "srv/x").mkdir(parents=True)
-    os.chown(root / "srv", owner, group)
-    (root / "srv").chmod(mode)
-    assert module.foreign_parent("/srv/x/vol") == "/srv"
-    assert module.place("/srv/x/vol", "vol") == "/var/lib/gluster_one/vol"
-    assert module.place("/srv/x/vol", "vol/sub") == "/var/lib/gluster_one/vol.sub"
-    assert module.foreign_parent("/srv") is None  # the mount point itself becomes root's
-
-
-def test_a_link_of_root_s_that_leads_to_somebody_else_s(module, root):
-    (root / "data/one").mkdir(parents=True)
-    os.chown(root / "data/one", 9869, 9869)
-    (root / "data/one/gluster").mkdir()
-    (root / "one").symlink_to("/data/one")
-    (root / "data/relative").symlink_to("one")
-    for path in ("/one/gluster/vol", "/data/relative/gluster/vol"):
-        assert module.foreign_parent(path) == "/data/one", path
-
-
-def test_links_in_a_circle(module, root):
-    (root / "a").symlink_to("b")
-    (root / "b").symlink_to("a")
-    assert module.foreign_parent("/a/vol") is not None
-
-
-@pytest.mark.parametrize("fstype", ["fuse.sshfs", "fuse.glusterfs", "autofs"])
-def test_what_a_process_answers_for_is_not_looked_at(module, root, monkeypatch, fstype):
-    (root / "srv/x").mkdir(parents=True)
-    module.mount_table = lambda: [{"path": "/srv", "fstype": fstype}]
-    module.__utils__["gluster_process.run"] = lambda words: [None, "", "no answer within 3 s"]
-    lstat = module.os.lstat
-    monkeypatch.setattr(module.os, "lstat", lambda path: lstat({"/srv": "/never"}.get(path, path)))
-    assert module.foreign_parent("/srv/x/vol") == "/srv"
-    paths = ("/", "/sr", "/srv", "/srv/x", "/srvs")
-    assert [module.may_hang(path) for path in paths] == [False, False, True, True, False]
-
-
-@pytest.mark.parametrize(
-    ("answer", "mounted", "found"),
-    [
-        ([0, "0 41ed\n", ""], "ext4", None),
-        ([0, "9869 41ed\n", ""], "nfs4", "/srv"),
-        ([0, "0 43ff\n", ""], "ext4", "/srv"),
-        ([0, "0 41ed\n", ""], None, "/srv"),  # the automounter's own directory
-        ([0, "0 41ed\n", ""], "fuse.sshfs", "/srv"),
-        ([1, "", "No such file"], "ext4", "/srv"),
-        ([None, "", "no answer within 3 s"], "ext4", "/srv"),
-    ],
-)
-def test_a_directory_behind_an_automounter_is_its_owner_s(module, root, answer, mounted, found):
-    (root / "srv/x").mkdir(parents=True)
-    os.chown(root / "srv", 9869, 9869)  # what only a look that could hang would see
-    table, words = [{"path": "/srv", "fstype": "autofs"}], []
-
-    def child(argv):
-        words.append(argv[-1])
-        table.extend([{"path": "/srv", "fstype": mounted}] * bool(mounted))
-        return answer
-
-    module.mount_table = lambda: table
-    module.__utils__["gluster_process.run"] = child
-    assert module.foreign_parent("/srv/x/vol") == found
-    assert words == ["/srv/."]
-
-
-def test_every_line_and_every_mount_of_the_volume_counts(module, root, execution, monkeypatch):
-    """Below directories of somebody else: by whatever name, and whether the pillar has it or not."""
-    (root / "var/one/datastores").mkdir(parents=True)
-    os.chown(root / "var/one", 9869, 9869)
-    fstab = execution("gluster_fstab")
-    monkeypatch.setattr(fstab, "FSTAB", str(root / "fstab"))
-    points = ("/var/one/datastores/0", "/var/one/a\\040b/", "/srv/by_hand", "/place")
-    lines = [f"kvm1:/vol {point} glusterfs ro 0 0\n" for point in points]
-    (root / "fstab").write_text("".join([*lines, "kvm1:/other /var/one/c glusterfs\n", "kvm1:/vol /var/one/d nfs\n"]))
-    mounted = {"/var/one/a b": "vol", "/var/one/e": "vol", "/srv/e": "vol", "/var/one/f": "other", "/var/one/g": None}
-    mounts = [
-        {"path": path, "volume": volume, "device": f"kvm1:/{volume}", "fstype": "ext4", "user": None}
-        for path, volume in mounted.items()
-    ]
-    # Over one of them, and over another one's: what is beneath counts.
-    mounts += [{"path": "/var/one/e", "volume": None, "device": "x", "fstype": "fuse", "user": "9869"}]
-    monkeypatch.setattr(module, "mount_table", lambda: mounts)
-    module.__salt__.update({
-        "gluster_fstab.volume_lines": fstab.volume_lines, "file.uid_to_user": str,
-        **{f"gluster_mount.{name}": getattr(module, name) for name in ("cover", "foreign_parent", "mount_table")},
-    })  # fmt: skip
-    found = execution("gluster_mount_plan", __salt__=module.__salt__).former_places(
-        "/place", "vol", "/new/one/datastores"
-    )
-    assert {path: each["cover"] for path, each in found.items() if each["cover"]} == {
-        "/var/one/e": "x (fuse), mounted by 9869"
-    }
-    assert [(path, bool(each["line"]), each["mounted"]) for path, each in found.items()] == [
-        ("/var/one/datastores/0", True, None),
-        ("/var/one/a b", True, "kvm1:/vol"),
-        ("/var/one/e", False, "kvm1:/vol"),
-        ("/new/one/gluster/vol", False, None),
-    ]
-
-
-def test_a_service_of_before_is_found_without_its_line(module, root, execution, monkeypatch):
-    """The line goes first; where the service could not be disabled then, the next run does it."""
-    (root / "var/one/datastores").mkdir(parents=True)
-    os.chown(root / "var/one", 9869, 9869)
-    fstab = execution("gluster_fstab")
-    monkeypatch.setattr(fstab, "FSTAB", str(root / "fstab"))
-    monkeypatch.setattr(fstab, "WANTS", str(root))
-    (root / "fstab").write_text("kvm1:/vol /var/one/line glusterfs\nkvm1:/other /var/one/other glusterfs\n")
-    for word in (r"var-one-a\x20b\x2dc", "var-one-line", "var-one-other", "srv-by_hand", "var-lib-gluster_one-vol"):
-        (root / f"gluster-one-mount@{word}.service").touch()
-    module.__salt__.update({
-        "gluster_fstab.retry_services": fstab.retry_services, "gluster_fstab.lines": fstab.lines,
-        "gluster_mount.foreign_parent": module.foreign_parent,
-    })  # fmt: skip
-    assert execution("gluster_mount_plan", __salt__=module.__salt__).former_services(
-        "/var/lib/gluster_one/vol", {"/var/one/line": {}}
-    ) == {
-        "/var/one/a b-c": r"gluster-one-mount@var-one-a\x20b\x2dc.service",
-        "/var/one/line": "gluster-one-mount@var-one-line.service",
-    }
-
-
-def test_a_home_that_is_yet_to_come(module, monkeypatch):
-    account = type("Account", (), {"pw_dir": "/no/such/home"})
-    monkeypatch.setattr(module.pwd, "getpwnam", {"oneadmin": account}.__getitem__)
-    assert module.place("/no/such/home/gluster/vol", "vol", "oneadmin") == "/var/lib/gluster_one/vol"
-    assert module.place("/no/such/homes/vol", "vol", "oneadmin") == "/no/such/homes/vol"
-    assert module.place("/no/such/home/gluster/vol", "vol", "nobody else") == "/no/such/home/gluster/vol"
-
-
-@pytest.mark.parametrize(
-    ("stores", "left", "numbers"),
-    [
-        ({"a": None}, {"a": 101, "other": 5}, {"a": 101}),
-        ({"a": 101}, {"a": 0}, {"a": 101}),
-        ({"a": 101, "b": None}, {"b": 101}, {"a": 101, "b": None}),
-        ({"a": None, "b": None}, {"a": 101, "b": 101}, {"a": None, "b": None}),
-        ({"a": None, "b": None}, {"a": 101}, {"a": 101, "b": None}),
-        ({"a": 0, "b": 1}, {}, {"a": 0, "b": 1}),
-        ({}, {"a": 101}, {}),
-    ],
-)
-def test_the_pillar_s_identifiers_come_first_and_none_twice(execution, stores, left, numbers):
-    assert execution("gluster_one_ids").datastore_numbers(stores, left) == numbers
-
-
-def test_a_number_of_opennebula_s_own_comes_from_the_pillar(execution):
-    module = execution("gluster_one_ids")
-    assert module.require_number("system", 0, 0) and module.require_number("images", 100, None)
-    with pytest.raises(CommandExecutionError, match="put `datastore_id: 0` into the pillar"):
-        module.require_number("system", 0, None)
+from ..conftest import CHECKOUT, imported
 
 
 @pytest.mark.parametrize(
@@ -410,37 +231,17 @@ def test_a_link_is_shown_as_text_and_exchanged_all_the_same(walked, tmp_path):
         walked.files_beneath("/\x1b[2J")
 
 
-@pytest.fixture
-def remounted(execution):
-    """remounted(words...): the state's run in test mode, where a former mount's client was started with these."""
-
-    def run(*words):
-        fstab = execution("gluster_fstab", __utils__={"gluster_hosts.known_as": lambda *about: None,
-                                                      "gluster_hosts.own_names": set})  # fmt: skip
-        mount = execution("gluster_mount")
-        mount.client = lambda path: words
-        former = {"line": {}, "mounted": "old:/vol", "cover": None, "made": True}
-        salt = {
-            "gluster_one_arguments.require_arguments": lambda *about, **more: None,
-            "gluster_mount.place": lambda path, volume, user: path,
-            "gluster_mount_plan.changes": lambda *about: {},
-            "gluster_mount_plan.former_places": lambda *about: {"/one/\x1bvol": former},
-            "gluster_mount.mount_users": lambda *about: [],
-            "gluster_mount_plan.outdated_client": lambda *about: None,
-            "gluster_mount.client": mount.client,
-            "gluster_mount.client_servers": mount.client_servers,
-            "gluster_fstab.wanted_line": lambda *about: {"device": "kvm1:/vol", "opts": []},
-            "gluster_fstab.check_servers": fstab.check_servers,
-        }
-        state = imported(CHECKOUT / "_states/gluster_one_remount.py", __salt__=salt, __opts__={"test": True})
-        return state.datastore_remounted("/place", "vol", ["kvm1", "kvm2"])
-
-    return run
+LATIN = b"# f\xfcr uns\n"
 
 
-def test_a_former_mount_is_the_volume_s_by_any_of_its_servers(remounted):
-    run = remounted("glusterfs", "--volfile-server=old", "--volfile-server=kvm2", "/one/vol")
-    assert run["changes"] == {r"mount on /one/\x1bvol": {"old": "mounted", "new": None}}
-    run = remounted("glusterfs", "--volfile-server=old", "/one/vol")
-    assert run["result"] is False
-    assert r"old:/vol is mounted on /one/\x1bvol, and old is none of kvm1, kvm2" in run["comment"]
+def test_names_of_files(execution, tmp_path):
+    os.close(os.open(os.fsencode(tmp_path) + b"/f\xfcr", os.O_CREAT))
+    mounts = execution("gluster_mount", __salt__={"gluster_fstab.device_volume": str}).mount_table
+    utils = {"gluster_process.run": lambda words: [1, "", "no link"]}
+    links = execution("gluster_links", __salt__={"gluster_mount.mount_table": mounts}, __utils__=utils)
+    with links._directory(str(tmp_path.parent)) as above:
+        assert links._content(above, tmp_path.name, str(tmp_path)) == "1 file (f\\xfcr)"
+    path = tmp_path / "link"
+    os.symlink(b"/f\xfcr", path)
+    links.__salt__["gluster_mount.may_hang"] = lambda directory: False
+    assert links.link_state(str(path), "/mnt")["detail"] == "is a link to /f\\xfcr"

@@ -308,3 +308,59 @@ def test_what_the_clients_of_a_volume_say_is_joined(one, monkeypatch, table, sai
     monkeypatch.setitem(one.__salt__, "gluster_mount.mount_table", lambda: mounts)
     monkeypatch.setattr(one, "_bricks_unconnected", said.get)
     assert one.apart() == {"one_vol": both}
+
+
+LATIN = b"# f\xfcr uns\n"
+
+
+@pytest.fixture
+def processes(execution, util, monkeypatch, tmp_path):
+    """processes(command line, program, user): the module where these run, with the numbers 1, 2, ..."""
+    process = util("gluster_process")
+    module = execution("gluster_mount", __utils__={"gluster_process.start_time": process.start_time})
+    for each in (process, module):
+        monkeypatch.setattr(each, "PROC", str(tmp_path))
+
+    def run(*each):
+        for number, (line, program, users) in enumerate(each, 1):
+            directory = tmp_path / str(number)
+            directory.mkdir()
+            (directory / "cmdline").write_bytes(line)
+            (directory / "exe").symlink_to(program)
+            (directory / "status").write_text(f"Name:\tx\nUid:\t{users}\nGid:\t0 0 0 0\n")
+            (directory / "stat").write_text(f"{number} (a ) b) S {' '.join('0' for _ in range(18))} {number} 0\n")
+        return module
+
+    return run
+
+
+CLIENT = b"/usr/sbin/glusterfs\0--volfile-server=kvm1\0/mnt\0"
+
+
+PROGRAM = "/usr/sbin/glusterfsd"
+
+
+def test_a_command_line_of_another_process(processes):
+    module = processes((b"vi\0f\xfcr uns\0", "/usr/bin/vi", "0 0 0 0"), (CLIENT, PROGRAM, "0 0 0 0"))
+    assert module.client("/mnt") == ["/usr/sbin/glusterfs", "--volfile-server=kvm1", "/mnt"]
+    assert module.client("/srv") == []
+
+
+@pytest.mark.parametrize(
+    "program, users, client",
+    [
+        (PROGRAM, "0 0 0 0", True),
+        (f"{PROGRAM} (deleted)", "0 0 0 0", True),
+        (PROGRAM, "9869 9869 9869 9869", False),
+        (PROGRAM, "9869 0 0 0", False),
+        ("/usr/bin/sleep", "0 0 0 0", False),
+    ],
+)
+def test_whose_process_is_the_client(processes, program, users, client):
+    assert bool(processes((CLIENT, program, users)).client("/mnt")) is client
+
+
+def test_of_two_clients_the_one_that_was_started_last(processes):
+    old, new = (CLIENT.replace(b"kvm1", server) for server in (b"old", b"new"))
+    module = processes((old, PROGRAM, "0 0 0 0"), (new, PROGRAM, "0 0 0 0"))
+    assert module.client("/mnt")[1] == "--volfile-server=new"

@@ -125,3 +125,17 @@ def test_what_is_on_disk_of_the_pool(stored):
         for peer in stored({"kvm2": 3, "kvm3": 6, "kvm4": 3}).stored_snapshot(["kvm4"])["pool"]
     }
     assert found == {"localhost": True, "kvm2": True, "kvm3": False, "kvm4": False}
+
+
+LATIN = b"# f\xfcr uns\n"
+
+
+def test_the_store_of_glusterd(execution, monkeypatch, tmp_path):
+    volume = tmp_path / "vols/one_vol"
+    volume.mkdir(parents=True)
+    (volume / "info").write_bytes(b"status=1\nuser.note=f\xfcr uns\n")
+    module = execution("glusterd")
+    monkeypatch.setattr(module, "DIRECTORY", str(tmp_path))
+    assert module._stored(str(volume / "info"))["status"] == "1"
+    (volume / "one_vol.kvm1.srv.vol").write_bytes(LATIN + b"    option shared-brick-count 2\n")
+    assert module._sharing("one_vol", "kvm1", "/srv") == 2

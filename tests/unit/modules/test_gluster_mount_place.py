@@ -1,0 +1,163 @@
+"""Where a volume may be mounted."""
+
+import os
+
+import pytest
+
+from ..conftest import NO_MOUNTS
+
+
+@pytest.fixture
+def module(execution):
+    return execution("gluster_mount", __salt__=dict(NO_MOUNTS))
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch, module):
+    """A directory that counts as /, so that no other user's directory is above it."""
+    lstat, readlink = os.lstat, os.readlink
+    monkeypatch.setattr(module.os, "lstat", lambda path: lstat(f"{tmp_path}{path}"))
+    monkeypatch.setattr(module.os, "readlink", lambda path: readlink(f"{tmp_path}{path}"))
+    tmp_path.chmod(0o755)
+    return tmp_path
+
+
+def test_directories_of_root_alone(module, root):
+    (root / "srv/x").mkdir(parents=True)
+    assert module.foreign_parent("/srv/x/vol") is None
+    assert module.foreign_parent("/srv/new/deeper/vol") is None
+    assert module.place("/srv/x/vol", "vol") == "/srv/x/vol"
+
+
+@pytest.mark.parametrize(
+    ("owner", "group", "mode"), [(9869, 9869, 0o755), (0, 50, 0o775), (0, 0, 0o777), (0, 0, 0o1777), (9869, 0, 0o500)]
+)
+def test_a_directory_that_somebody_else_can_write(module, root, owner, group, mode):
+    (root / "srv/x").mkdir(parents=True)
+    os.chown(root / "srv", owner, group)
+    (root / "srv").chmod(mode)
+    assert module.foreign_parent("/srv/x/vol") == "/srv"
+    assert module.place("/srv/x/vol", "vol") == "/var/lib/gluster_one/vol"
+    assert module.place("/srv/x/vol", "vol/sub") == "/var/lib/gluster_one/vol.sub"
+    assert module.foreign_parent("/srv") is None  # the mount point itself becomes root's
+
+
+def test_a_link_of_root_s_that_leads_to_somebody_else_s(module, root):
+    (root / "data/one").mkdir(parents=True)
+    os.chown(root / "data/one", 9869, 9869)
+    (root / "data/one/gluster").mkdir()
+    (root / "one").symlink_to("/data/one")
+    (root / "data/relative").symlink_to("one")
+    for path in ("/one/gluster/vol", "/data/relative/gluster/vol"):
+        assert module.foreign_parent(path) == "/data/one", path
+
+
+def test_links_in_a_circle(module, root):
+    (root / "a").symlink_to("b")
+    (root / "b").symlink_to("a")
+    assert module.foreign_parent("/a/vol") is not None
+
+
+@pytest.mark.parametrize("fstype", ["fuse.sshfs", "fuse.glusterfs", "autofs"])
+def test_what_a_process_answers_for_is_not_looked_at(module, root, monkeypatch, fstype):
+    (root / "srv/x").mkdir(parents=True)
+    module.mount_table = lambda: [{"path": "/srv", "fstype": fstype}]
+    module.__utils__["gluster_process.run"] = lambda words: [None, "", "no answer within 3 s"]
+    lstat = module.os.lstat
+    monkeypatch.setattr(module.os, "lstat", lambda path: lstat({"/srv": "/never"}.get(path, path)))
+    assert module.foreign_parent("/srv/x/vol") == "/srv"
+    paths = ("/", "/sr", "/srv", "/srv/x", "/srvs")
+    assert [module.may_hang(path) for path in paths] == [False, False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("answer", "mounted", "found"),
+    [
+        ([0, "0 41ed\n", ""], "ext4", None),
+        ([0, "9869 41ed\n", ""], "nfs4", "/srv"),
+        ([0, "0 43ff\n", ""], "ext4", "/srv"),
+        ([0, "0 41ed\n", ""], None, "/srv"),  # the automounter's own directory
+        ([0, "0 41ed\n", ""], "fuse.sshfs", "/srv"),
+        ([1, "", "No such file"], "ext4", "/srv"),
+        ([None, "", "no answer within 3 s"], "ext4", "/srv"),
+    ],
+)
+def test_a_directory_behind_an_automounter_is_its_owner_s(module, root, answer, mounted, found):
+    (root / "srv/x").mkdir(parents=True)
+    os.chown(root / "srv", 9869, 9869)  # what only a look that could hang would see
+    table, words = [{"path": "/srv", "fstype": "autofs"}], []
+
+    def child(argv):
+        words.append(argv[-1])
+        table.extend([{"path": "/srv", "fstype": mounted}] * bool(mounted))
+        return answer
+
+    module.mount_table = lambda: table
+    module.__utils__["gluster_process.run"] = child
+    assert module.foreign_parent("/srv/x/vol") == found
+    assert words == ["/srv/."]
+
+
+def test_every_line_and_every_mount_of_the_volume_counts(module, root, execution, monkeypatch):
+    """Below directories of somebody else: by whatever name, and whether the pillar has it or not."""
+    (root / "var/one/datastores").mkdir(parents=True)
+    os.chown(root / "var/one", 9869, 9869)
+    fstab = execution("gluster_fstab")
+    monkeypatch.setattr(fstab, "FSTAB", str(root / "fstab"))
+    points = ("/var/one/datastores/0", "/var/one/a\\040b/", "/srv/by_hand", "/place")
+    lines = [f"kvm1:/vol {point} glusterfs ro 0 0\n" for point in points]
+    (root / "fstab").write_text("".join([*lines, "kvm1:/other /var/one/c glusterfs\n", "kvm1:/vol /var/one/d nfs\n"]))
+    mounted = {"/var/one/a b": "vol", "/var/one/e": "vol", "/srv/e": "vol", "/var/one/f": "other", "/var/one/g": None}
+    mounts = [
+        {"path": path, "volume": volume, "device": f"kvm1:/{volume}", "fstype": "ext4", "user": None}
+        for path, volume in mounted.items()
+    ]
+    # Over one of them, and over another one's: what is beneath counts.
+    mounts += [{"path": "/var/one/e", "volume": None, "device": "x", "fstype": "fuse", "user": "9869"}]
+    monkeypatch.setattr(module, "mount_table", lambda: mounts)
+    module.__salt__.update({
+        "gluster_fstab.volume_lines": fstab.volume_lines, "file.uid_to_user": str,
+        **{f"gluster_mount.{name}": getattr(module, name) for name in ("cover", "foreign_parent", "mount_table")},
+    })  # fmt: skip
+    found = execution("gluster_mount_plan", __salt__=module.__salt__).former_places(
+        "/place", "vol", "/new/one/datastores"
+    )
+    assert {path: each["cover"] for path, each in found.items() if each["cover"]} == {
+        "/var/one/e": "x (fuse), mounted by 9869"
+    }
+    assert [(path, bool(each["line"]), each["mounted"]) for path, each in found.items()] == [
+        ("/var/one/datastores/0", True, None),
+        ("/var/one/a b", True, "kvm1:/vol"),
+        ("/var/one/e", False, "kvm1:/vol"),
+        ("/new/one/gluster/vol", False, None),
+    ]
+
+
+def test_a_service_of_before_is_found_without_its_line(module, root, execution, monkeypatch):
+    """The line goes first; where the service could not be disabled then, the next run does it."""
+    (root / "var/one/datastores").mkdir(parents=True)
+    os.chown(root / "var/one", 9869, 9869)
+    fstab = execution("gluster_fstab")
+    monkeypatch.setattr(fstab, "FSTAB", str(root / "fstab"))
+    monkeypatch.setattr(fstab, "WANTS", str(root))
+    (root / "fstab").write_text("kvm1:/vol /var/one/line glusterfs\nkvm1:/other /var/one/other glusterfs\n")
+    for word in (r"var-one-a\x20b\x2dc", "var-one-line", "var-one-other", "srv-by_hand", "var-lib-gluster_one-vol"):
+        (root / f"gluster-one-mount@{word}.service").touch()
+    module.__salt__.update({
+        "gluster_fstab.retry_services": fstab.retry_services, "gluster_fstab.lines": fstab.lines,
+        "gluster_mount.foreign_parent": module.foreign_parent,
+    })  # fmt: skip
+    assert execution("gluster_mount_plan", __salt__=module.__salt__).former_services(
+        "/var/lib/gluster_one/vol", {"/var/one/line": {}}
+    ) == {
+        "/var/one/a b-c": r"gluster-one-mount@var-one-a\x20b\x2dc.service",
+        "/var/one/line": "gluster-one-mount@var-one-line.service",
+    }
+
+
+def test_a_home_that_is_yet_to_come(module, monkeypatch):
+    account = type("Account", (), {"pw_dir": "/no/such/home"})
+    monkeypatch.setattr(module.pwd, "getpwnam", {"oneadmin": account}.__getitem__)
+    assert module.place("/no/such/home/gluster/vol", "vol", "oneadmin") == "/var/lib/gluster_one/vol"
+    assert module.place("/no/such/homes/vol", "vol", "oneadmin") == "/no/such/homes/vol"
+    assert module.place("/no/such/home/gluster/vol", "vol", "nobody else") == "/no/such/home/gluster/vol"
