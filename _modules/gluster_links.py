@@ -37,7 +37,7 @@ OWN = ("/", "/var/lib")
 # would do, but for the root, which stays what it was for the process. It is reached one component after the other: who
 # owns one of them may exchange it for a link at any moment.
 LIST = """
-import ctypes, os, sys
+import ctypes, os, stat, sys
 sys.excepthook = lambda kind, error, _: print(error, file=sys.stderr)
 *above, name = sys.argv[1].strip("/").split("/")
 walk = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -50,6 +50,11 @@ if libc.mount(b"/proc/self/fd/%d" % at, b"/tmp", None, 4096, None):  # MS_BIND
 inside = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=os.open("/tmp", walk))
 with os.scandir(inside) as entries:
     names = [os.fsencode(entry.name) for entry, _ in zip(entries, range(int(sys.argv[2])))]
+if names == [os.fsencode(sys.argv[3])]:  # by the rule of _is_mark
+    seen = os.stat(names[0], dir_fd=inside, follow_symlinks=False)
+    owners = {seen.st_uid, os.fstat(inside).st_uid, os.fstat(at).st_uid}
+    if stat.S_ISREG(seen.st_mode) and seen.st_size <= int(sys.argv[4]) and len(owners) == 1:
+        names = []
 sys.stdout.buffer.write(b"\\0".join(names))
 """
 
@@ -624,8 +629,7 @@ def files_beneath(path):
         salt kvm1 gluster_links.files_beneath /var/lib/gluster_one/one_vol
     """
     command = ["unshare", "--mount", "--propagation", "private", sys.executable, "-I", "-S", "-c", LIST]
-    status, out, error = __utils__["gluster_process.run"]([*command, path, str(MOST_HIDDEN)])
+    status, out, error = __utils__["gluster_process.run"]([*command, path, str(MOST_HIDDEN), MARK, str(MOST_MARK)])
     if status != 0:
         raise CommandExecutionError(f"What lies beneath {_visible(path)} cannot be looked at: {error}")
-    names = sorted(_visible(name) for name in out.split("\0") if name)
-    return names if names != [MARK] else []
+    return sorted(_visible(name) for name in out.split("\0") if name)

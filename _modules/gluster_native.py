@@ -35,7 +35,8 @@ MAGIC = "514649fb"  # QFI and 0xfb
 # In a new file of the user's own, past the host's cache; what such tries have left goes with the next that works.
 USE = """( set -C; : >"$1.$2" ) && truncate -s 4096 -- "$1.$2" || exit
 qemu-io -n -f raw -c 'write -P 90 0 4096' -c 'read -P 90 0 4096' "$1.$2"
-rm -f -- "$1".*"""
+rm -f -- "$1.$2"
+find "${1%/*}" -maxdepth 1 -name "${1##*/}.????????" -mmin +10 -delete"""
 GLUSTER = r'"driver":\s*"gluster"|\bdriver=gluster\b|gluster(\+\w+)?://'  # of a disk, among the words of a running QEMU
 UNSETTLED = ("INIT", "LOCKED", "ERROR", "DELETE")  # states of an image whose file is perhaps not complete
 PROLOG = (3, 1)  # state and lcm_state of a machine whose disks are being made
@@ -209,7 +210,8 @@ def _qemu_io_said(out, error):
     What it cannot open it says on standard error, behind the library's log; what it cannot read on standard output.
     """
     _, found, said = error.partition("qemu-io: ")
-    return said if found else out.strip() or f"qemu-io: {error or 'it said nothing'}"
+    said = said if found else out.strip() or f"qemu-io: {error or 'it said nothing'}"
+    return __utils__["gluster_process.visible"](said, 1000)  # the process is the user's, and so is what it says
 
 
 def native_read_error(volume, hosts, user="oneadmin"):
@@ -272,8 +274,8 @@ def file_error(path, user="oneadmin", timeout=30):
         return f"the mount on {path} is {state}"
     file = os.path.join(path, f".gluster_one.qemu.{socket.gethostname()}")
     words = ["sh", "-c", USE, "sh", file, secrets.token_hex(4)]
-    run = functools.partial(__utils__["gluster_process.run"], user=user, timeout=timeout)
-    _, out, error = run(words, probe=f"qemu {path} {user}")
+    run = __utils__["gluster_process.run"]
+    _, out, error = run(words, user=user, timeout=timeout, probe=f"qemu {path} {user}")
     if all(f"{done} 4096/4096 bytes" in out for done in ("wrote", "read")) and "failed" not in out:
         return None
     return _qemu_io_said(out, error)
@@ -379,7 +381,8 @@ def _without_driver():
 
 def publish_access(found):
     """
-    Leave in the mine what QEMU of this node can open, if it is not what was left there before.
+    Leave in the mine what QEMU of this node can open, if it is not what was left there before; once a day in any case,
+    as the master may have lost it.
 
     found
         What :func:`native_access` returned (dict).
@@ -392,11 +395,12 @@ def publish_access(found):
 
         salt kvm1 gluster_native.publish_access '{qemu: 11.1.2, libvirt: 12.8.0, gluster: false}'
     """
-    if __salt__["data.get"]("gluster_native.published") == found:
+    published = {"found": found, "day": int(time.time() // 86400)}
+    if __salt__["data.get"]("gluster_native.published") == published:
         return False
     # It asks QEMU again, since the mine takes a function's name.
     sent = __salt__["mine.send"]("gluster_native.native_access")
-    return bool(sent and __salt__["data.update"]("gluster_native.published", found))
+    return bool(sent and __salt__["data.update"]("gluster_native.published", published))
 
 
 def _finding(store, what, thing, problem, cure):

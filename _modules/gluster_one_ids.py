@@ -284,8 +284,13 @@ def volumes_with_id(name):
         salt head gluster_one_ids.volumes_with_id old_images
     """
     volumes = {mount["volume"]: path for path, mount in __salt__["gluster_mount.mounts"]().items() if mount["volume"]}
-    left = {path: published_ids(path, kept=False).get(name) for path in volumes.values()}
-    return {path: number for path, number in left.items() if number is not None}
+    found = {}
+    for path in volumes.values():
+        own = (__salt__["data.get"](f"gluster_one_ids.publish_id:{path}") or {}).get(name)
+        # Another head's, on a volume that this node has mounted as well, is not ours to remove.
+        if own is not None and published_ids(path, kept=False).get(name) == own:
+            found[path] = own
+    return found
 
 
 def forget_id(path, name):
@@ -308,7 +313,10 @@ def forget_id(path, name):
 
         salt head gluster_one_ids.forget_id /var/lib/gluster_one/one_vol old_images
     """
-    _write_ids(path, {other: value for other, value in published_ids(path).items() if other != name})
+    ids = published_ids(path, kept=False)
+    if name not in ids:
+        raise CommandExecutionError(f"The identifier of {name} on {path} cannot be read any more: run again")
+    _write_ids(path, {other: value for other, value in ids.items() if other != name})
     kept = f"gluster_one_ids.publish_id:{path}"
     own = __salt__["data.get"](kept) or {}
     __salt__["data.update"](kept, {other: value for other, value in own.items() if other != name})

@@ -259,8 +259,11 @@ def _type(value):
 
 
 def _remediate(value):
-    repaired = [kind for kind, has in __utils__["gluster_system.finding_kinds"]().items() if "repair" in has]
-    needed = f"a list is needed of {', '.join(repaired) or 'kinds that gluster_one/findings.yaml has a repair for'}"
+    kinds = __utils__["gluster_system.finding_kinds"]()
+    if not kinds:  # the table cannot be had: no reason to reject what may be right
+        return _needs(list, "a list of kinds of findings is needed")(value)
+    repaired = [kind for kind, has in kinds.items() if "repair" in has]
+    needed = f"a list is needed of {', '.join(repaired)}"
     return _needs(list, needed, lambda value: all(kind in repaired for kind in value))(value)
 
 

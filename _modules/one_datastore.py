@@ -692,7 +692,8 @@ def require_same_servers(name, host, others):
             continue  # an error of that datastore's own
         if set(theirs.split()) == set(own.split()):
             continue
-        differ = f"its GLUSTER_HOST {own} is not {theirs} of datastore {other['name']} on the same volume"
+        known_as = __utils__["gluster_process.visible"](f"{theirs} of datastore {other['name']}")
+        differ = f"its GLUSTER_HOST {own} is not {known_as} on the same volume"
         if "id" not in other:
             raise CommandExecutionError(f"Datastore {name}: {differ}: give both the same")
         warnings.append(f"{differ}, which is not in the pillar: change it with `onedatastore update {other['id']}`")
@@ -833,4 +834,5 @@ def wait_measured(store, **connection):
     """
     seen = __salt__["opennebula.datastore_info"](store, **connection)
     size = seen.get("total_mb")
-    return None if size else f"size {'unknown' if size is None else 0}; {seen.get('ERROR', 'no ERROR in its template')}"
+    error = __utils__["gluster_process.visible"](seen.get("ERROR", "no ERROR in its template"))
+    return None if size else f"size {'unknown' if size is None else 0}; {error}"

@@ -485,22 +485,22 @@ def _drivers(config):
         "ds_mad": _arguments(_vectors(config, "DATASTORE_MAD"), "d"),
         "tm_mad": _arguments(_vectors(config, "TM_MAD"), "d") or _arguments(_vectors(config, "DATASTORE_MAD"), "s"),
         "tm_mad_conf": {each["NAME"]: each for each in conf},
-        "vm_mad": {each["NAME"]: _text(each.get("TYPE")) for each in vm_mad},
+        "vm_mad": {each["NAME"]: each.get("TYPE", "") for each in vm_mad},
     }
 
 
 def _vectors(config, key):
     """
-    The vectors of one name in oned's configuration.
+    The vectors of one name in oned's configuration; an attribute that is there twice, and so no text, is empty.
     """
-    return [_dict(each) for each in _list(config.get(key))]
+    return [{name: _text(value) for name, value in _dict(each).items()} for each in _list(config.get(key))]
 
 
 def _arguments(mads, option):
     """
     The comma-separated names behind one option in the ARGUMENTS of a driver process.
     """
-    found = [re.search(rf"-{option}\s+(\S+)", _text(mad.get("ARGUMENTS"))) for mad in mads]
+    found = [re.search(rf"-{option}\s+(\S+)", mad.get("ARGUMENTS", "")) for mad in mads]
     return [name for match in found if match for name in match[1].split(",")]
 
 

@@ -61,6 +61,7 @@ def one_datastore_absent(name, datastore_id=None, timeout=120, endpoint=None, au
                 raise
             if _there(name, datastore_id, api):  # it was not carried out
                 __salt__["opennebula.datastore_delete"](current["id"], **api)
+        ret["changes"] = {key: change for key, change in changes.items() if key == "datastore"}
         for path in __salt__["gluster_one_ids.volumes_with_id"](name):
             if f"identifier on {path}" in changes:
                 __salt__["gluster_one_ids.forget_id"](path, name)
@@ -107,6 +108,8 @@ def _users(store, api):
         ("VM", __salt__["opennebula.vm_list"](store, **api)),
     ):
         if found:
-            names = ", ".join(each["name"] for each in found[:3]) + (", ..." if len(found) > 3 else "")
+            names = ", ".join(__utils__["gluster_process.visible"](each["name"]) for each in found[:3]) + (
+                ", ..." if len(found) > 3 else ""
+            )
             return f"{len(found)} {kind}{'' if len(found) == 1 else 's'} ({names})"
     return None

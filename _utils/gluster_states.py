@@ -36,8 +36,10 @@ def describe(changes):
     """
     words = []
     for key, change in changes.items():
-        new = "gone" if change["new"] is None else change["new"]
-        words.append(f"{key}: {new}" if change["old"] is None else f"{key}: {change['old']} -> {new}")
+        # What was there may be anybody's text: it writes nothing of its own to a terminal.
+        old, new = (text if text.isprintable() else repr(text) for text in (str(change["old"]), str(change["new"])))
+        new = "gone" if change["new"] is None else new
+        words.append(f"{key}: {new}" if change["old"] is None else f"{key}: {old} -> {new}")
     return ", ".join(words)
 
 

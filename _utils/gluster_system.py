@@ -62,7 +62,7 @@ def _table(name):
     if not path:
         return {}
     with salt.utils.files.fopen(path) as stream:
-        return salt.utils.yaml.safe_load(stream)
+        return salt.utils.yaml.safe_load(stream) or {}
 
 
 def _file(name):

@@ -37,7 +37,7 @@ def test_is_put_right_or_reported(fleet_of_module, around, name):
     "other, said",
     [
         ({"beacon": {"interval": 9}, "timeout": 99}, f"every {INTERVAL} s -> every 9 s, by another pillar (timeout)"),
-        ({"beacon": False}, f"each {INTERVAL} s -> gone"),
+        ({"beacon": False}, f"every {INTERVAL} s -> gone"),
     ],
 )
 def test_another_pillar_is_foretold_and_reaches_the_beacon(fleet_of_module, around, other, said):

@@ -109,7 +109,8 @@ def test_options_that_no_client_takes_change_nothing(mounted, remounted, point):
     assert mounted(options=wrong).result is True
     before = host.fuse_client(point)
     run = fails(remounted, options=wrong, within=30)
-    assert "stays as it is: a trial mount of kvm1:/small_vol failed" in run.comment
+    assert "stays as it is: a trial mount of kvm1:/small_vol defaults," in run.comment
+    assert "direct-io-mode=perhaps failed" in run.comment
     assert (run.changes, host.fuse_client(point), host.answers(point)) == ({}, before, True)
 
 

@@ -412,7 +412,7 @@ def test_what_is_native_alone_goes_last(cloud, image, put, modules, mine):
     eventually(lambda: len(modules.opennebula.image_list(cloud.raw, **cloud.arguments)) == 1)
     assert set(put("raw", **fuse).changes) == {"GLUSTER_HOST", "GLUSTER_VOLUME"}
     assert put("raw", **fuse).changes == {}
-    assert "has 1 images and 0 machines" in put("raw", volume="one_vol", host="kvm1").comment
+    assert "has 1 images and 0 VMs" in put("raw", volume="one_vol", host="kvm1").comment
     back = put("raw", volume="one_vol", host="kvm1", in_use="allow").changes
     assert set(back) == {"DISK_TYPE", "GLUSTER_HOST", "GLUSTER_VOLUME"}
 
