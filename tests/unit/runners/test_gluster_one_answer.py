@@ -213,6 +213,13 @@ def test_a_pillar_that_cannot_be_rendered_ends_a_rollout(master, monkeypatch, re
     assert "its pillar cannot be rendered" in nodes["kvm3"]["findings"][0]["seen"]
 
 
+def test_modules_that_nobody_gets_end_a_rollout(master):
+    master.answers = {"saltutil.refresh_pillar": dict.fromkeys(PILLARS, True),
+                      "gluster_one_pillar.node": {**NODES, EVIL: NODE}}  # fmt: skip
+    master.salt["gluster_one.hidden_modules"] = lambda: ["_modules/gluster.py of another root"]
+    assert master.runner.rollout_plan() == {"errors": ["_modules/gluster.py of another root"]}
+
+
 @pytest.mark.parametrize("key, number", [("batch", 1), ("timeout", 10**6)])
 def test_one_minions_word_makes_no_rollout_endless(master, key, number):
     master.answers = {
