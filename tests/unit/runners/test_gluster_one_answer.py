@@ -210,7 +210,8 @@ def test_a_pillar_that_cannot_be_rendered_ends_a_rollout(master, monkeypatch, re
         (error,) = plan()["errors"]
         assert error.startswith("kvm3: its pillar cannot be rendered: ") and "Rendering SLS 'kvm3' failed" in error
     nodes = master.runner.status()["data"]["nodes"]
-    assert "its pillar cannot be rendered" in nodes["kvm3"]["findings"][0]["seen"]
+    (found,) = nodes["kvm3"]["findings"]
+    assert "its pillar cannot be rendered" in found["seen"] and "pillar.show_pillar kvm3" in found["cure"]
 
 
 def test_modules_that_nobody_gets_end_a_rollout(master):
