@@ -499,6 +499,7 @@ def _nodes(target):
         nodes = answered = _ask(asked, "gluster_one_pillar.node")
     wrong = [f"{minion} does not answer" for minion in asked if minion not in answered]
     wrong += [] if asked else [_nobody(target)]
+    wrong += __salt__["gluster_one.hidden_modules"]()
     for minion in [minion for minion in asked if _unrendered(_cached(minion))]:
         error = __salt__["gluster_one.part"](minion)["error"]
         if error:

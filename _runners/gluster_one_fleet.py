@@ -7,6 +7,7 @@ says of a volume, of datastores or of OpenNebula's hosts counts only where the m
 """
 
 import posixpath
+import shlex
 import socket
 import threading
 import time
@@ -67,11 +68,11 @@ def overview(answers, asked, whole=False, known=None):
             if not whole:
                 nodes[minion]["findings"] += look.claims(minion)
         elif minion in answers:
+            wrong = _unable(minion, __salt__["gluster_one.visible"](answers[minion]))
             error = look.part(minion)["error"]
-            said = (
-                f"its pillar cannot be rendered: {error}" if error else __salt__["gluster_one.visible"](answers[minion])
-            )
-            wrong = _unable(minion, said)
+            if error:
+                cure = f"correct it: salt-run pillar.show_pillar {shlex.quote(minion)}"
+                wrong.update(seen=f"its pillar cannot be rendered: {error}", cure=cure)
             nodes[minion] = {"roles": [], "looked": [], "findings": [wrong]}
     findings = []
     for node in nodes.values():

@@ -73,7 +73,7 @@ def _mixed(left, ours):
         if not root:
             return (
                 f"the master serves another salt://{path} than this formula's: a file root before its own has one "
-                f"(`salt-run config.get file_roots` on the master names the roots): {cure}; or it was edited: {stamp}"
+                f"(`salt-run gluster_one.hidden_modules` names it): {cure}; or it was edited: {stamp}"
             )
         if root != own:
             return (

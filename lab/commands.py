@@ -15,6 +15,7 @@ TASKS = {
     ),
     "See what is wrong": (
         "gluster_one.status", "gluster_one.check", "gluster_one_pillar.node",
+        "gluster_one.hidden_modules",
     ),
     "Look at a node": (
         "gluster_one.mount_health", "gluster_one.apart", "gluster_one.machines", "gluster_one.native_access",

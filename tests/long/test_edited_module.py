@@ -100,10 +100,12 @@ def test_a_module_of_another_formula_that_hides_one_of_ours(fleet, copy):
                         ("mine", "_modules/mine.py of the file roots (`salt-run config.get file_roots`")):  # fmt: skip
         module = other / f"_modules/{name}.py"
         module.write_text('__virtualname__ = "gluster"\n\n\ndef snapshot():\n    return {}\n')
+        fleet.lab.run("fileserver.clear_file_list_cache")  # the master looks for new files each 20 s
         fleet.salt("kvm2", "saltutil.sync_modules")
         run = fleet.apply(on=["kvm2"])
         assert list(run["kvm2"]) == ["gluster_one_pillar"]
         assert run.failures["kvm2"]["gluster_one_pillar"].startswith(words), run.failures
         module.unlink()
+        fleet.lab.run("fileserver.clear_file_list_cache")
         assert fleet.apply(on=["kvm2"], test=True).failures == {}  # by a sync of its own
     shutil.rmtree(other)

@@ -67,6 +67,7 @@ class Master:
             for name, function in vars(module).items():
                 if callable(function) and getattr(function, "__module__", None) == module.__name__ and name[0] != "_":
                     self.salt[f"gluster_one.{name}"] = function
+        self.salt["gluster_one.hidden_modules"] = list  # the master's file roots are not faked
         self.runner, self.remediation = self.files["gluster_one"], self.files["gluster_one_remediate"]
         monkeypatch.setattr(salt.utils.minions, "CkMinions", lambda opts: self)
         monkeypatch.setattr(

@@ -200,7 +200,8 @@ def test_a_pillar_that_cannot_be_rendered_ends_a_rollout(master, monkeypatch, re
     cached = master.cached
     monkeypatch.setattr(master, "cached", lambda minion: failed if minion == "kvm3" else cached(minion))
     show = master.salt["pillar.show_pillar"]
-    master.salt["pillar.show_pillar"] = lambda minion: failed if minion == "kvm3" else show(minion)
+    rendered = lambda minion: failed if minion == "kvm3" else show(minion)  # noqa: E731
+    monkeypatch.setitem(master.salt, "pillar.show_pillar", rendered)
     master.answers = {
         "saltutil.refresh_pillar": dict.fromkeys(PILLARS, True),
         "gluster_one_pillar.node": {**NODES, EVIL: NODE, "kvm3": answer},
@@ -210,7 +211,15 @@ def test_a_pillar_that_cannot_be_rendered_ends_a_rollout(master, monkeypatch, re
         (error,) = plan()["errors"]
         assert error.startswith("kvm3: its pillar cannot be rendered: ") and "Rendering SLS 'kvm3' failed" in error
     nodes = master.runner.status()["data"]["nodes"]
-    assert "its pillar cannot be rendered" in nodes["kvm3"]["findings"][0]["seen"]
+    (found,) = nodes["kvm3"]["findings"]
+    assert "its pillar cannot be rendered" in found["seen"] and "pillar.show_pillar kvm3" in found["cure"]
+
+
+def test_modules_that_nobody_gets_end_a_rollout(master, monkeypatch):
+    master.answers = {"saltutil.refresh_pillar": dict.fromkeys(PILLARS, True),
+                      "gluster_one_pillar.node": {**NODES, EVIL: NODE}}  # fmt: skip
+    monkeypatch.setitem(master.salt, "gluster_one.hidden_modules", lambda: ["_modules/gluster.py of another root"])
+    assert master.runner.rollout_plan() == {"errors": ["_modules/gluster.py of another root"]}
 
 
 @pytest.mark.parametrize("key, number", [("batch", 1), ("timeout", 10**6)])
