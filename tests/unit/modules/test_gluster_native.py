@@ -180,14 +180,18 @@ test "$(stat -c %s "$file")" = 4096 || exit 9
     ],
 )
 def test_a_file_on_the_mount(native, tmp_path, script, said):
-    """It is removed, whatever came of it, and what a try of before has left; nothing else is."""
+    """It is removed, whatever came of it, and what a try of long ago has left; not that of another one beside it."""
     module = native(qemu_io=QEMU_IO + script)
-    (tmp_path / ".gluster_one.qemu.other.left").touch()
-    mine = tmp_path / f".gluster_one.qemu.{module.socket.gethostname()}.left"
-    mine.touch()
+    mine = tmp_path / f".gluster_one.qemu.{module.socket.gethostname()}"
+    kept = [tmp_path / ".gluster_one.qemu.other.0123abcd", mine.with_name(f"{mine.name}.4567abcd")]
+    old = mine.with_name(f"{mine.name}.89efabcd")
+    for each in (*kept, old):
+        each.touch()
+    for each in (kept[0], old):
+        os.utime(each, (0, 0))
     found = module.file_error(str(tmp_path), user=None)
     assert found is None if said is None else said in found
-    assert [one.name for one in tmp_path.glob(".gluster*")] == [".gluster_one.qemu.other.left"]
+    assert sorted(tmp_path.glob(".gluster*")) == sorted(kept)
 
 
 def test_a_file_where_nothing_is_mounted(native, tmp_path):
