@@ -69,6 +69,28 @@ def test_what_lies_beneath_a_mount(modules, above):
     path.rmdir()
 
 
+MARKS = {
+    "the mark": (Path.touch, []),
+    "a directory": (Path.mkdir, [".monitor"]),
+    "a link": (lambda path: path.symlink_to("/etc/passwd"), [".monitor"]),
+    "large": (lambda path: path.write_text("x" * 2000), [".monitor"]),
+    "oneadmin's": (lambda path: (path.touch(), os.chown(path, 9869, 9869)), [".monitor"]),
+}
+
+
+@pytest.mark.parametrize("make, names", MARKS.values(), ids=MARKS)
+def test_opennebula_s_mark_beneath_a_mount(modules, make, names):
+    path = Path("/mnt/gluster_one-mark")
+    path.mkdir()
+    make(path / ".monitor")
+    host.sh("mount", "-t", "tmpfs", "scratch", path)
+    try:
+        assert modules.gluster_links.files_beneath(str(path)) == names
+    finally:
+        host.sh("umount", path)
+        shutil.rmtree(path)
+
+
 def test_health_of_a_mount_whose_client_died(modules, served):
     host.kill(host.fuse_client(served))
     assert health(modules, served) == {**ALIVE, "state": "dead"}

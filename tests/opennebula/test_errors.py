@@ -142,6 +142,8 @@ def test_a_change_that_is_answered_with_a_text(oned, failing):
 CONFIGURATION = {
     "VM_MAD without TYPE": ("(?s)<TYPE>.*?</TYPE>", ""),
     "VM_MAD without NAME": ("(?s)(<VM_MAD>.*?)<NAME>.*?</NAME>", r"\1"),
+    "VM_MAD with two NAMEs": (r"(?s)(<VM_MAD>.*?)(<NAME>.*?</NAME>)", r"\1\2\2"),
+    "TM_MAD_CONF with two NAMEs": (r"(?s)(<TM_MAD_CONF>.*?)(<NAME>.*?</NAME>)", r"\1\2\2"),
     "no VM_MAD": ("(?s)<VM_MAD>.*?</VM_MAD>", ""),
     "no TM_MAD_CONF": ("(?s)<TM_MAD_CONF>.*?</TM_MAD_CONF>", ""),
     "TM_MAD_CONF that is a text": ("(?s)<TM_MAD_CONF>.*?</TM_MAD_CONF>", "<TM_MAD_CONF>x</TM_MAD_CONF>"),

@@ -25,3 +25,43 @@ def test_a_number_of_opennebula_s_own_comes_from_the_pillar(execution):
     assert module.require_number("system", 0, 0) and module.require_number("images", 100, None)
     with pytest.raises(CommandExecutionError, match="put `datastore_id: 0` into the pillar"):
         module.require_number("system", 0, None)
+
+
+@pytest.fixture
+def ids(execution):
+    """The module on a head that has two volumes mounted; what is on each volume, and what it wrote there itself."""
+    left = {"/srv/x": {"old": 101, "new": 102}, "/srv/y": {"old": 7}}
+    own = {"gluster_one_ids.publish_id:/srv/x": {"old": 101, "new": 102}}
+    mounts = {path: {"volume": path[-1], "device": f"kvm1:/{path[-1]}"} for path in left}
+    salt = {
+        "gluster_mount.mounts": lambda: mounts,
+        "data.get": own.get,
+        "data.update": lambda key, value: own.update({key: value}),
+    }
+    module = execution("gluster_one_ids", __salt__=salt)
+    module.published_ids = lambda path, kept=True: left[path]
+    module._write_ids = lambda path, names: left.update({path: names})
+    return module, left, own
+
+
+def test_the_identifier_of_another_head_is_not_this_one_s_to_remove(ids):
+    module, left, _ = ids
+    assert module.volumes_with_id("old") == {"/srv/x": 101}
+    left["/srv/x"] = {"old": 55}
+    assert module.volumes_with_id("old") == {}
+
+
+def test_a_datastore_s_identifier_goes_alone(ids):
+    module, left, own = ids
+    assert module.forget_id("/srv/x", "old") is True
+    assert (left["/srv/x"], own["gluster_one_ids.publish_id:/srv/x"]) == ({"new": 102}, {"new": 102})
+
+
+def test_what_cannot_be_read_any_more_is_not_written_over(ids):
+    module, left, _ = ids
+    left["/srv/x"] = {}
+    with pytest.raises(
+        CommandExecutionError, match="The identifier of old on /srv/x cannot be read any more: run again"
+    ):
+        module.forget_id("/srv/x", "old")
+    assert left["/srv/x"] == {}

@@ -17,6 +17,11 @@ def test_changes_in_words(changes):
     assert changes.describe(CHANGES) == SAID
 
 
+def test_what_was_there_writes_nothing_of_its_own_to_a_terminal(changes):
+    said = changes.describe({"NAME": {"old": "x\n\x1b[2Jkvm9: True", "new": "y\u0085"}})
+    assert said == r"NAME: 'x\n\x1b[2Jkvm9: True' -> 'y\x85'"
+
+
 def test_prediction(changes):
     would = {**RET, "result": None, "changes": CHANGES, "comment": f"would change {SAID}"}
     assert changes.would_change(RET, CHANGES, "fine") == would
