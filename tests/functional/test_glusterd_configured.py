@@ -111,7 +111,7 @@ def test_qemu_uses_a_file_on_the_mount(states, modules, served):
     with host.hidden(driver):
         idle(usable, str(served))
         assert usable(str(served)).comment == f"QEMU writes and reads a file on {served} as oneadmin"
-        assert modules.data.get("gluster_native.published")["gluster"] is False
+        assert modules.data.get("gluster_native.published")["found"]["gluster"] is False
     assert "QEMU cannot use a file" in fails(usable, str(served), user="daemon", timeout=1).comment
     run = usable(str(served / "none"), test=True)
     assert run.result is True and "the run will show it; now QEMU cannot use" in run.comment
