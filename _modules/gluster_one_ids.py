@@ -303,9 +303,9 @@ def forget_id(path, name):
     name
         The datastore's name (string).
 
-    Returns True.
+    Returns whether it was there (bool).
 
-    Raises CommandExecutionError when nothing is mounted there, or it cannot be written, with what stands in the way.
+    Raises CommandExecutionError when nothing is mounted there, or it cannot be read or written, with the reason.
 
     CLI Example:
 
@@ -314,7 +314,9 @@ def forget_id(path, name):
         salt head gluster_one_ids.forget_id /var/lib/gluster_one/one_vol old_images
     """
     ids = published_ids(path, kept=False)
-    if name not in ids:
+    if ids and name not in ids:
+        return False
+    if not ids:
         raise CommandExecutionError(f"The identifier of {name} on {path} cannot be read any more: run again")
     _write_ids(path, {other: value for other, value in ids.items() if other != name})
     kept = f"gluster_one_ids.publish_id:{path}"
