@@ -66,7 +66,7 @@ CASES = {
     "a peer whose packets are dropped": (
         dropped_packets,
         ("head", MOUNTED, HANGS),
-        "The options of volume one_vol were not touched: a peer was not connected within 10 s (last seen: kvm3 silent",
+        "The options of volume one_vol were not touched: a peer was not connected within 10 s (last seen: kvm3 ",
     ),
     "a silent oned": (
         silent_oned,

@@ -44,7 +44,7 @@ def test_it_is_refused_with_their_number(fleet_of_module, vm):
         run = fleet.apply()
     assert list(run.own_failures) == ["head"]
     (said,) = run.own_failures["head"].values()
-    assert "has 1 images and 1 machines, and changing DISK_TYPE from GLUSTER to FILE puts them at risk" in said
+    assert "has 1 images and 1 VMs, and changing DISK_TYPE from GLUSTER to FILE puts them at risk" in said
     assert fleet.datastores()["glusterds"]["DISK_TYPE"] == "GLUSTER"
 
 
