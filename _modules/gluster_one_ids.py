@@ -314,10 +314,10 @@ def forget_id(path, name):
         salt head gluster_one_ids.forget_id /var/lib/gluster_one/one_vol old_images
     """
     ids = published_ids(path, kept=False)
-    if ids and name not in ids:
-        return False
     if not ids:
         raise CommandExecutionError(f"The identifier of {name} on {path} cannot be read any more: run again")
+    if name not in ids:
+        return False
     _write_ids(path, {other: value for other, value in ids.items() if other != name})
     kept = f"gluster_one_ids.publish_id:{path}"
     own = __salt__["data.get"](kept) or {}

@@ -79,9 +79,10 @@ def _changes(name, current, api):
     other nodes. One that another datastore has, such as that one under a new name, stays.
     """
     changes = {"datastore": {"old": current["id"], "new": None}} if current else {}
-    for path, number in __salt__["gluster_one_ids.volumes_with_id"](name).items():
-        others = {store["id"] for store in __salt__["opennebula.datastore_list"](**api)} - {current.get("id")}
-        if number not in others:
+    found = __salt__["gluster_one_ids.volumes_with_id"](name)
+    stores = __salt__["opennebula.datastore_list"](**api) if found else []
+    for path, number in found.items():
+        if number not in {store["id"] for store in stores} - {current.get("id")}:
             changes[f"identifier on {path}"] = {"old": number, "new": None}
     return changes
 
