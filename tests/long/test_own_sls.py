@@ -10,7 +10,7 @@ import yaml
 from lab.fleet import CHECKOUT
 from tests.fleet.fleet import MOUNT, STORES, Run
 
-SLS = re.search(r"```yaml\n(/var/lib/one.*?)```", (CHECKOUT / "docs/datastores.md").read_text(), re.DOTALL)[1]
+SLS = re.search(f"```yaml\n({MOUNT}:.*?)```", (CHECKOUT / "docs/datastores.md").read_text(), re.DOTALL)[1]
 STATES = list(yaml.safe_load(SLS))
 LINKED = ("templates", "isos", "scratch")
 
