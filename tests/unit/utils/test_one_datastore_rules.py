@@ -54,6 +54,47 @@ def test_the_page_has_the_table(rows):
     assert re.search(r"^\| argument \|.*?(?=\n\n)", PAGE.read_text(), re.M | re.S)[0].splitlines() == lines
 
 
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("a", "A"), ("1a", "ONE_1A"), ("XmlNote", "ONE_XMLNOTE"), ("_a", "_A"), ("ONE_1A", "ONE_1A"), (5, "ONE_5")],
+)
+def test_names_as_oned_keeps_them(util, name, kept):
+    assert util("one_datastore_rules").attribute_name(name) == kept
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a-b", "gr\u00f6sse", "\u0663", "a\n"])
+def test_names_that_oned_does_not_read(util, name):
+    with pytest.raises(SaltInvocationError, match="is not a name: letters, digits and _ are allowed"):
+        util("one_datastore_rules").attribute_name(name)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "image", "system"),
+    [
+        ("CLONE_TARGET", "set", "removed"),
+        ("LN_TARGET_SSH", "set", None),
+        ("DISK_TYPE", "set", None),
+        ("TM_MAD_SYSTEM", "set", None),
+        ("SHARED", "removed", "set"),
+        ("DS_MIGRATE_SNAP", None, "set"),
+        ("DS_LIVE_MIGRATE", None, "set"),
+        ("PERSISTENT_SNAPSHOTS", "set", "set"),
+        ("LIMIT_MB", None, None),
+        ("DRIVERS", None, None),
+    ],
+)
+def test_what_the_transfer_driver_decides(util, attribute, image, system):
+    fate = util("one_datastore_rules").set_by_driver
+    assert [fate(attribute, kind) for kind in ("IMAGE_DS", "FILE_DS", "SYSTEM_DS")] == [image, image, system]
+
+
+@pytest.mark.parametrize(("value", "kept"), [(" a b\n", "a b"), ("\t", ""), (5, "5"), (True, "YES"), (None, None)])
+def test_values_as_oned_keeps_them(util, value, kept):
+    rules = util("one_datastore_rules")
+    assert rules.written("NOTE", value) == kept
+    assert rules.comparable("NOTE", value) == rules.comparable("NOTE", kept) or not isinstance(value, str)
+
+
 @pytest.fixture
 def one_more(util, execution):
     """one_more("one_datastore"): the module, with a row more in the table than there is."""
