@@ -860,12 +860,15 @@ def require_mounted_volume(name, volume, mount):
         )
 
 
-def wait_measured(store, **connection):
+def wait_measured(store, mount=None, **connection):
     """
     OpenNebula has measured a datastore; it does so within a second of its creation, then every 300 s.
 
     store
         Its identifier (int).
+
+    mount
+        The directory on which this node has its volume mounted (string), default none: then any size will do.
 
     Returns nothing if so, else what OpenNebula shows instead (string).
 
@@ -875,7 +878,49 @@ def wait_measured(store, **connection):
 
         salt head one_datastore.wait_measured 101
     """
-    seen = __salt__["opennebula.datastore_info"](store, **connection)
-    size = seen.get("total_mb")
-    error = __utils__["gluster_process.visible"](seen.get("ERROR", "no ERROR in its template"))
-    return None if size else f"size {'unknown' if size is None else 0}; {error}"
+    return unmeasured(__salt__["opennebula.datastore_info"](store, **connection), mount)
+
+
+def unmeasured(current, mount=None):
+    """
+    What OpenNebula shows instead of a datastore's size.
+
+    current
+        The datastore (dict of ``opennebula.datastore_list``).
+
+    mount
+        See :func:`wait_measured`.
+
+    Returns None where it shows the size, or never measures the datastore (:func:`is_measured`), else a string.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head one_datastore.unmeasured '{total_mb: 0}'
+    """
+    size = current.get("total_mb")
+    space = __salt__["gluster_mount.space"](mount) if mount and size else None
+    if not is_measured(current) or __utils__["one_datastore_rules.is_size"](size, space):
+        return None
+    error = __utils__["gluster_process.visible"](current.get("ERROR", "no ERROR in its template"))
+    volume = f", and the volume has {space['total_mb']} MB" if space else ""
+    return f"size {'unknown' if size is None else f'{size} MB' if size else 0}{volume}; {error}"
+
+
+def is_measured(current):
+    """
+    Whether OpenNebula measures a datastore. It leaves a system datastore alone that the hosts do not share.
+
+    current
+        The datastore (dict of ``opennebula.datastore_list``).
+
+    Returns True or False.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head one_datastore.is_measured '{type: SYSTEM_DS, SHARED: "NO"}'
+    """
+    return current.get("type") != "SYSTEM_DS" or str(current.get("SHARED")).upper() != "NO"

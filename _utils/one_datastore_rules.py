@@ -95,7 +95,7 @@ ARGUMENTS = {
         "The directory on which the node has the volume mounted; the datastore's own becomes a link to it",
         pillar=False,  # it is a key of the volume
     ),
-    "wait_monitored": _argument("seconds", "Wait until OpenNebula has measured a new one", default=0),
+    "wait_monitored": _argument("seconds", "Wait until the size that OpenNebula knows is the volume's", default=0),
 }
 
 
@@ -283,6 +283,27 @@ def gluster_host(host):
             raise SaltInvocationError(f"{host!r} has no valid port: {needed}")
         named.append(f"{name}:{int(port or 24007)}")
     return " ".join(named)
+
+
+def is_size(total_mb, space):
+    """
+    Whether OpenNebula has measured a volume, and not nothing or a local disk.
+
+    total_mb
+        The size that it shows (int).
+
+    space
+        The volume's, as ``gluster_mount.space`` returns it (dict), None where it is not known.
+
+    Returns True or False.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["one_datastore_rules.is_size"](258020, {"total_mb": 258021, "free_percent": 61})
+    """
+    return bool(total_mb) and (not space or abs(total_mb - space["total_mb"]) <= space["total_mb"] / 20)
 
 
 def permission_letters(permissions):

@@ -560,6 +560,12 @@ def test_it_waits_until_oned_has_measured_it(present, tmp_path):
         result = present(**NATIVE, **server.arguments, wait_monitored=20)
         assert result.result is True
         assert "<TOTAL_MB>0</TOTAL_MB>" not in server.document(100)
+        server.log()
+        unseen = {"edit": [r"<TOTAL_MB>\d+", "<TOTAL_MB>0"], "method": "one.datastorepool.info", "times": 3}
+        with server.trouble(**unseen):  # as it is after a change of DS_MAD
+            result = present(**NATIVE, **server.arguments, wait_monitored=20)
+        assert (result.result, result.changes, result.comment) == (True, {}, "datastore glusterds is as wanted")
+        assert server.requests().count("datastorepool.info") == 4
     finally:
         server.stop()
 
@@ -570,4 +576,26 @@ def test_what_oned_has_not_measured(oned, present):
     assert result.comment == (
         "Datastore glusterds: OpenNebula did not measure datastore 100 within 1 s (last seen: size 0; no space left)"
     )
-    assert present(**NATIVE, wait_monitored=60, driver="raw", no_decompress=True).result is True  # not new any more
+    result = present(**NATIVE, wait_monitored=1)  # no more a new one
+    assert (result.result, result.changes) == (False, {})
+    assert "(last seen: size 0; no space left): it does every 300 s (MONITORING_INTERVAL_DATASTORE" in result.comment
+    assert present(test=True, **NATIVE, wait_monitored=1).comment.startswith(
+        "datastore glusterds is as wanted; OpenNebula"
+    )
+
+
+def test_a_mended_driver_is_still_to_be_measured(oned, present):
+    oned.datastore("glusterds", **{**ON_DISK, "DS_MAD": "shared"})
+    result = present(**NATIVE)
+    assert result.result is True and "OpenNebula has yet to measure it (size 0; no ERROR in its" in result.comment
+    assert "and accepts no image before that" in result.comment
+    with oned.trouble(edit=["<TOTAL_MB>0", "<TOTAL_MB>50"], method="one.datastorepool.info"):
+        assert "measure" not in present(**NATIVE, safe_dirs=["/tmp"]).comment
+
+
+@pytest.mark.parametrize("tm_mad", ["ssh", "local"])
+def test_what_oned_never_measures_is_not_waited_for(present, tm_mad):
+    for _ in ("new", "there"):
+        result = present("scratch", **SYSTEM, tm_mad=tm_mad, wait_monitored=1)
+        assert result.result is True
+        assert f"OpenNebula never measures it, because SHARED is NO with TM_MAD {tm_mad}" in result.comment
