@@ -568,13 +568,17 @@ def compare(name, arguments, planned=(), run=None, **connection):
     changes = difference(name, found["attributes"], current, arguments, run=run, **connection)
     wanted, mount, warnings = found["attributes"], arguments.get("mount"), found["warnings"]
     if arguments.get("access") == "fuse" and any(attribute in changes for attribute in GLUSTER):
-        native = sum(image["native"] for image in __salt__["opennebula.image_list"](current["id"], **connection))
-        if native:  # VMs made from them take the volume and its server from the datastore
+        images = __salt__["opennebula.image_list"](current["id"], **connection)
+        native, hidden = sum(image["native"] for image in images), _hidden_images(current, len(images))
+        if native or hidden:  # VMs made from them take the volume and its server from the datastore
             changes = {key: change for key, change in changes.items() if key not in GLUSTER}
+            stay = f"so {' and '.join(GLUSTER)} stay"
             warnings = [
                 *warnings,
-                f"{native} of its images are native still, as oned has made them, so {' and '.join(GLUSTER)} stay: "
-                "gluster_one.images names them",
+                f"{native} of its images are native still, as oned has made them, {stay}: gluster_one.images names them"
+                if native
+                else f"{hidden} that OpenNebula does not show to this user may be native still, {stay}: use one of the "
+                "group oneadmin",
             ]
     refuse_in_use(name, changes, current, arguments.get("in_use"), **connection)
     # What was there before counts as much as what is asked for.
@@ -657,12 +661,51 @@ def refuse_in_use(name, changes, current, allow=None, **connection):
         return
     images = len(__salt__["opennebula.image_list"](current["id"], **connection))
     machines = len(__salt__["opennebula.vm_list"](current["id"], **connection))
-    if images or machines:
+    hidden = hidden_users(current, images, machines, **connection)
+    if images or machines or hidden:
         what = ", ".join(f"{key} from {changes[key]['old']} to {changes[key]['new']}" for key in risky)
+        more = f" that OpenNebula shows to this user, and perhaps {hidden} that it does not show" if hidden else ""
         raise CommandExecutionError(
-            f"Datastore {name} has {images} images and {machines} VMs, and changing {what} puts them at risk: "
+            f"Datastore {name} has {images} images and {machines} VMs{more}, and changing {what} puts them at risk: "
             "move them first, or set in_use: allow"
         )
+
+
+def hidden_users(current, images, machines, **connection):
+    """
+    What may be on a datastore although OpenNebula does not show it to this user.
+
+    current
+        The datastore (dict of ``opennebula.datastore_list``).
+
+    images, machines
+        How many of its images and VMs OpenNebula shows (int).
+
+    Returns None, or words such as ``2 images`` or ``VMs``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head one_datastore.hidden_users '{id: 101, type: IMAGE_DS, images: [1, 2]}' 0 0
+    """
+    hidden = _hidden_images(current, images)
+    if hidden or machines or current.get("type") != "SYSTEM_DS":
+        return hidden  # VMs are on an image datastore by its images
+    user = __salt__["opennebula_api.call"]("user.info", -1, **connection)
+    groups = user.get("GROUPS") if isinstance(user.get("GROUPS"), dict) else {}
+    ids = groups.get("ID") if isinstance(groups.get("ID"), list) else []
+    return None if "0" in map(str, (user.get("GID"), *ids)) else "VMs"
+
+
+def _hidden_images(current, shown):
+    """
+    The images of a datastore that are not among those that are shown, in words: it has the identifiers of all.
+    """
+    if current.get("images", []) is None:
+        return "images"
+    hidden = len(current.get("images", [])) - shown
+    return f"{hidden} image{'' if hidden == 1 else 's'}" if hidden > 0 else None
 
 
 def require_matching_drivers(name, wanted, others, run=None, **connection):

@@ -479,6 +479,21 @@ def test_machines_on_a_system_datastore(oned, present):
     refused(oned, present, "has 0 images and 1 VMs", name="scratch", **SYSTEM, tm_mad="ssh")
 
 
+def test_what_a_limited_user_does_not_see_counts(oned, present, eve):
+    """Images and VMs of others: the datastore has the images' identifiers, of VMs nobody tells her anything."""
+    store, scratch = oned.datastore("glusterds", **ON_DISK), oned.datastore("scratch", TYPE="SYSTEM_DS", DS_MAD=None)
+    me = eve(store, scratch)
+    assert present(test=True, **{**NATIVE, "volume": "two_vol"}, **me).result is None
+    image(oned, store)
+    hidden = "has 0 images and 0 VMs that OpenNebula shows to this user, and perhaps {} that it does not show, and"
+    refused(oned, present, hidden.format("1 image"), **{**NATIVE, "volume": "two_vol"}, **me)
+    refused(oned, present, hidden.format("VMs"), name="scratch", **SYSTEM, tm_mad="ssh", **me)
+    assert present("scratch", test=True, **SYSTEM, tm_mad="ssh").result is None
+    fuse = present(test=True, **NATIVE, access="fuse", in_use="allow", **me)
+    assert set(fuse.changes) == {"DISK_TYPE"}, "what VMs of such an image need"
+    assert fuse.warnings[0].startswith("1 image that OpenNebula does not show to this user may be native still, so")
+
+
 def test_an_image_that_has_just_come_counts(oned, present):
     """It was not there when the datastore was read."""
     store = oned.datastore("glusterds", **ON_DISK)
