@@ -196,6 +196,8 @@ def one_datastore_present(
         if (host := changes.get("GLUSTER_HOST") or {}).get("old"):
             fine += "; existing VMs keep the old GLUSTER_HOST"
             fine += "" if host["new"] else " and need it; new ones are created without one"
+        if (changes.get("GLUSTER_VOLUME") or {}).get("old"):
+            fine += f"; existing VMs keep GLUSTER_VOLUME {changes['GLUSTER_VOLUME']['old']}"
         fine += size
         return __utils__["gluster_states.changed"](ret, {**changes, **links}, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:

@@ -466,6 +466,8 @@ def test_danger_asks_first(oned, present, attribute, there, asked, what, images,
     assert attribute in result.changes and result.result is True, result.comment
     keeps = f"; existing VMs keep their disks' type {result.changes[attribute]['old']}"
     assert (keeps in result.comment) is (attribute == "DISK_TYPE")
+    old = result.changes.get("GLUSTER_VOLUME", {}).get("old")
+    assert (f"; existing VMs keep GLUSTER_VOLUME {old}" in result.comment) is (old is not None)
     assert present(**asked).changes == {}
 
 

@@ -1,9 +1,14 @@
 """The table of a datastore's arguments, and what follows it: the state, its checks, the pillar, the docs."""
 
+import importlib
 import inspect
 import re
+import xml.etree.ElementTree as ET
+import xmlrpc.client
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from salt.exceptions import SaltInvocationError
 
 from ..conftest import CHECKOUT, imported
@@ -93,6 +98,35 @@ def test_values_as_oned_keeps_them(util, value, kept):
     rules = util("one_datastore_rules")
     assert rules.written("NOTE", value) == kept
     assert rules.comparable("NOTE", value) == rules.comparable("NOTE", kept) or not isinstance(value, str)
+
+
+@pytest.fixture
+def oneds(execution, util, monkeypatch):
+    """The rules, the check of attributes, and what oned shows of a template that it was sent."""
+    monkeypatch.syspath_prepend(CHECKOUT / "lab")
+    objects, written = importlib.import_module("oned_objects"), execution("opennebula")._template
+
+    def kept(attributes):
+        ((sent,), _) = xmlrpc.client.loads(xmlrpc.client.dumps((written(attributes),)))
+        return {child.tag: child.text or "" for child in ET.fromstring(objects.Template(sent).xml())}
+
+    return util("one_datastore_rules"), execution("gluster_one_arguments").KINDS["attributes"][0], kept
+
+
+@given(name=st.text("aX1_mMlLé-", min_size=1, max_size=4), value=st.text('a"\\\\]>=#,[ \t\n\r\f<&é\u2028', max_size=9))
+@example("a", "a]]>b")
+@example("1a", " x\r\ny")
+@example("xml", '"quoted" \\\\ ]]')
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_accepted_is_kept_as_it_is_compared(oneds, name, value):
+    rules, accepts, kept = oneds
+    try:
+        attribute = rules.attribute_name(name)
+    except SaltInvocationError:
+        return
+    if accepts({name: value}):
+        text = rules.written(attribute, value)
+        assert kept({attribute: text}) == {attribute: text}
 
 
 @pytest.fixture
