@@ -695,7 +695,7 @@ def _size(space, store, current):
     """
     The size that OpenNebula sees is the volume's, not that of a local disk; it measures every 300 s.
     """
-    if not space or not current["total_mb"] or abs(current["total_mb"] - space["total_mb"]) <= space["total_mb"] / 20:
+    if not current["total_mb"] or __utils__["one_datastore_rules.is_size"](current["total_mb"], space):
         return []
     what, expected = f"OpenNebula sees {current['total_mb']} MB", f"{space['total_mb']} MB, the volume's size"
     return [["datastore_size", store, what, expected, f"ls -ld {current['base_path']} on the head"]]

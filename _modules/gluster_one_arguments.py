@@ -24,6 +24,8 @@ HOST = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 ACCOUNT = r"[0-9]+|[A-Za-z_][A-Za-z0-9_.-]*\$?"
 OPTION = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 SERVICE = r"[A-Za-z0-9_][A-Za-z0-9_.@:-]*"
+# What oned (7.5.80) rejects in a name.
+BAD_IN_NAMES = "&|:\\\";/'#{}$<>"
 
 
 def __virtual__():
@@ -211,9 +213,24 @@ def _is_number(value):
 
 def _is_name(value):
     """
-    What a datastore may be called; OpenNebula itself rejects more.
+    What a datastore may be called; OpenNebula itself rejects more, and cuts blanks at the ends.
     """
-    return isinstance(value, str) and value.isprintable() and value.strip() != ""
+    return isinstance(value, str) and value.isprintable() and value.strip() == value != ""
+
+
+def _is_new_name(value):
+    """
+    What oned accepts as a datastore's name, and keeps.
+    """
+    return _is_name(value) and len(value.encode()) <= 128 and not set(value) & set(BAD_IN_NAMES)
+
+
+def _is_sendable(value):
+    """
+    OpenNebula's notation has no place for a backslash before a quote, and its documents for the end of a CDATA section.
+    """
+    text = str(value).strip()
+    return '\\"' not in text and "]]>" not in text and not text.endswith("\\")
 
 
 def _are_options(accepts):
@@ -243,13 +260,11 @@ def _are_datastores(value):
 
 def _are_attributes(value):
     """
-    OpenNebula takes texts of several lines, in quotes; its notation has no place for a backslash before one of those.
-    Which names and values there can be, ``one_datastore.template`` says.
+    OpenNebula takes texts of several lines, in quotes. Which names and values there can be, ``one_datastore.template``
+    says.
     """
     return isinstance(value, dict) and all(
-        str(name).isprintable()
-        and '\\"' not in str(text)
-        and str(text).replace("\n", "").replace("\t", "").isprintable()
+        str(name).isprintable() and _is_sendable(text) and str(text).replace("\n", "").replace("\t", "").isprintable()
         for name, text in value.items()
     )
 
@@ -286,7 +301,17 @@ _A_TEXT = (_is_text, "a text of one line is needed")
 _SECONDS = (_is_number, "a number of seconds is needed")
 
 
-_A_DATASTORE = (_is_name, "a name of one line is needed, such as glusterds")
+_A_DATASTORE = (_is_name, "a name of one line is needed, such as glusterds, without blanks at its ends")
+
+
+_A_NEW_DATASTORE = (
+    _is_new_name,
+    "a name is a text of up to 128 bytes, such as glusterds, without blanks at its ends and without any of "
+    + " ".join(BAD_IN_NAMES),
+)
+
+
+_NOTATION = 'without \\" and ]]> in it and without \\ at its end'
 
 
 ANYTHING = (_is_printable, "a line break or another control character is not possible")
@@ -321,7 +346,7 @@ COMMON = {
 # The kinds of a datastore's arguments: see one_datastore_rules.arguments.
 KINDS = {
     "type": _A_TEXT,  # which there are, one_datastore.template says
-    "text": _A_TEXT,
+    "text": (lambda value: _is_text(value) and _is_sendable(value), f"{_A_TEXT[1]}, {_NOTATION}"),
     "boolean": (_is_bool, "true or false is needed"),
     "number": (_is_whole, "a number is needed, 0 or more"),
     "seconds": _SECONDS,
@@ -333,12 +358,12 @@ KINDS = {
         "native (QEMU's gluster://) or fuse (files on the mount) is needed",
     ),
     "directories": (
-        _are_directories,
-        "absolute paths are needed, such as [/etc, /root]; for OpenNebula's own, leave it out",
+        lambda value: _are_directories(value) and all(map(_is_sendable, [value] if isinstance(value, str) else value)),
+        f"absolute paths are needed, such as [/etc, /root], each {_NOTATION}; for OpenNebula's own, leave it out",
     ),
     "attributes": (
         _are_attributes,
-        'names and values are needed, such as {LIMIT_MB: 5}, without control characters and without \\" in a text',
+        f"names and values are needed, such as {{LIMIT_MB: 5}}, without control characters, each text {_NOTATION}",
     ),
     "names": (
         lambda value: _is_text(value) or _is_list(_is_text)(value),
@@ -378,7 +403,7 @@ STATES = {
     "datastore_mounted": _MOUNT,
     "datastore_remounted": _MOUNT,
     "files_usable": {"name": _A_PATH},
-    "one_datastore_present": {"name": _A_DATASTORE},
+    "one_datastore_present": {"name": _A_NEW_DATASTORE},
     "one_datastore_absent": {"name": _A_DATASTORE},
     "beacon_configured": {
         "name": (_is_word, "one word is needed, such as gluster_one"),

@@ -31,7 +31,6 @@ ROLES = ("head", "hypervisor", "server")
 _SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/sbin", "/sys", "/usr",
            "/var/cache", "/var/lib/glusterd", "/var/log")  # fmt: skip
 _USED = (*_SYSTEM, "/home", "/root", "/run", "/tmp", "/var/lib/gluster_one", "/var/lib/one", "/var/run", "/var/tmp")
-_BAD_IN_NAMES = "&|:\\\";/'#{}$<>"
 
 
 def __virtual__():
@@ -267,12 +266,10 @@ def _remediate(value):
     return _needs(list, needed, lambda value: all(kind in repaired for kind in value))(value)
 
 
-def _store_name(name):
-    """
-    What oned accepts as a name (7.5.80 rejects the rest), except for blanks at its ends, which it cuts off.
-    """
-    fine = isinstance(name, str) and name.strip() == name and name.isprintable()
-    return fine and 0 < len(name.encode()) <= 128 and not set(name) & set(_BAD_IN_NAMES)
+def _datastores(value):
+    needed = _like("one_datastore_present", "name")("")  # which is none
+    wrong = any(map(_like("one_datastore_present", "name"), value)) if isinstance(value, dict) else value is not None
+    return f"datastores by name are needed, such as {{glusterds: {{}}}}; {needed}" if wrong else None
 
 
 _POSITIVE = _needs(int, "a number of seconds above 0 is needed", lambda value: value > 0)
@@ -333,17 +330,18 @@ _DATASTORE = {
     ),
     "attributes": _needs(
         dict,
-        "attribute names and values are needed, such as {LIMIT_MB: 10000}, without control characters and without "
-        '\\" in a text',
+        "attribute names (letters without umlauts, digits and _) and values are needed, such as {LIMIT_MB: 10000}, "
+        'without control characters, each text without \\" and ]]> in it and without \\ at its end',
         lambda value: all(
-            re.fullmatch(r"\w+", str(name)) and isinstance(each, (str, int, float)) for name, each in value.items()
+            re.fullmatch(r"[A-Za-z0-9_]+", str(name)) and isinstance(each, (str, int, float))
+            for name, each in value.items()
         )
         and not _like("one_datastore_present", "attributes")(value),
     ),
     "names": _needs(
         list,
-        "a list of attribute names is needed",
-        lambda value: all(isinstance(name, str) and re.fullmatch(r"\w+", name) for name in value),
+        "a list of attribute names is needed, of letters without umlauts, digits and _",
+        lambda value: all(isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_]+", name) for name in value),
     ),
     "permissions": _needs(
         (str, int), "letters such as um-u-----, or 640, are needed",
@@ -374,12 +372,7 @@ _VOLUME = {
     "uid": _like("volume_configured", "uid"),
     "gid": _like("volume_configured", "gid"),
     "group": _like("volume_configured", "group"),
-    "datastores": _needs(
-        (dict, type(None)),
-        "datastores by name are needed, such as {glusterds: {}}; a name is a text of up to 128 bytes without any of "
-        + " ".join(_BAD_IN_NAMES),
-        lambda value: all(map(_store_name, value or [])),
-    ),
+    "datastores": _datastores,
 }  # fmt: skip
 
 

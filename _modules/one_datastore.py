@@ -16,10 +16,12 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "one_datastore"
 
-# oned gives these the values of the datastore's transfer driver, whatever was asked for, and says nothing.
-DRIVER_ATTRIBUTES = ("CLONE_TARGET", "LN_TARGET", "ALLOW_ORPHANS", "PERSISTENT_SNAPSHOTS")
-# ... or, where the transfer driver's configuration says nothing, these values.
-DEFAULTS = {"ALLOW_ORPHANS": "NO", "PERSISTENT_SNAPSHOTS": "YES"}
+# What oned takes where the transfer driver's configuration says nothing.
+DEFAULTS = {"ALLOW_ORPHANS": "NO", "PERSISTENT_SNAPSHOTS": "YES", "DS_MIGRATE": "YES"}
+# What oned gives a new datastore that is not told about it.
+GIVEN = ("DISK_TYPE", "RESTRICTED_DIRS", "SAFE_DIRS")
+# Its own elements that are attributes, too; a template may have them from the first update on.
+ELEMENTS = ("TYPE", "DS_MAD", "TM_MAD")
 KVM = ("kvm", "qemu")
 # What a datastore has that is opened natively alone, besides DISK_TYPE.
 GLUSTER = ("GLUSTER_HOST", "GLUSTER_VOLUME")
@@ -64,12 +66,13 @@ def template(arguments):
         wanted["DISK_TYPE"] = "FILE" if fuse else "GLUSTER"
     if not isinstance(attributes or {}, dict):
         raise SaltInvocationError(f"attributes is {attributes!r}: names and values are needed, such as {{LIMIT_MB: 5}}")
-    for attribute, value in (attributes or {}).items():
-        attribute = str(attribute).upper()
-        if not re.fullmatch(r"\w+", attribute):
-            raise SaltInvocationError(f"attributes: {attribute!r} is not a name: letters, digits and _ are allowed")
+    for attribute, value in _named("attributes", attributes or {}).items():
         if attribute == "NAME":
             raise SaltInvocationError(f"attributes has NAME {value!r}: it renames nothing; give datastore_id and name")
+        if attribute == "BASE_PATH":
+            raise SaltInvocationError(
+                f"attributes has BASE_PATH {value!r}: oned makes it from DATASTORE_LOCATION in oned.conf, leave it out"
+            )
         if value is None or isinstance(value, (dict, list)):
             raise SaltInvocationError(f"attributes has {attribute} {value!r}: a text or number is needed")
         wanted[attribute] = value
@@ -110,6 +113,21 @@ def template(arguments):
     return {name: text for name, text in texts.items() if text is not None}
 
 
+def _named(argument, values):
+    """
+    Attributes and their values by the names that oned keeps.
+    """
+    named = {}
+    for attribute, value in values.items():
+        try:
+            name = __utils__["one_datastore_rules.attribute_name"](attribute)
+        except SaltInvocationError as exc:
+            raise SaltInvocationError(f"{argument}: {exc}") from None
+        if named.setdefault(name, value) != value:
+            raise SaltInvocationError(f"{argument} has {name} twice, as {named[name]!r} and {value!r}: leave one out")
+    return named
+
+
 def completed(name, wanted, current, run=None, **connection):
     """
     A template with its ``DS_MAD``, without what oned decides by itself, checked against the drivers that oned runs.
@@ -141,20 +159,25 @@ def completed(name, wanted, current, run=None, **connection):
             f"{wanted['TYPE']}: use another name, or delete it if it is empty"
         )
     warnings = []
-    sent = {attribute: value for attribute, value in wanted.items() if attribute not in DRIVER_ATTRIBUTES}
     system = wanted["TYPE"] == "SYSTEM_DS"
+    decided = {
+        attribute: fate
+        for attribute in wanted
+        if (fate := __utils__["one_datastore_rules.set_by_driver"](attribute, wanted["TYPE"]))
+    }
+    sent = {key: value for key, value in wanted.items() if key not in decided or key in ("DRIVER", "DISK_TYPE")}
     ds_mad = None if system else wanted.get("DS_MAD", current.get("ds_mad"))
     dead = ds_mad == "shared" and "DS_MAD" not in wanted  # as the guide's value leaves it
-    decided = [*DRIVER_ATTRIBUTES, *(() if system else ("DRIVER", "DISK_TYPE"))]
-    decided = {attribute: wanted[attribute] for attribute in decided if attribute in wanted}
     same = current and wanted["TM_MAD"] == current["tm_mad"] and (system or ds_mad == current["ds_mad"] != "shared")
-    if same and not changes(decided, current):
+    if same and not changes({attribute: wanted[attribute] for attribute in decided}, current):
         return {"attributes": sent, "warnings": warnings}
     known = drivers(run=run, **connection)
     if not known:
+        left = [attribute for attribute in decided if attribute not in sent]
         warnings.append(
             "oned does not tell which drivers it runs (before 7, one.system.config is for the group oneadmin), so "
             "they are not checked, and DS_MAD is fs unless it is given"
+            + (f"; {', '.join(left)}: left to oned, which takes what TM_MAD has" if left else "")
         )
         if not system and (ds_mad is None or dead):
             sent["DS_MAD"] = "fs"
@@ -169,14 +192,16 @@ def completed(name, wanted, current, run=None, **connection):
                 f"({', '.join(known[key])}): leave {key} out, or set it to one of them"
             )
     made = {**DEFAULTS, **known["tm_mad_conf"].get(wanted["TM_MAD"], {})}
-    for attribute, value in decided.items():
-        if attribute in ("DRIVER", "DISK_TYPE") and not made.get(attribute):
-            continue  # left to the datastore
-        if value.upper() != str(made.get(attribute)).upper():
+    for attribute, fate in decided.items():
+        value, has = wanted[attribute], made.get(attribute)
+        if fate == "set" and not has:
+            sent[attribute] = value  # left to the datastore
+        elif value.upper() != str(has).upper():
             raise CommandExecutionError(
-                f"Datastore {name}: {attribute} is {value}, and oned would make it {made.get(attribute)} because "
-                f"TM_MAD is {wanted['TM_MAD']}: leave it out, or use another tm_mad"
-            )
+                f"Datastore {name}: {attribute} is {value}, and oned would "
+                + (f"make it {has} because TM_MAD is {wanted['TM_MAD']}: leave it out, or use another tm_mad"
+                   if fate == "set" else f"remove it because TYPE is {wanted['TYPE']}: leave it out")
+            )  # fmt: skip
     return {"attributes": sent, "warnings": warnings}
 
 
@@ -201,7 +226,8 @@ def changes(wanted, current):
     """
     differing, comparable = {}, __utils__["one_datastore_rules.comparable"]
     for attribute, value in wanted.items():
-        old = current.get(attribute, current.get(attribute.lower()))
+        own = current.get(attribute.lower()) if attribute in (*ELEMENTS, "DISK_TYPE") else None
+        old = current.get(attribute, own)
         if old is None or comparable(attribute, old) != comparable(attribute, value):
             differing[attribute] = {"old": old, "new": value}
     return differing
@@ -284,9 +310,9 @@ def difference(name, wanted, current, arguments=None, run=None, **connection):
     if not isinstance(absent_attributes, (str, list, type(None))):
         raise SaltInvocationError(f"absent_attributes is {absent_attributes!r}: a list of attribute names is needed")
     absent = [absent_attributes] if isinstance(absent_attributes, str) else absent_attributes or []
-    for attribute in [*absent, *(GLUSTER if given["access"] == "fuse" else ())]:
-        attribute = str(attribute).upper()
-        if attribute in ("TYPE", "DS_MAD", "TM_MAD", *DRIVER_ATTRIBUTES):
+    absent = [*absent, *(GLUSTER if given["access"] == "fuse" else ())]
+    for attribute in _named("absent_attributes", dict.fromkeys(absent)):
+        if attribute in ELEMENTS or _comes_back(attribute, wanted, run, connection):
             raise SaltInvocationError(
                 f"absent_attributes has {attribute}, which oned sets again by itself: leave it out"
             )
@@ -294,8 +320,8 @@ def difference(name, wanted, current, arguments=None, run=None, **connection):
             raise SaltInvocationError(
                 f"absent_attributes has {attribute}, which is to be {wanted[attribute]}: only one can be"
             )
-        if attribute in current:
-            differing[attribute] = {"old": current[attribute], "new": None}
+        if attribute in current or (not current and attribute in GIVEN):
+            differing[attribute] = {"old": current.get(attribute), "new": None}
     if enabled not in (None, True, False):
         raise SaltInvocationError(f"enabled is {enabled!r}: true or false is needed")
     desired = {"name": str(name) if current else None, "owner": given["owner"], "group": given["group"]}
@@ -323,6 +349,18 @@ def difference(name, wanted, current, arguments=None, run=None, **connection):
         if joined != sorted(current.get("clusters", [None])):
             differing["clusters"] = {"old": current.get("clusters"), "new": joined}
     return differing
+
+
+def _comes_back(attribute, wanted, run, connection):
+    """
+    Whether oned sets an attribute again that was removed, as the transfer driver's configuration has it.
+    """
+    if __utils__["one_datastore_rules.set_by_driver"](attribute, wanted.get("TYPE")) != "set":
+        return False
+    known = drivers(run, **connection)
+    if not known:
+        return attribute not in ("DRIVER", "DISK_TYPE")
+    return bool({**DEFAULTS, **known["tm_mad_conf"].get(wanted.get("TM_MAD"), {})}.get(attribute))
 
 
 def _cluster_ids(name, clusters, run, connection):
@@ -386,19 +424,18 @@ def _sent(name, changes, current, connection):
     if not current:
         first = clusters[0] if clusters else -1
         store = __salt__["opennebula.datastore_create"]({"NAME": name, **merged}, first, **connection)
-        yield store, attributes
+        yield store, merged
         current = __salt__["opennebula.datastore_info"](store, **connection)
+        gone = {key: None for key in attributes if key not in merged and key in current}
+        if gone:
+            _update(store, gone, connection)
+        yield store, attributes
         # What oned has made as it should be needs no request.
         left = {key: change for key, change in changes.items() if current.get(key) != change["new"]}
         yield store, set(changes) - set(left)
     elif attributes:
         store = current["id"]
-        __salt__["opennebula.datastore_update"](store, attributes, **connection)
-        if merged != attributes:
-            seen = _attributes(__salt__["opennebula.datastore_info"](store, **connection))
-            kept = {key: value for key, value in seen.items() if attributes.get(key, "") is not None}
-            if kept != seen:  # an old oned, where a merge removes nothing
-                __salt__["opennebula.datastore_update"](store, kept, replace=True, **connection)
+        _update(store, attributes, connection)
         yield store, attributes
     store = current["id"]
     if "name" in left:
@@ -423,11 +460,17 @@ def _sent(name, changes, current, connection):
         yield store, ["state"]
 
 
-def _attributes(store):
+def _update(store, attributes, connection):
     """
-    A datastore's own attributes, out of all that is known of it.
+    Set a datastore's attributes, and remove those that are None.
     """
-    return {key: value for key, value in store.items() if key.isupper()}
+    __salt__["opennebula.datastore_update"](store, attributes, **connection)
+    if None in attributes.values():
+        seen = __salt__["opennebula.datastore_info"](store, **connection)
+        seen = {key: value for key, value in seen.items() if key.isupper()}
+        kept = {key: value for key, value in seen.items() if attributes.get(key, "") is not None}
+        if kept != seen:  # an old oned, where a merge removes nothing
+            __salt__["opennebula.datastore_update"](store, kept, replace=True, **connection)
 
 
 def _identifier(kind, name, connection):
@@ -525,13 +568,17 @@ def compare(name, arguments, planned=(), run=None, **connection):
     changes = difference(name, found["attributes"], current, arguments, run=run, **connection)
     wanted, mount, warnings = found["attributes"], arguments.get("mount"), found["warnings"]
     if arguments.get("access") == "fuse" and any(attribute in changes for attribute in GLUSTER):
-        native = sum(image["native"] for image in __salt__["opennebula.image_list"](current["id"], **connection))
-        if native:  # VMs made from them take the volume and its server from the datastore
+        images = __salt__["opennebula.image_list"](current["id"], **connection)
+        native, hidden = sum(image["native"] for image in images), _hidden_images(current, len(images))
+        if native or hidden:  # VMs made from them take the volume and its server from the datastore
             changes = {key: change for key, change in changes.items() if key not in GLUSTER}
+            stay = f"so {' and '.join(GLUSTER)} stay"
             warnings = [
                 *warnings,
-                f"{native} of its images are native still, as oned has made them, so {' and '.join(GLUSTER)} stay: "
-                "gluster_one.images names them",
+                f"{native} of its images are native still, as oned has made them, {stay}: gluster_one.images names them"
+                if native
+                else f"{hidden} that OpenNebula does not show to this user may be native still, {stay}: use one of the "
+                "group oneadmin",
             ]
     refuse_in_use(name, changes, current, arguments.get("in_use"), **connection)
     # What was there before counts as much as what is asked for.
@@ -566,7 +613,7 @@ def _beside(name, mount, planned, run, connection):
             continue
         attributes = _upper(arguments.get("attributes"))
         kind = attributes.get("TYPE") or arguments.get("type") or "IMAGE_DS"
-        tm_mad = attributes.get("TM_MAD") or arguments.get("tm_mad") or "shared"
+        tm_mad = str(attributes.get("TM_MAD") or arguments.get("tm_mad") or "shared").strip()
         names.add(arguments["name"])
         numbers.add(str(arguments.get("datastore_id")))  # one that may be there under another name
         host = None if arguments.get("access") == "fuse" else attributes.get("GLUSTER_HOST") or arguments.get("host")
@@ -614,12 +661,51 @@ def refuse_in_use(name, changes, current, allow=None, **connection):
         return
     images = len(__salt__["opennebula.image_list"](current["id"], **connection))
     machines = len(__salt__["opennebula.vm_list"](current["id"], **connection))
-    if images or machines:
+    hidden = hidden_users(current, images, machines, **connection)
+    if images or machines or hidden:
         what = ", ".join(f"{key} from {changes[key]['old']} to {changes[key]['new']}" for key in risky)
+        more = f" that OpenNebula shows to this user, and perhaps {hidden} that it does not show" if hidden else ""
         raise CommandExecutionError(
-            f"Datastore {name} has {images} images and {machines} VMs, and changing {what} puts them at risk: "
+            f"Datastore {name} has {images} images and {machines} VMs{more}, and changing {what} puts them at risk: "
             "move them first, or set in_use: allow"
         )
+
+
+def hidden_users(current, images, machines, **connection):
+    """
+    What may be on a datastore although OpenNebula does not show it to this user.
+
+    current
+        The datastore (dict of ``opennebula.datastore_list``).
+
+    images, machines
+        How many of its images and VMs OpenNebula shows (int).
+
+    Returns None, or words such as ``2 images`` or ``VMs``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head one_datastore.hidden_users '{id: 101, type: IMAGE_DS, images: [1, 2]}' 0 0
+    """
+    hidden = _hidden_images(current, images)
+    if hidden or machines or current.get("type") != "SYSTEM_DS":
+        return hidden  # VMs are on an image datastore by its images
+    user = __salt__["opennebula_api.call"]("user.info", -1, **connection)
+    groups = user.get("GROUPS") if isinstance(user.get("GROUPS"), dict) else {}
+    ids = groups.get("ID") if isinstance(groups.get("ID"), list) else []
+    return None if "0" in map(str, (user.get("GID"), *ids)) else "VMs"
+
+
+def _hidden_images(current, shown):
+    """
+    The images of a datastore that are not among those that are shown, in words: it has the identifiers of all.
+    """
+    if current.get("images", []) is None:
+        return "images"
+    hidden = len(current.get("images", [])) - shown
+    return f"{hidden} image{'' if hidden == 1 else 's'}" if hidden > 0 else None
 
 
 def require_matching_drivers(name, wanted, others, run=None, **connection):
@@ -817,12 +903,15 @@ def require_mounted_volume(name, volume, mount):
         )
 
 
-def wait_measured(store, **connection):
+def wait_measured(store, mount=None, **connection):
     """
     OpenNebula has measured a datastore; it does so within a second of its creation, then every 300 s.
 
     store
         Its identifier (int).
+
+    mount
+        The directory on which this node has its volume mounted (string), default none: then any size will do.
 
     Returns nothing if so, else what OpenNebula shows instead (string).
 
@@ -832,7 +921,49 @@ def wait_measured(store, **connection):
 
         salt head one_datastore.wait_measured 101
     """
-    seen = __salt__["opennebula.datastore_info"](store, **connection)
-    size = seen.get("total_mb")
-    error = __utils__["gluster_process.visible"](seen.get("ERROR", "no ERROR in its template"))
-    return None if size else f"size {'unknown' if size is None else 0}; {error}"
+    return unmeasured(__salt__["opennebula.datastore_info"](store, **connection), mount)
+
+
+def unmeasured(current, mount=None):
+    """
+    What OpenNebula shows instead of a datastore's size.
+
+    current
+        The datastore (dict of ``opennebula.datastore_list``).
+
+    mount
+        See :func:`wait_measured`.
+
+    Returns None where it shows the size, or never measures the datastore (:func:`is_measured`), else a string.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head one_datastore.unmeasured '{total_mb: 0}'
+    """
+    size = current.get("total_mb")
+    space = __salt__["gluster_mount.space"](mount) if mount and size else None
+    if not is_measured(current) or __utils__["one_datastore_rules.is_size"](size, space):
+        return None
+    error = __utils__["gluster_process.visible"](current.get("ERROR", "no ERROR in its template"))
+    volume = f", and the volume has {space['total_mb']} MB" if space else ""
+    return f"size {'unknown' if size is None else f'{size} MB' if size else 0}{volume}; {error}"
+
+
+def is_measured(current):
+    """
+    Whether OpenNebula measures a datastore. It leaves a system datastore alone that the hosts do not share.
+
+    current
+        The datastore (dict of ``opennebula.datastore_list``).
+
+    Returns True or False.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head one_datastore.is_measured '{type: SYSTEM_DS, SHARED: "NO"}'
+    """
+    return current.get("type") != "SYSTEM_DS" or str(current.get("SHARED")).upper() != "NO"

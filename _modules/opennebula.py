@@ -220,8 +220,10 @@ def _template(attributes):
         )
     lines = []
     for name, value in attributes.items():
-        if not re.fullmatch(r"\w+", str(name)):
-            raise SaltInvocationError(f"Attribute {name!r} is not a name: letters, digits and _ are allowed")
+        if not re.fullmatch(r"\w+", str(name), re.ASCII):
+            raise SaltInvocationError(
+                f"Attribute {name!r} is not a name: letters, digits and _ are allowed, no umlauts"
+            )
         lines += [f"{str(name).upper()}={_quoted(each)}\n" for each in (value if isinstance(value, list) else [value])]
     return "".join(lines)
 

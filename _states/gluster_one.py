@@ -14,6 +14,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 __virtualname__ = "gluster_one"
 
 UNKNOWN = "(identifier)"  # a datastore's, that OpenNebula has not picked yet
+INTERVAL = 300  # seconds between oned's looks at a datastore, as it comes
 
 
 def __virtual__():
@@ -125,7 +126,9 @@ def one_datastore_present(
         Where OpenNebula keeps the directories of its datastores (string, default /var/lib/one/datastores).
 
     wait_monitored
-        Seconds to wait until OpenNebula has measured a new datastore (int, default 0: do not wait).
+        Seconds to wait until the size that OpenNebula knows is the volume's (int, default 0: do not wait). It measures
+        a new datastore within a second, and any other, such as after a change of ``DS_MAD``, every 300 s; until then
+        it accepts no image. A system datastore that it never measures (``tm_mad: ssh``, ``local``) is not waited for.
 
     timeout
         Seconds to wait for an oned whose port is closed, as it is while oned starts (int, default 120).
@@ -156,7 +159,9 @@ def one_datastore_present(
         ret.update({"warnings": found["warnings"]} if found["warnings"] else {})
         links = _directory_changes(name, volume, mount, datastores_dir, current.get("id"), datastore_id)
         if __opts__["test"] or not {**changes, **links}:
-            return __utils__["gluster_states.would_change"](ret, {**changes, **links}, f"datastore {name} is as wanted")
+            fine = f"datastore {name} is as wanted"
+            fine += _size(current, mount, wait_monitored, api, current) if current and wait_monitored else ""
+            return __utils__["gluster_states.would_change"](ret, {**changes, **links}, fine)
         if mount and __salt__["gluster_mount.mount_health"](mount)["state"] != "alive":
             raise CommandExecutionError(f"{mount} is not mounted: mount its volume first, by datastore_mounted")
         try:
@@ -179,13 +184,10 @@ def one_datastore_present(
             __salt__["gluster_links.link"](path, mount, replace=old and old.removeprefix(f"{path} -> "))
         if "identifier" in links:
             __salt__["gluster_one_ids.publish_id"](mount, name, store, [each["name"] for each in more["planned"]])
-        if wait_monitored and not current:
-            measured = functools.partial(__salt__["one_datastore.wait_measured"], store, **api)
-            __utils__["gluster_states.wait_for"](
-                measured, wait_monitored, f"OpenNebula did not measure datastore {store}"
-            )
         arguments["datastore_id"] = store  # it may have been renamed since
-        left = {**read()["changes"], **_directory_changes(name, volume, mount, datastores_dir, store, store)}
+        found = read()
+        left = {**found["changes"], **_directory_changes(name, volume, mount, datastores_dir, store, store)}
+        size = _size(found["current"], mount, wait_monitored, api, current) if current or wait_monitored else ""
         fine = f"datastore {name} has the identifier {store}"
         if (links.get("identifier") or {}).get("old"):
             fine += ", another than before: the other nodes link it at their next run of gluster_one.mount"
@@ -194,11 +196,38 @@ def one_datastore_present(
         if (host := changes.get("GLUSTER_HOST") or {}).get("old"):
             fine += "; existing VMs keep the old GLUSTER_HOST"
             fine += "" if host["new"] else " and need it; new ones are created without one"
+        if (changes.get("GLUSTER_VOLUME") or {}).get("old"):
+            fine += f"; existing VMs keep GLUSTER_VOLUME {changes['GLUSTER_VOLUME']['old']}"
+        fine += size
         return __utils__["gluster_states.changed"](ret, {**changes, **links}, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         said = str(exc)
         said = said if said.startswith(f"Datastore {name}") else f"Datastore {name}: {said}"
         return {**ret, "result": False, "changes": {**ret["changes"], **getattr(exc, "done", {})}, "comment": said}
+
+
+def _size(current, mount, seconds, api, before):
+    """
+    Wait until OpenNebula has measured a datastore, if that is asked for; returns what is still to come. A new datastore
+    is measured at once, any other some time.
+    """
+    seen, store = __salt__["one_datastore.unmeasured"](current, mount), current["id"]
+    later = f"every {INTERVAL} s (MONITORING_INTERVAL_DATASTORE in oned.conf)"
+    if not __salt__["one_datastore.is_measured"](current):
+        return (
+            f"; OpenNebula never measures it, because SHARED is NO with TM_MAD {current['tm_mad']}" if seconds else ""
+        )
+    if not seen:
+        return ""
+    if not seconds or __opts__["test"]:
+        return f"; OpenNebula has yet to measure it ({seen}), which it does {later}, and accepts no image before that"
+    __utils__["gluster_states.wait_for"](
+        functools.partial(__salt__["one_datastore.wait_measured"], store, mount, **api),
+        seconds,
+        f"OpenNebula did not measure datastore {store}",
+        f": it does {later}, and accepts no image before that" if before else "",
+    )
+    return ""
 
 
 def _run():

@@ -19,6 +19,7 @@ def one_datastore_absent(name, datastore_id=None, timeout=120, endpoint=None, au
     OpenNebula has no datastore of this name. For the head.
 
     Only an empty one is deleted: while it has images, or VMs have disks on it, the state fails and names some of them.
+    So it does where OpenNebula does not show all of them to the user.
     The files in its directories stay, and so do the links to the volume; its identifier, which the head wrote to the
     mounted volume for the other nodes, is removed.
 
@@ -48,9 +49,9 @@ def one_datastore_absent(name, datastore_id=None, timeout=120, endpoint=None, au
         )
         current = _there(name, datastore_id, api)
         changes = _changes(name, current, api)
-        users = _users(current["id"], api) if current else None
+        users = _users(current, api) if current else None
         if users:
-            raise CommandExecutionError(f"it is not empty: {users}; move or delete them first")
+            raise CommandExecutionError(users)
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
         try:
@@ -100,17 +101,20 @@ def _there(name, datastore_id, api):
     return found[0] if found else {}
 
 
-def _users(store, api):
+def _users(current, api):
     """
-    What is on a datastore, as a sentence, or None.
+    What is on a datastore, or may be, as a sentence, or None.
     """
-    for kind, found in (
-        ("image", __salt__["opennebula.image_list"](store, **api)),
-        ("VM", __salt__["opennebula.vm_list"](store, **api)),
-    ):
+    images = __salt__["opennebula.image_list"](current["id"], **api)
+    machines = __salt__["opennebula.vm_list"](current["id"], **api)
+    for kind, found in (("image", images), ("VM", machines)):
         if found:
             names = ", ".join(__utils__["gluster_process.visible"](each["name"]) for each in found[:3]) + (
                 ", ..." if len(found) > 3 else ""
             )
-            return f"{len(found)} {kind}{'' if len(found) == 1 else 's'} ({names})"
-    return None
+            count = f"{len(found)} {kind}{'' if len(found) == 1 else 's'}"
+            return f"it is not empty: {count} ({names}); move or delete them first"
+    hidden = __salt__["one_datastore.hidden_users"](current, 0, 0, **api)
+    return hidden and (
+        f"it may not be empty: {hidden} that OpenNebula does not show to this user; use one of the group oneadmin"
+    )

@@ -14,6 +14,12 @@ from salt.exceptions import SaltInvocationError
 __virtualname__ = "one_datastore_rules"
 
 TYPES = ("IMAGE_DS", "SYSTEM_DS", "FILE_DS")
+# What oned takes from the transfer driver's configuration, whatever the template says. Behind some names stands a
+# driver, for system datastores of that one.
+_BY_DRIVER = r"(CLONE_TARGET|LN_TARGET|DISK_TYPE|DRIVER)(_\w+)?|TM_MAD_SYSTEM|ALLOW_ORPHANS|PERSISTENT_SNAPSHOTS"
+_ON_SYSTEM = r"SHARED|DS_MIGRATE|DS_MIGRATE_SNAP|DS_LIVE_MIGRATE|ALLOW_ORPHANS|PERSISTENT_SNAPSHOTS"
+# What it removes.
+_NOT_ON_SYSTEM, _ON_SYSTEM_ALONE = ("CLONE_TARGET", "LN_TARGET"), ("SHARED",)
 
 
 def _argument(kind, meaning, attribute=None, types=TYPES, why=None, default=None, pillar=True):
@@ -89,7 +95,7 @@ ARGUMENTS = {
         "The directory on which the node has the volume mounted; the datastore's own becomes a link to it",
         pillar=False,  # it is a key of the volume
     ),
-    "wait_monitored": _argument("seconds", "Wait until OpenNebula has measured a new one", default=0),
+    "wait_monitored": _argument("seconds", "Wait until the size that OpenNebula knows is the volume's", default=0),
 }
 
 
@@ -120,9 +126,57 @@ def arguments():
     return ARGUMENTS
 
 
+def attribute_name(name):
+    """
+    The name of an attribute as oned keeps it: in capitals, with ``ONE_`` before what cannot begin an XML element.
+
+    name
+        The name (string).
+
+    Returns a string.
+
+    Raises SaltInvocationError for a name that oned's notation does not have.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["one_datastore_rules.attribute_name"]("1a")
+    """
+    name = str(name)
+    if not re.fullmatch(r"\w+", name, re.ASCII):
+        raise SaltInvocationError(f"{name!r} is not a name: letters, digits and _ are allowed, no umlauts")
+    return f"{'ONE_' if name[0].isdecimal() or name.upper().startswith('XML') else ''}{name.upper()}"
+
+
+def set_by_driver(attribute, kind):
+    """
+    What oned does with an attribute on account of the datastore's transfer driver, whatever is asked for.
+
+    attribute
+        Its name, in capitals (string).
+
+    kind
+        The datastore's type (string).
+
+    Returns ``set`` where oned gives it the value of the driver's configuration, if that has one, ``removed`` where it
+    never keeps it, None where it leaves it alone.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["one_datastore_rules.set_by_driver"]("SHARED", "SYSTEM_DS")
+    """
+    system = kind == "SYSTEM_DS"
+    if attribute in (_NOT_ON_SYSTEM if system else _ON_SYSTEM_ALONE):
+        return "removed"
+    return "set" if re.fullmatch(_ON_SYSTEM if system else _BY_DRIVER, attribute) else None
+
+
 def written(attribute, value):
     """
-    The value of an attribute as a datastore's template has it.
+    The value of an attribute as a datastore's template has it: oned cuts the blanks at its ends.
 
     attribute
         Its name, in capitals (string).
@@ -153,7 +207,7 @@ def written(attribute, value):
         return " ".join(paths)
     if isinstance(value, bool):
         return "YES" if value else "NO"
-    return None if value is None else str(value)
+    return None if value is None else str(value).strip()
 
 
 def comparable(attribute, value):
@@ -176,7 +230,7 @@ def comparable(attribute, value):
     """
     if not isinstance(value, str):  # what only somebody else can have made: a vector, or several values
         return value
-    kind = _kind(attribute)
+    kind, value = _kind(attribute), value.strip()
     if kind == "hosts":
         try:
             return gluster_host(value)
@@ -229,6 +283,27 @@ def gluster_host(host):
             raise SaltInvocationError(f"{host!r} has no valid port: {needed}")
         named.append(f"{name}:{int(port or 24007)}")
     return " ".join(named)
+
+
+def is_size(total_mb, space):
+    """
+    Whether OpenNebula has measured a volume, and not nothing or a local disk.
+
+    total_mb
+        The size that it shows (int).
+
+    space
+        The volume's, as ``gluster_mount.space`` returns it (dict), None where it is not known.
+
+    Returns True or False.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["one_datastore_rules.is_size"](258020, {"total_mb": 258021, "free_percent": 61})
+    """
+    return bool(total_mb) and (not space or abs(total_mb - space["total_mb"]) <= space["total_mb"] / 20)
 
 
 def permission_letters(permissions):

@@ -73,7 +73,7 @@ class Images:
         kind = (template.get("TYPE") or "OS").upper()
         size = self.stat(template, kind, store)
         if (
-            store.size[0]
+            (store.size[0] or self.location)  # one that was not measured yet has no space
             and size > store.size[1]
             and not (skip_capacity and 0 in caller.groups)
             and conf.DS_MAD_CONF[store.ds_mad].get("DATASTORE_CAPACITY_CHECK") != "NO"

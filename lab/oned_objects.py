@@ -7,6 +7,7 @@ from collections import namedtuple
 import oned_conf as conf
 
 Caller = namedtuple("Caller", "user gid groups")
+BLANKS = " \f\n\r\t\v"  # what oned cuts from the ends of a value
 
 
 class Failure(Exception):
@@ -69,8 +70,6 @@ class Template:
         """Read a template; unique ones (an image's) keep the last value of a name only."""
         self.attributes, self.unique = [], unique
         (self._read_xml if text.startswith("<") else self._read)(text)
-        if self.get("NAME"):
-            self.replace("NAME", self.get("NAME").rstrip(" \f\n\r\t\v"))
 
     @classmethod
     def _tokens(cls, text):
@@ -134,12 +133,12 @@ class Template:
                 self.add(child.tag, child.text)
 
     def add(self, name, value):
-        """One more value, under a name that can be an XML element's."""
+        """One more value, without blanks at its ends, under a name that can be an XML element's."""
         if not (name[0].isalpha() or name[0] == "_") or name.startswith("XML"):
             name = "ONE_" + name
         if self.unique:
             self.erase(name.upper())
-        self.attributes.append((name.upper(), value))
+        self.attributes.append((name.upper(), value.strip(BLANKS) if isinstance(value, str) else value))
 
     def get(self, name):
         """The first value of the name where that is a string, else an empty one."""

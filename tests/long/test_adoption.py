@@ -84,7 +84,8 @@ def adopted(clean):
     fleet.sh("head", "truncate -s 1M /var/tmp/held")
     # An old oned ran the driver shared; the present one registers nothing with it.
     fleet.oned("one.datastore.update", store, "DS_MAD=fs", 1)
-    fleet.oned("one.image.allocate", 'NAME = "held"\nPATH = "/var/tmp/held"\nSIZE = 1', store)
+    # Not looking at the size, which oned has yet to measure after that.
+    fleet.oned("one.image.allocate", 'NAME = "held"\nPATH = "/var/tmp/held"\nSIZE = 1', store, True)
     fleet.oned("one.datastore.update", store, "DS_MAD=shared", 1)
     run = ("systemd-run", "--quiet", "--uid=oneadmin")
     for host in fleet.lab.hosts:

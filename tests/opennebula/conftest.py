@@ -70,6 +70,23 @@ def present(loaders, oned):
     return run
 
 
+@pytest.fixture
+def eve(oned, tmp_path):
+    """eve(DATASTORE, ...): she has them; returns where her credentials are. She is in no group but users."""
+    number = oned.call("user.allocate", "eve", "Medlar-of-eve", "core", [])
+    path = tmp_path / "eve_auth"
+    path.write_text("eve:Medlar-of-eve\n")
+    path.chmod(0o600)
+
+    def owns(*stores):
+        for store in stores:
+            oned.call("datastore.chown", store, number, -1)
+        oned.log()
+        return {"auth_file": str(path)}
+
+    return owns
+
+
 @pytest.fixture(scope="session")
 def in_one_run(loaders):
     """in_one_run({name: arguments}, test=False): many of that state in one run; the returns by name."""

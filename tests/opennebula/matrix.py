@@ -83,6 +83,8 @@ ATTRIBUTES = [
     Attribute("QCOW2_STANDALONE", [{"attributes": {"QCOW2_STANDALONE": True}}], "YES", same=("yes",), other="NO",
               bases=("native",)),
     Attribute("LABELS", [{"attributes": {"Labels": AWKWARD}}], AWKWARD, other="A"),
+    Attribute("ONE_1A", [{"attributes": {"1a": "x"}}], "x", other="y", bases=("plain",)),
+    Attribute("ENDS", [{"attributes": {"ENDS": "\t two  words \n"}}], "two  words", other="one", bases=("plain",)),
     Attribute("EMPTY", [{"attributes": {"EMPTY": ""}}], "", other="full", bases=("plain", "native")),
     Attribute("VECTOR", [{"attributes": {"VECTOR": "flat"}}], "flat", other={"A": "1"}, bases=("plain",)),
 ]  # fmt: skip

@@ -68,6 +68,22 @@ def test_of_two_of_one_name_the_identifier_says_which(absent, oned, test):
     assert all(str(number) in run.comment for number in numbers)
 
 
+@pytest.mark.parametrize("test", [True, False])
+def test_what_a_limited_user_does_not_see_keeps_it(absent, oned, eve, test):
+    files, scratch = oned.datastore("files of eve"), oned.datastore("scratch", TYPE="SYSTEM_DS", DS_MAD=None)
+    oned.call("image.allocate", template({"NAME": "ubuntu", "TYPE": "DATABLOCK", "SIZE": 1}), files)
+    oned.lab(put={"vm": {"name": "web", "uid": 0, "host": "kvm1", "ds": scratch, "disks": []}})
+    me = eve(files, scratch, oned.datastore("old"))
+    for name, hidden in (("files of eve", "1 image"), ("scratch", "VMs")):
+        run = absent(name, test=test, **me)
+        assert (run.result, run.changes, oned.writes()) == (False, {}, [])
+        assert run.comment == (
+            f"Datastore {name}: it may not be empty: {hidden} that OpenNebula does not show to this user; use one of "
+            "the group oneadmin"
+        )
+    assert absent("old", test=test, **me).changes
+
+
 def test_another_name_is_not_meant_by_the_identifier(absent, oned):
     number = oned.datastore("other")
     assert (absent(datastore_id=number).result, absent(datastore_id=number).changes) == (True, {})

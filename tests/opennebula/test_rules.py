@@ -68,6 +68,26 @@ WRONG = [
     ({"absent_attributes": ["TM_MAD"]}, "absent_attributes has TM_MAD, which oned sets again by itself"),
     ({"absent_attributes": "ln_target"}, "absent_attributes has LN_TARGET, which oned sets again"),
     ({"in_use": "yes"}, "in_use is 'yes': allow is possible"),
+    ({"attributes": {"TM_MAD_SYSTEM": "local"}}, "TM_MAD_SYSTEM is local, and oned would make it ssh because TM_MAD"),
+    ({"attributes": {"disk_type_ssh": "BLOCK"}}, "DISK_TYPE_SSH is BLOCK, and oned would make it FILE"),
+    ({"attributes": {"SHARED": "NO"}}, "SHARED is NO, and oned would remove it because TYPE is IMAGE_DS: leave it out"),
+    ({**SYSTEM, "attributes": {"SHARED": False}}, "SHARED is NO, and oned would make it YES"),
+    ({**SYSTEM, "attributes": {"DS_LIVE_MIGRATE": "NO"}}, "DS_LIVE_MIGRATE is NO, and oned would make it YES"),
+    ({**SYSTEM, "attributes": {"LN_TARGET": "SELF"}}, "LN_TARGET is SELF, and oned would remove it"),
+    ({"absent_attributes": ["FOO", "clone_target_ssh"]}, "absent_attributes has CLONE_TARGET_SSH, which oned sets"),
+    ({**SYSTEM, "absent_attributes": ["DS_MIGRATE"]}, "absent_attributes has DS_MIGRATE, which oned sets again"),
+    ({"tm_mad": "qcow2", "absent_attributes": ["DRIVER"]}, "absent_attributes has DRIVER, which oned sets again"),
+    ({"attributes": {"BASE_PATH": "/srv"}}, "oned makes it from DATASTORE_LOCATION in oned.conf, leave it out"),
+    ({"attributes": {"Gr\u00f6sse": 5}}, "'Gr\u00f6sse' is not a name: letters, digits and _ are allowed, no umlauts"),
+    ({"absent_attributes": ["Gr\u00f6sse"]}, "absent_attributes: 'Gr\u00f6sse' is not a name"),
+    ({"attributes": {"1a": 1, "ONE_1A": 2}}, "attributes has ONE_1A twice, as 1 and 2: leave one out"),
+    ({"attributes": {"NOTE": "two\r\nlines"}}, "without control characters"),
+    ({"attributes": {"NOTE": "a]]>b"}}, "each text without \\\" and ]]> in it and without \\ at its end"),
+    ({"attributes": {"NOTE": "a\\ "}}, "without \\ at its end"),
+    ({"driver": "raw\\"}, "without \\ at its end"),
+    ({"safe_dirs": "/srv/]]> /tmp"}, "each without \\\" and ]]> in it"),
+    ({"name": "glusterds "}, "name is 'glusterds ': a name is a text of up to 128 bytes"),
+    ({"name": "glusterds/x"}, "without any of & | :"),
 ]  # fmt: skip
 
 
@@ -78,6 +98,34 @@ def test_wrong_is_an_error_before_anything_is_written(oned, present, arguments, 
     assert (result.result, result.changes) == (False, {}) and words in result.comment
     assert result.comment.startswith("Datastore glusterds") and result.comment.count("Datastore glusterds") == 1
     assert "\n" not in result.comment and oned.writes() == []
+
+
+@pytest.mark.parametrize("access", [{}, SYSTEM])
+def test_what_oned_gives_a_new_datastore_can_be_absent(oned, present, access):
+    """oned gives directories to one that has none, and a disk type."""
+    asked = {**access, "absent_attributes": ["SAFE_DIRS", "DISK_TYPE"]}
+    predicted, result = present(test=True, **asked), present(**asked)
+    assert (predicted.result, result.result) == (None, True), result.comment
+    assert result.changes == predicted.changes and oned.writes() == ["datastore.allocate", "datastore.update"]
+    assert "SAFE_DIRS" not in oned.document(100) and "RESTRICTED_DIRS" in oned.document(100)
+    assert (present(**asked).changes, oned.writes()) == ({}, [])
+
+
+def test_what_the_transfer_driver_leaves_alone(oned, present):
+    """Its configuration has no TM_MAD_SYSTEM, and nothing of migration is for an image datastore."""
+    kept = {"TM_MAD_SYSTEM": "local", "LN_TARGET_LOCAL": "SYSTEM", "DS_MIGRATE": "NO"}
+    oned.datastore("glusterds", TM_MAD="ssh", CLONE_TARGET_SSH="SELF")
+    asked = {"tm_mad": "ssh", "attributes": kept, "absent_attributes": ["CLONE_TARGET_SSH"]}
+    result = present(**asked)
+    assert result.result is True and set(result.changes) == {*kept, "CLONE_TARGET_SSH"}, result.comment
+    assert present(**asked).changes == {}
+
+
+def test_elements_of_oned_are_no_attributes(oned, present):
+    """One of that name is written."""
+    oned.datastore("glusterds")
+    assert set(present(attributes={"STATE": "READY", "ID": 100}).changes) == {"STATE", "ID"}
+    assert present(attributes={"STATE": "READY", "ID": 100}).changes == {}
 
 
 def refused(oned, present, words, **arguments):
@@ -128,6 +176,7 @@ def test_where_oned_does_not_tell_its_drivers(oned, present):
             assert result.changes["DS_MAD"] == {"old": None, "new": "fs"}
             (warning,) = result.warnings
             assert "one.system.config is for the group oneadmin" in warning and "DS_MAD is fs" in warning
+            assert warning.endswith("; CLONE_TARGET: left to oned, which takes what TM_MAD has")
         assert result.result is True
         assert present(**arguments).warnings == []  # nothing depends on it any more
         ceph = oned.datastore("of ceph", DS_MAD="ceph", DISK_TYPE="RBD", BRIDGE_LIST="a")
@@ -417,6 +466,8 @@ def test_danger_asks_first(oned, present, attribute, there, asked, what, images,
     assert attribute in result.changes and result.result is True, result.comment
     keeps = f"; existing VMs keep their disks' type {result.changes[attribute]['old']}"
     assert (keeps in result.comment) is (attribute == "DISK_TYPE")
+    old = result.changes.get("GLUSTER_VOLUME", {}).get("old")
+    assert (f"; existing VMs keep GLUSTER_VOLUME {old}" in result.comment) is (old is not None)
     assert present(**asked).changes == {}
 
 
@@ -428,6 +479,21 @@ def test_machines_on_a_system_datastore(oned, present):
     assert present("scratch", test=True, **SYSTEM, tm_mad="ssh").result is None
     oned.lab(put={"vm": {**gone, "name": "web", "state": 3, "lcm_state": 3}})
     refused(oned, present, "has 0 images and 1 VMs", name="scratch", **SYSTEM, tm_mad="ssh")
+
+
+def test_what_a_limited_user_does_not_see_counts(oned, present, eve):
+    """Images and VMs of others: the datastore has the images' identifiers, of VMs nobody tells her anything."""
+    store, scratch = oned.datastore("glusterds", **ON_DISK), oned.datastore("scratch", TYPE="SYSTEM_DS", DS_MAD=None)
+    me = eve(store, scratch)
+    assert present(test=True, **{**NATIVE, "volume": "two_vol"}, **me).result is None
+    image(oned, store)
+    hidden = "has 0 images and 0 VMs that OpenNebula shows to this user, and perhaps {} that it does not show, and"
+    refused(oned, present, hidden.format("1 image"), **{**NATIVE, "volume": "two_vol"}, **me)
+    refused(oned, present, hidden.format("VMs"), name="scratch", **SYSTEM, tm_mad="ssh", **me)
+    assert present("scratch", test=True, **SYSTEM, tm_mad="ssh").result is None
+    fuse = present(test=True, **NATIVE, access="fuse", in_use="allow", **me)
+    assert set(fuse.changes) == {"DISK_TYPE"}, "what VMs of such an image need"
+    assert fuse.warnings[0].startswith("1 image that OpenNebula does not show to this user may be native still, so")
 
 
 def test_an_image_that_has_just_come_counts(oned, present):
@@ -511,6 +577,12 @@ def test_it_waits_until_oned_has_measured_it(present, tmp_path):
         result = present(**NATIVE, **server.arguments, wait_monitored=20)
         assert result.result is True
         assert "<TOTAL_MB>0</TOTAL_MB>" not in server.document(100)
+        server.log()
+        unseen = {"edit": [r"<TOTAL_MB>\d+", "<TOTAL_MB>0"], "method": "one.datastorepool.info", "times": 3}
+        with server.trouble(**unseen):  # as it is after a change of DS_MAD
+            result = present(**NATIVE, **server.arguments, wait_monitored=20)
+        assert (result.result, result.changes, result.comment) == (True, {}, "datastore glusterds is as wanted")
+        assert server.requests().count("datastorepool.info") == 4
     finally:
         server.stop()
 
@@ -521,4 +593,26 @@ def test_what_oned_has_not_measured(oned, present):
     assert result.comment == (
         "Datastore glusterds: OpenNebula did not measure datastore 100 within 1 s (last seen: size 0; no space left)"
     )
-    assert present(**NATIVE, wait_monitored=60, driver="raw", no_decompress=True).result is True  # not new any more
+    result = present(**NATIVE, wait_monitored=1)  # no more a new one
+    assert (result.result, result.changes) == (False, {})
+    assert "(last seen: size 0; no space left): it does every 300 s (MONITORING_INTERVAL_DATASTORE" in result.comment
+    assert present(test=True, **NATIVE, wait_monitored=1).comment.startswith(
+        "datastore glusterds is as wanted; OpenNebula"
+    )
+
+
+def test_a_mended_driver_is_still_to_be_measured(oned, present):
+    oned.datastore("glusterds", **{**ON_DISK, "DS_MAD": "shared"})
+    result = present(**NATIVE)
+    assert result.result is True and "OpenNebula has yet to measure it (size 0; no ERROR in its" in result.comment
+    assert "and accepts no image before that" in result.comment
+    with oned.trouble(edit=["<TOTAL_MB>0", "<TOTAL_MB>50"], method="one.datastorepool.info"):
+        assert "measure" not in present(**NATIVE, safe_dirs=["/tmp"]).comment
+
+
+@pytest.mark.parametrize("tm_mad", ["ssh", "local"])
+def test_what_oned_never_measures_is_not_waited_for(present, tm_mad):
+    for _ in ("new", "there"):
+        result = present("scratch", **SYSTEM, tm_mad=tm_mad, wait_monitored=1)
+        assert result.result is True
+        assert f"OpenNebula never measures it, because SHARED is NO with TM_MAD {tm_mad}" in result.comment

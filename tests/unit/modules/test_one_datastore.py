@@ -503,3 +503,22 @@ def test_a_datastore_without_identifier_or_name_is_an_error_in_one_line(executio
     with pytest.raises(CommandExecutionError, match="no valid answer to one.datastorepool.info") as error:
         module.datastore_list()
     assert error.value.code is None
+
+
+@pytest.mark.parametrize(
+    ("current", "volume", "what"),
+    [
+        ({"total_mb": 1000}, 1010, None),
+        ({"total_mb": 1000}, None, None),
+        ({"total_mb": 400, "ERROR": "old"}, 1000, "size 400 MB, and the volume has 1000 MB; old"),
+        ({"total_mb": 0}, 1000, "size 0; no ERROR in its template"),
+        ({"total_mb": None}, None, "size unknown; no ERROR in its template"),
+        ({"total_mb": 0, "type": "SYSTEM_DS", "SHARED": "NO"}, 1000, None),
+        ({"total_mb": 0, "type": "SYSTEM_DS", "SHARED": "YES"}, 1000, "size 0; no ERROR in its template"),
+        ({"total_mb": 0, "type": "IMAGE_DS", "SHARED": "NO"}, 1000, "size 0; no ERROR in its template"),
+    ],
+)
+def test_the_size_is_the_volumes(execution, current, volume, what):
+    """A datastore that was there before its directory became a link has the size of a local disk until oned looks."""
+    salt = {"gluster_mount.space": lambda _: volume and {"total_mb": volume, "free_percent": 50}}
+    assert execution("one_datastore", __salt__=salt).unmeasured(current, "/v") == what

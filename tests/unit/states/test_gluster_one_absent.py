@@ -31,6 +31,7 @@ def absent():
             "opennebula.datastore_delete": delete,
             "opennebula.image_list": lambda *_, **__: [],
             "opennebula.vm_list": lambda *_, **__: [],
+            "one_datastore.hidden_users": lambda *_, **__: None,
             "one_datastore.find": lambda name, **_: next((each for each in stores if each["name"] == name), {}),
             "gluster_one_ids.volumes_with_id": lambda name: {"/srv/x": ids[name]} if name in ids else {},
             "gluster_one_ids.forget_id": lambda path, name: ids.pop(name),

@@ -1,9 +1,14 @@
 """The table of a datastore's arguments, and what follows it: the state, its checks, the pillar, the docs."""
 
+import importlib
 import inspect
 import re
+import xml.etree.ElementTree as ET
+import xmlrpc.client
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from salt.exceptions import SaltInvocationError
 
 from ..conftest import CHECKOUT, imported
@@ -52,6 +57,76 @@ def test_the_page_has_the_table(rows):
         default = f". Default: `{row['default']}`" if row["default"] else ""
         lines.append(f"| {shown} | {attribute} | {row['kind']} | {of} | {row['meaning']}{default} |")
     assert re.search(r"^\| argument \|.*?(?=\n\n)", PAGE.read_text(), re.M | re.S)[0].splitlines() == lines
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("a", "A"), ("1a", "ONE_1A"), ("XmlNote", "ONE_XMLNOTE"), ("_a", "_A"), ("ONE_1A", "ONE_1A"), (5, "ONE_5")],
+)
+def test_names_as_oned_keeps_them(util, name, kept):
+    assert util("one_datastore_rules").attribute_name(name) == kept
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a-b", "gr\u00f6sse", "\u0663", "a\n"])
+def test_names_that_oned_does_not_read(util, name):
+    with pytest.raises(SaltInvocationError, match="is not a name: letters, digits and _ are allowed"):
+        util("one_datastore_rules").attribute_name(name)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "image", "system"),
+    [
+        ("CLONE_TARGET", "set", "removed"),
+        ("LN_TARGET_SSH", "set", None),
+        ("DISK_TYPE", "set", None),
+        ("TM_MAD_SYSTEM", "set", None),
+        ("SHARED", "removed", "set"),
+        ("DS_MIGRATE_SNAP", None, "set"),
+        ("DS_LIVE_MIGRATE", None, "set"),
+        ("PERSISTENT_SNAPSHOTS", "set", "set"),
+        ("LIMIT_MB", None, None),
+        ("DRIVERS", None, None),
+    ],
+)
+def test_what_the_transfer_driver_decides(util, attribute, image, system):
+    fate = util("one_datastore_rules").set_by_driver
+    assert [fate(attribute, kind) for kind in ("IMAGE_DS", "FILE_DS", "SYSTEM_DS")] == [image, image, system]
+
+
+@pytest.mark.parametrize(("value", "kept"), [(" a b\n", "a b"), ("\t", ""), (5, "5"), (True, "YES"), (None, None)])
+def test_values_as_oned_keeps_them(util, value, kept):
+    rules = util("one_datastore_rules")
+    assert rules.written("NOTE", value) == kept
+    assert rules.comparable("NOTE", value) == rules.comparable("NOTE", kept) or not isinstance(value, str)
+
+
+@pytest.fixture
+def oneds(execution, util, monkeypatch):
+    """The rules, the check of attributes, and what oned shows of a template that it was sent."""
+    monkeypatch.syspath_prepend(CHECKOUT / "lab")
+    objects, written = importlib.import_module("oned_objects"), execution("opennebula")._template
+
+    def kept(attributes):
+        ((sent,), _) = xmlrpc.client.loads(xmlrpc.client.dumps((written(attributes),)))
+        return {child.tag: child.text or "" for child in ET.fromstring(objects.Template(sent).xml())}
+
+    return util("one_datastore_rules"), execution("gluster_one_arguments").KINDS["attributes"][0], kept
+
+
+@given(name=st.text("aX1_mMlLé-", min_size=1, max_size=4), value=st.text('a"\\\\]>=#,[ \t\n\r\f<&é\u2028', max_size=9))
+@example("a", "a]]>b")
+@example("1a", " x\r\ny")
+@example("xml", '"quoted" \\\\ ]]')
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_accepted_is_kept_as_it_is_compared(oneds, name, value):
+    rules, accepts, kept = oneds
+    try:
+        attribute = rules.attribute_name(name)
+    except SaltInvocationError:
+        return
+    if accepts({name: value}):
+        text = rules.written(attribute, value)
+        assert kept({attribute: text}) == {attribute: text}
 
 
 @pytest.fixture

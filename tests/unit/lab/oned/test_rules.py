@@ -99,10 +99,12 @@ def test_disk_of_a_machine_is_as_recorded(oned):
         ('A="b c"', "b c"),
         ('A="say \\"hi\\""', 'say "hi"'),
         ('A="two\nlines"', "two\nlines"),
+        ('A="two\r\nlines"', "two\nlines"),  # as XML has it
         ('A="# no, = comment [x]"', "# no, = comment [x]"),
         ("A=/a/b-c:1", "/a/b-c:1"),
         ("A=\n", ""),
         ("A=1\nB=x\nA=2\n", ["1", "2"]),
+        ('A=" \tb  c\n"', "b  c"),
         ('A=[b=c,D="e f"]', {"B": "c", "D": "e f"}),
         ("A=[ B=c,\n   D=e ]\nF=g", {"B": "c", "D": "e"}),
         ("A=[B=c]\nA=[B=d]", [{"B": "c"}, {"B": "d"}]),
@@ -186,9 +188,10 @@ def test_bad_names(oned, store, name, problem):
     ]
 
 
-def test_blanks_at_the_end_of_a_name_are_cut(oned):
+def test_blanks_at_the_ends_of_a_name_are_cut(oned):
     oid = oned.value("datastore.allocate", GLUSTER.format(" one \t"), -1)
-    assert oned.document("datastore.info", oid).findtext("NAME") == " one"
+    assert oned.document("datastore.info", oid).findtext("NAME") == "one"
+    assert "already taken" in oned.call("datastore.allocate", GLUSTER.format(" one"), -1)[1]
 
 
 def test_one_name_at_once_is_given_once(oned):
