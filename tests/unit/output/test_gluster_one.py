@@ -249,7 +249,9 @@ def test_a_master_with_the_reactor_that_keeps_no_mine(monkeypatch, opts, target,
     assert data["retcode"] == said
     if said:
         text = " ".join(" ".join(shown(data)).split())
-        assert "the master: it has the reactor and keeps no mine (minion_data_cache: false): nothing is repaired" in text
+        assert (
+            "the master: it has the reactor and keeps no mine (minion_data_cache: false): nothing is repaired" in text
+        )
         assert "set minion_data_cache or enforce_mine_cache to true" in text and "the master" in page(data).text
 
 
