@@ -11,6 +11,8 @@ PY := $(VENV)/bin/python
 PYTHON ?= /usr/bin/python3
 # The hosts of every lab run this release of Debian: RELEASE=trixie, RELEASE='trixie kvm3=forky'; without, the machine's.
 export LAB_RELEASE := $(RELEASE)
+# The minions of every lab have another Salt than the master: MINION_SALT=3006.28.
+export LAB_MINION_SALT := $(MINION_SALT)
 PYTEST := $(PY) -m pytest
 ARGS ?=
 YAML_RULES := {extends: default, rules: {line-length: {max: 120}, document-start: disable, \
@@ -28,6 +30,7 @@ help: ## this list
 
 setup: ## Debian's packages and the virtual environment, if they are not there
 	@sh lab/setup.sh $(PYTHON) $(SALT) $(VENV)
+	@[ -z "$(MINION_SALT)" ] || $(MAKE) --no-print-directory setup SALT=$(MINION_SALT) MINION_SALT=
 
 lock: setup ## choose the versions in the lock files again, one for each Python and Salt
 	@for each in $(LOCKS); do \

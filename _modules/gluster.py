@@ -636,14 +636,15 @@ def heal(name):
     return True
 
 
-def clients_apart(name, bricks=None, without=(), connections=None):
+def clients_apart(name, bricks=None, without=(), connections=None, servers=None):
     """
     Which clients of a started volume are not connected to all of its bricks.
 
     A brick knows a client by its address alone. A host may have several of them: it reaches its own bricks by a
     loopback address where its name has one in ``/etc/hosts``, and bricks of two networks by an address in each.
-    Addresses that a server's name has are the server's; of others, those of different networks count as one host where
-    each has what the other misses.
+    Addresses that the names of a server's bricks have are the server's, all addresses of this node are this node's; of
+    others, those of different networks count as one host where each has what the other misses, the most alike first.
+    Which they are only the clients know: ``gluster_one.apart``.
 
     A host with two clients has two connections to every brick, that are used on one of them at least: more went over
     them than the handshake. A client that has changed to another set of options keeps the connections of the one before
@@ -662,8 +663,12 @@ def clients_apart(name, bricks=None, without=(), connections=None):
     connections
         What ``gluster.connections`` has said (dict). Default: ask.
 
+    servers
+        The uuid of each brick's server (dict of strings). Default: ask.
+
     Returns a dict such as ``{"10.0.0.9": ["kvm1:/data/one_vol"]}``, by address the bricks that it misses; a loopback
-    address has its server with it, ``127.0.0.1 of kvm1``.
+    address has its server with it, ``127.0.0.1 of kvm1``, and addresses that may be one host are together, ``10.0.0.9
+    and 10.1.0.9``.
 
     Raises CommandExecutionError as ``gluster.connections`` does.
 
@@ -678,7 +683,10 @@ def clients_apart(name, bricks=None, without=(), connections=None):
     needed = [brick for brick in bricks or connections if brick not in without]
     clients = _clients(connections)
     if any(_missed(client, needed) for client in clients):  # names are resolved only then
-        clients = _joined(_by_server(clients, connections), needed)
+        if servers is None:
+            info = volume_info(name).get(name, {"bricks": [], "servers": []})
+            servers = dict(zip(info["bricks"], info["servers"]))
+        clients = _joined(_by_server(clients, connections, servers), needed)
     apart = {_called(client): _missed(client, needed) for client in clients}
     return {address: missed for address, missed in sorted(apart.items()) if missed}
 
@@ -710,27 +718,33 @@ def _missed(client, bricks):
 
 def _called(client):
     known = [address for address in client["addresses"] if not __utils__["gluster_hosts.is_loopback"](address)]
-    return known[0] if known else f"{client['addresses'][0]} of {client['server']}"
+    if client["server"]:
+        return known[0] if known else f"{client['addresses'][0]} of {client['server']}"
+    return " and ".join(sorted(known))
 
 
-def _by_server(clients, connections):
+def _by_server(clients, connections, servers):
     """
-    The clients, those addresses together that belong to one of the bricks' servers.
+    The clients, those addresses together that belong to one of the bricks' servers, or to this node.
     """
-    servers = []  # addresses, and names
-    for name in dict.fromkeys(brick.partition(":/")[0] for brick in connections):
-        known = __utils__["gluster_hosts.addresses"](name)
-        same = next((server for server in servers if known & server[0]), None)
-        if same:
-            same[0].update(known)
-            same[1].add(name)
-        else:
-            servers.append((known, {name}))
-    for known, names in servers:
+    hosts = {}  # addresses and names, by uuid
+    for brick in connections:
+        name = brick.partition(":/")[0]
+        known, names = hosts.setdefault(servers.get(brick, name), (set(), set()))
+        if name not in names:
+            names.add(name)
+            known.update(__utils__["gluster_hosts.addresses"](name))
+    here = __utils__["gluster_hosts.addresses"]("127.0.0.1")
+    known = next((known for known, _ in hosts.values() if here & known), None)
+    if known is None:  # it is no server of the volume
+        hosts[None] = (here, set())
+    else:
+        known.update(here)
+    for known, names in hosts.values():
         own = [one for one in clients if one["server"] in names or known.intersection(one["addresses"])]
         if own:
             clients = [one for one in clients if one not in own]
-            clients.append({**functools.reduce(_one_client, own), "server": min(names)})
+            clients.append({**functools.reduce(_one_client, own), "server": min(names, default=None)})
     return clients
 
 
@@ -748,22 +762,40 @@ def _one_client(one, other):
 def _joined(clients, bricks):
     """
     Those clients that miss bricks, without addresses that may be one host and have just the bricks between them that
-    it needs: an attempt from the one with most bricks on.
+    it needs. What is left and may be one host is together, too. Those come first whose addresses end alike: hosts often
+    have the same number in each of their networks.
     """
-    left, apart = [client for client in clients if _missed(client, bricks)], []
+    left = [client for client in clients if _missed(client, bricks)]
     left.sort(key=lambda client: (-len(client["counts"]), client["addresses"]))
+    for complete, alike in ((True, True), (True, False), (False, True), (False, False)):
+        left = _as_one(left, bricks, complete, alike)
+    return left
+
+
+def _as_one(clients, bricks, complete, alike):
+    """
+    Clients that may be one host as one: only those that have all bricks then (``complete``), which are left out; only
+    those whose addresses end alike (``alike``).
+    """
+    left, found = clients, []
     while left:
-        first = whole = left.pop(0)
-        parts = []
+        first, *left = left
+        client, parts = first, []
         for other in left:
-            missed = _missed(whole, bricks)
-            if missed and {*other["counts"]}.intersection(bricks).issubset(missed) and _may_be_one(whole, other):
-                whole, parts = _one_client(whole, other), [*parts, other]
-        if _missed(whole, bricks):
-            apart.append(first)
-        else:
-            left = [other for other in left if other not in parts]
-    return apart
+            missed = _missed(client, bricks)
+            same = missed and {*other["counts"]}.intersection(bricks).issubset(missed) and _may_be_one(client, other)
+            if same and (not alike or _host_part(first) == _host_part(other)):
+                client, parts = _one_client(client, other), [*parts, other]
+        missed = _missed(client, bricks)
+        if missed and complete:
+            client, parts = first, []
+        left = [other for other in left if other not in parts]
+        found += [client] if missed else []
+    return found
+
+
+def _host_part(client):
+    return re.split("[.:]", client["addresses"][0])[-1]
 
 
 def _may_be_one(one, other):

@@ -64,11 +64,11 @@ def __virtual__():
 
 
 @contextlib.contextmanager
-def _directory(path, make=False, read=False, follow=True):
+def _directory(path, make=None, read=False, follow=True):
     """
     A descriptor of a directory, for use in a ``with`` statement. A link on the way is followed where only root can have
-    put it there, and ``follow`` says so. What is missing is made, root's, when ``make`` says so. With ``read`` the
-    directory can be listed.
+    put it there, and ``follow`` says so. What is missing is made by ``make``, which gets the directory above and the
+    name. With ``read`` the directory can be listed.
     """
     with _closed(_walk(path, make, follow), read) as descriptor:
         yield descriptor
@@ -98,7 +98,7 @@ def _walk(path, make, follow):
             except FileNotFoundError:
                 if not make:
                     raise
-                _make(at, name)
+                make(at, name)
                 left.append(name)
                 continue
             try:
@@ -180,17 +180,32 @@ def _mount_of(descriptor, path, but):
 @contextlib.contextmanager
 def _room_for_link(path, make=False):
     """
-    A descriptor of the directory in which a link is to be, which is this node's own.
+    A descriptor of the directory in which a link is to be, which is this node's own; with ``make`` it is made if it is
+    missing.
     """
-    with _directory(os.path.dirname(path), make) as inside:
-        mount = _mount_of(inside, path, OWN)
-        if mount and mount["fstype"].removeprefix("fuse.") in SHARED:
-            raise CommandExecutionError(
-                f"{_visible(path)} cannot become a link: it lies on {_visible(mount['device'])} ({mount['fstype']}), "
-                f"mounted on {_visible(mount['path'])}, where a link is one of all nodes: unmount that, or "
-                "give a directory of each node's own (datastores_dir, mount), and run again"
-            )
+
+    def missing(at, name):
+        _require_own(at, path)
+        if not make:
+            raise FileNotFoundError(2, os.strerror(2), path)
+        _make(at, name)
+
+    with _directory(os.path.dirname(path), missing) as inside:
+        _require_own(inside, path)
         yield inside
+
+
+def _require_own(inside, path):
+    """
+    No other node has the directory of a descriptor, in which a link or a directory on its way is to be.
+    """
+    mount = _mount_of(inside, path, OWN)
+    if mount and mount["fstype"].removeprefix("fuse.") in SHARED:
+        raise CommandExecutionError(
+            f"{_visible(path)} cannot become a link: it lies on {_visible(mount['device'])} ({mount['fstype']}), "
+            f"mounted on {_visible(mount['path'])}, where a link is one of all nodes: unmount that, or "
+            "give a directory of each node's own (datastores_dir, mount), and run again"
+        )
 
 
 def _require_answer(at, name, path):
@@ -279,7 +294,7 @@ def make_mount_point(path):
         salt kvm1 gluster_links.make_mount_point /var/lib/gluster_one/one_vol
     """
     above, name = os.path.split(os.path.normpath(path))
-    with _directory(above, make=True) as inside:
+    with _directory(above, make=_make) as inside:
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o755, dir_fd=inside)
         try:

@@ -178,7 +178,10 @@ def _clients(name, bricks, seen):
     if refusing:
         what, cure = f"{', '.join(refusing)} reject clients", "salt SERVERS state.apply gluster_one.restart"
         found.append(["bricks_closed", name, what, "they accept non-root clients", cure])
-    cure = "the network; for a server's self-heal daemon: salt SERVER state.apply gluster_one.bricks"
+    cure = (
+        "the network (salt '*' gluster_one.apart: whose mount it is); for a server's self-heal daemon: salt SERVER "
+        "state.apply gluster_one.bricks"
+    )
     for what in _unconnected(seen, name) if seen["connections"][name] is not None else []:
         found.append(["client_apart", name, what, "connected to all of them", cure])
     return found
@@ -359,7 +362,9 @@ def _unconnected(seen, volume, bricks=None, without=()):
     connections = seen["connections"][volume]
     if connections is None:
         return [f"it is not known who is connected to volume {volume}"]
-    found = __salt__["gluster.clients_apart"](volume, bricks, without, connections).items()
+    info = seen["volumes"][volume]
+    servers = dict(zip(info["bricks"], info["servers"]))
+    found = __salt__["gluster.clients_apart"](volume, bricks, without, connections, servers).items()
     return [f"a client at {address} is not connected to {', '.join(apart)}" for address, apart in found]
 
 

@@ -66,17 +66,8 @@ def status(target="*", native=False, timeout=15, html=None):
 
 
 def _nobody(target):
-    return f"target is {target!r}: no accepted minion of that name has gluster_one in its pillar{_below()}"
-
-
-def _below():
-    """
-    Where a master of masters knows its syndics alone: what is to be done, for the end of an error.
-    """
-    here = (
-        "; this is a master of masters (order_masters): run it on the master below that has accepted the minions' keys"
-    )
-    return here if __opts__.get("order_masters") else ""
+    nobody = "no accepted minion of that name has gluster_one in its pillar"
+    return f"target is {target!r}: {nobody}{__salt__['gluster_one.below']()}"
 
 
 def _marks(timeout, known):
@@ -227,7 +218,7 @@ def ok_to_stop(minions, timeout=15, restart=False, unasked=None):
     if strangers or not going:
         raise SaltInvocationError(
             f"minions is {minions!r}: no accepted minion is called {', '.join(strangers) or 'that'}, see `salt-key`"
-            f"{_below()}"
+            f"{__salt__['gluster_one.below']()}"
         )
     if not __salt__["gluster_one.keeps_returns"]():
         reason = (

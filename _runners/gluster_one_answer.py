@@ -263,6 +263,21 @@ def keeps_returns():
     return bool(__opts__.get("job_cache", True) and not __opts__.get("ext_job_cache"))
 
 
+def keeps_mine():
+    """
+    Whether the master keeps what minions write to their mines.
+
+    Returns a bool.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.keeps_mine
+    """
+    return bool(__opts__.get("minion_data_cache", True) or __opts__.get("enforce_mine_cache"))
+
+
 def cure(finding, minion, volume=None, head=False):
     """
     What to do about a finding, by the master's own table.

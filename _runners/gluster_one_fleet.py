@@ -85,9 +85,13 @@ def overview(answers, asked, whole=False, known=None):
         findings += unseen
         hosts = look.strangers(asked)
         more = len(hosts) - STRANGERS
-        for host in [*hosts[:STRANGERS], *([f"{more} more hosts"] if more > 0 else [])]:
-            strangers[host] = {"roles": [], "looked": [], "findings": [_unlooked(host)]}
-            findings += strangers[host]["findings"]
+        others = [_unlooked(host) for host in [*hosts[:STRANGERS], *([f"{more} more hosts"] if more > 0 else [])]]
+        if "gluster_one" in str(__opts__.get("reactor")) and not __salt__["gluster_one.keeps_mine"]():
+            what = "it has the reactor and keeps no mine (minion_data_cache: false): nothing is repaired"
+            others.append(_own("mine_unkept", "the master", what, "minions' mines"))
+        for one in others:
+            strangers[one["on"]] = {"roles": [], "looked": [], "findings": [one]}
+            findings.append(one)
     for name, volume in look.volumes.items():
         volume["wrong"] = [
             finding["seen"] if finding["on"] == name else f"{finding['on']}: {finding['seen']}"

@@ -41,6 +41,25 @@ def accepted(target="*"):
     return matched["minions"]
 
 
+def below():
+    """
+    Where a master of masters knows its syndics alone: what is to be done, for the end of a sentence that says that a
+    minion is not accepted.
+
+    Returns a string, which is empty on any other master.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.below
+    """
+    here = (
+        "; this is a master of masters (order_masters): run it on the master below that has accepted the minions' keys"
+    )
+    return here if __opts__.get("order_masters") else ""
+
+
 def called(name, known=None):
     """
     Which accepted minions go by a name of the pillar's ``servers``: the one whose identifier it is, in any case; else

@@ -79,8 +79,8 @@ def remediate(minion):
         salt-run gluster_one.remediate kvm2
     """
     if not isinstance(minion, str) or minion not in __salt__["gluster_one.accepted"]():
-        return "no accepted minion is called that"
-    if not (__opts__.get("minion_data_cache", True) or __opts__.get("enforce_mine_cache")):
+        return f"no accepted minion is called that{__salt__['gluster_one.below']()}"
+    if not __salt__["gluster_one.keeps_mine"]():
         why = (
             f"what {minion} has found is not known, because the master keeps no mine (minion_data_cache: false), and "
             "nothing is repaired: set minion_data_cache or enforce_mine_cache to true in the master's configuration"

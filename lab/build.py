@@ -228,8 +228,9 @@ def boot(lab, name):
         binds += [lab.checkout / "lab", "/opt/lab", lab.state / "relay", "/opt/relay"]
     # The sources, the virtual environment and the Python below it, where a host does not see them already.
     release = lab.shape["releases"].get(name)
-    interpreter = Path(os.path.realpath(lab.venv / "bin/python")).parent.parent
-    for path in [lab.checkout] if release else [lab.checkout, lab.venv, interpreter]:
+    venv = Path(lab.shape["minion_venv"])
+    interpreter = Path(os.path.realpath(venv / "bin/python")).parent.parent
+    for path in [lab.checkout] if release else [lab.checkout, venv, interpreter]:
         hidden = any(path.is_relative_to(place) for place in files.HIDDEN)
         if release or hidden or path.stat().st_dev != os.stat("/").st_dev:
             binds += [path, path]

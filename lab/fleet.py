@@ -76,7 +76,8 @@ class Lab:
     @property
     def shape(self):
         """What kind of lab came up: alone (one host that is everything), volume (whether it has one), bricks a host,
-        releases ({host: release} of the hosts that have another root than the machine's)."""
+        releases ({host: release} of the hosts that have another root than the machine's), minion_venv (the virtual
+        environment of the minions' Salt, which may be another than the master's)."""
         return json.loads((self.state / "shape").read_text())
 
     @property
@@ -104,7 +105,7 @@ class Lab:
 
     def venv_in(self, host):
         """The virtual environment of a host's Salt, as the host sees it."""
-        return tree.VENV if host in self.shape["releases"] else self.venv
+        return tree.VENV if host in self.shape["releases"] else Path(self.shape["minion_venv"])
 
     def root(self, host):
         """The root directory of a host as the machine sees it: readable and writable also while the host is down."""
@@ -124,15 +125,20 @@ class Lab:
 
     # Up and down
 
-    def up(self, hosts=3, opennebula=None, auth=None, alone=False, volume=True, bricks=1, release=None):
+    def up(
+        self, hosts=3, opennebula=None, auth=None, alone=False, volume=True, bricks=1, release=None, minion_salt=None
+    ):
         """Start the lab, or what of it is down. Returns False if there was nothing to do.
 
-        Its kind (alone, volume, bricks) is that of the command that made it, whatever is started again later. release
-        is a list of `RELEASE`, for all new hosts, and `HOST=RELEASE`; by default what is in LAB_RELEASE, if anything.
+        Its kind (alone, volume, bricks, minion_salt) is that of the command that made it, whatever is started again
+        later. release is a list of `RELEASE`, for all new hosts, and `HOST=RELEASE`; by default what is in LAB_RELEASE,
+        if anything. minion_salt is a version that `make setup SALT=...` has been run for; by default what is in
+        LAB_MINION_SALT, or the master's.
         """
         shape = {"alone": alone, "volume": volume, "bricks": bricks}
         hosts = 0 if alone else hosts
         build.check(self, hosts, opennebula, auth, shape)
+        shape["minion_venv"] = str(tree.venv_of(minion_salt or os.environ.get("LAB_MINION_SALT")) or self.venv)
         names = ["head", *(f"kvm{number}" for number in range(1, hosts + 1))]
         if release is None:  # LAB_RELEASE is for labs of all sizes
             words = os.environ.get("LAB_RELEASE", "").split()
@@ -160,7 +166,8 @@ class Lab:
                 self.say("taking away what a killed command left")
                 build.tear_down(self)
             new = {name: shape["releases"].get(name) for name in names if name not in self.hosts}
-            trees = {release: tree.ready(release, self.venv, self.say) for release in set(new.values())}
+            minions = Path(shape["minion_venv"])
+            trees = {release: tree.ready(release, minions, self.say) for release in set(new.values())}
             build.make_state(self, shape)
             names = sorted({*names, *self.hosts}, key=by_number)
             build.start_network(self)

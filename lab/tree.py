@@ -56,6 +56,16 @@ def salt_version(venv):
     return info.name.removeprefix("salt-").removesuffix(".dist-info")
 
 
+def venv_of(salt):
+    """The virtual environment of the machine that has a version of Salt; None without a version."""
+    if not salt:
+        return None
+    venvs = {salt_version(path): path.resolve() for path in CHECKOUT.glob(".venv*") if (path / "complete").exists()}
+    if salt not in venvs:
+        raise LabError(f"no Salt {salt} here, only {', '.join(sorted(venvs))}: run `make setup SALT={salt}`")
+    return venvs[salt]
+
+
 def mirror():
     """Where the machine's apt has Debian from."""
     targets = run(

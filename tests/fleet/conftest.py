@@ -12,8 +12,9 @@ from .fleet import Fleet
 
 pytest.register_assert_rewrite("tests.fleet.faults")
 
-# A run on hosts of another release can be beside one on the machine's own.
-KIND = "-".join(["fleet", *re.findall("[a-z0-9]+", os.environ.get("LAB_RELEASE", ""))])
+# A run on hosts of another release, or of another Salt, can be beside one on the machine's own.
+OTHER = [os.environ.get(name, "") for name in ("LAB_RELEASE", "LAB_MINION_SALT")]
+KIND = "-".join(["fleet", *re.findall("[a-z0-9]+", " ".join(OTHER))])
 ARTIFACTS = CHECKOUT / "artifacts" / KIND
 FLEET = pytest.StashKey()
 

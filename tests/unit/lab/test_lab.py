@@ -133,6 +133,17 @@ def test_each_release_has_the_lock_files_of_its_python():
         tree.lock_file("forky", "3006.28")
 
 
+def test_the_minions_may_have_another_salt(tmp_path, monkeypatch):
+    monkeypatch.setattr(tree, "CHECKOUT", tmp_path)
+    for name, salt in ((".venv", "3008.5"), (".venv-3006.28", "3006.28")):
+        (tmp_path / name / f"lib/python3.11/site-packages/salt-{salt}.dist-info").mkdir(parents=True)
+        (tmp_path / name / "complete").touch()
+    assert tree.venv_of("3006.28") == tmp_path / ".venv-3006.28"
+    assert tree.venv_of(None) is tree.venv_of("") is None
+    with pytest.raises(LabError, match="no Salt 3007.15 here, only 3006.28, 3008.5: run `make setup SALT=3007.15`"):
+        tree.venv_of("3007.15")
+
+
 def test_a_tree_is_taken_from_where_the_machine_has_debian_from(monkeypatch):
     answer = "bookworm-updates http://one/debian/\nbookworm http://one/debian/\nbookworm http://two/debian/\n"
     monkeypatch.setattr(tree.platform, "freedesktop_os_release", lambda: {"VERSION_CODENAME": "bookworm"})

@@ -142,7 +142,14 @@ def test_no_link_is_made_where_it_would_be_all_nodes(walked, tmp_path, monkeypat
         said = rf"cannot become a link: it lies on nas:/one \({fstype}\), mounted on /net, .*: unmount that, or give"
         with pytest.raises(CommandExecutionError, match=said):
             call(path, "/target")
-    assert os.listdir(tmp_path / "net/inside") == ["0"] * own
+    deeper = str(tmp_path / "net/inside/1/2/0")  # what is missing on the way is not made there, either
+    for call in (walked.link_state, lambda path, target: walked.link(path, target, make=True)):
+        if own:
+            assert call(deeper, "/target") in (True, {"state": "absent", "detail": "", "target": None, "ends": []})
+            continue
+        with pytest.raises(CommandExecutionError, match=said):
+            call(deeper, "/target")
+    assert sorted(os.listdir(tmp_path / "net/inside")) == ["0", "1"] * own
     assert own or walked.link_state(path, path)["state"] == "absent"  # a mount point may be there
 
 

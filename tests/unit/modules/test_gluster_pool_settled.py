@@ -32,7 +32,7 @@ def unsettled(execution):
     """unsettled(...): what it says of a pool in which only that is not as it should be."""
 
     def make(apart=None, down=(), pending=0, clients=ALL, replica=3):
-        info = {"status": "Started", "replica": replica, "disperse": 0, "bricks": BRICKS}
+        info = {"status": "Started", "replica": replica, "disperse": 0, "bricks": BRICKS, "servers": HOSTS}
         rows = [
             {"hostname": host, "path": path, "online": f"{host}:{path}" not in down}
             for host, _, path in (brick.partition(":") for brick in BRICKS)
@@ -48,6 +48,7 @@ def unsettled(execution):
             "gluster.pool_list": lambda server: [{"hostname": host, "connected": host != apart} for host in HOSTS],
             "gluster.volume_info": lambda: {"one_vol": info, "other_vol": {**info, "status": "Stopped"}},
             "gluster.snapshot": lambda heal: {
+                "volumes": {"one_vol": info},
                 "status": {"one_vol": rows},
                 "heal": {name: {"pending": pending} for name in heal},
                 "connections": {name: clients and connections(clients) for name in heal},
@@ -109,7 +110,12 @@ NETWORKS = {  # kvm1 and its brick by a second network, from two nodes
     "kvm2:/b": lists("10.0.0.1", "10.0.0.8", "10.0.0.9"),
     "kvm3:/b": lists("10.0.0.1", "10.0.0.8", "10.0.0.9"),
 }
-NAMES = {"kvm1": "10.0.0.1", "kvm2": "10.0.0.2", "kvm3": "10.0.0.3"}
+# One set of bricks by each network, from all servers and two nodes.
+SETS = {
+    **{f"kvm{n}:/b": lists(*(f"10.0.0.{host}" for host in (1, 2, 3, 8, 9))) for n in (1, 2, 3)},
+    **{f"gl{n}:/b": lists(*(f"10.1.0.{host}" for host in (1, 2, 3, 8, 9))) for n in (1, 2, 3)},
+}
+NAMES = {f"{name}{n}": f"10.{network}.0.{n}" for network, name in enumerate(("kvm", "gl")) for n in (1, 2, 3)}
 
 
 def without(connections, brick, address):
@@ -141,8 +147,12 @@ def renamed(connections, **names):
          {"127.0.0.1 of kvm2": ["kvm1:/b", "kvm3:/b"]}),
         (NETWORKS, {}),
         (without(NETWORKS, "kvm1:/b", "10.1.0.9"), {"10.0.0.9": ["kvm1:/b"]}),
-        (without(NETWORKS, "kvm3:/b", "10.0.0.9"),
-         {"10.0.0.9": ["kvm1:/b", "kvm3:/b"], "10.1.0.9": ["kvm2:/b", "kvm3:/b"]}),
+        (without(NETWORKS, "kvm3:/b", "10.0.0.9"), {"10.0.0.9 and 10.1.0.9": ["kvm3:/b"]}),
+        (without(NETWORKS, "kvm1:/b", "10.1.0.8"), {"10.0.0.8": ["kvm1:/b"]}),
+        (SETS, {}),
+        (without(SETS, "gl3:/b", "10.1.0.9"), {"10.0.0.9 and 10.1.0.9": ["gl3:/b"]}),
+        (without(SETS, "gl3:/b", "10.1.0.2"), {"10.0.0.2": ["gl3:/b"]}),
+        (without(SETS, "kvm1:/b", "10.0.0.1"), {"10.0.0.1": ["kvm1:/b"]}),
         # One of two clients of a host is connected since its names had other addresses.
         ({**NETWORKS, "kvm1:/b": lists("10.0.0.1", "10.1.0.8", "10.1.0.9", "10.0.0.9"),
           **{brick: NETWORKS[brick] + lists("10.0.0.9") for brick in ("kvm2:/b", "kvm3:/b")}}, {}),
@@ -155,8 +165,11 @@ def renamed(connections, **names):
 )  # fmt: skip
 def test_who_is_connected_is_a_host_not_an_address(execution, connections, said, names):
     known = {"gluster_hosts.addresses": lambda name: {names[name]} if name in names else set()}
-    apart = execution("gluster", __utils__=known).clients_apart("one_vol", connections=connections)
-    if not names and "127.0.0.1" in str(connections) and said:
+    servers = {brick: f"uuid of {brick.partition(':/')[0][-1]}" for brick in connections}
+    apart = execution("gluster", __utils__=known).clients_apart("one_vol", connections=connections, servers=servers)
+    if not names and "gl1:/b" in connections:  # all are nodes then
+        assert list(apart.values()) == list(said.values())
+    elif not names and "127.0.0.1" in str(connections) and said:
         assert set().union(*apart.values()) >= set().union(*said.values()), "which it is nobody can tell"
     else:
         assert apart == said

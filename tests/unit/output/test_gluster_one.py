@@ -111,9 +111,9 @@ def test_errors_stand_before_warnings_and_these_before_what_is_well():
 SERVERS = {"volumes": {"one_vol": {"servers": ["kvm1", "kvm3"], "datastores": {"glusterds": {}}}}}
 
 
-def status(monkeypatch, answers, pillars=None, grains=None, target="*", **arguments):
+def status(monkeypatch, answers, pillars=None, grains=None, target="*", opts=None, **arguments):
     """What the runner's `status` returns for these answers."""
-    master = Master(monkeypatch, pillars or dict.fromkeys(answers, SERVERS), grains)
+    master = Master(monkeypatch, pillars or dict.fromkeys(answers, SERVERS), grains, **(opts or {}))
     master.answers["gluster_one.report"] = answers
     return master.runner.status(target, **arguments)["data"]
 
@@ -224,6 +224,35 @@ def test_a_host_of_opennebula_that_is_no_node_of_the_fleet(monkeypatch):
         data = status(monkeypatch, answers, pillars, {"kvm1": {"ipv4": ["10.0.0.1"]}})
         assert [one["on"] for one in data["findings"] if one["kind"] == "host_unlooked"] == ["kvm7"]
     assert "saltutil.sync_all" in data["nodes"]["kvm1"]["findings"][0]["cure"]
+
+
+REACTOR = [{"salt/beacon/*/gluster_one/changed": ["salt://gluster_one/reactor/changed.sls"]}]
+
+
+@pytest.mark.parametrize(
+    "opts, target, said",
+    [
+        ({"minion_data_cache": False, "reactor": REACTOR}, "*", True),
+        ({"minion_data_cache": False, "reactor": REACTOR}, "kvm1", False),
+        ({"minion_data_cache": False, "reactor": REACTOR, "enforce_mine_cache": True}, "*", False),
+        ({"minion_data_cache": False, "reactor": [{"other": ["salt://other.sls"]}]}, "*", False),
+        ({"minion_data_cache": False}, "*", False),
+        ({"reactor": REACTOR}, "*", False),
+    ],
+)
+def test_a_master_with_the_reactor_that_keeps_no_mine(monkeypatch, opts, target, said):
+    """What nobody repairs is not the same as what nothing is wrong with."""
+    answers = dict.fromkeys(["kvm1", "kvm3"], {**ANSWER, "coordinates": {"one_vol": True}})
+    answers["kvm3"] = {**ANSWER, "coordinates": {"one_vol": False}}
+    data = status(monkeypatch, answers, target=target, opts=opts)
+    assert [one["kind"] for one in data["findings"]] == ["mine_unkept"] * said
+    assert data["retcode"] == said
+    if said:
+        text = " ".join(" ".join(shown(data)).split())
+        assert (
+            "the master: it has the reactor and keeps no mine (minion_data_cache: false): nothing is repaired" in text
+        )
+        assert "set minion_data_cache or enforce_mine_cache to true" in text and "the master" in page(data).text
 
 
 @pytest.mark.parametrize("bad", ["\x1b[2J", "\x9b2J", "\x7f", "\u202e", "\u2066", "\u2028", "\ud800", "\r", "\0"])

@@ -95,14 +95,15 @@ def test_one_that_leaves_what_cannot_be_loaded_takes_nobody_away(keys, what):
 @pytest.mark.parametrize("syndics", [True, False])
 def test_above_a_syndic_the_master_to_run_it_on_is_said(monkeypatch, syndics):
     """A master of masters has accepted the keys of its syndics."""
-    runner = Master(monkeypatch, {}, order_masters=syndics).runner
-    said = []
+    master, said = Master(monkeypatch, {}, order_masters=syndics), []
+    runner = master.runner
     for call in (lambda: runner.status(), lambda: runner.status("kvm*"), lambda: runner.ok_to_stop("kvm2")):
         with pytest.raises(SaltInvocationError) as error:
             call()
         said.append(str(error.value))
     said += runner.rollout_plan()["errors"] + runner.remount_plan()["errors"]
-    assert len(said) == 5 and all("no accepted minion" in each for each in said)
+    said.append(master.remediation.remediate("kvm2"))
+    assert len(said) == 6 and all("no accepted minion" in each for each in said)
     assert [each.endswith("run it on the master below that has accepted the minions' keys") for each in said] == [
         syndics
-    ] * 5
+    ] * 6

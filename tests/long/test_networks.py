@@ -1,0 +1,76 @@
+"""Servers with two networks: the names of one set of bricks resolve in the first, those of the other in the second."""
+
+import pytest
+
+from lab import files
+from lab.system import wait_for
+from tests.fleet.fleet import HYPERVISORS
+
+from .test_overview import status, well
+
+VOLUME = "gluster --mode=script volume"
+SECOND = [f"gl{host[-1]}:/data/second" for host in HYPERVISORS]
+
+
+def second(host):
+    """A host's address in the second network."""
+    return files.address(host).replace("10.77.", "10.78.")
+
+
+@pytest.fixture(scope="module")
+def networks(_fleet):
+    """A fleet whose volume has a set of bricks in each network, after a run."""
+    fleet = _fleet
+    fleet.new()
+    fleet.stage = "used"
+    names = "".join(f"{second(host)} gl{host[-1]}\\n" for host in HYPERVISORS)
+    for host in fleet.lab.hosts:
+        fleet.sh(host, f"ip address add {second(host)}/16 dev eth0; printf '{names}' >>/etc/hosts")
+    for host, name in (("kvm1", "gl2"), ("kvm1", "gl3"), ("kvm2", "gl1")):
+        fleet.sh(host, f"gluster peer probe {name}")
+    fleet.sh(
+        "kvm1", f"{VOLUME} add-brick one_vol {' '.join(SECOND)} force; {VOLUME} set one_vol network.ping-timeout 5"
+    )
+    assert fleet.apply().failures == {}
+    return fleet
+
+
+def addresses(fleet):
+    """{brick: addresses of its clients}, as Gluster has them."""
+    there = fleet.lab.call("kvm1", "gluster.connections", "one_vol")["kvm1"]
+    return {brick: {client.rpartition(":")[0] for client, _ in clients} for brick, clients in there.items()}
+
+
+def test_a_client_with_an_address_in_each_network_is_one(networks):
+    fleet = networks
+    there = addresses(fleet)
+    assert files.address("head") in there["kvm2:/data/one_vol"] and second("head") in there[SECOND[1]]
+    assert files.address("head") not in there[SECOND[1]], "the brick sees one of them"
+    well(fleet)
+    assert status(fleet)["findings"] == []
+    for host in HYPERVISORS:
+        assert fleet.lab.call(host, "gluster.clients_apart", "one_vol")[host] == {}
+        code, answer = fleet.runner("gluster_one.ok_to_stop", host)
+        assert (code, answer["reasons"]) == (0, [])
+
+
+@pytest.mark.parametrize("host", ["head", "kvm2"])
+def test_one_that_misses_a_brick_is_named_with_that_brick_alone(networks, host):
+    """By the coordinator as far as it can know, and by its own word."""
+    fleet = networks
+    fleet.sh(host, f"ip route add blackhole {second('kvm3')}/32")
+    try:
+        apart = lambda: fleet.lab.call("kvm1", "gluster.clients_apart", "one_vol")["kvm1"]  # noqa: E731
+        wait_for("the brick's own end of that connection", apart, 90, every=1)
+        (who, missed), *others = apart().items()
+        assert (missed, others) == ([SECOND[2]], []) and files.address(host) in who
+        own = fleet.lab.call("*", "gluster_one.apart")
+        assert {name: each for name, each in own.items() if each["one_vol"]} == {host: {"one_vol": [SECOND[2]]}}
+        found = {one["kind"]: one for one in status(fleet)["findings"]}
+        assert {"client_apart", "client_bricks"} <= set(found), found
+        assert "salt '*' gluster_one.apart" in found["client_apart"]["cure"]
+        assert fleet.runner("gluster_one.ok_to_stop", "kvm1")[0] == 1
+    finally:
+        fleet.sh(host, f"ip route del blackhole {second('kvm3')}/32")
+    fleet.healed()
+    well(fleet)
