@@ -3,7 +3,6 @@ QEMU's ways to a volume: native access, ``gluster://``, and files on the mount
 ==============================================================================
 """
 
-import functools
 import os
 import re
 import secrets
@@ -23,12 +22,25 @@ SECTORS = (
     "`gluster volume set {} network.remote-dio enable`"
 )
 SHORT = "its length is no multiple of 512, so QEMU cannot open it over gluster://"
-# What is known to work for each kind of image (tried on a real OpenNebula, as the other cure was, for a fresh clone).
+# Through the mount its end can be read.
+END_LOST = (
+    "its length is no multiple of 512: QEMU opens it over gluster://, and reading its last {} bytes is an I/O error"
+)
+# What is known to work for each kind: docs/datastores.md says on what each was tried.
 IMPORT = "import it again into a datastore that has DRIVER = raw before the import, which converts it"
 CLONE = "`oneimage clone {} NAME`, and VMs of that one: docs/native-or-fuse.md"
+PAD_SNAPSHOTS = "find {}.snap/ -type f -regex '.*/[0-9]+' -exec truncate -s %512 {{}} +"
+FLATTEN = (
+    "with its VM off, `qemu-img convert -O raw {}.snap/{} FILE`, the file that has all, and register FILE in a "
+    "datastore that has DRIVER = raw"
+)
 IMAGE_STAYS = "VMs made from it open it over gluster:// for good, since it was made while its datastore was native"
 # Seconds for all files of one call.
 LOOK_SECONDS = 60
+# How many files one process looks at, and seconds for them; longer paths are no paths.
+BATCH = 200
+BATCH_SECONDS = 10
+LONGEST_PATH = 4095
 # Print a file's mode, its length, what a link leads to in the end, and its first four bytes.
 LOOK = """stat -L -c '%f %s' -- "$1" && readlink -f -- "$1" && test -f "$1" && exec od -An -tx1 -N4 -- "$1\""""
 MAGIC = "514649fb"  # QFI and 0xfb
@@ -165,7 +177,7 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
         The volume's name (string).
 
     path
-        The file's path below the volume's root (string), such as ``7/disk.0``. Its length has to be a multiple of 512.
+        The file's path below the volume's root (string), such as ``7/disk.0``, of 512 bytes at least.
         Default: the file in which the head leaves the datastores' identifiers.
 
     host, port
@@ -303,9 +315,9 @@ def native_machines():
 
 def images(**connection):
     """
-    The images and clones that QEMU cannot open natively, or whose machine would start on the wrong file or not at all;
-    and those that are opened natively still, although their datastore is one of files now. For the head, where the
-    volume is mounted.
+    The images and clones that QEMU cannot open natively or not read to their end, or whose machine would start on the
+    wrong file or not at all; and those that are opened natively still, although their datastore is one of files now.
+    For the head, where the volume is mounted.
 
     connection
         ``endpoint``, ``auth_file``, ``api_timeout`` as in the execution module ``opennebula_api``.
@@ -315,9 +327,11 @@ def images(**connection):
         [{"datastore": "glusterds", "what": "image", "id": 3, "name": "ubuntu", "owner": "oneadmin",
           "problem": "a qcow2 that is cloned: ...", "cure": "import it again ..."}]
 
-    QEMU's gluster driver takes a short read for an error, so a file whose length is no multiple of 512 does not open;
-    a fresh qcow2 file has such a length unless its disk is a multiple of 32 GB. OpenNebula never changes an image's
-    FORMAT: a file that is no qcow2 any more, because somebody converted it, does not start either.
+    QEMU's gluster driver takes a short read for an error: of a raw file whose length is no multiple of 512 the end
+    cannot be read, a qcow2 file of such a length does not open. A fresh qcow2 file has such a length unless its
+    disk is a multiple of 32 GB. OpenNebula never changes an image's FORMAT: a file that is no qcow2 any more, because
+    somebody converted it, does not start either. What oned has made as native is judged, whatever its datastore is now;
+    not a VM's volatile disks, which are files on the mount.
 
     The files are looked at as the user ``gluster_one:user`` (default ``oneadmin``), for 60 s at most. What is odd about
     one of them, such as a FIFO or a path that is none, is a problem of that one; of a mount that does not answer, the
@@ -330,25 +344,48 @@ def images(**connection):
         salt head gluster_native.images
     """
     stores = {store["id"]: store for store in __salt__["opennebula.datastore_list"](**connection)}
-    native = {number: store for number, store in stores.items() if __salt__["one_datastore.is_native"](store)}
-    look = functools.partial(_look, {"end": time.monotonic() + LOOK_SECONDS, "hung": set()})
-    found = []
-    for image in __salt__["opennebula.image_list"](**connection):
-        store, other = native.get(image["datastore"]), stores.get(image["datastore"])
-        if other and not store and image["native"]:
-            found.append(_finding(other, "image", image, IMAGE_STAYS, CLONE.format(image["id"])))
-        if store and image["format"] == "qcow2":
-            found += [_finding(store, "image", image, *problem) for problem in _image_problem(store, image, look)]
-    unable = None
+    native = [
+        file
+        for file in _files(stores, **connection)
+        # What oned has made stays native, or stays a file, whatever its datastore is now.
+        if (file["disk"] or file["thing"])["native"] and file["store"]
+    ]
+    limits = {"end": time.monotonic() + LOOK_SECONDS, "hung": set()}
+    whole, found, unable = _whole(limits, native), [], None
+    for file in native:
+        store, disk = file["store"], file["disk"]
+        problems = []
+        if not __salt__["one_datastore.is_native"](store):
+            if disk:
+                unable = _without_driver() if unable is None else unable
+            stays = _stays(file["thing"], disk, unable) if disk else (IMAGE_STAYS, CLONE.format(file["thing"]["id"]))
+            problems.append(stays)
+        if file["format"] == "qcow2":
+            problems += _qcow2_problem(file, _look(limits, store, file["path"]))
+        if file["format"] == "raw" and file["path"] not in whole:
+            problems += _raw_problem(file, _look(limits, store, file["path"]))
+        found += [_finding(store, "disk" if disk else "image", file["thing"], *problem) for problem in problems]
+    return found
+
+
+def _files(stores, **connection):
+    """
+    The images and the disks of VMs, each with its datastore and its file. That of a persistent disk or of a CD is the
+    image's; a path is None where there is none or it is not known yet.
+    """
+    files = [
+        {"store": stores.get(image["datastore"]), "thing": image, "disk": None, "format": image["format"],
+         "path": image["source"] or None}
+        for image in __salt__["opennebula.image_list"](**connection)
+    ]  # fmt: skip
     for machine in __salt__["opennebula.vm_list"](**connection):
         for disk in machine["disks"]:
-            store, other = native.get(disk["datastore"]), stores.get(disk["datastore"])
-            if other and not store and disk["native"]:
-                unable = _without_driver() if unable is None else unable
-                found.append(_finding(other, "disk", machine, *_stays(machine, disk, unable)))
-            if store and disk["format"] == "qcow2" and disk["clone"] and None not in (machine["system"], disk["id"]):
-                found += [_finding(store, "disk", machine, *each) for each in _disk_problem(store, machine, disk, look)]
-    return found
+            store, path = stores.get(disk["datastore"]), None
+            if store and store["base_path"] and disk["clone"] and None not in (machine["system"], disk["id"]):
+                home = os.path.join(os.path.dirname(store["base_path"]), str(machine["system"]), str(machine["id"]))
+                path = os.path.join(home, f"disk.{disk['id']}")
+            files.append({"store": store, "thing": machine, "disk": disk, "format": disk["format"], "path": path})
+    return files
 
 
 def _stays(machine, disk, unable):
@@ -416,22 +453,63 @@ def _finding(store, what, thing, problem, cure):
     }
 
 
-def _image_problem(store, image, look):
+def _unfinished(file):
     """
-    What is wrong with a qcow2 image of a native datastore and what to do: a list of one or none.
+    Whether the file of an image or a disk may be about to be written by OpenNebula.
     """
-    file = look(store, image["source"]) if image["source"] else {}
-    if file.get("odd"):
-        return [(file["odd"], "see what it says")]
-    if file.get("magic") not in (None, MAGIC) and image["state"] not in UNSETTLED:
-        return [(_no_qcow2(image["source"]), IMPORT)]
-    if image["persistent"] and image["snapshots"]:
-        problem = "a persistent qcow2 with a disk snapshot: its machine would start on the file without the snapshot"
-        return [(problem, IMPORT)]
-    if file.get("short"):
-        return [(SHORT, IMPORT)]
+    thing = file["thing"]
+    return (thing["state"], thing["lcm_state"]) == PROLOG if file["disk"] else thing["state"] in UNSETTLED
+
+
+def _raw_problem(file, seen):
+    """
+    What is wrong with a raw image or disk and what to do: a list of one or none.
+    """
+    if seen.get("odd"):
+        return [(seen["odd"], "see what it says")]
+    if not seen.get("beyond") or _unfinished(file):
+        return []
+    return [(END_LOST.format(seen["beyond"]), _pad(file))]
+
+
+def _pad(file, command="truncate -s %512 -- {}"):
+    """
+    How to bring a file to a length that fits: zeros behind its end, as it reads through the mount.
+    """
+    user, path, thing = shlex.quote(__salt__["opennebula_api.account"]()), shlex.quote(file["path"]), file["thing"]
+    command = f"`runuser -u {user} -- {command.format(path)}`"
+    if file["disk"]:
+        return f"while VM {thing['id']} does not run: {command}"
+    if thing["persistent"] or thing["type"] == "CDROM":
+        return f"while no VM runs with it: {command}"
+    return f"{command}; VMs that were made from it before have disks of their own, which are named, too"
+
+
+def _qcow2_problem(file, seen):
+    """
+    The same of one that is qcow2.
+    """
+    if seen.get("odd"):
+        return [(seen["odd"], "see what it says")]
+    if seen.get("magic") not in (None, MAGIC) and not _unfinished(file):
+        return [(_no_qcow2(file["path"]), IMPORT)]
+    return _disk_problem(file, seen) if file["disk"] else _image_problem(file, seen)
+
+
+def _image_problem(file, seen):
+    image = file["thing"]
     cloned = not image["persistent"] and image["type"] in ("OS", "DATABLOCK")
-    if cloned and (image["size_mb"] is None or image["size_mb"] % 32768):
+    newest = _newest_snapshot(file) if seen and image["persistent"] else None
+    if image["persistent"] and (image["snapshots"] or newest):
+        problem = (
+            f"a persistent qcow2 with a disk snapshot{'' if image['snapshots'] else ' that was deleted'}: its machine "
+            "would start on the file from before the snapshot"
+        )
+        return [(problem, FLATTEN.format(shlex.quote(file["path"] or "SOURCE"), newest or "N"))]
+    if seen.get("beyond"):
+        return [(SHORT, IMPORT if cloned else _pad(file))]
+    copied = str(file["store"].get("QCOW2_STANDALONE")).upper() == "YES"  # a clone is as long as its image then
+    if cloned and not copied and (image["size_mb"] is None or image["size_mb"] % 32768):
         return [
             (
                 "a qcow2 that is cloned: the fresh clone's length is no multiple of 512, and QEMU cannot open it over "
@@ -442,25 +520,25 @@ def _image_problem(store, image, look):
     return []
 
 
-def _disk_problem(store, machine, disk, look):
+def _newest_snapshot(file):
     """
-    The same of a machine's disk that is a clone.
+    The number of the file with which a persistent image goes on after a disk snapshot (string), None without one: also
+    when the snapshot was deleted OpenNebula goes on with the highest, and QEMU gets the image's own file.
     """
-    name = f"disk.{disk['id']}"
-    path = os.path.join(os.path.dirname(store["base_path"]), str(machine["system"]), str(machine["id"]), name)
-    file = look(store, path) if store["base_path"] else {}
-    if file.get("odd"):
-        return [(file["odd"], "see what it says")]
-    if file.get("magic") not in (None, MAGIC) and (machine["state"], machine["lcm_state"]) != PROLOG:
-        return [(_no_qcow2(path), IMPORT)]
-    if not file.get("short"):
+    words = ["-maxdepth", "1", "-type", "f", "-regex", ".*/[0-9]+", "-printf", "%f\\n"]
+    _, out, _ = __utils__["gluster_process.run"](["find", f"{file['path']}.snap/", *words], user=_account())
+    return max(re.findall(r"^\d{1,9}$", out, re.MULTILINE), key=int, default=None)
+
+
+def _disk_problem(file, seen):
+    if not seen.get("beyond"):
         return []
-    # OpenNebula makes a clone as disk.0 -> disk.0.snap/0; with a snapshot, it leads elsewhere: that was not tried.
-    if not file["real"].endswith(f"/{machine['id']}/{name}.snap/0"):
+    # OpenNebula makes a clone as disk.0 -> disk.0.snap/0. With a disk snapshot it is disk.0.snap/1, whose backing file,
+    # by a relative path, is opened over gluster://, too.
+    number = re.search(rf"/{file['thing']['id']}/disk\.{file['disk']['id']}\.snap/(\d+)$", seen["real"])
+    if not number:
         return [(SHORT, IMPORT)]
-    user = shlex.quote(__salt__["opennebula_api.account"]())
-    command = f"runuser -u {user} -- truncate -s %512 -- {shlex.quote(path)}"
-    return [(SHORT, f"while VM {machine['id']} does not run: `{command}`")]
+    return [(SHORT, _pad(file) if number[1] == "0" else _pad(file, PAD_SNAPSHOTS))]
 
 
 def _no_qcow2(path):
@@ -470,23 +548,53 @@ def _no_qcow2(path):
     )
 
 
+def _is_path(path):
+    return isinstance(path, str) and path.startswith("/") and path.isprintable() and len(path) <= LONGEST_PATH
+
+
+def _account():
+    # Who is not root cannot become somebody else, and need not.
+    return __salt__["opennebula_api.account"]() if os.geteuid() == 0 else None
+
+
+def _whole(limits, files):
+    """
+    The paths of raw files with which nothing is wrong (set), many found by one process: where images are raw, it is
+    nearly all.
+    """
+    whole = set()
+    for store in {file["store"]["id"]: file["store"] for file in files}.values():
+        own = [file["path"] for file in files if file["store"] is store and file["format"] == "raw"]
+        own = [path for path in own if _is_path(path)]
+        for first in range(0, len(own), BATCH):
+            limit = min(BATCH_SECONDS, limits["end"] - time.monotonic())
+            if limit <= 0:
+                return whole
+            command = ["stat", "-L", "-c", "%f %s %n", "--", *own[first : first + BATCH]]
+            status, out, _ = __utils__["gluster_process.run"](command, user=_account(), timeout=limit)
+            if status is None:
+                break  # the first that is looked at by itself says why
+            for mode, size, path in re.findall(r"^([0-9a-f]{1,8}) (\d{1,20}) (.+)$", out, re.MULTILINE):
+                if stat.S_ISREG(int(mode, 16)) and int(size) % 512 == 0:
+                    whole.add(path)
+    return whole
+
+
 def _look(limits, store, path):
     """
-    A file as the pillar's user sees it: a dict of ``short``, ``real`` and ``magic``, or of what is ``odd`` about it;
-    empty where there is none or it cannot be looked at any more. oned says where it is, and on the volume its owner may
-    have put anything there.
+    A file as the pillar's user sees it: a dict of ``beyond``, how many bytes are behind the last multiple of 512,
+    ``real`` and ``magic``, or of what is ``odd`` about it; empty where there is none or it cannot be looked at any
+    more. oned says where it is, and on the volume its owner may have put anything there.
     """
-    if store["id"] in limits["hung"]:
+    if path is None or store["id"] in limits["hung"]:
         return {}
-    if not (isinstance(path, str) and path.startswith("/") and path.isprintable()):
+    if not _is_path(path):
         return {"odd": f"its file is {ascii(path)[:200]}, which is not an absolute path"}
     left = limits["end"] - time.monotonic()
     if left <= 0:
         limits["hung"].add(store["id"])
         return {"odd": f"its file {path} and those after it were not looked at: {LOOK_SECONDS} s were over"}
-    # Who is not root cannot become somebody else, and need not.
-    user = __salt__["opennebula_api.account"]() if os.geteuid() == 0 else None
-    status, out, error = __utils__["gluster_process.run"](["sh", "-c", LOOK, "sh", path], user=user)
+    status, out, error = __utils__["gluster_process.run"](["sh", "-c", LOOK, "sh", path], user=_account())
     if status is None or "not connected" in error:  # nor will the others answer
         limits["hung"].add(store["id"])
         return {"odd": f"its file {path} did not answer ({error}); others of this datastore were not looked at"}
@@ -497,4 +605,4 @@ def _look(limits, store, path):
         return {"odd": f"its file {path} is not a regular file"}
     if status:
         return {"odd": f"its file {path} cannot be read: {error[:200]}"}
-    return {"short": int(seen[2]) % 512 != 0, "real": seen[3], "magic": seen[4].replace(" ", "")}
+    return {"beyond": int(seen[2]) % 512, "real": seen[3], "magic": seen[4].replace(" ", "")}

@@ -708,7 +708,7 @@ def _images(seen):
     found = []
     for image in _asked(seen, "OpenNebula's images", "gluster_native.images"):
         on = f"{image['datastore']}: {image['what']} {image['id']} ({image['name']}, {image['owner']})"
-        found.append(["image", on, image["problem"], "VMs start with it anywhere", image["cure"]])
+        found.append(["image", on, image["problem"], "VMs start with it anywhere and read all of it", image["cure"]])
     return found
 
 
@@ -864,7 +864,7 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
 
 def images(**connection):
     """
-    On the head: the images and VMs' disks that QEMU cannot open, or only over ``gluster://`` where VMs have files.
+    On the head: the images and VMs' disks that QEMU cannot open or read to their end, or opens only over ``gluster://``.
 
     The name of the docs and of runners; its arguments are those of ``gluster_native.images``.
 

@@ -20,7 +20,7 @@ from salt.utils.args import split_input
 
 log = logging.getLogger(__name__)
 
-# A minion that says that its job still runs is waited for so many times the timeout, and counts as silent then.
+# A minion that has said that its job runs is waited for so many times the timeout, and counts as silent then.
 PATIENCE = 10
 # How many servers have to say that another may go down, where there are so many: one alone might say anything.
 SAY = 2
@@ -37,8 +37,9 @@ def status(target="*", native=False, timeout=15, html=None):
         Have each hypervisor read a file over ``gluster://``, too (bool, default False).
 
     timeout
-        Seconds after which a minion that has not answered is asked whether its job still runs (int, default 15). One
-        that says so for ten times as long does not answer.
+        Seconds after which a minion that has not answered is asked whether its job runs (int, default 15). One that
+        has said so is waited for, also where the master is too busy to hear it again, until it has taken ten times as
+        long: 150 seconds. One that has not, for Salt's ``gather_job_timeout`` more.
 
     html
         A file to which to write the same as a page for a browser, with a picture of the fleet (string, default none).
@@ -137,11 +138,9 @@ def _ask(minions, function, arguments=None, timeout=15, until=None):
         job = client.run_job(
             minions, function, tgt_type="list", kwarg=arguments or {}, timeout=timeout, listen=True
         ) or {"jid": "", "minions": []}  # fmt: skip
-        arguments = {"timeout": timeout, "tgt": minions, "tgt_type": "list", "block": False}
-        came = client.get_iter_returns(job["jid"], job["minions"], **arguments) if job["jid"] else ()
         awaited = answers
         try:
-            for part in came:  # nothing, while nothing comes
+            for part in _followed(client, job, timeout, deadline):  # nothing, while nothing comes
                 if time.monotonic() > deadline:
                     break
                 if not part:
@@ -159,24 +158,43 @@ def _ask(minions, function, arguments=None, timeout=15, until=None):
             # Salt's client takes what a minion says of a job to be of the right shape: one that is not ends it.
             log.warning("gluster_one: the answers to job %s could not be followed: %s", job["jid"], exc)
             awaited = minions
-        if awaited and __salt__["gluster_one.keeps_returns"]():
+        if job["jid"] and __salt__["gluster_one.keeps_returns"]():
             now = time.monotonic()
-            answers = _kept(job["jid"], awaited, min(max(timeout, deadline - now), (until or math.inf) - now))
+            answers = _kept(job["jid"], minions, awaited, min(max(timeout, deadline - now), (until or math.inf) - now))
     if shown:
         print(file=sys.stderr)
     return answers
 
 
-def _kept(jid, minions, timeout):
+def _followed(client, job, timeout, deadline):
     """
-    The answers as the master has kept them: where nothing was kept, it is waited for. What came as an event may be of
-    any minion that knows the job. Salt's master keeps the first return by the name that stands in it: a minion that
-    names another one there, as the ``resource_id`` of Salt 3008 or like a syndic, is that other one.
+    What comes in of a job. Salt's client follows a job no more once nobody has said for a while that it runs; on a busy
+    master that is often said too late, or lost. Here a minion that has said so once is waited for.
+    """
+    rest = job["minions"]
+    while rest and job["jid"]:
+        arguments = {"timeout": timeout, "tgt": rest, "tgt_type": "list", "block": False}
+        for part in client.get_iter_returns(job["jid"], rest, **arguments):
+            rest = [minion for minion in rest if minion not in (part or ())]
+            yield part
+        rest = [minion for minion in rest if minion in client.at_it]
+        if rest and sys.stderr.isatty():
+            left = max(0, round(deadline - time.monotonic()))
+            more = f" and {len(rest) - 3} more" if len(rest) > 3 else ""
+            print(f"waiting up to {left} s for {', '.join(rest[:3])}{more}: the job runs there", file=sys.stderr)
+
+
+def _kept(jid, minions, awaited, timeout):
+    """
+    The answers as the master has kept them: where nothing was kept of those that are awaited, it is waited for. What
+    came as an event may be of any minion that knows the job, and what did not come may be kept. Salt's master keeps
+    the first return by the name that stands in it: a minion that names another one there, as the ``resource_id`` of
+    Salt 3008 or like a syndic, is that other one.
     """
     deadline, kept = time.monotonic() + timeout, {}
     while True:
         kept.update(__salt__["gluster_one.kept_returns"](jid, [minion for minion in minions if minion not in kept]))
-        if set(minions) <= set(kept) or time.monotonic() > deadline:
+        if set(awaited) <= set(kept) or time.monotonic() > deadline:
             return kept
         time.sleep(0.1)
 

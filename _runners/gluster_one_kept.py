@@ -44,7 +44,8 @@ def client(minions):
     minions
         The minions (list of strings).
 
-    Returns a context manager; for other functions of this runner alone.
+    Returns a context manager; for other functions of this runner alone. ``at_it`` of the client are the minions whose
+    last word to Salt's question (``saltutil.find_job``) was that the job runs (set).
 
     CLI Example:
 
@@ -54,11 +55,12 @@ def client(minions):
     """
     with salt.client.get_local_client(mopts=__opts__) as local:
         # Salt offers no filter of events: these two are its own between its releases, and a test sees when they change.
-        events = local.get_returns_no_block
+        events, local.at_it = local.get_returns_no_block, set()
 
         def returns(tag, match_type=None):
             for count, event in enumerate(events(tag, match_type)):
                 if event is None or _is_return(event, minions):
+                    _note(local.at_it, event)
                     yield event
                 elif count % 100 == 0:  # now and then, so that who follows can look at the clock
                     yield None
@@ -75,6 +77,15 @@ def _is_return(event, minions):
     if not own or not event.get("tag", "").endswith(f"/ret/{data['id']}"):
         return False
     return type(data.get("retcode", 0)) is int and not {"error", "minions", "syndic", "resource_id"} & set(data)
+
+
+def _note(at_it, event):
+    """
+    Keep whether a minion runs its job, where an event is its answer to that question.
+    """
+    if event and event["data"].get("fun") == "saltutil.find_job":
+        job = event["data"]["return"]
+        (at_it.add if isinstance(job, dict) and job.get("jid") else at_it.discard)(event["data"]["id"])
 
 
 def kept_returns(jid, minions):

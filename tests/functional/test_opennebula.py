@@ -182,16 +182,30 @@ def test_the_rest_of_a_datastore_s_life(one, oned):
     assert one("datastore_info", number) == {}
 
 
-def opened(volume, path):
-    """What QEMU says when it opens a qcow2 file natively, as a VM does."""
-    command = ["stdbuf", "-oL", "qemu-io", "-r", "-f", "qcow2", "-c", "read 0 512", "-c", "sigraise 9"]
-    command = ["runuser", "-u", "oneadmin", "--", *command, f"gluster://kvm1/{volume}/{path}"]
-    return host.sh("sh", "-c", '"$@" 2>&1; true', "sh", *command)
+def qemu_io(volume, path, form, *commands):
+    """What QEMU says when it opens a file natively, as a VM does, for these commands."""
+    words = [word for command in (*commands, "sigraise 9") for word in ("-c", command)]
+    command = ["stdbuf", "-oL", "qemu-io", "-n", "-f", form, *words, f"gluster://kvm1/{volume}/{path}"]
+    return host.sh("sh", "-c", '"$@" 2>&1; true', "sh", "runuser", "-u", "oneadmin", "--", *command)
 
 
-@pytest.fixture
-def clone(oned, small_vol, other_node):
-    """A VM's fresh clone of a qcow2 image as oned makes it, on small_vol: its path below the volume's root."""
+# What oned's drivers do for a VM's clone of an image: of a raw one a copy, of a qcow2 a file with a backing file.
+CLONES = {
+    "raw": "truncate -s 1000 {base}; mkdir {vm}; cp {base} {vm}/disk.0",
+    "qcow2": "qemu-img create -q -f qcow2 {base} 8M; mkdir -p {vm}/disk.0.snap; cd {vm}; "
+    "ln -s . disk.0.snap/disk.0.snap; qemu-img create -q -f qcow2 -F qcow2 -b {base} disk.0.snap/0; "
+    "ln -s disk.0.snap/0 disk.0",
+}
+CLONES["snapshot of qcow2"] = (
+    f"{CLONES['qcow2']}; cd disk.0.snap; qemu-img create -q -f qcow2 -F qcow2 -b disk.0.snap/0 $PWD/1; "
+    "ln -sf disk.0.snap/1 ../disk.0"
+)
+
+
+@pytest.fixture(params=CLONES)
+def clone(request, oned, small_vol, other_node):
+    """A VM's fresh clone as oned makes it, on small_vol: what it is, and its path below the volume's root."""
+    form = request.param.split()[-1]
     system = oned.datastore("gluster_system", TYPE="SYSTEM_DS", DS_MAD=None)
     images = oned.datastore("keeps_qcow2", **{**GLUSTER, "GLUSTER_VOLUME": small_vol})
     links = [Path("/var/lib/one/datastores", str(number)) for number in (system, images)]
@@ -200,28 +214,30 @@ def clone(oned, small_vol, other_node):
         link.symlink_to(other_node)
     base = f"{links[1]}/base"
     image = oned.call("image.allocate", template({"NAME": "base", "TYPE": "OS", "PATH": "/srv/base"}), images)
-    oned.lab(put={"image": {"id": image, "format": "qcow2", "source": base, "state": 1}})
-    disk = {"IMAGE_ID": image, "FORMAT": "qcow2", "DRIVER": "qcow2", "CLONE": "YES"}
+    oned.lab(put={"image": {"id": image, "format": form, "source": base, "state": 1}})
+    disk = {"IMAGE_ID": image, "FORMAT": form, "DRIVER": form, "CLONE": "YES"}
     vm = oned.lab(put={"vm": {"name": "web", "host": "kvm1", "ds": system, "state": 8, "disks": [disk]}})["id"]
-    script = (
-        f"qemu-img create -q -f qcow2 {base} 8M; mkdir -p {links[0]}/{vm}/disk.0.snap; cd {links[0]}/{vm}; "
-        f"qemu-img create -q -f qcow2 -F qcow2 -b {base} disk.0.snap/0; ln -s disk.0.snap/0 disk.0; "
-        "ln -s . disk.0.snap/disk.0.snap"
+    host.sh(
+        "runuser", "-u", "oneadmin", "--", "sh", "-ec", CLONES[request.param].format(base=base, vm=f"{links[0]}/{vm}")
     )
-    host.sh("runuser", "-u", "oneadmin", "--", "sh", "-ec", script)
-    yield f"{vm}/disk.0"
+    yield request.param, f"{vm}/disk.0", form
     for link in links:
         link.unlink()
 
 
-def test_the_cure_of_a_fresh_qcow2_clone(modules, oned, small_vol, clone):
-    """It does not open natively; what is printed, run as it is, changes that."""
+def test_the_cure_of_a_fresh_clone_of_odd_length(modules, oned, small_vol, clone):
+    """It cannot be opened, or not read to its end, natively; what is printed, run as it is, changes that for good."""
 
     def listed():
         return [found for found in modules.gluster_native.images(**oned.arguments) if found["what"] == "disk"]
 
-    assert "Input/output error" in opened(small_vol, clone)
+    what, *disk = clone
+    if what != "snapshot of qcow2":  # where it does not open, this takes ten seconds
+        assert "Input/output error" in qemu_io(small_vol, *disk, "read 512 512")
     (found,) = listed()
     host.sh("sh", "-c", found["cure"].split("`")[1])
-    assert "read 512/512 bytes" in opened(small_vol, clone)
+    assert "read 512/512 bytes" in qemu_io(small_vol, *disk, "read 512 512")
     assert listed() == []
+    assert "wrote 512/512 bytes" in qemu_io(small_vol, *disk, "write -P 7 512 512", "flush")
+    said = qemu_io(small_vol, *disk, "read -P 7 512 512")
+    assert "read 512/512 bytes" in said and "failed" not in said and listed() == []

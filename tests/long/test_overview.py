@@ -2,6 +2,7 @@
 
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -161,6 +162,39 @@ def test_a_node_that_does_not_answer_is_named_and_the_page_says_so(fleet):
     assert (data["absent"], data["findings"]) == (["kvm3"], [])
     text = page.read_text()
     assert "<b>kvm3</b>: does not answer" in text and text.count("kvm3:/data/one_vol") == 1
+
+
+# Stop the process of the next report of this minion, and say its number and its parent's.
+STOP = """
+import glob, msgpack, os, signal, time
+while True:
+    for path in glob.glob("/var/cache/salt/minion/proc/*"):
+        try:
+            job = msgpack.unpackb(open(path, "rb").read())
+        except (OSError, ValueError):
+            continue
+        if job["fun"] == "gluster_one.report":
+            os.kill(job["pid"], signal.SIGSTOP)
+            raise SystemExit(print(job["pid"], open(f"/proc/{job['pid']}/stat").read().rpartition(")")[2].split()[1]))
+    time.sleep(0.005)
+"""
+
+
+def test_a_node_that_has_said_once_that_it_is_at_it_is_waited_for(fleet):
+    """Its minion cannot say so again when Salt's client asks the next time, and has ten seconds for it."""
+    stop = [f"{fleet.lab.venv_in('kvm2')}/bin/python", "-c", STOP]
+    with ThreadPoolExecutor(2) as pool:
+        stopped = pool.submit(fleet.lab.exec, "kvm2", *stop, check=True, timeout=60)
+        data = pool.submit(status, fleet, "timeout=4")
+        job, minion = stopped.result().stdout.split()
+        try:
+            time.sleep(8)  # after four it is asked
+            fleet.sh("kvm2", f"kill -STOP {minion}")
+            time.sleep(21)  # asked again at 14, and given up by Salt's client at 24
+            assert not data.done()
+        finally:
+            fleet.sh("kvm2", f"kill -CONT {minion} {job}")
+        assert (data.result()["absent"], data.result()["findings"]) == ([], [])
 
 
 def test_packets_of_a_server_that_are_dropped(fleet):

@@ -26,6 +26,7 @@ NO_QCOW2 = "FORMAT is qcow2"
 CLONED = "a qcow2 that is cloned"
 RAW = "import it again into a datastore that has DRIVER = raw"
 SNAPSHOT = "a persistent qcow2 with a disk snapshot"
+END = f"{SHORT}: QEMU opens it over gluster://, and reading its last 100 bytes is an I/O error"
 
 
 def qemu_img(*words):
@@ -48,6 +49,7 @@ def _cloud(tmp_path_factory):
     server.home = home
     (home / "data").write_bytes(b"\x5a" * (8 << 20))
     qemu_img("convert", "-O", "qcow2", home / "data", home / "data.qcow2")
+    (home / "odd").write_bytes(b"\x5a" * ((8 << 20) + 100))
     yield server
     server.stop()
 
@@ -117,6 +119,9 @@ IMAGES = [
     ("raw that is empty", {"TYPE": "DATABLOCK", "SIZE": 16, "FORMAT": "raw"}, None),
     ("raw that is persistent", {"PATH": "data", "PERSISTENT": "YES"}, None),
     ("a raw CD", {"PATH": "data", "TYPE": "CDROM"}, None),
+    ("raw of odd length", {"PATH": "odd"}, END),
+    ("raw of odd length, persistent", {"PATH": "odd", "PERSISTENT": "YES"}, END),
+    ("a raw CD of odd length", {"PATH": "odd", "TYPE": "CDROM"}, END),
     ("qcow2 that is empty", {"TYPE": "DATABLOCK", "SIZE": 1024, "FORMAT": "qcow2"}, SHORT),
     ("qcow2 that is empty and kept", {"TYPE": "DATABLOCK", "SIZE": 16, "FORMAT": "qcow2", "PERSISTENT": "YES"}, SHORT),
     ("qcow2 with data", {"PATH": "data.qcow2"}, CLONED),
@@ -136,7 +141,7 @@ def test_each_kind_of_image(modules, cloud, image, name, attributes, problem):
     assert set(said) == expected
     assert all(words.startswith(problem) for words in said.values())
     path = Path(source_of(modules, cloud, number))
-    assert (length(path) % 512 != 0) is (problem == SHORT)  # the file is as QEMU makes it
+    assert (length(path) % 512 != 0) is (problem in (SHORT, END))  # the file is as QEMU makes it
     if name == "qcow2 that is empty":
         assert length(path) == EMPTY
 
@@ -146,9 +151,27 @@ def test_a_persistent_qcow2_with_a_disk_snapshot(modules, cloud, image):
     number = image(cloud.keeps, "disk", PATH=cloud.home / "data.qcow2", PERSISTENT="YES")
     cloud.lab(put={"image": {"id": number, "snapshots": [{"ID": "0", "SIZE": "8", "NAME": "before", "ACTIVE": "YES"}]}})
     (listed,) = modules.gluster_native.images(**cloud.arguments)
-    assert listed["problem"].startswith(SNAPSHOT) and listed["cure"].startswith(RAW)
+    source = source_of(modules, cloud, number)
+    assert listed["problem"].startswith(SNAPSHOT) and f"convert -O raw {source}.snap/N FILE`" in listed["cure"]
     cloud.lab(put={"image": {"id": number, "snapshots": []}})
     assert modules.gluster_native.images(**cloud.arguments) == []
+
+    # The files as oned's drivers make them; one that was deleted leaves its number out.
+    snapshots = Path(f"{source}.snap")
+    snapshots.mkdir()
+    (snapshots / snapshots.name).symlink_to(".")
+    (snapshots / "0").symlink_to(source)
+    assert modules.gluster_native.images(**cloud.arguments) == []
+    for number, backing in (("9", source), ("10", snapshots / "9")):
+        qemu_img("create", "-f", "qcow2", "-b", backing, "-F", "qcow2", snapshots / number)
+    subprocess.run(["qemu-io", "-c", "write -P 7 0 4096", snapshots / "10"], check=True, capture_output=True)
+    (listed,) = modules.gluster_native.images(**cloud.arguments)
+    assert listed["problem"].startswith(f"{SNAPSHOT} that was deleted: ")
+    file = cloud.home / "flat"
+    subprocess.run(listed["cure"].split("`")[1].replace("FILE", str(file)), shell=True, check=True)
+    assert file.read_bytes() == b"\7" * 4096 + b"\x5a" * ((8 << 20) - 4096)
+    image(cloud.raw, "flat", PATH=file)
+    assert {key[2] for key in found(modules, cloud)} == {"disk"}
 
 
 def test_a_raw_image_may_have_snapshots(modules, cloud, image):
@@ -157,6 +180,23 @@ def test_a_raw_image_may_have_snapshots(modules, cloud, image):
     assert modules.gluster_native.images(**cloud.arguments) == []
     (listed,) = modules.opennebula.image_list(cloud.keeps, **cloud.arguments)
     assert listed["snapshots"] == 2
+
+
+def test_where_clones_are_whole_copies_the_image_s_length_counts(modules, cloud, image):
+    store = cloud.datastore("copies", **NATIVE, QCOW2_STANDALONE="YES")
+    eventually(directory(cloud, store).is_dir)
+    bases = {
+        "data": image(store, "data", PATH=cloud.home / "data.qcow2"),
+        "empty": image(store, "empty", TYPE="DATABLOCK", SIZE=16, FORMAT="qcow2"),
+    }
+    for name, number in bases.items():
+        home = directory(cloud, cloud.system) / str(machine(cloud, name, number))
+        (home / "disk.0.snap").mkdir(parents=True)
+        qemu_img("convert", "-O", "qcow2", source_of(modules, cloud, number), home / "disk.0.snap/0")
+        (home / "disk.0").symlink_to("disk.0.snap/0")
+    said = found(modules, cloud)
+    assert {key[1:3] for key in said} == {("image", "empty"), ("disk", "empty")}
+    assert set(said.values()) == {SHORT_ALL}
 
 
 def test_other_datastores_are_not_looked_at(modules, cloud, image):
@@ -200,13 +240,14 @@ def cloned(modules, cloud, vm, number, form, grown=False):
 
 
 @pytest.mark.parametrize(
-    "form, grown, problem", [("raw", False, None), ("qcow2", False, SHORT), ("qcow2", True, None)],
-    ids=["raw", "fresh qcow2", "qcow2 that was written to"],
+    "base, grown, problem",
+    [("data", False, None), ("odd", False, END), ("data.qcow2", False, SHORT), ("data.qcow2", True, None)],
+    ids=["raw", "raw of odd length", "fresh qcow2", "qcow2 that was written to"],
 )  # fmt: skip
-def test_clones_of_machines(modules, cloud, image, form, grown, problem):
-    number = image(cloud.keeps, "base", PATH=cloud.home / ("data" if form == "raw" else "data.qcow2"))
+def test_clones_of_machines(modules, cloud, image, base, grown, problem):
+    number = image(cloud.keeps, "base", PATH=cloud.home / base)
     vm = machine(cloud, "web", number, uid=2)
-    disk = cloned(modules, cloud, vm, number, form, grown)
+    disk = cloned(modules, cloud, vm, number, "qcow2" if base.endswith("qcow2") else "raw", grown)
     assert (length(disk) % 512 != 0) is bool(problem)
     disks = {key: words for key, words in found(modules, cloud).items() if key[1] == "disk"}
     assert set(disks) == ({("keeps qcow2", "disk", "web", "eve")} if problem else set())
@@ -228,6 +269,36 @@ def test_a_persistent_image_is_listed_once_not_for_its_machine(modules, cloud, i
     assert set(found(modules, cloud)) == {("keeps qcow2", "image", "mine", "oneadmin")}
 
 
+def test_a_raw_file_that_is_being_written_is_not_judged(modules, cloud, image):
+    number = image(cloud.keeps, "base", PATH=cloud.home / "odd")
+    vm = machine(cloud, "web", number)
+    cloned(modules, cloud, vm, number, "raw")
+    assert {key[1:3] for key in found(modules, cloud)} == {("image", "base"), ("disk", "web")}
+    values = {"name": "new", "host": "kvm1", "ds": cloud.system, "lcm_state": 1, "disks": [{"IMAGE_ID": number}]}
+    vm = cloud.lab(put={"vm": values})["id"]  # PROLOG
+    cloned(modules, cloud, vm, number, "raw")
+    cloud.lab(put={"image": {"id": number, "state": 4}})  # LOCKED
+    assert {key[1:3] for key in found(modules, cloud)} == {("disk", "web")}
+
+
+def test_a_disk_goes_by_its_own_type(modules, cloud, image):
+    """Not by its datastore's: neither an image nor a VM's disk changes it."""
+
+    def change(store, value):
+        cloud.call("datastore.update", store, f'DISK_TYPE="{value}"', 1)
+
+    for name, store in (("file", cloud.plain), ("native", cloud.keeps)):
+        number = image(store, name, PATH=cloud.home / "odd")
+        cloned(modules, cloud, machine(cloud, name, number), number, "raw")
+    said = found(modules, cloud)
+    assert {key[1:3] for key in said} == {("image", "native"), ("disk", "native")} and set(said.values()) == {END}
+    change(cloud.keeps, "FILE")
+    cloud.call("datastore.update", cloud.plain, template(NATIVE), 1)
+    both = modules.gluster_native.images(**cloud.arguments)
+    assert [one["datastore"] for one in both] == ["keeps qcow2"] * 4  # each is native for good, and its end is lost
+    assert [one["problem"] for one in both].count(END) == 2
+
+
 # What the module tells of them
 
 
@@ -241,6 +312,28 @@ def test_images_as_data(modules, cloud, image):
         "native": True,
     }  # fmt: skip
     assert modules.opennebula.image_list(cloud.raw, **cloud.arguments) == []
+
+
+@pytest.mark.parametrize("what", ["image", "persistent", "qcow2", "CD", "disk"])
+def test_the_cure_of_an_odd_length(modules, cloud, image, what):
+    """What is printed is run as it is: zeros are behind what the file held, and it is named no more."""
+    if os.geteuid():
+        pytest.skip("runuser is for root")
+    attributes = {"persistent": {"PERSISTENT": "YES"}, "CD": {"TYPE": "CDROM"}}.get(what, {})
+    attributes["PATH"] = cloud.home / "odd"
+    if what == "qcow2":
+        attributes = {"TYPE": "DATABLOCK", "SIZE": 16, "FORMAT": "qcow2", "PERSISTENT": "YES"}
+    number = image(cloud.keeps, "base", **attributes)
+    path = Path(source_of(modules, cloud, number))
+    if what == "disk":
+        path = cloned(modules, cloud, machine(cloud, "web", number), number, "raw")
+    kind, when = ("disk", "while VM ") if what == "disk" else ("image", "`" if what == "image" else "while no VM runs")
+    (listed,) = [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == kind]
+    assert listed["cure"].startswith(when)
+    before = path.read_bytes()
+    subprocess.run(listed["cure"].split("`")[1], shell=True, check=True)
+    assert path.read_bytes() == before.ljust(-(-len(before) // 512) * 512, b"\0") != before
+    assert not [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == kind]
 
 
 def test_the_cure_of_a_fresh_clone(modules, cloud, image):
@@ -260,13 +353,32 @@ def test_the_cure_of_a_fresh_clone(modules, cloud, image):
     assert [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == "disk"] == []
 
 
-def test_a_clone_with_a_snapshot_has_no_cure_that_was_not_tried(modules, cloud, image):
+def test_the_cure_of_a_clone_with_a_snapshot(modules, cloud, image):
+    """The snapshot is its backing file, which is opened natively, too; no other file of oned's is changed."""
+    if os.geteuid():
+        pytest.skip("runuser is for root")
     number = image(cloud.keeps, "base", PATH=cloud.home / "data.qcow2")
-    vm = machine(cloud, "web", number)
-    disk = cloned(modules, cloud, vm, number, "qcow2")
-    qemu_img("create", "-f", "qcow2", "-b", disk.resolve(), "-F", "qcow2", disk.parent / "disk.0.snap/1")
+    disk = cloned(modules, cloud, machine(cloud, "web", number), number, "qcow2")
+    snapshots = disk.parent / "disk.0.snap"
+    qemu_img("create", "-f", "qcow2", "-b", "disk.0.snap/0", "-F", "qcow2", snapshots / "1")
+    (snapshots / "1.current").write_text("/somewhere/1")
     disk.unlink()
     disk.symlink_to("disk.0.snap/1")
+    (listed,) = [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == "disk"]
+    assert listed["problem"] == SHORT_ALL and listed["cure"].startswith("while VM ")
+    subprocess.run(listed["cure"].split("`")[1], shell=True, check=True)
+    assert [length(snapshots / name) % 512 for name in "01"] == [0, 0]
+    assert (snapshots / "1.current").read_text() == "/somewhere/1"
+    qemu_img("compare", disk, source_of(modules, cloud, number))
+    assert [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == "disk"] == []
+
+
+def test_what_leads_elsewhere_has_no_cure_that_was_not_tried(modules, cloud, image):
+    number = image(cloud.keeps, "base", PATH=cloud.home / "data.qcow2")
+    disk = cloned(modules, cloud, machine(cloud, "web", number), number, "qcow2")
+    os.rename(disk.resolve(), disk.parent / "moved")
+    disk.unlink()
+    disk.symlink_to("moved")
     (listed,) = [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == "disk"]
     assert listed["problem"] == SHORT_ALL and listed["cure"].startswith(RAW) and "truncate" not in listed["cure"]
 
@@ -306,6 +418,12 @@ def test_an_odd_source_is_that_images_own_problem(modules, cloud, image):
     assert set(listed) == {str(number) for number in range(8)}  # a missing file does not count as odd
     assert all(ascii(SOURCES[int(name)])[1:-1] in problem for name, problem in listed.items())
     assert all(problem.isprintable() for problem in listed.values())
+    for number in numbers:
+        cloud.lab(put={"image": {"id": number, "format": "raw"}})
+    raw = problems(modules, cloud, "image")
+    assert raw.pop("short").startswith(SHORT) and raw == listed
+    cloud.lab(put={"image": {"id": numbers[0], "source": "/" + 200_000 * "x"}})
+    assert problems(modules, cloud, "image")["0"].endswith("which is not an absolute path")
 
 
 PLACES = {

@@ -254,3 +254,27 @@ def test_the_read_is_that_of_a_vm(native):
     """Past the host's cache."""
     script = 'case " $* " in *" -n "*) echo "read 512/512 bytes";; *) echo "read failed";; esac'
     assert native(qemu_io=script).native_read("one_vol", user=None) is None
+
+
+def test_many_raw_files_take_few_processes(execution, tmp_path):
+    """All images are raw by default: a process for each would be thousands."""
+    paths = [tmp_path / f"image {number}" for number in range(450)]
+    for path in paths:
+        path.write_bytes(bytes(512))
+    paths[7].write_bytes(bytes(612))
+    paths[8].unlink()
+    store = {"id": 100, "name": "glusterds", "base_path": str(tmp_path), "DISK_TYPE": "GLUSTER"}
+    image = {"name": "x", "owner": "eve", "state": "READY", "persistent": True, "format": "raw", "native": True,
+             "datastore": 100, "snapshots": 0, "type": "OS", "size_mb": 1}  # fmt: skip
+    commands = []
+    module = execution("gluster_native", __opts__={"cachedir": str(tmp_path)}, __salt__={
+        "opennebula.datastore_list": lambda: [store], "opennebula.vm_list": list,
+        "opennebula.image_list": lambda: [{**image, "id": n, "source": str(path)} for n, path in enumerate(paths)],
+        "opennebula_api.account": lambda: "root", "one_datastore.is_native": lambda store: True,
+    })  # fmt: skip
+    run = module.__utils__["gluster_process.run"]
+    module.__utils__["gluster_process.run"] = lambda argv, **more: commands.append(argv) or run(argv, **more)
+    (found,) = module.images()
+    assert found["id"] == 7 and "reading its last 100 bytes is an I/O error" in found["problem"]
+    assert f"truncate -s %512 -- '{paths[7]}'`" in found["cure"]
+    assert len(commands) == 5  # three for 450 files, one for each of those two

@@ -12,6 +12,7 @@ import salt.client
 import salt.loader
 import salt.payload
 import salt.utils.jid
+import salt.utils.minions
 import salt.version
 from salt.returners import local_cache
 
@@ -44,7 +45,7 @@ def test_one_that_cannot_be_loaded_keeps_nobody_waiting(master):
     returns("kvm1", {"a": [1, None, "x"]})
     assert kept(master, "kvm1", "kvm2", "jid") == {"kvm1": {"a": [1, None, "x"]}}
     assert kept(master, "kvm1", "liar") == {"kvm1": {"a": [1, None, "x"]}, "liar": "an answer that cannot be read"}
-    assert master.runner._kept(JID, ["kvm1"], 1) == {"kvm1": {"a": [1, None, "x"]}}
+    assert master.runner._kept(JID, ["kvm1", "kvm2"], ["kvm1"], 1) == {"kvm1": {"a": [1, None, "x"]}}
 
 
 @pytest.mark.parametrize("data", [b"", b"\xc1", b"\x91" * 5000, b"\x01", b"\x80", b"\x81\xa6return"])
@@ -198,3 +199,61 @@ def test_what_a_minion_leaves_is_not_loaded_where_it_is_too_large(monkeypatch, t
     path.write_bytes(bytes(1000))
     master.salt["mine.get"] = lambda *words: {"kvm1": {"at": 5, "findings": [{"kind": "link"}]}}
     assert master.salt["gluster_one.reported"]("kvm1") == (5, {"link"})
+
+
+class Busy(salt.client.LocalClient):
+    """Salt's own client on a master whose minions run a job of some seconds' tenths, and hear only so often of it."""
+
+    def __init__(self, words, ends):
+        self.opts = {"timeout": 1, "gather_job_timeout": 0, "order_masters": False, "syndic_wait": 1}
+        nothing = dict.fromkeys(("subscribe", "unsubscribe", "destroy"), lambda *words: None)
+        self.event = type("", (), nothing)
+        self.words, self.ends, self.begin, self.asked = iter(words), ends, time.monotonic(), 0
+
+    def __exit__(self, *words):
+        pass
+
+    def run_job(self, minions, function, *words, **more):
+        self.asked += function == "saltutil.find_job"
+        return {"jid": f"ask{self.asked}" if self.asked else JID, "minions": minions}
+
+    def get_returns_no_block(self, tag, match_type=None):
+        if JID not in tag:
+            said = next(self.words, None)
+            if said is not None:
+                yield {"tag": f"{tag}/ret/kvm1", "data": {"id": "kvm1", "fun": "saltutil.find_job", "return": said}}
+        for _ in iter(int, 1):
+            over = JID in tag and time.monotonic() - self.begin > self.ends
+            yield ret(**{"return": "done"}) if over else None
+
+
+RUNS = {"jid": JID, "fun": "gluster_one.report", "pid": 7}
+
+
+@pytest.mark.parametrize("words, ends, answer, asked, patience", [
+    ([RUNS], 0.7, {"kvm1": "done"}, None, 100), ([RUNS, None, {}], 60, {}, 3, 100), ([], 60, {}, 1, 100),
+    (["?"], 60, {}, 1, 100), ([RUNS], 60, {}, None, 10),
+], ids=["is heard once", "was restarted", "is not heard", "odd words", "never ends"])  # fmt: skip
+def test_one_that_has_said_that_the_job_runs_is_waited_for(monkeypatch, words, ends, answer, asked, patience):
+    """On a busy master Salt's question whether it still runs is answered late, or not at all."""
+    with monkeypatch.context() as nothing:
+        master = Master(nothing, {}, job_cache=False)
+    minions = type("", (), {"_pki_minions": lambda self: {"kvm1"}})()
+    monkeypatch.setattr(salt.utils.minions, "CkMinions", lambda opts: minions)
+    monkeypatch.setattr(master.runner, "PATIENCE", patience)
+    client = Busy(words, ends)
+    monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: client)
+    assert master.runner._ask(["kvm1"], "gluster_one.report", timeout=0.1) == answer
+    assert asked in (None, client.asked)
+    assert time.monotonic() - client.begin > (1 if ends == 60 and asked is None else 0)
+
+
+def test_what_came_past_the_events_is_taken_as_well(monkeypatch):
+    """A busy master's events may be lost; what it has kept is there."""
+    with monkeypatch.context() as nothing:
+        master = Master(nothing, {}, cachedir="/nowhere")
+    minions = type("", (), {"_pki_minions": lambda self: {"kvm1"}})()
+    monkeypatch.setattr(salt.utils.minions, "CkMinions", lambda opts: minions)
+    monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: Busy([], 9))
+    master.salt["gluster_one.kept_returns"] = lambda jid, minions: {"kvm1": 5}
+    assert master.runner._ask(["kvm1", "kvm2"], "gluster_one.report", timeout=0.1) == {"kvm1": 5}
