@@ -98,7 +98,8 @@ def _beacon(config):
         return []
     try:
         # What was seen already: a second check here could hang the minion, which that one could not.
-        __salt__["mine.send"]("gluster_one.findings", found=event["found"], at=look.at)
+        names = settings["node"].get("names")
+        __salt__["mine.send"]("gluster_one.findings", found=event["found"], at=look.at, names=names)
     except Exception as exc:  # pylint: disable=broad-except
         log.warning("gluster_one: the findings did not reach the master's mine: %s", exc)
     return [event]

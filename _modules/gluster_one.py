@@ -72,7 +72,7 @@ def check(native=False, heal=True, node=None, pool=True):
     return found
 
 
-def findings(found=None, at=None):
+def findings(found=None, at=None, names=None):
     """
     The findings of this node with the time, as the beacon writes them to the mine, where the reactor reads them.
 
@@ -82,7 +82,11 @@ def findings(found=None, at=None):
     at
         When it checked, in seconds since 1970 by this node's clock (float, default now).
 
-    Returns a dict ``{"at": 1764036000.5, "findings": [...]}``.
+    names
+        The names by which the pillar's ``servers`` may mean this node, as :func:`report` has them (list of strings,
+        default none; those of a check that is made now).
+
+    Returns a dict ``{"at": 1764036000.5, "findings": [...], "names": ["10.0.0.1", "kvm1"]}``.
 
     CLI Example:
 
@@ -90,7 +94,8 @@ def findings(found=None, at=None):
 
         salt kvm2 gluster_one.findings
     """
-    return {"at": at or time.time(), "findings": report(heal=False)["findings"] if found is None else found}
+    seen = {"findings": found, "names": names or []} if found is not None else report(heal=False)
+    return {"at": at or time.time(), "findings": seen["findings"], "names": seen.get("names", [])}
 
 
 def report(native=False, heal=True, node=None, pool=True, marks=None):

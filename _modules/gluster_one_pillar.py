@@ -90,8 +90,8 @@ def node(pillar=None):
     if errors:
         return {"errors": errors}
     settings = {**DEFAULTS, **pillar}
-    names = __utils__["gluster_hosts.own_names"]()
-    named = any(server.casefold() in names for volume in pillar["volumes"].values() for server in volume["servers"])
+    names = _names(pillar["volumes"])
+    named = any(_names_one(volume["servers"], names) for volume in pillar["volumes"].values())
     roles = set(pillar.get("roles") or ["hypervisor"]) | ({"server"} if named else set())
     datastores_dir = pillar.get("datastores_dir", system["datastores_dir"]).rstrip("/")
     plan = {
@@ -117,6 +117,21 @@ def node(pillar=None):
     plan["volumes"] = {name: _volume(name, volume, plan, system) for name, volume in pillar["volumes"].items()}
     errors = _errors_here(pillar, plan)
     return {"errors": errors} if errors else plan
+
+
+def _names(volumes):
+    """
+    The names by which the volumes' servers may mean this minion. Where one of a volume's servers is a name of its
+    grains, the others are not looked up.
+    """
+    own = __utils__["gluster_hosts.own_names"]
+    names = own()
+    lists = [volume["servers"] for volume in volumes.values()]
+    return own([server for servers in lists if not _names_one(servers, names) for server in servers])
+
+
+def _names_one(servers, names):
+    return any(server.casefold() in names for server in servers)
 
 
 def _unrendered(errors):
@@ -540,7 +555,7 @@ def _errors_here(pillar, plan):
     if "server" in (pillar.get("roles") or []) and not plan["named"]:
         errors.append(
             f"gluster_one:roles has server, and no volume names {plan['id']} among its servers: name it as the "
-            f"pool does; known here are {', '.join(sorted(__utils__['gluster_hosts.own_names']()))}"
+            f"pool does; known here are {', '.join(plan['names'])}"
         )
     errors += _mount_errors(plan)
     for name, volume in plan["volumes"].items():
@@ -551,7 +566,7 @@ def _errors_here(pillar, plan):
                     f"gluster_one:volumes:{name}:{key} is {owner!r}: there is no such {kind} on {plan['id']}; give the "
                     f"number that it has on the head, or install OpenNebula's packages, which make oneadmin"
                 )
-        errors += _first_server_errors(name, volume)
+        errors += _first_server_errors(name, volume, plan["names"])
     stores = [store for volume in plan["volumes"].values() for store in volume["datastores"]]
     for store in sorted({store for store in stores if stores.count(store) > 1}):
         errors.append(f"gluster_one:volumes: datastore {store} is listed under two volumes: it can be on one only")
@@ -564,12 +579,12 @@ def _errors_here(pillar, plan):
     return errors
 
 
-def _first_server_errors(name, volume):
+def _first_server_errors(name, volume, names):
     """
     On a server: the first one, which all mount from and at which new VMs open their disks, is in its pool.
     """
     first, servers = volume["servers"][0], volume["servers"]
-    if volume["coordinator"] or not __utils__["gluster_hosts.own_names"]() & {server.casefold() for server in servers}:
+    if volume["coordinator"] or not _names_one(servers, names):
         return []
     members = [[name.casefold() for name in names] for names in __salt__["glusterd.peers"]()]
     known = [name for names in members for name in names]

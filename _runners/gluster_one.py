@@ -56,9 +56,10 @@ def status(target="*", native=False, timeout=15, html=None):
     asked = _ours(target)
     if not asked:
         raise SaltInvocationError(_nobody(target))
-    known = {}
-    answers = _ask(asked, "gluster_one.report", {"native": native, "marks": _marks(timeout, known)}, timeout)
-    fleet = __salt__["gluster_one.overview"](answers, asked, asked == _ours("*"), known)
+    pillars = {}  # as rendered once; who goes by which name is known only when all have answered
+    marks = _marks(timeout, {"pillars": pillars})
+    answers = _ask(asked, "gluster_one.report", {"native": native, "marks": marks}, timeout)
+    fleet = __salt__["gluster_one.overview"](answers, asked, asked == _ours("*"), {"pillars": pillars})
     if html:
         with salt.utils.files.fopen(html, "w") as stream:
             # The option --out, which is for what is shown, would win in salt.output.
@@ -245,13 +246,14 @@ def ok_to_stop(minions, timeout=15, restart=False, unasked=None):
         )
         return {"ok": False, "reasons": [reason], "retcode": 1}
     limits = {"timeout": timeout, "until": time.monotonic() + PATIENCE * timeout}
-    ours, known = [minion for minion in _ours("*") if minion not in (unasked or ())], {}
+    ours = [minion for minion in _ours("*") if minion not in (unasked or ())]
     begin = time.monotonic()
     nodes = _ask(ours, "gluster_one_pillar.node", **limits)
     took = time.monotonic() - begin
     silent = [minion for minion in ours if minion not in nodes]  # they are waited for once
     nodes = {name: __salt__["gluster_one.sound_node"](node) for name, node in nodes.items()}
     nodes = {name: node for name, node in nodes.items() if node and not node["errors"]}
+    known = {"said": {name: node["names"] for name, node in nodes.items()}}
     reasons = [] if restart else _machines(going, silent, limits)
     # Whatever the pillar makes of it: who knows volumes of a pool is a server of it. One that does not say may be one.
     members = _ask([minion for minion in going if minion not in silent], "glusterd.volumes", **limits)
@@ -375,7 +377,7 @@ def rollout_plan(target="*"):
     wrong, nodes = _nodes(target)
     if wrong:
         return {"errors": wrong}
-    known = {}
+    known = {"said": {minion: node["names"] for minion, node in nodes.items()}}
     for minion, node in nodes.items():  # a lead in the order is given by the master's pillar alone
         leading = {"head", "server"}.intersection(node["roles"])
         if leading or any(volume["coordinator"] for volume in node["volumes"].values()):

@@ -127,8 +127,9 @@ def rights(minion, known=None):
         salt-run gluster_one.rights kvm1
     """
     known = {} if known is None else known
+    pillars = known.setdefault("pillars", {})
     try:
-        pillar = __salt__["pillar.show_pillar"](minion)
+        pillar = pillars[minion] = pillars.get(minion) or __salt__["pillar.show_pillar"](minion)
         settings, error = _dict(_dict(pillar).get("gluster_one")), _dict(pillar).get("_errors")
     except Exception as exc:  # pylint: disable=broad-except
         settings, error = {}, exc

@@ -8,16 +8,13 @@ says of a volume, of datastores or of OpenNebula's hosts counts only where the m
 
 import posixpath
 import shlex
-import socket
-import threading
-import time
 
 __virtualname__ = "gluster_one"
 
 # A volume that no server has checked.
 UNSEEN = {"bricks": None, "sets": None, "peers": None, "free_percent": None, "heal": None, "split_brain": None}
-# Hosts whose addresses are looked up for one status, and seconds for all of them.
-LOOKUPS, LOOKUP_SECONDS = 100, 10
+# Hosts whose addresses are looked up for one status.
+LOOKUPS = 100
 # Hosts of OpenNebula outside of the fleet that have a row: one head names them all.
 STRANGERS = 20
 # Kinds of findings that only some may have, as `part` tells.
@@ -127,6 +124,7 @@ class _Look:
         }
         self.wrong = {minion: list(said["wrong"]) for minion, said in self.said.items()}
         self.missed, self.shared = {}, {}
+        known["said"] = {minion: said["names"] for minion, said in self.said.items()}
 
     def part(self, minion):
         """
@@ -313,7 +311,7 @@ class _Look:
         if hosts:
             known.update(*(__salt__["gluster_one.names"](minion, self.known) for minion in asked))
         hosts = [host for host in hosts if host.casefold() not in known]
-        addresses = _addresses(hosts[:LOOKUPS])
+        addresses = __salt__["gluster_one.addresses"](hosts[:LOOKUPS])
         return [host for host in hosts if not known & addresses.get(host, set())]
 
 
@@ -373,30 +371,3 @@ def _unable(minion, said):
 def _unlooked(host):
     what = "OpenNebula may start VMs there, and no minion of this name has gluster_one in its pillar"
     return _own("host_unlooked", host, what, "a hypervisor of this fleet")
-
-
-def _addresses(hosts):
-    """
-    The addresses of hosts (dict of sets), of those that were found in time: a name server may not answer.
-    """
-    found, deadline = {}, time.monotonic() + LOOKUP_SECONDS
-
-    def look(part):
-        for host in part:
-            if time.monotonic() < deadline:
-                found[host] = _looked_up(host)
-
-    parts = [hosts[first::10] for first in range(min(10, len(hosts)))]
-    threads = [threading.Thread(target=look, args=[part], daemon=True) for part in parts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0, deadline - time.monotonic()))
-    return dict(found)
-
-
-def _looked_up(host):
-    try:
-        return {each[4][0] for each in socket.getaddrinfo(host, None)}
-    except (OSError, UnicodeError):
-        return set()

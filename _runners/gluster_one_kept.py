@@ -28,6 +28,8 @@ MOST = 16 * 1024 * 1024
 LOOK = 10
 # Bytes of memory that it may take, for the returns of all.
 MEMORY = 2 * 1024**3
+# Names that a minion may have.
+NAMES = 200
 UNREADABLE = "an answer that cannot be read"
 
 
@@ -137,14 +139,38 @@ def reported(minion):
 
         salt-run gluster_one.reported kvm1
     """
-    mine = None if _keeps_too_much(minion) else __salt__["mine.get"]([minion], "gluster_one.findings", "list")
-    mine = mine.get(minion) if isinstance(mine, dict) else None
-    if not isinstance(mine, dict) or not isinstance(mine.get("findings"), list):
+    mine = _mine(minion)
+    if not isinstance(mine.get("findings"), list):
         return None, None
     at = mine.get("at")
     at = at if type(at) in (int, float) and abs(at) < 10**12 and math.isfinite(at) else None
     kinds = [finding.get("kind") for finding in mine["findings"][:1000] if isinstance(finding, dict)]
     return at, {kind for kind in kinds if isinstance(kind, str)}
+
+
+def reported_names(minion):
+    """
+    The names by which the pillar's ``servers`` may mean a minion, as it has written them to its mine.
+
+    minion
+        The minion (string).
+
+    Returns a list of strings, an empty one where its mine is none of the kind.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.reported_names kvm1
+    """
+    names = _mine(minion).get("names")
+    return [name for name in names[:NAMES] if isinstance(name, str)] if isinstance(names, list) else []
+
+
+def _mine(minion):
+    mine = None if _keeps_too_much(minion) else __salt__["mine.get"]([minion], "gluster_one.findings", "list")
+    mine = mine.get(minion) if isinstance(mine, dict) else None
+    return mine if isinstance(mine, dict) else {}
 
 
 def _keeps_too_much(minion):

@@ -8,6 +8,9 @@ are its own word, and any minion can have any.
 
 import fnmatch
 import ipaddress
+import socket
+import threading
+import time
 
 import salt.utils.minions
 
@@ -15,6 +18,8 @@ __virtualname__ = "gluster_one"
 
 # Of one grain.
 MOST = 200
+# For all names that one command looks up.
+LOOKUP_SECONDS = 10
 
 
 def __virtual__():
@@ -64,13 +69,15 @@ def called(name, known=None):
     """
     Which accepted minions go by a name of the pillar's ``servers``: the one whose identifier it is, in any case; else
     those of which one is the other's short name and whose grains have it, too, so that they know it themselves; where
-    there is no such identifier, those whose grains have it.
+    there is no such identifier, those whose grains have it. A name that minions have resolved to addresses of their own
+    is of those that say so, of those that say nothing and have such an address, and, where others say so, of one whose
+    short or long name it is.
 
     name
         The name or address (string).
 
     known
-        As for :func:`part`.
+        As for :func:`part`; ``said`` in it has the names that minions say to be theirs (dict of lists of strings).
 
     Returns a list of minions, with more than one where it is not clear.
 
@@ -83,14 +90,78 @@ def called(name, known=None):
     known = {} if known is None else known
     if name not in known.setdefault("called", {}):
         among = _candidates(name, known)
-        found = _all_names(known).get(name.casefold(), ()) if among is None else among
-        known["called"][name] = sorted(minion for minion in found if name.casefold() in names(minion, known))
+        named = _all_names(known).get(name.casefold(), ()) if among is None else among
+        found = {minion for minion in named if name.casefold() in names(minion, known)}
+        if among is None or not found:
+            claimed = _claimants(name, known, look_up=not found)
+            found |= claimed | (set(among or ()) if claimed - set(among or claimed) else set())
+        known["called"][name] = sorted(found)
     return known["called"][name]
+
+
+def _claimants(name, known, look_up):
+    """
+    Which minions say that a name is theirs, and which of those that say nothing have an address of it.
+    """
+    said = known.get("said", {})
+    found = {minion for minion in known["minions"] if _says(minion, name, known)}
+    if look_up:
+        until = known.setdefault("lookups", time.monotonic() + LOOKUP_SECONDS)
+        for address in addresses([name], until).get(name, ()):
+            found |= {minion for minion in _all_names(known).get(address, ()) if minion not in said}
+    return found
+
+
+def _says(minion, name, known):
+    return name.casefold() in map(str.casefold, known.get("said", {}).get(minion, ()))
+
+
+def addresses(hosts, until=None):
+    """
+    The addresses by which others know some hosts, of those that were found in time: a name server may not answer.
+
+    hosts
+        Their names (list of strings).
+
+    until
+        When it has to be over, as ``time.monotonic`` has it (float, default ten seconds from now).
+
+    Returns a dict of sets of strings by name.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.addresses '[kvm1, kvm2]'
+    """
+    found, deadline = {}, until or time.monotonic() + LOOKUP_SECONDS
+
+    def look(part):
+        for host in part:
+            if time.monotonic() < deadline:
+                found[host] = _looked_up(host)
+
+    parts = [hosts[first::10] for first in range(min(10, len(hosts)))]
+    threads = [threading.Thread(target=look, args=[part], daemon=True) for part in parts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0, deadline - time.monotonic()))
+    return dict(found)
+
+
+def _looked_up(host):
+    try:
+        found = {each[4][0].partition("%")[0] for each in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return set()
+    return {each for each in found if not ipaddress.ip_address(each).is_loopback}
 
 
 def goes_by(minion, name, known=None):
     """
-    Whether a minion is among those which :func:`called` has; of no other one are grains read.
+    Whether a minion is among those which :func:`called` has, by its identifier, its grains or its word; of no other one
+    are grains read.
 
     minion
         The minion (string).
@@ -111,8 +182,9 @@ def goes_by(minion, name, known=None):
     """
     known = {} if known is None else known
     among = _candidates(name, known)
-    mine = minion in (known["minions"] if among is None else among)
-    return mine and name.casefold() in names(minion, known)
+    if minion in (known["minions"] if among is None else among) and name.casefold() in names(minion, known):
+        return True
+    return minion in known["minions"] and _says(minion, name, known)
 
 
 def _candidates(name, known):

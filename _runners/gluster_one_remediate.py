@@ -109,7 +109,9 @@ def remediate(minion):
         # Also where nothing is done, so that what is gone is forgotten, and what was said is not said again.
         _keep(minion, past, cache)
         if not all(said.values()):
-            part = __salt__["gluster_one.rights"](minion)
+            part = __salt__["gluster_one.rights"](
+                minion, {"said": {minion: __salt__["gluster_one.reported_names"](minion)}}
+            )
             if part["error"]:
                 return f"the pillar of {minion} cannot be rendered: {part['error']}"
             if part["maintenance"]:

@@ -20,10 +20,14 @@ def __virtual__():
     return __virtualname__
 
 
-def own_names():
+def own_names(servers=()):
     """
     The names and addresses by which ``servers`` may mean this minion, in small letters: of a host's name, case is no
     part.
+
+    servers
+        Names that may be this node's, although its grains do not have them (list of strings, default none): those
+        count that resolve, on this node, to one of its addresses.
 
     Returns a set of strings.
 
@@ -31,12 +35,15 @@ def own_names():
 
     .. code-block:: python
 
-        __utils__["gluster_hosts.own_names"]()
+        __utils__["gluster_hosts.own_names"](["kvm1.storage", "kvm2.storage"])
     """
     names = {__grains__.get(grain) for grain in ("id", "host", "fqdn", "nodename", "localhost")}
     for grain in ("fqdn_ip4", "ipv4", "fqdns"):
         names.update(__grains__.get(grain) or [])
-    return {name.casefold() for name in names if name and not is_loopback(name)} - SELF
+    names = {name.casefold() for name in names if name and not is_loopback(name)} - SELF
+    own = {address(each) for grain in ("ipv4", "ipv6") for each in __grains__.get(grain) or []}
+    more = {server.casefold() for server in servers if not is_loopback(server)} - names - SELF
+    return names | {server for server in more if addresses(server) & own}
 
 
 def known_as(server, names):

@@ -26,6 +26,24 @@ def health(modules, point):
         return modules.gluster_mount.mount_health(str(point))
 
 
+def test_a_server_by_a_name_that_leads_to_this_node(modules):
+    hosts = Path("/etc/hosts")
+    before = hosts.read_text()
+    servers = ["gl1.storage", "gl2.storage", "kvm3"]
+    try:
+        hosts.write_text(f"{before}\n10.77.1.1 gl1.storage\n10.77.1.2 gl2.storage\n")
+        plans = [
+            modules.gluster_one_pillar.node({"volumes": {"one_vol": {"servers": each}}})
+            for each in (servers, servers[::-1], servers[1:])
+        ]
+    finally:
+        hosts.write_text(before)
+    assert [plan["errors"] for plan in plans] == [[], [], []]
+    assert [plan["named"] for plan in plans] == [True, True, False]
+    assert [plan["volumes"]["one_vol"]["coordinator"] for plan in plans] == [True, False, False]
+    assert "gl1.storage" in plans[0]["names"] and not {"gl1.storage", "gl2.storage"} & set(plans[2]["names"])
+
+
 def test_health_of_nothing(modules, point):
     assert health(modules, point) == ABSENT
     point.mkdir()

@@ -46,7 +46,8 @@ def watched(tmp_path):
         sent = []
         salt = {"gluster_one.check": check, "mine.send": lambda *words, **named: sent.append((words, named))}
         module = imported(CHECKOUT / "_beacons/gluster_one.py", __salt__=salt, __opts__={"cachedir": str(tmp_path)})
-        return module.beacon([{"node": {"id": "kvm1", "beacon": {"interval": 60}}}]), sent
+        node = {"id": "kvm1", "names": ["kvm1", "kvm1.lab"], "beacon": {"interval": 60}}
+        return module.beacon([{"node": node}]), sent
 
     return make
 
@@ -65,7 +66,8 @@ def test_what_was_seen_goes_into_the_mine_without_a_second_look(watched, executi
     assert words == ("gluster_one.findings",)
     module = execution("gluster_one")
     mine = module.findings(**named)
-    assert mine == {"at": named["at"], "findings": [DEAD]} and before <= mine["at"] <= time.time()
+    said = {"findings": [DEAD], "names": ["kvm1", "kvm1.lab"]}
+    assert mine == {"at": named["at"], **said} and before <= mine["at"] <= time.time()
     assert module.findings(found=[], at=5)["findings"] == []
 
 

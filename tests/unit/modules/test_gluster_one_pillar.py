@@ -38,6 +38,28 @@ def node(execution, monkeypatch):
     return make
 
 
+def test_a_server_by_a_name_that_leads_to_this_node(node, monkeypatch):
+    known = {"gl1.storage": ["10.0.0.1"], "gl2.storage": ["10.0.0.2"], "gl3.storage": ["127.0.1.1"]}
+
+    def look_up(host, _):
+        assert host not in ("kvm1", "kvm2"), "a name that the grains have tells enough"
+        if host not in known:
+            raise OSError(f"no address of {host}")
+        return [(0, 0, 0, 0, (each, 0)) for each in known[host]]
+
+    monkeypatch.setattr("socket.getaddrinfo", look_up)
+    for servers, named, coordinator in (
+        (["gl1.storage", "gl2.storage"], True, True),
+        (["gl2.storage", "GL1.storage"], True, False),
+        (["gl2.storage", "gl4.storage"], False, False),
+        (["gl2.storage", "gl3.storage"], True, False),
+        (["kvm2", "kvm1"], True, False),
+    ):
+        plan = node({"volumes": {"one_vol": {"servers": servers}}}, ipv4=["127.0.0.1", "10.0.0.1"])
+        assert (plan["named"], plan["volumes"]["one_vol"]["coordinator"]) == (named, coordinator)
+        assert "gl2.storage" not in plan["names"] and ("server" in plan["roles"]) == named
+
+
 def with_volume(**keys):
     return {"volumes": {"one_vol": {"servers": ["kvm1"], **keys}}}
 

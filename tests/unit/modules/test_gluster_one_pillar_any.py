@@ -23,7 +23,7 @@ def node(execution, monkeypatch):
         "gluster_mount.place": execution("gluster_mount", __salt__=NO_MOUNTS).place,
         "glusterd.peers": lambda: [],
     }
-    utils = {"gluster_hosts.own_names": lambda: {MINION}}
+    utils = {"gluster_hosts.own_names": lambda servers=(): {MINION}}
     return execution("gluster_one_pillar", __salt__=salt, __utils__=utils, __grains__={"id": MINION}).node
 
 

@@ -36,8 +36,45 @@ def test_who_goes_by_a_name(monkeypatch, name, grains, minions):
     assert not master.salt["gluster_one.goes_by"]("stranger", name)
 
 
+SAID = {"san": ["san1.lab"], "kvm1.example.com": ["kvm1", "KVM1.san"], "liar": ["kvm1", "san1.lab", "kvm1.san"]}
+
+
+@pytest.mark.parametrize("name, sayers, minions", [
+    # As each has resolved it to an address of its own.
+    ("san1.lab", ["san"], ["san"]),
+    ("kvm1.san", ["kvm1.example.com"], ["kvm1.example.com"]),
+    ("san1.lab", ["san", "liar"], ["liar", "san"]),
+    ("kvm1.san", ["kvm1.example.com", "liar"], ["kvm1.example.com", "liar"]),
+    # By an identifier, whatever others say.
+    ("kvm1", ["kvm1.example.com", "liar"], ["kvm1.example.com"]),
+    # One that is silent is known by an address that the master finds.
+    ("san1.lab", [], ["san"]),
+    ("san1.lab", ["liar"], ["liar", "san"]),
+    ("other.lab", ["liar"], []),
+    # One that may be meant by its short name, and does not say so.
+    ("liar.lab", [], []),
+])  # fmt: skip
+def test_who_goes_by_a_name_that_minions_have_resolved(monkeypatch, name, sayers, minions):
+    grains = {"san": {"host": "san", "ipv4": ["10.0.0.9"], "fqdn_ip4": ["127.0.1.1"]}, "kvm1.example.com": {},
+              "liar": {"host": "liar", "fqdn_ip4": ["127.0.1.1"]}}  # fmt: skip
+    found = {"san1.lab": ["10.0.0.9"], "other.lab": ["127.0.1.1"]}
+    monkeypatch.setattr("socket.getaddrinfo", lambda host, _: [[0, 0, 0, 0, (each, 0)] for each in found.get(host, [])])
+    master = Master(monkeypatch, dict.fromkeys(grains, {}), grains)
+    known = {"said": {minion: SAID[minion] for minion in sayers}}
+    assert master.salt["gluster_one.called"](name, known) == minions
+    able = [minion for minion in grains if master.salt["gluster_one.goes_by"](minion, name, known)]
+    assert set(sayers) & set(minions) <= set(able) <= {*sayers, *minions}
+
+
+def test_what_others_say_is_theirs_does_not_hide_whose_short_name_it_is(monkeypatch):
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_: [])
+    master = Master(monkeypatch, dict.fromkeys(["kvm1", "liar"], {}), {"kvm1": {"host": "kvm1"}})
+    assert master.salt["gluster_one.called"]("kvm1.lab", {"said": {"liar": ["kvm1.lab"]}}) == ["kvm1", "liar"]
+
+
 def test_many_names_that_are_nobodys_in_a_large_fleet(monkeypatch):
     fleet = [f"kvm{number}.example.com" for number in range(2000)]
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_: [])
     master = Master(monkeypatch, dict.fromkeys(fleet, {}), {minion: {"fqdn": minion} for minion in fleet})
     known, begin = {}, time.process_time()
     for number in range(200):

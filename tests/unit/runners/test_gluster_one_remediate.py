@@ -42,7 +42,7 @@ class Minion:
     get_returns_no_block = None
 
     def __init__(self, monkeypatch, tmp_path):
-        self.now, self.at, self.found, self.answer = 1000, 0, [], CHANGED
+        self.now, self.at, self.found, self.answer, self.names = 1000, 0, [], CHANGED, []
         self.jobs, self.fired, self.turns, self.mines = [], [], [], 0
         self.master = Master(monkeypatch, {"kvm1": SERVER, "kvm2": SERVER}, cachedir=str(tmp_path))
         self.runner = self.master.remediation
@@ -59,7 +59,7 @@ class Minion:
 
     def mine(self, minions, *words):
         self.mines += 1
-        return {"kvm1": {"at": self.at, "findings": [{"kind": kind} for kind in self.found]}}
+        return {"kvm1": {"at": self.at, "findings": [{"kind": kind} for kind in self.found], "names": self.names}}
 
     @property
     def pillar(self):
@@ -99,6 +99,13 @@ class Minion:
 @pytest.fixture
 def minion(monkeypatch, tmp_path):
     return Minion(monkeypatch, tmp_path)
+
+
+def test_a_server_by_a_name_that_only_the_minion_resolves(minion):
+    minion.pillar = {"volumes": {"one_vol": {"servers": ["kvm1.lab", "kvm2.lab"]}}}
+    assert "is ignored: by its pillar this minion cannot have it" in minion.reports("glusterd_down")
+    minion.names = ["10.0.0.1", "kvm1", "kvm1.lab", {}]
+    assert minion.reports("glusterd_down") == "kvm1: glusterd_down repaired"
 
 
 def test_puts_right_what_was_found_in_one_job(minion):
@@ -247,7 +254,7 @@ def test_what_was_said_and_what_is_gone_is_kept_where_nothing_may_be_done(minion
         minion.reports("link", after=60)
     minion.fired.clear()
     rights = minion.runner.__salt__["gluster_one.rights"]
-    minion.runner.__salt__["gluster_one.rights"] = lambda name: {**rights(name), **part}
+    minion.runner.__salt__["gluster_one.rights"] = lambda *words: {**rights(*words), **part}
     for _ in range(5):
         minion.reports("brick_down", "mount_dead", after=6)
     assert [data["kinds"] for _, data in minion.fired] == [["brick_down"]]

@@ -27,6 +27,12 @@ def test_a_minion_goes_by_no_name_that_every_host_has(hosts):
     assert hosts.own_names() == {"kvm1", "10.0.0.1"}
 
 
+def test_a_minion_goes_by_names_that_lead_to_it(hosts):
+    """Each name that resolves to one of its addresses; not one that every host has, nor a loopback address."""
+    servers = ["KVM1.san", "kvm1.lan", "kvm2", "kvm4", "localhost", "127.0.1.1"]
+    assert hosts.own_names(servers) == {"kvm1", "10.0.0.1", "kvm1.san", "kvm1.lan"}
+
+
 @pytest.mark.parametrize(
     "name, found",
     [
