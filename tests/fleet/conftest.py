@@ -6,9 +6,10 @@ import signal
 
 import pytest
 
+from lab import tested
 from lab.fleet import CHECKOUT, Lab, default_name
 
-from .fleet import Fleet
+from .fleet import NATIVE, Fleet
 
 pytest.register_assert_rewrite("tests.fleet.faults")
 
@@ -16,7 +17,7 @@ pytest.register_assert_rewrite("tests.fleet.faults")
 OTHER = [os.environ.get(name, "") for name in ("LAB_RELEASE", "LAB_MINION_SALT")]
 KIND = "-".join(["fleet", *re.findall("[a-z0-9]+", " ".join(OTHER))])
 ARTIFACTS = CHECKOUT / "artifacts" / KIND
-FLEET = pytest.StashKey()
+FLEET, VERSIONS = pytest.StashKey(), pytest.StashKey()
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +28,8 @@ def _fleet(request):
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield fleet
+        if tested.RECORD and lab.is_up:
+            request.config.stash[VERSIONS] = tested.versions(lab)
     finally:
         lab.down()
 
@@ -66,3 +69,15 @@ def pytest_runtest_makereport(item, call):
         if fleet.stage == "converged":
             fleet.stage = "doubtful"
     return report
+
+
+def pytest_sessionfinish(session):
+    """The row of docs/tested.md, for a run of whole files or folders."""
+    config = session.config
+    whole = not config.option.keyword and not any("::" in word for word in config.args)
+    if VERSIONS in config.stash and whole:
+        stats = config.pluginmanager.get_plugin("terminalreporter").stats
+        counts = [(len(stats.get(kind, [])), kind) for kind in ("failed", "error", "passed", "skipped")]
+        result = ", ".join(f"{count} {kind}" for count, kind in counts if count)
+        suite = f"`{' '.join(config.args)}`" + ("" if NATIVE else " with `access: fuse`")
+        tested.record(suite, config.stash[VERSIONS], result)

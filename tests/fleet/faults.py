@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from lab.system import LabError, wait_for
 
-from .fleet import HYPERVISORS, MOUNT, STORES
+from .fleet import HYPERVISORS, MOUNT, NATIVE, STORES
 from .watch import INTERVAL, OTHER
 
 CLIENT = f"pkill -9 -f '[g]lusterfs.* {MOUNT}$'"
@@ -92,8 +92,8 @@ FAULTS = [
     ),
     Fault("GLUSTER_HOST changed in OpenNebula", "head", 'update:GLUSTER_HOST="kvm3:24007"', HEALED, {"datastore"},
           "attribute:GLUSTER_HOST=kvm1:24007", jobs={"head": 1}),
-    Fault("DISK_TYPE changed in OpenNebula", "head", 'update:DISK_TYPE="FILE"', HEALED, {"datastore"},
-          "attribute:DISK_TYPE=GLUSTER", jobs={"head": 1}),
+    Fault("DISK_TYPE changed in OpenNebula", "head", 'update:DISK_TYPE="BLOCK"', HEALED, {"datastore"},
+          f"attribute:DISK_TYPE={'GLUSTER' if NATIVE else 'FILE'}", jobs={"head": 1}),
     Fault("datastore renamed", "head", "rename", REPORTED, {"datastore_gone"}, "renamed", undo="rename_back"),
     Fault("datastore deleted", "head", "delete", REPORTED, {"datastore_gone"}, "deleted", undo="apply"),
     Fault("oned down for 60 s", "head", "systemctl stop oned; sleep 60", REPORTED, {"oned_away"},

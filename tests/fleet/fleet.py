@@ -19,6 +19,8 @@ from lab.system import wait_for
 STORES = "/var/lib/one/datastores"
 MOUNT = "/var/lib/gluster_one/one_vol"
 HYPERVISORS = ("kvm1", "kvm2", "kvm3")
+# QEMU of Debian 14 has no gluster driver: where hosts are of it, VMs' disks are files on the mount.
+NATIVE = "forky" not in os.environ.get("LAB_RELEASE", "")
 # Where the formula may change anything on a host's own disk.
 TOUCHED = ("etc/fstab", "etc/glusterfs", "etc/systemd/system", "var/lib/one/datastores", "var/lib/gluster_one", "srv")
 
@@ -27,7 +29,14 @@ def standard():
     """The pillar of everyone as pillar.example has it, without beacons, which would repair what tests break."""
     pillar = yaml.safe_load((CHECKOUT / "pillar.example").read_text())
     pillar["gluster_one"]["beacon"] = False
+    if not NATIVE:
+        pillar["gluster_one"]["volumes"]["one_vol"]["access"] = "fuse"
     return pillar
+
+
+def disk_path(image, server="kvm1"):
+    """A file of one_vol as QEMU opens it for a VM's disk."""
+    return f"gluster://{server}:24007/one_vol/{image}" if NATIVE else f"{MOUNT}/{image}"
 
 
 def changed(**keys):
@@ -264,11 +273,11 @@ class Fleet:
             for line in (self.lab.root(host) / "var/log/glusterfs/cmd_history.log").read_text().splitlines()
         ]
 
-    def native_read(self, host, image, *reads):
-        """What qemu-io, as oneadmin, says of reads over gluster://, such as `read -P 0xab 0 512`; it does not close."""
+    def disk_read(self, host, image, *reads):
+        """What qemu-io, as oneadmin, says of reads of a VM's disk, such as `read -P 0xab 0 512`; it does not close."""
         commands = " ".join(f"-c '{read}'" for read in (*reads, "sigraise 9"))
-        url = f"gluster://kvm1:24007/one_vol/{image}"
-        done = self.lab.exec(host, "sh", "-c", f"stdbuf -oL qemu-io -r -f raw {commands} {url}", user="oneadmin")
+        read = f"stdbuf -oL qemu-io -r -n -f raw {commands} {disk_path(image)}"
+        done = self.lab.exec(host, "sh", "-c", read, user="oneadmin")
         return done.stdout + done.stderr
 
     def runner(self, *words):

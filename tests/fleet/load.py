@@ -1,4 +1,4 @@
-"""What VMs would notice: writers on every node, a native reader, and which bricks each client has, all the time."""
+"""What VMs would notice: writers on every node, a reader as VMs read, which bricks each client has."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 from lab import build, files
 from lab.system import wait_for
 
-from .fleet import HYPERVISORS, MOUNT
+from .fleet import HYPERVISORS, MOUNT, disk_path
 
 IMAGE = "load.img"
 # Blocks of a disk, past the cache, each for good before the next; or reads by one QEMU that has the image open. How
@@ -30,7 +30,7 @@ def write():
     return once
 
 def read():
-    command = ["stdbuf", "-oL", "qemu-io", "-r", "-f", "raw", "gluster://kvm1/one_vol/{IMAGE}"]
+    command = ["stdbuf", "-oL", "qemu-io", "-r", "-n", "-f", "raw", "{disk_path(IMAGE)}"]
     qemu = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     def once(number):
         qemu.stdin.write("read -P 0xab 0 4096\\n")
@@ -75,7 +75,7 @@ class Load:
 
     def __init__(self, fleet):
         self.fleet = fleet
-        self.jobs = {**dict.fromkeys(fleet.lab.hosts, "write"), "kvm3 native": "read"}
+        self.jobs = {**dict.fromkeys(fleet.lab.hosts, "write"), "kvm3 disk": "read"}
         image = f"{MOUNT}/{IMAGE}"
         make = f"qemu-img create -q -f raw {image} 1M && qemu-io -f raw -c 'write -q -P 0xab 0 1M' {image}"
         fleet.sh("head", make, user="oneadmin")

@@ -7,7 +7,7 @@ import yaml
 
 from lab.fleet import Lab, default_name
 
-from .fleet import STORES, Run
+from .fleet import NATIVE, STORES, Run, disk_path
 
 PILLAR = {
     "gluster_one": {
@@ -15,6 +15,7 @@ PILLAR = {
         "volumes": {
             "one_vol": {
                 "servers": ["head"],
+                "access": "native" if NATIVE else "fuse",
                 "datastores": {"gluster_system": {"type": "SYSTEM_DS"}, "glusterds": {}},
             }
         },
@@ -64,7 +65,7 @@ def test_one_run_does_it_all_and_a_second_nothing(alone):
     }
     image = f"{STORES}/101/image"
     alone.exec("head", "qemu-img", "create", "-q", "-f", "raw", image, "1M", user="oneadmin", check=True)
-    read = "stdbuf -oL qemu-io -r -f raw -c 'read 0 512' -c 'sigraise 9' gluster://head:24007/one_vol/image"
+    read = f"stdbuf -oL qemu-io -r -f raw -c 'read 0 512' -c 'sigraise 9' {disk_path('image', 'head')}"
     assert "read 512/512 bytes" in alone.exec("head", "sh", "-c", read, user="oneadmin").stdout
     again = apply(alone)
     assert (again.failures, again.changes, again.results) == ({}, {}, {True})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .fleet import MOUNT, STORES
+from .fleet import MOUNT, NATIVE, STORES
 
 LINE = "kvm1:/one_vol defaults,_netdev,nosuid,nodev,backup-volfile-servers=kvm2:kvm3"
 GLUSTERD = "/etc/glusterfs/glusterd.vol"
@@ -57,9 +57,9 @@ STEPS = {
     "head's link": ("head", f"rm {STORES}/101", IMAGES, {"link": {"old": None, "new": f"{STORES}/101 -> {MOUNT}"}}),
     "attribute": (
         "head",
-        ("one.datastore.update", 101, 'DRIVER="qcow2"', 1),
+        ("one.datastore.update", 101, 'DISK_TYPE="BLOCK"', 1),
         IMAGES,
-        {"DRIVER": {"old": "qcow2", "new": "raw"}},
+        {"DISK_TYPE": {"old": "BLOCK", "new": "GLUSTER" if NATIVE else "FILE"}},
     ),
 }
 

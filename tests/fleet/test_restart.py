@@ -30,7 +30,7 @@ def virt(clean, first):
 def test_bricks_that_all_refuse_are_started_anew_by_the_first_run(clean, first):
     assert first.failures == {}
     assert "and they were restarted" in first["kvm1"]["gluster_one_volume_one_vol"]["comment"]
-    said = clean.everywhere(lambda host: clean.native_read(host, "before", "read 0 512"), HYPERVISORS)
+    said = clean.everywhere(lambda host: clean.disk_read(host, "before", "read 0 512"), HYPERVISORS)
     assert all("read 512/512 bytes" in text for text in said.values()), said
 
 

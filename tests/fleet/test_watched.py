@@ -3,7 +3,7 @@
 import pytest
 
 from .faults import FAULTS, settled, suffer
-from .fleet import changed
+from .fleet import NATIVE, changed
 from .watch import INTERVAL, Events, Load, watched
 
 SOME = (
@@ -11,7 +11,7 @@ SOME = (
     "umount by hand",
     "link is a directory with a file",
     "line of fstab deleted",
-    "GLUSTER_HOST changed in OpenNebula",
+    "GLUSTER_HOST changed in OpenNebula" if NATIVE else "DISK_TYPE changed in OpenNebula",
 )
 
 

@@ -1,4 +1,4 @@
-"""What happens while something breaks: events, jobs, a writer whose records must stay, a reader over gluster://."""
+"""What happens while something breaks: events, jobs, a writer whose records must stay, a reader as VMs read."""
 
 import contextlib
 import json
@@ -9,7 +9,7 @@ import time
 from lab.fleet import CHECKOUT
 from lab.system import wait_for
 
-from .fleet import MOUNT, changed
+from .fleet import MOUNT, changed, disk_path
 
 # Seconds between two looks of the beacons, and another beacon, which fires as often.
 INTERVAL, OTHER = 5, "status"
@@ -42,7 +42,7 @@ while True:
 """
 READER = f"""
 while true; do
-    timeout 60 qemu-io -r -f raw -c 'read -P 0xab 0 1M' gluster://kvm1/one_vol/{IMAGE} >>{READS} 2>&1
+    timeout 60 qemu-io -r -n -f raw -c 'read -P 0xab 0 1M' {disk_path(IMAGE)} >>{READS} 2>&1
     echo "status $?" >>{READS}
     sleep 1
 done
@@ -129,7 +129,7 @@ class Events:
 
 
 class Load:
-    """A writer on the head, a native reader on kvm3."""
+    """A writer on the head, a reader of a VM's disk on kvm3."""
 
     def __init__(self, fleet):
         self.fleet = fleet

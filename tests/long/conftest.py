@@ -8,6 +8,7 @@ from tests.fleet.conftest import (  # noqa: F401 - fixtures and the hook of this
     fleet,
     fleet_of_module,
     pytest_runtest_makereport,
+    pytest_sessionfinish,
 )
 
 HERE = Path(__file__).parent

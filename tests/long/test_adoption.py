@@ -90,7 +90,7 @@ def adopted(clean):
     run = ("systemd-run", "--quiet", "--uid=oneadmin")
     for host in fleet.lab.hosts:
         fleet.lab.exec(host, *run, "--unit=holder", "python3", "-c", HOLDER, check=True)
-    wait_for("a native read", lambda: "read 512/512" in fleet.native_read("kvm3", "held", "read 0 512"), 60)
+    wait_for("a native read", lambda: "read 512/512" in fleet.disk_read("kvm3", "held", "read 0 512"), 60)
     native = "(sleep 45; echo 'read -P 0xab 0 1M'; echo quit) | qemu-io -r -f raw gluster://kvm2/one_vol/held"
     fleet.lab.exec("kvm3", *run, "--unit=native", "sh", "-c", native, check=True)
     wait_for("the native open", lambda: fleet.sh("kvm3", "pgrep -x qemu-io", check=False), 30)
@@ -168,4 +168,4 @@ def test_open_files_stay_usable(adopted):
         assert int(fleet.sh(other, f"head -c 8 {MOUNT}/held-{host}")) == int(times) - 1
     wait_for("the native read", lambda: "read 1048576/1048576" in fleet.sh("kvm3", "journalctl -u native -o cat"), 90)
     assert "failed" not in fleet.sh("kvm3", "journalctl -u native -o cat")
-    assert "read 512/512" in fleet.native_read("kvm1", "held", "read 0 512")
+    assert "read 512/512" in fleet.disk_read("kvm1", "held", "read 0 512")

@@ -87,4 +87,4 @@ def test_killed(_fleet, victim, host, moment):
         assert doubled(fleet) == {}
         store = fleet.datastores()["glusterds"]["ID"]
         fleet.sh("head", f"qemu-img create -q -f raw {STORES}/{store}/image 1M", user="oneadmin")
-        assert all("read 512/512" in fleet.native_read(host, "image", "read 0 512") for host in HYPERVISORS)
+        assert all("read 512/512" in fleet.disk_read(host, "image", "read 0 512") for host in HYPERVISORS)

@@ -1,4 +1,4 @@
-"""The way from native access to files on the mount, with a VM that runs: docs/native-or-fuse.md."""
+"""The way from native access to files on the mount, with VMs that run: docs/native-or-fuse.md."""
 
 import json
 import xml.etree.ElementTree as ET
@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
-from tests.fleet.machine import create, disk, file_disk
+from tests.fleet.machine import counted, create, disk, file_disk, make_counting
 
 ALLOWED = changed(volume={"access": "fuse"}, datastores={"glusterds": {"in_use": "allow"}})
 TAKE = "file=$(ls /usr/lib/*/qemu/block-gluster.so); mv $file $file.away"  # as an upgrade does
@@ -14,22 +14,42 @@ GIVE = "file=$(ls /usr/lib/*/qemu/block-gluster.so.away); mv $file ${file%.away}
 
 
 @pytest.fixture(scope="module")
-def vm(fleet_of_module):
-    """A VM that runs natively on kvm2, on a clone of an image that is in OpenNebula, as the VM is: its number."""
+def vms(fleet_of_module):
+    """
+    A VM on each hypervisor that runs natively, on a clone of an image that is in OpenNebula, as the VMs are:
+    {host: number}.
+    """
     fleet = fleet_of_module
     fleet.stage = "used"
     ids = {name: store["ID"] for name, store in fleet.datastores().items()}
     fleet.sh("head", "truncate -s 1M /var/tmp/base", user="oneadmin")
     image = fleet.oned("one.image.allocate", "NAME=base\nPATH=/var/tmp/base\nTYPE=OS\n", ids["glusterds"], True)
     source = ET.fromstring(fleet.oned("one.image.info", image, False)).findtext("SOURCE")
-    values = {"name": "web", "host": "kvm2", "ds": ids["gluster_system"], "disks": [{"IMAGE_ID": image}]}
-    number = fleet.stand_in(put={"vm": values})["id"]
-    clone = f"{STORES}/{ids['gluster_system']}/{number}"
-    fleet.sh("kvm2", f"mkdir {clone}; truncate -s 1M {clone}/disk.0; test -e {source}", user="oneadmin")
-    done = create(fleet, f"one-{number}", disk(f"{number}/disk.0"))
-    assert done.returncode == 0, done.stderr
-    yield number
-    fleet.lab.exec("kvm2", "virsh", "destroy", f"one-{number}")
+    fleet.sh("head", f"test -e {source}", user="oneadmin")
+
+    def start(host):
+        values = {"name": f"web-{host}", "host": host, "ds": ids["gluster_system"], "disks": [{"IMAGE_ID": image}]}
+        number = fleet.stand_in(put={"vm": values})["id"]
+        clone = f"{STORES}/{ids['gluster_system']}/{number}"
+        fleet.sh(host, f"mkdir {clone}", user="oneadmin")
+        make_counting(fleet, host, f"{clone}/disk.0")
+        done = create(fleet, f"one-{number}", disk(f"{number}/disk.0"), host=host)
+        assert done.returncode == 0, done.stderr
+        return number
+
+    numbers = fleet.everywhere(start, HYPERVISORS)
+    yield numbers
+    fleet.everywhere(lambda host: fleet.lab.exec(host, "virsh", "destroy", f"one-{numbers[host]}"), HYPERVISORS)
+
+
+def running(fleet):
+    """{host: QEMU's processes}."""
+    return {host: fleet.pids(host, "qemu-system-x86_64") for host in HYPERVISORS}
+
+
+def counts(fleet, vms):
+    """{host: how far its VM has counted on its disk}."""
+    return {host: counted(fleet, f"{MOUNT}/{number}/disk.0") for host, number in vms.items()}
 
 
 def named(fleet):
@@ -38,19 +58,20 @@ def named(fleet):
     return {(one["what"], one["name"]): one["problem"] for one in found}
 
 
-def test_it_is_refused_with_their_number(fleet_of_module, vm):
+def test_it_is_refused_with_their_number(fleet_of_module, vms):
     fleet = fleet_of_module
     with fleet.pillar(everyone=changed(volume={"access": "fuse"})):
         run = fleet.apply()
     assert list(run.own_failures) == ["head"]
     (said,) = run.own_failures["head"].values()
-    assert "has 1 images and 1 VMs, and changing DISK_TYPE from GLUSTER to FILE puts them at risk" in said
+    assert "has 1 images and 3 VMs, and changing DISK_TYPE from GLUSTER to FILE puts them at risk" in said
     assert fleet.datastores()["glusterds"]["DISK_TYPE"] == "GLUSTER"
 
 
-def test_with_in_use_allowed_the_vm_goes_on_and_is_named(fleet_of_module, vm):
+def test_with_in_use_allowed_the_vms_go_on_and_are_named(fleet_of_module, vms):
     fleet = fleet_of_module
-    pid = fleet.pids("kvm2", "qemu-system-x86_64")
+    pids, before = running(fleet), counts(fleet, vms)
+    assert all(map(len, pids.values()))
     fleet.sh("kvm2", TAKE)
     try:
         with fleet.pillar(everyone=ALLOWED):
@@ -63,11 +84,14 @@ def test_with_in_use_allowed_the_vm_goes_on_and_is_named(fleet_of_module, vm):
             assert fleet.datastores()["glusterds"]["DISK_TYPE"] == "FILE"
             assert fleet.datastores()["glusterds"]["GLUSTER_VOLUME"] == "one_vol"  # the image is native still
             found = named(fleet)
-            assert set(found) == {("image", "base"), ("disk", "web")}
-            assert found["disk", "web"].endswith("which QEMU of kvm2 cannot")
-            assert fleet.findings("kvm2", native=True)["native_vm"]["on"] == f"one-{vm} ({inside(fleet)})"
+            disks = {("disk", f"web-{host}") for host in HYPERVISORS}
+            assert set(found) == {("image", "base"), *disks}
+            assert all(found[each].endswith("which QEMU of kvm2 cannot") for each in disks)
+            assert fleet.findings("kvm2", native=True)["native_vm"]["on"] == f"one-{vms['kvm2']} ({inside(fleet)})"
             assert "native_vm" not in fleet.findings("kvm1", native=True)
-            assert fleet.pids("kvm2", "qemu-system-x86_64") == pid
+            assert running(fleet) == pids
+            after = counts(fleet, vms)
+            assert all(after[host] > before[host] + 20 for host in vms), (before, after)
 
             fleet.sh("kvm2", f"truncate -s 1M {MOUNT}/file", user="oneadmin")
             done = create(fleet, "one-file", file_disk(f"{MOUNT}/file"))
@@ -97,7 +121,7 @@ def test_without_the_key_the_run_says_what_to_put_into_the_pillar(fleet_of_modul
     assert "\n" not in said
 
 
-def test_and_back(fleet_of_module, vm):
+def test_and_back(fleet_of_module, vms):
     fleet = fleet_of_module
     with fleet.pillar(everyone=ALLOWED):
         assert not fleet.apply().failures
