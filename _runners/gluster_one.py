@@ -9,6 +9,7 @@ OpenNebula's GlusterFS datastore over the whole fleet
 import logging
 import math
 import secrets
+import shlex
 import sys
 import time
 
@@ -68,8 +69,10 @@ def status(target="*", native=False, timeout=15, html=None):
 
 
 def _nobody(target):
-    nobody = "no accepted minion of that name has gluster_one in its pillar"
-    return f"target is {target!r}: {nobody}{__salt__['gluster_one.below']()}"
+    more = __salt__["gluster_one.below"]()
+    if not more and __salt__["gluster_one.accepted"](target):  # the pillar is new, or they come from another master
+        more = f" as this master knows it: `salt {shlex.quote(str(target))} saltutil.refresh_pillar`, and again"
+    return f"target is {target!r}: no accepted minion of that name has gluster_one in its pillar{more}"
 
 
 def _marks(timeout, known):

@@ -16,9 +16,15 @@ from salt.utils.hashutils import get_hash
 # Salt's names of the kinds of modules: of the loader's tag, and of the option that names more directories of them.
 TAGS = {"modules": "module", "states": "states", "utils": "utils", "beacons": "beacons"}
 DIRECTORIES = {"utils": "utils_dirs"}
+SSH = (
+    "this formula does not run by salt-ssh, whose master renders it without the node's modules: use a minion, or "
+    "`salt-call --local state.apply gluster_one` on the node (docs/install.md)"
+)
 
 
 def run():
+    if "__master_opts__" in __opts__:  # salt-ssh alone has them
+        return {"reload": False, "node": {"errors": [SSH]}}
     pillar = __pillar__.get("gluster_one") or {}
     ours = _ours()
     stale = sorted({kind for kind, _ in (*_differing(ours), *_clashes(ours))})

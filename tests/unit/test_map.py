@@ -81,6 +81,14 @@ def test_the_roots_of_a_master_are_not_known_to_a_minion(tmp_path):
     assert module._mixed(list(ours), ours).startswith("modules on this minion are not those of saltenv base: sync them")
 
 
+def test_by_salt_ssh_it_is_refused_in_one_sentence():
+    """Whose functions all are there by name, and are a connection each."""
+    opts = {"__master_opts__": {"file_roots": {"base": ["/srv/salt"]}}, "id": "kvm1"}
+    module = loaded(CHECKOUT / "gluster_one/map.py", __opts__=opts, __salt__={}, __env__="base", __pillar__={})
+    (error,) = module.run()["node"]["errors"]
+    assert "salt-ssh" in error and "salt-call --local" in error and "\n" not in error
+
+
 JOINED = {
     "_modules/mine.py": OTHER.format("gluster"),
     "_modules/storage.py": '__virtualname__ = "opennebula"\n\n\ndef __virtual__():\n    return __virtualname__\n',

@@ -129,6 +129,15 @@ def test_one_that_leaves_what_cannot_be_loaded_takes_nobody_away(keys, what):
     assert keys.runner._ours("kvm*") == ["kvm1"]
 
 
+def test_a_master_that_knows_no_pillar_of_its_minions_yet(monkeypatch):
+    """As one that has just taken over from another."""
+    runner = Master(monkeypatch, {"kvm1": None}).runner
+    for call in (lambda: runner.status("kvm*"), lambda: runner.status("other")):
+        with pytest.raises(SaltInvocationError) as error:
+            call()
+        assert ("`salt 'kvm*' saltutil.refresh_pillar`, and again" in str(error.value)) == ("kvm" in str(error.value))
+
+
 @pytest.mark.parametrize("syndics", [True, False])
 def test_above_a_syndic_the_master_to_run_it_on_is_said(monkeypatch, syndics):
     """A master of masters has accepted the keys of its syndics."""
