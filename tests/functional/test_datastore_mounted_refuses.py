@@ -253,6 +253,26 @@ def test_what_no_waiting_changes_is_not_waited_for(mounted, modules, point, smal
     assert f"oneadmin cannot write in {point}: Read-only file system: see `findmnt" in run.comment
 
 
+def test_a_full_volume_is_said_at_once(mounted, point):
+    """It takes an empty file still."""
+    name, disk = "full_vol", Path("/data/full_vol")
+    disk.mkdir()
+    host.sh("mount", "-t", "tmpfs", "-o", "size=8m", "full", disk)
+    try:
+        host.gluster("volume", "create", name, f"kvm1:{disk}/brick", "force")
+        host.gluster("volume", "set", name, "storage.owner-uid", "9869", "storage.reserve", "0")
+        host.gluster("volume", "start", name)
+        assert mounted(volume=name).result is True
+        host.sh("dd", "if=/dev/zero", f"of={disk}/other", "bs=4k", check=False)
+        (point / "empty").touch()
+        run = fails(mounted, volume=name, timeout=60, within=15)
+    finally:
+        host.let_go(point)
+        host.sh("umount", "-l", disk, check=False)
+        host.remove_volume(name)
+    assert f"oneadmin cannot write in {point}: No space left on device: volume {name} is full: delete" in run.comment
+
+
 def test_identifiers_that_never_come(mounted, identifiers):
     identifiers('{"gluster_system": 100, "glusterds": "101"}')
     run = fails(mounted, datastores=["gluster_system", "glusterds"], timeout=2)
