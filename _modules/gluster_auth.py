@@ -1,6 +1,6 @@
 """
-Whom a change of a volume's options would shut out
-==================================================
+Whom a volume's options shut out, and whom a change of them would
+=================================================================
 """
 
 import fnmatch
@@ -81,8 +81,9 @@ def refuse_shutting_out(name, current, changes, servers=None):
     if not stopping and not lists:
         return True
     peers = __salt__["gluster.peer_status"]()
-    connected = _connected(name, peers)
-    members = _members(name, peers, servers)
+    info = __salt__["gluster.volume_info"](name).get(name, {})
+    connected = _connected(name, info, peers)
+    members = _members(info.get("bricks", []), servers, peers)
     for option in stopping:
         if connected:
             who = _shown([_named(address, members) for address in sorted(connected)])
@@ -100,6 +101,62 @@ def refuse_shutting_out(name, current, changes, servers=None):
     return True
 
 
+def kept_out(name, options, servers):
+    """
+    Whom a volume's options keep from being its clients, as they are: servers that ``auth.allow`` or ``auth.reject`` do
+    not accept, or all, by TLS on one side alone or a transport that nobody has. The first server is handed a password
+    by its own glusterd, and is accepted in any case.
+
+    name
+        The volume (string).
+
+    options
+        The options that are set (dict).
+
+    servers
+        Its servers, as the pillar has them (list of host names).
+
+    Returns a list of lists of what it is and what to do (strings), empty where all are accepted, as far as that can be
+    judged.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_auth.kept_out one_vol '{auth.allow: 10.0.0.1}' '[kvm1, kvm2]'
+    """
+    found, members = [], {server: known for server, known in _members([], servers).items() if known}
+    own = members.get(servers[0], set())
+    others = {server: known for server, known in members.items() if not known & own}
+    for option in [option for option in LISTS if options.get(option)]:
+        try:
+            entries = _entries(option, options[option])
+        except SaltInvocationError:  # whom it means cannot be judged
+            continue
+        out = _shut_out(option, entries, set(), others)
+        if out:
+            found.append([f"{option} {options[option]} keeps out {_shown(out)}", _list_cure(name, option)])
+    now = {option: options.get(option, value) for option, value in TOGETHER.items()}
+    together = f"set both by hand, while nobody has volume {name} mounted, and stop and start it"
+    if not _same("client.ssl", now["client.ssl"], now["server.ssl"]):
+        what = f"client.ssl is {now['client.ssl']} and server.ssl {now['server.ssl']}: no client reaches a brick"
+        found.append([what, together])
+    if "tcp" not in str(now["config.transport"]).split(","):
+        cure = f"`gluster volume set {name} config.transport tcp`, while it is stopped"
+        found.append([f"config.transport is {now['config.transport']}, and clients use tcp", cure])
+    family, six = now["transport.address-family"], now["transport.address-family"] == "inet6"
+    lacking = [server for server, known in members.items() if all((":" in address) != six for address in known)]
+    if family in ("inet", "inet6") and lacking and "transport.address-family" in options:
+        cure = f"`gluster volume set {name} transport.address-family {'inet' if six else 'inet6'}`"
+        found.append([f"transport.address-family is {family}, and {_shown(lacking)} has no such address here", cure])
+    return found
+
+
+def _list_cure(name, option):
+    where = f"in the pillar's options of the volume, or by `gluster volume set {name} {option}` with all that it has"
+    return f"{LISTS[option]}, {where}"
+
+
 def _guarded(key):
     """
     The options that a name may stand for: Gluster also takes what is behind the first dot.
@@ -112,11 +169,10 @@ def _same(option, one, other):
     return not __utils__["gluster_options.option_changes"]({option: str(one)}, {option: other})
 
 
-def _connected(name, peers):
+def _connected(name, info, peers):
     """
     The addresses of a volume's clients, as its bricks see them.
     """
-    info = __salt__["gluster.volume_info"](name).get(name, {})
     if info.get("status") != "Started":
         return set()
     away = [peer["hostnames"][-1] for peer in peers if not peer["connected"]]
@@ -145,11 +201,10 @@ def _client(brick, client):
     return address
 
 
-def _members(name, peers, servers):
+def _members(bricks, servers, peers=()):
     """
     The addresses of the volume's servers and of all others of its pool, by name.
     """
-    bricks = __salt__["gluster.volume_info"](name).get(name, {}).get("bricks", [])
     names = [*(servers or []), *(brick.partition(":/")[0] for brick in bricks)]
     addresses = __utils__["gluster_hosts.addresses"]
     members = {server: addresses(server) for server in dict.fromkeys(names)}

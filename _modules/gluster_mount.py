@@ -139,10 +139,10 @@ def mount(path, timeout=120):
     timeout
         Seconds to wait for it (int, default 120).
 
-    Returns None if the mount is alive, else what it is, with what the Gluster client's log says (string): a client can
-    seem mounted and end at once.
+    Returns None: the mount is alive.
 
-    Raises CommandExecutionError with what the log says when the command fails.
+    Raises CommandExecutionError when it is not, since a client can seem mounted and end at once, or the command fails:
+    with what the Gluster client's log says, why, and what to do. It has ``lasts``, True for what stays so.
 
     CLI Example:
 
@@ -162,19 +162,29 @@ def mount(path, timeout=120):
     # systemd itself waits for 90 s for a client whom no brick answers.
     done = __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True, timeout=timeout)
     if done["retcode"] != 0:
-        raise CommandExecutionError(
-            f"{' '.join(command)}: {_client_error(log, begin) or done['stderr'] or done['stdout']}"
-        )
+        raise _failed(f"{' '.join(command)}: ", path, log, begin, done["stderr"] or done["stdout"])
     # A client that could not get its volume, or is rejected, can look mounted for a moment.
     for pause in (0, 1):
         time.sleep(pause)
         state = mount_health(path)["state"]
         if state != "alive":
-            return f"the mount is {state}: {_client_error(log, begin)}".rstrip(": ")
+            raise _failed(f"the mount is {state}: ", path, log, begin)
     volume = mount_health(path)["volume"]
     if volume and path in mounts_without_flags(volume):
         set_flags(volume)
     return None
+
+
+def _failed(what, path, log, begin, otherwise=""):
+    """
+    The error of a mount, with what its client says; `lasts` of it is whether it stays so however long it is waited for.
+    """
+    text = _read(log, begin)
+    found = __salt__["gluster_probe.refusal"](text, __salt__["gluster_fstab.line"](path).get("device", ""))
+    said = [(_client_error(text) or otherwise).rstrip(". "), found["why"], found["cure"]]
+    error = CommandExecutionError(f"{what}{': '.join(filter(None, said))}".rstrip(": "))
+    error.lasts = found["lasts"]
+    return error
 
 
 def unmount(path, lazy=True):
@@ -216,19 +226,12 @@ def _read(path, begin=0):
         return ""
 
 
-def _client_error(log, begin):
+def _client_error(text):
     """
-    The last error that a Gluster client wrote into its log behind a place, or an empty string.
+    The last error that a Gluster client has logged, or an empty string.
     """
-    text = _read(log, begin)
     errors = re.findall(r"^\[[^\]]*\] [EC] .*?\] (?:\d+-[^:]*: )?(.*)$", text, re.MULTILINE)
     error = re.sub(r" \[\{.*|\s+$", "", errors[-1]) if errors else ""
-    if re.search("uthentication failed|first lookup on root failed", text):
-        # A brick reads server.allow-insecure when it starts; one that was started with it off stays so.
-        error += (
-            " The bricks reject this node: server.allow-insecure is off, or was off when a brick was started: apply "
-            "gluster_one.volume to the volume's first server, then gluster_one.restart to all of them"
-        )
     return __utils__["gluster_process.visible"](error, 1000) if error else ""
 
 
@@ -391,7 +394,9 @@ def write_error(path, user="oneadmin"):
     """
     # Another name each time: a file that only one brick took, while the root's owner was being changed on them, is not
     # writable until it is healed (measured with Gluster 10.3). What such tries have left goes with the next that works.
-    script = ': >"$1.$2" && rm -f "$1.$2" && { rm -f "$1".* 2>/dev/null || :; }'
+    # With something in it: on a full volume an empty file can still be made.
+    script = """head -c 1 /dev/zero >"$1.$2" && rm -f "$1.$2" && { rm -f "$1".* 2>/dev/null; exit 0; }
+    status=$?; rm -f "$1.$2" 2>/dev/null; exit $status"""
     probe = os.path.join(path, f".gluster_one.write-test.{socket.gethostname()}")
     words = ["/bin/sh", "-c", script, "sh", probe, secrets.token_hex(4)]
     status, _, error = __utils__["gluster_process.run"](words, user=user, probe=f"writable {path} {user}")

@@ -21,6 +21,10 @@ SECTORS = (
     "a VM's disk is read past the host's cache, here 512 bytes, and the bricks' disks seem to have larger sectors: "
     "`gluster volume set {} network.remote-dio enable`"
 )
+INSECURE = (
+    "where server.allow-insecure is on, bricks were started while it was off: apply gluster_one.restart to the "
+    "volume's servers"
+)
 SHORT = "its length is no multiple of 512, so QEMU cannot open it over gluster://"
 # Through the mount its end can be read.
 END_LOST = (
@@ -208,6 +212,9 @@ def native_read(volume, path=".gluster_one/datastores.json", host="localhost", p
     if "read 512/512 bytes" in out:
         return None
     said = _qemu_io_said(out, error)
+    if "failed to connect" in said:
+        found = __salt__["gluster_probe.refusal"](error, f"{host}:/{volume}")
+        return f"{said}: {found['why']}: {found['cure']}" if found["why"] else f"{said}; {INSECURE}"
     return f"{said}: {SECTORS.format(shlex.quote(volume))}" if said == "read failed: Invalid argument" else said
 
 

@@ -7,6 +7,7 @@ functions that the states use, and nothing is changed.
 """
 
 import concurrent.futures
+import contextlib
 import functools
 import glob
 import os
@@ -25,6 +26,7 @@ __virtualname__ = "gluster_one"
 VERSION = 2
 MOST_BRICKS = 1000
 FULL, MORE_ROOM = "No space left on device", "delete images, or add bricks"
+TRIAL = 5  # seconds for a look whether a volume that is not mounted can be
 MOST_NAMED = 5  # mounts without flags: whoever makes mount namespaces makes many
 
 
@@ -125,7 +127,8 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
 
         salt kvm1 gluster_one.report
     """
-    node = {"marks": marks or {}, **(node or __salt__["gluster_one_pillar.node"]())}
+    # The beacon tries nothing: its look is to be a short one.
+    node = {"marks": marks or {}, "trial": pool, **(node or __salt__["gluster_one_pillar.node"]())}
     seen = {"roles": node.get("roles", []), "findings": [], "looked": [], "volumes": {}, "datastores": {}}
     seen["version"] = VERSION
     if node["errors"]:
@@ -249,7 +252,7 @@ def _mount(seen, node, name, volume):
     elif health["state"] == "dead":
         _dead(seen, path, expected, cure)
     elif health["state"] == "absent":
-        _bare(seen, node, name, path)
+        _bare(seen, node, name, path, entry)
     elif health["volume"] != name:
         _find(seen, "mount_other", path, f"{health['device']} is mounted", expected, f"umount {path}, then {cure}")
     else:
@@ -365,18 +368,26 @@ def _hidden(seen, path):
     _find(seen, "hidden", path, what, "nothing but the volume", cure)
 
 
-def _bare(seen, node, name, path):
+def _bare(seen, node, name, path, entry):
     """
-    The directory on which nothing is mounted: who owns it, and which images were written into it.
+    The directory on which nothing is mounted: who owns it, which images were written into it, and why the volume cannot
+    be mounted, if so.
     """
     point = __salt__["gluster_links.mount_point_state"](path)
     if point["blocked"]:
         move = f"move it away, then {_apply(node, 'mount')}"
         _find(seen, "blocked", path, f"nothing is mounted, and it {point['blocked']}", "nothing in it", move)
     else:
-        owner = f", and the bare directory is {point['owner']}'s" if point["owner"] else ""
-        expected = f"volume {name}, mounted"
-        _find(seen, "mount_gone", path, f"nothing is mounted{owner}", expected, _apply(node, "mount"))
+        what = "nothing is mounted" + (f", and the bare directory is {point['owner']}'s" if point["owner"] else "")
+        refused = {"why": ""}
+        if node["trial"]:
+            with contextlib.suppress(CommandExecutionError):  # where no trial can be made, it is not known
+                trial = __salt__["gluster_probe.mount_refusal"](entry["device"], entry["opts"], timeout=TRIAL)
+                refused = trial or refused
+        cure = _apply(node, "mount")
+        if refused["why"]:
+            what, cure = f"{what}, nor can it be: {refused['why']}", f"{refused['cure']}; then {cure}"
+        _find(seen, "mount_gone", path, what, f"volume {name}, mounted", cure)
 
 
 def _links(seen, node, name, volume, path, numbers, former):
@@ -549,6 +560,10 @@ def _volume(seen, node, name, volume, look):
     """
     facts, findings = __salt__["gluster_pool.volume_report"](name, volume, look, node)
     seen["volumes"].setdefault(name, {}).update(facts)
+    info = look["volumes"].get(name)
+    if info:
+        out = __salt__["gluster_auth.kept_out"](name, info["options"], volume["servers"])
+        findings += [["shut_out", name, what, "all servers and clients are accepted", cure] for what, cure in out]
     for finding in findings:
         _find(seen, *finding, volume=name)
 

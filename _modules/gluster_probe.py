@@ -15,10 +15,77 @@ from salt.exceptions import CommandExecutionError
 
 __virtualname__ = "gluster_probe"
 
+REJECTED = r"SETVOLUME on remote-host failed.*uthentication failed|Server authentication failed"
 UNSHARE = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
 # On a tmpfs, so that nothing is left of its directories and of the clients' logs.
 BEGIN = "mount -t tmpfs none /tmp && cd /tmp || exit; "
-MOUNT = 'mkdir volume && mount -t glusterfs -o "${2:+$2,}nosuid,nodev,log-file=/tmp/log" "$1" volume'
+# mount.glusterfs may exit with 0 although its client has ended.
+MOUNT = (
+    'mkdir volume && mount -t glusterfs -o "${2:+$2,}nosuid,nodev,log-file=/tmp/log" "$1" volume '
+    '&& [ "$(stat -f -c %T volume)" = fuseblk ]'
+)
+LOG = "tail -c 100000 log"  # of a trial that has failed
+# From a port that only root may use, of which server.allow-insecure does not speak.
+LOW_PORT = "xlator-option=*-client-*.client-bind-insecure=off"
+# What a client says in its log when it cannot have its volume: what that means, what to do, and whether it stays so
+# however long it is waited for, as nothing of the formula changes it. The first that is found counts.
+REASONS = (
+    (
+        r'subdirectory for mount "(?P<what>[^"]*)" is not found',
+        "volume {volume} has no directory {what}",
+        "make it there, or correct the name",
+        True,
+    ),
+    (
+        r"failed to get the '?volume file'?(?: from server| \[\{from server\})",
+        "volume {volume} on {server}: no such volume",
+        "see `gluster volume list` on {server}; create it, or correct the pillar",
+        True,
+    ),
+    (
+        r"could not load (?:our )?(?P<what>cert at \S+|private key at \S+|CA list)",
+        "client.ssl of volume {volume} is on, and this node has no such key or certificate for it: {what}",
+        "put those of the pool's TLS there, or set client.ssl and server.ssl off while nobody has the volume mounted",
+        True,
+    ),
+    (
+        r"transport-type '(?P<what>\w+)' is not valid",
+        "volume {volume} is reached by {what} alone, which Gluster of this node does not have",
+        "`gluster volume set {volume} config.transport tcp`, while it is stopped",
+        True,
+    ),
+    (REJECTED, "the bricks reject this node", None, False),
+    (
+        r"rpc_clnt_ping_cbk\].*socket disconnected|connection to \S+ failed \(Broken pipe\)",
+        "bricks of volume {volume} close the connection: their TLS is not this node's",
+        "compare client.ssl and server.ssl in `gluster volume get {volume} all`, and the certificates",
+        False,
+    ),
+    (
+        r"client_dump_version_cbk\].*received RPC status error",
+        "server.allow-insecure of volume {volume} is off",
+        "apply gluster_one.volume to the volume's first server, and gluster_one.restart to all where it names bricks",
+        False,
+    ),
+    (
+        r"DNS resolution failed on host (?P<what>\S+)",
+        "{what} cannot be resolved here",
+        "see /etc/hosts, the DNS, and `gluster volume get {volume} transport.address-family`",
+        False,
+    ),
+    (
+        r"failed to connect with remote-host: (?P<what>[^\s\]]+)",
+        "glusterd of {what} does not answer",
+        "see `systemctl status glusterd` there, and the network",
+        False,
+    ),
+    (
+        r"failed to get the port number for remote subvolume",
+        "the volume is not started, or bricks of it are down",
+        "see `gluster volume status {volume}`",
+        False,
+    ),
+)
 # One client for each brick: a client of the whole volume ends when the first brick rejects it. A brick that also
 # rejects a client from a port that only root may use has another reason, such as auth.allow.
 EACH = """
@@ -71,8 +138,8 @@ def _apart(script, *words):
     return [*UNSHARE, "sh", "-c", BEGIN + script, "sh", *words]
 
 
-def _run(script, *words):
-    return __salt__["cmd.run_all"](_apart(script, *words), python_shell=False, ignore_retcode=True, timeout=20)
+def _run(script, *words, timeout=20):
+    return __salt__["cmd.run_all"](_apart(script, *words), python_shell=False, ignore_retcode=True, timeout=timeout)
 
 
 def can_mount(device, options=()):
@@ -93,7 +160,83 @@ def can_mount(device, options=()):
 
         salt kvm1 gluster_probe.can_mount kvm1:/one_vol
     """
-    return _run(MOUNT, device, ",".join(options))["retcode"] == 0
+    return _trial(device, options)["retcode"] == 0
+
+
+def _trial(device, options, timeout=20):
+    return _run(f"{{ {MOUNT}; }} || {{ {LOG}; exit 1; }}", device, ",".join(options), timeout=timeout)
+
+
+def mount_refusal(device, options=(), timeout=20):
+    """
+    Why this node cannot mount a volume, found out by a trial.
+
+    device, options
+        See :func:`can_mount`.
+
+    timeout
+        Seconds to wait for it (int, default 20).
+
+    Returns what :func:`refusal` does, ``why`` of which may be empty; None where it can.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_probe.mount_refusal kvm1:/one_vol
+    """
+    done = _trial(device, options, timeout)
+    return refusal(done["stdout"], device) if done["retcode"] else None
+
+
+def refusal(log, device):
+    """
+    Why a client could not have its volume, by its log. Where the bricks reject it, a trial tells by which option.
+
+    log
+        What the client has logged (string).
+
+    device
+        The volume, with the server that was asked (string), such as ``kvm1:/one_vol``.
+
+    Returns a dict ``{"why": "volume one_vol on kvm1: no such volume", "cure": "see ...", "lasts": True}``: sentences,
+    empty where it is not known, and whether it stays so however long it is waited for.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_probe.refusal 'failed to get the volume file from server' kvm1:/one_vol
+    """
+    servers, _, volume = device.partition(":/")
+    names = {"server": servers.partition(",")[0], "volume": volume.partition("/")[0]}
+    for pattern, why, cure, lasts in REASONS:
+        found = re.search(pattern, log)
+        if found:
+            said = {key: __utils__["gluster_process.visible"](text) for key, text in found.groupdict().items()}
+            if pattern == REJECTED:
+                why, cure = _rejection(device, why)
+            return {"why": why.format(**names, **said), "cure": cure.format(**names), "lasts": lasts}
+    return {"why": "", "cure": "", "lasts": False}
+
+
+def _rejection(device, why):
+    """
+    By which of a volume's options its bricks reject this node, and what to do.
+    """
+    if can_mount(device, [LOW_PORT]):
+        return (
+            f"{why}: server.allow-insecure is off, or was off when a brick was started",
+            "apply gluster_one.volume to the volume's first server, then gluster_one.restart to all of them",
+        )
+    address = __utils__["gluster_hosts.address_towards"](device.partition(":")[0].partition(",")[0]) or "its address"
+    return (
+        f"{why}, {address}: auth.allow, auth.reject or, with TLS, auth.ssl-allow",
+        "see `gluster volume get {volume} all` on a server; where the pillar's options have it, "
+        f"put {address} there and apply gluster_one.volume to the volume's first server, else "
+        "`gluster volume set {volume} auth.allow` with all that it has and "
+        f"{address}",
+    )
 
 
 def rejecting_bricks(volume, bricks):

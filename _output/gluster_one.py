@@ -165,7 +165,7 @@ def _cells(node):
     for part in map(str.lower, COLUMNS):
         about = [finding["kind"] for finding in node["findings"] if finding.get("column") == part]
         bad = next((kind.split("_")[-1] for kind in about), None)
-        bad = "no" if bad == part else bad
+        bad = node.get("columns", {}).get(part) or ("no" if bad == part else bad)
         cells.append(f"{bad} !" if bad else "ok" if part in node["looked"] else "-")
     return tuple(cells)
 

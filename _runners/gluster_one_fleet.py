@@ -17,6 +17,8 @@ UNSEEN = {"bricks": None, "sets": None, "peers": None, "free_percent": None, "he
 LOOKUPS = 100
 # Hosts of OpenNebula outside of the fleet that have a row: one head names them all.
 STRANGERS = 20
+# What is wrong with a volume, whichever node cannot write for it.
+FULL = ("No space left on device", "Disk quota exceeded")
 # Kinds of findings that only some may have, as `part` tells.
 PRIVILEGED = ("coordinator", "server", "head")
 
@@ -71,7 +73,8 @@ def overview(answers, asked, whole=False, known=None):
                 cure = f"correct it: salt-run pillar.show_pillar {shlex.quote(minion)}"
                 wrong.update(seen=f"its pillar cannot be rendered: {error}", cure=cure)
             nodes[minion] = {"roles": [], "looked": [], "findings": [wrong]}
-    findings = []
+    full = look.full(nodes)
+    findings = list(full)
     for node in nodes.values():
         # A brick's server and its volume's coordinator both see that it is down.
         node["findings"] = [one for one in node["findings"] if "volume" not in one or one not in findings]
@@ -91,7 +94,8 @@ def overview(answers, asked, whole=False, known=None):
             findings.append(one)
     for name, volume in look.volumes.items():
         volume["wrong"] = [
-            finding["seen"] if finding["on"] == name else f"{finding['on']}: {finding['seen']}"
+            (finding["seen"] if finding["on"] == name else f"{finding['on']}: {finding['seen']}")
+            + (f": {finding['cure']}" if finding in full else "")  # no node's row has it
             for finding in findings
             if name in (finding["on"], finding.get("volume"))
         ]
@@ -250,6 +254,43 @@ class _Look:
         on = finding["on"].removesuffix(" (as seen there)")
         named = finding.get("volume") or (on if on in self.volumes else posixpath.basename(on))
         return named if named in self.volumes else None
+
+    def full(self, nodes):
+        """
+        A finding for each volume that is full, in place of those of all the nodes that cannot write, and of its mounts
+        and bricks that have little space.
+        """
+        found = {}
+        for minion, node in nodes.items():
+            for finding in [each for each in node["findings"] if each["kind"] == "not_writable"]:
+                reason, name = finding["seen"].rpartition(": ")[2], self.volume_of(finding)
+                if reason in FULL and name:
+                    found.setdefault(name, []).append((minion, finding, reason))
+        merged = []
+        for name, those in sorted(found.items()):
+            minions, ours, reasons = zip(*those)
+            more = f" and {len(minions) - 3} more" if len(minions) > 3 else ""
+            what = f"{', '.join(minions[:3])}{more} cannot write: {reasons[0]}"
+            merged.append({**ours[0], "on": name, "seen": what, "expected": "room", "volume": name})
+            merged[-1].pop("column", None)
+            for minion, node in nodes.items():
+                alike = [each for each in node["findings"] if each in ours or self.is_space_of(minion, each, name)]
+                node["findings"] = [each for each in node["findings"] if each not in alike]
+                if minion in minions:
+                    node["columns"] = {"writable": "full"}
+        return merged
+
+    def is_space_of(self, minion, finding, name):
+        """
+        Whether a finding says that a mount or a brick of a volume has little space.
+        """
+        if finding["kind"] != "space":
+            return False
+        bricks = [brick for each in self.volumes[name]["sets"] or () for brick, _ in each]
+        own = [brick for brick in bricks if brick.partition(":")[2] == finding["on"]]
+        goes_by = __salt__["gluster_one.goes_by"]
+        mine = any(goes_by(minion, brick.partition(":/")[0], self.known) for brick in own)
+        return mine or self.volume_of(finding) == name
 
     def misfits(self, minion):
         """

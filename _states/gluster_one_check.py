@@ -11,11 +11,6 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one_check"
 
-INSECURE = (
-    "where server.allow-insecure is on, bricks were started while it was off: apply gluster_one.restart to the "
-    "volume's servers"
-)
-
 
 def __virtual__():
     return __virtualname__
@@ -177,8 +172,7 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
                 __utils__["gluster_states.wait_for"](refused, timeout, failure)
             except CommandExecutionError as exc:
                 errors = __salt__["gluster_one_ids.volume_files"](mount)["errors"]
-                why = "; ".join(map(": ".join, errors.items())) or INSECURE
-                raise CommandExecutionError(f"{exc}; {why}") from None
+                raise CommandExecutionError("; ".join([str(exc), *map(": ".join, errors.items())])) from None
         return {**ret, "comment": f"{user} reads {volume} over gluster://{server}"}
     except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}

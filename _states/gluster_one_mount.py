@@ -16,6 +16,7 @@ __virtualname__ = "gluster_one"
 
 # How `changes` names what is removed from a former place: its line, its service, what covers it.
 FORMER_LINE, FORMER_BOOT, FORMER_COVER = "fstab for ", "boot for ", "cover of "
+TRIAL = 5  # seconds for a look whether the volume can be mounted
 UNKNOWN = "(identifier)"  # a datastore's, that OpenNebula has not picked yet
 # What to do when another node did not do its part.
 HEAD = ": run it on the head, and see its result"
@@ -121,6 +122,11 @@ def datastore_mounted(
             fine += f"; from {stale}, and by fstab from the next mount on"
         if __opts__["test"]:
             ret = __utils__["gluster_states.would_change"](ret, {**changes, **goes, **link_changes}, fine)
+            refused = _trial(entry) if "mount" in changes else None
+            if refused and refused["lasts"]:
+                problems.append(f"Volume {volume} cannot be mounted: {refused['said']}")
+            elif refused and refused["why"]:
+                ret["comment"] += f"; now it could not be mounted: {refused['said']}"
             return _failed(ret, problems)
         problems, done = [], ret["changes"]  # as far as it comes, also when a later step fails
         refused = []
@@ -211,6 +217,16 @@ def _failed(ret, problems):
     What the state returns if there are problems.
     """
     return {**ret, "result": False, "comment": "; ".join(problems)} if problems else ret
+
+
+def _trial(entry):
+    """
+    Why the line of fstab could not be mounted now, None where it could, or no trial can be made.
+    """
+    found = None
+    with contextlib.suppress(CommandExecutionError):
+        found = __salt__["gluster_probe.mount_refusal"](entry["device"], entry["opts"], timeout=TRIAL)
+    return found and {**found, "said": f"{found['why']}: {found['cure']}"}
 
 
 def _refused(name, volume, user, timeout):

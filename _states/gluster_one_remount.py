@@ -85,9 +85,10 @@ def datastore_remounted(
                 _refuse_hidden(path, name)
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
-        if "client" in changes and not __salt__["gluster_probe.can_mount"](entry["device"], entry["opts"]):
-            new = changes["client"]["new"]
-            raise CommandExecutionError(f"{name} stays as it is: a trial mount of {new} failed")
+        found = __salt__["gluster_probe.mount_refusal"](entry["device"], entry["opts"]) if "client" in changes else None
+        if found:
+            said = f"{name} stays as it is: a trial mount of {changes['client']['new']} failed"
+            raise CommandExecutionError(": ".join(filter(None, [said, found["why"], found["cure"]])))
         for path in former:
             __salt__["gluster_mount.detach"](path)
             change = ret["changes"][_label(path)] = changes[_label(path)]

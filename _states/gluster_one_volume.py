@@ -5,6 +5,8 @@ A volume's options, as a state
 More states of ``gluster_one``: Salt joins modules of one virtual name.
 """
 
+import time
+
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one"
@@ -68,6 +70,9 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
         info = _started_volume(name, timeout)
         changes = _option_changes(info["options"], wanted)
         __salt__["gluster_auth.refuse_shutting_out"](name, info["options"], changes, servers)
+        after = {**info["options"], **{option: change["new"] for option, change in changes.items()}}
+        out = __salt__["gluster_auth.kept_out"](name, after, servers) if servers else []
+        ret.update({"warnings": [f"{what}: {cure}" for what, cure in out]} if out else {})
         opening = not __utils__["gluster_options.option_changes"](changes.get(INSECURE, {"new": "off"}), {"new": "on"})
         bricks = {} if opening else _bricks_closed(name, info["bricks"])
         remark = _shards(changes)
@@ -183,7 +188,7 @@ def _let_in(name, info, timeout):
 
 def _started_volume(name, timeout):
     """
-    A volume's information, once it is started; in test mode at once.
+    A volume's information, once it is started; in test mode at once. One that is not there is not waited for.
     """
     info = {"status": None, "options": {}, "bricks": []}
 
@@ -191,7 +196,16 @@ def _started_volume(name, timeout):
         info.update(__salt__["gluster.volume_info"](name, run=run).get(name, {}))
         return None if info["status"] == "Started" else info["status"] or "no such volume"
 
-    if look(run=_run()) and not __opts__["test"]:
+    seen = look(run=_run())
+    if not info["status"] and not __opts__["test"]:  # one that has just joined the pool is about to hear of it
+        time.sleep(1)
+        seen = look()
+    if not info["status"]:
+        raise CommandExecutionError(
+            f"There is no volume {name} in the pool of this server: see `gluster volume list`; create it, or correct "
+            "the pillar"
+        )
+    if seen and not __opts__["test"]:
         if info["status"] == "Stopped" and __salt__["data.get"](CLOSED + name):
             __salt__["gluster.volume_start"](name, timeout=timeout)  # a run was ended while it had it stopped
         failure = f"Volume {name} was not started (`gluster volume start {name}`)"

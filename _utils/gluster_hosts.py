@@ -136,6 +136,30 @@ def address(text):
     return str(getattr(parsed, "ipv4_mapped", None) or parsed) if parsed else text
 
 
+def address_towards(host):
+    """
+    The address by which a host sees this node.
+
+    host
+        The host's name or address (string).
+
+    Returns an address (string), None where there is no way to it.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_hosts.address_towards"]("kvm1")
+    """
+    try:
+        kind, _, _, _, where = socket.getaddrinfo(host, PORT, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(kind, socket.SOCK_DGRAM) as probe:
+            probe.connect(where)  # which sends nothing
+            return probe.getsockname()[0]
+    except (OSError, UnicodeError):
+        return None
+
+
 def is_loopback(text):
     """
     Whether a text is an address by which a host reaches itself.

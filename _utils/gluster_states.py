@@ -139,7 +139,8 @@ def announce_wait(what, seen, seconds):
 
 def wait_for(look, timeout, failure, cure=""):
     """
-    Call a function until it returns nothing. An error that it raises counts as "not yet", its text as the reason.
+    Call a function until it returns nothing. An error that it raises counts as "not yet", its text as the reason; one
+    whose attribute ``lasts`` is true, which comes a second time in a row, is not waited for.
 
     look
         The function, or the name of an execution function (string).
@@ -165,15 +166,18 @@ def wait_for(look, timeout, failure, cure=""):
     """
     look = __salt__[look] if isinstance(look, str) else look
     begin = time.monotonic()
-    pause = 0.25
+    pause, lasts = 0.25, False
     while True:
+        lasted, lasts = lasts, False
         try:
             seen = look()
         except CommandExecutionError as exc:
-            seen = str(exc)
+            seen, lasts = str(exc), getattr(exc, "lasts", False)
         passed = time.monotonic() - begin
         if not seen:
             return round(passed)
+        if lasts and lasted:
+            raise CommandExecutionError(f"{failure}: {seen}{cure}")
         if passed + pause > timeout:
             raise CommandExecutionError(f"{failure} within {timeout} s (last seen: {seen}){cure}")
         announce_wait(failure, seen, passed)

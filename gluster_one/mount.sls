@@ -1,6 +1,6 @@
 {#- The head and every hypervisor: mount the volumes and link the directories of their datastores to them.
     The head links each datastore where it creates it. -#}
-{%- from 'gluster_one/map.jinja' import node with context %}
+{%- from 'gluster_one/map.jinja' import node, order with context %}
 include:
   - gluster_one.pillar
 {%- if not node.errors %}
@@ -22,5 +22,6 @@ gluster_one_mount_{{ name }}:
     - user: {{ node.user | json }}
     - datastores_dir: {{ node.datastores_dir | json }}
     - timeout: {{ node.timeout }}
+{{- order(loop.index, 0) }}
 {%- endfor %}
 {%- endif %}

@@ -119,19 +119,18 @@ def test_a_wrong_argument_is_named_before_anything_is_touched(mounted, place, ke
 # Waiting
 
 
-def test_a_volume_that_is_created_later(mounted, place):
-    name = "late_vol"
-    words = " ".join([name, *host.create_words(name)])
-    script = f"gluster --mode=script volume create {words} >/dev/null; gluster --mode=script volume set {name} \
-        storage.owner-uid 9869 >/dev/null; sleep 1; gluster --mode=script volume start {name} >/dev/null"
+def test_a_volume_that_is_started_later(mounted, place, new_volume):
+    name = new_volume("late_vol", start=False, storage__owner_uid="9869")
+    predicted = mounted(volume=name, test=True)
+    assert predicted.result is None
+    assert "; now it could not be mounted: the volume is not started, or bricks of it are down" in predicted.comment
     try:
-        with host.later(1, script):
+        with host.later(2, f"gluster --mode=script volume start {name} >/dev/null"):
             run = mounted(volume=name)
         assert run.result is True, run.comment
         idle(mounted, volume=name)
     finally:
         host.let_go(place / "0")
-        host.remove_volume(name)
 
 
 def test_an_owner_that_is_set_later(mounted, small_vol):
@@ -154,11 +153,64 @@ def test_identifiers_that_the_head_leaves_later(mounted, place, other_node, iden
     assert (place / "101").is_symlink() and (place / "100").is_symlink()
 
 
-def test_a_volume_that_never_comes(mounted, point):
-    run = fails(mounted, volume="no_such_vol", timeout=2, within=10)
-    assert f"Volume no_such_vol was not mounted on {point} within 2 s (last seen: " in run.comment
-    assert "failed to fetch volume file" in run.comment
+@pytest.mark.parametrize(
+    "volume, said",
+    [
+        ("no_such_vol", "volume no_such_vol on kvm1: no such volume: see `gluster volume list` on kvm1"),
+        ("small_vol/none", "volume small_vol has no directory /none: make it there, or correct the name"),
+    ],
+)
+def test_what_no_waiting_brings_is_said_at_once(mounted, point, small_vol, volume, said):
+    predicted = fails(mounted, volume=volume, test=True)
+    assert said in predicted.comment and f"Volume {volume} cannot be mounted: " in predicted.comment
+    run = fails(mounted, volume=volume, timeout=60)
+    assert f"Volume {volume} was not mounted on {point}: " in run.comment and said in run.comment
     assert set(run.changes) == {"directory", "fstab"}
+
+
+def far_volume(name, *options):
+    """A volume whose brick is on another host, where this one is a client like any other."""
+    host.eventually("every server sees every other", host.pool_whole)
+    host.gluster("volume", "create", name, f"kvm2:/data/{name}", "force")
+    host.gluster("volume", "set", name, "storage.owner-uid", "9869", "storage.owner-gid", "9869", *options)
+    host.gluster("volume", "start", name)
+    host.eventually("its brick runs", lambda: host.bricks_online(name))
+
+
+def test_why_this_node_is_rejected(mounted, modules, point):
+    """By auth.allow, which the first server may be about to change; by a brick that was started while it rejected."""
+    name = "far_vol"
+    asked = {"volume": name, "servers": ["kvm2", "kvm1"]}  # its own glusterd would tell a member of the pool a password
+    try:
+        far_volume(name, "auth.allow", "10.77.1.2")
+        said = "the bricks reject this node, 10.77.1.1: auth.allow, auth.reject or, with TLS, auth.ssl-allow"
+        predicted = mounted(test=True, **asked)
+        assert predicted.result is None and f"; now it could not be mounted: {said}" in predicted.comment
+        run = fails(mounted, timeout=2, **asked)
+        assert said in run.comment and "put 10.77.1.1 there and apply gluster_one.volume to" in run.comment
+        assert "allow-insecure" not in run.comment
+        plan = modules.gluster_one_pillar.node({"volumes": {name: {"servers": asked["servers"], "mount": str(point)}}})
+        seen = [each["seen"] for each in modules.gluster_one.check(node=plan) if each["kind"] == "mount_gone"]
+        assert len(seen) == 1 and seen[0].endswith(f", nor can it be: {said}")
+        host.gluster("volume", "set", name, "auth.allow", "*", "server.allow-insecure", "off")
+        host.gluster("volume", "stop", name)
+        host.gluster("volume", "start", name)
+        host.gluster("volume", "set", name, "server.allow-insecure", "on")
+        run = fails(mounted, timeout=2, **asked)
+        assert "server.allow-insecure is off, or was off when a brick was started: apply gluster_one" in run.comment
+        assert "auth.allow" not in run.comment
+        host.gluster("volume", "set", name, "client.ssl", "on")
+        said = "client.ssl of volume far_vol is on, and this node has no such key or certificate for it: cert at /"
+        for arguments in ({"test": True}, {"timeout": 60}):
+            assert said in fails(mounted, **asked, **arguments).comment
+        host.gluster("volume", "set", name, "client.ssl", "off", "server.ssl", "on")
+        host.gluster("volume", "stop", name)
+        host.gluster("volume", "start", name)
+        run = fails(mounted, timeout=2, **asked)
+        assert "bricks of volume far_vol close the connection: their TLS is not this node's" in run.comment
+    finally:
+        host.let_go(point)
+        host.remove_volume(name)
 
 
 # Instead of mount.glusterfs: it does nothing and says that it went well; its client goes away a moment later.
@@ -199,6 +251,26 @@ def test_what_no_waiting_changes_is_not_waited_for(mounted, modules, point, smal
         host.gluster("volume", "reset", small_vol, "features.read-only")
         host.eventually("it can be written", lambda: not modules.gluster_mount.write_error(str(point)))
     assert f"oneadmin cannot write in {point}: Read-only file system: see `findmnt" in run.comment
+
+
+def test_a_full_volume_is_said_at_once(mounted, point):
+    """It takes an empty file still."""
+    name, disk = "full_vol", Path("/data/full_vol")
+    disk.mkdir()
+    host.sh("mount", "-t", "tmpfs", "-o", "size=8m", "full", disk)
+    try:
+        host.gluster("volume", "create", name, f"kvm1:{disk}/brick", "force")
+        host.gluster("volume", "set", name, "storage.owner-uid", "9869", "storage.reserve", "0")
+        host.gluster("volume", "start", name)
+        assert mounted(volume=name).result is True
+        host.sh("dd", "if=/dev/zero", f"of={disk}/other", "bs=4k", check=False)
+        (point / "empty").touch()
+        run = fails(mounted, volume=name, timeout=60, within=15)
+    finally:
+        host.let_go(point)
+        host.sh("umount", "-l", disk, check=False)
+        host.remove_volume(name)
+    assert f"oneadmin cannot write in {point}: No space left on device: volume {name} is full: delete" in run.comment
 
 
 def test_identifiers_that_never_come(mounted, identifiers):

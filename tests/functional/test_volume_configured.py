@@ -204,6 +204,15 @@ def test_a_server_that_is_not_connected(configured, volume):
     assert "the server head (10.77.0.2)" in refuses(configured, volume, options=allowed, servers=["kvm1", "head"])
 
 
+def test_whom_an_option_of_before_keeps_out_is_a_warning(configured, volume):
+    assert not configured(volume, servers=["kvm1", "kvm2", "kvm3"]).warnings
+    by_hand(volume, {"auth.allow": "10.77.1.3"})
+    run = configured(volume, servers=["kvm1", "kvm2", "kvm3"])
+    assert run.result is True
+    (warning,) = run.warnings
+    assert warning.startswith("auth.allow 10.77.1.3 keeps out the server kvm2 (10.77.1.2): add them to it, in the")
+
+
 @pytest.fixture
 def client(volume, tmp_path):
     """A mount of the volume."""
@@ -237,24 +246,6 @@ def test_what_stops_those_who_are_connected(configured, volume, client, options)
 # Waiting
 
 
-def create(name):
-    return f"gluster --mode=script volume create {' '.join([name, *host.create_words(name)])} >/dev/null"
-
-
-@pytest.fixture
-def late_volume():
-    yield "late_vol"
-    host.remove_volume("late_vol")
-
-
-def test_a_volume_that_is_created_later_is_waited_for(configured, late_volume):
-    script = f"{create(late_volume)}; sleep 1; gluster --mode=script volume start {late_volume} >/dev/null"
-    with host.later(1, script):
-        run = configured(late_volume)
-    assert (run.result, run.changes.keys()) == (True, GUIDE.keys()), run.comment
-    idle(configured, late_volume)
-
-
 def test_a_volume_that_is_started_later_is_waited_for(configured, new_volume):
     name = new_volume("created_vol", start=False)
     predicted = configured(name, test=True)
@@ -265,22 +256,17 @@ def test_a_volume_that_is_started_later_is_waited_for(configured, new_volume):
     assert run.changes == predicted.changes
 
 
-@pytest.mark.parametrize("there, last", [(False, "no such volume"), (True, "Created")])
-def test_a_volume_that_never_comes_is_an_error_after_timeout(configured, new_volume, there, last):
-    name = new_volume("created_vol", start=False) if there else "no_such_vol"
+def test_a_volume_that_is_never_started_is_an_error_after_timeout(configured, new_volume):
+    name = new_volume("created_vol", start=False)
     run = fails(configured, name, timeout=2, within=8)
     assert f"Volume {name} was not started" in run.comment
-    assert f"within 2 s (last seen: {last})" in run.comment
+    assert "within 2 s (last seen: Created)" in run.comment
     assert run.changes == {}
 
 
-def test_a_volume_that_is_not_there_yet_is_predicted_at_once(configured):
-    with host.seconds(5):
-        run = configured("no_such_vol", test=True)
-    assert run.result is None
-    assert {key: change["new"] for key, change in run.changes.items()} == {
-        key: change["new"] for key, change in GUIDE.items()
-    }
+def test_a_volume_that_is_not_there_is_said_at_once(configured):
+    said = refuses(configured, "no_such_vol", within=5)
+    assert said.startswith("There is no volume no_such_vol in the pool of this server: see `gluster volume list`")
 
 
 def test_the_lock_of_another_command_delays_and_does_not_fail(configured, volume):

@@ -96,6 +96,28 @@ def test_is_found(fleet, name):
     well(fleet)
 
 
+def test_servers_by_names_that_the_nodes_alone_resolve(fleet):
+    """Neither an identifier nor a grain has them; where two nodes take one for theirs, nothing is done."""
+    names = {f"gl{number}.storage": f"10.77.1.{number}" for number in (1, 2, 3)}
+    lines = "\n".join(f"{address} {name}" for name, address in names.items())
+    fleet.everywhere(lambda host: fleet.sh(host, f"cp /etc/hosts /var/tmp/hosts; echo '{lines}' >>/etc/hosts"))
+    try:
+        with fleet.pillar(changed(volume={"servers": list(names)})):
+            run = fleet.apply(test=True)
+            assert "gluster_one_volume_one_vol" in run["kvm1"] and "gluster_one_volume_one_vol" not in run["kvm2"]
+            assert all("gluster_one_glusterd" in run[host] for host in HYPERVISORS)
+            plan = fleet.runner("gluster_one.rollout_plan")[1]
+            assert (plan["coordinators"], plan["servers"]) == (["kvm1"], HYPERVISORS), plan
+            assert fleet.runner("gluster_one.status")[1]["volumes"]["one_vol"]["bricks"] == [3, 3]
+            fleet.sh("kvm2", "sed -i 's/^10.77.1.1 gl1/10.77.1.2 gl1/' /etc/hosts")
+            said = "2 minions, kvm1 and kvm2, go by the name of its first server"
+            assert said in " ".join(fleet.runner("gluster_one.status")[1]["volumes"]["one_vol"]["wrong"])
+            assert said in fleet.runner("gluster_one.rollout_plan")[1]["errors"][0]
+    finally:
+        fleet.everywhere(lambda host: fleet.sh(host, "cat /var/tmp/hosts >/etc/hosts"))
+    well(fleet)
+
+
 def test_a_volume_that_is_not_there_and_a_pillar_that_is_wrong(fleet):
     with fleet.pillar(changed(volumes={"two_vol": {"servers": HYPERVISORS}})):
         assert fleet.findings("kvm1")["volume_gone"]["seen"] == "no such volume"

@@ -164,3 +164,30 @@ def test_it_is_known_who_is_connected(refuse):
 )
 def test_what_bricks_and_clients_take_at_different_times(refuse, option, value, current, refused):
     assert ("set it by hand" in refuse({option: value}, connected=[], current=current)) == refused
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        ({}, []),
+        ({"auth.allow": "*", "auth.reject": "NONE"}, []),
+        ({"auth.allow": "10.77.1.*"}, []),
+        # The first server is accepted in any case, and who cannot be resolved here may be.
+        ({"auth.allow": "10.77.1.2"}, ["the server kvm3 (10.77.1.3)"]),
+        ({"auth.allow": "10.9.9.9"}, ["the server kvm2 (10.77.1.2); the server kvm3 (10.77.1.3)"]),
+        ({"auth.reject": "kvm2"}, ["auth.reject kvm2 keeps out the server kvm2"]),
+        ({"auth.allow": "10.77.1.0/30"}, []),  # what that means is not known
+        ({"client.ssl": "on"}, ["client.ssl is on and server.ssl off"]),
+        ({"server.ssl": "enable"}, ["client.ssl is off and server.ssl enable"]),
+        ({"client.ssl": "on", "server.ssl": "1"}, []),
+        ({"config.transport": "rdma"}, ["config.transport is rdma"]),
+        ({"config.transport": "tcp,rdma"}, []),
+        ({"transport.address-family": "inet6"}, ["inet6, and kvm1; kvm2; kvm3 has no such address here"]),
+        ({"transport.address-family": "inet"}, []),
+    ],
+)
+def test_whom_options_keep_out_as_they_are(execution, options, said):
+    module = execution("gluster_auth")
+    found = module.kept_out("v", options, ["kvm1", "kvm2", "kvm3", "unknown"])
+    assert len(found) == len(said) and all(text in what for text, (what, _) in zip(said, found)), found
+    assert all(cure for _, cure in found)

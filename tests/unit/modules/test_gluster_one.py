@@ -182,7 +182,7 @@ def test_what_lies_beneath_a_mount_is_reached_by_another_place(module, path, abo
 def test_what_the_coordinator_finds_names_its_volume(module):
     brick = ["brick_down", "kvm3:/data/two_vol", "it is down", "online", "gluster volume start two_vol force"]
     module.__salt__["gluster_pool.volume_report"] = lambda *words: [{"bricks": [2, 3]}, [brick]]
-    module.__salt__["gluster_pool.snapshot"] = lambda heal, ask, service: {}
+    module.__salt__["gluster_pool.snapshot"] = lambda heal, ask, service: {"volumes": {}}
     report = module.report(heal=False, node={**node("two_vol", coordinator=True), "roles": []})
     assert [(one["on"], one["volume"]) for one in report["findings"] if one["kind"] == "brick_down"] == [
         ("kvm3:/data/two_vol", "two_vol")

@@ -45,6 +45,12 @@ def test_worst_first_and_the_rest_in_one_line():
     assert lines[-1] == "done"
 
 
+def test_nodes_that_cannot_write_to_a_full_volume_are_marked():
+    """What is said of the volume once."""
+    nodes = {"kvm1": {"roles": ["head"], "looked": ["writable"], "findings": [], "columns": {"writable": "full"}}}
+    assert shown(fleet(nodes))[4].split() == ["kvm1", "head", "-", "-", "full", "!", "-"]
+
+
 def test_nodes_with_the_same_finding_share_a_line():
     looked = ["mount", "links", "writable", "native"]
     nodes = {}

@@ -323,6 +323,7 @@ def test_the_head_links_a_datastore_where_it_creates_it(master, kind, on, minion
 
 @pytest.mark.parametrize("seen, words", [
     ("oneadmin cannot write: No space left on device", "delete images, or add bricks"),
+    ("oneadmin cannot write: Disk quota exceeded", "gluster volume quota one_vol list"),
     ("oneadmin cannot write: Read-only file system", "on kvm2: findmnt; gluster volume get one_vol features.read-only"),
     ("oneadmin cannot write: Transport endpoint is not connected", "gluster volume status one_vol"),
     ("oneadmin cannot write: Permission denied", "gluster volume get one_vol storage.owner-uid"),
@@ -330,6 +331,47 @@ def test_the_head_links_a_datastore_where_it_creates_it(master, kind, on, minion
 ])  # fmt: skip
 def test_a_cure_is_that_of_the_error(master, seen, words):
     said = report("kvm2", findings=[{**FINDING, "kind": "not_writable", "seen": seen}])
+    master.answers = {"gluster_one.report": {**REPORTS, "kvm2": said, EVIL: report(EVIL)}}
+    (found,) = master.runner.status()["data"]["findings"]
+    assert found["cure"].startswith(words)
+
+
+def test_a_full_volume_is_said_once(master):
+    """Each node cannot write, and each brick has little space; what else is wrong with a node stays there."""
+    on, answers = "/var/lib/gluster_one/one_vol", dict(REPORTS)
+    full = {**FINDING, "kind": "not_writable", "on": on, "seen": "oneadmin cannot write: No space left on device"}
+    space = {**FINDING, "kind": "space", "on": "/data/one_vol", "seen": "0 % of 900 MB free"}
+    other = {**FINDING, "kind": "space", "on": "/data/other", "seen": "1 % of 900 MB free"}
+    facts = {"bricks": [3, 3], "sets": [[[f"kvm{number}:/data/one_vol", True] for number in (1, 2, 3)]]}
+    for minion, findings in {
+        "head": [full],
+        "kvm1": [full, space],
+        "kvm2": [full, space],
+        "kvm3": [space, other],
+    }.items():
+        answers[minion] = {**answers[minion], "findings": findings, "looked": ["writable"]}
+    answers["kvm1"]["volumes"] = {"one_vol": facts}
+    master.answers = {"gluster_one.report": {**answers, EVIL: report(EVIL)}}
+    data = master.runner.status()["data"]
+    (said, left) = data["findings"]
+    assert (said["on"], said["seen"]) == ("one_vol", "head, kvm1, kvm2 cannot write: No space left on device")
+    assert left["on"] == "/data/other" and data["nodes"]["kvm3"]["findings"] == [left]
+    assert data["volumes"]["one_vol"]["wrong"] == [f"{said['seen']}: delete images, or add bricks"]
+    assert [node for node, has in data["nodes"].items() if has.get("columns")] == ["head", "kvm1", "kvm2"]
+
+
+@pytest.mark.parametrize("why, words", [
+    ("", "salt kvm2 state.apply gluster_one.mount"),
+    (", nor can it be: the volume is not started", "salt kvm2 state.apply gluster_one.mount"),
+    (", nor can it be: volume one_vol on kvm1: no such volume", "correct the pillar, or create the volume"),
+    (
+        ", nor can it be: the bricks reject this node, 10.0.0.9: auth.allow, auth.reject or, with TLS, auth.ssl-allow",
+        "put the address of kvm2 into auth.allow of one_vol, in the pillar's options",
+    ),
+])  # fmt: skip
+def test_a_mount_that_cannot_be_made_has_a_cure_of_its_own(master, why, words):
+    on = "/var/lib/gluster_one/one_vol"
+    said = report("kvm2", findings=[{**FINDING, "kind": "mount_gone", "on": on, "seen": f"nothing is mounted{why}"}])
     master.answers = {"gluster_one.report": {**REPORTS, "kvm2": said, EVIL: report(EVIL)}}
     (found,) = master.runner.status()["data"]["findings"]
     assert found["cure"].startswith(words)

@@ -65,3 +65,19 @@ def test_a_function_is_called_until_it_returns_nothing(util, monkeypatch):
     with pytest.raises(CommandExecutionError) as failure:
         module.wait_for(lambda: "Created", 0, "The volume was not started", ": start it")
     assert str(failure.value) == "The volume was not started within 0 s (last seen: Created): start it"
+
+
+def test_what_lasts_is_not_waited_for(util, monkeypatch):
+    """One that comes a second time in a row: the first may be of a moment."""
+    module = util("gluster_states")
+    monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
+    lasting = CommandExecutionError("no such volume")
+    lasting.lasts = True
+    said = iter([lasting, CommandExecutionError("not yet"), lasting, lasting])
+
+    def look():
+        raise next(said)
+
+    with pytest.raises(CommandExecutionError, match="^It was not mounted: no such volume: run it$"):
+        module.wait_for(look, 60, "It was not mounted", ": run it")
+    assert next(said, None) is None
