@@ -739,8 +739,8 @@ def _bricks_unconnected(path):
     """
     # What the client shows of itself in the directory .meta of every mount. The numbers that it gives bricks are not
     # those of `gluster volume info`, once a brick was removed and another one added. Nowhere but on a FUSE mount:
-    # the way to it may be oneadmin's.
-    look = """cd -P "$1" && [ "$(stat -f -c %T .)" = fuseblk ] && cd .meta/graphs/active || exit
+    # the way to it may be oneadmin's. FUSE by its number: the name is fuseblk or fuse, by the version of stat.
+    look = """cd -P "$1" && [ "$(stat -f -c %t .)" = 65735546 ] && cd .meta/graphs/active || exit
     for each in $(grep -ls "^connected = 0" *-client-*/private); do
         cd ${each%/private}/options && echo "$(cat remote-host):$(cat remote-subvolume)" && cd ../.. || exit
     done"""

@@ -71,11 +71,11 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
-def pytest_sessionfinish(session):
-    """The row of docs/tested.md, for a run of whole files or folders."""
+def pytest_sessionfinish(session, exitstatus):
+    """The row of docs/tested.md, for a run of whole files or folders that came to its end."""
     config = session.config
     whole = not config.option.keyword and not any("::" in word for word in config.args)
-    if VERSIONS in config.stash and whole:
+    if VERSIONS in config.stash and whole and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         stats = config.pluginmanager.get_plugin("terminalreporter").stats
         counts = [(len(stats.get(kind, [])), kind) for kind in ("failed", "error", "passed", "skipped")]
         result = ", ".join(f"{count} {kind}" for count, kind in counts if count)

@@ -151,6 +151,11 @@ def test_every_node_has_both_directories(clean, first):
             assert clean.sh(host, f"readlink -f {STORES}/{store}").strip() == MOUNT
 
 
+def test_every_client_says_that_it_has_all_bricks(clean, first):
+    wanted = dict.fromkeys(clean.lab.hosts, {"one_vol": []})
+    wait_for("all bricks", lambda: clean.lab.call("*", "gluster_one.apart") == wanted, 30, every=1)
+
+
 def test_image_and_clone_are_read_as_disks_on_every_hypervisor(clean, image):
     jobs = [(host, name) for host in HYPERVISORS for name in (*image, "before")]
     said = clean.everywhere(lambda job: clean.disk_read(*job, *(READS if job[1] in image else ["read 0 512"])), jobs)

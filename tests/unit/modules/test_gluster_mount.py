@@ -285,6 +285,24 @@ def test_a_mount_by_fusermount_counts_nowhere_as_the_volume_s(one, monkeypatch):
     assert one.apart() == {"one_vol": []}
 
 
+@pytest.mark.parametrize("name", ["fuseblk", "fuse", "ext2/ext3"])
+def test_a_client_is_asked_whatever_stat_calls_fuse(execution, tmp_path, monkeypatch, name):
+    """Debian 12 calls it fuseblk, Debian 13 fuse; nothing else than FUSE is asked."""
+    number = "ef53" if name == "ext2/ext3" else "65735546"
+    stat = tmp_path / "stat"
+    stat.write_text(f"#!/bin/sh\ncase $* in *%T*) echo {name};; *%t*) echo {number};; esac\n")
+    stat.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    client = tmp_path / "mount/.meta/graphs/active/one_vol-client-0"
+    (client / "options").mkdir(parents=True)
+    (client / "private").write_text("connected = 0\n")
+    (client / "options/remote-host").write_text("kvm1\n")
+    (client / "options/remote-subvolume").write_text("/b\n")
+    opts = {"test": False, "cachedir": str(tmp_path / "cache")}
+    said = execution("gluster_one", __opts__=opts)._bricks_unconnected(str(tmp_path / "mount"))
+    assert said == (["kvm1:/b"] if number == "65735546" else None)
+
+
 @pytest.mark.parametrize(
     "table, said, both",
     [
