@@ -28,9 +28,9 @@ def networks(_fleet):
         fleet.sh(host, f"ip address add {second(host)}/16 dev eth0; printf '{names}' >>/etc/hosts")
     for host, name in (("kvm1", "gl2"), ("kvm1", "gl3"), ("kvm2", "gl1")):
         fleet.sh(host, f"gluster peer probe {name}")
-    fleet.sh(
-        "kvm1", f"{VOLUME} add-brick one_vol {' '.join(SECOND)} force; {VOLUME} set one_vol network.ping-timeout 5"
-    )
+    # First of all the option: bricks that are started without it go on rejecting clients.
+    fleet.sh("kvm1", f"{VOLUME} set one_vol server.allow-insecure on network.ping-timeout 5")
+    fleet.sh("kvm1", f"{VOLUME} add-brick one_vol {' '.join(SECOND)} force")
     assert fleet.apply().failures == {}
     return fleet
 
