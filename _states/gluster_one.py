@@ -213,6 +213,8 @@ def _size(current, mount, seconds, api, before):
     """
     seen, store = __salt__["one_datastore.unmeasured"](current, mount), current["id"]
     later = f"every {INTERVAL} s (MONITORING_INTERVAL_DATASTORE in oned.conf)"
+    if not current["total_mb"] and current["type"] != "SYSTEM_DS":
+        later += ", and accepts no image before that"
     if not __salt__["one_datastore.is_measured"](current):
         return (
             f"; OpenNebula never measures it, because SHARED is NO with TM_MAD {current['tm_mad']}" if seconds else ""
@@ -220,12 +222,12 @@ def _size(current, mount, seconds, api, before):
     if not seen:
         return ""
     if not seconds or __opts__["test"]:
-        return f"; OpenNebula has yet to measure it ({seen}), which it does {later}, and accepts no image before that"
+        return f"; OpenNebula has yet to measure it ({seen}), which it does {later}"
     __utils__["gluster_states.wait_for"](
         functools.partial(__salt__["one_datastore.wait_measured"], store, mount, **api),
         seconds,
         f"OpenNebula did not measure datastore {store}",
-        f": it does {later}, and accepts no image before that" if before else "",
+        f": it does {later}" if before else "",
     )
     return ""
 
