@@ -488,13 +488,18 @@ def _processes(root):
         {
             "hostname": node.findtext("hostname"),
             "path": node.findtext("path"),
-            "online": node.findtext("status") == "1",
+            # glusterd may lose a brick's port while it starts: the process runs, and no client finds it.
+            "online": node.findtext("status") == "1" and not (_is_brick(node) and node.findtext("port") == "N/A"),
             "port": node.findtext("port"),
             "pid": _number(node, "pid"),
         }
         for node in root.iter("node")
         if node.find("hostname") is not None
     ]
+
+
+def _is_brick(process):
+    return process.findtext("path", "").startswith("/")
 
 
 def volume_set(name, options, timeout=120):

@@ -113,7 +113,8 @@ def volume_report(name, volume, seen, node):
         facts["bricks"] = [len(online & set(info["bricks"])), len(info["bricks"])]
         facts["sets"] = [[[brick, brick in online] for brick in bricks] for bricks in _sets(info)]
         for brick in _down(info, online, pool):
-            found.append(["brick_down", brick, "it is down", "online", f"gluster volume start {name} force"])
+            cure = f"gluster volume start {name} force; if it stays down: salt SERVER state.apply gluster_one.started"
+            found.append(["brick_down", brick, "it is down", "online", cure])
         lost = [("client_quorum", text) for text in _brick_quorum(name, info, online)] + lost
     for kind, text in lost:
         found.append([kind, name, text, "more of them", "bring bricks and peers back"])

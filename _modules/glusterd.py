@@ -416,10 +416,11 @@ def bricks(volume):
     volume
         The volume (string).
 
-    Returns a dict ``{"sharing": {"/data/one_vol": 1}, "owner": ["9869", "9869"], "down": ["kvm2:/data/one_vol"]}``: by
-    the paths of the bricks of how many on one file system each counts itself, by which its size is divided, None where
-    that is not known; the options ``storage.owner-uid`` and ``storage.owner-gid``, ``-1`` for one that nobody has set;
-    and, where the volume is started, the bricks whose process is not there.
+    Returns a dict ``{"names": ["kvm2:/data/one_vol"], "sharing": {"/data/one_vol": 1}, "owner": ["9869", "9869"],
+    "down": ["kvm2:/data/one_vol"]}``: the bricks; by their paths of how many on one file system each counts itself, by
+    which its size is divided, None where that is not known; the options ``storage.owner-uid`` and
+    ``storage.owner-gid``, ``-1`` for one that nobody has set; and, where the volume is started, the bricks whose
+    process is not there.
 
     CLI Example:
 
@@ -432,25 +433,79 @@ def bricks(volume):
     info = _stored(os.path.join(DIRECTORY, "vols", volume, "info"))
     mine = [brick for brick in files if own and brick.get("uuid") == own]
     return {
+        "names": [f"{brick['hostname']}:{brick['path']}" for brick in mine],
         "sharing": {brick["path"]: _sharing(volume, brick["hostname"], brick["path"]) for brick in mine},
         "owner": [info.get(f"storage.owner-{kind}", "-1") for kind in ("uid", "gid")],
         "down": [
             f"{brick['hostname']}:{brick['path']}"
             for brick in mine
-            if STATUS.get(info.get("status")) == "Started" and not _served(volume, brick)
+            if STATUS.get(info.get("status")) == "Started" and not _process(volume, brick["hostname"], brick["path"])
         ],
     }
 
 
-def _served(volume, brick):
+def _process(volume, server, path):
     """
-    Whether the process that glusterd has started for a brick exists.
+    The process that glusterd has started for a brick (of psutil), None where there is none.
     """
-    name = f"{brick['hostname']}{brick['path'].replace('/', '-')}.pid"
     with contextlib.suppress(OSError, ValueError, psutil.Error):
-        with salt.utils.files.fopen(os.path.join(PIDS, volume, name)) as stream:
-            return psutil.Process(int(stream.read())).name() == "glusterfsd"
-    return False
+        with salt.utils.files.fopen(os.path.join(PIDS, volume, f"{server}{path.replace('/', '-')}.pid")) as stream:
+            process = psutil.Process(int(stream.read()))
+            return process if process.name() == "glusterfsd" else None
+    return None
+
+
+def end_brick(volume, brick):
+    """
+    End the process of a brick of this server that glusterd takes for down.
+
+    A glusterd that starts may start a brick twice, where a volume has a server quorum and the server several bricks:
+    then it does not know the first process, which no client finds, and which ``gluster volume start VOLUME force``
+    leaves as it is.
+
+    volume
+        The volume (string).
+
+    brick
+        The brick (string), such as ``kvm1:/data/one_vol``.
+
+    Returns True if its process was there and has ended, False if there is none.
+
+    Raises CommandExecutionError when it serves other bricks as well (``cluster.brick-multiplex``).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 glusterd.end_brick one_vol kvm1:/data/one_vol
+    """
+    server, _, path = brick.partition(":/")
+    process = _process(volume, server, f"/{path}")
+    if not process:
+        return False
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if f"/{path}" not in process.cmdline() or len(_with_pid(process.pid)) > 1:
+            raise CommandExecutionError(
+                f"{brick} shares its process with others (cluster.brick-multiplex): restart them by hand"
+            )
+        process.terminate()
+        try:
+            process.wait(10)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+    return True
+
+
+def _with_pid(number):
+    """
+    The files in which glusterd keeps a process as that of a brick.
+    """
+    found = []
+    for path in glob.glob(os.path.join(PIDS, "*/*.pid")):
+        with contextlib.suppress(OSError), salt.utils.files.fopen(path) as stream:
+            found += [path] if stream.read().strip() == str(number) else []
+    return found
 
 
 def stopped_processes():

@@ -5,6 +5,7 @@ What a Gluster server and the coordinator of a volume do besides its options, as
 More states of ``gluster_one``: Salt joins modules of one virtual name.
 """
 
+import contextlib
 import functools
 import logging
 
@@ -162,9 +163,14 @@ def bricks_running(name, timeout=120):
         __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
         down = lambda: ", ".join(__salt__["gluster_pool.bricks_down"](name))  # noqa: E731
         failure = f"the bricks of volume {name} did not all run"
-        __utils__["gluster_states.wait_for"](
-            down, timeout, failure, ": see the log of the brick that is down on its server"
+        with contextlib.suppress(CommandExecutionError):
+            __utils__["gluster_states.wait_for"](down, min(BACK, timeout), failure)
+        _start_anew(name, _own_down(name), timeout)
+        cure = (
+            ": apply gluster_one.started to the server of a brick that is down, or see the brick's log there, in "
+            "/var/log/glusterfs/bricks"
         )
+        __utils__["gluster_states.wait_for"](down, timeout, failure, cure)
         return {**ret, "changes": changes, "comment": f"started {', '.join(changes)}"}
     except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
@@ -383,7 +389,7 @@ def _bricks_back(what, timeout):
     """
 
     def down():
-        bricks = {name: __salt__["glusterd.bricks"](name)["down"] for name in __salt__["glusterd.volumes"]()}
+        bricks = {name: _own_down(name) for name in __salt__["glusterd.volumes"]()}
         return {name: found for name, found in bricks.items() if found}
 
     seen = lambda: ", ".join(sum(down().values(), []))  # noqa: E731
@@ -392,10 +398,32 @@ def _bricks_back(what, timeout):
         __utils__["gluster_states.wait_for"](seen, BACK, failure)
     except CommandExecutionError as exc:
         log.warning("%s: they are started again", exc)
-        for name in down():
-            __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
+        for name, bricks in down().items():
+            _start_anew(name, bricks, timeout)
         cure = (
             f": see why in /var/log/glusterfs/bricks on {__grains__['id']} (such as no free port up to max-port of "
             "glusterd.vol), then `gluster volume start VOLUME force` starts it; the next server waits for it"
         )
         __utils__["gluster_states.wait_for"](seen, timeout, failure, cure)
+
+
+def _own_down(name):
+    """
+    The bricks of a started volume on this server that are down: those without a process, and those of which glusterd
+    says so, which may have one.
+    """
+    own = __salt__["glusterd.bricks"](name)
+    said = __salt__["gluster_pool.bricks_down"](name)
+    return [brick for brick in own["names"] if brick in own["down"] or brick in said]
+
+
+def _start_anew(name, bricks, timeout):
+    """
+    Start bricks of this server that stayed down; a process of theirs that glusterd does not know is ended before, if
+    nobody needs it.
+    """
+    for brick in bricks:
+        if not __salt__["gluster_pool.brick_blockers"](name, brick):
+            __salt__["glusterd.end_brick"](name, brick)
+    if bricks:
+        __salt__["gluster.volume_start"](name, force=True, timeout=timeout)

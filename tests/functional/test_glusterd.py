@@ -69,9 +69,20 @@ def test_a_missing_file_says_what_to_install(modules, tmp_path):
 
 def test_the_bricks_of_this_server(modules, small_vol, new_volume):
     own = modules.glusterd.bricks(small_vol)
-    assert own == {"sharing": {f"/data/{small_vol}/0": 1}, "owner": ["9869", "9869"], "down": []}
+    path = f"/data/{small_vol}/0"
+    assert own == {"names": [f"kvm1:{path}"], "sharing": {path: 1}, "owner": ["9869", "9869"], "down": []}
     assert modules.glusterd.bricks(new_volume("plain_vol"))["owner"] == ["-1", "-1"]
-    assert modules.glusterd.bricks("no_such_vol") == {"sharing": {}, "owner": ["-1", "-1"], "down": []}
+    assert modules.glusterd.bricks("no_such_vol") == {"names": [], "sharing": {}, "owner": ["-1", "-1"], "down": []}
+
+
+def test_a_brick_s_process_is_ended(modules, new_volume):
+    name = new_volume("ended_vol")
+    (brick,) = modules.glusterd.bricks(name)["names"]
+    assert modules.glusterd.end_brick(name, brick) is True
+    assert modules.glusterd.bricks(name)["down"] == [brick]
+    assert modules.glusterd.end_brick(name, brick) is False
+    modules.gluster.volume_start(name, force=True)
+    host.eventually("it runs again", lambda: not modules.glusterd.bricks(name)["down"])
 
 
 def test_what_glusterd_keeps_is_what_it_says(modules, small_vol, new_volume):

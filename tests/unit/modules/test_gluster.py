@@ -377,18 +377,20 @@ def test_whatever_stands_in_an_answer_is_no_traceback_and_never_well(answering, 
     assert "kvm2" not in online, "it is down in every one of these answers"
 
 
-def test_a_look_asks_again_for_a_volume_that_status_all_leaves_out(answering):
+@pytest.mark.parametrize("port, online", [("49152", True), ("N/A", False)], ids=["", "no client finds its port"])
+def test_a_look_asks_again_for_a_volume_that_status_all_leaves_out(answering, port, online):
     """As it does, without an error, while another command holds the volume's lock."""
     members = "<?xml version='1.0'?><cliOutput><opRet>0</opRet></cliOutput>"
     status = (
         "<cliOutput><opRet>0</opRet><volStatus><volumes><volume><volName>one_vol</volName><node><hostname>kvm1</hostname>"
-        "<path>/data/b</path><status>1</status><port>49152</port><pid>7</pid></node></volume></volumes></volStatus></cliOutput>"
+        f"<path>/data/b</path><status>1</status><port>{port}</port><pid>7</pid></node></volume></volumes></volStatus>"
+        "</cliOutput>"
     )
     nothing = f"<?xml version='1.0'?>{REFUSED.replace('-1', '0').format('')}"
     module, commands = answering(f"{members}{INFO}{nothing}", status)
     found = module.snapshot()
     assert found["status"] == {
-        "one_vol": [{"hostname": "kvm1", "path": "/data/b", "online": True, "port": "49152", "pid": 7}]
+        "one_vol": [{"hostname": "kvm1", "path": "/data/b", "online": online, "port": port, "pid": 7}]
     }
     assert commands[1][-3:] == ["volume", "status", "one_vol"]
 

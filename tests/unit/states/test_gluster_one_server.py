@@ -8,14 +8,20 @@ from ..conftest import CHECKOUT, imported
 
 @pytest.fixture
 def back(monkeypatch):
-    """back(rounds): what was started while ever fewer of the bricks were down; the last round stays."""
+    """
+    back(rounds): what was started while ever fewer of the bricks were down; the last round stays. What is down has no
+    process or, with lost, one that glusterd does not know.
+    """
 
-    def make(*rounds):
+    def make(*rounds, lost=False, blockers=()):
         left, started = list(rounds), []
-        down = lambda name: {"down": (left.pop(0) if len(left) > 1 else left[0]) if name == "one_vol" else []}  # noqa: E731
+        down = lambda name: (left.pop(0) if len(left) > 1 else left[0]) if name == "one_vol" else []  # noqa: E731
         salt = {
             "glusterd.volumes": lambda: {"one_vol": {}, "other_vol": {}},
-            "glusterd.bricks": down,
+            "glusterd.bricks": lambda name: {"names": ["kvm1:/b"], "down": [] if lost else down(name)},
+            "glusterd.end_brick": lambda name, brick: lost and started.append((brick, "ended")),
+            "gluster_pool.bricks_down": lambda name: down(name) + ["kvm2:/b"] if lost else [],
+            "gluster_pool.brick_blockers": lambda name, brick: list(blockers),
             "gluster.volume_start": lambda name, force, timeout: started.append((name, force)),
         }
         opts = {"test": False, "id": "kvm1", "file_client": "local"}
@@ -37,6 +43,13 @@ def test_a_brick_that_has_not_come_back_is_started_once_more(back):
     wait, started = back(["kvm1:/b"], ["kvm1:/b"], [])
     wait()
     assert started == [("one_vol", True)]
+
+
+@pytest.mark.parametrize("blockers", [[], ["without it too few are online"]])
+def test_a_process_that_glusterd_has_lost_is_ended_before_unless_it_is_needed(back, blockers):
+    wait, started = back(["kvm1:/b"], ["kvm1:/b"], [], lost=True, blockers=blockers)
+    wait()
+    assert started == [*([] if blockers else [("kvm1:/b", "ended")]), ("one_vol", True)]
 
 
 def test_one_that_does_not_come_back_then_is_named_with_what_to_do(back):
