@@ -134,6 +134,9 @@ def test_a_datastore_s_name(state, text):
         ("one_datastore_present", {"ds_mad": "fs\nTM_MAD=x"}),
         ("one_datastore_present", {"tm_mad": 7}),
         ("one_datastore_present", {"driver": "raw\x1b[2J"}),
+        ("one_datastore_present", {"driver": "raw\\"}),
+        ("one_datastore_present", {"safe_dirs": "/srv/]]> /tmp"}),
+        ("one_datastore_present", {"safe_dirs": ["/srv\\"]}),
         ("one_datastore_present", {"restricted_dirs": ["/etc", "root"]}),
         ("one_datastore_present", {"safe_dirs": "/etc\n/root"}),
         ("one_datastore_present", {"safe_dirs": ""}),
@@ -162,7 +165,24 @@ def test_other_arguments(state, name, arguments):
     assert f"{key} is {arguments[key]!r}: " in run["comment"] and run["comment"].isprintable()
 
 
-@pytest.mark.parametrize("value", ['a\\"\nTM_MAD=\\"x', "a\x1bb", "a\rb"])
+@pytest.mark.parametrize("state", ["one_datastore_present", "one_datastore_absent"])
+@pytest.mark.parametrize("value", [" glusterds", "glusterds ", " ", "", "a\tb", 7])
+def test_names_that_oned_would_cut(state, value):
+    required = imported(CHECKOUT / "_modules/gluster_one_arguments.py").require_arguments
+    with pytest.raises(SaltInvocationError, match="name is .*: a name .*without blanks at its ends"):
+        required(state, name=value)
+
+
+@pytest.mark.parametrize("value", ["a/b", "a'b", "x" * 129, "\u00e4" * 65])
+def test_names_that_oned_rejects(value):
+    required = imported(CHECKOUT / "_modules/gluster_one_arguments.py").require_arguments
+    with pytest.raises(SaltInvocationError, match="up to 128 bytes.* and without any of & | :"):
+        required("one_datastore_present", name=value)
+    required("one_datastore_present", name="\u00e4" * 64)
+    required("one_datastore_absent", name=value)  # an old oned may have it
+
+
+@pytest.mark.parametrize("value", ['a\\"\nTM_MAD=\\"x', "a\x1bb", "a\rb", "two\r\nlines", "a]]>b", "a\\", "a\\ \n"])
 def test_attributes_of_a_datastore(value):
     required = imported(CHECKOUT / "_modules/gluster_one_arguments.py").require_arguments
     required("one_datastore_present", name="glusterds", attributes={"NOTE": 'two\nlines and "quotes"', "LIMIT_MB": 5})

@@ -184,6 +184,8 @@ def test_every_attribute_of_the_guide_and_others(store):
         ({"safe_dirs": ""}, "safe_dirs is '': absolute paths are needed; for OpenNebula's own, leave it out"),
         ({"restricted_dirs": []}, r"restricted_dirs is \[\]: absolute paths"),
         ({"attributes": {"SAFE_DIRS": " "}}, "safe_dirs is ' ': absolute paths"),
+        ({"attributes": {"base_path": "/srv"}}, "BASE_PATH '/srv': oned makes it from DATASTORE_LOCATION in oned.conf"),
+        ({"attributes": {"1a": 1, "ONE_1A": 2}}, "attributes has ONE_1A twice, as 1 and 2: leave one out"),
     ],
 )
 def test_what_no_datastore_can_be(store, arguments, why):
@@ -248,6 +250,57 @@ def test_what_the_transfer_driver_decides(store, wanted, made):
         return
     with pytest.raises(CommandExecutionError, match=f"oned would make it {made}"):
         attributes(store(), {**NATIVE, **wanted}, THERE)
+
+
+CONF = {
+    "shared": {"TM_MAD_SYSTEM": "ssh", "DISK_TYPE_SSH": "FILE", "SHARED": "YES", "DS_LIVE_MIGRATE": "YES"},
+    "qcow2": {"DRIVER": "qcow2", "LN_TARGET": "NONE"},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "attribute", "value", "why"),
+    [
+        ("IMAGE_DS", "DISK_TYPE_SSH", "BLOCK", "would make it FILE because TM_MAD is shared"),
+        ("FILE_DS", "TM_MAD_SYSTEM", "local", "would make it ssh"),
+        ("IMAGE_DS", "SHARED", "NO", "would remove it because TYPE is IMAGE_DS: leave it out"),
+        ("SYSTEM_DS", "SHARED", "NO", "would make it YES"),
+        ("SYSTEM_DS", "DS_LIVE_MIGRATE", "NO", "would make it YES"),
+        ("SYSTEM_DS", "DS_MIGRATE", "NO", "would make it YES"),
+        ("SYSTEM_DS", "LN_TARGET", "SELF", "would remove it because TYPE is SYSTEM_DS"),
+    ],
+)
+@pytest.mark.parametrize("there", [False, True])
+def test_what_oned_would_make_another_value_of(store, kind, attribute, value, why, there):
+    current = {"id": 101, "type": kind, "tm_mad": "shared", "ds_mad": "fs", attribute: "x"} if there else {}
+    module = store({**DRIVERS, "tm_mad_conf": CONF})
+    with pytest.raises(CommandExecutionError, match=f"Datastore d: {attribute} is {value}, and oned {why}"):
+        module.completed("d", {"TYPE": kind, "TM_MAD": "shared", attribute: value}, current)
+
+
+@pytest.mark.parametrize(
+    ("kind", "tm_mad", "attribute", "refused"),
+    [
+        ("IMAGE_DS", "shared", "TM_MAD_SYSTEM", True),
+        ("IMAGE_DS", "qcow2", "TM_MAD_SYSTEM", False),  # its configuration has none
+        ("IMAGE_DS", "qcow2", "driver", True),
+        ("IMAGE_DS", "shared", "DRIVER", False),
+        ("SYSTEM_DS", "shared", "SHARED", True),
+        ("IMAGE_DS", "shared", "SHARED", False),  # it is never there
+        ("SYSTEM_DS", "shared", "TYPE", True),
+        ("IMAGE_DS", "shared", "Gr\u00f6sse", True),
+    ],
+)
+def test_what_can_be_removed(store, kind, tm_mad, attribute, refused):
+    wanted = {"TYPE": kind, "TM_MAD": tm_mad}
+    current = {"name": "d", "type": kind, "tm_mad": tm_mad, attribute: "x"}
+    module = store({**DRIVERS, "tm_mad_conf": CONF})
+    if refused:
+        with pytest.raises(SaltInvocationError, match="sets again by itself: leave it out|'Gr\u00f6sse' is not a name"):
+            module.difference("d", wanted, current, {"absent_attributes": [attribute]})
+        return
+    found = module.difference("d", wanted, current, {"absent_attributes": [attribute]})
+    assert found == {attribute: {"old": "x", "new": None}}
 
 
 @pytest.mark.parametrize(
