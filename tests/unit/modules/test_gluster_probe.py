@@ -80,3 +80,15 @@ def test_by_which_option_a_client_is_rejected(refusal, low):
         not low,
     )
     assert ("gluster_one.restart" in found["cure"], "put 10.0.0.9 to kvm1 there" in found["cure"]) == (low, not low)
+
+
+@pytest.mark.parametrize(
+    "bricks, has", [(["kvm1:-data-one_vol", "KVM2:-data"], True), (["kvm1:-data"], False), (None, False)]
+)
+def test_a_server_needs_its_loopback_address_too(execution, monkeypatch, tmp_path, bricks, has):
+    module = execution("gluster_probe", __utils__={"gluster_hosts.own_names": lambda: {"kvm2"}})
+    monkeypatch.setattr(module, "VOLFILES", str(tmp_path))
+    for brick in bricks or ():
+        (tmp_path / "one_vol/bricks").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "one_vol/bricks" / brick).touch()
+    assert module._has_brick("one_vol") is has
