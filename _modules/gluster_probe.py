@@ -19,10 +19,10 @@ REJECTED = r"SETVOLUME on remote-host failed.*uthentication failed|Server authen
 UNSHARE = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
 # On a tmpfs, so that nothing is left of its directories and of the clients' logs.
 BEGIN = "mount -t tmpfs none /tmp && cd /tmp || exit; "
-# mount.glusterfs may exit with 0 although its client has ended.
+# mount.glusterfs may exit with 0 although its client has ended. FUSE by its number, since stat's name for it varies.
 MOUNT = (
     'mkdir volume && mount -t glusterfs -o "${2:+$2,}nosuid,nodev,log-file=/tmp/log" "$1" volume '
-    '&& [ "$(stat -f -c %T volume)" = fuseblk ]'
+    '&& [ "$(stat -f -c %t volume)" = 65735546 ]'
 )
 LOG = "tail -c 100000 log"  # of a trial that has failed
 # From a port that only root may use, of which server.allow-insecure does not speak.

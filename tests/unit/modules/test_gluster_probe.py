@@ -1,5 +1,8 @@
 """Why a client could not have its volume, by what it has logged (Gluster 10.3)."""
 
+import os
+import subprocess
+
 import pytest
 
 LINE = "[2026-11-30 04:02:52.549782 +0000] E [{}\n"
@@ -92,3 +95,14 @@ def test_a_server_needs_its_loopback_address_too(execution, monkeypatch, tmp_pat
         (tmp_path / "one_vol/bricks").mkdir(parents=True, exist_ok=True)
         (tmp_path / "one_vol/bricks" / brick).touch()
     assert module._has_brick("one_vol") is has
+
+
+@pytest.mark.parametrize("name, number", [("fuseblk", "65735546"), ("fuse", "65735546"), ("tmpfs", "1021994")])
+def test_a_mount_that_is_none_counts_as_failed(execution, monkeypatch, tmp_path, name, number):
+    """As mount.glusterfs may exit with 0 all the same; Debian 12 calls FUSE fuseblk, Debian 13 fuse."""
+    for program, line in (("mount", ":"), ("stat", f"case $* in *%T*) echo {name};; *%t*) echo {number};; esac")):
+        (tmp_path / program).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    done = subprocess.run(["sh", "-c", execution("gluster_probe").MOUNT, "sh", "kvm1:/v", ""], cwd=tmp_path)
+    assert (done.returncode == 0) == (name != "tmpfs")
