@@ -154,7 +154,8 @@ def kept_out(name, options, servers):
 
 def _list_cure(name, option):
     where = f"in the pillar's options of the volume, or by `gluster volume set {name} {option}` with all that it has"
-    return f"{LISTS[option]}, {where}"
+    own = ", and 127.0.0.1, from which their own bricks may see them" if option == "auth.allow" else ""
+    return f"{LISTS[option]}{own}, {where}"
 
 
 def _guarded(key):

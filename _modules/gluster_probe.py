@@ -19,10 +19,10 @@ REJECTED = r"SETVOLUME on remote-host failed.*uthentication failed|Server authen
 UNSHARE = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
 # On a tmpfs, so that nothing is left of its directories and of the clients' logs.
 BEGIN = "mount -t tmpfs none /tmp && cd /tmp || exit; "
-# mount.glusterfs may exit with 0 although its client has ended.
+# mount.glusterfs may exit with 0 although its client has ended. FUSE by its number, since stat's name for it varies.
 MOUNT = (
     'mkdir volume && mount -t glusterfs -o "${2:+$2,}nosuid,nodev,log-file=/tmp/log" "$1" volume '
-    '&& [ "$(stat -f -c %T volume)" = fuseblk ]'
+    '&& [ "$(stat -f -c %t volume)" = 65735546 ]'
 )
 LOG = "tail -c 100000 log"  # of a trial that has failed
 # From a port that only root may use, of which server.allow-insecure does not speak.
@@ -229,14 +229,27 @@ def _rejection(device, why):
             f"{why}: server.allow-insecure is off, or was off when a brick was started",
             "apply gluster_one.volume to the volume's first server, then gluster_one.restart to all of them",
         )
-    address = __utils__["gluster_hosts.address_towards"](device.partition(":")[0].partition(",")[0]) or "its address"
+    server, _, volume = device.partition(":/")
+    address = __utils__["gluster_hosts.address_towards"](server.partition(",")[0]) or "its address"
+    # A brick on this node may see it come from there: Debian's /etc/hosts has 127.0.1.1 for a host's own name.
+    needed = f"{address} and 127.0.0.1" if _has_brick(volume.partition("/")[0]) else address
     return (
         f"{why}, {address}: auth.allow, auth.reject or, with TLS, auth.ssl-allow",
         "see `gluster volume get {volume} all` on a server; where the pillar's options have it, "
-        f"put {address} there and apply gluster_one.volume to the volume's first server, else "
-        "`gluster volume set {volume} auth.allow` with all that it has and "
-        f"{address}",
+        f"put {needed} there and apply gluster_one.volume to the volume's first server, else "
+        f"`gluster volume set {{volume}} auth.allow` with all that it has and {needed}",
     )
+
+
+def _has_brick(volume):
+    """
+    Whether this node is a server with a brick of a volume.
+    """
+    try:
+        bricks = os.listdir(os.path.join(VOLFILES, volume, "bricks"))
+    except OSError:
+        return False
+    return any(brick.partition(":")[0].casefold() in __utils__["gluster_hosts.own_names"]() for brick in bricks)
 
 
 def rejecting_bricks(volume, bricks):

@@ -177,7 +177,7 @@ def far_volume(name, *options):
     host.eventually("its brick runs", lambda: host.bricks_online(name))
 
 
-def test_why_this_node_is_rejected(mounted, modules, point):
+def test_why_this_node_is_rejected(mounted, point):
     """By auth.allow, which the first server may be about to change; by a brick that was started while it rejected."""
     name = "far_vol"
     asked = {"volume": name, "servers": ["kvm2", "kvm1"]}  # its own glusterd would tell a member of the pool a password
@@ -186,28 +186,19 @@ def test_why_this_node_is_rejected(mounted, modules, point):
         said = "the bricks reject this node, 10.77.1.1: auth.allow, auth.reject or, with TLS, auth.ssl-allow"
         predicted = mounted(test=True, **asked)
         assert predicted.result is None and f"; now it could not be mounted: {said}" in predicted.comment
-        run = fails(mounted, timeout=2, **asked)
+        run = fails(mounted, timeout=1, **asked)
         assert said in run.comment and "put 10.77.1.1 there and apply gluster_one.volume to" in run.comment
         assert "allow-insecure" not in run.comment
-        plan = modules.gluster_one_pillar.node({"volumes": {name: {"servers": asked["servers"], "mount": str(point)}}})
-        seen = [each["seen"] for each in modules.gluster_one.check(node=plan) if each["kind"] == "mount_gone"]
-        assert len(seen) == 1 and seen[0].endswith(f", nor can it be: {said}")
         host.gluster("volume", "set", name, "auth.allow", "*", "server.allow-insecure", "off")
         host.gluster("volume", "stop", name)
         host.gluster("volume", "start", name)
         host.gluster("volume", "set", name, "server.allow-insecure", "on")
-        run = fails(mounted, timeout=2, **asked)
-        assert "server.allow-insecure is off, or was off when a brick was started: apply gluster_one" in run.comment
-        assert "auth.allow" not in run.comment
+        predicted = mounted(test=True, **asked)
+        assert "server.allow-insecure is off, or was off when a brick was started: apply glus" in predicted.comment
+        assert "auth.allow" not in predicted.comment
         host.gluster("volume", "set", name, "client.ssl", "on")
         said = "client.ssl of volume far_vol is on, and this node has no such key or certificate for it: cert at /"
-        for arguments in ({"test": True}, {"timeout": 60}):
-            assert said in fails(mounted, **asked, **arguments).comment
-        host.gluster("volume", "set", name, "client.ssl", "off", "server.ssl", "on")
-        host.gluster("volume", "stop", name)
-        host.gluster("volume", "start", name)
-        run = fails(mounted, timeout=2, **asked)
-        assert "bricks of volume far_vol close the connection: their TLS is not this node's" in run.comment
+        assert said in fails(mounted, timeout=60, **asked).comment
     finally:
         host.let_go(point)
         host.remove_volume(name)

@@ -210,7 +210,7 @@ def test_whom_an_option_of_before_keeps_out_is_a_warning(configured, volume):
     run = configured(volume, servers=["kvm1", "kvm2", "kvm3"])
     assert run.result is True
     (warning,) = run.warnings
-    assert warning.startswith("auth.allow 10.77.1.3 keeps out the server kvm2 (10.77.1.2): add them to it, in the")
+    assert warning.startswith("auth.allow 10.77.1.3 keeps out the server kvm2 (10.77.1.2): add them to it, and 127")
 
 
 @pytest.fixture

@@ -147,13 +147,13 @@ def test_an_auth_allow_without_a_server(fleet):
     try:
         wait_for("kvm3's mount has gone", lambda: "mount_gone" in fleet.findings("kvm3"), 60, every=1)
         found, gone = fleet.findings("kvm1")["shut_out"], fleet.findings("kvm3")["mount_gone"]
-        fleet.sh("kvm1", f"{VOLUME} set one_vol auth.allow {allowed},10.77.1.3")  # as both say
+        fleet.sh("kvm1", f"{VOLUME} set one_vol auth.allow {allowed},10.77.1.3,127.0.0.1")  # as both say
         run = fleet.apply(on=["kvm3"])
     finally:
         fleet.sh("kvm1", f"{VOLUME} reset one_vol auth.allow")
     assert found["seen"] == f"auth.allow {allowed} keeps out the server kvm3 (10.77.1.3)"
     why = "the bricks reject this node, 10.77.1.3: auth.allow, auth.reject or, with TLS, auth.ssl-allow"
-    assert gone["seen"].endswith(f", nor can it be: {why}")
+    assert gone["seen"].endswith(f", nor can it be: {why}") and "put 10.77.1.3 and 127.0.0.1 there" in gone["cure"]
     assert run.failures == {} and fleet.findings("kvm3") == {}
 
 

@@ -107,7 +107,7 @@ def test_servers_by_names_that_the_nodes_alone_resolve(fleet):
             assert "gluster_one_volume_one_vol" in run["kvm1"] and "gluster_one_volume_one_vol" not in run["kvm2"]
             assert all("gluster_one_glusterd" in run[host] for host in HYPERVISORS)
             plan = fleet.runner("gluster_one.rollout_plan")[1]
-            assert (plan["coordinators"], plan["servers"]) == (["kvm1"], HYPERVISORS), plan
+            assert (plan["coordinators"], plan["servers"]) == (["kvm1"], list(HYPERVISORS)), plan
             assert fleet.runner("gluster_one.status")[1]["volumes"]["one_vol"]["bricks"] == [3, 3]
             fleet.sh("kvm2", "sed -i 's/^10.77.1.1 gl1/10.77.1.2 gl1/' /etc/hosts")
             said = "2 minions, kvm1 and kvm2, go by the name of its first server"

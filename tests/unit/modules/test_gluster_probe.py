@@ -1,5 +1,8 @@
 """Why a client could not have its volume, by what it has logged (Gluster 10.3)."""
 
+import os
+import subprocess
+
 import pytest
 
 LINE = "[2026-11-30 04:02:52.549782 +0000] E [{}\n"
@@ -80,3 +83,26 @@ def test_by_which_option_a_client_is_rejected(refusal, low):
         not low,
     )
     assert ("gluster_one.restart" in found["cure"], "put 10.0.0.9 to kvm1 there" in found["cure"]) == (low, not low)
+
+
+@pytest.mark.parametrize(
+    "bricks, has", [(["kvm1:-data-one_vol", "KVM2:-data"], True), (["kvm1:-data"], False), (None, False)]
+)
+def test_a_server_needs_its_loopback_address_too(execution, monkeypatch, tmp_path, bricks, has):
+    module = execution("gluster_probe", __utils__={"gluster_hosts.own_names": lambda: {"kvm2"}})
+    monkeypatch.setattr(module, "VOLFILES", str(tmp_path))
+    for brick in bricks or ():
+        (tmp_path / "one_vol/bricks").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "one_vol/bricks" / brick).touch()
+    assert module._has_brick("one_vol") is has
+
+
+@pytest.mark.parametrize("name, number", [("fuseblk", "65735546"), ("fuse", "65735546"), ("tmpfs", "1021994")])
+def test_a_mount_that_is_none_counts_as_failed(execution, monkeypatch, tmp_path, name, number):
+    """As mount.glusterfs may exit with 0 all the same; Debian 12 calls FUSE fuseblk, Debian 13 fuse."""
+    for program, line in (("mount", ":"), ("stat", f"case $* in *%T*) echo {name};; *%t*) echo {number};; esac")):
+        (tmp_path / program).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    done = subprocess.run(["sh", "-c", execution("gluster_probe").MOUNT, "sh", "kvm1:/v", ""], cwd=tmp_path)
+    assert (done.returncode == 0) == (name != "tmpfs")

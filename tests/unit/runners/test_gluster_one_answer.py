@@ -366,7 +366,7 @@ def test_a_full_volume_is_said_once(master):
     (", nor can it be: volume one_vol on kvm1: no such volume", "correct the pillar, or create the volume"),
     (
         ", nor can it be: the bricks reject this node, 10.0.0.9: auth.allow, auth.reject or, with TLS, auth.ssl-allow",
-        "put the address of kvm2 into auth.allow of one_vol, in the pillar's options",
+        "put the address of kvm2, and 127.0.0.1 if it is a server, into auth.allow of one_vol, in the pillar's",
     ),
 ])  # fmt: skip
 def test_a_mount_that_cannot_be_made_has_a_cure_of_its_own(master, why, words):
