@@ -115,7 +115,8 @@ def call(method, *args, **connection):
     """
     if pyone is None:
         raise CommandExecutionError(
-            "pyone is not installed for this minion's Python: `salt-pip install pyone` (onedir) or `pip install pyone`"
+            "pyone is not installed for this minion's Python: `salt-pip install pyone` (onedir) or `pip install "
+            "pyone`, then restart salt-minion"
         )
     _require_pyone()
     settings = dict((__pillar__.get("gluster_one") or {}).get("opennebula") or {})

@@ -101,6 +101,7 @@ def overview(answers, asked, whole=False, known=None):
         ]
     wrong = len(findings)
     silent = f", {len(absent)} {'node does' if len(absent) == 1 else 'nodes do'} not answer" if absent else ""
+    silent += __salt__["gluster_one.below"]() if absent else ""  # a syndic may have this pillar, too
     count = f"{wrong or 'no'} finding{'' if wrong == 1 else 's'} on {len(nodes)} node{'' if len(nodes) == 1 else 's'}"
     return {
         "volumes": look.volumes,

@@ -148,4 +148,5 @@ def test_no_pyone(make_loaders, oned, monkeypatch):
         states.gluster_one.one_datastore_present, "glusterds", volume="one_vol", host="kvm1", **oned.arguments
     )
     assert "pyone is not installed for this minion's Python: `salt-pip install pyone`" in said
+    assert "then restart salt-minion" in said
     assert oned.requests() == []

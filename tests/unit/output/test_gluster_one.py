@@ -232,6 +232,13 @@ def test_a_host_of_opennebula_that_is_no_node_of_the_fleet(monkeypatch):
     assert "saltutil.sync_all" in data["nodes"]["kvm1"]["findings"][0]["cure"]
 
 
+@pytest.mark.parametrize("syndics", [True, False])
+def test_a_syndic_with_the_pillar_of_all_minions_is_no_silent_node(monkeypatch, syndics):
+    data = status(monkeypatch, {}, {"lower": SERVERS}, opts={"order_masters": syndics})
+    assert data["absent"] == ["lower"] and data["retcode"] == 1
+    assert ("run it on the master below" in data["summary"]) is syndics
+
+
 REACTOR = [{"salt/beacon/*/gluster_one/changed": ["salt://gluster_one/reactor/changed.sls"]}]
 
 
