@@ -75,8 +75,8 @@ class Lab:
 
     @property
     def shape(self):
-        """What kind of lab came up: alone (one host that is everything), volume (whether it has one), bricks a host,
-        releases ({host: release} of the hosts that have another root than the machine's)."""
+        """What kind of lab came up: alone (one host that is everything), pool and volume (whether it has them), bricks
+        a host, releases ({host: release} of the hosts that have another root than the machine's)."""
         return json.loads((self.state / "shape").read_text())
 
     @property
@@ -124,13 +124,14 @@ class Lab:
 
     # Up and down
 
-    def up(self, hosts=3, opennebula=None, auth=None, alone=False, volume=True, bricks=1, release=None):
+    def up(self, hosts=3, opennebula=None, auth=None, alone=False, volume=True, bricks=1, release=None, pool=True):
         """Start the lab, or what of it is down. Returns False if there was nothing to do.
 
-        Its kind (alone, volume, bricks) is that of the command that made it, whatever is started again later. release
-        is a list of `RELEASE`, for all new hosts, and `HOST=RELEASE`; by default what is in LAB_RELEASE, if anything.
+        Its kind (alone, volume, bricks, pool) is that of the command that made it, whatever is started again later.
+        release is a list of `RELEASE`, for all new hosts, and `HOST=RELEASE`; by default what is in LAB_RELEASE, if
+        anything.
         """
-        shape = {"alone": alone, "volume": volume, "bricks": bricks}
+        shape = {"alone": alone, "volume": volume and pool, "bricks": bricks, "pool": pool}
         hosts = 0 if alone else hosts
         build.check(self, hosts, opennebula, auth, shape)
         names = ["head", *(f"kvm{number}" for number in range(1, hosts + 1))]
@@ -176,7 +177,8 @@ class Lab:
                     list(pool.map(lambda name: build.start_host(self, name), names))
                     self.say("systemd is up on all of them")
                     volume.result()
-                    self.say(f"the volume {build.VOLUME} is started" if self.shape["volume"] else "the pool is there")
+                    there = f"the volume {build.VOLUME} is started" if self.shape["volume"] else "the pool is there"
+                    self.say(there if self.shape["pool"] else "glusterd runs on its servers")
                 except BaseException:
                     self.giving_up.set()
                     raise
