@@ -81,6 +81,8 @@ def xml(*words, timeout=120, server=None, patience=None):
     pause = 0.5
     while True:
         done = __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True, timeout=timeout + 10)
+        # What stands before the XML is a warning, such as of a library's.
+        done["stdout"] = done["stdout"][max(0, done["stdout"].find("<?xml")) :]
         error = _error(done, server or "this node")
         if error is None:
             return done["stdout"]

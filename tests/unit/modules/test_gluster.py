@@ -103,6 +103,17 @@ def test_all_options_in_one_process_and_booleans_in_words(answering):
     assert commands[0][4:] == ["volume", "set", "one_vol", "server.allow-insecure", "on", "storage.owner-uid", "9869"]
 
 
+def test_a_warning_before_the_xml_is_not_part_of_it(answering):
+    warning = "Failed to load a library\n"
+    module, _ = answering(warning + INFO)
+    assert set(module.volume_info()) == {"one_vol"}
+    module, _ = answering(warning + '<?xml version="1.0"?>' + REFUSED.format("Volume one_vol already started"))
+    with pytest.raises(CommandExecutionError, match="start one_vol: Volume one_vol already started$"):
+        module.volume_start("one_vol")
+    module, _ = answering(f"{warning}{PEERS}\n{warning}{INFO}")
+    assert set(module.volume_info(run="1")) == {"one_vol"}
+
+
 def test_failure_in_the_xml_with_status_0_is_a_failure(answering):
     module, _ = answering(REFUSED.format("volume set: failed: option : nope does not exist"))
     with pytest.raises(CommandExecutionError, match="option : nope does not exist"):
