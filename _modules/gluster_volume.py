@@ -1,6 +1,6 @@
 """
-A volume changed while its whole pool is there
-==============================================
+A volume created, started and given options while its whole pool is there
+=========================================================================
 
 Gluster changes a volume although a peer is away, which then differs from the others, or has to be repaired. What is
 here waits for all peers, changes something once, and leaves it to its caller to look again.
@@ -13,6 +13,10 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 __virtualname__ = "gluster_volume"
 
 PEER = ": start glusterd there, or bring its network back"
+PREDICTED = "gluster_volume.predict"  # in the context: of a run, what it would do to volumes
+# The options that Gluster gives a new volume, and one with copies (10.3 and 11.1).
+FRESH = {"storage.fips-mode-rchecksum": "on", "transport.address-family": "inet", "nfs.disable": "on"}
+FRESH_REPLICA = {"cluster.granular-entry-heal": "on", "performance.client-io-threads": "off"}
 
 
 def __virtual__():
@@ -133,6 +137,138 @@ def _error(function, *words):
         away = __salt__["gluster_pool.peers_away"]()
         return f"{exc} ({away})" if away else str(exc)
     return None
+
+
+def create(name, layout, timeout=120):
+    """
+    Create a volume, once. It is not started.
+
+    name
+        The volume (string).
+
+    layout
+        See ``gluster_layout.layout``. Its bricks are to be fit: see ``gluster_bricks.unready``.
+
+    timeout
+        Seconds for each of: the peers, Gluster's lock (int, default 120).
+
+    Returns Gluster's error (string), None where there was none: the volume may be there nevertheless.
+
+    Raises CommandExecutionError when a peer is not connected: then nothing was done.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_volume.create one_vol '{replica: 1, arbiter: 0, disperse: 0, redundancy: 0, bricks: [a:/b]}'
+    """
+    words = __utils__["gluster_layout.words"](layout)
+    with _whole_pool(f"Volume {name} was not created", timeout):
+        __salt__["gluster_bricks.use_words"](layout)
+        return _error("gluster.volume_create", name, words, timeout)
+
+
+def start(name, timeout=120):
+    """
+    Start a volume and wait for its bricks.
+
+    name
+        The volume (string).
+
+    timeout
+        Seconds for each of: the peers, Gluster's lock, the bricks (int, default 120).
+
+    Returns True.
+
+    Raises CommandExecutionError when a peer is not connected, then nothing was done; with Gluster's message; or with
+    the bricks that do not run.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_volume.start one_vol
+    """
+    with _whole_pool(f"Volume {name} was not started", timeout):
+        error = _error("gluster.volume_start", name, False, timeout)
+    if __salt__["gluster.volume_info"](name).get(name, {}).get("status") != "Started":
+        raise CommandExecutionError(error or f"Volume {name} is not started, and Gluster has not said why")
+    down = lambda: ", ".join(__salt__["gluster_pool.bricks_down"](name))  # noqa: E731
+    failure, cure = f"Volume {name} was started, and bricks of it did not run", ": see their logs on their servers"
+    __utils__["gluster_states.wait_for"](down, timeout, failure, cure)
+    return True
+
+
+def info(name, run=None):
+    """
+    A volume as it is, or as the states of this run with ``test=True`` would have made it.
+
+    name
+        The volume (string).
+
+    run
+        See ``gluster.volume_info``.
+
+    Returns a dict as ``gluster.volume_info`` has it for one volume, an empty one where it is not there.
+
+    Raises CommandExecutionError when glusterd does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_volume.info one_vol
+    """
+    there = __salt__["gluster.volume_info"](name, run=run).get(name, {})
+    kept, changed = __context__.get(PREDICTED, (None, {}))
+    return {**there, **changed.get(name, {})} if __opts__["test"] and kept == run else there
+
+
+def fresh(layout):
+    """
+    A volume as Gluster creates it.
+
+    layout
+        See ``gluster_layout.layout``.
+
+    Returns a dict with some of the keys that ``gluster.volume_info`` has.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_volume.fresh '{replica: 1, bricks: ["kvm1:/data/one_vol"]}'
+    """
+    options = {**FRESH, **(FRESH_REPLICA if layout["replica"] > 1 else {})}
+    return {**layout, "status": "Created", "options": options}
+
+
+def predict(name, run, **changed):
+    """
+    Keep for later states of a run with ``test=True`` what one has predicted of a volume.
+
+    name
+        The volume (string).
+
+    run
+        The run's identifier (string).
+
+    changed
+        Keys and values of :func:`info`.
+
+    Returns True.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_volume.predict one_vol 20260101120000 status=Started
+    """
+    kept, volumes = __context__.get(PREDICTED, (None, {}))
+    volumes = volumes if kept == run else {}
+    volumes[name] = {**volumes.get(name, {}), **changed}
+    __context__[PREDICTED] = (run, volumes)
+    return True
 
 
 def started(name, timeout=120, run=None):
