@@ -81,6 +81,8 @@ def xml(*words, timeout=120, server=None, patience=None):
     pause = 0.5
     while True:
         done = __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True, timeout=timeout + 10)
+        # What stands before the XML is a warning, such as of a library's.
+        done["stdout"] = done["stdout"][max(0, done["stdout"].find("<?xml")) :]
         error = _error(done, server or "this node")
         if error is None:
             return done["stdout"]
@@ -190,7 +192,7 @@ def _is_connected(peer):
     return peer.findtext("connected") == "1" and peer.findtext("state", MEMBER) == MEMBER
 
 
-def volume_info(name=None, run=None):
+def volume_info(name=None, run=None, server=None):
     """
     What the pool's volumes are, by name: one process however many volumes there are.
 
@@ -200,6 +202,9 @@ def volume_info(name=None, run=None):
     run
         Take the answer of an earlier call with the same value here, if nothing was changed since: the states of one run
         give its identifier, so that they ask once (string). Default: ask.
+
+    server
+        The server that is asked (host name), perhaps of another pool. Default: this node.
 
     Returns a dict of dicts; of a name that is no volume's, an empty dict::
 
@@ -218,7 +223,7 @@ def volume_info(name=None, run=None):
 
         salt kvm1 gluster.volume_info one_vol
     """
-    volumes = _read("volume info", run)
+    volumes = _volumes(_run("volume", "info", server=server)) if server else _read("volume info", run)
     if name is None:
         return volumes
     return {name: volumes[name]} if name in volumes else {}
@@ -564,6 +569,55 @@ def _change(*words, timeout):
     finally:
         __context__.pop("gluster.read", None)
     return True
+
+
+def peer_probe(server, timeout=120):
+    """
+    Take a server into this node's pool, or give a peer another name.
+
+    server
+        The server, by the name by which the pool is to know it (string).
+
+    timeout
+        Seconds to wait for Gluster's answer and, while another command holds it, for its lock (int, default 120).
+
+    Returns True, also for this node itself and for a peer that has that name already.
+
+    Raises CommandExecutionError with Gluster's own message, such as that the server is in another pool.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.peer_probe kvm2
+    """
+    return _change("peer", "probe", server, timeout=timeout)
+
+
+def volume_create(name, words, timeout=120):
+    """
+    Create a volume; it is not started. What Gluster makes on some servers before another one refuses stays there.
+
+    name
+        The volume (string).
+
+    words
+        What follows the name (list of strings), see ``gluster_layout.words``.
+
+    timeout
+        Seconds to wait for Gluster's answer and, while another command holds it, for its lock (int, default 120).
+
+    Returns True.
+
+    Raises CommandExecutionError with Gluster's own message.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.volume_create one_vol '[replica, "3", "kvm1:/data/b", "kvm2:/data/b", "kvm3:/data/b"]'
+    """
+    return _change("volume", "create", name, *words, timeout=timeout)
 
 
 def volume_start(name, force=False, timeout=120):

@@ -18,6 +18,9 @@ REQUIRED = {
     "datastore_mounted": ("name", "volume", "servers"),
     "datastore_remounted": ("name", "volume", "servers"),
     "native_readable": ("name", "volume", "host", "mount"),
+    "peered": ("name", "servers"),
+    "volume_present": ("name", "bricks"),
+    "options_set": ("name", "options"),
 }
 VOLUME = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 HOST = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
@@ -38,7 +41,7 @@ def require_arguments(state, **arguments):
     there, it finds out by itself.
 
     state
-        The state without ``gluster_one.`` or ``gluster_one_check.`` (string).
+        The state without ``gluster_one.``, ``gluster_one_check.`` or ``gluster.`` (string).
 
     arguments
         Its arguments by name; None stands for one that was not given.
@@ -270,8 +273,14 @@ def _are_attributes(value):
 
 
 _A_VOLUME = (
-    _is_like(VOLUME),
-    "the name of a volume is needed: letters, digits, _ and -, in quotes where it has digits alone",
+    _is_like(f"(?!(all|help)$){VOLUME}"),  # those are words of the command
+    "the name of a volume is needed: letters, digits, _ and -, in quotes where it has digits alone, not all or help",
+)
+
+
+_OPTIONS = (
+    _are_options(lambda value: value and value.isprintable()),
+    "option names and values are needed, each of one line, such as {network.ping-timeout: 10}",
 )
 
 
@@ -381,12 +390,19 @@ KINDS = {
 STATES = {
     "volume_configured": {
         "name": _A_VOLUME,
-        "options": (
-            _are_options(lambda value: value and value.isprintable()),
-            "option names and values are needed, each of one line, such as {network.ping-timeout: 10}",
-        ),
+        "options": _OPTIONS,
         "group": (_is_like(HOST), "the name of an option group is needed, such as virt"),
     },
+    "volume_present": {"name": _A_VOLUME, "split_brain": KINDS["allow"]},
+    "volume_started": {"name": _A_VOLUME},
+    "options_set": {
+        "name": _A_VOLUME,
+        "options": (
+            lambda value: value and _OPTIONS[0](value) and "group" not in value,
+            f"{_OPTIONS[1]}; those of a group one by one",
+        ),
+    },
+    "brick_prepared": {"name": _A_PATH},
     "bricks_running": {"name": _A_VOLUME},
     "bricks_restarted": {"name": _A_VOLUME},
     "heal_daemon_connected": {"name": _A_VOLUME},

@@ -288,7 +288,9 @@ def peers_apart():
     peers = __salt__["gluster.peer_status"]()
     away = _away(peers)
     for peer in [] if away else peers:
-        server = peer["hostnames"][-1]
+        # A name that another server has for it may have no address here.
+        names = [name for name in peer["hostnames"] if __utils__["gluster_hosts.addresses"](name)] or peer["hostnames"]
+        server = names[-1]
         missing = _disconnected(__salt__["gluster.pool_list"](server=server))
         if missing:
             return f"{server} sees {missing}"

@@ -272,6 +272,23 @@ def _stored(path):
         return {}
 
 
+def info():
+    """
+    By which uuid the pool knows this server, and which version of Gluster's protocol the pool speaks.
+
+    Returns a dict ``{"uuid": "...", "operating_version": 100000}``, None for both before glusterd's first start.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 glusterd.info
+    """
+    found = _stored(os.path.join(DIRECTORY, "glusterd.info"))
+    version = found.get("operating-version", "")
+    return {"uuid": found.get("UUID"), "operating_version": int(version) if version.isdecimal() else None}
+
+
 def volumes():
     """
     The volumes of this server's pool as glusterd keeps them on disk; Gluster is not asked.
@@ -290,13 +307,13 @@ def volumes():
     found = {}
     pool = {key: value for key, value in _stored(os.path.join(DIRECTORY, "options")).items() if "." in key}
     for path in sorted(glob.glob(os.path.join(DIRECTORY, "vols/*/info"))):
-        info = _stored(path)
+        kept = _stored(path)
         name = path.split("/")[-2]
-        keys = sorted((key for key in info if re.fullmatch(r"brick-\d+", key)), key=lambda key: int(key[6:]))
-        bricks = [_stored(os.path.join(DIRECTORY, "vols", name, "bricks", info[key])) for key in keys]
+        keys = sorted((key for key in kept if re.fullmatch(r"brick-\d+", key)), key=lambda key: int(key[6:]))
+        bricks = [_stored(os.path.join(DIRECTORY, "vols", name, "bricks", kept[key])) for key in keys]
         found[name] = {
-            "status": STATUS.get(info.get("status")),
-            "options": {**{key: value for key, value in info.items() if "." in key}, **pool},
+            "status": STATUS.get(kept.get("status")),
+            "options": {**{key: value for key, value in kept.items() if "." in key}, **pool},
             "bricks": [f"{brick.get('hostname')}:{brick.get('path')}" for brick in bricks],
         }
     return found
@@ -344,7 +361,7 @@ def not_in_pool(servers):
 
         salt kvm2 glusterd.not_in_pool '[kvm1, kvm2, kvm3]'
     """
-    if "UUID" not in _stored(os.path.join(DIRECTORY, "glusterd.info")):
+    if not info()["uuid"]:
         return None
     there = _peers()
     apart = [f"{names[-1]} is {state!r} here" for names, state in there if state not in (None, PEER["3"])]
@@ -428,18 +445,18 @@ def bricks(volume):
 
         salt kvm2 glusterd.bricks one_vol
     """
-    own = _stored(os.path.join(DIRECTORY, "glusterd.info")).get("UUID")
+    own = info()["uuid"]
     files = [_stored(path) for path in sorted(glob.glob(os.path.join(DIRECTORY, "vols", volume, "bricks/*")))]
-    info = _stored(os.path.join(DIRECTORY, "vols", volume, "info"))
+    kept = _stored(os.path.join(DIRECTORY, "vols", volume, "info"))
     mine = [brick for brick in files if own and brick.get("uuid") == own]
     return {
         "names": [f"{brick['hostname']}:{brick['path']}" for brick in mine],
         "sharing": {brick["path"]: _sharing(volume, brick["hostname"], brick["path"]) for brick in mine},
-        "owner": [info.get(f"storage.owner-{kind}", "-1") for kind in ("uid", "gid")],
+        "owner": [kept.get(f"storage.owner-{kind}", "-1") for kind in ("uid", "gid")],
         "down": [
             f"{brick['hostname']}:{brick['path']}"
             for brick in mine
-            if STATUS.get(info.get("status")) == "Started" and not _process(volume, brick["hostname"], brick["path"])
+            if STATUS.get(kept.get("status")) == "Started" and not _process(volume, brick["hostname"], brick["path"])
         ],
     }
 

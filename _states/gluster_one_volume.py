@@ -5,14 +5,11 @@ A volume's options, as a state
 More states of ``gluster_one``: Salt joins modules of one virtual name.
 """
 
-import time
-
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one"
 
 INSECURE = "server.allow-insecure"
-PEER = ": start glusterd there, or bring its network back"
 BRICKS = ", started while server.allow-insecure was off: apply gluster_one.restart to the servers of these bricks"
 CLOSED = "gluster_one.closed:"  # in the minion's data: a volume whose bricks may still reject clients
 
@@ -68,14 +65,14 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
         wanted = __utils__["gluster_options.wanted_options"](uid, gid, options, group)
         fine = f"volume {name} has its {len(wanted)} options"
         info = _started_volume(name, timeout)
-        changes = _option_changes(info["options"], wanted)
+        changes = __salt__["gluster_volume.option_changes"](info["options"], wanted)
         __salt__["gluster_auth.refuse_shutting_out"](name, info["options"], changes, servers)
         after = {**info["options"], **{option: change["new"] for option, change in changes.items()}}
         out = __salt__["gluster_auth.kept_out"](name, after, servers) if servers else []
         ret.update({"warnings": [f"{what}: {cure}" for what, cure in out]} if out else {})
         opening = not __utils__["gluster_options.option_changes"](changes.get(INSECURE, {"new": "off"}), {"new": "on"})
         bricks = {} if opening else _bricks_closed(name, info["bricks"])
-        remark = _shards(changes)
+        remark = __salt__["gluster_volume.shard_remark"](changes)
         if __opts__["test"] or not {**changes, **bricks}:
             ret = __utils__["gluster_states.would_change"](ret, {**changes, **bricks}, fine)
             return {**ret, "comment": ret["comment"] + remark}
@@ -83,10 +80,10 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
         if opening:
             __salt__["data.update"](CLOSED + name, True)
         if changes:
-            error = _set(name, changes, timeout)
+            error = __salt__["gluster_volume.set_options"](name, changes, timeout)
             fine += f"; Gluster said {error}" if error else ""
-            info = _started_volume(name, timeout)
-            left = _option_changes(info["options"], wanted)
+            info = __salt__["gluster_volume.started"](name, timeout)
+            left = __salt__["gluster_volume.option_changes"](info["options"], wanted)
             ret["changes"] = {option: change for option, change in changes.items() if option not in left}
             if error and left:
                 raise CommandExecutionError(error)
@@ -102,62 +99,6 @@ def _run():
     What names this run of states, so that all its states share one reading.
     """
     return globals().get("__instance_id__")
-
-
-def _option_changes(current, wanted):
-    """
-    What differs of a volume's options. Files written while ``features.shard`` was on are stored in shards, of which
-    only the first is read once it is off: so it may not be turned off.
-    """
-    changes = __utils__["gluster_options.option_changes"](current, wanted)
-    if "features.shard" in changes and not __utils__["gluster_options.option_changes"](
-        current, {"features.shard": "on"}
-    ):
-        raise SaltInvocationError(
-            "options: features.shard is on, and files written since then cannot be read once it is off: leave it on, "
-            "or turn it off by hand if the volume has never held a file"
-        )
-    return changes
-
-
-def _shards(changes):
-    """
-    What a change of the shards means for existing files, as a remark behind another text.
-    """
-    remark, names = "", {option.rpartition(".")[2] for option in changes}  # Gluster takes short ones, too
-    if "shard" in names:
-        remark += (
-            "; features.shard on splits files that are made from now on: those that the volume holds stay whole, and "
-            "it cannot be turned off again"
-        )
-    if "shard-block-size" in names:
-        remark += "; files that are split already keep the size of their shards"
-    return remark
-
-
-def _set(name, changes, timeout):
-    """
-    Set a volume's options while no server is being restarted and all peers are connected: setting an option while a
-    peer is disconnected makes the volume's size wrong where a server has several of its bricks (600 MB became 300 for
-    good; measured with Gluster 10.3). Returns Gluster's error, if any: the options may be set nevertheless.
-    """
-    untouched = f"The options of volume {name} were not touched: a peer was not connected"
-    try:
-        __salt__["gluster_lock.lock"](timeout)
-    except CommandExecutionError:  # as when the volume on which the lock lies waits for the one that is away
-        __utils__["gluster_states.wait_for"]("gluster_pool.peers_away", timeout, untouched, PEER)
-        raise
-    try:
-        __utils__["gluster_states.wait_for"]("gluster_pool.peers_apart", timeout, untouched, PEER)
-        __salt__["gluster_lock.lock_held"]()
-        try:
-            __salt__["gluster.volume_set"](name, {option: change["new"] for option, change in changes.items()}, timeout)
-        except CommandExecutionError as exc:
-            away = __salt__["gluster_pool.peers_away"]()
-            return f"{exc} ({away})" if away else str(exc)
-        return None
-    finally:
-        __salt__["gluster_lock.unlock"]()
 
 
 def _bricks_closed(name, bricks):
@@ -188,26 +129,9 @@ def _let_in(name, info, timeout):
 
 def _started_volume(name, timeout):
     """
-    A volume's information, once it is started; in test mode at once. One that is not there is not waited for.
+    A volume's information, once it is started; in test mode at once. A run may have been ended while it had it stopped.
     """
-    info = {"status": None, "options": {}, "bricks": []}
-
-    def look(run=None):
-        info.update(__salt__["gluster.volume_info"](name, run=run).get(name, {}))
-        return None if info["status"] == "Started" else info["status"] or "no such volume"
-
-    seen = look(run=_run())
-    if not info["status"] and not __opts__["test"]:  # one that has just joined the pool is about to hear of it
-        time.sleep(1)
-        seen = look()
-    if not info["status"]:
-        raise CommandExecutionError(
-            f"There is no volume {name} in the pool of this server: see `gluster volume list`; create it, or correct "
-            "the pillar"
-        )
-    if seen and not __opts__["test"]:
-        if info["status"] == "Stopped" and __salt__["data.get"](CLOSED + name):
-            __salt__["gluster.volume_start"](name, timeout=timeout)  # a run was ended while it had it stopped
-        failure = f"Volume {name} was not started (`gluster volume start {name}`)"
-        __utils__["gluster_states.wait_for"](look, timeout, failure)
-    return info
+    info = __salt__["gluster.volume_info"](name, run=_run()).get(name, {})
+    if info.get("status") == "Stopped" and __salt__["data.get"](CLOSED + name) and not __opts__["test"]:
+        __salt__["gluster.volume_start"](name, timeout=timeout)
+    return __salt__["gluster_volume.started"](name, timeout, run=_run())

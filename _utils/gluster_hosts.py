@@ -117,6 +117,28 @@ def addresses(host):
     return {each for each in found if not is_loopback(each)}
 
 
+def reverse_name(host):
+    """
+    The name that this node finds for a host's address: by that glusterd knows a server that has probed it.
+
+    host
+        A host name or address (string).
+
+    Returns a string, the address where it has no name.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_hosts.reverse_name"]("kvm1")
+    """
+    known = sorted(addresses(host))
+    try:
+        return socket.getnameinfo((known[0], PORT), 0)[0] if known else host
+    except OSError:
+        return known[0]
+
+
 def address(text):
     """
     An address in the one form in which equal ones compare equal.

@@ -30,10 +30,10 @@ TASKS = {
         "state.orchestrate gluster_one.orchestrate.restart", "state.orchestrate gluster_one.orchestrate.remount",
     ),
     "glusterd of one server": (
-        "glusterd.service", "glusterd.options", "glusterd.set_options", "glusterd.kept_changes", "glusterd.keep_bricks",
-        "glusterd.restart_changes", "glusterd.restart", "glusterd.peers", "glusterd.silent_peers", "glusterd.volumes",
-        "glusterd.bricks", "glusterd.end_brick", "glusterd.stored_snapshot", "glusterd.not_in_pool",
-        "glusterd.stopped_processes",
+        "glusterd.service", "glusterd.info", "glusterd.options", "glusterd.set_options", "glusterd.kept_changes",
+        "glusterd.keep_bricks", "glusterd.restart_changes", "glusterd.restart", "glusterd.peers",
+        "glusterd.silent_peers", "glusterd.volumes", "glusterd.bricks", "glusterd.end_brick",
+        "glusterd.stored_snapshot", "glusterd.not_in_pool", "glusterd.stopped_processes",
     ),
     "The datastores in OpenNebula": (
         "opennebula.datastore_list", "opennebula.datastore_info", "opennebula.image_list", "opennebula.vm_list",

@@ -75,9 +75,9 @@ class Lab:
 
     @property
     def shape(self):
-        """What kind of lab came up: alone (one host that is everything), volume (whether it has one), bricks a host,
-        releases ({host: release} of the hosts that have another root than the machine's), minion_venv (the virtual
-        environment of the minions' Salt, which may be another than the master's)."""
+        """What kind of lab came up: alone (one host that is everything), pool and volume (whether it has them), bricks
+        a host, releases ({host: release} of the hosts that have another root than the machine's), minion_venv (the
+        virtual environment of the minions' Salt, which may be another than the master's)."""
         return json.loads((self.state / "shape").read_text())
 
     @property
@@ -126,16 +126,25 @@ class Lab:
     # Up and down
 
     def up(
-        self, hosts=3, opennebula=None, auth=None, alone=False, volume=True, bricks=1, release=None, minion_salt=None
+        self,
+        hosts=3,
+        opennebula=None,
+        auth=None,
+        alone=False,
+        volume=True,
+        bricks=1,
+        release=None,
+        minion_salt=None,
+        pool=True,
     ):
         """Start the lab, or what of it is down. Returns False if there was nothing to do.
 
-        Its kind (alone, volume, bricks, minion_salt) is that of the command that made it, whatever is started again
-        later. release is a list of `RELEASE`, for all new hosts, and `HOST=RELEASE`; by default what is in LAB_RELEASE,
-        if anything. minion_salt is a version that `make setup SALT=...` has been run for; by default what is in
+        Its kind (alone, volume, bricks, pool, minion_salt) is that of the command that made it, whatever is started
+        again later. release is a list of `RELEASE`, for all new hosts, and `HOST=RELEASE`; by default what is in
+        LAB_RELEASE, if anything. minion_salt is a version that `make setup SALT=...` has been run for; by default what is in
         LAB_MINION_SALT, or the master's.
         """
-        shape = {"alone": alone, "volume": volume, "bricks": bricks}
+        shape = {"alone": alone, "volume": volume and pool, "bricks": bricks, "pool": pool}
         hosts = 0 if alone else hosts
         build.check(self, hosts, opennebula, auth, shape)
         shape["minion_venv"] = str(tree.venv_of(minion_salt or os.environ.get("LAB_MINION_SALT")) or self.venv)
@@ -183,7 +192,8 @@ class Lab:
                     list(pool.map(lambda name: build.start_host(self, name), names))
                     self.say("systemd is up on all of them")
                     volume.result()
-                    self.say(f"the volume {build.VOLUME} is started" if self.shape["volume"] else "the pool is there")
+                    there = f"the volume {build.VOLUME} is started" if self.shape["volume"] else "the pool is there"
+                    self.say(there if self.shape["pool"] else "glusterd runs on its servers")
                 except BaseException:
                     self.giving_up.set()
                     raise

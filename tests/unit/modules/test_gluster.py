@@ -103,6 +103,38 @@ def test_all_options_in_one_process_and_booleans_in_words(answering):
     assert commands[0][4:] == ["volume", "set", "one_vol", "server.allow-insecure", "on", "storage.owner-uid", "9869"]
 
 
+def test_a_warning_before_the_xml_is_not_part_of_it(answering):
+    warning = "Failed to load a library\n"
+    module, _ = answering(warning + INFO)
+    assert set(module.volume_info()) == {"one_vol"}
+    module, _ = answering(warning + '<?xml version="1.0"?>' + REFUSED.format("Volume one_vol already started"))
+    with pytest.raises(CommandExecutionError, match="start one_vol: Volume one_vol already started$"):
+        module.volume_start("one_vol")
+    module, _ = answering(f"{warning}{PEERS}\n{warning}{INFO}")
+    assert set(module.volume_info(run="1")) == {"one_vol"}
+
+
+def test_another_server_is_asked_for_its_volumes(answering):
+    module, commands = answering(INFO)
+    assert set(module.volume_info(server="kvm2")) == {"one_vol"}
+    assert "--remote-host=kvm2" in commands[0]
+
+
+def test_what_changes_the_pool_and_makes_a_volume(answering):
+    both = f"{PEERS}\n{INFO}"
+    module, commands = answering(both, INFO, both, INFO, both)
+    module.peer_status(run="1")
+    assert module.peer_probe("kvm3")
+    module.peer_status(run="1")
+    assert module.volume_create("one_vol", ["replica", "3", "kvm1:/b", "kvm2:/b", "kvm3:/b"])
+    module.peer_status(run="1")
+    assert [command[4:] for command in commands if command[0] != "timeout"] == [
+        ["peer", "probe", "kvm3"],
+        ["volume", "create", "one_vol", "replica", "3", "kvm1:/b", "kvm2:/b", "kvm3:/b"],
+    ]
+    assert len(commands) == 5
+
+
 def test_failure_in_the_xml_with_status_0_is_a_failure(answering):
     module, _ = answering(REFUSED.format("volume set: failed: option : nope does not exist"))
     with pytest.raises(CommandExecutionError, match="option : nope does not exist"):

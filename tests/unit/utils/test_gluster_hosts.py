@@ -56,6 +56,12 @@ def test_a_server_is_known_by_another_name(hosts, server, known):
     assert hosts.known_as(server, ["kvm2", "kvm1", "kvm3", "kvm4"]) == known
 
 
+def test_the_name_that_a_server_is_known_by_at_first(hosts, monkeypatch):
+    monkeypatch.setattr(socket, "getnameinfo", lambda pair, flags: (f"host-{pair[0]}.lan", pair[1]))
+    assert hosts.reverse_name("kvm3") == "host-10.0.0.3.lan"
+    assert hosts.reverse_name("kvm4") == "kvm4"
+
+
 @pytest.mark.parametrize(
     "one, other, same",
     [

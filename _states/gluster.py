@@ -1,0 +1,307 @@
+"""
+Gluster's pool and volumes, as states for anybody
+=================================================
+
+They need neither OpenNebula nor the pillar of the formula gluster_one: see docs/gluster.md. An SLS of them applies to
+all servers of a pool; where one server does something for all, the others wait for it, up to ``timeout``.
+"""
+
+import contextlib
+import os
+
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+__virtualname__ = "gluster"
+
+REFUSED = (
+    "what that has left on some servers does not come in the way of the next try, where gluster.brick_prepared is "
+    "applied to each before: mend the cause, and run again on all of them"
+)
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def peered(name, servers, timeout=120):
+    """
+    These servers are in one pool, each by its name. For each of them.
+
+    The first one takes in the others, unless others are in a pool already, or one has volumes: then that one does. The
+    others wait for it, and the second gives the first its name. Members that are not named stay. Before anything is
+    done, all servers are looked at: one of another pool, one that does not answer or has no address is an error.
+
+    name
+        Any text (string).
+
+    servers
+        The servers, this one among them, by the names that they have for each other (list of host names).
+
+    timeout
+        Seconds to wait for the others (int, default 120).
+
+    .. code-block:: yaml
+
+        pool:
+          gluster.peered:
+            - servers: [kvm1, kvm2, kvm3]
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+
+    def step(run=None):
+        plan = __salt__["gluster_peers.plan"](servers, run=run)
+        if plan["waiting"]:
+            return plan["waiting"]
+        for server, change in plan["changes"].items():
+            __salt__["gluster_peers.probe"](server, timeout)
+            ret["changes"][server] = change
+        if plan["changes"]:
+            return f"{', '.join(plan['changes'])} just probed"
+        return None if run else __salt__["gluster_pool.peers_apart"]()
+
+    try:
+        __salt__["gluster_one_arguments.require_arguments"]("peered", name=name, servers=servers, timeout=timeout)
+        fine = f"{', '.join(servers)} are in one pool"
+        if __opts__["test"]:
+            plan = __salt__["gluster_peers.plan"](servers, run=_run())
+            return __utils__["gluster_states.would_change"](ret, plan["changes"], plan["waiting"] or fine)
+        with contextlib.suppress(CommandExecutionError):  # what may pass
+            if step(run=_run()) is None:
+                return {**ret, "comment": fine}
+        __utils__["gluster_states.wait_for"](step, timeout, f"{', '.join(servers)} were not in one pool")
+        return __utils__["gluster_states.changed"](ret, ret["changes"], {}, fine)
+    except (CommandExecutionError, SaltInvocationError, OSError) as exc:
+        return {**ret, "result": False, "comment": str(exc)}
+
+
+def brick_prepared(name):
+    """
+    A directory of this server can become a brick, or is one. For each server of a volume that is to be created.
+
+    It is on a file system of its own, not its mount point, in no other brick, and empty or not there (Gluster makes
+    it). Nothing is created. What a refused ``gluster volume create`` has left is taken away: its mark and an empty
+    ``.glusterfs``. What this server finds it leaves in Salt's mine, for ``gluster.volume_present`` on another one.
+
+    name
+        The directory (string).
+
+    .. code-block:: yaml
+
+        /data/one_vol/brick:
+          gluster.brick_prepared: []
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    try:
+        __salt__["gluster_one_arguments.require_arguments"]("brick_prepared", name=name)
+        path = os.path.normpath(name)
+        seen = __salt__["gluster_bricks.look"](path, run=_run())
+        if seen["volume"]:
+            return {**ret, "comment": f"{path} is a brick of volume {seen['volume']}"}
+        change = {"old": f"the mark of {seen['left']}, a volume that was refused", "new": None}
+        changes, fine = {path: change} if seen["left"] else {}, f"{path} can become a brick"
+        if changes:
+            __salt__["gluster_bricks.clear"](path, run=_run())
+        if __opts__["test"] and not seen["unfit"]:
+            return __utils__["gluster_states.would_change"](ret, changes, fine)
+        if not __opts__["test"]:
+            __salt__["gluster_bricks.publish"](path)
+        if seen["unfit"]:
+            raise CommandExecutionError(seen["unfit"])
+        left = changes if changes and __salt__["gluster_bricks.look"](path)["left"] else {}
+        return __utils__["gluster_states.changed"](ret, changes, left, fine)
+    except (CommandExecutionError, SaltInvocationError, OSError) as exc:
+        return {**ret, "result": False, "comment": str(exc)}
+
+
+def volume_present(
+    name,
+    bricks,
+    servers=None,
+    replica=None,
+    arbiter=None,
+    disperse=None,
+    redundancy=None,
+    split_brain=None,
+    timeout=120,
+):
+    """
+    A volume of this name has these bricks; if there is no such volume, it is created. For one node of the pool.
+
+    It is created once, never with ``force``, when all its servers are in the pool and have said that their bricks are
+    fit (``gluster.brick_prepared``), and not started. One that is there with other bricks is left, and is an error that
+    says what differs.
+
+    name
+        The volume (string).
+
+    bricks
+        A path, or a list of paths, on each of ``servers``. Or a list of bricks, set by set, each ``server:path`` or
+        ``{server: NAME, path: PATH}``.
+
+    servers
+        The servers, where ``bricks`` has paths alone (list of host names).
+
+    replica
+        How many bricks hold each file (int), 1 for files without a copy. With 2, ``split_brain`` is needed.
+
+    arbiter
+        1 where the last brick of each set of three holds names and attributes alone (int, default 0).
+
+    disperse, redundancy
+        On how many bricks the parts of each file lie, and how many of them may be lost (int), instead of ``replica``.
+
+    split_brain
+        ``allow`` for two copies without an arbiter (string).
+
+    timeout
+        Seconds to wait for each of: the other servers' word, the peers, Gluster's lock (int, default 120).
+
+    .. code-block:: yaml
+
+        one_vol:
+          gluster.volume_present:
+            - bricks: /data/one_vol/brick
+            - servers: [kvm1, kvm2, kvm3]
+            - replica: 3
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    try:
+        __salt__["gluster_one_arguments.require_arguments"](
+            "volume_present", name=name, bricks=bricks, servers=servers, split_brain=split_brain, timeout=timeout
+        )
+        layout = __utils__["gluster_layout.layout"](
+            bricks, servers, replica, arbiter, disperse, redundancy, split_brain
+        )
+        fine = f"volume {name} is {__utils__['gluster_layout.describe'](layout)}"
+        if _is_there(name, layout, run=_run()):
+            return {**ret, "comment": fine}
+        changes = {name: {"old": "not there", "new": __utils__["gluster_layout.describe"](layout)}}
+        __salt__["gluster_bricks.require_own_fit"](layout, run=_run())
+        if __opts__["test"]:
+            __salt__["gluster_volume.predict"](name, _run(), **__salt__["gluster_volume.fresh"](layout))
+            return __utils__["gluster_states.would_change"](ret, changes, fine)
+        # Another node may create it meanwhile.
+        unready = lambda: None if _is_there(name, layout) else __salt__["gluster_bricks.unready"](layout)  # noqa: E731
+        __utils__["gluster_states.wait_for"](
+            unready, timeout, f"Volume {name} was not created: not all was ready for it"
+        )
+        if _is_there(name, layout):
+            return {**ret, "comment": fine}
+        error = __salt__["gluster_volume.create"](name, layout, timeout)
+        there = _is_there(name, layout)
+        if error and not there:
+            raise CommandExecutionError(f"{error}: {REFUSED}")
+        return __utils__["gluster_states.changed"](ret, changes, {} if there else changes, fine)
+    except (CommandExecutionError, SaltInvocationError, OSError) as exc:
+        return {**ret, "result": False, "comment": str(exc)}
+
+
+def volume_started(name, timeout=120):
+    """
+    A volume is started. For one node of the pool.
+
+    name
+        The volume (string).
+
+    timeout
+        Seconds to wait for each of: the volume, the peers, Gluster's lock, the bricks (int, default 120).
+
+    .. code-block:: yaml
+
+        one_vol:
+          gluster.volume_started: []
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    try:
+        __salt__["gluster_one_arguments.require_arguments"]("volume_started", name=name, timeout=timeout)
+        status = _volume(name, timeout)["status"]
+        changes, fine = {name: {"old": status, "new": "Started"}}, f"volume {name} is started"
+        if status == "Started":
+            return {**ret, "comment": fine}
+        if __opts__["test"]:
+            __salt__["gluster_volume.predict"](name, _run(), status="Started")
+            return __utils__["gluster_states.would_change"](ret, changes, fine)
+        __salt__["gluster_volume.start"](name, timeout)
+        return __utils__["gluster_states.changed"](ret, changes, {}, fine)
+    except (CommandExecutionError, SaltInvocationError, OSError) as exc:
+        return {**ret, "result": False, "comment": str(exc)}
+
+
+def options_set(name, options, timeout=120):
+    """
+    A volume has these options; others stay. For one node of the pool.
+
+    Those that differ are set by one command, when all peers are connected. Nothing is set where an option would shut
+    out a client that is connected, or a server: see ``gluster_auth.refuse_shutting_out``.
+
+    name
+        The volume (string).
+
+    options
+        Options by their full names and their values (dict).
+
+    timeout
+        Seconds to wait for each of: the volume, its peers, Gluster's lock (int, default 120).
+
+    .. code-block:: yaml
+
+        one_vol:
+          gluster.options_set:
+            - options: {network.ping-timeout: 10}
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    try:
+        __salt__["gluster_one_arguments.require_arguments"]("options_set", name=name, options=options, timeout=timeout)
+        wanted = __utils__["gluster_options.merged_options"]({}, options)
+        current = _volume(name, timeout)["options"]
+        changes = __salt__["gluster_volume.option_changes"](current, wanted)
+        fine = f"volume {name} has its {len(wanted)} options{__salt__['gluster_volume.shard_remark'](changes)}"
+        __salt__["gluster_auth.refuse_shutting_out"](name, current, changes, None)
+        if __opts__["test"] or not changes:
+            return __utils__["gluster_states.would_change"](ret, changes, fine)
+        error = __salt__["gluster_volume.set_options"](name, changes, timeout)
+        left = __salt__["gluster_volume.option_changes"](_volume(name, timeout)["options"], wanted)
+        if error and left:
+            ret["changes"] = {option: change for option, change in changes.items() if option not in left}
+            raise CommandExecutionError(error)
+        return __utils__["gluster_states.changed"](ret, changes, left, fine)
+    except (CommandExecutionError, SaltInvocationError, OSError) as exc:
+        return {**ret, "result": False, "comment": str(exc)}
+
+
+def _run():
+    """
+    What names this run of states, so that all its states share one reading.
+    """
+    return globals().get("__instance_id__")
+
+
+def _is_there(name, layout, run=None):
+    """
+    Whether a volume is there; one that differs from the layout is an error.
+    """
+    info = __salt__["gluster_volume.info"](name, run=run)
+    found = __salt__["gluster_peers.identify"](__utils__["gluster_layout.servers_of"](layout), run=run) if info else {}
+    hosts = {server: member and member["uuid"] for server, member in found.items()}
+    predicted = "servers" not in info  # in a run with test=True, or not there
+    differing = [] if predicted else __utils__["gluster_layout.differences"](layout, info, hosts)
+    if differing:
+        raise CommandExecutionError(f"Volume {name} was left as it is: {'; '.join(differing)}")
+    return bool(info)
+
+
+def _volume(name, timeout):
+    """
+    A volume's information, once it is there; in test mode at once.
+    """
+    info = {}
+
+    def look(run=None):
+        info.update(__salt__["gluster_volume.info"](name, run=run))
+        return None if info else "no such volume"
+
+    if look(run=_run()):
+        if __opts__["test"]:
+            raise CommandExecutionError(f"There is no volume {name}")
+        __utils__["gluster_states.wait_for"](look, timeout, f"Volume {name} was not created")
+    return info

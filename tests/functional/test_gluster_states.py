@@ -1,0 +1,84 @@
+"""The states of gluster.*, on a server of a real pool, without a master."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from . import host
+from .runs import four_runs, idle, refuses
+
+POOL = ["kvm1", "kvm2", "kvm3"]
+
+
+@pytest.fixture
+def bricks():
+    """A directory for bricks on a file system of its own, and the volume that a test makes there."""
+    top = Path("/data/states")
+    top.mkdir()
+    yield top
+    if "made_vol" in host.gluster("volume", "list"):
+        host.remove_volume("made_vol")
+    shutil.rmtree(top)
+
+
+def made():
+    return host.commands(), host.gluster("volume", "list")
+
+
+def test_a_pool_that_is_there(states):
+    idle(states.gluster.peered, "pool", servers=POOL, look=made)
+    assert "none is this server" in refuses(states.gluster.peered, "pool", servers=POOL[1:], look=made)
+
+
+def test_a_volume_from_nothing(states, bricks):
+    brick = bricks / "brick"
+    idle(states.gluster.brick_prepared, f"{brick}/")
+    layout = {"bricks": [f"kvm1:{brick}"], "replica": 1}
+    run = four_runs(states.gluster.volume_present, "made_vol", look=made, **layout)
+    assert run.changes == {"made_vol": {"old": "not there", "new": f"without copies: kvm1:{brick}"}}
+    idle(states.gluster.brick_prepared, str(brick))
+    run = four_runs(
+        states.gluster.options_set, "made_vol", options={"nfs.disable": True, "network.ping-timeout": 10}, look=made
+    )
+    assert run.changes == {"network.ping-timeout": {"old": None, "new": "10"}}
+    run = four_runs(states.gluster.volume_started, "made_vol", look=made)
+    assert run.changes == {"made_vol": {"old": "Created", "new": "Started"}}
+    assert host.bricks_online("made_vol")
+    text = refuses(states.gluster.volume_present, "made_vol", look=made, bricks=[f"kvm1:{bricks}/other"], replica=1)
+    assert f"kvm1:{bricks}/other is not among its bricks; kvm1:{brick} is" in text
+    text = refuses(states.gluster.volume_present, "more_vol", look=made, **layout)
+    assert f"kvm1:{brick}: it is a brick of volume made_vol" in text
+
+
+def test_a_directory_that_holds_files_is_found_before_gluster_takes_it(states, bricks):
+    (bricks / "brick").mkdir()
+    (bricks / "brick/disk.0").touch()
+    assert "is not empty (disk.0)" in refuses(states.gluster.brick_prepared, str(bricks / "brick"), look=made)
+    layout = {"bricks": [f"kvm1:{bricks}/brick"], "replica": 1}
+    assert "is not empty (disk.0)" in refuses(states.gluster.volume_present, "made_vol", look=made, **layout)
+
+
+def test_places_that_gluster_refuses(states, bricks):
+    for path, text in (("/data", "is a mount point"), ("/opt/brick", "root file system"), ("/data/x/b", "not there")):
+        assert text in refuses(states.gluster.brick_prepared, path, look=made)
+
+
+def test_what_a_refused_volume_has_left(states, bricks):
+    brick = bricks / "brick"
+    words = [f"kvm{number}:{brick}" for number in (1, 2, 3)]  # the others have no such directory above it
+    assert "success" not in host.gluster("volume", "create", "made_vol", "replica", "3", *words, check=False)
+    mark = os.getxattr(brick, "trusted.glusterfs.volume-id")
+    assert mark and os.listdir(brick) == [".glusterfs"]
+    layout = {"bricks": [f"kvm1:{brick}"], "replica": 1}
+    assert "brick_prepared takes it away" in refuses(states.gluster.volume_present, "made_vol", look=made, **layout)
+    run = four_runs(states.gluster.brick_prepared, str(brick), look=lambda: os.listdir(brick))
+    assert "a volume that was refused -> gone" in run.comment and os.listdir(brick) == []
+    assert states.gluster.volume_present("made_vol", **layout).result is True
+
+
+def test_without_a_master_the_other_servers_say_nothing(states, bricks):
+    text = states.gluster.volume_present("made_vol", bricks=f"{bricks}/brick", servers=POOL, replica=3).comment
+    assert f"without a master kvm2 cannot say whether {bricks}/brick is fit" in text
+    assert "made_vol" not in host.gluster("volume", "list")
