@@ -141,8 +141,8 @@ class Lab:
 
         Its kind (alone, volume, bricks, pool, minion_salt) is that of the command that made it, whatever is started
         again later. release is a list of `RELEASE`, for all new hosts, and `HOST=RELEASE`; by default what is in
-        LAB_RELEASE, if anything. minion_salt is a version that `make setup SALT=...` has been run for; by default what is in
-        LAB_MINION_SALT, or the master's.
+        LAB_RELEASE, if anything. minion_salt is a version that `make setup SALT=...` has been run for; by default what
+        is in LAB_MINION_SALT, or the master's.
         """
         shape = {"alone": alone, "volume": volume and pool, "bricks": bricks, "pool": pool}
         hosts = 0 if alone else hosts
