@@ -34,10 +34,7 @@ END_LOST = (
 IMPORT = "import it again into a datastore that has DRIVER = raw before the import, which converts it"
 CLONE = "`oneimage clone {} NAME`, and VMs of that one: docs/native-or-fuse.md"
 PAD_SNAPSHOTS = "find {}.snap/ -type f -regex '.*/[0-9]+' -exec truncate -s %512 {{}} +"
-FLATTEN = (
-    "with its VM off, `qemu-img convert -O raw {}.snap/{} FILE`, the file that has all, and register FILE in a "
-    "datastore that has DRIVER = raw"
-)
+FLATTEN = "qemu-img convert -f qcow2 -O raw {{}}.snap/{} FILE"
 IMAGE_STAYS = "VMs made from it open it over gluster:// for good, since it was made while its datastore was native"
 # Seconds for all files of one call.
 LOOK_SECONDS = 60
@@ -483,13 +480,36 @@ def _pad(file, command="truncate -s %512 -- {}"):
     """
     How to bring a file to a length that fits: zeros behind its end, as it reads through the mount.
     """
-    user, path, thing = shlex.quote(__salt__["opennebula_api.account"]()), shlex.quote(file["path"]), file["thing"]
-    command = f"`runuser -u {user} -- {command.format(path)}`"
+    command, thing = _command(file, command), file["thing"]
     if file["disk"]:
         return f"while VM {thing['id']} does not run: {command}"
     if thing["persistent"] or thing["type"] == "CDROM":
         return f"while no VM runs with it: {command}"
     return f"{command}; VMs that were made from it before have disks of their own, which are named, too"
+
+
+def _command(file, command):
+    """
+    What an administrator is to run, as the user of the files, since those may be links to others. The path is oned's or
+    that user's, and is not shown for a shell unless it is plain.
+    """
+    if not __utils__["gluster_process.is_plain"](file["path"]):
+        show = f"one{'vm' if file['disk'] else 'image'} show {file['thing']['id']}"
+        return (
+            f"what docs/datastores.md says, but the path of its file is odd or not known: no command is shown: `{show}`"
+        )
+    # With a terminal of its own: into root's it could write commands.
+    user = shlex.quote(__salt__["opennebula_api.account"]())
+    return f"`runuser --pty -u {user} -- {command.format(file['path'])}`"
+
+
+def _flatten(file, newest):
+    which = "" if newest else " (N: the highest number there)"
+    user = __salt__["opennebula_api.account"]()
+    return (
+        f"with its VM off, {_command(file, FLATTEN.format(newest or 'N'))}{which}, the file that has all; FILE is a "
+        f"new one where {user} can write; register it in a datastore that has DRIVER = raw"
+    )
 
 
 def _qcow2_problem(file, seen):
@@ -512,7 +532,7 @@ def _image_problem(file, seen):
             f"a persistent qcow2 with a disk snapshot{'' if image['snapshots'] else ' that was deleted'}: its machine "
             "would start on the file from before the snapshot"
         )
-        return [(problem, FLATTEN.format(shlex.quote(file["path"] or "SOURCE"), newest or "N"))]
+        return [(problem, _flatten(file, newest))]
     if seen.get("beyond"):
         return [(SHORT, IMPORT if cloned else _pad(file))]
     copied = str(file["store"].get("QCOW2_STANDALONE")).upper() == "YES"  # a clone is as long as its image then

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from ..conftest import CHECKOUT
+
 NO_DRIVER = "qemu-img: Could not open 'json:{\"driver\": \"gluster\"}': Unknown driver 'gluster'"
 PRESENT = "qemu-img: Could not open 'json:{\"driver\": \"gluster\"}': Parameter 'server' is missing"
 MODULE = "/usr/lib/x86_64-linux-gnu/qemu/block-gluster.so"
@@ -256,25 +258,69 @@ def test_the_read_is_that_of_a_vm(native):
     assert native(qemu_io=script).native_read("one_vol", user=None) is None
 
 
-def test_many_raw_files_take_few_processes(execution, tmp_path):
+@pytest.fixture
+def listed(execution, tmp_path):
+    """listed([{...}]): the module where oned has these images, each raw and persistent unless it says otherwise."""
+
+    def make(images, run=None):
+        store = {"id": 100, "name": "glusterds", "base_path": str(tmp_path), "DISK_TYPE": "GLUSTER"}
+        image = {"name": "x", "owner": "eve", "state": "READY", "persistent": True, "format": "raw", "native": True,
+                 "datastore": 100, "snapshots": 0, "type": "OS", "size_mb": 1}  # fmt: skip
+        module = execution("gluster_native", __opts__={"cachedir": str(tmp_path)}, __salt__={
+            "opennebula.datastore_list": lambda: [store], "opennebula.vm_list": list,
+            "opennebula.image_list": lambda: [{**image, "id": n, **given} for n, given in enumerate(images)],
+            "opennebula_api.account": lambda: "root", "one_datastore.is_native": lambda store: True,
+        })  # fmt: skip
+        real = module.__utils__["gluster_process.run"]
+        module.__utils__["gluster_process.run"] = lambda argv, **more: (run or real)(argv, **more)
+        return module
+
+    return make
+
+
+def test_many_raw_files_take_few_processes(listed, tmp_path):
     """All images are raw by default: a process for each would be thousands."""
-    paths = [tmp_path / f"image {number}" for number in range(450)]
+    paths = [tmp_path / f"image-{number}" for number in range(450)]
     for path in paths:
         path.write_bytes(bytes(512))
     paths[7].write_bytes(bytes(612))
     paths[8].unlink()
-    store = {"id": 100, "name": "glusterds", "base_path": str(tmp_path), "DISK_TYPE": "GLUSTER"}
-    image = {"name": "x", "owner": "eve", "state": "READY", "persistent": True, "format": "raw", "native": True,
-             "datastore": 100, "snapshots": 0, "type": "OS", "size_mb": 1}  # fmt: skip
     commands = []
-    module = execution("gluster_native", __opts__={"cachedir": str(tmp_path)}, __salt__={
-        "opennebula.datastore_list": lambda: [store], "opennebula.vm_list": list,
-        "opennebula.image_list": lambda: [{**image, "id": n, "source": str(path)} for n, path in enumerate(paths)],
-        "opennebula_api.account": lambda: "root", "one_datastore.is_native": lambda store: True,
-    })  # fmt: skip
+    module = listed([{"source": str(path)} for path in paths])
     run = module.__utils__["gluster_process.run"]
     module.__utils__["gluster_process.run"] = lambda argv, **more: commands.append(argv) or run(argv, **more)
     (found,) = module.images()
     assert found["id"] == 7 and "reading its last 100 bytes is an I/O error" in found["problem"]
-    assert f"truncate -s %512 -- '{paths[7]}'`" in found["cure"]
+    assert f"`runuser --pty -u root -- truncate -s %512 -- {paths[7]}`" in found["cure"]
     assert len(commands) == 5  # three for 450 files, one for each of those two
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "a'`id`", "a;id", "a\\b", "ä", "~", "{}", "x/" * 250 + "x"], ids=lambda name: ascii(name)[:20]
+)
+@pytest.mark.parametrize("snapshots", [0, 1])
+def test_an_odd_path_stands_in_no_command(listed, tmp_path, name, snapshots):
+    """oned and oneadmin choose it, and an administrator pastes what is printed as root."""
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"QFI\xfb" + bytes(600))
+    form = "qcow2" if snapshots else "raw"
+    (found,) = listed([{"source": str(path), "snapshots": snapshots, "format": form}]).images()
+    assert "the path of its file is odd" in found["cure"] and "`oneimage show 0`" in found["cure"]
+    assert name not in found["cure"] and "runuser" not in found["cure"]
+
+
+def test_a_snapshot_is_written_into_a_file_as_its_user(listed, tmp_path):
+    """Root would read what a link or a backing file of oneadmin's leads to."""
+    path = tmp_path / "image"
+    path.write_bytes(b"QFI\xfb" + bytes(508))
+    (found,) = listed([{"source": str(path), "snapshots": 1, "format": "qcow2"}]).images()
+    command = f"runuser --pty -u root -- qemu-img convert -f qcow2 -O raw {path}.snap/N FILE"
+    assert found["cure"].split("`")[1] == command and "(N: the highest number there)" in found["cure"]
+    assert "FILE is a new one where root can write" in found["cure"]
+
+
+def test_no_printed_command_of_another_user_has_roots_terminal():
+    texts = [path for each in ("_*/*.py", "docs/*.md", "*.md", "gluster_one/**/*.*") for path in CHECKOUT.glob(each)]
+    lines = [line for path in texts for line in path.read_text().splitlines() if "runuser -" in line]
+    assert lines and all("runuser --pty" in line for line in lines)
