@@ -651,7 +651,7 @@ def _asked(seen, on, function, **arguments):
     """
     try:
         return __salt__[function](**arguments)
-    except CommandExecutionError as exc:
+    except (CommandExecutionError, OSError) as exc:
         if _away(exc):
             raise
         seen["findings"].append(["check_failed", on, str(exc), "an answer", "see what it says"])

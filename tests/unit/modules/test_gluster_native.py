@@ -320,6 +320,61 @@ def test_a_snapshot_is_written_into_a_file_as_its_user(listed, tmp_path):
     assert "FILE is a new one where root can write" in found["cure"]
 
 
+def test_long_paths_fit_into_the_words_of_a_process(listed):
+    """Users of OpenNebula may give 200 images a path of 4094 characters, of four bytes each."""
+    lengths = []
+    paths = ["/" + "\U0001f600" * 1000, "/" + "\U0001f600" * 4094]
+    module = listed([{"source": path} for path in paths for _ in range(100)])
+    run = module.__utils__["gluster_process.run"]
+
+    def counted(argv, **more):
+        lengths.append(sum(map(len, map(os.fsencode, argv))))
+        return [1, "", "stat: cannot statx: No such file or directory"] if argv[0] == "sh" else run(argv, **more)
+
+    module.__utils__["gluster_process.run"] = counted
+    problems = [found["problem"] for found in module.images()]
+    assert len(problems) == 100 and all("is not an absolute path" in problem for problem in problems)
+    assert len(lengths) > 100 and max(lengths) < 70_000
+
+
+@pytest.mark.parametrize("path", ["-l", "x", "/two\nlines", "/esc\x9b[2J"], ids=ascii)
+def test_a_path_that_is_none_is_named_where_the_datastore_hangs(listed, path):
+    images = [{"source": each, "snapshots": 1, "format": "qcow2"} for each in ("/hangs", path)]
+    found = listed(images, run=lambda argv, **_: [None, "", "no answer within 3 s"]).images()
+    assert ["did not answer" in one["problem"] for one in found] == [True, False]
+    assert "is not an absolute path" in found[1]["problem"] and found[1]["cure"] == "see what it says"
+    assert all(one[key].isprintable() for one in found for key in ("problem", "cure"))
+
+
+def test_what_an_error_says_is_not_its_paths_words(listed):
+    paths = ["/not connected", "/No such file", "/x"]
+    images = [{"source": path, "format": "qcow2"} for path in paths]
+    found = listed(
+        images, run=lambda argv, **_: [1, "", f"stat: cannot statx '{argv[-1]}': Permission denied"]
+    ).images()
+    assert ["cannot be looked at" in one["problem"] for one in found] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    "said, problems",
+    [
+        ([0, "", ""], []),
+        ([1, "", "find: '/x.snap/': No such file or directory"], []),
+        ([1, "", "find: '/x.snap/': Permission denied"], ["is not known: find: '/x.snap/': Permission denied"]),
+        ([None, "", "no answer within 3 s"], ["is not known: no answer within 3 s"]),
+        ([0, "1\n10\n9\n", ""], ["a persistent qcow2 with a disk snapshot"]),
+    ],
+)
+@pytest.mark.parametrize("beyond", [0, 100])
+def test_no_answer_is_not_no_snapshot(listed, said, problems, beyond):
+    seen = [0, f"81a4 {512 + beyond}\n/x\n 51 46 49 fb\n", ""]
+    module = listed([{"source": "/x", "format": "qcow2"}], run=lambda argv, **_: said if argv[0] == "find" else seen)
+    found = [one["problem"] for one in module.images()]
+    short = ["so QEMU cannot open it"] if beyond and not said[1] else []
+    assert len(found) == len(problems + short)
+    assert all(part in whole for part, whole in zip(problems + short, found))
+
+
 def test_no_printed_command_of_another_user_has_roots_terminal():
     texts = [path for each in ("_*/*.py", "docs/*.md", "*.md", "gluster_one/**/*.*") for path in CHECKOUT.glob(each)]
     lines = [line for path in texts for line in path.read_text().splitlines() if "runuser -" in line]
