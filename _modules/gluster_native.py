@@ -497,9 +497,7 @@ def _command(file, command):
     """
     if not __utils__["gluster_process.is_plain"](file["path"]):
         show = f"one{'vm' if file['disk'] else 'image'} show {file['thing']['id']}"
-        return (
-            f"what docs/datastores.md says, but the path of its file is odd or not known: no command is shown: `{show}`"
-        )
+        return f"do what docs/datastores.md says; its file's path is odd or not known, so no command is shown: `{show}`"
     # With a terminal of its own: into root's it could write commands.
     user = shlex.quote(__salt__["opennebula_api.account"]())
     return f"`runuser --pty -u {user} -- {command.format(file['path'])}`"
@@ -509,8 +507,8 @@ def _flatten(file, newest):
     which = "" if newest else " (N: the highest number there)"
     user = __salt__["opennebula_api.account"]()
     return (
-        f"with its VM off, {_command(file, FLATTEN.format(newest or 'N'))}{which}, the file that has all; FILE is a "
-        f"new one where {user} can write; register it in a datastore that has DRIVER = raw"
+        f"with its VM off, {_command(file, FLATTEN.format(newest or 'N'))}{which}; FILE, a new one "
+        f"where {user} can write, has all then: register it in a datastore that has DRIVER = raw"
     )
 
 

@@ -306,7 +306,7 @@ def test_an_odd_path_stands_in_no_command(listed, tmp_path, name, snapshots):
     path.write_bytes(b"QFI\xfb" + bytes(600))
     form = "qcow2" if snapshots else "raw"
     (found,) = listed([{"source": str(path), "snapshots": snapshots, "format": form}]).images()
-    assert "the path of its file is odd" in found["cure"] and "`oneimage show 0`" in found["cure"]
+    assert "its file's path is odd" in found["cure"] and "`oneimage show 0`" in found["cure"]
     assert name not in found["cure"] and "runuser" not in found["cure"]
 
 
@@ -317,7 +317,7 @@ def test_a_snapshot_is_written_into_a_file_as_its_user(listed, tmp_path):
     (found,) = listed([{"source": str(path), "snapshots": 1, "format": "qcow2"}]).images()
     command = f"runuser --pty -u root -- qemu-img convert -f qcow2 -O raw {path}.snap/N FILE"
     assert found["cure"].split("`")[1] == command and "(N: the highest number there)" in found["cure"]
-    assert "FILE is a new one where root can write" in found["cure"]
+    assert "FILE, a new one where root can write" in found["cure"]
 
 
 def test_long_paths_fit_into_the_words_of_a_process(listed):
