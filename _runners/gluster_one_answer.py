@@ -105,7 +105,7 @@ def part(minion, known=None):
 
 def rights(minion, known=None):
     """
-    What the pillar of a minion, rendered now, lets it have; of other minions' grains none are read.
+    What the pillar of a minion, rendered now, lets it have; other minions' grains are read as :func:`goes_by` does.
 
     minion
         The minion (string).

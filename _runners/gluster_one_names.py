@@ -91,7 +91,7 @@ def called(name, known=None):
     if name not in known.setdefault("called", {}):
         among = _candidates(name, known)
         named = _all_names(known).get(name.casefold(), ()) if among is None else among
-        found = {minion for minion in named if name.casefold() in names(minion, known)}
+        found = _having(named, name, known)
         if among is None or not found:
             claimed = _claimants(name, known, look_up=not found)
             found |= claimed | (set(among or ()) if claimed - set(among or claimed) else set())
@@ -160,8 +160,8 @@ def _looked_up(host):
 
 def goes_by(minion, name, known=None):
     """
-    Whether a minion is among those which :func:`called` has, by its identifier, its grains or its word; of no other one
-    are grains read.
+    Whether a minion is among those which :func:`called` has, by its identifier, its grains or its word; of others are
+    grains read only where the name is like their identifier.
 
     minion
         The minion (string).
@@ -184,7 +184,14 @@ def goes_by(minion, name, known=None):
     among = _candidates(name, known)
     if minion in (known["minions"] if among is None else among) and name.casefold() in names(minion, known):
         return True
-    return minion in known["minions"] and _says(minion, name, known)
+    return minion in known["minions"] and _says(minion, name, known) and not _having(among or (), name, known)
+
+
+def _having(minions, name, known):
+    """
+    Those of some minions that have a name by their identifiers and grains.
+    """
+    return {minion for minion in minions if name.casefold() in names(minion, known)}
 
 
 def _candidates(name, known):

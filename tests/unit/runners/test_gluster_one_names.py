@@ -66,6 +66,15 @@ def test_who_goes_by_a_name_that_minions_have_resolved(monkeypatch, name, sayers
     assert set(sayers) & set(minions) <= set(able) <= {*sayers, *minions}
 
 
+@pytest.mark.parametrize("name, able", [("kvm1", False), ("KVM1", False), ("kvm1.lab", False), ("gfs1", True)])
+def test_what_is_another_ones_by_its_identifier_gives_no_rights(monkeypatch, name, able):
+    """As the reactor asks it, which has a minion's own word alone."""
+    pillars = dict.fromkeys(["kvm1", "liar"], {"volumes": {"one_vol": {"servers": [name]}}})
+    master = Master(monkeypatch, pillars, {"kvm1": {"fqdn": "kvm1.lab", "host": "kvm1"}})
+    kinds = master.salt["gluster_one.rights"]("liar", {"said": {"liar": [name]}})["kinds"]
+    assert bool({"server", "coordinator"} & {master.salt["gluster_one.who"](kind) for kind in kinds}) is able
+
+
 def test_what_others_say_is_theirs_does_not_hide_whose_short_name_it_is(monkeypatch):
     monkeypatch.setattr("socket.getaddrinfo", lambda *_: [])
     master = Master(monkeypatch, dict.fromkeys(["kvm1", "liar"], {}), {"kvm1": {"host": "kvm1"}})
