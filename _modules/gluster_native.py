@@ -34,19 +34,18 @@ END_LOST = (
 IMPORT = "import it again into a datastore that has DRIVER = raw before the import, which converts it"
 CLONE = "`oneimage clone {} NAME`, and VMs of that one: docs/native-or-fuse.md"
 PAD_SNAPSHOTS = "find {}.snap/ -type f -regex '.*/[0-9]+' -exec truncate -s %512 {{}} +"
-FLATTEN = (
-    "with its VM off, `qemu-img convert -O raw {}.snap/{} FILE`, the file that has all, and register FILE in a "
-    "datastore that has DRIVER = raw"
-)
+FLATTEN = "qemu-img convert -f qcow2 -O raw {{}}.snap/{} FILE"
 IMAGE_STAYS = "VMs made from it open it over gluster:// for good, since it was made while its datastore was native"
 # Seconds for all files of one call.
 LOOK_SECONDS = 60
-# How many files one process looks at, and seconds for them; longer paths are no paths.
+# How many files one process looks at, bytes of their paths, and seconds for them; longer paths are no paths.
 BATCH = 200
+BATCH_BYTES = 65536
 BATCH_SECONDS = 10
 LONGEST_PATH = 4095
 # Print a file's mode, its length, what a link leads to in the end, and its first four bytes.
 LOOK = """stat -L -c '%f %s' -- "$1" && readlink -f -- "$1" && test -f "$1" && exec od -An -tx1 -N4 -- "$1\""""
+ABSENT = ": No such file or directory"  # at the end: before it is a path, which may have any words
 MAGIC = "514649fb"  # QFI and 0xfb
 # In a new file of the user's own, past the host's cache; what such tries have left goes with the next that works.
 USE = """( set -C; : >"$1.$2" ) && truncate -s 4096 -- "$1.$2" || exit
@@ -483,13 +482,34 @@ def _pad(file, command="truncate -s %512 -- {}"):
     """
     How to bring a file to a length that fits: zeros behind its end, as it reads through the mount.
     """
-    user, path, thing = shlex.quote(__salt__["opennebula_api.account"]()), shlex.quote(file["path"]), file["thing"]
-    command = f"`runuser -u {user} -- {command.format(path)}`"
+    command, thing = _command(file, command), file["thing"]
     if file["disk"]:
         return f"while VM {thing['id']} does not run: {command}"
     if thing["persistent"] or thing["type"] == "CDROM":
         return f"while no VM runs with it: {command}"
     return f"{command}; VMs that were made from it before have disks of their own, which are named, too"
+
+
+def _command(file, command):
+    """
+    What an administrator is to run, as the user of the files, since those may be links to others. The path is oned's or
+    that user's, and is not shown for a shell unless it is plain.
+    """
+    if not __utils__["gluster_process.is_plain"](file["path"]):
+        show = f"one{'vm' if file['disk'] else 'image'} show {file['thing']['id']}"
+        return f"do what docs/datastores.md says; its file's path is odd or not known, so no command is shown: `{show}`"
+    # With a terminal of its own: into root's it could write commands.
+    user = shlex.quote(__salt__["opennebula_api.account"]())
+    return f"`runuser --pty -u {user} -- {command.format(file['path'])}`"
+
+
+def _flatten(file, newest):
+    which = "" if newest else " (N: the highest number there)"
+    user = __salt__["opennebula_api.account"]()
+    return (
+        f"with its VM off, {_command(file, FLATTEN.format(newest or 'N'))}{which}; FILE, a new one "
+        f"where {user} can write, has all then: register it in a datastore that has DRIVER = raw"
+    )
 
 
 def _qcow2_problem(file, seen):
@@ -506,15 +526,16 @@ def _qcow2_problem(file, seen):
 def _image_problem(file, seen):
     image = file["thing"]
     cloned = not image["persistent"] and image["type"] in ("OS", "DATABLOCK")
-    newest = _newest_snapshot(file) if seen and image["persistent"] else None
+    newest, unknown = _newest_snapshot(file) if seen and image["persistent"] else (None, None)
     if image["persistent"] and (image["snapshots"] or newest):
         problem = (
             f"a persistent qcow2 with a disk snapshot{'' if image['snapshots'] else ' that was deleted'}: its machine "
             "would start on the file from before the snapshot"
         )
-        return [(problem, FLATTEN.format(shlex.quote(file["path"] or "SOURCE"), newest or "N"))]
+        return [(problem, _flatten(file, newest))]
+    problems = [(f"whether it had a disk snapshot is not known: {unknown}", "see what it says")] if unknown else []
     if seen.get("beyond"):
-        return [(SHORT, IMPORT if cloned else _pad(file))]
+        return [*problems, (SHORT, IMPORT if cloned else _pad(file))]
     copied = str(file["store"].get("QCOW2_STANDALONE")).upper() == "YES"  # a clone is as long as its image then
     if cloned and not copied and (image["size_mb"] is None or image["size_mb"] % 32768):
         return [
@@ -524,17 +545,20 @@ def _image_problem(file, seen):
                 IMPORT,
             )
         ]
-    return []
+    return problems
 
 
 def _newest_snapshot(file):
     """
     The number of the file with which a persistent image goes on after a disk snapshot (string), None without one: also
-    when the snapshot was deleted OpenNebula goes on with the highest, and QEMU gets the image's own file.
+    when the snapshot was deleted OpenNebula goes on with the highest, and QEMU gets the image's own file. And why it is
+    not known, or None.
     """
     words = ["-maxdepth", "1", "-type", "f", "-regex", ".*/[0-9]+", "-printf", "%f\\n"]
-    _, out, _ = __utils__["gluster_process.run"](["find", f"{file['path']}.snap/", *words], user=_account())
-    return max(re.findall(r"^\d{1,9}$", out, re.MULTILINE), key=int, default=None)
+    status, out, error = __utils__["gluster_process.run"](["find", f"{file['path']}.snap/", *words], user=_account())
+    if status != 0:
+        return None, None if error.endswith(ABSENT) else error[:200]
+    return max(re.findall(r"^\d{1,9}$", out, re.MULTILINE), key=int, default=None), None
 
 
 def _disk_problem(file, seen):
@@ -556,7 +580,28 @@ def _no_qcow2(path):
 
 
 def _is_path(path):
-    return isinstance(path, str) and path.startswith("/") and path.isprintable() and len(path) <= LONGEST_PATH
+    if not isinstance(path, str) or not path.startswith("/") or not path.isprintable():
+        return False
+    try:
+        return len(os.fsencode(path)) <= LONGEST_PATH
+    except UnicodeEncodeError:  # by a locale that has not all characters
+        return False
+
+
+def _batches(paths):
+    """
+    Lists of paths that fit into the words of one process.
+    """
+    batch, size = [], 0
+    for path in paths:
+        length = len(os.fsencode(path))
+        if batch and (len(batch) == BATCH or size + length > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(path)
+        size += length
+    if batch:
+        yield batch
 
 
 def _account():
@@ -572,12 +617,11 @@ def _whole(limits, files):
     whole = set()
     for store in {file["store"]["id"]: file["store"] for file in files}.values():
         own = [file["path"] for file in files if file["store"] is store and file["format"] == "raw"]
-        own = [path for path in own if _is_path(path)]
-        for first in range(0, len(own), BATCH):
+        for batch in _batches(filter(_is_path, own)):
             limit = min(BATCH_SECONDS, limits["end"] - time.monotonic())
             if limit <= 0:
                 return whole
-            command = ["stat", "-L", "-c", "%f %s %n", "--", *own[first : first + BATCH]]
+            command = ["stat", "-L", "-c", "%f %s %n", "--", *batch]
             status, out, _ = __utils__["gluster_process.run"](command, user=_account(), timeout=limit)
             if status is None:
                 break  # the first that is looked at by itself says why
@@ -593,21 +637,23 @@ def _look(limits, store, path):
     ``real`` and ``magic``, or of what is ``odd`` about it; empty where there is none or it cannot be looked at any
     more. oned says where it is, and on the volume its owner may have put anything there.
     """
-    if path is None or store["id"] in limits["hung"]:
+    if path is None:
         return {}
     if not _is_path(path):
         return {"odd": f"its file is {ascii(path)[:200]}, which is not an absolute path"}
+    if store["id"] in limits["hung"]:
+        return {}
     left = limits["end"] - time.monotonic()
     if left <= 0:
         limits["hung"].add(store["id"])
         return {"odd": f"its file {path} and those after it were not looked at: {LOOK_SECONDS} s were over"}
     status, out, error = __utils__["gluster_process.run"](["sh", "-c", LOOK, "sh", path], user=_account())
-    if status is None or "not connected" in error:  # nor will the others answer
+    if status is None or error.endswith("is not connected"):  # nor will the others answer
         limits["hung"].add(store["id"])
         return {"odd": f"its file {path} did not answer ({error}); others of this datastore were not looked at"}
     seen = re.match(r"([0-9a-f]+) (\d+)\n(.*)\n?([0-9a-f ]*)", out)
     if not seen:
-        return {} if "No such file" in error else {"odd": f"its file {path} cannot be looked at: {error[:200]}"}
+        return {} if error.endswith(ABSENT) else {"odd": f"its file {path} cannot be looked at: {error[:200]}"}
     if not stat.S_ISREG(int(seen[1], 16)):
         return {"odd": f"its file {path} is not a regular file"}
     if status:

@@ -173,8 +173,11 @@ def _worst_first(findings):
 
 
 def _find(seen, kind, on, what, expected, cure, **more):
-    texts = {"on": on, "seen": what, "expected": expected, "cure": cure}
-    shown = {key: __utils__["gluster_process.visible"](text, 1000) for key, text in texts.items()}
+    texts = {"on": on, "seen": what, "expected": expected}
+    visible = __utils__["gluster_process.visible"]
+    shown = {key: visible(text, 1000) for key, text in texts.items()}
+    # A command without its middle is another command.
+    shown["cure"] = visible(cure, len(str(cure)))
     seen["findings"].append({"kind": kind, **shown, **more})
 
 
@@ -648,7 +651,7 @@ def _asked(seen, on, function, **arguments):
     """
     try:
         return __salt__[function](**arguments)
-    except CommandExecutionError as exc:
+    except (CommandExecutionError, OSError) as exc:
         if _away(exc):
             raise
         seen["findings"].append(["check_failed", on, str(exc), "an answer", "see what it says"])
@@ -718,7 +721,9 @@ def _size(space, store, current):
     if not current["total_mb"] or __utils__["one_datastore_rules.is_size"](current["total_mb"], space):
         return []
     what, expected = f"OpenNebula sees {current['total_mb']} MB", f"{space['total_mb']} MB, the volume's size"
-    return [["datastore_size", store, what, expected, f"ls -ld {current['base_path']} on the head"]]
+    path, cure = current["base_path"], f"see BASE_PATH in `onedatastore show {current['id']}`, which is an odd path"
+    cure = f"ls -ld {path} on the head" if __utils__["gluster_process.is_plain"](path) else cure
+    return [["datastore_size", store, what, expected, cure]]
 
 
 def _images(seen):

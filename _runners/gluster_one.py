@@ -284,11 +284,7 @@ def ok_to_stop(minions, timeout=15, restart=False, unasked=None):
             {} if restart else _ask([minion for minion in stay if minion not in silent], "gluster_one.apart", **limits)
         )
         apart = {} if restart else {minion: _apart(said.get(minion)) for minion in stay}
-        unsaid = [
-            name
-            for name in stay
-            if name not in nodes and "server" in __salt__["gluster_one.part"](name, known)["roles"]
-        ]
+        unsaid = [name for name in stay if name not in nodes and __salt__["gluster_one.may_serve"](name, known)]
         reasons += _blockers(others, unsaid, {"names": names, "restart": restart, "apart": apart}, limits)
     if reasons and silent and took >= PATIENCE * timeout / 2:
         more = f" and {len(silent) - 3} more" if len(silent) > 3 else ""

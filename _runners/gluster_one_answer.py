@@ -103,9 +103,35 @@ def part(minion, known=None):
     return found
 
 
+def may_serve(minion, known=None):
+    """
+    Whether a minion that says nothing may be a server, as far as the master can tell.
+
+    minion
+        The minion (string).
+
+    known
+        As for :func:`part`.
+
+    Returns a bool: True also where its pillar has a volume with a server whose name may be its own, although others
+    claim it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.may_serve kvm1
+    """
+    known = {} if known is None else known
+    if "server" in part(minion, known)["roles"]:
+        return True
+    servers = {server for volume in rights(minion, known)["servers"].values() for server in volume}
+    return any(__salt__["gluster_one.may_go_by"](minion, server, known) for server in servers)
+
+
 def rights(minion, known=None):
     """
-    What the pillar of a minion, rendered now, lets it have; of other minions' grains none are read.
+    What the pillar of a minion, rendered now, lets it have; other minions' grains are read as :func:`goes_by` does.
 
     minion
         The minion (string).

@@ -60,11 +60,11 @@ def client(minions):
         events, local.at_it = local.get_returns_no_block, set()
 
         def returns(tag, match_type=None):
-            for count, event in enumerate(events(tag, match_type)):
+            for count, event in enumerate(events(tag, match_type), 1):
                 if event is None or _is_return(event, minions):
                     _note(local.at_it, event)
                     yield event
-                elif count % 100 == 0:  # now and then, so that who follows can look at the clock
+                if count % 100 == 0:  # whatever they are, so that who follows can look at the clock
                     yield None
 
         local.get_returns_no_block = returns

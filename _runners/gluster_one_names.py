@@ -91,25 +91,61 @@ def called(name, known=None):
     if name not in known.setdefault("called", {}):
         among = _candidates(name, known)
         named = _all_names(known).get(name.casefold(), ()) if among is None else among
-        found = {minion for minion in named if name.casefold() in names(minion, known)}
+        found = _having(named, name, known)
         if among is None or not found:
-            claimed = _claimants(name, known, look_up=not found)
+            claimed = _claimants(name, known)
             found |= claimed | (set(among or ()) if claimed - set(among or claimed) else set())
         known["called"][name] = sorted(found)
     return known["called"][name]
 
 
-def _claimants(name, known, look_up):
+def _claimants(name, known):
     """
     Which minions say that a name is theirs, and which of those that say nothing have an address of it.
     """
     said = known.get("said", {})
     found = {minion for minion in known["minions"] if _says(minion, name, known)}
-    if look_up:
-        until = known.setdefault("lookups", time.monotonic() + LOOKUP_SECONDS)
-        for address in addresses([name], until).get(name, ()):
-            found |= {minion for minion in _all_names(known).get(address, ()) if minion not in said}
+    for address in _addresses(name, known):
+        found |= {minion for minion in _all_names(known).get(address, ()) if minion not in said}
     return found
+
+
+def _addresses(name, known):
+    found = known.setdefault("addresses", {})
+    if name not in found:
+        until = known.setdefault("lookups", time.monotonic() + LOOKUP_SECONDS)
+        found[name] = addresses([name], until).get(name, ())
+    return found[name]
+
+
+def may_go_by(minion, name, known=None):
+    """
+    Whether a name may be that of a minion that says nothing, as far as the master can tell: also where others claim it,
+    unless it is an identifier's, or leads elsewhere than to the addresses that the master has of this minion.
+
+    minion
+        The minion (string).
+
+    name
+        The name or address (string).
+
+    known
+        As for :func:`part`.
+
+    Returns a bool.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.may_go_by kvm1 kvm1.storage
+    """
+    known = {} if known is None else known
+    if minion in called(name, known):
+        return True
+    if _having(_candidates(name, known) or (), name, known):
+        return False
+    return not _addresses(name, known) or not any(map(_is_address, names(minion, known)))
 
 
 def _says(minion, name, known):
@@ -155,13 +191,13 @@ def _looked_up(host):
         found = {each[4][0].partition("%")[0] for each in socket.getaddrinfo(host, None)}
     except (OSError, UnicodeError):
         return set()
-    return {each for each in found if not ipaddress.ip_address(each).is_loopback}
+    return {each for each in found if not _is_every_hosts(each)}
 
 
 def goes_by(minion, name, known=None):
     """
-    Whether a minion is among those which :func:`called` has, by its identifier, its grains or its word; of no other one
-    are grains read.
+    Whether a minion is among those which :func:`called` has, by its identifier, its grains or its word; of others are
+    grains read only where the name is like their identifier.
 
     minion
         The minion (string).
@@ -184,7 +220,14 @@ def goes_by(minion, name, known=None):
     among = _candidates(name, known)
     if minion in (known["minions"] if among is None else among) and name.casefold() in names(minion, known):
         return True
-    return minion in known["minions"] and _says(minion, name, known)
+    return minion in known["minions"] and _says(minion, name, known) and not _having(among or (), name, known)
+
+
+def _having(minions, name, known):
+    """
+    Those of some minions that have a name by their identifiers and grains.
+    """
+    return {minion for minion in minions if name.casefold() in names(minion, known)}
 
 
 def _candidates(name, known):
@@ -256,10 +299,10 @@ def names(minion, known=None):
         grains = grains if isinstance(grains, dict) else {}
         short = [] if grains or _is_address(minion) else [minion.partition(".")[0]]
         found = [grains.get(grain) for grain in ("host", "fqdn", "nodename", "localhost")]
-        lists = [grains.get(grain) for grain in ("fqdn_ip4", "ipv4", "fqdns")]
+        lists = [grains.get(grain) for grain in ("fqdn_ip4", "ipv4", "ipv6", "fqdns")]
         found += [name for each in lists if isinstance(each, list) for name in each[:MOST]]
         own = {name.casefold() for name in [minion, *short, *found] if isinstance(name, str) and name}
-        kept[minion] = sorted(own - {"localhost", "127.0.0.1"})
+        kept[minion] = sorted(each for each in own - {"localhost"} if not _is_every_hosts(each))
     return kept[minion]
 
 
@@ -268,3 +311,11 @@ def _is_address(name):
         return bool(ipaddress.ip_address(name))
     except ValueError:
         return False
+
+
+def _is_every_hosts(name):
+    """
+    Whether it is an address that each host has for itself, or that means another host on each link.
+    """
+    address = _is_address(name) and ipaddress.ip_address(name)
+    return bool(address and (address.is_loopback or address.is_link_local))

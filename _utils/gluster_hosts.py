@@ -5,12 +5,16 @@ Which names and addresses belong to one host
 
 import ipaddress
 import socket
+import threading
+import time
 
 import psutil
 
 __virtualname__ = "gluster_hosts"
 
 PORT = 24007
+# For all names that are looked up together: a resolver goes on to its second name server after five.
+LOOKUP_SECONDS = 8
 # Addresses that a host has for itself, the second one by Debian's installer; and names.
 OWN = ("127.0.0.1", "127.0.1.1", "::1")
 SELF = {"localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"}
@@ -27,7 +31,8 @@ def own_names(servers=()):
 
     servers
         Names that may be this node's, although its grains do not have them (list of strings, default none): those
-        count that resolve, on this node, to one of its addresses.
+        count that resolve, on this node and within 8 s for all, to one of its addresses. A loopback address is none, as
+        a name server may have it for every name, and a link's own address is another host's on another link.
 
     Returns a set of strings.
 
@@ -42,8 +47,35 @@ def own_names(servers=()):
         names.update(__grains__.get(grain) or [])
     names = {name.casefold() for name in names if name and not is_loopback(name)} - SELF
     own = {address(each) for grain in ("ipv4", "ipv6") for each in __grains__.get(grain) or []}
+    own = {each for each in own if not is_loopback(each) and not getattr(_parsed(each), "is_link_local", False)}
     more = {server.casefold() for server in servers if not is_loopback(server)} - names - SELF
-    return names | {server for server in more if addresses(server) & own}
+    return names | {server for server, found in _looked_up(sorted(more)).items() if found & own}
+
+
+def _looked_up(hosts):
+    """
+    The addresses of some hosts by name, of those that were found in time: a name server may not answer.
+    """
+    found, deadline = {}, time.monotonic() + LOOKUP_SECONDS
+
+    def look(part):
+        for host in part:
+            if time.monotonic() < deadline:
+                found[host] = _resolved(host)
+
+    threads = [threading.Thread(target=look, args=[hosts[first::10]], daemon=True) for first in range(10)]
+    for thread in threads[: len(hosts)]:
+        thread.start()
+    for thread in threads[: len(hosts)]:
+        thread.join(max(0, deadline - time.monotonic()))
+    return dict(found)
+
+
+def _resolved(host):
+    try:
+        return {address(each[4][0]) for each in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return set()
 
 
 def known_as(server, names):
@@ -108,11 +140,8 @@ def addresses(host):
 
         __utils__["gluster_hosts.addresses"]("kvm1")
     """
-    try:
-        found = {address(each[4][0]) for each in socket.getaddrinfo(host, None)}
-    except (OSError, UnicodeError):
-        return set()
-    if all(map(is_loopback, found)) and (host in OWN or not is_loopback(host)):
+    found = _resolved(host)
+    if found and all(map(is_loopback, found)) and (host in OWN or not is_loopback(host)):
         found = {*__grains__.get("ipv4", []), *__grains__.get("ipv6", [])}
     return {each for each in found if not is_loopback(each)}
 

@@ -6,6 +6,7 @@ Commands that may hang, and text of others for the terminal
 import contextlib
 import hashlib
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -53,6 +54,25 @@ def visible(text, longest=200):
         text = f"{text[: longest // 2]}...{text[-(longest // 2) :]}"
     # Not printable are control characters, what reverses the direction of writing, and lone surrogates.
     return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def is_plain(path):
+    """
+    Whether a path that others have chosen may stand in a command that is printed for an administrator: its characters
+    mean nothing to a shell, and it is short enough that nobody leaves out a part of it.
+
+    path
+        The path (string).
+
+    Returns a bool.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_process.is_plain"]("/var/lib/one/datastores/101")
+    """
+    return isinstance(path, str) and bool(re.fullmatch(r"/[\w@%+=:,./-]{0,399}", path, re.ASCII))
 
 
 def _escaped(char):

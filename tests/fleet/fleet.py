@@ -50,6 +50,12 @@ def changed(**keys):
     return pillar
 
 
+def unit_keeps_bricks(lab, host):
+    """Whether the package's own unit of glusterd lets bricks run while glusterd restarts, as that of Debian 14 does."""
+    unit = "/lib/systemd/system/glusterd.service"
+    return lab.exec(host, "grep", "-qx", "KillMode=process", unit).returncode == 0
+
+
 class Run(dict):
     """One `state.apply`: {minion: {state id: what the state returned}}, or instead of states what Salt said."""
 

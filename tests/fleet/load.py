@@ -105,7 +105,7 @@ class Load:
         clients = {host: pids[0] for host, pids in self.fleet.clients().items()}
         while not self.over.wait(0.1):
             for host, pid in clients.items():
-                count = len(connected(pid))
+                count = len(connected(host, pid))
                 self.fewest[host] = min(self.fewest.get(host, count), count)
 
     def end(self):
@@ -139,8 +139,11 @@ class Load:
         return felt
 
 
-def connected(pid):
-    """The hosts of the bricks that a process is connected to: their ports begin where those of clients end."""
+def connected(host, pid):
+    """
+    The hosts of the bricks that a process of a host is connected to: their ports begin where those of clients end. It
+    reaches its own bricks by a loopback address or by the other one, which may change when a brick comes back.
+    """
     sockets, found = set(), set()
     with contextlib.suppress(OSError):
         for entry in os.scandir(f"/proc/{pid}/fd"):
@@ -151,6 +154,7 @@ def connected(pid):
             address, port = words[2].split(":")
             if words[3] == "01" and words[9] in sockets and int(port, 16) >= 49152:
                 found.add(socket.inet_ntoa(struct.pack("<L", int(address, 16))))
+    found = {files.address(host) if address.startswith("127.") else address for address in found}
     return found & {files.address(host) for host in HYPERVISORS}
 
 

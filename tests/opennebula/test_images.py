@@ -152,7 +152,7 @@ def test_a_persistent_qcow2_with_a_disk_snapshot(modules, cloud, image):
     cloud.lab(put={"image": {"id": number, "snapshots": [{"ID": "0", "SIZE": "8", "NAME": "before", "ACTIVE": "YES"}]}})
     (listed,) = modules.gluster_native.images(**cloud.arguments)
     source = source_of(modules, cloud, number)
-    assert listed["problem"].startswith(SNAPSHOT) and f"convert -O raw {source}.snap/N FILE`" in listed["cure"]
+    assert listed["problem"].startswith(SNAPSHOT) and f"convert -f qcow2 -O raw {source}.snap/N FILE`" in listed["cure"]
     cloud.lab(put={"image": {"id": number, "snapshots": []}})
     assert modules.gluster_native.images(**cloud.arguments) == []
 

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from ..conftest import CHECKOUT
+
 NO_DRIVER = "qemu-img: Could not open 'json:{\"driver\": \"gluster\"}': Unknown driver 'gluster'"
 PRESENT = "qemu-img: Could not open 'json:{\"driver\": \"gluster\"}': Parameter 'server' is missing"
 MODULE = "/usr/lib/x86_64-linux-gnu/qemu/block-gluster.so"
@@ -256,25 +258,124 @@ def test_the_read_is_that_of_a_vm(native):
     assert native(qemu_io=script).native_read("one_vol", user=None) is None
 
 
-def test_many_raw_files_take_few_processes(execution, tmp_path):
+@pytest.fixture
+def listed(execution, tmp_path):
+    """listed([{...}]): the module where oned has these images, each raw and persistent unless it says otherwise."""
+
+    def make(images, run=None):
+        store = {"id": 100, "name": "glusterds", "base_path": str(tmp_path), "DISK_TYPE": "GLUSTER"}
+        image = {"name": "x", "owner": "eve", "state": "READY", "persistent": True, "format": "raw", "native": True,
+                 "datastore": 100, "snapshots": 0, "type": "OS", "size_mb": 1}  # fmt: skip
+        module = execution("gluster_native", __opts__={"cachedir": str(tmp_path)}, __salt__={
+            "opennebula.datastore_list": lambda: [store], "opennebula.vm_list": list,
+            "opennebula.image_list": lambda: [{**image, "id": n, **given} for n, given in enumerate(images)],
+            "opennebula_api.account": lambda: "root", "one_datastore.is_native": lambda store: True,
+        })  # fmt: skip
+        real = module.__utils__["gluster_process.run"]
+        module.__utils__["gluster_process.run"] = lambda argv, **more: (run or real)(argv, **more)
+        return module
+
+    return make
+
+
+def test_many_raw_files_take_few_processes(listed, tmp_path):
     """All images are raw by default: a process for each would be thousands."""
-    paths = [tmp_path / f"image {number}" for number in range(450)]
+    paths = [tmp_path / f"image-{number}" for number in range(450)]
     for path in paths:
         path.write_bytes(bytes(512))
     paths[7].write_bytes(bytes(612))
     paths[8].unlink()
-    store = {"id": 100, "name": "glusterds", "base_path": str(tmp_path), "DISK_TYPE": "GLUSTER"}
-    image = {"name": "x", "owner": "eve", "state": "READY", "persistent": True, "format": "raw", "native": True,
-             "datastore": 100, "snapshots": 0, "type": "OS", "size_mb": 1}  # fmt: skip
     commands = []
-    module = execution("gluster_native", __opts__={"cachedir": str(tmp_path)}, __salt__={
-        "opennebula.datastore_list": lambda: [store], "opennebula.vm_list": list,
-        "opennebula.image_list": lambda: [{**image, "id": n, "source": str(path)} for n, path in enumerate(paths)],
-        "opennebula_api.account": lambda: "root", "one_datastore.is_native": lambda store: True,
-    })  # fmt: skip
+    module = listed([{"source": str(path)} for path in paths])
     run = module.__utils__["gluster_process.run"]
     module.__utils__["gluster_process.run"] = lambda argv, **more: commands.append(argv) or run(argv, **more)
     (found,) = module.images()
     assert found["id"] == 7 and "reading its last 100 bytes is an I/O error" in found["problem"]
-    assert f"truncate -s %512 -- '{paths[7]}'`" in found["cure"]
+    assert f"`runuser --pty -u root -- truncate -s %512 -- {paths[7]}`" in found["cure"]
     assert len(commands) == 5  # three for 450 files, one for each of those two
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "a'`id`", "a;id", "a\\b", "ä", "~", "{}", "x/" * 250 + "x"], ids=lambda name: ascii(name)[:20]
+)
+@pytest.mark.parametrize("snapshots", [0, 1])
+def test_an_odd_path_stands_in_no_command(listed, tmp_path, name, snapshots):
+    """oned and oneadmin choose it, and an administrator pastes what is printed as root."""
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"QFI\xfb" + bytes(600))
+    form = "qcow2" if snapshots else "raw"
+    (found,) = listed([{"source": str(path), "snapshots": snapshots, "format": form}]).images()
+    assert "its file's path is odd" in found["cure"] and "`oneimage show 0`" in found["cure"]
+    assert name not in found["cure"] and "runuser" not in found["cure"]
+
+
+def test_a_snapshot_is_written_into_a_file_as_its_user(listed, tmp_path):
+    """Root would read what a link or a backing file of oneadmin's leads to."""
+    path = tmp_path / "image"
+    path.write_bytes(b"QFI\xfb" + bytes(508))
+    (found,) = listed([{"source": str(path), "snapshots": 1, "format": "qcow2"}]).images()
+    command = f"runuser --pty -u root -- qemu-img convert -f qcow2 -O raw {path}.snap/N FILE"
+    assert found["cure"].split("`")[1] == command and "(N: the highest number there)" in found["cure"]
+    assert "FILE, a new one where root can write" in found["cure"]
+
+
+def test_long_paths_fit_into_the_words_of_a_process(listed):
+    """Users of OpenNebula may give 200 images a path of 4094 characters, of four bytes each."""
+    lengths = []
+    paths = ["/" + "\U0001f600" * 1000, "/" + "\U0001f600" * 4094]
+    module = listed([{"source": path} for path in paths for _ in range(100)])
+    run = module.__utils__["gluster_process.run"]
+
+    def counted(argv, **more):
+        lengths.append(sum(map(len, map(os.fsencode, argv))))
+        return [1, "", "stat: cannot statx: No such file or directory"] if argv[0] == "sh" else run(argv, **more)
+
+    module.__utils__["gluster_process.run"] = counted
+    problems = [found["problem"] for found in module.images()]
+    assert len(problems) == 100 and all("is not an absolute path" in problem for problem in problems)
+    assert len(lengths) > 100 and max(lengths) < 70_000
+
+
+@pytest.mark.parametrize("path", ["-l", "x", "/two\nlines", "/esc\x9b[2J"], ids=ascii)
+def test_a_path_that_is_none_is_named_where_the_datastore_hangs(listed, path):
+    images = [{"source": each, "snapshots": 1, "format": "qcow2"} for each in ("/hangs", path)]
+    found = listed(images, run=lambda argv, **_: [None, "", "no answer within 3 s"]).images()
+    assert ["did not answer" in one["problem"] for one in found] == [True, False]
+    assert "is not an absolute path" in found[1]["problem"] and found[1]["cure"] == "see what it says"
+    assert all(one[key].isprintable() for one in found for key in ("problem", "cure"))
+
+
+def test_what_an_error_says_is_not_its_paths_words(listed):
+    paths = ["/not connected", "/No such file", "/x"]
+    images = [{"source": path, "format": "qcow2"} for path in paths]
+    found = listed(
+        images, run=lambda argv, **_: [1, "", f"stat: cannot statx '{argv[-1]}': Permission denied"]
+    ).images()
+    assert ["cannot be looked at" in one["problem"] for one in found] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    "said, problems",
+    [
+        ([0, "", ""], []),
+        ([1, "", "find: '/x.snap/': No such file or directory"], []),
+        ([1, "", "find: '/x.snap/': Permission denied"], ["is not known: find: '/x.snap/': Permission denied"]),
+        ([None, "", "no answer within 3 s"], ["is not known: no answer within 3 s"]),
+        ([0, "1\n10\n9\n", ""], ["a persistent qcow2 with a disk snapshot"]),
+    ],
+)
+@pytest.mark.parametrize("beyond", [0, 100])
+def test_no_answer_is_not_no_snapshot(listed, said, problems, beyond):
+    seen = [0, f"81a4 {512 + beyond}\n/x\n 51 46 49 fb\n", ""]
+    module = listed([{"source": "/x", "format": "qcow2"}], run=lambda argv, **_: said if argv[0] == "find" else seen)
+    found = [one["problem"] for one in module.images()]
+    short = ["so QEMU cannot open it"] if beyond and not said[1] else []
+    assert len(found) == len(problems + short)
+    assert all(part in whole for part, whole in zip(problems + short, found))
+
+
+def test_no_printed_command_of_another_user_has_roots_terminal():
+    texts = [path for each in ("_*/*.py", "docs/*.md", "*.md", "gluster_one/**/*.*") for path in CHECKOUT.glob(each)]
+    lines = [line for path in texts for line in path.read_text().splitlines() if "runuser -" in line]
+    assert lines and all("runuser --pty" in line for line in lines)

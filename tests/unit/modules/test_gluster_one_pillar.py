@@ -52,7 +52,7 @@ def test_a_server_by_a_name_that_leads_to_this_node(node, monkeypatch):
         (["gl1.storage", "gl2.storage"], True, True),
         (["gl2.storage", "GL1.storage"], True, False),
         (["gl2.storage", "gl4.storage"], False, False),
-        (["gl2.storage", "gl3.storage"], True, False),
+        (["gl2.storage", "gl3.storage"], False, False),
         (["kvm2", "kvm1"], True, False),
     ):
         plan = node({"volumes": {"one_vol": {"servers": servers}}}, ipv4=["127.0.0.1", "10.0.0.1"])

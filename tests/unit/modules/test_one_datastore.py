@@ -466,9 +466,16 @@ def test_the_hosts_of_the_datastores_clusters(execution):
 
 
 @pytest.mark.parametrize(
-    "fails", ["gluster_mount.mount_health", "gluster_mount.space", "opennebula.host_list", "gluster_native.images"]
+    "fails, error",
+    [
+        ("gluster_mount.mount_health", CommandExecutionError),
+        ("gluster_mount.space", CommandExecutionError),
+        ("opennebula.host_list", CommandExecutionError),
+        ("gluster_native.images", CommandExecutionError),
+        ("gluster_native.images", OSError),  # a process that cannot be started
+    ],
 )
-def test_what_fails_of_the_report_hides_nothing_else(execution, fails):
+def test_what_fails_of_the_report_hides_nothing_else(execution, fails, error):
     store = {
         "id": 101, "type": "IMAGE_DS", "ds_mad": "fs", "tm_mad": "shared", "total_mb": 0, "clusters": [0],
         "base_path": "/var/lib/one/datastores/101",
@@ -477,7 +484,7 @@ def test_what_fails_of_the_report_hides_nothing_else(execution, fails):
     host = {"name": "kvm1", "cluster": 0, "off": False}
 
     def refuse(*words, **_):
-        raise CommandExecutionError("it is odd")
+        raise error("it is odd")
 
     def health(path):
         return refuse() if fails == "gluster_mount.mount_health" and path == "/v" else {"state": "alive"}

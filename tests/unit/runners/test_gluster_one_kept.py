@@ -185,6 +185,35 @@ def test_a_flood_of_events_is_not_followed_for_ever(follow):
     assert next(count) < 10**7
 
 
+@pytest.mark.parametrize("follow, flooded", [("ask", "job"), ("ask", "question"), ("repair", "question")])
+def test_a_flood_of_returns_is_not_followed_for_ever(monkeypatch, follow, flooded):
+    """Of one that has returned already, or answers again and again that its job runs."""
+    with monkeypatch.context() as nothing:
+        master = Master(nothing, {}, job_cache=False)
+    minions = type("", (), {"_pki_minions": lambda self: {"kvm1", "liar"}})()
+    monkeypatch.setattr(salt.utils.minions, "CkMinions", lambda opts: minions)
+    client, limit = Busy([], 99), time.monotonic() + 6
+
+    def flood(tag, match_type=None):
+        for _ in iter(int, 1):
+            if time.monotonic() > limit:
+                raise ValueError("it is followed for ever")
+            ours = (JID in tag) == (flooded == "job")
+            yield ret("liar", f"{tag}/ret/liar", fun="saltutil.find_job", **{"return": RUNS}) if ours else None
+
+    client.get_returns_no_block = flood
+    monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: client)
+    if follow == "ask":
+        monkeypatch.setattr(master.runner, "PATIENCE", 2)
+        master.runner._ask(["kvm1", "liar"], "test.ping", timeout=0.5)
+    else:
+        master.salt["mine.get"] = lambda *words: {}
+        monkeypatch.setattr(master.remediation, "ASK_AFTER", 0.5)
+        turn = master.remediation._Turn("kvm1", False, 1)
+        master.remediation._job("liar", ["gluster_one.mount"], 1, turn)
+    assert time.monotonic() < limit
+
+
 @pytest.mark.parametrize("place", ["mine/kvm1", "grains/kvm1", "pillar/kvm1", "minions/kvm1/mine", "minions/kvm1/data"])
 def test_what_a_minion_leaves_is_not_loaded_where_it_is_too_large(monkeypatch, tmp_path, place):
     """The reactor's process does everybody's repairs."""

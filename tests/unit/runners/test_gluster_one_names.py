@@ -66,10 +66,48 @@ def test_who_goes_by_a_name_that_minions_have_resolved(monkeypatch, name, sayers
     assert set(sayers) & set(minions) <= set(able) <= {*sayers, *minions}
 
 
+@pytest.mark.parametrize("name, able", [("kvm1", False), ("KVM1", False), ("kvm1.lab", False), ("gfs1", True)])
+def test_what_is_another_ones_by_its_identifier_gives_no_rights(monkeypatch, name, able):
+    """As the reactor asks it, which has a minion's own word alone."""
+    pillars = dict.fromkeys(["kvm1", "liar"], {"volumes": {"one_vol": {"servers": [name]}}})
+    master = Master(monkeypatch, pillars, {"kvm1": {"fqdn": "kvm1.lab", "host": "kvm1"}})
+    kinds = master.salt["gluster_one.rights"]("liar", {"said": {"liar": [name]}})["kinds"]
+    assert bool({"server", "coordinator"} & {master.salt["gluster_one.who"](kind) for kind in kinds}) is able
+
+
 def test_what_others_say_is_theirs_does_not_hide_whose_short_name_it_is(monkeypatch):
     monkeypatch.setattr("socket.getaddrinfo", lambda *_: [])
     master = Master(monkeypatch, dict.fromkeys(["kvm1", "liar"], {}), {"kvm1": {"host": "kvm1"}})
     assert master.salt["gluster_one.called"]("kvm1.lab", {"said": {"liar": ["kvm1.lab"]}}) == ["kvm1", "liar"]
+
+
+ADDRESSES = {"kvm1": "10.0.0.1", "kvm2": "10.0.0.2", "liar": "10.0.0.66"}
+
+
+@pytest.mark.parametrize("found, grains, ok", [
+    # The master finds the silent one's address, whatever the other's grains have.
+    ({"gfs1": "10.0.0.1"}, {}, False), ({"gfs1": "fd00::1"}, {"kvm1": {"ipv6": ["::1", "fd00::1"]}}, False),
+    # It finds no address, or has none of the silent one.
+    ({}, {}, False), ({"gfs1": "10.0.0.66"}, {"kvm1": {}}, False),
+    # The name is not the silent one's.
+    ({"gfs1": "10.0.0.66"}, {}, True),
+])  # fmt: skip
+@pytest.mark.parametrize("fqdns", [["gfs1"], []])
+def test_who_claims_a_silent_servers_name_does_not_let_another_go(monkeypatch, found, grains, ok, fqdns):
+    found = {"gfs2": "10.0.0.2", **found}
+    monkeypatch.setattr("socket.getaddrinfo", lambda host, _: [[0, 0, 0, 0, (found[host], 0)]] if host in found else [])
+    claims = {"liar": {"fqdns": fqdns}}
+    grains = {minion: {"host": minion, "ipv4": [address], **claims.get(minion, {})} for minion, address in
+              ADDRESSES.items()} | grains  # fmt: skip
+    master = Master(monkeypatch, dict.fromkeys(grains, {"volumes": {"one_vol": {"servers": ["gfs1", "gfs2"]}}}), grains)
+    names = {"kvm2": ["kvm2", "gfs2"], "liar": ["liar", "gfs1"]}
+    node = {"errors": [], "roles": ["server"], "batch": 10, "timeout": 120, "volumes": {}}
+    master.answers = {
+        "gluster_one_pillar.node": {minion: {**node, "names": own} for minion, own in names.items()},
+        "glusterd.volumes": dict.fromkeys(names, ["one_vol"]),
+        "gluster_one.stop_blockers": dict.fromkeys(names, []),
+    }
+    assert master.runner.ok_to_stop("kvm2", restart=True)["ok"] is ok
 
 
 def test_many_names_that_are_nobodys_in_a_large_fleet(monkeypatch):

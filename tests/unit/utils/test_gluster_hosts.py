@@ -1,6 +1,8 @@
 """Which names and addresses are one host: an own name may have a loopback address."""
 
 import socket
+import threading
+import time
 
 import pytest
 
@@ -30,7 +32,26 @@ def test_a_minion_goes_by_no_name_that_every_host_has(hosts):
 def test_a_minion_goes_by_names_that_lead_to_it(hosts):
     """Each name that resolves to one of its addresses; not one that every host has, nor a loopback address."""
     servers = ["KVM1.san", "kvm1.lan", "kvm2", "kvm4", "localhost", "127.0.1.1"]
-    assert hosts.own_names(servers) == {"kvm1", "10.0.0.1", "kvm1.san", "kvm1.lan"}
+    assert hosts.own_names(servers) == {"kvm1", "10.0.0.1", "kvm1.san"}
+
+
+@pytest.mark.parametrize("found", ["127.0.0.1", "127.0.0.53", "::1", "0.0.0.0", "fe80::1%eth0", "169.254.0.1"])
+def test_what_a_name_server_has_for_every_name_is_nobodys(hosts, monkeypatch, found):
+    links = {"ipv4": [*GRAINS["ipv4"], "169.254.0.1"], "ipv6": [*GRAINS["ipv6"], "fe80::1"]}
+    monkeypatch.setattr(hosts, "__grains__", {**GRAINS, **links})
+    monkeypatch.setattr(socket, "getaddrinfo", lambda name, _: [(None, None, None, None, (found, 0))])
+    assert not {"gl1", "gl2"} & hosts.own_names(["gl1", "gl2"])
+
+
+@pytest.mark.parametrize("seconds, found", [(0.2, True), (60, False)])
+def test_a_slow_name_server_is_not_waited_for_with_each_name(hosts, monkeypatch, seconds, found):
+    names, over, begin = [f"gl{number}" for number in range(15)], threading.Event(), time.monotonic()
+    look_up = lambda *_: [(over.wait(seconds), None, None, None, ("10.0.0.1", 0))]  # noqa: E731
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(hosts, "LOOKUP_SECONDS", 1.5)
+    assert hosts.own_names(names) == {"kvm1", "10.0.0.1", *(names if found else [])}
+    over.set()
+    assert time.monotonic() - begin < 4
 
 
 @pytest.mark.parametrize(
