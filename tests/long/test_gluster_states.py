@@ -46,13 +46,21 @@ def commands(fleet, host):
     return path.read_text().splitlines() if path.exists() else []
 
 
+def asked(fleet, host):
+    """How often a minion has started the gluster command."""
+    log = (fleet.lab.root(host) / "var/log/salt/minion").read_text(errors="replace")
+    return len(re.findall(r"Executing command \S*(?:timeout|gluster) ", log))
+
+
 @pytest.fixture(scope="module")
 def runs(bare):
     """What the SLS of the docs would do, what it does, and what it does and would do the second time."""
     found = {"predicted": apply(bare, SLS, test=True)}
     found["after test"] = {host: commands(bare, host) for host in HYPERVISORS}
     found["first"] = apply(bare, SLS)
+    before = {host: asked(bare, host) for host in HYPERVISORS}
     found["second"] = apply(bare, SLS)
+    found["asked"] = {host: asked(bare, host) - before[host] for host in HYPERVISORS}
     found["again"] = apply(bare, SLS, test=True)
     return found
 
@@ -82,6 +90,7 @@ def test_predicts_what_it_does_and_touches_nothing(runs):
 def test_a_second_run_changes_nothing(runs):
     for name in ("second", "again"):
         assert (runs[name].failures, runs[name].changes, runs[name].results) == ({}, {}, {True})
+    assert runs["asked"] == dict.fromkeys(HYPERVISORS, 1)
 
 
 # Layouts on real Gluster: what volume_present is given, and what Gluster makes of it.

@@ -436,6 +436,16 @@ def test_a_peer_that_is_no_member_holds_everything(execution, blockers):
     assert "kvm2 sees kvm3 as 'Accepted peer request'" in module.peers_apart()
 
 
+def test_a_peer_is_asked_by_a_name_that_has_an_address_here(execution):
+    asked, names = [], ["10.9.9.9", "kvm2", "kvm2.elsewhere"]
+    salt = {"gluster.pool_list": lambda server: asked.append(server) or pool(),
+            "gluster.peer_status": lambda: [{"hostnames": names, "connected": True}]}  # fmt: skip
+    utils = {"gluster_hosts.glusterd_port": lambda host: "open",
+             "gluster_hosts.addresses": lambda host: {"10.0.0.2"} if host == "kvm2" else set()}  # fmt: skip
+    assert execution("gluster_pool", __salt__=salt, __utils__=utils).peers_apart() is None
+    assert asked == ["kvm2"]
+
+
 @pytest.mark.parametrize(
     "state, lost",
     [
