@@ -141,20 +141,20 @@ def test_finds_what_the_pillar_says_otherwise(fleet, pillar, minion, kind, seen)
 
 def test_an_auth_allow_without_a_server(fleet):
     """Its client ends: the coordinator says whom the option leaves out, the node itself why it cannot mount."""
-    allowed = "10.77.0.2,10.77.1.1,10.77.1.2"
+    allowed = "10.77.0.2,10.77.1.1,10.77.1.2,127.0.0.1"  # from which a server's own brick sees it
     assert fleet.findings("kvm3") == {}
     fleet.sh("kvm1", f"{VOLUME} set one_vol auth.allow {allowed}")
     try:
         wait_for("kvm3's mount has gone", lambda: "mount_gone" in fleet.findings("kvm3"), 60, every=1)
         found, gone = fleet.findings("kvm1")["shut_out"], fleet.findings("kvm3")["mount_gone"]
-        fleet.sh("kvm1", f"{VOLUME} set one_vol auth.allow {allowed},10.77.1.3,127.0.0.1")  # as both say
+        fleet.sh("kvm1", f"{VOLUME} set one_vol auth.allow {allowed},10.77.1.3")  # as both say
         run = fleet.apply(on=["kvm3"])
     finally:
         fleet.sh("kvm1", f"{VOLUME} reset one_vol auth.allow")
     assert found["seen"] == f"auth.allow {allowed} keeps out the server kvm3 (10.77.1.3)"
     why = "the bricks reject this node, 10.77.1.3: auth.allow, auth.reject or, with TLS, auth.ssl-allow"
     assert gone["seen"].endswith(f", nor can it be: {why}") and "put 10.77.1.3 and 127.0.0.1 there" in gone["cure"]
-    assert run.failures == {} and fleet.findings("kvm3") == {}
+    assert run.failures == {} and fleet.findings("kvm3") == fleet.findings("kvm2") == {}
 
 
 def test_a_brick_whose_root_is_root_s(fleet):
