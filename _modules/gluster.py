@@ -760,7 +760,7 @@ def _clients(connections):
         for text, written in there:
             address = __utils__["gluster_hosts.address"](text.rpartition(":")[0])
             server = brick.partition(":/")[0] if __utils__["gluster_hosts.is_loopback"](address) else None
-            new = {"addresses": [address], "server": server, "counts": {}}
+            new = {"addresses": [address], "networks": set(), "server": server, "counts": {}}
             count = found.setdefault((address, server), new)["counts"].setdefault(brick, [0, 0])
             count[0] += 1
             count[1] += written is None or written > HANDSHAKE
@@ -814,8 +814,8 @@ def _one_client(one, other):
     counts = {**one["counts"]}
     for brick, more in other["counts"].items():
         counts[brick] = [sum(pair) for pair in zip(counts.get(brick, (0, 0)), more)]
-    addresses = one["addresses"] + other["addresses"]
-    return {"addresses": addresses, "server": one["server"] or other["server"], "counts": counts}
+    more = {"addresses": one["addresses"] + other["addresses"], "networks": one["networks"] | other["networks"]}
+    return {**more, "server": one["server"] or other["server"], "counts": counts}
 
 
 def _joined(clients, bricks):
@@ -826,6 +826,7 @@ def _joined(clients, bricks):
     """
     left = [client for client in clients if _missed(client, bricks)]
     left.sort(key=lambda client: (-len(client["counts"]), client["addresses"]))
+    left = [{**client, "networks": _networks(client)} for client in left]  # of each address once
     for complete, alike in ((True, True), (True, False), (False, True), (False, False)):
         left = _as_one(left, bricks, complete, alike)
     return left
@@ -839,11 +840,12 @@ def _as_one(clients, bricks, complete, alike):
     left, found = clients, []
     while left:
         first, *left = left
-        client, parts = first, []
+        client, parts, ending = first, [], _host_part(first)
         for other in left:
+            if alike and ending != _host_part(other) or not _may_be_one(client, other):
+                continue
             missed = _missed(client, bricks)
-            same = missed and {*other["counts"]}.intersection(bricks).issubset(missed) and _may_be_one(client, other)
-            if same and (not alike or _host_part(first) == _host_part(other)):
+            if missed and {*other["counts"]}.intersection(bricks).issubset(missed):
                 client, parts = _one_client(client, other), [*parts, other]
         missed = _missed(client, bricks)
         if missed and complete:
@@ -862,7 +864,7 @@ def _may_be_one(one, other):
     Whether two clients may be one host: they are not of two servers, and not of one network, in which a host would go
     by one address.
     """
-    networks, more = _networks(one), _networks(other)
+    networks, more = one["networks"], other["networks"]
     return not (None in networks | more or networks & more or (one["server"] and other["server"]))
 
 

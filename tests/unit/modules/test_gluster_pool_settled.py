@@ -173,3 +173,21 @@ def test_who_is_connected_is_a_host_not_an_address(execution, connections, said,
         assert set().union(*apart.values()) >= set().union(*said.values()), "which it is nobody can tell"
     else:
         assert apart == said
+
+
+@pytest.mark.parametrize("address, hosts", [("10.1.{}.{}", 300), ("fd00:{}:{}::1", 1)])
+def test_many_clients_that_miss_bricks_are_told_apart_in_time(execution, address, hosts):
+    """Which network an address is of is read from the node's interfaces: once for each."""
+    there = [[f"{address.format(n // 250, n % 250 + 1)}:49000", 9999] for n in range(300)]
+    connections = {brick: there[number::3] for number, brick in enumerate(DEBIAN)}
+    module, looked = execution("gluster", __utils__={"gluster_hosts.addresses": lambda name: set()}), []
+    real = module.__utils__["gluster_hosts.network"]
+
+    def network(text):
+        looked.append(text)
+        assert len(looked) <= 300
+        return real(text)
+
+    module.__utils__["gluster_hosts.network"] = network
+    apart = module.clients_apart("one_vol", connections=connections, servers=dict.fromkeys(DEBIAN, "uuid"))
+    assert len(apart) <= hosts and len(looked) == 300
