@@ -122,6 +122,9 @@ def _clashes(ours):
                 path = os.path.join(directory, name)
                 if directory == os.path.join(extension, kind) and (kind, name) in ours:
                     continue
+                # A copy, as of the minion's own where `salt-call` has another cachedir, is the same whoever is loaded.
+                if (kind, name) in ours and os.path.isfile(path) and get_hash(path) == ours[kind, name]:
+                    continue
                 clash = sorted(_virtual_names(path) & set(names))
                 if clash:
                     found[kind, path] = _clash(kind, path, clash[0], names[clash[0]])

@@ -81,6 +81,15 @@ def test_the_roots_of_a_master_are_not_known_to_a_minion(tmp_path):
     assert module._mixed(list(ours), ours).startswith("modules on this minion are not those of saltenv base: sync them")
 
 
+def test_a_copy_of_ours_elsewhere_is_no_clash(fleet, tmp_path):
+    """As Salt's option utils_dirs leads to the minion's own ones in a `salt-call` with another cachedir."""
+    shutil.copytree(CHECKOUT / "_utils", tmp_path / "copies")
+    assert fleet({}, utils_dirs=[str(tmp_path / "copies")]) == []
+    (tmp_path / "copies/gluster_files.py").write_text("# another version\n")
+    (error,) = fleet({})
+    assert error.startswith(f"{tmp_path}/copies/gluster_files.py is loaded as gluster_files")
+
+
 def test_by_salt_ssh_it_is_refused_in_one_sentence():
     """Whose functions all are there by name, and are a connection each."""
     opts = {"__master_opts__": {"file_roots": {"base": ["/srv/salt"]}}, "id": "kvm1"}
