@@ -13,6 +13,13 @@ import re
 import salt.utils.user
 from salt.exceptions import SaltInvocationError
 
+try:
+    import salt.utils.secret  # of Salt 3008, which masks values unless it is asked not to
+except ImportError:
+    UNMASKED = {}
+else:
+    UNMASKED = {"unmask": True}
+
 __virtualname__ = "gluster_one_pillar"
 
 # The formula's defaults, as the pillar has them; those of a system are in gluster_one/os.yaml.
@@ -67,7 +74,7 @@ def node(pillar=None):
         salt kvm1 gluster_one_pillar.node
     """
     if pillar is None:
-        whole = __salt__["pillar.items"](unmask=True)
+        whole = __salt__["pillar.items"](**UNMASKED)
         if whole.get("_errors"):
             return {"errors": [_unrendered(whole["_errors"])]}
         pillar = whole.get("gluster_one")
