@@ -953,19 +953,8 @@ def heal_daemon_restart(name, timeout=120):
     """
     daemon = _heal_daemon(volume_status(name))
     if daemon:
-        _end(daemon)
+        __utils__["gluster_process.end"](daemon)
     return volume_start(name, force=True, timeout=timeout)
-
-
-def _end(process):
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process.terminate()
-        try:
-            process.wait(10)
-        except psutil.TimeoutExpired:
-            process.kill()
-            with _looking("a process that was to end"):
-                process.wait(10)
 
 
 def brick_restart(volume, brick, timeout=120):
@@ -1007,5 +996,5 @@ def brick_restart(volume, brick, timeout=120):
         known = path in process.cmdline()
     if not known:
         raise CommandExecutionError(f"{brick}: the process {pid} is another one by now; run again")
-    _end(process)
+    __utils__["gluster_process.end"](process)
     return volume_start(volume, force=True, timeout=timeout)

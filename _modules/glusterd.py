@@ -505,12 +505,7 @@ def end_brick(volume, brick):
             raise CommandExecutionError(
                 f"{brick} shares its process with others (cluster.brick-multiplex): restart them by hand"
             )
-        process.terminate()
-        try:
-            process.wait(10)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(10)
+        __utils__["gluster_process.end"](process)
     return True
 
 

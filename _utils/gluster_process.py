@@ -312,3 +312,33 @@ def process_name(pid):
     except psutil.Error:
         name = "a process that has ended"
     return f"{name} ({pid})"
+
+
+def end(process):
+    """
+    End a process, and wait until it has ended.
+
+    process
+        The process (of psutil).
+
+    Returns True.
+
+    Raises CommandExecutionError when it has not ended ten seconds after it was killed.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_process.end"](__import__("psutil").Popen(["sleep", "60"]))
+    """
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.terminate()
+        try:
+            process.wait(10)
+        except psutil.TimeoutExpired:
+            process.kill()
+            try:
+                process.wait(10)
+            except psutil.Error as exc:
+                raise CommandExecutionError(f"a process that was to end: {exc}; run again") from exc
+    return True
