@@ -99,7 +99,8 @@ def test_every_example_of_a_runner_fits_and_every_argument_is_explained(runner_f
 
 
 @pytest.mark.parametrize("module", UTILS)
-def test_every_example_of_a_helper_runs_and_every_argument_is_explained(loaders, module):
+def test_every_example_of_a_helper_runs_and_every_argument_is_explained(loaders, modules, module):
+    """Salt gives helpers their ``__salt__`` when it makes the modules' loader: `modules` comes before the first one."""
     for name, function, module_text in public(loaders.utils, module):
         text = inspect.getdoc(function) or ""
         (example,) = re.findall(r"^ *(__utils__\S.*)$", text, re.MULTILINE)

@@ -233,13 +233,3 @@ def test_a_cure_is_whole_or_none(module):
     module._find(seen, "image", "on", "y" * 2000, "expected", cure)
     (found,) = seen["findings"]
     assert found["cure"] == cure and len(found["seen"]) < 1100
-
-
-@pytest.mark.parametrize(
-    "path", ["/d/101;id", "/d/$(id)", "/d 1", "-R", None, "/d\n/1", "/d" * 300], ids=lambda path: ascii(path)[:20]
-)
-def test_the_directory_of_a_datastore_is_named_where_it_is_plain(module, path):
-    space, store = {"total_mb": 1000}, {"id": 101, "total_mb": 5, "base_path": "/d/101"}
-    assert module._size(space, "glusterds", store)[0][4] == "ls -ld /d/101 on the head"
-    cure = module._size(space, "glusterds", {**store, "base_path": path})[0][4]
-    assert cure.startswith("see BASE_PATH in `onedatastore show 101`")

@@ -17,7 +17,7 @@ PARTS = ("mount", "links", "writable", "native")
 def found_by_modules():
     """The kinds of the findings that the modules' source makes."""
     found = set()
-    for name in ("gluster_one", "gluster_pool"):
+    for name in ("gluster_one", "gluster_pool", "one_datastore_report"):
         for part in ast.walk(ast.parse((CHECKOUT / f"_modules/{name}.py").read_text())):
             words = []
             if isinstance(part, ast.Call) and getattr(part.func, "id", None) == "_find":
