@@ -695,7 +695,7 @@ def heal(name):
     return True
 
 
-def clients_apart(name, bricks=None, without=(), connections=None, servers=None):
+def clients_apart(name, bricks=None, without=(), connections=None, servers=None, hosts=()):
     """
     Which clients of a started volume are not connected to all of its bricks.
 
@@ -725,6 +725,9 @@ def clients_apart(name, bricks=None, without=(), connections=None, servers=None)
     servers
         The uuid of each brick's server (dict of strings). Default: ask.
 
+    hosts
+        Addresses that are known to be one host's (list of lists of strings, default none).
+
     Returns a dict such as ``{"10.0.0.9": ["kvm1:/data/one_vol"]}``, by address the bricks that it misses; a loopback
     address has its server with it, ``127.0.0.1 of kvm1``, and addresses that may be one host are together, ``10.0.0.9
     and 10.1.0.9``.
@@ -745,7 +748,7 @@ def clients_apart(name, bricks=None, without=(), connections=None, servers=None)
         if servers is None:
             info = volume_info(name).get(name, {"bricks": [], "servers": []})
             servers = dict(zip(info["bricks"], info["servers"]))
-        clients = _joined(_by_server(clients, connections, servers), needed)
+        clients = _joined(_by_server(clients, connections, servers, hosts), needed)
     apart = {_called(client): _missed(client, needed) for client in clients}
     return {address: missed for address, missed in sorted(apart.items()) if missed}
 
@@ -782,23 +785,23 @@ def _called(client):
     return " and ".join(sorted(known))
 
 
-def _by_server(clients, connections, servers):
+def _by_server(clients, connections, servers, hosts):
     """
-    The clients, those addresses together that belong to one of the bricks' servers, or to this node.
+    The clients, those addresses together that belong to one of the bricks' servers, to this node or another host.
     """
-    hosts = {}  # addresses and names, by uuid
+    given, hosts = hosts, {}  # addresses and names, by uuid
     for brick in connections:
         name = brick.partition(":/")[0]
         known, names = hosts.setdefault(servers.get(brick, name), (set(), set()))
         if name not in names:
             names.add(name)
             known.update(__utils__["gluster_hosts.addresses"](name))
-    here = __utils__["gluster_hosts.addresses"]("127.0.0.1")
-    known = next((known for known, _ in hosts.values() if here & known), None)
-    if known is None:  # it is no server of the volume
-        hosts[None] = (here, set())
-    else:
-        known.update(here)
+    for own in (__utils__["gluster_hosts.addresses"]("127.0.0.1"), *map(set, given)):
+        known = next((known for known, _ in hosts.values() if own & known), None)
+        if known is None:  # it is no server of the volume
+            hosts[frozenset(own)] = (own, set())
+        else:
+            known.update(own)
     for known, names in hosts.values():
         own = [one for one in clients if one["server"] in names or known.intersection(one["addresses"])]
         if own:

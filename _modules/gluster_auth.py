@@ -6,7 +6,6 @@ Whom a volume's options shut out, and whom a change of them would
 import fnmatch
 import ipaddress
 import re
-import socket
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
@@ -31,6 +30,9 @@ TOGETHER = {
 # Without TLS they have no effect.
 TLS = ("auth.ssl-allow", "ssl.own-cert", "ssl.private-key", "ssl.ca-list", "ssl.crl-path", "ssl.certificate-depth",
        "ssl.cipher-list", "ssl.dh-param", "ssl.ec-curve")  # fmt: skip
+NAME = re.compile(r"[A-Za-z0-9._:-]+")
+# Of the entries of a list, those that mean each host itself.
+LOCAL = re.compile(r"localhost|ip6-lo|127\.|::1$", re.IGNORECASE)
 SHOWN = 10  # names in an error
 
 
@@ -83,17 +85,23 @@ def refuse_shutting_out(name, current, changes, servers=None):
     peers = __salt__["gluster.peer_status"]()
     info = __salt__["gluster.volume_info"](name).get(name, {})
     connected = _connected(name, info, peers)
-    members = _members(info.get("bricks", []), servers, peers)
+    found = _resolved(_names(info.get("bricks", []), servers, peers), [new[option] for option in lists])
+    members = _members(info.get("bricks", []), servers, peers, found)
     for option in stopping:
         if connected:
-            who = _shown([_named(address, members) for address in sorted(connected)])
+            # Two of one server are one here.
+            who = {(min(members[home], default=address) if home else address, "") for address, home in connected}
+            who = _shown([_named(client, members) for client in sorted(who)])
             raise SaltInvocationError(
                 f"options: {option} {new[option]!r} would shut out the clients of volume {name}, connected now: {who}; "
                 "leave it out, or unmount the volume there first"
             )
+    # The own glusterd of the first server, which is this node as a rule, hands a password to its mounts.
+    first = members[servers[0]] if servers else __utils__["gluster_hosts.addresses"]("127.0.0.1")
+    clients = {(address, home) for address, home in connected if not (home and members[home] & first)}
     for option in lists:
-        entries = _entries(option, new[option])
-        out = _shut_out(option, entries, connected, members)
+        entries = _entries(option, new[option], found)
+        out = _shut_out(option, entries, clients, members)
         if out:
             raise SaltInvocationError(
                 f"options: {option} {new[option]!r} would shut out of volume {name}: {_shown(out)}; {LISTS[option]}"
@@ -125,18 +133,22 @@ def kept_out(name, options, servers):
 
         salt kvm1 gluster_auth.kept_out one_vol '{auth.allow: 10.0.0.1}' '[kvm1, kvm2]'
     """
-    found, members = [], {server: known for server, known in _members([], servers).items() if known}
+    now = {option: options.get(option, value) for option, value in TOGETHER.items()}
+    family, lists = now["transport.address-family"], [option for option in LISTS if options.get(option)]
+    # Names are looked up only where it matters: a name server may not answer. Without IPv4 nobody has mounted anything.
+    judged = servers if lists or family == "inet6" else []
+    resolved = _resolved(judged, [options[option] for option in lists])
+    found, members = [], {server: known for server, known in _members([], judged, (), resolved).items() if known}
     own = members.get(servers[0], set())
     others = {server: known for server, known in members.items() if not known & own}
-    for option in [option for option in LISTS if options.get(option)]:
+    for option in lists:
         try:
-            entries = _entries(option, options[option])
+            entries = _entries(option, options[option], resolved)
         except SaltInvocationError:  # whom it means cannot be judged
             continue
         out = _shut_out(option, entries, set(), others)
         if out:
             found.append([f"{option} {options[option]} keeps out {_shown(out)}", _list_cure(name, option)])
-    now = {option: options.get(option, value) for option, value in TOGETHER.items()}
     together = f"set both by hand, while nobody has volume {name} mounted, and stop and start it"
     if not _same("client.ssl", now["client.ssl"], now["server.ssl"]):
         what = f"client.ssl is {now['client.ssl']} and server.ssl {now['server.ssl']}: no client reaches a brick"
@@ -144,10 +156,9 @@ def kept_out(name, options, servers):
     if "tcp" not in str(now["config.transport"]).split(","):
         cure = f"`gluster volume set {name} config.transport tcp`, while it is stopped"
         found.append([f"config.transport is {now['config.transport']}, and clients use tcp", cure])
-    family, six = now["transport.address-family"], now["transport.address-family"] == "inet6"
-    lacking = [server for server, known in members.items() if all((":" in address) != six for address in known)]
-    if family in ("inet", "inet6") and lacking and "transport.address-family" in options:
-        cure = f"`gluster volume set {name} transport.address-family {'inet' if six else 'inet6'}`"
+    lacking = [server for server, known in members.items() if not any(":" in address for address in known)]
+    if family == "inet6" and lacking:
+        cure = f"`gluster volume set {name} transport.address-family inet`"
         found.append([f"transport.address-family is {family}, and {_shown(lacking)} has no such address here", cure])
     return found
 
@@ -188,69 +199,84 @@ def _connected(name, info, peers):
         if "Commit failed" not in str(exc):
             raise
         bricks = {}  # none has had one since its start
-    return {_client(brick, client) for brick, clients in bricks.items() for client, _ in clients} - {""}
+    return {_client(brick, client) for brick, clients in bricks.items() for client, _ in clients if client}
 
 
 def _client(brick, client):
     """
-    The address of a client of a brick; of one on the brick's own server, which may reach it from 127.0.0.1, one that
-    the others know: Gluster lets it in by the server's name or address.
+    A client of a brick as its address and, where that is a loopback address, the brick's host, else an empty text. So a
+    server reaches its own brick where its name has such an address there, as Debian's installer writes it: that brick
+    accepts it by this address alone, whatever else the list has (seen with Gluster 10.3).
     """
     address = __utils__["gluster_hosts.address"](client.rpartition(":")[0])
-    if __utils__["gluster_hosts.is_loopback"](address):
-        return min(__utils__["gluster_hosts.addresses"](brick.partition(":/")[0]), default=address)
-    return address
+    return address, brick.partition(":/")[0] if __utils__["gluster_hosts.is_loopback"](address) else ""
 
 
-def _members(bricks, servers, peers=()):
+def _names(bricks, servers, peers):
+    """
+    The names of the volume's servers and of all others of its pool.
+    """
+    hosts = (brick.partition(":/")[0] for brick in bricks)
+    return list(dict.fromkeys([*(servers or []), *hosts, *(name for peer in peers for name in peer["hostnames"])]))
+
+
+def _resolved(names, lists):
+    """
+    What these names and those in the values of options are resolved to.
+    """
+    names = [*names, *(word for text in lists for word in _words(text))]
+    return __utils__["gluster_hosts.resolved"]([name for name in dict.fromkeys(names) if NAME.fullmatch(name)])
+
+
+def _members(bricks, servers, peers, found):
     """
     The addresses of the volume's servers and of all others of its pool, by name.
     """
-    names = [*(servers or []), *(brick.partition(":/")[0] for brick in bricks)]
-    addresses = __utils__["gluster_hosts.addresses"]
-    members = {server: addresses(server) for server in dict.fromkeys(names)}
+    own = lambda name: __utils__["gluster_hosts.addresses"](name, found.get(name, set()))  # noqa: E731
+    members = {server: own(server) for server in _names(bricks, servers, ())}
     for peer in peers:
-        known = set().union(*map(addresses, peer["hostnames"]))
+        known = set().union(*map(own, peer["hostnames"]))
         same = [server for server, there in members.items() if server in peer["hostnames"] or there & known]
         for server in same or peer["hostnames"][-1:]:
             members[server] = members.get(server, set()) | known
     return members
 
 
-def _entries(option, text):
+def _words(text):
+    return [word for word in (each.strip(" ") for each in str(text).split(",")) if word]
+
+
+def _entries(option, text, found):
     """
-    The addresses, wildcards and networks of a list.
+    The addresses, wildcards and networks of a list, with what its names are resolved to.
 
     A network is one only where its length is 8, 16 or 24: Gluster 10.3 takes the bits of another in the wrong order,
     so that 10.77.1.0/30 does not have 10.77.1.2, and 10.77.1.2/32 is everybody.
     """
     entries = []
-    for entry in filter(None, (each.strip(" ") for each in str(text).split(","))):
+    for entry in _words(text):
+        network = _network(entry)
         if re.fullmatch(r"[0-9A-Fa-f.:*]*\*[0-9A-Fa-f.:*]*", entry):
             entries.append(lambda address, pattern=entry: fnmatch.fnmatchcase(address, pattern))
-            continue
-        if option == "auth.reject" and entry.casefold() == "none":
-            continue
-        found = set()
-        if re.fullmatch(r"[0-9.]+/(8|16|24)", entry):
-            try:
-                network = ipaddress.ip_network(entry, strict=False)
-                entries.append(lambda address, network=network: ipaddress.ip_address(address) in network)
-                continue
-            except ValueError:
-                pass
-        elif re.fullmatch(r"[A-Za-z0-9._:-]+", entry):
-            try:
-                found = {each[4][0] for each in socket.getaddrinfo(entry, None)}
-            except (OSError, UnicodeError):
-                pass
-        if not found:
+        elif network:
+            entries.append(lambda address, network=network: ipaddress.ip_address(address) in network)
+        elif found.get(entry):
+            # This node's own name is to others no loopback address.
+            known = found[entry] if LOCAL.match(entry) else __utils__["gluster_hosts.addresses"](entry, found[entry])
+            entries.append(known.__contains__)
+        elif option != "auth.reject" or entry.casefold() != "none":
             raise SaltInvocationError(
                 f"options: {option} has {entry!r}, and whom it means cannot be judged: addresses, names that can be "
                 "resolved, wildcards such as 10.77.* and networks of /8, /16 and /24 can; or set it by hand"
             )
-        entries.append(found.__contains__)
     return entries
+
+
+def _network(text):
+    try:
+        return ipaddress.ip_network(text, strict=False) if re.fullmatch(r"[0-9.]+/(8|16|24)", text) else None
+    except ValueError:
+        return None
 
 
 def _shut_out(option, entries, connected, members):
@@ -258,16 +284,19 @@ def _shut_out(option, entries, connected, members):
     Who would be shut out, as texts: of a server that is not connected, one address has to be accepted.
     """
     refused = lambda address: any(entry(address) for entry in entries) == (option == "auth.reject")  # noqa: E731
-    clients = sorted(filter(refused, connected))
-    out = [f"{_named(address, members)}, connected now" for address in clients]
+    out = [f"{_named(client, members)}, connected now" for client in sorted(connected) if refused(client[0])]
+    seen = {address for address, home in connected if not home}
     for server, addresses in sorted(members.items()):
         # A name without an address counts as rejected: it is unknown whether it is accepted.
-        if not addresses & connected and all(map(refused, addresses)):
+        if not addresses & seen and all(map(refused, addresses)):
             out.append(f"the server {server} ({', '.join(sorted(addresses)) or 'its name cannot be resolved'})")
     return out
 
 
-def _named(address, members):
+def _named(client, members):
+    address, home = client
+    if home:
+        return f"{home} ({address}, by which its own brick sees it)"
     names = [server for server, addresses in members.items() if address in addresses] or _reverse(address)
     return f"{names[0]} ({address})" if names else address
 

@@ -36,6 +36,8 @@ CLONE = "`oneimage clone {} NAME`, and VMs of that one: docs/native-or-fuse.md"
 PAD_SNAPSHOTS = "find {}.snap/ -type f -regex '.*/[0-9]+' -exec truncate -s %512 {{}} +"
 FLATTEN = "qemu-img convert -f qcow2 -O raw {{}}.snap/{} FILE"
 IMAGE_STAYS = "VMs made from it open it over gluster:// for good, since it was made while its datastore was native"
+UNSEEN = "{}VMs' disks that OpenNebula does not show to this user were not looked at"
+GROUP = "use a user of the group oneadmin"
 # Seconds for all files of one call.
 LOOK_SECONDS = 60
 # How many files one process looks at, bytes of their paths, and seconds for them; longer paths are no paths.
@@ -328,7 +330,8 @@ def images(**connection):
     connection
         ``endpoint``, ``auth_file``, ``api_timeout`` as in the execution module ``opennebula_api``.
 
-    Returns a list of dicts; ``what`` is ``image``, or ``disk`` for a machine's, with the machine's id, name and owner::
+    Returns a list of dicts; ``what`` is ``image``, or ``disk`` for a machine's, with the machine's id, name and owner,
+    or ``datastore`` for one of which OpenNebula does not show everything to this user::
 
         [{"datastore": "glusterds", "what": "image", "id": 3, "name": "ubuntu", "owner": "oneadmin",
           "problem": "a qcow2 that is cloned: ...", "cure": "import it again ..."}]
@@ -350,9 +353,10 @@ def images(**connection):
         salt head gluster_native.images
     """
     stores = {store["id"]: store for store in __salt__["opennebula.datastore_list"](**connection)}
+    files = _files(stores, **connection)
     native = [
         file
-        for file in _files(stores, **connection)
+        for file in files
         # What oned has made stays native, or stays a file, whatever its datastore is now.
         if (file["disk"] or file["thing"])["native"] and file["store"]
     ]
@@ -371,6 +375,20 @@ def images(**connection):
         if file["format"] == "raw" and file["path"] not in whole:
             problems += _raw_problem(file, _look(limits, store, file["path"]))
         found += [_finding(store, "disk" if disk else "image", file["thing"], *problem) for problem in problems]
+    return found + _unseen(stores.values(), files, connection)
+
+
+def _unseen(stores, files, connection):
+    """
+    The native datastores, where OpenNebula does not show everything on them to this user.
+    """
+    stores = [store for store in stores if __salt__["one_datastore.is_native"](store) or store.get("GLUSTER_VOLUME")]
+    if not stores or __salt__["opennebula_api.sees_all"](**connection):
+        return []
+    shown, found = [file["thing"]["datastore"] for file in files if not file["disk"]], []
+    for store in stores:
+        hidden = __utils__["one_datastore_rules.hidden_images"](store, shown.count(store["id"]))
+        found.append(_finding(store, "datastore", store, UNSEEN.format(f"{hidden} and " if hidden else ""), GROUP))
     return found
 
 

@@ -100,7 +100,7 @@ def findings(found=None, at=None, names=None):
     return {"at": at or time.time(), "findings": seen["findings"], "names": seen.get("names", [])}
 
 
-def report(native=False, heal=True, node=None, pool=True, marks=None):
+def report(native=False, heal=True, node=None, pool=True, marks=None, hosts=()):
     """
     The findings of this node with all that was seen, as the status of the fleet needs them.
 
@@ -110,6 +110,10 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
     marks
         By volume what the head has just written to it with :func:`mark` (dict of strings): this node's mount must show
         it, or one that sorts behind it (default none).
+
+    hosts
+        Addresses that are one host's, where that was asked of the hosts (list of lists of strings, default none): a
+        brick sees a client by its address alone.
 
     Returns a dict; ``volumes`` is what the coordinator sees, ``datastores`` what the head does, ``coordinates`` says
     for each volume whether this is its coordinator; ``hosts`` are OpenNebula's in the datastores' clusters (the head)::
@@ -128,7 +132,7 @@ def report(native=False, heal=True, node=None, pool=True, marks=None):
         salt kvm1 gluster_one.report
     """
     # The beacon tries nothing: its look is to be a short one.
-    node = {"marks": marks or {}, "trial": pool, **(node or __salt__["gluster_one_pillar.node"]())}
+    node = {"marks": marks or {}, "hosts": hosts, "trial": pool, **(node or __salt__["gluster_one_pillar.node"]())}
     seen = {"roles": node.get("roles", []), "findings": [], "looked": [], "volumes": {}, "datastores": {}}
     seen["version"] = VERSION
     if node["errors"]:
@@ -705,7 +709,7 @@ def mark(text):
     return __salt__["gluster_one_ids.mark"](text)
 
 
-def stop_blockers(names, restart=False, apart=None):
+def stop_blockers(names, restart=False, apart=None, hosts=()):
     """
     What would be interrupted if servers of the pool stopped now; to be asked on another server.
 
@@ -717,7 +721,7 @@ def stop_blockers(names, restart=False, apart=None):
 
         salt kvm1 gluster_one.stop_blockers '{kvm2: [kvm2]}'
     """
-    return __salt__["gluster_pool.stop_blockers"](names, restart, apart)
+    return __salt__["gluster_pool.stop_blockers"](names, restart, apart, hosts)
 
 
 def native_access():

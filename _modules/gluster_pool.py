@@ -75,7 +75,7 @@ def volume_report(name, volume, seen, node):
         What :func:`snapshot` returned (dict): read once for all volumes.
 
     node
-        This node's part (dict of ``gluster_one_pillar.node``).
+        This node's part (dict of ``gluster_one_pillar.node``); ``hosts`` in it as for :func:`stop_blockers`.
 
     Returns a list of two: facts as ``volumes`` of ``gluster_one.report`` has them, and findings, each a list of kind,
     what it is about, seen, expected and cure.
@@ -121,7 +121,8 @@ def volume_report(name, volume, seen, node):
     if name in seen["heal"]:
         counts = seen["heal"][name]
         facts.update(heal=counts["pending"], split_brain=counts["split_brain"])
-        found += _clients(name, info["bricks"], seen) + _healing(name, counts, node["heal_files"])
+        found += _clients(name, info["bricks"], {**seen, "hosts": node.get("hosts", ())})
+        found += _healing(name, counts, node["heal_files"])
     return [facts, found]
 
 
@@ -367,8 +368,8 @@ def _unconnected(seen, volume, bricks=None, without=()):
         return [f"it is not known who is connected to volume {volume}"]
     info = seen["volumes"][volume]
     servers = dict(zip(info["bricks"], info["servers"]))
-    found = __salt__["gluster.clients_apart"](volume, bricks, without, connections, servers).items()
-    return [f"a client at {address} is not connected to {', '.join(apart)}" for address, apart in found]
+    found = __salt__["gluster.clients_apart"](volume, bricks, without, connections, servers, seen.get("hosts", ()))
+    return [f"a client at {address} is not connected to {', '.join(apart)}" for address, apart in found.items()]
 
 
 def bricks_down(name):
@@ -404,7 +405,7 @@ def _down(info, online, pool):
     return [brick for brick, server in bricks if brick not in online and server not in away]
 
 
-def stop_blockers(names, restart=False, apart=None):
+def stop_blockers(names, restart=False, apart=None, hosts=()):
     """
     Why a server of the pool, or several, may not go down now; to be asked on another server.
 
@@ -417,7 +418,10 @@ def stop_blockers(names, restart=False, apart=None):
         connections to the others (bool, default False).
 
     apart
-        What :func:`apart` said on the nodes that have mounts, by minion (dict, default none).
+        What ``gluster_one.apart`` said on the nodes that have mounts, by minion (dict, default none).
+
+    hosts
+        Addresses that are one host's, where that was asked of the hosts (list of lists of strings, default none).
 
     Returns a list of sentences, empty when it may go: it is known that nothing waits to be healed on its volumes, these
     keep their bricks' quorum without it, and every client of theirs is connected to the other bricks; and all volumes,
@@ -464,7 +468,7 @@ def stop_blockers(names, restart=False, apart=None):
         elif pending is None and (info["replica"] > 1 or info["disperse"]):
             blockers.append(f"it is not known what waits to be healed on volume {name}")
         if not restart and not lost:
-            blockers += _unconnected(seen, name, info["bricks"], without=own[name])[:1]
+            blockers += _unconnected({**seen, "hosts": hosts}, name, info["bricks"], without=own[name])[:1]
             blockers += _apart(name, own[name], apart or {})
     return blockers
 

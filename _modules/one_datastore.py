@@ -25,6 +25,7 @@ ELEMENTS = ("TYPE", "DS_MAD", "TM_MAD")
 KVM = ("kvm", "qemu")
 # What a datastore has that is opened natively alone, besides DISK_TYPE.
 GLUSTER = ("GLUSTER_HOST", "GLUSTER_VOLUME")
+SECRET = "a secret, which oned encrypts"
 
 
 def __virtual__():
@@ -169,7 +170,8 @@ def completed(name, wanted, current, run=None, **connection):
     ds_mad = None if system else wanted.get("DS_MAD", current.get("ds_mad"))
     dead = ds_mad == "shared" and "DS_MAD" not in wanted  # as the guide's value leaves it
     same = current and wanted["TM_MAD"] == current["tm_mad"] and (system or ds_mad == current["ds_mad"] != "shared")
-    if same and not changes({attribute: wanted[attribute] for attribute in decided}, current):
+    asked = {attribute: wanted[attribute] for attribute in decided}
+    if same and not __utils__["one_datastore_rules.changes"](asked, current):
         return {"attributes": sent, "warnings": warnings}
     known = drivers(run=run, **connection)
     if not known:
@@ -203,34 +205,6 @@ def completed(name, wanted, current, run=None, **connection):
                    if fate == "set" else f"remove it because TYPE is {wanted['TYPE']}: leave it out")
             )  # fmt: skip
     return {"attributes": sent, "warnings": warnings}
-
-
-def changes(wanted, current):
-    """
-    The attributes that differ. A datastore that is not there differs in all of them.
-
-    wanted
-        Attributes and values (dict of strings).
-
-    current
-        The datastore as it is (dict of ``opennebula.datastore_info``), empty when it is not there.
-
-    Returns a dict ``{"GLUSTER_HOST": {"old": "kvm1:24007", "new": "kvm2:24007"}}``. The port 24007 left out, ``yes``
-    and ``YES``, ``gluster`` and ``GLUSTER``, directories with one space or two between them are equal.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt head one_datastore.changes '{GLUSTER_HOST: "kvm1:24007"}' '{GLUSTER_HOST: kvm1}'
-    """
-    differing, comparable = {}, __utils__["one_datastore_rules.comparable"]
-    for attribute, value in wanted.items():
-        own = current.get(attribute.lower()) if attribute in (*ELEMENTS, "DISK_TYPE") else None
-        old = current.get(attribute, own)
-        if old is None or comparable(attribute, old) != comparable(attribute, value):
-            differing[attribute] = {"old": old, "new": value}
-    return differing
 
 
 def find(name, datastore_id=None, run=None, **connection):
@@ -306,7 +280,7 @@ def difference(name, wanted, current, arguments=None, run=None, **connection):
     rows = __utils__["one_datastore_rules.arguments"]()
     given = {argument: (arguments or {}).get(argument, row["default"]) for argument, row in rows.items()}
     absent_attributes, enabled, permissions = given["absent_attributes"], given["enabled"], given["permissions"]
-    differing = changes(wanted, current)
+    differing = __utils__["one_datastore_rules.changes"](wanted, current)
     if not isinstance(absent_attributes, (str, list, type(None))):
         raise SaltInvocationError(f"absent_attributes is {absent_attributes!r}: a list of attribute names is needed")
     absent = [absent_attributes] if isinstance(absent_attributes, str) else absent_attributes or []
@@ -380,7 +354,7 @@ def _cluster_ids(name, clusters, run, connection):
     return [ids[str(cluster)] for cluster in clusters]
 
 
-def apply(name, changes, current, **connection):
+def apply(name, changes, current, secrets=None, **connection):
     """
     Make a datastore what it should be: one request for each thing that differs, none for what does not.
 
@@ -392,6 +366,9 @@ def apply(name, changes, current, **connection):
 
     current
         The datastore as it was then (dict of ``opennebula.datastore_list``), empty when it was not there.
+
+    secrets
+        The values of those attributes that ``changes`` does not show (dict), as :func:`compare` returns them.
 
     Returns the datastore's identifier (int).
 
@@ -405,7 +382,7 @@ def apply(name, changes, current, **connection):
     """
     done, store = {}, current.get("id")
     try:
-        for store, keys in _sent(name, changes, current, connection):  # noqa: B007 (the last one is returned)
+        for store, keys in _sent(name, changes, current, secrets or {}, connection):  # noqa: B007 (the last one is returned)
             done.update((key, changes[key]) for key in keys if key in changes)
     except CommandExecutionError as exc:
         exc.done = done
@@ -413,11 +390,11 @@ def apply(name, changes, current, **connection):
     return store
 
 
-def _sent(name, changes, current, connection):
+def _sent(name, changes, current, secrets, connection):
     """
     Send one request after the other; yield the datastore's identifier and what each has changed.
     """
-    attributes = {key: change["new"] for key, change in changes.items() if key.isupper()}
+    attributes = {key: secrets.get(key, change["new"]) for key, change in changes.items() if key.isupper()}
     merged = {key: value for key, value in attributes.items() if value is not None}
     clusters = changes.get("clusters", {}).get("new", [])
     left = changes
@@ -544,8 +521,9 @@ def compare(name, arguments, planned=(), run=None, **connection):
     run
         See ``opennebula.datastore_list``.
 
-    Returns a dict ``{"current": {...}, "changes": {...}, "warnings": []}``: the datastore as it is, as
-    ``one_datastore.find`` returns it, and what ``one_datastore.difference`` does.
+    Returns a dict ``{"current": {...}, "changes": {...}, "warnings": [], "secrets": {}}``: the datastore as it is, as
+    ``one_datastore.find`` returns it, and what ``one_datastore.difference`` does; the values of attributes that oned
+    encrypts are in ``secrets`` and not in ``changes``.
 
     Raises SaltInvocationError for what no datastore can be, CommandExecutionError for what oned would accept and no
     machine could use.
@@ -567,9 +545,13 @@ def compare(name, arguments, planned=(), run=None, **connection):
     found = completed(name, wanted, current, run=run, **connection)
     changes = difference(name, found["attributes"], current, arguments, run=run, **connection)
     wanted, mount, warnings = found["attributes"], arguments.get("mount"), found["warnings"]
+    changes, secrets = _without_secrets(name, changes, current, run, connection)
     if arguments.get("access") == "fuse" and any(attribute in changes for attribute in GLUSTER):
         images = __salt__["opennebula.image_list"](current["id"], **connection)
-        native, hidden = sum(image["native"] for image in images), _hidden_images(current, len(images))
+        native, hidden = (
+            sum(image["native"] for image in images),
+            __utils__["one_datastore_rules.hidden_images"](current, len(images)),
+        )
         if native or hidden:  # VMs made from them take the volume and its server from the datastore
             changes = {key: change for key, change in changes.items() if key not in GLUSTER}
             stay = f"so {' and '.join(GLUSTER)} stay"
@@ -583,6 +565,8 @@ def compare(name, arguments, planned=(), run=None, **connection):
     refuse_in_use(name, changes, current, arguments.get("in_use"), **connection)
     # What was there before counts as much as what is asked for.
     after = {**current, **{key: change["new"] for key, change in changes.items()}}
+    if changes:
+        _require_attributes(name, wanted["TYPE"], after, run, connection)
     if is_native(after):
         warnings = [*warnings, *require_openable_images(name, after, run, **connection)]
     if mount:
@@ -593,7 +577,41 @@ def compare(name, arguments, planned=(), run=None, **connection):
             require_mounted_volume(name, volume, mount)
         if is_native(after):
             warnings = [*warnings, *require_same_servers(name, after["GLUSTER_HOST"], others)]
-    return {"current": current, "changes": changes, "warnings": warnings}
+    return {"current": current, "changes": changes, "warnings": warnings, "secrets": secrets}
+
+
+def _without_secrets(name, changes, current, run, connection):
+    """
+    Those changes of attributes that oned encrypts compared with what they are, and no value shown; and their values.
+    """
+    asked = {key: change["new"] for key, change in changes.items() if key.isupper() and change["new"] is not None}
+    encrypted = drivers(run, **connection).get("encrypted", ()) if asked else ()
+    secrets = {key: value for key, value in asked.items() if key in encrypted}
+    if secrets and not __salt__["opennebula_api.sees_all"](**connection):
+        raise CommandExecutionError(
+            f"Datastore {name}: oned encrypts {', '.join(secrets)}, and shows to users of the group oneadmin alone "
+            "what it is: use one of them, or leave it out"
+        )
+    if secrets and current:
+        there = __salt__["opennebula_api.call"]("datastore.info", current["id"], True, **connection).get("TEMPLATE")
+        differ = __utils__["one_datastore_rules.changes"](secrets, there if isinstance(there, dict) else {})
+        changes = {key: change for key, change in changes.items() if key in differ or key not in secrets}
+        secrets = {key: secrets[key] for key in differ}
+    hidden = {key: {"old": changes[key]["old"] and f"another {SECRET[2:]}", "new": SECRET} for key in secrets}
+    return {**changes, **hidden}, secrets
+
+
+def _require_attributes(name, kind, after, run, connection):
+    """
+    A datastore as it will be has what oned demands for its datastore driver.
+    """
+    ds_mad = None if kind == "SYSTEM_DS" else after.get("DS_MAD", after.get("ds_mad"))
+    needed = drivers(run, **connection).get("required", {}).get(ds_mad, ()) if ds_mad else ()
+    lacking = [attribute for attribute in needed if not after.get(attribute)]
+    if lacking:
+        raise CommandExecutionError(
+            f"Datastore {name}: DS_MAD {ds_mad} needs {', '.join(lacking)}, or oned refuses it: give that in attributes"
+        )
 
 
 def _upper(attributes):
@@ -689,23 +707,10 @@ def hidden_users(current, images, machines, **connection):
 
         salt head one_datastore.hidden_users '{id: 101, type: IMAGE_DS, images: [1, 2]}' 0 0
     """
-    hidden = _hidden_images(current, images)
+    hidden = __utils__["one_datastore_rules.hidden_images"](current, images)
     if hidden or machines or current.get("type") != "SYSTEM_DS":
         return hidden  # VMs are on an image datastore by its images
-    user = __salt__["opennebula_api.call"]("user.info", -1, **connection)
-    groups = user.get("GROUPS") if isinstance(user.get("GROUPS"), dict) else {}
-    ids = groups.get("ID") if isinstance(groups.get("ID"), list) else []
-    return None if "0" in map(str, (user.get("GID"), *ids)) else "VMs"
-
-
-def _hidden_images(current, shown):
-    """
-    The images of a datastore that are not among those that are shown, in words: it has the identifiers of all.
-    """
-    if current.get("images", []) is None:
-        return "images"
-    hidden = len(current.get("images", [])) - shown
-    return f"{hidden} image{'' if hidden == 1 else 's'}" if hidden > 0 else None
+    return None if __salt__["opennebula_api.sees_all"](**connection) else "VMs"
 
 
 def require_matching_drivers(name, wanted, others, run=None, **connection):
@@ -934,7 +939,7 @@ def unmeasured(current, mount=None):
     mount
         See :func:`wait_measured`.
 
-    Returns None where it shows the size, or never measures the datastore (:func:`is_measured`), else a string.
+    Returns None where it shows the size, or never measures the datastore, else a string.
 
     CLI Example:
 
@@ -944,26 +949,10 @@ def unmeasured(current, mount=None):
     """
     size = current.get("total_mb")
     space = __salt__["gluster_mount.space"](mount) if mount and size else None
-    if not is_measured(current) or __utils__["one_datastore_rules.is_size"](size, space):
+    if not __utils__["one_datastore_rules.is_measured"](current) or __utils__["one_datastore_rules.is_size"](
+        size, space
+    ):
         return None
     error = __utils__["gluster_process.visible"](current.get("ERROR", "no ERROR in its template"))
     volume = f", and the volume has {space['total_mb']} MB" if space else ""
     return f"size {'unknown' if size is None else f'{size} MB' if size else 0}{volume}; {error}"
-
-
-def is_measured(current):
-    """
-    Whether OpenNebula measures a datastore. It leaves a system datastore alone that the hosts do not share.
-
-    current
-        The datastore (dict of ``opennebula.datastore_list``).
-
-    Returns True or False.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt head one_datastore.is_measured '{type: SYSTEM_DS, SHARED: "NO"}'
-    """
-    return current.get("type") != "SYSTEM_DS" or str(current.get("SHARED")).upper() != "NO"

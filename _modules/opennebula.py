@@ -464,11 +464,14 @@ def drivers(run=None, **connection):
 
         {"ds_mad": ["dummy", "fs", ...], "tm_mad": ["dummy", "lvm", "shared", ...],
          "tm_mad_conf": {"shared": {"CLONE_TARGET": "SYSTEM", "LN_TARGET": "NONE", ...}, ...},
-         "vm_mad": {"kvm": "kvm", "lxc": "xml"}}
+         "vm_mad": {"kvm": "kvm", "lxc": "xml"}, "required": {"ceph": ["DISK_TYPE", "BRIDGE_LIST"], ...},
+         "encrypted": ["RESTIC_PASSWORD"]}
 
     ``ds_mad`` and ``tm_mad`` are what oned's datastore and transfer processes were started with (``-d`` and, for the
     transfer manager, ``-d`` of TM_MAD or else ``-s`` of DATASTORE_MAD), not what DS_MAD_CONF describes: ``shared`` is
-    described there to this day, and no process runs it. ``vm_mad`` gives each virtualization driver's type.
+    described there to this day, and no process runs it. ``vm_mad`` gives each virtualization driver's type,
+    ``required`` the attributes without which oned refuses a datastore of each driver, ``encrypted`` those of a
+    datastore that it keeps encrypted.
 
     CLI Example:
 
@@ -482,12 +485,16 @@ def drivers(run=None, **connection):
 
 
 def _drivers(config):
-    conf, vm_mad = ([each for each in _vectors(config, key) if each.get("NAME")] for key in ("TM_MAD_CONF", "VM_MAD"))
+    kinds = ("TM_MAD_CONF", "DS_MAD_CONF", "VM_MAD")
+    conf, ds_conf, vm_mad = ([each for each in _vectors(config, key) if each.get("NAME")] for key in kinds)
+    names = lambda text: [name.strip().upper() for name in text.split(",") if name.strip()]  # noqa: E731
     return {
         "ds_mad": _arguments(_vectors(config, "DATASTORE_MAD"), "d"),
         "tm_mad": _arguments(_vectors(config, "TM_MAD"), "d") or _arguments(_vectors(config, "DATASTORE_MAD"), "s"),
         "tm_mad_conf": {each["NAME"]: each for each in conf},
         "vm_mad": {each["NAME"]: each.get("TYPE", "") for each in vm_mad},
+        "required": {each["NAME"]: names(each.get("REQUIRED_ATTRS", "")) for each in ds_conf},
+        "encrypted": [_text(name).strip().upper() for name in _list(config.get("DATASTORE_ENCRYPTED_ATTR"))],
     }
 
 

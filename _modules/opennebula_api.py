@@ -171,6 +171,24 @@ def call(method, *args, **connection):
     raise error
 
 
+def sees_all(**connection):
+    """
+    Whether the user is of the group oneadmin, to which OpenNebula shows everything.
+
+    Returns True or False.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head opennebula_api.sees_all
+    """
+    user = call("user.info", -1, **connection)
+    groups = user.get("GROUPS") if isinstance(user.get("GROUPS"), dict) else {}
+    ids = groups.get("ID") if isinstance(groups.get("ID"), list) else []
+    return "0" in map(str, (user.get("GID"), *ids))
+
+
 def _require_pyone():
     """
     pyone is not too old. Where it says no version, it is tried.

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 # A minion that has said that its job runs is waited for so many times the timeout, and counts as silent then.
 PATIENCE = 10
+# The finding that a client is not connected to all bricks, as far as its addresses tell.
+APART = "client_apart"
 # How many servers have to say that another may go down, where there are so many: one alone might say anything.
 SAY = 2
 
@@ -59,13 +61,29 @@ def status(target="*", native=False, timeout=15, html=None):
         raise SaltInvocationError(_nobody(target))
     pillars = {}  # as rendered once; who goes by which name is known only when all have answered
     marks = _marks(timeout, {"pillars": pillars})
-    answers = _ask(asked, "gluster_one.report", {"native": native, "marks": marks}, timeout)
+    words = {"native": native, "marks": marks}
+    answers = _ask(asked, "gluster_one.report", words, timeout)
+    answers.update(_with_hosts(answers, words, timeout, {"pillars": pillars}))
     fleet = __salt__["gluster_one.overview"](answers, asked, asked == _ours("*"), {"pillars": pillars})
     if html:
         with salt.utils.files.fopen(html, "w") as stream:
             # The option --out, which is for what is shown, would win in salt.output.
             stream.write(salt.loader.outputters(__opts__)["gluster_one_html"](fleet))
     return {"data": fleet, "outputter": "gluster_one"}
+
+
+def _with_hosts(answers, words, timeout, known):
+    """
+    What coordinators say that have found clients without a connection to all bricks, once they know which addresses
+    are one host's: each host says that itself.
+    """
+    said = {minion: __salt__["gluster_one.sound"](answer) for minion, answer in answers.items()}
+    known["said"] = {minion: each["names"] for minion, each in said.items()}
+    apart = [minion for minion in said if any(one["kind"] == APART for one in said[minion]["findings"])]
+    apart = [minion for minion in apart if APART in __salt__["gluster_one.part"](minion, known)["kinds"]]
+    hosts = __salt__["gluster_one.hosts_of_several"](known) if apart else []
+    again = _ask(apart, "gluster_one.report", {**words, "hosts": hosts}, timeout) if hosts else {}
+    return {minion: answer for minion, answer in again.items() if isinstance(answer, dict)}
 
 
 def _nobody(target):
@@ -285,7 +303,11 @@ def ok_to_stop(minions, timeout=15, restart=False, unasked=None):
         )
         apart = {} if restart else {minion: _apart(said.get(minion)) for minion in stay}
         unsaid = [name for name in stay if name not in nodes and __salt__["gluster_one.may_serve"](name, known)]
-        reasons += _blockers(others, unsaid, {"names": names, "restart": restart, "apart": apart}, limits)
+        asked = {"names": names, "restart": restart, "apart": apart}
+        found = _blockers(others, unsaid, asked, limits)
+        hosts = __salt__["gluster_one.hosts_of_several"](known) if any("a client at" in each for each in found) else []
+        # Clients may be one by the word of their host, which says what its addresses are.
+        reasons += _blockers(others, unsaid, {**asked, "hosts": hosts}, limits) if hosts else found
     if reasons and silent and took >= PATIENCE * timeout / 2:
         more = f" and {len(silent) - 3} more" if len(silent) > 3 else ""
         reasons.append(f"half of the time was spent on {', '.join(silent[:3])}{more}, without an answer")

@@ -188,10 +188,10 @@ def addresses(hosts, until=None):
 
 def _looked_up(host):
     try:
-        found = {each[4][0].partition("%")[0] for each in socket.getaddrinfo(host, None)}
+        found = {_parsed(each[4][0]) for each in socket.getaddrinfo(host, None)}
     except (OSError, UnicodeError):
         return set()
-    return {each for each in found if not _is_every_hosts(each)}
+    return {str(each) for each in found if each and not _is_every_hosts(str(each))}
 
 
 def goes_by(minion, name, known=None):
@@ -306,16 +306,52 @@ def names(minion, known=None):
     return kept[minion]
 
 
+def hosts_of_several(known):
+    """
+    The addresses of each minion that says to have several, without those that another one has, too: what a brick sees
+    as several clients may be that minion's one.
+
+    known
+        As for :func:`part`, with ``said``.
+
+    Returns a list of lists of strings.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.hosts_of_several '{said: {kvm1: [10.0.0.1, 10.1.0.1]}}'
+    """
+    owners, said = {}, known.get("said", {})
+    for minion in accepted():
+        for name in {*said.get(minion, ()), *names(minion, known)}:
+            if _is_address(name) and not _is_every_hosts(name):
+                owners.setdefault(str(_parsed(name)), set()).add(minion)
+    own = {}
+    for address, minions in owners.items():
+        if len(minions) == 1 and minions <= set(said):
+            own.setdefault(*minions, []).append(address)
+    return [sorted(addresses) for _, addresses in sorted(own.items()) if len(addresses) > 1]
+
+
 def _is_address(name):
+    return bool(_parsed(name))
+
+
+def _parsed(name):
+    """
+    An address in the form in which equal ones are equal, as the minions have it in gluster_hosts; None for a name.
+    """
     try:
-        return bool(ipaddress.ip_address(name))
+        address = ipaddress.ip_address(name.partition("%")[0])
     except ValueError:
-        return False
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _is_every_hosts(name):
     """
     Whether it is an address that each host has for itself, or that means another host on each link.
     """
-    address = _is_address(name) and ipaddress.ip_address(name)
-    return bool(address and (address.is_loopback or address.is_link_local))
+    address = _parsed(name)
+    return bool(address and (address.is_loopback or address.is_link_local or address.is_unspecified))

@@ -165,7 +165,8 @@ def one_datastore_present(
         if mount and __salt__["gluster_mount.mount_health"](mount)["state"] != "alive":
             raise CommandExecutionError(f"{mount} is not mounted: mount its volume first, by datastore_mounted")
         try:
-            store = __salt__["one_datastore.apply"](name, changes, current, **api) if changes else current["id"]
+            send = functools.partial(__salt__["one_datastore.apply"], **api)
+            store = send(name, changes, current, found["secrets"]) if changes else current["id"]
         except CommandExecutionError as exc:
             unsure, refused = getattr(exc, "unsure", False), getattr(exc, "code", None) == 8192
             created = refused and not current and not exc.done and __salt__["opennebula.datastore_info"](name, **api)
@@ -175,7 +176,7 @@ def one_datastore_present(
             ret["changes"] = exc.done
             found = read()
             current, left = found["current"], found["changes"]
-            store = __salt__["one_datastore.apply"](name, left, current, **api) if left else current["id"]
+            store = send(name, left, current, found["secrets"]) if left else current["id"]
             changes = {**changes, **left} if unsure else left
         ret["changes"] = changes
         links = _directory_changes(name, volume, mount, datastores_dir, store, datastore_id)
@@ -215,7 +216,7 @@ def _size(current, mount, seconds, api, before):
     later = f"every {INTERVAL} s (MONITORING_INTERVAL_DATASTORE in oned.conf)"
     if not current["total_mb"] and current["type"] != "SYSTEM_DS":
         later += ", and accepts no image before that"
-    if not __salt__["one_datastore.is_measured"](current):
+    if not __utils__["one_datastore_rules.is_measured"](current):
         return (
             f"; OpenNebula never measures it, because SHARED is NO with TM_MAD {current['tm_mad']}" if seconds else ""
         )

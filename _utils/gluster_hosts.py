@@ -45,16 +45,45 @@ def own_names(servers=()):
     names = {__grains__.get(grain) for grain in ("id", "host", "fqdn", "nodename", "localhost")}
     for grain in ("fqdn_ip4", "ipv4", "fqdns"):
         names.update(__grains__.get(grain) or [])
-    names = {name.casefold() for name in names if name and not is_loopback(name)} - SELF
-    own = {address(each) for grain in ("ipv4", "ipv6") for each in __grains__.get(grain) or []}
-    own = {each for each in own if not is_loopback(each) and not getattr(_parsed(each), "is_link_local", False)}
-    more = {server.casefold() for server in servers if not is_loopback(server)} - names - SELF
-    return names | {server for server, found in _looked_up(sorted(more)).items() if found & own}
+    own = _own_addresses()
+    names = {name.casefold() for name in {*names, *own} if name and not _is_every_hosts(name)} - SELF
+    more = {server.casefold() for server in servers if not _is_every_hosts(server)} - names - SELF
+    return names | {server for server, found in resolved(sorted(more)).items() if found & own}
 
 
-def _looked_up(hosts):
+def _own_addresses():
     """
-    The addresses of some hosts by name, of those that were found in time: a name server may not answer.
+    The addresses that this node has now, and had when the minion started, by which others know it.
+    """
+    found = {each for grain in ("ipv4", "ipv6") for each in __grains__.get(grain) or []}
+    for each in (each for interface in psutil.net_if_addrs().values() for each in interface):
+        found |= {each.address} if each.family in (socket.AF_INET, socket.AF_INET6) else set()
+    return {each for each in map(address, found) if not _is_every_hosts(each)}
+
+
+def _is_every_hosts(text):
+    """
+    Whether it is an address that each host has for itself, or that means another host on each link.
+    """
+    parsed = _parsed(address(text))
+    return bool(parsed and (parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified))
+
+
+def resolved(hosts):
+    """
+    What some names are resolved to, all of them within 8 s: a name server may not answer.
+
+    hosts
+        Names and addresses (list of strings).
+
+    Returns a dict of sets of addresses (strings) by name, without those that were not found in time; an empty set for
+    one that cannot be resolved.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_hosts.resolved"](["kvm1", "kvm2"])
     """
     found, deadline = {}, time.monotonic() + LOOKUP_SECONDS
 
@@ -124,7 +153,7 @@ def glusterd_port(host):
     return "open"
 
 
-def addresses(host):
+def addresses(host, found=None):
     """
     The addresses by which other hosts know a host. Where its name is this node's own, and ``/etc/hosts`` has a loopback
     address for it, as Debian's installer writes it, they are those of this node.
@@ -132,7 +161,11 @@ def addresses(host):
     host
         A host name or address (string).
 
-    Returns a set of strings, without loopback addresses; an empty one where the name cannot be resolved.
+    found
+        What :func:`resolved` has for it (set of strings). Default: look it up now, which has no limit of time.
+
+    Returns a set of strings, without loopback addresses and a link's own; an empty one where the name cannot be
+    resolved.
 
     Example:
 
@@ -140,10 +173,10 @@ def addresses(host):
 
         __utils__["gluster_hosts.addresses"]("kvm1")
     """
-    found = _resolved(host)
+    found = _resolved(host) if found is None else found
     if found and all(map(is_loopback, found)) and (host in OWN or not is_loopback(host)):
-        found = {*__grains__.get("ipv4", []), *__grains__.get("ipv6", [])}
-    return {each for each in found if not is_loopback(each)}
+        found = _own_addresses()
+    return {each for each in found if not _is_every_hosts(each)}
 
 
 def reverse_name(host):

@@ -241,6 +241,34 @@ def comparable(attribute, value):
     return value.upper() if attribute == "DISK_TYPE" or value.upper() in ("YES", "NO") else value
 
 
+def changes(wanted, current):
+    """
+    The attributes that differ. A datastore that is not there differs in all of them.
+
+    wanted
+        Attributes and values (dict of strings).
+
+    current
+        The datastore as it is (dict of ``opennebula.datastore_info``), empty when it is not there.
+
+    Returns a dict ``{"GLUSTER_HOST": {"old": "kvm1:24007", "new": "kvm2:24007"}}``. The port 24007 left out, ``yes``
+    and ``YES``, ``gluster`` and ``GLUSTER``, directories with one space or two between them are equal.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["one_datastore_rules.changes"]({"GLUSTER_HOST": "kvm2:24007"}, {"GLUSTER_HOST": "kvm1"})
+    """
+    differing = {}
+    for attribute, value in wanted.items():
+        own = current.get(attribute.lower()) if attribute in ("TYPE", "DS_MAD", "TM_MAD", "DISK_TYPE") else None
+        old = current.get(attribute, own)
+        if old is None or comparable(attribute, old) != comparable(attribute, value):
+            differing[attribute] = {"old": old, "new": value}
+    return differing
+
+
 def _kind(attribute):
     return next((row["kind"] for row in ARGUMENTS.values() if row["attribute"] == attribute), None)
 
@@ -304,6 +332,48 @@ def is_size(total_mb, space):
         __utils__["one_datastore_rules.is_size"](258020, {"total_mb": 258021, "free_percent": 61})
     """
     return bool(total_mb) and (not space or abs(total_mb - space["total_mb"]) <= space["total_mb"] / 20)
+
+
+def is_measured(current):
+    """
+    Whether OpenNebula measures a datastore. It leaves a system datastore alone that the hosts do not share.
+
+    current
+        The datastore (dict of ``opennebula.datastore_list``).
+
+    Returns True or False.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["one_datastore_rules.is_measured"]({"type": "SYSTEM_DS", "SHARED": "NO"})
+    """
+    return current.get("type") != "SYSTEM_DS" or str(current.get("SHARED")).upper() != "NO"
+
+
+def hidden_images(store, shown):
+    """
+    The images of a datastore that OpenNebula does not show to this user: it has the identifiers of all.
+
+    store
+        The datastore (dict of ``opennebula.datastore_list``).
+
+    shown
+        How many of its images are shown (int).
+
+    Returns words such as ``2 images``, None for none.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["one_datastore_rules.hidden_images"]({"images": [1, 2]}, 0)
+    """
+    if store.get("images", []) is None:
+        return "images"
+    hidden = len(store.get("images", [])) - shown
+    return f"{hidden} image{'' if hidden == 1 else 's'}" if hidden > 0 else None
 
 
 def permission_letters(permissions):

@@ -16,6 +16,7 @@ Tests get at what oned would meet by other ways through `POST /lab`, from the sa
     {"log": true}           answers {"log": [{"method", "user", "arguments", "code"}, ...]}, those since the last time
     {"reset": true}         a fresh OpenNebula, which behaves
     {"drivers": "fs,ceph"}  the datastore drivers that run: what follows -d in DATASTORE_MAD
+    {"encrypted": [NAME, ...]}  the attributes of datastores that are kept encrypted: DATASTORE_ENCRYPTED_ATTR
     {"put": {"vm": {...}}}  makes a VM and answers {"id": n}: name, uid, state and lcm_state (3 and 3: running),
                             host, ds (its system datastore) and disks, each a dict of attributes; one with IMAGE_ID has
                             the rest from its image and that image's datastore, as oned does it. Others go to the

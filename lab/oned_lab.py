@@ -31,6 +31,8 @@ class Lab:
             words = {"behave": True, **words}
         if "drivers" in words:
             self.oned.drivers = words["drivers"]
+        if "encrypted" in words:
+            self.oned.encrypted = words["encrypted"]
         for kind, values in words.get("put", {}).items():
             with self.oned.lock:
                 answer["id"] = getattr(self.oned, "put_" + kind)(**values)

@@ -32,6 +32,7 @@ class Oned(Users, Hosts, Images):
         """admin is `user:password`; location is where the datastores' directories are made, if they are, and interval
         the seconds from one look at them to the next."""
         self.lock, self.location, self.interval, self.drivers = threading.RLock(), location, interval, conf.DS_DRIVERS
+        self.encrypted, self.sealed = (), {}  # DATASTORE_ENCRYPTED_ATTR of oned.conf, and the values by what is kept
         self.pools = {kind: {} for kind in conf.OBJECTS}
         self.last = dict.fromkeys(conf.OBJECTS, -1)
         name, password = admin.split(":", 1)
@@ -319,6 +320,7 @@ class Oned(Users, Hosts, Images):
             template.replace("SAFE_DIRS", "/var/tmp")
             template.replace("RESTRICTED_DIRS", "/")
         it.clusters = {cluster.id}
+        self.encrypt(it)
         self.insert(it)
         if self.location:
             self.apart(oned_drivers.monitor, it)
@@ -390,6 +392,23 @@ class Oned(Users, Hosts, Images):
         elif ds_mad != it.ds_mad:
             it.ds_mad, it.size = ds_mad, (0, 0, 0)
         self.check_ds_mad(it)
+        self.encrypt(it)
+
+    def encrypt(self, it):
+        """What oned.conf says is kept so; the same value is another text each time."""
+        for name in self.encrypted:
+            value = it.template.get(name)
+            if value and value not in self.sealed:
+                it.template.replace(name, secrets.token_urlsafe(24))
+                self.sealed[it.template.get(name)] = value
+
+    def datastore_info(self, caller, oid, decrypt=False):
+        """Secrets are shown to the group oneadmin, and to others what is kept."""
+        it = self.allowed(caller, "USE", "DATASTORE", oid)
+        text = self.document(it)
+        for kept, value in self.sealed.items() if decrypt and 0 in caller.groups else ():
+            text = text.replace(cdata(kept), cdata(value))
+        return text
 
     def datastore_enable(self, caller, oid, enable):
         it = self.allowed(caller, "MANAGE", "DATASTORE", oid)

@@ -221,7 +221,8 @@ class Users:
             "TM_MAD_CONF": conf.TM_MAD_CONF.values(),
             "VM_MAD": conf.VM_MAD,
         }
-        words = {**{name: [value] for name, value in conf.SINGLE_CONF.items()}, "INHERIT_DATASTORE_ATTR": conf.INHERIT}
+        words = {name: [value] for name, value in conf.SINGLE_CONF.items()}
+        words.update(INHERIT_DATASTORE_ATTR=conf.INHERIT, DATASTORE_ENCRYPTED_ATTR=self.encrypted)
         return element(
             "OPENNEBULA_CONFIGURATION",
             *(

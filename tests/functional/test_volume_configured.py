@@ -227,6 +227,24 @@ def test_all_who_are_let_in_go_on(configured, volume, client):
     (client / "made").touch()
 
 
+def test_the_loopback_address_by_which_a_server_s_own_brick_sees_it(configured, volume, tmp_path):
+    """Whatever else is accepted: a mount with another server's glusterd would vanish."""
+    servers = ["kvm2", "kvm1", "kvm3"]
+    seen = "kvm1 (127.0.0.1, by which its own brick sees it), connected now"
+    host.sh("mount", "-t", "glusterfs", f"kvm2:/{volume}", tmp_path)
+    try:
+        for options in ({"auth.allow": "10.77.*"}, {"auth.allow": "kvm1,kvm2,kvm3"}, {"auth.reject": "127.0.0.1"}):
+            assert seen in refuses(configured, volume, options=options, servers=servers)
+        by_hand(volume, {"auth.allow": "10.77.*,127.0.0.1", "auth.reject": "127.0.1.1"})
+        run = configured(volume, options={"auth.allow": "10.77.*,localhost"}, servers=servers)
+        assert run.result is True and run.changes
+        (tmp_path / "made").touch()
+        by_hand(volume, {"auth.allow": "10.77.*"})
+        host.eventually("what was refused shuts it out", lambda: not host.answers(tmp_path))
+    finally:
+        host.sh("umount", "--lazy", tmp_path, check=False)
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -54,6 +54,23 @@ def test_a_client_with_an_address_in_each_network_is_one(networks):
         assert (code, answer["reasons"]) == (0, [])
 
 
+def test_a_client_with_two_addresses_in_one_network_is_one_by_its_host_s_word(networks):
+    """The coordinator cannot know it; the master asks once more, with what the host says of its addresses."""
+    fleet, other = networks, "10.77.9.9"
+    route = f"{files.address('kvm3')}/32 dev eth0 src {other}"
+    again = "systemctl restart $(systemd-escape --path --suffix=mount /var/lib/gluster_one/one_vol)"
+    fleet.sh("head", f"ip address add {other}/16 dev eth0; ip route add {route}; {again}")
+    apart = lambda: fleet.lab.call("kvm1", "gluster.clients_apart", "one_vol")["kvm1"]  # noqa: E731
+    try:
+        wait_for("both addresses", lambda: {files.address("head"), other} <= set(apart()), 60, every=1)
+        wait_for("a status without findings", lambda: status(fleet)["findings"] == [], 120, every=1)
+        code, answer = fleet.runner("gluster_one.ok_to_stop", "kvm2")
+        assert (code, answer["reasons"]) == (0, [])
+    finally:
+        fleet.sh("head", f"ip route del {route}; ip address del {other}/16 dev eth0; {again}")
+    wait_for("one address", lambda: apart() == {}, 60, every=1)
+
+
 @pytest.mark.parametrize("host, missed", [("head", {"head": 2}), ("kvm2", {"kvm2": 2, "kvm3": 1})])
 def test_one_that_misses_a_brick_is_named_with_that_brick_alone(networks, host, missed):
     """By the coordinator as far as it can know, and by its own word. Between servers it is away in both directions."""

@@ -210,6 +210,20 @@ def test_whose_image_it_is(modules, cloud, image):
     assert set(found(modules, cloud)) == {("keeps qcow2", "image", "hers", "eve")}
 
 
+def test_what_a_limited_user_does_not_see_is_said(modules, cloud, image, tmp_path):
+    """Of each native datastore that this user may use."""
+    number = image(cloud.keeps, "hers", session=EVE, TYPE="DATABLOCK", SIZE=16, FORMAT="qcow2")
+    image(cloud.keeps, "another", PATH=cloud.home / "data")
+    (tmp_path / "eve_auth").write_text(f"{EVE}\n")
+    hers, *more = modules.gluster_native.images(endpoint=cloud.endpoint, auth_file=str(tmp_path / "eve_auth"))
+    assert (hers["id"], hers["problem"]) == (number, SHORT_ALL)
+    said = "VMs' disks that OpenNebula does not show to this user were not looked at"
+    assert {entry["datastore"]: entry["problem"] for entry in more} == {
+        "keeps qcow2": f"1 image and {said}", "raw": said,
+    }  # fmt: skip
+    assert {(entry["what"], entry["cure"]) for entry in more} == {("datastore", "use a user of the group oneadmin")}
+
+
 # Machines
 
 

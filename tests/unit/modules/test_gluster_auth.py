@@ -1,11 +1,13 @@
 """Whom auth.allow and its like accept, as Gluster 10.3 did on a volume of the lab, and what is rejected for it."""
 
 import socket
+import threading
 
 import pytest
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 NAMES = {"head": "10.77.0.2", "kvm1": "10.77.1.1", "kvm2": "10.77.1.2", "kvm3": "10.77.1.3"}
+HERE = {"localhost": "127.0.0.1", "here": "127.0.1.1"}  # this node has the name, and the address 10.77.1.9
 
 
 @pytest.fixture(autouse=True)
@@ -13,7 +15,7 @@ def _resolved(monkeypatch):
     real = socket.getaddrinfo
 
     def look_up(host, port):
-        name = NAMES.get(host.lower(), host)
+        name = NAMES.get(host.lower(), HERE.get(host.lower(), host))
         if not name[0].isdigit():
             raise OSError("unknown")
         return real(name, port, flags=socket.AI_NUMERICHOST)
@@ -41,7 +43,8 @@ def refuse(execution):
         utils = {
             "gluster_process.run": lambda words: [0, "10.77.0.2 head\n" if words[-1] == NAMES["head"] else "", ""],
         }
-        module = execution("gluster_auth", __salt__=salt, __utils__=utils)
+        grains = {"ipv4": ["127.0.0.1", "10.77.1.9"]}
+        module = execution("gluster_auth", __salt__=salt, __utils__=utils, __grains__=grains)
         changes = {option: {"old": (current or {}).get(option), "new": value} for option, value in options.items()}
         try:
             module.refuse_shutting_out("v", current or {}, changes, list(servers))
@@ -115,9 +118,38 @@ def test_a_server_is_known_by_one_of_its_addresses(refuse):
     assert not refuse({"auth.allow": "10.77.1.*"}, connected=["kvm1", "kvm2"], servers=["kvm1", "kvm2", "kvm3"])
     # One that is connected by an address has to be accepted by that one,
     assert "10.9.0.1, connected now" in refuse({"auth.allow": "10.77.*"}, connected=["10.9.0.1"])
-    # but for the brick's own server, whose name may be a loopback address in its /etc/hosts: Gluster lets it in.
-    assert not refuse({"auth.allow": "10.77.*"}, connected=["127.0.0.1"])
-    assert "kvm1 (10.77.1.1), connected now" in refuse({"auth.allow": "10.9.*"}, connected=["127.0.0.1"])
+
+
+@pytest.mark.parametrize(
+    "option, value, accepted",
+    [
+        ("auth.allow", "*", True),
+        ("auth.allow", "10.77.*,127.0.0.1", True),
+        ("auth.allow", "10.77.*,127.*", True),
+        ("auth.allow", "10.77.*,127.0.0.0/8", True),
+        ("auth.allow", "10.77.*, localhost", True),
+        ("auth.allow", "10.77.*", False),
+        ("auth.allow", "10.77.0.0/16", False),
+        ("auth.allow", "kvm1,kvm2,kvm3,head,here", False),  # to the others a name leads to another address
+        ("auth.allow", "10.77.*,127.0.1.1", False),
+        ("auth.reject", "10.9.*", True),
+        ("auth.reject", "127.0.1.1", True),
+        ("auth.reject", "127.0.0.1", False),
+        ("auth.reject", "LOCALHOST", False),
+        ("auth.reject", "127.*", False),
+    ],
+)
+def test_a_server_s_own_brick_sees_it_at_a_loopback_address(refuse, option, value, accepted):
+    """Where /etc/hosts has one for its name: the brick knows it by nothing else."""
+    said = refuse({option: value}, connected=["127.0.0.1"], bricks=["kvm2:/data/v"], servers=["kvm1", "kvm2"])
+    assert ("kvm2 (127.0.0.1, by which its own brick sees it), connected now" in said) != accepted, said
+    # The first server's mounts have a password.
+    assert not refuse({"auth.allow": "10.77.*"}, connected=["127.0.0.1"], servers=["kvm1", "kvm2"])
+
+
+def test_this_node_s_own_name_is_another_address_to_others(refuse):
+    assert not refuse({"auth.allow": "here"}, connected=["10.77.1.9"], bricks=["here:/data/v"])
+    assert "10.77.1.9, connected now" in refuse({"auth.allow": "localhost"}, connected=["10.77.1.9"])
 
 
 SWITCHES = [
@@ -184,6 +216,8 @@ def test_what_bricks_and_clients_take_at_different_times(refuse, option, value, 
         ({"config.transport": "tcp,rdma"}, []),
         ({"transport.address-family": "inet6"}, ["inet6, and kvm1; kvm2; kvm3 has no such address here"]),
         ({"transport.address-family": "inet"}, []),
+        ({"auth.allow": "KVM1,kvm2, kvm3"}, []),
+        ({"auth.reject": "10.77.1.0/24"}, ["auth.reject 10.77.1.0/24 keeps out the server kvm2"]),
     ],
 )
 def test_whom_options_keep_out_as_they_are(execution, options, said):
@@ -191,3 +225,21 @@ def test_whom_options_keep_out_as_they_are(execution, options, said):
     found = module.kept_out("v", options, ["kvm1", "kvm2", "kvm3", "unknown"])
     assert len(found) == len(said) and all(text in what for text, (what, _) in zip(said, found)), found
     assert all(cure for _, cure in found)
+
+
+@pytest.mark.parametrize("options, looked_up", [
+    ({}, 0), ({"client.ssl": "on", "transport.address-family": "inet"}, 0), ({"auth.allow": ""}, 0),
+    ({"auth.allow": "gl1,gl2", "auth.reject": "gl3"}, 6), ({"transport.address-family": "inet6"}, 3),
+])  # fmt: skip
+def test_a_silent_name_server_is_waited_for_once(execution, monkeypatch, options, looked_up):
+    """And only where names matter; all of them together."""
+    asked, all_at_once = [], threading.Barrier(max(looked_up, 1))
+
+    def look_up(host, port):
+        asked.append(host)
+        all_at_once.wait(20)
+        raise OSError("no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    execution("gluster_auth").kept_out("v", options, ["kvm1", "kvm2", "kvm3"])
+    assert len(asked) == looked_up and not all_at_once.broken

@@ -270,6 +270,7 @@ def listed(execution, tmp_path):
             "opennebula.datastore_list": lambda: [store], "opennebula.vm_list": list,
             "opennebula.image_list": lambda: [{**image, "id": n, **given} for n, given in enumerate(images)],
             "opennebula_api.account": lambda: "root", "one_datastore.is_native": lambda store: True,
+            "opennebula_api.sees_all": lambda: True,
         })  # fmt: skip
         real = module.__utils__["gluster_process.run"]
         module.__utils__["gluster_process.run"] = lambda argv, **more: (run or real)(argv, **more)

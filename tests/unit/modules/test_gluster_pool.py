@@ -217,6 +217,13 @@ def test_a_server_may_go_when_all_is_well(blockers):
     assert blockers("kvm2", volumes={"one_vol": {**REPLICA, **QUORUM}}) == []
 
 
+@pytest.mark.parametrize("hosts, said", [((), ["a client at 10.0.0.8 is not connected to kvm1:/b"]), (True, [])])
+def test_two_addresses_are_one_client_by_the_word_of_their_host(blockers, hosts, said):
+    clients = {**CLIENTS, "kvm1:/b": [*CLIENTS["kvm1:/b"], "10.0.0.9"], "kvm3:/b": [*CLIENTS["kvm3:/b"], "10.0.0.8"]}
+    hosts = hosts and [["10.0.0.8", "10.0.0.9", "10.2.0.8"]]
+    assert blockers("kvm2", volumes={"one_vol": REPLICA}, clients=clients, hosts=hosts) == said
+
+
 @pytest.mark.parametrize(
     "clients, said",
     [

@@ -175,6 +175,34 @@ def test_who_is_connected_is_a_host_not_an_address(execution, connections, said,
         assert apart == said
 
 
+SPLIT = {**dict.fromkeys(DEBIAN, lists("10.0.0.9")), "kvm1:/b": lists("10.0.0.8")}  # two addresses of one network
+
+
+@pytest.mark.parametrize(
+    "connections, hosts, said",
+    [
+        (SPLIT, [["10.0.0.8", "10.0.0.9"]], {}),
+        (SPLIT, [["10.0.0.8", "10.2.0.8"], ["10.0.0.9", "10.2.0.9"]],
+         {"10.0.0.8": ["kvm2:/b", "kvm3:/b"], "10.0.0.9": ["kvm1:/b"]}),
+        ({**SPLIT, "kvm3:/b": []}, [["10.0.0.8", "10.0.0.9", "fd00::9"]], {"10.0.0.8 and 10.0.0.9": ["kvm3:/b"]}),
+        # A server of the volume, that has come to a brick by an address which no name has here.
+        ({**without(DEBIAN, "kvm3:/b", "10.0.0.1"), "kvm2:/b": DEBIAN["kvm2:/b"]}, [["10.0.0.1", "10.2.0.1"]],
+         {"10.0.0.1": ["kvm3:/b"]}),
+        ({**DEBIAN, "kvm3:/b": lists("10.2.0.1", "10.0.0.2", "127.0.0.1", "10.0.0.9")}, [["10.0.0.1", "10.2.0.1"]], {}),
+        # One that calls another's address its own hides nothing of what that one misses.
+        (without(DEBIAN, "kvm2:/b", "10.0.0.9") | {"kvm1:/b": DEBIAN["kvm1:/b"] + lists("10.0.0.66"),
+         "kvm2:/b": lists("10.0.0.1", "127.0.0.1", "10.0.0.3", "10.0.0.66"),
+         "kvm3:/b": DEBIAN["kvm3:/b"] + lists("10.0.0.66")}, [["10.0.0.66", "10.0.0.9"]],
+         {"10.0.0.66 and 10.0.0.9": ["kvm2:/b"]}),
+    ],
+)  # fmt: skip
+def test_a_host_says_which_addresses_are_its_own(execution, connections, hosts, said):
+    known = {"gluster_hosts.addresses": lambda name: {NAMES[name]} if name in NAMES else set()}
+    servers = {brick: f"uuid of {brick.partition(':/')[0][-1]}" for brick in connections}
+    module = execution("gluster", __utils__=known)
+    assert module.clients_apart("one_vol", connections=connections, servers=servers, hosts=hosts) == said
+
+
 @pytest.mark.parametrize("address, hosts", [("10.1.{}.{}", 300), ("fd00:{}:{}::1", 1)])
 def test_many_clients_that_miss_bricks_are_told_apart_in_time(execution, address, hosts):
     """Which network an address is of is read from the node's interfaces: once for each."""

@@ -499,6 +499,52 @@ def test_a_master_that_keeps_no_returns_lets_no_server_go(monkeypatch, opts):
     assert "job_cache: True" in answer["reasons"][0]
 
 
+APART = {**FINDING, "kind": "client_apart", "on": "one_vol", "volume": "one_vol",
+         "seen": "a client at 10.0.0.8 is not connected to kvm1:/data/one_vol"}  # fmt: skip
+TWO = ["10.0.0.8", "10.1.0.8"]
+
+
+@pytest.mark.parametrize(
+    "names, given",
+    [
+        ({"kvm3": ["kvm3", *TWO, "fe80::1", "127.0.0.1"]}, [TWO]),
+        ({"kvm3": [*TWO, "10.2.0.8"], "kvm9": ["10.2.0.8", "10.0.0.9", "10.1.0.9"]}, [TWO, ["10.0.0.9", "10.1.0.9"]]),
+        ({"kvm3": TWO, "kvm9": TWO}, []),  # one of them says what is not so
+        ({"kvm9": [*TWO, "10.0.0.3"], "kvm3": ["10.0.0.3"]}, [TWO]),
+        ({"kvm9": ["10.0.0.2", "10.0.0.99"]}, []),  # of kvm2, which says nothing, as the master has its grains
+        ({"kvm3": ["10.0.0.8"]}, []),
+    ],
+)
+def test_what_hosts_say_of_their_addresses_makes_clients_one(monkeypatch, names, given):
+    """Of the status, and of whether a server may go: both ask once more then."""
+    master, asked = Master(monkeypatch, PILLARS, {"kvm2": {"ipv4": ["10.0.0.2"]}}), []
+
+    def reported(minions, words):
+        asked.append((minions, words.get("hosts")))
+        found = [] if words.get("hosts") else [APART]
+        reports = {minion: report(minion, names=names.get(minion, [minion])) for minion in PILLARS if minion != "kvm2"}
+        return {**reports, "kvm1": report("kvm1", volumes={"one_vol": FACTS}, findings=found)}
+
+    def blockers(minions, words):
+        asked.append((minions, words.get("hosts")))
+        return dict.fromkeys(minions, [] if words.get("hosts") else [f"without it {APART['seen']}"])
+
+    nodes = {minion: {**NODE, "names": names.get(minion, [minion])} for minion in PILLARS if minion != "kvm2"}
+    nodes["kvm1"]["roles"] = nodes["head"]["roles"] = ["hypervisor", "server"]
+    master.answers = {
+        "gluster_one.report": reported, "gluster_one_pillar.node": nodes, "glusterd.volumes": {"kvm9": ["one_vol"]},
+        "gluster_one.machines": {"kvm9": []}, "gluster_one.apart": dict.fromkeys(PILLARS, {}),
+        "gluster_one.stop_blockers": blockers,
+    }  # fmt: skip
+    kinds = [one["kind"] for one in master.runner.status()["data"]["findings"]]
+    assert ("client_apart" in kinds) is (not given)
+    assert asked[1:] == ([(["kvm1"], given)] if given else [])
+    asked.clear()
+    reasons = master.runner.ok_to_stop("kvm9")["reasons"]
+    assert any("a client at" in reason for reason in reasons) is (not given)
+    assert [hosts for _, hosts in asked] == [None, given][: 1 + bool(given)]
+
+
 def test_who_is_busy_is_not_asked_whether_a_server_may_go(monkeypatch):
     volume = {"volumes": {"one_vol": {"servers": ["kvm1", "kvm2", "kvm3"]}}}
     master = Master(monkeypatch, dict.fromkeys(["kvm1", "kvm2", "kvm3"], volume))

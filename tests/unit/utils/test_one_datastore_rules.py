@@ -136,7 +136,7 @@ def one_more(util, execution):
     rules.ARGUMENTS["more_dirs"] = rules._argument(
         "directories", "More of them", "MORE_DIRS", types=("IMAGE_DS",), why="only an image datastore has some"
     )
-    names = ("arguments", "written", "comparable", "gluster_host")
+    names = ("arguments", "written", "comparable", "gluster_host", "changes")
     utils = {f"one_datastore_rules.{name}": getattr(rules, name) for name in names}
     return lambda name, **dunders: execution(name, __utils__=utils, **dunders)
 
@@ -145,7 +145,14 @@ def test_a_row_is_all_that_a_new_attribute_needs(one_more):
     store, check = one_more("one_datastore"), one_more("gluster_one_arguments").argument_needed
     wanted = store.template({"more_dirs": ["/a", "/b"]})
     assert wanted == {"TYPE": "IMAGE_DS", "TM_MAD": "shared", "MORE_DIRS": "/a /b"}
-    assert list(store.changes(wanted, {"type": "IMAGE_DS", "tm_mad": "shared", "MORE_DIRS": "/a  /b "})) == []
+    assert (
+        list(
+            store.__utils__["one_datastore_rules.changes"](
+                wanted, {"type": "IMAGE_DS", "tm_mad": "shared", "MORE_DIRS": "/a  /b "}
+            )
+        )
+        == []
+    )
     with pytest.raises(SaltInvocationError, match=r"more_dirs is \['/a'\]: only an image datastore has some, leave it"):
         store.template({"type": "FILE_DS", "more_dirs": ["/a"]})
     assert check("one_datastore_present", "more_dirs", "a").startswith("absolute paths are needed")
