@@ -312,6 +312,7 @@ def unsettled_reason():
     """
     What has to be true before the next server of the pool, or the next brick, may be restarted: all peers see all
     others connected, all bricks are online, every client is connected to all of them, and nothing waits to be healed.
+    An orchestration says in the pillar, as ``gluster_one_hosts``, which addresses are one host's.
 
     Returns None when all that is known to be true, else what is not (string), such as ``3 files of volume one_vol wait
     to be healed``.
@@ -330,6 +331,7 @@ def unsettled_reason():
     volumes = {name: info for name, info in __salt__["gluster.volume_info"]().items() if info["status"] == "Started"}
     healed = [name for name, info in volumes.items() if info["replica"] > 1 or info["disperse"]]
     seen = __salt__["gluster.snapshot"](heal=healed)
+    seen["hosts"] = __pillar__.get("gluster_one_hosts") or ()
     for name, info in sorted(volumes.items()):
         online = _online(seen, name)
         if online is None:

@@ -237,7 +237,8 @@ def _rejection(device, why):
         f"{why}, {address}: auth.allow, auth.reject or, with TLS, auth.ssl-allow",
         "see `gluster volume get {volume} all` on a server; where the pillar's options have it, "
         f"put {needed} there and apply gluster_one.volume to the volume's first server, else "
-        f"`gluster volume set {{volume}} auth.allow` with all that it has and {needed}",
+        f"`gluster volume set {{volume}} auth.allow` with all that it has and {needed}; auth.reject wins: take what "
+        "means this node out of it",
     )
 
 

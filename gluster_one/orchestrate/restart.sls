@@ -5,6 +5,6 @@
 {{ refused(plan.errors) }}
 {%- else %}
 {%- set all = [] %}
-{{- add_restarts(all, plan.servers) }}
+{{- add_restarts(all, plan) }}
 {{ steps(all, plan.timeout) }}
 {%- endif %}

@@ -11,7 +11,7 @@
 {%- for minion in plan.servers %}
 {%- do all.append({'id': 'glusterd on ' ~ minion, 'minions': [minion], 'sls': 'gluster_one.glusterd'}) %}
 {%- endfor %}
-{{- add_restarts(all, plan.servers) }}
+{{- add_restarts(all, plan) }}
 {%- for minion in plan.heads %}
 {%- do all.append({'id': 'head (' ~ minion ~ ')', 'minions': [minion], 'sls': 'gluster_one'}) %}
 {%- endfor %}

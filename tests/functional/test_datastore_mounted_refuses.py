@@ -189,7 +189,9 @@ def test_why_this_node_is_rejected(mounted, point):
         run = fails(mounted, timeout=1, **asked)
         assert said in run.comment and "put 10.77.1.1 there and apply gluster_one.volume to" in run.comment
         assert "allow-insecure" not in run.comment
-        host.gluster("volume", "set", name, "auth.allow", "*", "server.allow-insecure", "off")
+        host.gluster("volume", "set", name, "auth.allow", "*", "auth.reject", "10.77.1.1")
+        assert said in (run := mounted(test=True, **asked)).comment and "auth.reject wins: take what" in run.comment
+        host.gluster("volume", "set", name, "auth.reject", "NONE", "server.allow-insecure", "off")
         host.gluster("volume", "stop", name)
         host.gluster("volume", "start", name)
         host.gluster("volume", "set", name, "server.allow-insecure", "on")

@@ -31,7 +31,7 @@ ALL = dict.fromkeys(BRICKS, {"10.0.0.1": seen(2), "10.0.0.9": seen(1)})
 def unsettled(execution):
     """unsettled(...): what it says of a pool in which only that is not as it should be."""
 
-    def make(apart=None, down=(), pending=0, clients=ALL, replica=3):
+    def make(apart=None, down=(), pending=0, clients=ALL, replica=3, hosts=()):
         info = {"status": "Started", "replica": replica, "disperse": 0, "bricks": BRICKS, "servers": HOSTS}
         rows = [
             {"hostname": host, "path": path, "online": f"{host}:{path}" not in down}
@@ -58,7 +58,8 @@ def unsettled(execution):
         }
         salt["gluster.clients_apart"] = execution("gluster", __salt__=salt).clients_apart
         utils = {"gluster_hosts.glusterd_port": lambda host: "open"}
-        return execution("gluster_pool", __salt__=salt, __utils__=utils).unsettled_reason()
+        pillar = {"gluster_one_hosts": hosts} if hosts else {}
+        return execution("gluster_pool", __salt__=salt, __utils__=utils, __pillar__=pillar).unsettled_reason()
 
     return make
 
@@ -80,6 +81,14 @@ def unsettled(execution):
         ),
         # What an old set of options has left, and a client that has not done anything since its brick came back.
         ({"clients": {**ALL, "kvm2:/b": {"10.0.0.1": seen(4, 2), "10.0.0.9": seen(1, 0)}}}, None),
+        # An orchestration has the word of the node whose two addresses these are.
+        *(
+            ({"clients": {**ALL, "kvm2:/b": {"10.0.0.1": seen(2), "10.0.0.8": seen(1)}}, "hosts": hosts}, said)
+            for hosts, said in (
+                ((), "a client at 10.0.0.8 is not connected to kvm1:/b, kvm3:/b"),
+                ([["10.0.0.8", "10.0.0.9"]], None),
+            )
+        ),
         ({"clients": {"kvm1:/b": {"10.0.0.9": seen(1)}}}, "a client at 10.0.0.9 is not connected to kvm2:/b, kvm3:/b"),
     ],
 )

@@ -540,6 +540,10 @@ def test_what_hosts_say_of_their_addresses_makes_clients_one(monkeypatch, names,
     assert ("client_apart" in kinds) is (not given)
     assert asked[1:] == ([(["kvm1"], given)] if given else [])
     asked.clear()
+    master.answers["saltutil.refresh_pillar"] = dict.fromkeys(PILLARS, True)
+    master.answers["gluster_one_pillar.node"] = {**nodes, "kvm2": NODE}
+    assert master.runner.rollout_plan()["hosts"] == given
+    master.answers["gluster_one_pillar.node"] = nodes
     reasons = master.runner.ok_to_stop("kvm9")["reasons"]
     assert any("a client at" in reason for reason in reasons) is (not given)
     assert [hosts for _, hosts in asked] == [None, given][: 1 + bool(given)]
