@@ -21,6 +21,7 @@ from salt.exceptions import CommandExecutionError
 __virtualname__ = "gluster_lock"
 
 log = logging.getLogger(__name__)
+ACCEPTING = "gluster_lock.accepting"  # in the context: a run, and the volume whose bricks it has seen accept clients
 # So that it is seen within half a second that the lock's name means another file; else a FUSE mount goes on showing the
 # old one.
 FRESH = "entry-timeout=0,attribute-timeout=0"
@@ -119,12 +120,16 @@ def _lock_volume():
     return None, []
 
 
-def lock(timeout=120):
+def lock(timeout=120, run=None):
     """
     Wait for this server's turn, and keep it until :func:`unlock`, or until the process that asked ends.
 
     timeout
         Seconds to wait while another server has it (int, default 120).
+
+    run
+        Ask once for the same value here whether the bricks of the volume on which the lock lies accept clients: the
+        states of one run give its identifier (string). Default: ask.
 
     Returns the volume on which the lock lies (string); None where there is none to lock on, because no volume of the
     pool is started and lets its servers in (then no other server has the turn either), or this server cannot mount it
@@ -142,7 +147,7 @@ def lock(timeout=120):
     begin = time.monotonic()
     while True:
         volume, bricks = _lock_volume()
-        if not volume or __salt__["gluster_probe.rejecting_bricks"](volume, bricks):
+        if not volume or _rejects(volume, bricks, run):
             return None
         holder = _hold(volume, begin, timeout)
         if not holder:
@@ -151,6 +156,18 @@ def lock(timeout=120):
         if _lock_volume()[0] == volume:
             return volume
         unlock()  # one that comes before it was started meanwhile
+
+
+def _rejects(volume, bricks, run):
+    """
+    Whether bricks of a volume reject clients. Those that accept them go on doing so until they are started again.
+    """
+    now = (run, volume, bricks)
+    if run is None or __context__.get(ACCEPTING) != now:
+        if __salt__["gluster_probe.rejecting_bricks"](volume, bricks):
+            return True
+        __context__[ACCEPTING] = now
+    return False
 
 
 def _hold(volume, begin, timeout):

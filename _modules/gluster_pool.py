@@ -14,6 +14,7 @@ __virtualname__ = "gluster_pool"
 
 MEMBER = "Peer in Cluster"
 PAGE = "docs/status.md, A server that is not in the pool"
+TOGETHER = "gluster_pool.together"  # in the context: a run, and the peers as this server saw them when none was apart
 
 
 def __virtual__():
@@ -271,10 +272,14 @@ def _away(peers):
     return f"{', '.join(silent)} silent at port 24007" if silent else None
 
 
-def peers_apart():
+def peers_apart(run=None):
     """
     Which members of the pool are not connected, by what each of them sees: after a restart of one, another may need 3 s
     more than this one to see it.
+
+    run
+        Ask the peers what they see once for the same value here, until this server sees one of them away: the states of
+        one run give its identifier (string). Default: ask. What this server sees itself is always asked.
 
     Returns a sentence such as ``kvm2 sees kvm3 disconnected``, None when all see all others.
 
@@ -287,15 +292,25 @@ def peers_apart():
         salt kvm1 gluster_pool.peers_apart
     """
     peers = __salt__["gluster.peer_status"]()
-    away = _away(peers)
-    for peer in [] if away else peers:
+    before, now = __context__.pop(TOGETHER, None), (run, peers)
+    apart = _away(peers) or (None if run is not None and before == now else _apart_by_others(peers))
+    if not apart:
+        __context__[TOGETHER] = now
+    return apart
+
+
+def _apart_by_others(peers):
+    """
+    The first of this server's peers that sees another one disconnected, as a sentence, or None.
+    """
+    for peer in peers:
         # A name that another server has for it may have no address here.
         names = [name for name in peer["hostnames"] if __utils__["gluster_hosts.addresses"](name)] or peer["hostnames"]
         server = names[-1]
         missing = _disconnected(__salt__["gluster.pool_list"](server=server))
         if missing:
             return f"{server} sees {missing}"
-    return away
+    return None
 
 
 def _disconnected(peers):

@@ -79,7 +79,7 @@ def shard_remark(changes):
     return remark
 
 
-def set_options(name, changes, timeout=120):
+def set_options(name, changes, timeout=120, run=None):
     """
     Set a volume's options while no server is being restarted and all peers are connected: setting an option while a
     peer is disconnected makes the volume's size wrong where a server has several of its bricks (600 MB became 300 for
@@ -94,6 +94,9 @@ def set_options(name, changes, timeout=120):
     timeout
         Seconds for each of: the peers, Gluster's lock (int, default 120).
 
+    run
+        See ``gluster_pool.peers_apart`` and ``gluster_lock.lock``.
+
     Returns Gluster's error (string), None where there was none: the options may be set nevertheless.
 
     Raises CommandExecutionError when a peer is not connected: then nothing was set.
@@ -105,23 +108,24 @@ def set_options(name, changes, timeout=120):
         salt kvm1 gluster_volume.set_options one_vol '{network.ping-timeout: {old: 42, new: 10}}'
     """
     options = {option: change["new"] for option, change in changes.items()}
-    with _whole_pool(f"The options of volume {name} were not touched", timeout):
+    with _whole_pool(f"The options of volume {name} were not touched", timeout, run):
         return _error("gluster.volume_set", name, options, timeout)
 
 
 @contextlib.contextmanager
-def _whole_pool(untouched, timeout):
+def _whole_pool(untouched, timeout, run=None):
     """
     A block that begins when all peers see each other, and in which no server is restarted.
     """
     untouched = f"{untouched}: a peer was not connected"
+    apart = lambda: __salt__["gluster_pool.peers_apart"](run)  # noqa: E731
     try:
-        __salt__["gluster_lock.lock"](timeout)
+        __salt__["gluster_lock.lock"](timeout, run)
     except CommandExecutionError:  # as when the volume on which the lock lies waits for the one that is away
         __utils__["gluster_states.wait_for"]("gluster_pool.peers_away", timeout, untouched, PEER)
         raise
     try:
-        __utils__["gluster_states.wait_for"]("gluster_pool.peers_apart", timeout, untouched, PEER)
+        __utils__["gluster_states.wait_for"](apart, timeout, untouched, PEER)
         __salt__["gluster_lock.lock_held"]()
         yield
     finally:

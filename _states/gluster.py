@@ -259,7 +259,7 @@ def options_set(name, options, timeout=120):
         __salt__["gluster_auth.refuse_shutting_out"](name, current, changes, None)
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
-        error = __salt__["gluster_volume.set_options"](name, changes, timeout)
+        error = __salt__["gluster_volume.set_options"](name, changes, timeout, run=_run())
         left = __salt__["gluster_volume.option_changes"](_volume(name, timeout)["options"], wanted)
         if error and left:
             ret["changes"] = {option: change for option, change in changes.items() if option not in left}

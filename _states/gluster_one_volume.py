@@ -80,9 +80,9 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
         if opening:
             __salt__["data.update"](CLOSED + name, True)
         if changes:
-            error = __salt__["gluster_volume.set_options"](name, changes, timeout)
+            error = __salt__["gluster_volume.set_options"](name, changes, timeout, run=_run())
             fine += f"; Gluster said {error}" if error else ""
-            info = __salt__["gluster_volume.started"](name, timeout)
+            info = __salt__["gluster_volume.started"](name, timeout, run=_run())
             left = __salt__["gluster_volume.option_changes"](info["options"], wanted)
             ret["changes"] = {option: change for option, change in changes.items() if option not in left}
             if error and left:

@@ -147,3 +147,10 @@ def test_ten_volumes_cost_no_more_processes_than_one(fleet):
             commands = started()
     assert (run.failures, run.changes) == ({}, {})
     assert {host: len(lines) for host, lines in commands.items()} == {"kvm1": 1, "kvm2": 0}, commands
+    several = {name: {**volume, "options": {"network.ping-timeout": 21}} for name, volume in volumes.items()}
+    with fleet.pillar(changed(volumes=several)), counting(fleet, ["kvm1"]) as started:
+        run = fleet.apply(on=["kvm1"])
+        commands = [line for line in started()["kvm1"] if line.startswith("gluster ")]
+    assert run.failures == {} and len(run.changes["kvm1"]) == len(names)
+    # All volumes, what each of two peers sees, and for each volume: the peers, the options, and the volumes again.
+    assert len(commands) == 1 + 2 + 3 * len(names), commands

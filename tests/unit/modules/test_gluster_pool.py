@@ -453,6 +453,30 @@ def test_a_peer_is_asked_by_a_name_that_has_an_address_here(execution):
     assert asked == ["kvm2"]
 
 
+def test_a_run_asks_the_peers_what_they_see_once_while_none_is_away(execution):
+    looks, asked, away, others = [], [], set(), {}
+
+    def peer_status():
+        looks.append(1)
+        return [{"hostnames": [name], "connected": name not in away} for name in ALL[1:]]
+
+    salt = {"gluster.pool_list": lambda server: asked.append(server) or others.get(server, pool()),
+            "gluster.peer_status": peer_status}  # fmt: skip
+    utils = {"gluster_hosts.glusterd_port": lambda host: "open"}
+    apart = execution("gluster_pool", __salt__=salt, __utils__=utils, __context__={}).peers_apart
+    assert [apart("7") for _ in range(10)] == [None] * 10
+    assert (len(looks), asked) == (10, ["kvm2", "kvm3"]), "what this server sees is looked at each time"
+    away.add("kvm3")
+    assert apart("7") == "kvm3 disconnected"
+    away.clear()
+    others["kvm2"] = pool("kvm3")
+    assert apart("7") == apart("7") == "kvm2 sees kvm3 disconnected", "it was away: the others are asked again"
+    others.clear()
+    asked.clear()
+    assert [apart(run) for run in ("7", "8", "8", None, None)] == [None] * 5
+    assert asked == ["kvm2", "kvm3"] * 4, "another run, and who gives none, ask"
+
+
 @pytest.mark.parametrize(
     "state, lost",
     [
