@@ -27,10 +27,27 @@ POOL = (
     "cluster.max-op-version", "cluster.enable-shared-storage", "cluster.localtime-logging", "cluster.daemon-log-level",
     "glusterd.vol_count_per_thread",
 )  # fmt: skip
+# Of these: raised once, when all servers have a newer Gluster, and never lowered; only read; makes a volume of its own.
+BY_HAND = ("cluster.op-version", "cluster.max-op-version", "cluster.enable-shared-storage")
 
 
 def __virtual__():
     return __virtualname__
+
+
+def pool_options():
+    """
+    The options of the whole pool that may be set at any time; others of the pool are for an administrator's hand.
+
+    Returns a list of strings.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_options.pool_options"]()
+    """
+    return [option for option in POOL if option not in BY_HAND]
 
 
 def option_text(value):
