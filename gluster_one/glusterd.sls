@@ -5,7 +5,8 @@ include:
 {%- if not node.errors and 'server' in node.roles %}
 
 {%- set servers = [] %}
-{%- for volume in node.volumes.values() if volume.servers | map('lower') | select('in', node.names) | list %}
+{#- Of those with `create` the pool is gluster_one.pool's. #}
+{%- for volume in node.volumes.values() if not volume.create and volume.servers | map('lower') | select('in', node.names) | list %}
 {%- do servers.extend(volume.servers) %}
 {%- endfor %}
 
