@@ -14,7 +14,8 @@ __virtualname__ = "gluster_pool"
 
 MEMBER = "Peer in Cluster"
 # By what they end with the master knows these findings' cure: see gluster_one/findings.yaml.
-TAKES, CREATES, APPLY = "a run takes them in", "a run creates it", "salt '*' state.apply gluster_one"
+TAKES, CREATES, STARTS = "a run takes them in", "a run creates it", "a run starts it"
+APPLY = "salt '*' state.apply gluster_one"
 PAGE = "docs/status.md, A server that is not in the pool"
 
 
@@ -105,6 +106,8 @@ def volume_report(name, volume, seen, node):
     found += _options(name, volume, info, node)
     if info["status"] != "Started":
         what, cure = f"it is {info['status']}", f"gluster volume start {name}, if nobody stopped it on purpose"
+        if makes and info["status"] == "Created":
+            what, cure = f"{what}: {STARTS}", APPLY
         found.append(["volume_stopped", name, what, "Started", cure])
         return [facts, found]
     if seen["status"] is None:

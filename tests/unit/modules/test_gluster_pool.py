@@ -87,9 +87,14 @@ def test_what_a_run_makes_has_a_run_as_its_cure(execution, create):
     module = execution("gluster_pool", __salt__=salt, __utils__=utils)
     found = module.volume_report("one_vol", volume, seen, {"names": ["kvm1"], "volumes": {}})[1]
     table = yaml.safe_load((CHECKOUT / "gluster_one/findings.yaml").read_text())
-    assert [each[0] for each in found] == ["peer_gone", "volume_gone"]
+    new = {"status": "Created", "options": {}}
+    seen["volumes"]["one_vol"] = new
+    volume.update(uid=0, gid=0, options={})
+    found += module.volume_report("one_vol", volume, seen, {"id": "kvm1", "names": ["kvm1"], "volumes": {}})[1][-1:]
+    assert [each[0] for each in found] == ["peer_gone", "volume_gone", "volume_stopped"]
     for kind, _, text, _, cure in found:
-        assert table[kind]["cures"].get(text.rpartition(": ")[2], table[kind]["cure"]) == cure
+        said = table[kind]["cures"].get(text.rpartition(": ")[2], table[kind]["cure"])
+        assert said.format(volume="one_vol") == cure
         assert (cure == "salt '*' state.apply gluster_one") is bool(create)
 
 
