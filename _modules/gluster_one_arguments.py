@@ -17,10 +17,13 @@ __virtualname__ = "gluster_one_arguments"
 REQUIRED = {
     "datastore_mounted": ("name", "volume", "servers"),
     "datastore_remounted": ("name", "volume", "servers"),
+    "servers_reachable": ("name", "servers"),
     "native_readable": ("name", "volume", "host", "mount"),
+    "packages_installed": ("roles",),
     "peered": ("name", "servers"),
     "volume_present": ("name", "bricks"),
     "options_set": ("name", "options"),
+    "pool_options_set": ("name", "options"),
 }
 VOLUME = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 HOST = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
@@ -91,8 +94,21 @@ def argument_needed(state, key, value):
     if state == "one_datastore_present":
         rows = __utils__["one_datastore_rules.arguments"]()
         checks.update((argument, KINDS[row["kind"]]) for argument, row in rows.items())
+    if (state, key) == ("pool_options_set", "options"):
+        return _pool_options_needed(value)
     accepts, needed = checks.get(key, ANYTHING)
     return None if accepts(value) else needed
+
+
+def _pool_options_needed(value):
+    known = __utils__["gluster_options.pool_options"]()
+    if _OPTIONS[0](value) and set(value) <= set(known):
+        return None
+    return (
+        "options of the whole pool are needed, each of one line, such as {cluster.server-quorum-ratio: 51%}; there are "
+        f"{', '.join(known)}. Those of a volume go to its own options; cluster.op-version and "
+        "cluster.enable-shared-storage are set by hand, once (`gluster volume set all`)"
+    )
 
 
 def undoes_flags(option):
@@ -304,6 +320,9 @@ _MOUNT = {
 }
 
 
+_A_GROUP = (_is_like(HOST), "the name of an option group is needed, such as virt")
+
+
 _A_TEXT = (_is_text, "a text of one line is needed")
 
 
@@ -391,10 +410,12 @@ STATES = {
     "volume_configured": {
         "name": _A_VOLUME,
         "options": _OPTIONS,
-        "group": (_is_like(HOST), "the name of an option group is needed, such as virt"),
+        "group": _A_GROUP,
+        "new_group": _A_GROUP,
     },
     "volume_present": {"name": _A_VOLUME, "split_brain": KINDS["allow"]},
     "volume_started": {"name": _A_VOLUME},
+    "servers_reachable": {"name": _A_VOLUME},
     "options_set": {
         "name": _A_VOLUME,
         "options": (
@@ -413,6 +434,14 @@ STATES = {
             "option names and values are needed, each value one word without quotes and #, such as {ping-timeout: 10}",
         ),
     },
+    "packages_installed": {
+        "roles": (
+            _is_list(lambda value: value in ("head", "hypervisor", "server"), empty=False),
+            "a list of head, hypervisor, server is needed",
+        ),
+        "native": KINDS["boolean"],
+    },
+    "glusterd_enabled": {"name": _A_SERVICE},
     "bricks_kept": {"name": _A_SERVICE},
     "glusterd_running": {"name": _A_SERVICE},
     "glusterd_restarted": {"name": _A_SERVICE},

@@ -5,7 +5,8 @@ include:
 {%- if not node.errors and 'server' in node.roles %}
 
 {%- set servers = [] %}
-{%- for volume in node.volumes.values() if volume.servers | map('lower') | select('in', node.names) | list %}
+{#- Of those with `create` the pool is gluster_one.pool's. #}
+{%- for volume in node.volumes.values() if not volume.create and volume.servers | map('lower') | select('in', node.names) | list %}
 {%- do servers.extend(volume.servers) %}
 {%- endfor %}
 
@@ -13,7 +14,7 @@ gluster_one_glusterd:
   gluster_one.glusterd_configured:
     - name: {{ node.glusterd.service | json }}
     - path: {{ node.glusterd.path | json }}
-    - servers: {{ servers | unique | list | json }}
+    - servers: {{ (servers | unique | list or none) | json }}
 {%- if node.restart.keep_bricks %}
 
 gluster_one_bricks_kept:
