@@ -25,6 +25,7 @@ REQUIRED = {
 VOLUME = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 HOST = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 ACCOUNT = r"[0-9]+|[A-Za-z_][A-Za-z0-9_.-]*\$?"
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 OPTION = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 SERVICE = r"[A-Za-z0-9_][A-Za-z0-9_.@:-]*"
 # What oned (7.5.80) rejects in a name.
@@ -392,6 +393,11 @@ STATES = {
         "name": _A_VOLUME,
         "options": _OPTIONS,
         "group": (_is_like(HOST), "the name of an option group is needed, such as virt"),
+    },
+    "volume_known": {
+        "name": _A_VOLUME,
+        "server": KINDS["boolean"],
+        "id": (_is_like(UUID), "the identifier of a volume is needed, as `gluster volume info` has it"),
     },
     "volume_present": {"name": _A_VOLUME, "split_brain": KINDS["allow"]},
     "volume_started": {"name": _A_VOLUME},

@@ -11,7 +11,7 @@ import posixpath
 import re
 
 import salt.utils.user
-from salt.exceptions import SaltInvocationError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 try:
     import salt.utils.secret  # of Salt 3008, which masks values unless it is asked not to
@@ -61,9 +61,9 @@ def node(pillar=None):
          "datastores_dir": "/var/lib/one/datastores", "opennebula": {}, "beacon": {"interval": 60}, "batch": 10,
          "restart": {"keep_bricks": True, "outage": None}, "free_percent": 10, "heal_files": 100,
          "names": ["10.0.0.1", "kvm1"],
-         "volumes": {"one_vol": {"servers": ["kvm1", "kvm2"], "coordinator": True, "access": ["native"],
+         "volumes": {"one_vol": {"servers": ["kvm1", "kvm2"], "server": True, "coordinator": True, "access": ["native"],
                                  "mount": "/var/lib/gluster_one/one_vol", "links": [], "mount_options": [],
-                                 "options": {},
+                                 "id": None, "options": {},
                                  "uid": "oneadmin", "gid": "oneadmin", "group": None, "hosts": [["kvm1"]],
                                  "datastores": {"glusterds": {"volume": "one_vol", "host": "kvm1"}}}}}
 
@@ -167,7 +167,9 @@ def _volume(name, volume, plan, system):
     ways = [store.get("access", "native") for store in datastores.values() if "volume" in store]
     access = sorted({*ways} or {volume.get("access", "native")})
     return {
+        "id": volume.get("id"),
         "servers": volume["servers"],
+        "server": _names_one(volume["servers"], plan["names"]),
         "coordinator": volume["servers"][0].casefold() in plan["names"],
         "mount": mount,
         # Where the pillar has it below directories of somebody else, that is a link.
@@ -386,6 +388,7 @@ def _datastore_keys():
 
 
 _VOLUME = {
+    "id": _like("volume_known", "id"),
     "servers": _like("volume_configured", "servers"),
     "mount": _path,
     "mount_options": _like("datastore_mounted", "options"),
@@ -574,6 +577,7 @@ def _errors_here(pillar, plan):
                     f"number that it has on the head, or install OpenNebula's packages, which make oneadmin"
                 )
         errors += _first_server_errors(name, volume, plan["names"])
+        errors += _other_volume_errors(name, volume, mounting)
     stores = [store for volume in plan["volumes"].values() for store in volume["datastores"]]
     for store in sorted({store for store in stores if stores.count(store) > 1}):
         errors.append(f"gluster_one:volumes: datastore {store} is listed under two volumes: it can be on one only")
@@ -584,6 +588,18 @@ def _errors_here(pillar, plan):
             "the pillar of the head alone"
         )
     return errors
+
+
+def _other_volume_errors(name, volume, mounting):
+    """
+    It is the volume that the pillar means, and that this node has used until now.
+    """
+    mount = volume["mount"] if mounting else None
+    try:
+        error = __salt__["gluster_one_record.other_volume"](name, volume["id"], volume["server"], mount)
+    except CommandExecutionError as exc:
+        error = str(exc)
+    return [error] if error else []
 
 
 def _first_server_errors(name, volume, names):

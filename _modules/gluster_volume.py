@@ -79,7 +79,7 @@ def shard_remark(changes):
     return remark
 
 
-def set_options(name, changes, timeout=120):
+def set_options(name, changes, timeout=120, current=None):
     """
     Set a volume's options while no server is being restarted and all peers are connected: setting an option while a
     peer is disconnected makes the volume's size wrong where a server has several of its bricks (600 MB became 300 for
@@ -94,6 +94,10 @@ def set_options(name, changes, timeout=120):
     timeout
         Seconds for each of: the peers, Gluster's lock (int, default 120).
 
+    current
+        The volume's options as they are (dict): record with the others, on the volume, that the formula has set them
+        (``gluster_options.record``). Default: do not.
+
     Returns Gluster's error (string), None where there was none: the options may be set nevertheless.
 
     Raises CommandExecutionError when a peer is not connected: then nothing was set.
@@ -105,6 +109,8 @@ def set_options(name, changes, timeout=120):
         salt kvm1 gluster_volume.set_options one_vol '{network.ping-timeout: {old: 42, new: 10}}'
     """
     options = {option: change["new"] for option, change in changes.items()}
+    if current is not None:
+        options.update(__utils__["gluster_options.record"](current, changes))
     with _whole_pool(f"The options of volume {name} were not touched", timeout):
         return _error("gluster.volume_set", name, options, timeout)
 

@@ -5,7 +5,7 @@ include:
 {%- if not node.errors and 'server' in node.roles %}
 
 {%- set servers = [] %}
-{%- for volume in node.volumes.values() if volume.servers | map('lower') | select('in', node.names) | list %}
+{%- for volume in node.volumes.values() if volume.server %}
 {%- do servers.extend(volume.servers) %}
 {%- endfor %}
 

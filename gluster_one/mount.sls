@@ -23,5 +23,15 @@ gluster_one_mount_{{ name }}:
     - datastores_dir: {{ node.datastores_dir | json }}
     - timeout: {{ node.timeout }}
 {{- order(loop.index, 0) }}
+
+gluster_one_mount_{{ name }}_known:
+  gluster_one.volume_known:
+    - name: {{ name | json }}
+    - id: {{ volume.id | json }}
+    - server: {{ volume.server | json }}
+    - mount: {{ volume.mount | json }}
+{{- order(loop.index, 0) }}
+    - require:
+      - gluster_one: gluster_one_mount_{{ name }}
 {%- endfor %}
 {%- endif %}
