@@ -21,6 +21,7 @@ REQUIRED = {
     "peered": ("name", "servers"),
     "volume_present": ("name", "bricks"),
     "options_set": ("name", "options"),
+    "pool_options_set": ("name", "options"),
 }
 VOLUME = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 HOST = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
@@ -92,8 +93,21 @@ def argument_needed(state, key, value):
     if state == "one_datastore_present":
         rows = __utils__["one_datastore_rules.arguments"]()
         checks.update((argument, KINDS[row["kind"]]) for argument, row in rows.items())
+    if (state, key) == ("pool_options_set", "options"):
+        return _pool_options_needed(value)
     accepts, needed = checks.get(key, ANYTHING)
     return None if accepts(value) else needed
+
+
+def _pool_options_needed(value):
+    known = __utils__["gluster_options.pool_options"]()
+    if _OPTIONS[0](value) and set(value) <= set(known):
+        return None
+    return (
+        "options of the whole pool are needed, each of one line, such as {cluster.server-quorum-ratio: 51%}; there are "
+        f"{', '.join(known)}. Those of a volume go to its own options; cluster.op-version and "
+        "cluster.enable-shared-storage are set by hand, once (`gluster volume set all`)"
+    )
 
 
 def undoes_flags(option):

@@ -33,6 +33,7 @@ DEFAULTS = {
 }
 # What os.yaml has to have.
 SYSTEM = ("glusterd_service", "glusterd_volume_file", "user", "group", "datastores_dir", "qemu_gluster_package")
+NEW_GROUP = "virt"  # the option group of a volume that is created, of Gluster's for the images of VMs
 ROLES = ("head", "hypervisor", "server")
 # Where nothing may be mounted, and what may not be covered with all that lies in it.
 _SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/sbin", "/sys", "/usr",
@@ -60,12 +61,21 @@ def node(pillar=None):
          "glusterd": {"service": "glusterd", "path": "/etc/glusterfs/glusterd.vol"}, "package": "qemu-block-extra",
          "datastores_dir": "/var/lib/one/datastores", "opennebula": {}, "beacon": {"interval": 60}, "batch": 10,
          "restart": {"keep_bricks": True, "outage": None}, "free_percent": 10, "heal_files": 100,
-         "names": ["10.0.0.1", "kvm1"],
-         "volumes": {"one_vol": {"servers": ["kvm1", "kvm2"], "server": True, "coordinator": True, "access": ["native"],
+         "names": ["10.0.0.1", "kvm1"], "pool": {"servers": ["kvm1", "kvm2"], "options": {}},
+         "volumes": {"one_vol": {"id": None, "servers": ["kvm1", "kvm2"], "server": True, "coordinator": True,
+                                 "access": ["native"],
                                  "mount": "/var/lib/gluster_one/one_vol", "links": [], "mount_options": [],
-                                 "id": None, "options": {},
+                                 "options": {}, "create": None,
                                  "uid": "oneadmin", "gid": "oneadmin", "group": None, "hosts": [["kvm1"]],
                                  "datastores": {"glusterds": {"volume": "one_vol", "host": "kvm1"}}}}}
+
+    ``pool`` has what this node does for its pool: the servers that are to be in it, itself among them, none where no
+    volume of its own has ``create``; and the pool's options, none where another node sets them. ``create`` of a volume
+    has what ``gluster_layout.creation`` returns, of each brick whether it is this node's, and the option group of a new
+    volume::
+
+        {"arguments": {"replica": 2, ..., "bricks": ["kvm1:/data/one_vol/brick", ...]}, "group": "virt",
+         "bricks": [{"server": "kvm1", "path": "/data/one_vol/brick", "own": True}, ...]}
 
     CLI Example:
 
@@ -122,8 +132,34 @@ def node(pillar=None):
         "heal_files": settings["heal_files"],
     }
     plan["volumes"] = {name: _volume(name, volume, plan, system) for name, volume in pillar["volumes"].items()}
+    plan["pool"] = _pool(pillar, plan["names"])
     errors = _errors_here(pillar, plan)
     return {"errors": errors} if errors else plan
+
+
+def _pool(pillar, names):
+    """
+    What this node does for its pool. Volumes that share a server are in one pool; a pillar may have several.
+    """
+    volumes = pillar["volumes"].values()
+    servers = _in_one_pool([volume["servers"] for volume in volumes if "create" in volume], names)
+    known = _in_one_pool([volume["servers"] for volume in volumes], names)
+    return {"servers": servers, "options": pillar.get("pool_options", {}) if _names_one(known[:1], names) else {}}
+
+
+def _in_one_pool(lists, names):
+    """
+    Which of several lists' servers are in one pool with the node that has these names, each once.
+    """
+    pool, more = set(), {*names}
+    while more:
+        pool |= more
+        more = {server.casefold() for servers in lists if _names_one(servers, pool) for server in servers} - pool
+    found = {
+        server.casefold(): server for servers in reversed(lists) if _names_one(servers, pool) for server in servers
+    }
+    every = [server.casefold() for servers in lists for server in servers]
+    return [found[server] for server in dict.fromkeys(every) if server in found]
 
 
 def _names(volumes):
@@ -176,6 +212,7 @@ def _volume(name, volume, plan, system):
         "links": [path for path in [volume.get("mount")] if path not in (None, mount)],
         "mount_options": volume.get("mount_options", []),
         "options": volume.get("options", {}),
+        "create": _creation(volume, plan["names"]),
         "uid": volume.get("uid", plan["user"]),
         "gid": volume.get("gid", system["group"]),
         "group": volume.get("group"),
@@ -183,6 +220,14 @@ def _volume(name, volume, plan, system):
         "access": access,
         "hosts": _hosts(volume["servers"], datastores) if "native" in access else [],
     }
+
+
+def _creation(volume, names):
+    if "create" not in volume:
+        return None
+    made = __utils__["gluster_layout.creation"](volume["create"], volume["servers"])
+    bricks = [{**brick, "own": brick["server"].casefold() in names} for brick in made["bricks"]]
+    return {**made, "bricks": bricks, "group": NEW_GROUP}
 
 
 def _hosts(servers, datastores):
@@ -398,7 +443,19 @@ _VOLUME = {
     "gid": _like("volume_configured", "gid"),
     "group": _like("volume_configured", "group"),
     "datastores": _datastores,
+    "create": _needs(dict, "a mapping is needed, such as {replica: 3, bricks: /data/one_vol/brick}"),
 }  # fmt: skip
+
+
+# What these have to be together, gluster_layout says.
+_CREATE = {
+    **dict.fromkeys(("replica", "arbiter", "disperse", "redundancy"), lambda value: None),
+    "split_brain": lambda value: None if value is None else _ALLOW(value),
+    "bricks": _needs(
+        (str, list),
+        "a path on each of servers is needed, such as /data/one_vol/brick, or a list of those, or of bricks",
+    ),
+}
 
 
 _TOP = {
@@ -423,6 +480,7 @@ _TOP = {
         dict, "{batch: 10} is possible: hypervisors at a time",
         lambda value: value.keys() <= {"batch"} and not _POSITIVE(value.get("batch", 1)),
     ),
+    "pool_options": _like("pool_options_set", "options"),
     "opennebula": _needs((dict, type(None)), "a mapping is needed, such as {endpoint: 'http://localhost:2633/RPC2'}"),
     "volumes": _needs(
         dict,
@@ -452,7 +510,8 @@ def _errors(pillar):
     known, rows = _datastore_keys(), __utils__["one_datastore_rules.arguments"]()
     for name, volume in pillar["volumes"].items():
         key = f"gluster_one:volumes:{name}"
-        errors += _section(key, volume, _VOLUME, required=["servers"])
+        wrong = _section(key, volume, _VOLUME, required=["servers"])
+        errors += wrong or _create_errors(f"{key}:create", volume)
         datastores = volume.get("datastores") if isinstance(volume, dict) else None
         if _VOLUME["datastores"](datastores):
             continue
@@ -465,6 +524,21 @@ def _errors(pillar):
                 if settings.get(only) and kind in _types() and kind not in rows[only]["types"]:
                     why = rows[only]["why"].format(type=kind)
                     errors.append(f"{key}:datastores:{store}:{only} is {settings[only]!r}: {why}, leave it out")
+    return errors
+
+
+def _create_errors(key, volume):
+    """
+    What is wrong with how a volume is to be created, with servers that are right.
+    """
+    if "create" not in volume:
+        return []
+    errors = _section(key, volume["create"], _CREATE, required=["bricks"])
+    try:
+        if not errors:
+            __utils__["gluster_layout.creation"](volume["create"], volume["servers"])
+    except SaltInvocationError as exc:
+        errors.append(f"{key}: {exc}")
     return errors
 
 
@@ -576,8 +650,14 @@ def _errors_here(pillar, plan):
                     f"gluster_one:volumes:{name}:{key} is {owner!r}: there is no such {kind} on {plan['id']}; give the "
                     f"number that it has on the head, or install OpenNebula's packages, which make oneadmin"
                 )
-        errors += _first_server_errors(name, volume, plan["names"])
+        # Where the formula makes the pool, that state looks at it.
+        errors += [] if volume["create"] else _first_server_errors(name, volume, plan["names"])
         errors += _other_volume_errors(name, volume, mounting)
+    created = [volume["create"] for volume in plan["volumes"].values() if volume["create"]]
+    try:
+        __utils__["gluster_layout.require_disjoint"](sum((each["arguments"]["bricks"] for each in created), []))
+    except SaltInvocationError as exc:
+        errors.append(f"gluster_one:volumes: {exc}")
     stores = [store for volume in plan["volumes"].values() for store in volume["datastores"]]
     for store in sorted({store for store in stores if stores.count(store) > 1}):
         errors.append(f"gluster_one:volumes: datastore {store} is listed under two volumes: it can be on one only")

@@ -130,16 +130,37 @@ def _bricks(bricks, servers):
     for server, _ in pairs:
         if not isinstance(server, str) or not re.fullmatch(HOST, server):
             raise SaltInvocationError(f"bricks is {bricks!r} with the server {server!r}: {BRICKS}")
-    found = [(server, _path(server, path)) for server, path in pairs]
-    for number, (server, path) in enumerate(found):
-        for other, there in found[:number]:
-            same = server.casefold() == other.casefold()
+    found = [f"{server}:{_path(server, path)}" for server, path in pairs]
+    require_disjoint(found)
+    return found
+
+
+def require_disjoint(bricks):
+    """
+    No brick is in another one, or the same.
+
+    bricks
+        Bricks (list of strings), of one volume or of several.
+
+    Returns True.
+
+    Raises SaltInvocationError that names the two.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_layout.require_disjoint"](["kvm1:/data/one_vol/a", "kvm1:/data/one_vol/b"])
+    """
+    for number, brick in enumerate(bricks):
+        for other in bricks[:number]:
+            (server, _, path), (host, _, there) = brick.partition(":/"), other.partition(":/")
+            same = server.casefold() == host.casefold()
             if same and (f"{path}/".startswith(f"{there}/") or f"{there}/".startswith(f"{path}/")):
                 raise SaltInvocationError(
-                    f"bricks has {other}:{there} and {server}:{path}: each brick has to be a directory of its own, "
-                    "in no other brick"
+                    f"bricks has {other} and {brick}: each brick has to be a directory of its own, in no other brick"
                 )
-    return [f"{server}:{path}" for server, path in found]
+    return True
 
 
 def _pair(entry):
@@ -159,6 +180,51 @@ def _path(server, path):
             "/data/one_vol/brick"
         )
     return posixpath.normpath("/" + path.strip("/"))
+
+
+def creation(create, servers):
+    """
+    What ``create`` of a volume in the pillar means.
+
+    create
+        The arguments of :func:`layout` (dict); None stands for one that is not given.
+
+    servers
+        The volume's servers in the pillar (list of host names): a path is on each of them; a brick of a list is on one.
+
+    Returns a dict: the arguments of the state ``gluster.volume_present``, and the bricks one by one, in their order::
+
+        {"arguments": {"replica": 3, "bricks": ["kvm1:/data/one_vol/brick", ...]},
+         "bricks": [{"server": "kvm1", "path": "/data/one_vol/brick"}, ...]}
+
+    Raises SaltInvocationError as :func:`layout` does, and for a server that is not among ``servers``.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_layout.creation"]({"replica": 1, "bricks": "/data/one_vol/brick"}, ["kvm1"])
+    """
+    given = {key: value for key, value in create.items() if value is not None}
+    bricks = given.get("bricks")
+    entries = bricks if isinstance(bricks, list) else [bricks]
+    paths = all(isinstance(entry, str) and entry.startswith("/") for entry in entries)
+    made = layout(**{**given, "bricks": bricks, "servers": servers if paths else None})
+    # By the names that the pool knows.
+    named = {server.casefold(): server for server in servers}
+    found = []
+    for brick in made["bricks"]:
+        server, _, path = brick.partition(":/")
+        if server.casefold() not in named:
+            raise SaltInvocationError(
+                f"bricks has {brick}, and {server} is not among the volume's servers, {', '.join(servers)}: name it "
+                "there, or correct the brick"
+            )
+        found.append({"server": named[server.casefold()], "path": f"/{path}"})
+    return {
+        "arguments": {**given, "bricks": [f"{brick['server']}:{brick['path']}" for brick in found]},
+        "bricks": found,
+    }
 
 
 def servers_of(layout):

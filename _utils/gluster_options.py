@@ -29,6 +29,8 @@ POOL = (
     "cluster.max-op-version", "cluster.enable-shared-storage", "cluster.localtime-logging", "cluster.daemon-log-level",
     "glusterd.vol_count_per_thread",
 )  # fmt: skip
+# Of these: raised once, when all servers have a newer Gluster, and never lowered; only read; makes a volume of its own.
+BY_HAND = ("cluster.op-version", "cluster.max-op-version", "cluster.enable-shared-storage")
 
 # The record of what the formula has set. A value of 5000 characters ended glusterd (10.3 and 11.1), 4000 it kept.
 RECORD, LONGEST = "user.gluster_one.set", 3500
@@ -36,6 +38,21 @@ RECORD, LONGEST = "user.gluster_one.set", 3500
 
 def __virtual__():
     return __virtualname__
+
+
+def pool_options():
+    """
+    The options of the whole pool that may be set at any time; others of the pool are for an administrator's hand.
+
+    Returns a list of strings.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_options.pool_options"]()
+    """
+    return [option for option in POOL if option not in BY_HAND]
 
 
 def option_text(value):

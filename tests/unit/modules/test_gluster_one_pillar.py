@@ -144,6 +144,56 @@ def test_how_machines_open_what_is_on_a_volume(node, keys, datastores, access, h
     assert {name: volume["datastores"][name].get("access") for name in wanted} == wanted
 
 
+def with_create(servers=("kvm1", "kvm2", "kvm3"), **keys):
+    return with_volume(servers=list(servers), create=keys)
+
+
+BRICKS = [f"{server}:/data/b" for server in ("kvm1", "kvm2", "kvm3")]
+
+
+@pytest.mark.parametrize(
+    ("keys", "bricks"),
+    [
+        ({"replica": 3, "bricks": "/data/b"}, BRICKS),
+        ({"replica": 3, "arbiter": 1, "disperse": None, "bricks": ["/data/b/"]}, BRICKS),
+        ({"replica": 3, "bricks": ["KVM1:/data/b", {"server": "kvm2", "path": "/data/b"}, "kvm3:/data/b"]}, BRICKS),
+        ({"replica": 2, "split_brain": "allow", "bricks": ["kvm3:/a", "kvm1:/b"]}, ["kvm3:/a", "kvm1:/b"]),
+        ({"disperse": 3, "redundancy": 1, "bricks": ["/a", "/b"]}, None),
+    ],
+)
+def test_how_a_volume_is_created(node, keys, bricks):
+    for minion in ("kvm1", "kvm2", "head"):
+        plan = node(with_create(**keys), minion)
+        assert plan["errors"] == []
+        made = plan["volumes"]["one_vol"]["create"]
+        named = made["arguments"]["bricks"]
+        assert named == (bricks or [f"{server}:{path}" for path in ("/a", "/b") for server in ("kvm1", "kvm2", "kvm3")])
+        given = {key: value for key, value in keys.items() if value is not None}
+        assert made == {"arguments": {**given, "bricks": named}, "bricks": made["bricks"], "group": "virt"}
+        assert [f"{brick['server']}:{brick['path']}" for brick in made["bricks"]] == named
+        assert all(brick["own"] == (brick["server"] == minion) for brick in made["bricks"])
+        own = ["kvm1", "kvm2", "kvm3"] if minion != "head" else []
+        assert plan["pool"] == {"servers": own, "options": {}}
+
+
+def test_volumes_that_share_a_server_are_in_one_pool(node):
+    servers = {"a": "1 2", "other": "7 8", "b": "4 5", "c": "5 2", "there": "8 9 1"}
+    volumes = {name: {"servers": [f"kvm{number}" for number in said.split()]} for name, said in servers.items()}
+    for name in servers.keys() - {"there"}:
+        volumes[name]["create"] = {"replica": 1, "bricks": f"/data/{name}"}
+    pillar = {"volumes": volumes, "pool_options": {"cluster.server-quorum-ratio": "51%"}}
+    for minion, expected in {"kvm1": "1 2 4 5", "kvm4": "1 2 4 5", "kvm8": "7 8", "kvm9": "", "head": ""}.items():
+        pool = node(pillar, minion)["pool"]
+        assert pool["servers"] == [f"kvm{number}" for number in expected.split()]
+        # All are in one pool by the volume that is there, and its options are one node's.
+        assert pool["options"] == (pillar["pool_options"] if minion == "kvm1" else {})
+
+
+def test_a_new_pool_s_first_server_need_not_be_in_it(node):
+    pillar = with_create(["kvm4", "kvm1"], replica=1, bricks="/b")
+    assert node(pillar, "kvm1", peers=[["kvm3"]])["errors"] == []
+
+
 def test_a_mount_below_directories_of_somebody_else_becomes_a_link(node, tmp_path):
     tmp_path.chmod(0o755)
     wanted = str(tmp_path / "0")
@@ -348,6 +398,40 @@ BAD = [
     (with_volume(access="kernel"), r"one_vol:access is 'kernel' \(a string\): native \(.*\) or fuse \(.*\) is needed"),
     (with_volume(access=["fuse"]), r"one_vol:access is \['fuse'\] \(a list\): native"),
     (with_volume(access=None), r"one_vol:access is None \(nothing\): native"),
+    (with_create(replica=3, brick="/b"), r"one_vol:create:brick is not a known key: did you mean bricks\?"),
+    (with_create(replica=3), r"one_vol:create:bricks is missing: a path on each of servers is needed"),
+    (with_volume(create=None), r"one_vol:create is None \(nothing\): a mapping is needed, such as"),
+    (with_create(bricks="/b"), r"one_vol:create: replica is None and disperse None: one of them is needed"),
+    (with_create(replica="3", bricks="/b"), r"one_vol:create: replica is '3': a number is needed"),
+    (with_create(replica=2, bricks="/b"), r"one_vol:create: replica is 2 without an arbiter: .*split_brain: allow"),
+    (with_create(replica=2, bricks="/b", split_brain=True), r"create:split_brain is True \(a boolean\): allow"),
+    (with_create(replica=3, bricks="b"), r"one_vol:create: bricks has 'b': a path on each of servers is needed"),
+    (with_create(replica=3, bricks="/b c"), r"one_vol:create: bricks has '/b c' on kvm1: an absolute path"),
+    (
+        with_create(replica=1, bricks=["kvm9:/b"]),
+        r"create: bricks has kvm9:/b, and kvm9 is not among the volume's serv",
+    ),
+    (
+        with_create(replica=3, bricks=["kvm1:/a", "kvm1:/b", "kvm2:/a"]),
+        r"one_vol:create: bricks has kvm1:/a and kvm1:/b in one set",
+    ),
+    (
+        {
+            "volumes": {
+                name: {"servers": ["kvm1"], "create": {"replica": 1, "bricks": path}}
+                for name, path in {"a": "/b", "c": "/b/c"}.items()
+            }
+        },
+        r"gluster_one:volumes: bricks has kvm1:/b and kvm1:/b/c: each brick has to be a directory of its own",
+    ),
+    (
+        {**ORDINARY, "pool_options": {"cluster.server-quorum-ratio": 51, "cluster.op-version": 100000}},
+        r"gluster_one:pool_options is \{'cluster.op-version': 100000\} .*of the whole pool .*are set by hand",
+    ),
+    (
+        {**ORDINARY, "pool_options": {"network.ping-timeout": 10}},
+        r"pool_options is \{'network.ping-timeout': 10\} .*Those of a volume go to its own options",
+    ),
     (with_volume(acces="fuse"), r"one_vol:acces is not a known key: did you mean access\?"),
     (with_datastore(access="file"), r"glusterds:access is 'file' \(a string\): native"),
     (with_datastore(type="SYSTEM_DS", access="fuse"), r"glusterds:access is 'fuse': a SYSTEM_DS holds files in either"),
@@ -449,6 +533,8 @@ def test_the_example_names_every_key_with_its_default(node, execution):
     assert set(everything["opennebula"]) == set(module._OPENNEBULA)
     assert set(volume) == set(module._VOLUME)
     assert set(volume["datastores"]["glusterds"]) == set(module._datastore_keys())
+    assert set(volume["create"]) == set(module._CREATE)
+    del volume["create"]["disperse"], volume["create"]["redundancy"]  # instead of replica
     everything["roles"] = ["head"]  # credentials stand in the head's pillar only
     given, default = node(everything, "head"), node({**ORDINARY, "roles": ["head"]}, "head")
     assert given["errors"] == []

@@ -28,6 +28,8 @@ def node(execution, monkeypatch):
     return execution("gluster_one_pillar", __salt__=salt, __utils__=utils, __grains__={"id": MINION}).node
 
 
+SERVERS = [MINION, "Kvm2", "kvm3", "kvm4"]
+HOSTS = [*SERVERS, "KVM1", "kvm2"]
 names = st.text("abcdefgh0", min_size=2, max_size=6)
 hosts = names.filter(lambda name: name != MINION)
 paths = st.lists(names, min_size=2, max_size=4).map(lambda parts: "/" + "/".join(parts))
@@ -57,6 +59,20 @@ image = st.fixed_dictionaries(
     },
 )
 other = st.fixed_dictionaries({"type": st.sampled_from(["SYSTEM_DS", "FILE_DS"])}, optional={"tm_mad": names})
+# As somebody may write it who knows the keys: most are wrong, by the numbers or the servers.
+brick = st.one_of(
+    st.builds("{}:{}".format, st.sampled_from(HOSTS), paths),
+    st.fixed_dictionaries({"server": st.sampled_from(HOSTS), "path": paths}),
+)
+kind = st.one_of(
+    st.fixed_dictionaries(
+        {"replica": st.integers(1, 4), "split_brain": st.sampled_from(["allow", None])},
+        optional={"arbiter": st.sampled_from([0, 1, True])},
+    ),
+    st.fixed_dictionaries({"disperse": st.integers(3, 5), "redundancy": st.integers(0, 2)}),
+)
+bricks = st.one_of(paths, st.lists(paths, min_size=1, max_size=2), st.lists(brick, min_size=1, max_size=8))
+create = st.builds(lambda kind, bricks: {**kind, "bricks": bricks}, kind, bricks)
 volume = st.fixed_dictionaries(
     {"servers": st.lists(st.one_of(hosts, st.just(MINION)), min_size=1, max_size=4, unique=True)},
     optional={
@@ -81,6 +97,30 @@ pillars = st.fixed_dictionaries(
         ),
     },
 )
+
+
+def apart(bricks, size):
+    """Whether no set has two bricks on one host."""
+    hosts = [brick.partition(":/")[0].casefold() for brick in bricks]
+    return all(len(set(hosts[first : first + size])) == size for first in range(0, len(hosts), size))
+
+
+@settings(MANY, max_examples=1000)
+@given(servers=st.lists(st.sampled_from(SERVERS), min_size=1, unique=True), create=create)
+def test_no_volume_is_created_with_two_bricks_of_a_set_on_one_host_nor_by_force(node, util, servers, create):
+    plan = node({"volumes": {"one_vol": {"servers": servers, "create": create}}})
+    if plan["errors"]:
+        assert all(error.startswith("gluster_one:volumes:one_vol:") for error in plan["errors"])
+        return
+    made = plan["volumes"]["one_vol"]["create"]
+    layouts = util("gluster_layout")
+    layout = layouts.layout(**made["arguments"])
+    assert [f"{brick['server']}:{brick['path']}" for brick in made["bricks"]] == layout["bricks"]
+    assert apart(layout["bricks"], create.get("disperse") or create["replica"])
+    assert {brick["server"] for brick in made["bricks"]} <= set(servers)
+    words = layouts.words(layout)
+    assert "force" not in words and all(word.isprintable() and word.split() == [word] for word in words)
+    json.dumps(plan)
 
 
 def one_place(pillar):
