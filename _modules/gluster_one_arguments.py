@@ -422,7 +422,13 @@ STATES = {
             f"{_OPTIONS[1]}; those of a group one by one",
         ),
     },
-    "brick_prepared": {"name": _A_PATH},
+    "brick_prepared": {
+        "name": _A_PATH,
+        "device": (
+            lambda value: _is_path(value) and value.startswith("/dev/") and ".." not in value.split("/"),
+            "a device below /dev is needed, best one of `ls -l /dev/disk/by-id`, which names this disk and no other",
+        ),
+    },
     "bricks_running": {"name": _A_VOLUME},
     "bricks_restarted": {"name": _A_VOLUME},
     "heal_daemon_connected": {"name": _A_VOLUME},

@@ -75,7 +75,7 @@ def node(pillar=None):
     volume::
 
         {"arguments": {"replica": 2, ..., "bricks": ["kvm1:/data/one_vol/brick", ...]}, "group": "virt",
-         "bricks": [{"server": "kvm1", "path": "/data/one_vol/brick", "own": True}, ...]}
+         "bricks": [{"server": "kvm1", "path": "/data/one_vol/brick", "device": None, "own": True}, ...]}
 
     CLI Example:
 
@@ -536,7 +536,10 @@ def _create_errors(key, volume):
     errors = _section(key, volume["create"], _CREATE, required=["bricks"])
     try:
         if not errors:
-            __utils__["gluster_layout.creation"](volume["create"], volume["servers"])
+            made = __utils__["gluster_layout.creation"](volume["create"], volume["servers"])
+            for device in [brick["device"] for brick in made["bricks"] if brick["device"] is not None]:
+                needed = _like("brick_prepared", "device")(device)
+                errors += [f"{key}:bricks has the device {device!r}: {needed}"] if needed else []
     except SaltInvocationError as exc:
         errors.append(f"{key}: {exc}")
     return errors
