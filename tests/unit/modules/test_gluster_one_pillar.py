@@ -401,6 +401,10 @@ BAD = [
     (with_create(replica=3, brick="/b"), r"one_vol:create:brick is not a known key: did you mean bricks\?"),
     (with_create(replica=3), r"one_vol:create:bricks is missing: a path on each of servers is needed"),
     (with_volume(create=None), r"one_vol:create is None \(nothing\): a mapping is needed, such as"),
+    (
+        with_create(replica=1, bricks=[{"server": "kvm1", "path": "/a/b", "device": "sdb"}]),
+        "one_vol:create:bricks has the device 'sdb': a device below /dev is needed, best one of",
+    ),
     (with_create(bricks="/b"), r"one_vol:create: replica is None and disperse None: one of them is needed"),
     (with_create(replica="3", bricks="/b"), r"one_vol:create: replica is '3': a number is needed"),
     (with_create(replica=2, bricks="/b"), r"one_vol:create: replica is 2 without an arbiter: .*split_brain: allow"),
