@@ -17,6 +17,7 @@ __virtualname__ = "gluster_one_arguments"
 REQUIRED = {
     "datastore_mounted": ("name", "volume", "servers"),
     "datastore_remounted": ("name", "volume", "servers"),
+    "servers_reachable": ("name", "servers"),
     "native_readable": ("name", "volume", "host", "mount"),
     "peered": ("name", "servers"),
     "volume_present": ("name", "bricks"),
@@ -319,6 +320,9 @@ _MOUNT = {
 }
 
 
+_A_GROUP = (_is_like(HOST), "the name of an option group is needed, such as virt")
+
+
 _A_TEXT = (_is_text, "a text of one line is needed")
 
 
@@ -406,7 +410,8 @@ STATES = {
     "volume_configured": {
         "name": _A_VOLUME,
         "options": _OPTIONS,
-        "group": (_is_like(HOST), "the name of an option group is needed, such as virt"),
+        "group": _A_GROUP,
+        "new_group": _A_GROUP,
     },
     "volume_known": {
         "name": _A_VOLUME,
@@ -415,6 +420,7 @@ STATES = {
     },
     "volume_present": {"name": _A_VOLUME, "split_brain": KINDS["allow"]},
     "volume_started": {"name": _A_VOLUME},
+    "servers_reachable": {"name": _A_VOLUME},
     "options_set": {
         "name": _A_VOLUME,
         "options": (

@@ -185,22 +185,63 @@ def _look(server):
     """
     The pool and the volumes of a server that is not in this one's pool.
     """
-    if not __utils__["gluster_hosts.addresses"](server):
-        raise SaltInvocationError(
-            f"servers has {server!r}, of which {__grains__['id']} finds no address: add it to the DNS or /etc/hosts of "
-            "all servers, or mend the name"
-        )
-    answer = __utils__["gluster_hosts.glusterd_port"](server)
-    if answer == "refused":
-        raise CommandExecutionError(f"glusterd is not running on {server}: start it there: systemctl start glusterd")
-    if answer != "open":
-        raise CommandExecutionError(f"{server} does not answer at port 24007: see whether it is up, and its firewall")
+    closed = _closed(server)
+    if closed:
+        answer, text = closed
+        raise (SaltInvocationError if answer == "unknown" else CommandExecutionError)(text)
     pool = __salt__["gluster.pool_list"](server=server)
     return {
         "uuid": next((peer["uuid"] for peer in pool if peer["hostname"] == "localhost"), None),
         "pool": {peer["uuid"]: peer["hostname"] for peer in pool if peer["hostname"] != "localhost"},
         "volumes": sorted(__salt__["gluster.volume_info"](server=server)),
     }
+
+
+def _closed(server):
+    """
+    How glusterd's port of a server cannot be reached from here (``unknown``, ``refused`` or ``silent``) and a sentence
+    with the cure; None where it can.
+    """
+    here = __grains__["id"]
+    if not __utils__["gluster_hosts.addresses"](server):
+        return "unknown", (
+            f"servers has {server!r}, of which {here} finds no address: add it to the DNS or /etc/hosts of all nodes, "
+            "or mend the name"
+        )
+    answer = __utils__["gluster_hosts.glusterd_port"](server)
+    if answer == "refused":
+        return answer, (
+            f"glusterd is not running on {server}: start it there: systemctl start glusterd; if it runs, a firewall "
+            f"rejects {here} at port 24007"
+        )
+    if answer != "open":
+        return answer, (
+            f"{server} does not answer at port 24007: see whether it is up, and whether its firewall, and those on the "
+            f"way, let {here} in at TCP 24007 and, for bricks, 49152 to 60999"
+        )
+    return None
+
+
+def unreachable(servers):
+    """
+    Which of these servers' glusterd cannot be reached from this node, and why.
+
+    servers
+        The servers (list of host names).
+
+    Returns a dict of sentences, each with what to do, by server; of those alone whose glusterd may just have to be
+    started, the key ``refused`` of it is True::
+
+        {"kvm2": {"why": "kvm2 does not answer at port 24007: see whether it is up, ...", "refused": False}}
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm4 gluster_peers.unreachable '[kvm1, kvm2, kvm3]'
+    """
+    found = {server: _closed(server) for server in servers}
+    return {server: {"why": one[1], "refused": one[0] == "refused"} for server, one in found.items() if one}
 
 
 def _holds(server, seen):

@@ -97,7 +97,7 @@ def volume_report(name, volume, seen, node):
         found.append(["volume_gone", name, "no such volume", "it is there", "gluster volume create"])
         return [facts, found]
     info = seen["volumes"][name]
-    found += _options(name, volume, info["options"], node)
+    found += _options(name, volume, info, node)
     if info["status"] != "Started":
         what, cure = f"it is {info['status']}", f"gluster volume start {name}, if nobody stopped it on purpose"
         found.append(["volume_stopped", name, what, "Started", cure])
@@ -150,14 +150,15 @@ def _peer(peer, pool, here):
     return ["peer_rejected", name, what, MEMBER, cure]
 
 
-def _options(name, volume, now, node):
+def _options(name, volume, info, node):
     """
     The options that are not as the pillar wants them, as findings.
     """
     try:
-        owner = volume["uid"], volume["gid"]
-        wanted = __utils__["gluster_options.wanted_options"](*owner, volume["options"], volume.get("group"))
-        changes = __utils__["gluster_options.option_changes"](now, wanted)
+        wanted = __utils__["gluster_options.wanted_options"](
+            volume["uid"], volume["gid"], volume["options"], volume.get("group"), info.get("replica", 1) > 1
+        )
+        changes = __utils__["gluster_options.option_changes"](info["options"], wanted)
     except (CommandExecutionError, SaltInvocationError) as exc:  # the bricks are to be looked at all the same
         return [["check_failed", name, str(exc), "options that can be set", "see the pillar's"]]
     cure = f"salt {node['id']} state.apply gluster_one.volume"

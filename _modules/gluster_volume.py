@@ -115,6 +115,36 @@ def set_options(name, changes, timeout=120, current=None):
         return _error("gluster.volume_set", name, options, timeout)
 
 
+def set_pool_options(changes, timeout=120):
+    """
+    Set options of the whole pool while no server is being restarted and all peers are connected, each by a command of
+    its own: of several, Gluster (10.3) sets the first and calls it a success.
+
+    changes
+        What ``gluster_options.pool_option_changes`` returned (dict).
+
+    timeout
+        Seconds for each of: the peers, Gluster's lock (int, default 120).
+
+    Returns Gluster's error (string), None where there was none: the options may be set nevertheless.
+
+    Raises CommandExecutionError when a peer is not connected: then nothing was set.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_volume.set_pool_options '{cluster.server-quorum-ratio: {old: null, new: 51%}}'
+    """
+    with _whole_pool("The options of the pool were not touched", timeout):
+        for option in __utils__["gluster_options.pool_options"]():
+            if option in changes:
+                error = _error("gluster.volume_set", "all", {option: changes[option]["new"]}, timeout)
+                if error:
+                    return error
+    return None
+
+
 @contextlib.contextmanager
 def _whole_pool(untouched, timeout):
     """

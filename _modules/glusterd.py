@@ -304,8 +304,7 @@ def volumes():
 
         salt kvm2 glusterd.volumes
     """
-    found = {}
-    pool = {key: value for key, value in _stored(os.path.join(DIRECTORY, "options")).items() if "." in key}
+    found, pool = {}, pool_options()
     for path in sorted(glob.glob(os.path.join(DIRECTORY, "vols/*/info"))):
         kept = _stored(path)
         name = path.split("/")[-2]
@@ -318,6 +317,21 @@ def volumes():
             "bricks": [f"{brick.get('hostname')}:{brick.get('path')}" for brick in bricks],
         }
     return found
+
+
+def pool_options():
+    """
+    The options of the whole pool that were set, as glusterd keeps them on disk; Gluster is not asked.
+
+    Returns a dict ``{"cluster.server-quorum-ratio": "51%"}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 glusterd.pool_options
+    """
+    return {key: value for key, value in _stored(os.path.join(DIRECTORY, "options")).items() if "." in key}
 
 
 def peers():

@@ -113,7 +113,8 @@ def brick_prepared(name, device=None):
                 unfit = str(exc)
         unfit = unfit or seen["unfit"]
         change = {"old": f"the mark of {seen['left']}, a volume that was refused", "new": None}
-        changes, fine = {path: change} if seen["left"] and not unfit else {}, f"{path} can become a brick"
+        changes = {path: change} if seen["left"] and not unfit else {}
+        fine = f"{path} can become a brick{_room(path)}"
         if changes:
             __salt__["gluster_bricks.clear"](path, run=_run())
         if __opts__["test"] and not unfit:
@@ -141,6 +142,14 @@ def _prepare_disk(ret, device, point):
             left = __salt__["gluster_disks.changes"](device, point)
             ret["changes"] = {what: change for what, change in changes.items() if what not in left}
     return changes
+
+
+def _room(path):
+    """
+    How large the file system is on which a brick would be, as the end of a sentence.
+    """
+    space = __salt__["gluster_mount.space"](os.path.dirname(path))
+    return f": {space['free_percent']} % of {space['total_mb']} MB are free on its file system" if space else ""
 
 
 def volume_present(
@@ -226,12 +235,16 @@ def volume_present(
         return {**ret, "result": False, "comment": str(exc)}
 
 
-def volume_started(name, timeout=120):
+def volume_started(name, timeout=120, only_new=False):
     """
     A volume is started. For one node of the pool.
 
     name
         The volume (string).
+
+    only_new
+        Only a volume that has never been started is started (bool, default False): one that somebody has stopped stays
+        so, and is an error.
 
     timeout
         Seconds to wait for each of: the volume, the peers, Gluster's lock, the bricks (int, default 120).
@@ -248,6 +261,10 @@ def volume_started(name, timeout=120):
         changes, fine = {name: {"old": status, "new": "Started"}}, f"volume {name} is started"
         if status == "Started":
             return {**ret, "comment": fine}
+        if only_new and status != "Created":
+            raise CommandExecutionError(
+                f"Volume {name} is {status}: `gluster volume start {name}`, if nobody stopped it on purpose"
+            )
         if __opts__["test"]:
             __salt__["gluster_volume.predict"](name, _run(), status="Started")
             return __utils__["gluster_states.would_change"](ret, changes, fine)
@@ -291,6 +308,46 @@ def options_set(name, options, timeout=120):
             return __utils__["gluster_states.would_change"](ret, changes, fine)
         error = __salt__["gluster_volume.set_options"](name, changes, timeout)
         left = __salt__["gluster_volume.option_changes"](_volume(name, timeout)["options"], wanted)
+        if error and left:
+            ret["changes"] = {option: change for option, change in changes.items() if option not in left}
+            raise CommandExecutionError(error)
+        return __utils__["gluster_states.changed"](ret, changes, left, fine)
+    except (CommandExecutionError, SaltInvocationError, OSError) as exc:
+        return {**ret, "result": False, "comment": str(exc)}
+
+
+def pool_options_set(name, options, timeout=120):
+    """
+    The whole pool has these options; others stay. For one node of the pool.
+
+    Those that differ are set one by one (``gluster volume set all``), when all peers are connected.
+
+    name
+        Any text (string).
+
+    options
+        Options by their full names and their values (dict), such as ``cluster.server-quorum-ratio``.
+
+    timeout
+        Seconds to wait for each of: the peers, Gluster's lock (int, default 120).
+
+    .. code-block:: yaml
+
+        pool:
+          gluster.pool_options_set:
+            - options: {cluster.server-quorum-ratio: 51%}
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    differing = lambda: __utils__["gluster_options.pool_option_changes"](__salt__["glusterd.pool_options"](), options)  # noqa: E731
+    try:
+        __salt__["gluster_one_arguments.require_arguments"](
+            "pool_options_set", name=name, options=options, timeout=timeout
+        )
+        changes, fine = differing(), f"the pool has its {len(options)} options"
+        if __opts__["test"] or not changes:
+            return __utils__["gluster_states.would_change"](ret, changes, fine)
+        error = __salt__["gluster_volume.set_pool_options"](changes, timeout)
+        left = differing()
         if error and left:
             ret["changes"] = {option: change for option, change in changes.items() if option not in left}
             raise CommandExecutionError(error)

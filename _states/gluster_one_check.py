@@ -44,6 +44,57 @@ def pillar_valid(name, errors, roles=None, force_reload_modules=False):  # pylin
     return {"name": name, "result": not errors, "changes": {}, "comment": comment}
 
 
+def servers_reachable(name, servers, mount=None, timeout=120):
+    """
+    This node reaches glusterd of all servers of a volume that is to be created. It is a check: it changes nothing.
+
+    For every node that needs the volume, and for its servers. What another node may be about to do, such as starting
+    glusterd, is waited for. The ports of bricks are known only when there are some. Nothing is looked at where the
+    volume is there already: where this node has it mounted, or is one of its servers.
+
+    name
+        The volume (string).
+
+    servers
+        Its servers (list of host names).
+
+    mount
+        The directory on which this node is to have it mounted (string, default none).
+
+    timeout
+        Seconds to wait (int, default 120).
+
+    .. code-block:: yaml
+
+        one_vol:
+          gluster_one_check.servers_reachable:
+            - servers: [kvm1, kvm2, kvm3]
+            - mount: /var/lib/gluster_one/one_vol
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": f"{', '.join(servers)} answer at port 24007"}
+    look = lambda: __salt__["gluster_peers.unreachable"](servers)  # noqa: E731
+    reasons = lambda: "; ".join(one["why"] for one in look().values())  # noqa: E731
+    try:
+        __salt__["gluster_one_arguments.require_arguments"](
+            "servers_reachable", name=name, servers=servers, mount=mount, timeout=timeout
+        )
+        if name in __salt__["glusterd.volumes"]() or mount in __salt__["gluster_mount.mounts"]():
+            return {**ret, "comment": f"volume {name} is there"}
+        if __opts__["test"]:
+            seen = look()
+            closed = [one["why"] for one in seen.values() if not one["refused"]]
+            down = ", ".join(server for server, one in seen.items() if one["refused"])
+            ret.update({"warnings": closed} if closed else {})
+            ret.update({"comment": f"the run waits for glusterd of {down}"} if down else {})
+            return {**ret, "comment": "; ".join(closed)} if closed else ret
+        __utils__["gluster_states.wait_for"](
+            reasons, timeout, f"{__grains__['id']} could not reach all servers of volume {name}"
+        )
+        return ret
+    except (CommandExecutionError, SaltInvocationError) as exc:
+        return {**ret, "result": False, "comment": str(exc)}
+
+
 def native_access_supported(name, package="QEMU's gluster driver"):
     """
     QEMU and libvirt of this hypervisor can open ``gluster://``. It is a check: it changes nothing.

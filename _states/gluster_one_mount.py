@@ -36,6 +36,7 @@ def datastore_mounted(
     user="oneadmin",
     datastores_dir="/var/lib/one/datastores",
     timeout=120,
+    awaited=False,
 ):
     """
     A volume is mounted by FUSE, from fstab, writable by oneadmin, and its datastores' directories are links to it.
@@ -84,6 +85,9 @@ def datastore_mounted(
     timeout
         Seconds for each of: the mount, its owner, the datastores' identifiers (int, default 120).
 
+    awaited
+        Whether another node may be about to create the volume (bool, default False): it is waited for, too.
+
     .. code-block:: yaml
 
         /var/lib/gluster_one/one_vol:
@@ -123,7 +127,7 @@ def datastore_mounted(
         if __opts__["test"]:
             ret = __utils__["gluster_states.would_change"](ret, {**changes, **goes, **link_changes}, fine)
             refused = _trial(entry) if "mount" in changes else None
-            if refused and refused["lasts"]:
+            if refused and refused["lasts"] and not awaited:
                 problems.append(f"Volume {volume} cannot be mounted: {refused['said']}")
             elif refused and refused["why"]:
                 ret["comment"] += f"; now it could not be mounted: {refused['said']}"
@@ -155,8 +159,9 @@ def datastore_mounted(
             __salt__["gluster_fstab.enable_boot_retry"](name)
             done["boot"] = changes["boot"]
         if "mount" in changes:
-            mount = functools.partial(__salt__["gluster_mount.mount"], name, timeout)
-            __utils__["gluster_states.wait_for"](mount, timeout, f"Volume {volume} was not mounted on {name}")
+            mount = functools.partial(_mount, name, timeout, awaited)
+            cure = f": run it on {', '.join(servers)}, which create the volume" if awaited else ""
+            __utils__["gluster_states.wait_for"](mount, timeout, f"Volume {volume} was not mounted on {name}", cure)
             done["mount"] = changes["mount"]
         # Before anything that whoever owns the directories or the volume can hold up.
         for path, found in former.items():
@@ -217,6 +222,17 @@ def _failed(ret, problems):
     What the state returns if there are problems.
     """
     return {**ret, "result": False, "comment": "; ".join(problems)} if problems else ret
+
+
+def _mount(name, timeout, awaited):
+    """
+    Mount the volume. What is awaited is not known to stay away.
+    """
+    try:
+        return __salt__["gluster_mount.mount"](name, timeout)
+    except CommandExecutionError as exc:
+        exc.lasts = getattr(exc, "lasts", False) and not awaited
+        raise
 
 
 def _trial(entry):

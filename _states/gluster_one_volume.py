@@ -19,7 +19,9 @@ def __virtual__():
     return __virtualname__
 
 
-def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=None, timeout=120, servers=None):
+def volume_configured(
+    name, options=None, uid="oneadmin", gid="oneadmin", group=None, timeout=120, servers=None, new_group=None
+):
     """
     OpenNebula's processes may use a volume, and its root belongs to oneadmin. For one node of the pool.
 
@@ -51,6 +53,10 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
     servers
         Servers that options must not shut out beside those of the pool (list of host names, default none).
 
+    new_group
+        The ``group`` of a volume that has never been started, which is not waited for, but gets its options before its
+        start (string, default none). A volume that has been started does not get it.
+
     .. code-block:: yaml
 
         one_vol:
@@ -62,17 +68,26 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
         __salt__["gluster_one_arguments.require_arguments"](
             "volume_configured",
             name=name, options=options, uid=uid, gid=gid, group=group, servers=servers, timeout=timeout,
+            new_group=new_group,
         )  # fmt: skip
         wanted = __utils__["gluster_options.wanted_options"](uid, gid, options, group)
+        info = __salt__["gluster_volume.info"](name, run=_run()) if new_group else {}
+        new, more = info.get("status") == "Created", {}
+        info = info if new else _started_volume(name, timeout)
+        about = {"uid": uid, "gid": gid, "options": options, "copies": info.get("replica", 1) > 1}
+        if new:
+            wanted, more = _wanted_of_new(group or new_group, about)
+        elif group:
+            wanted = __utils__["gluster_options.wanted_options"](group=group, **about)
         fine = f"volume {name} has its {len(wanted)} options"
-        info = _started_volume(name, timeout)
-        changes = __salt__["gluster_volume.option_changes"](info["options"], wanted)
+        changes = {**more, **__salt__["gluster_volume.option_changes"](info["options"], wanted)}
         __salt__["gluster_auth.refuse_shutting_out"](name, info["options"], changes, servers)
         after = {**info["options"], **{option: change["new"] for option, change in changes.items()}}
         out = __salt__["gluster_auth.kept_out"](name, after, servers) if servers else []
         ret.update({"warnings": [f"{what}: {cure}" for what, cure in out]} if out else {})
         opening = not __utils__["gluster_options.option_changes"](changes.get(INSECURE, {"new": "off"}), {"new": "on"})
-        bricks = {} if opening else _bricks_closed(name, info["bricks"])
+        opening = opening and not new  # whose bricks start with it
+        bricks = {} if opening or new else _bricks_closed(name, info["bricks"])
         remark = __salt__["gluster_volume.shard_remark"](changes)
         if __opts__["test"] or not {**changes, **bricks}:
             ret = __utils__["gluster_states.would_change"](ret, {**changes, **bricks}, fine)
@@ -83,7 +98,7 @@ def volume_configured(name, options=None, uid="oneadmin", gid="oneadmin", group=
         if changes:
             error = __salt__["gluster_volume.set_options"](name, changes, timeout, info["options"])
             fine += f"; Gluster said {error}" if error else ""
-            info = __salt__["gluster_volume.started"](name, timeout)
+            info = __salt__["gluster_volume.info"](name) if new else __salt__["gluster_volume.started"](name, timeout)
             left = __salt__["gluster_volume.option_changes"](info["options"], wanted)
             ret["changes"] = {option: change for option, change in changes.items() if option not in left}
             if error and left:
@@ -124,7 +139,9 @@ def volume_known(name, id=None, server=False, mount=None):  # noqa: A002
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
-        __salt__["gluster_one_arguments.require_arguments"]("volume_known", name=name, id=id, mount=mount)
+        __salt__["gluster_one_arguments.require_arguments"](
+            "volume_known", name=name, id=id, server=server, mount=mount
+        )
         known, where = __salt__["gluster_one_record.recorded"]("volumes").get(name), {"server": server, "mount": mount}
         other = __salt__["gluster_one_record.other_volume"](name, id, **where)
         if other:
@@ -141,6 +158,19 @@ def volume_known(name, id=None, server=False, mount=None):  # noqa: A002
         return __utils__["gluster_states.changed"](ret, changes, {}, "this node knows the volume by that")
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
+
+
+def _wanted_of_new(group, about):
+    """
+    The options that a new volume is to have; and in test mode, where the package is yet to be installed that says which
+    options a group has, the group as a change.
+    """
+    try:
+        return __utils__["gluster_options.wanted_options"](group=group, **about), {}
+    except CommandExecutionError:
+        if not __opts__["test"]:
+            raise
+    return __utils__["gluster_options.wanted_options"](**about), {"group": {"old": None, "new": group}}
 
 
 def _run():

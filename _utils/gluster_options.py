@@ -6,7 +6,7 @@ What an option of a volume means: values that are equal, owners by name, option 
 import hashlib
 import os
 import re
-from urllib.parse import quote
+import urllib.parse
 
 import salt.utils.files
 import salt.utils.path
@@ -27,8 +27,9 @@ TIME = re.compile("(timeout|interval|freq|frequency|delay|period|time|wait)$")
 POOL = (
     "cluster.server-quorum-ratio", "cluster.brick-multiplex", "cluster.max-bricks-per-process", "cluster.op-version",
     "cluster.max-op-version", "cluster.enable-shared-storage", "cluster.localtime-logging", "cluster.daemon-log-level",
-    "glusterd.vol_count_per_thread",
+    "glusterd.vol_count_per_thread", "cluster.brick-graceful-cleanup",
 )  # fmt: skip
+COPIES = "cluster.shd-max-threads"  # refused for a volume without copies (10.3)
 # Of these: raised once, when all servers have a newer Gluster, and never lowered; only read; makes a volume of its own.
 BY_HAND = ("cluster.op-version", "cluster.max-op-version", "cluster.enable-shared-storage")
 
@@ -44,7 +45,7 @@ def pool_options():
     """
     The options of the whole pool that may be set at any time; others of the pool are for an administrator's hand.
 
-    Returns a list of strings.
+    Returns a list of strings; what needs another one to be set comes behind it.
 
     Example:
 
@@ -141,12 +142,7 @@ def option_changes(current, wanted):
 
         __utils__["gluster_options.option_changes"]({"features.shard": "enable"}, {"features.shard": "on"})
     """
-    named = {_full(name, current): value for name, value in wanted.items()}
-    changes = {
-        option: {"old": current.get(option), "new": option_text(value)}
-        for option, value in named.items()
-        if option not in current or _canonical(option, current[option]) != _canonical(option, value)
-    }
+    changes = pool_option_changes(current, wanted)
     for option in changes:
         full = _full(option, dict.fromkeys(POOL))
         if full in POOL:
@@ -154,8 +150,34 @@ def option_changes(current, wanted):
                 f"options: {full} {changes[option]['new']!r}: it is the whole pool's, and Gluster rejects it for one "
                 f"volume, with all other options; leave it out, and run `gluster volume set all {full} "
                 f"{changes[option]['new']}` once"
+                + (", or have it in pool_options of the pillar" if full not in BY_HAND else "")
             )
     return changes
+
+
+def pool_option_changes(current, wanted):
+    """
+    The options of the whole pool that differ.
+
+    current, wanted
+        See :func:`option_changes`, as which it compares.
+
+    Returns what that returns.
+
+    Raises SaltInvocationError when a name may be one of several.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_options.pool_option_changes"]({}, {"cluster.server-quorum-ratio": "51%"})
+    """
+    named = {_full(name, current): value for name, value in wanted.items()}
+    return {
+        option: {"old": current.get(option), "new": option_text(value)}
+        for option, value in named.items()
+        if option not in current or _canonical(option, current[option]) != _canonical(option, value)
+    }
 
 
 def record(current, changes):
@@ -217,7 +239,7 @@ def _shortened(value):
     """
     A value as one short word of the record. Gluster drops blanks at the commas of a list.
     """
-    text = quote(re.sub(r"\s*,\s*", ",", option_text(value)), safe="/:,*@")
+    text = urllib.parse.quote(re.sub(r"\s*,\s*", ",", option_text(value)), safe="/:,*@")
     return text if len(text) <= 40 else hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -307,7 +329,7 @@ def group_options(name):
     return {option.strip(): value.strip() for option, _, value in lines}
 
 
-def wanted_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
+def wanted_options(uid="oneadmin", gid="oneadmin", options=None, group=None, copies=True):
     """
     The options of a volume whose images OpenNebula's VMs open.
 
@@ -320,6 +342,10 @@ def wanted_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
     group
         An option group, such as ``virt``, over whose options all of these are laid (string, default none).
 
+    copies
+        Whether the volume has copies of its files (bool, default True). Of a group's options Gluster refuses one for
+        another volume, with all others: it is left out.
+
     Returns a dict ``{"server.allow-insecure": "on", "storage.owner-uid": "9869", "storage.owner-gid": "9869"}``.
 
     Raises SaltInvocationError for a user or group that is not there or options that are none, CommandExecutionError for
@@ -331,8 +357,10 @@ def wanted_options(uid="oneadmin", gid="oneadmin", options=None, group=None):
 
         __utils__["gluster_options.wanted_options"]()
     """
+    needed = group_options(group) if group else {}
+    needed = {option: value for option, value in needed.items() if copies or option != COPIES}
     needed = {
-        **(group_options(group) if group else {}),
+        **needed,
         "server.allow-insecure": "on",
         "storage.owner-uid": owner_id(uid, "user"),
         "storage.owner-gid": owner_id(gid, "group"),

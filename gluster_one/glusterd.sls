@@ -5,7 +5,8 @@ include:
 {%- if not node.errors and 'server' in node.roles %}
 
 {%- set servers = [] %}
-{%- for volume in node.volumes.values() if volume.server %}
+{#- Of those with `create` the pool is gluster_one.pool's. #}
+{%- for volume in node.volumes.values() if volume.server and not volume.create %}
 {%- do servers.extend(volume.servers) %}
 {%- endfor %}
 

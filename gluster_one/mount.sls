@@ -22,6 +22,9 @@ gluster_one_mount_{{ name }}:
     - user: {{ node.user | json }}
     - datastores_dir: {{ node.datastores_dir | json }}
     - timeout: {{ node.timeout }}
+{%- if volume.create and (opts.test or not volume.coordinator) %}
+    - awaited: True
+{%- endif %}
 {{- order(loop.index, 0) }}
 
 gluster_one_mount_{{ name }}_known:

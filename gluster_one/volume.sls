@@ -1,4 +1,4 @@
-{#- The first of a volume's servers: set the volume's options. -#}
+{#- The first of a volume's servers: set the volume's options; of one that was never started, before its start. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pillar
@@ -13,6 +13,9 @@ gluster_one_volume_{{ name }}:
     - gid: {{ volume.gid | json }}
     - group: {{ volume.group | json }}
     - servers: {{ volume.servers | json }}
+{%- if volume.create %}
+    - new_group: {{ volume.create.group | json }}
+{%- endif %}
     - timeout: {{ node.timeout }}
 {%- if not ('head' in node.roles or 'hypervisor' in node.roles) %}{#- which look through their mount #}
 

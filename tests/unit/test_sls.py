@@ -2,6 +2,7 @@
 
 import pytest
 import salt.loader
+import salt.state
 
 from tests.minion import minion_opts
 
@@ -36,3 +37,101 @@ def test_each_volume_s_datastores_follow_its_own_mount(chunks, names):
     assert found[0] == "pillar"
     own = [[part.format(name) for part in PARTS] for name in names]
     assert [each for each in found if each in sum(own, [])] == sum(own, [])
+
+
+@pytest.fixture
+def low(tmp_path):
+    """low(pillar, minion, sls): {name of a state: the state, with all its requisites}, in Salt's order."""
+
+    def run(pillar, minion="kvm1", sls="gluster_one"):
+        opts = minion_opts(tmp_path / minion, minion, {"gluster_one": {"user": "root", "beacon": False, **pillar}})
+        (tmp_path / minion / "states/_beacons").symlink_to(CHECKOUT / "_beacons")
+        opts["grains"] = {"id": minion, "os": "Debian", "os_family": "Debian", "kernel": "Linux", "saltversioninfo": []}
+        opts["test"] = False
+        with salt.state.HighState(opts) as state:
+            high, errors = state.render_highstate({"base": [sls]})
+            for step in (state.state.reconcile_extend, state.state.requisite_in, state.state.apply_exclude):
+                found = step(high)
+                high, more = found if isinstance(found, tuple) else (found, [])
+                errors += more
+            found = state.state.compile_high_data(high)
+            assert errors == []
+        found = found[0] if isinstance(found, tuple) else found  # Salt 3006 returns these alone
+        found.sort(key=lambda each: each["order"])
+        return {chunk["__id__"].removeprefix("gluster_one_"): chunk for chunk in found}
+
+    return run
+
+
+NEW = {
+    "servers": ["kvm1", "kvm2", "kvm3"],
+    "uid": 0,
+    "gid": 0,
+    "create": {"replica": 3, "bricks": ["/data/new_vol/brick", "/data/more/brick"]},
+}
+OLD = {"servers": ["kvm1", "kvm2", "kvm3"], "uid": 0, "gid": 0, "mount": "/srv/old"}
+MAKING = ("gluster.", "gluster_one_check.servers_reachable")
+RATIO = {"cluster.server-quorum-ratio": "51%"}
+
+
+def making(chunks):
+    """The states that a volume without `create` does not have."""
+    named = {name: f"{chunk['state']}.{chunk['fun']}" for name, chunk in chunks.items()}
+    return {name: function for name, function in named.items() if function.startswith(MAKING)}
+
+
+def requisites(chunk):
+    return {next(iter(each.values())).removeprefix("gluster_one_") for each in chunk.get("require", ())}
+
+
+def test_a_volume_without_create_has_no_state_more(low):
+    found = low({"volumes": {"old_vol": OLD}, "pool_options": RATIO})
+    assert making(found) == {"pool_options": "gluster.pool_options_set"} and found["pool_options"]["options"] == RATIO
+    assert [name for name in found if requisites(found[name]) - {"native_access", "mount_old_vol"}] == []
+    assert not {"new_group", "awaited"} & {*found["volume_old_vol"], *found["mount_old_vol"]}
+    assert found["glusterd"]["servers"] == OLD["servers"]
+    assert making(low({"volumes": {"old_vol": OLD}, "pool_options": RATIO}, "kvm2")) == {}
+
+
+LOOKS = {"servers_new_vol": "gluster_one_check.servers_reachable"}
+BRICK_STATES = {f"brick_{path}": "gluster.brick_prepared" for path in NEW["create"]["bricks"]}
+SERVES = {**LOOKS, "pool": "gluster.peered", **BRICK_STATES}
+
+
+@pytest.mark.parametrize(
+    ("minion", "roles", "states"),
+    [("kvm2", ["hypervisor"], SERVES), ("kvm3", ["server"], SERVES), ("head", ["head"], LOOKS)],
+)
+def test_who_does_what_for_a_new_volume(low, minion, roles, states):
+    found = low({"volumes": {"new_vol": NEW}, "roles": roles, "pool_options": RATIO}, minion)
+    assert making(found) == states
+    if "pool" in states:
+        assert requisites(found["pool"]) == {"servers_new_vol"} and found["glusterd"]["servers"] == []
+        assert all(requisites(found[name]) == {"pool"} for name in BRICK_STATES)
+    if "server" not in roles:
+        assert requisites(found["mount_new_vol"]) == {"servers_new_vol", *states} - {*BRICK_STATES}
+        assert found["mount_new_vol"]["awaited"] is True
+
+
+def test_a_new_volume_has_its_options_before_its_start(low):
+    found = low({"volumes": {"new_vol": NEW, "old_vol": OLD}})
+    created = {"created_new_vol": "gluster.volume_present", "started_new_vol": "gluster.volume_started"}
+    assert making(found) == {**SERVES, **created}
+    assert requisites(found["created_new_vol"]) == {"pool", *BRICK_STATES}
+    assert requisites(found["volume_new_vol"]) == {"created_new_vol"} and not requisites(found["volume_old_vol"])
+    assert requisites(found["started_new_vol"]) == {"volume_new_vol"} and found["started_new_vol"]["only_new"] is True
+    assert found["volume_new_vol"]["new_group"] == "virt" and found["volume_new_vol"]["group"] is None
+    assert found["created_new_vol"]["bricks"][:2] == ["kvm1:/data/new_vol/brick", "kvm2:/data/new_vol/brick"]
+    assert found["created_new_vol"]["replica"] == 3 and "servers" not in found["created_new_vol"]
+    assert "awaited" not in found["mount_new_vol"]
+    places = list(found)
+    assert places[0] == "pillar" and places.index("pool") < places.index("mount_new_vol")
+
+
+def test_the_repair_of_options_and_mounts_neither_makes_a_volume_nor_starts_it(low):
+    assert list(low({"volumes": {"new_vol": NEW}}, sls="gluster_one.volume")) == ["pillar", "volume_new_vol"]
+    assert list(low({"volumes": {"new_vol": NEW}}, "kvm2", "gluster_one.mount")) == [
+        "pillar",
+        "mount_new_vol",
+        "mount_new_vol_known",
+    ]

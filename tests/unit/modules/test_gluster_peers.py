@@ -238,3 +238,14 @@ def test_before_glusterds_first_start_a_test_run_asks_nobody(execution):
     one.module.__salt__["glusterd.info"] = lambda: {"uuid": None}
     assert one.plan()["changes"] == {"kvm2": JOINS, "kvm3": JOINS}
     assert one.asked == ["here"]
+
+
+def test_ports_that_a_node_does_not_reach_are_named_with_the_cure(world):
+    pool = world("kvm4")
+    pool.ports = {"kvm2": "refused", "kvm3": "silent"}
+    found = pool.module.unreachable(["kvm1", "kvm2", "kvm3", "nosuch"])
+    assert {server: one["refused"] for server, one in found.items()} == {"kvm2": True, "kvm3": False, "nosuch": False}
+    assert "if it runs, a firewall rejects kvm4 at port 24007" in found["kvm2"]["why"]
+    assert "let kvm4 in at TCP 24007 and, for bricks, 49152 to 60999" in found["kvm3"]["why"]
+    assert "'nosuch', of which kvm4 finds no address" in found["nosuch"]["why"]
+    assert pool.asked == pool.probed == []

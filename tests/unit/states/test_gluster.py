@@ -17,7 +17,7 @@ class Gluster:
     """kvm1 of a pool of three: the volumes, what is in the way, and all that was done."""
 
     def __init__(self):
-        self.volumes, self.done, self.words = {}, [], []
+        self.volumes, self.done, self.words, self.pool_options = {}, [], [], {}
         self.plans = [{"changes": {}, "waiting": None}]
         self.refuses = self.unready = self.apart = self.unfit = None
         self.opts = {"test": False, "id": "kvm1", "file_client": "remote"}
@@ -46,6 +46,8 @@ class Gluster:
             "gluster_bricks.clear": self.clear,
             "gluster_disks.changes": lambda device, point, run=None: self.disk(device, point),
             "gluster_disks.prepare": self.prepare,
+            "gluster_mount.space": lambda path: {"total_mb": 2048, "free_percent": 97},
+            "glusterd.pool_options": lambda: dict(self.pool_options),
         }
         self.missing, self.fails = {}, None  # of a disk, what has to be made, and with which this fails
         self.look = {"volume": None, "left": None, "unfit": None}
@@ -84,6 +86,10 @@ class Gluster:
         self.done.append((word, name))
         if self.refuses:
             raise CommandExecutionError(self.refuses)
+        if name == "all":
+            (option, value), *_ = more.items()  # of several the first is set
+            self.pool_options[option] = value
+            return
         self.volumes[name]["status"] = status or self.volumes[name]["status"]
         self.volumes[name]["options"].update(more)
 
@@ -192,7 +198,8 @@ def test_a_brick_of_a_volume_needs_nothing(gluster):
 
 def test_the_word_is_left_for_the_others_but_not_by_a_test(gluster):
     for test in (True, False):
-        assert gluster.run("brick_prepared", "/data/b", test=test) == (True, {}, "/data/b can become a brick")
+        said = "/data/b can become a brick: 97 % of 2048 MB are free on its file system"
+        assert gluster.run("brick_prepared", "/data/b", test=test) == (True, {}, said)
         assert gluster.done == ([] if test else [("publish", "/data/b")])
 
 
@@ -221,7 +228,7 @@ def test_a_disk_is_made_before_the_directory_is_looked_at(gluster):
     assert gluster.done == []
     gluster.look["unfit"] = "/data is not there"
     result, changes, comment = gluster.run("brick_prepared", "/data/b", device="/dev/sdb")
-    assert (result, changes) == (True, DISK) and comment.endswith("; /data/b can become a brick")
+    assert (result, changes) == (True, DISK) and "; /data/b can become a brick: 97 %" in comment
     assert gluster.done == [("/dev/sdb",), ("mount",), ("publish", "/data/b")]
     for test in (True, False):
         assert gluster.run("brick_prepared", "/data/b", test=test, device="/dev/sdb")[:2] == (True, {})
@@ -324,6 +331,43 @@ def test_started_once(gluster):
     for test in (False, True):
         assert gluster.run("volume_started", "one_vol", test=test) == (True, {}, "volume one_vol is started")
     assert gluster.done == [("start", "one_vol")]
+
+
+def test_only_a_new_one_is_started_where_that_is_asked_for(gluster):
+    gluster.there("one_vol", status="Stopped")
+    for test in (True, False):
+        result, changes, comment = gluster.run("volume_started", "one_vol", test=test, only_new=True)
+        assert (result, changes, gluster.done) == (False, {}, [])
+        assert comment == "Volume one_vol is Stopped: `gluster volume start one_vol`, if nobody stopped it on purpose"
+    gluster.there("one_vol")
+    assert gluster.run("volume_started", "one_vol", only_new=True)[:2] == (True, STARTED)
+
+
+def test_options_of_the_pool_one_by_one_by_meaning(gluster):
+    gluster.pool_options["cluster.localtime-logging"] = "enable"
+    options = {"cluster.max-bricks-per-process": 9, "cluster.brick-multiplex": True, "cluster.localtime-logging": "on"}
+    changes = {"cluster.max-bricks-per-process": "9", "cluster.brick-multiplex": "on"}
+    changes = {option: {"old": None, "new": value} for option, value in changes.items()}
+    assert gluster.run("pool_options_set", "pool", options, test=True)[:2] == (None, changes)
+    assert gluster.run("pool_options_set", "pool", options)[:2] == (True, changes)
+    # The first needs the second.
+    assert list(gluster.pool_options)[1:] == ["cluster.brick-multiplex", "cluster.max-bricks-per-process"]
+    for test in (False, True):
+        assert gluster.run("pool_options_set", "pool", options, test=test)[:2] == (True, {})
+    assert gluster.done == [("set", "all")] * 2
+
+
+def test_an_option_of_the_pool_that_gluster_refuses(gluster):
+    gluster.refuses = "invalid percent format"
+    ratio = {"cluster.server-quorum-ratio": "abc"}
+    assert gluster.run("pool_options_set", "pool", ratio) == (False, {}, "invalid percent format")
+
+
+@pytest.mark.parametrize("options", [None, [], "a", {"nfs.disable": "on"}, {"cluster.op-version": 100000}])
+def test_options_that_are_not_the_pools(gluster, options):
+    result, _, comment = gluster.run("pool_options_set", "pool", options)
+    assert result is False and gluster.done == []
+    assert "options of the whole pool are needed" in comment and "cluster.op-version and" in comment
 
 
 def test_one_that_does_not_start_says_why(gluster):

@@ -132,3 +132,17 @@ def test_a_volume_is_not_mounted_over_the_datastores_directory(name):
     run = state.datastore_mounted(name, "one_vol", ["kvm1"], datastores_dir="/one/stores")
     assert (run["result"], run["changes"]) == (False, {})
     assert f"name is {name!r}, in which OpenNebula's /one/stores lies, " in run["comment"]
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_volume_that_another_node_creates_is_waited_for(awaited):
+    error = CommandExecutionError("volume one_vol on kvm1: no such volume")
+    error.lasts = True
+
+    def mount(path, timeout):
+        raise error
+
+    state = imported(CHECKOUT / "_states/gluster_one_mount.py", __salt__={"gluster_mount.mount": mount})
+    with pytest.raises(CommandExecutionError, match="no such volume") as raised:
+        state._mount("/srv/vol", 120, awaited)
+    assert raised.value.lasts is not awaited

@@ -1,72 +1,102 @@
-"""The state gluster_one.volume_known: what it predicts and records."""
+"""A new volume's options before its start. Gluster itself is a stand-in."""
 
 import pytest
+from salt.exceptions import CommandExecutionError
 
 from ..conftest import CHECKOUT, imported
 
-FIRST, SECOND = "5b1e0f9c-7d0e-4f1c-9e55-0a1c7a6f3c11", "c0ffee00-7d0e-4f1c-9e55-0a1c7a6f3c22"
-
-
-class Node:
-    """A node with a record; the volume has the identifier `seen`."""
-
-    def __init__(self):
-        self.seen, self.record = FIRST, {}
-        opts = {"test": False}
-        self.other = None
-        salt = {
-            "gluster_one_arguments.require_arguments": imported(
-                CHECKOUT / "_modules/gluster_one_arguments.py"
-            ).require_arguments,
-            "gluster_one_record.recorded": lambda kind: self.record.get(kind, {}),
-            "gluster_one_record.record": lambda kind, values: self.record.setdefault(kind, {}).update(values),
-            "gluster_one_record.other_volume": lambda *words, **where: self.other,
-            "gluster_one_record.volume_ids": lambda name, **where: {"here": self.seen} if self.seen else {},
-        }
-        self.opts, self.states = (
-            opts,
-            imported(CHECKOUT / "_states/gluster_one_volume.py", __salt__=salt, __opts__=opts),
-        )
-
-    def run(self, test=False, **arguments):
-        self.opts["test"] = test
-        ret = self.states.volume_known("one_vol", **arguments)
-        return ret["result"], ret["changes"], ret["comment"]
+GUIDE = {"server.allow-insecure": "on", "storage.owner-uid": "0", "storage.owner-gid": "0"}
+VIRT = {"features.shard": "on", "network.ping-timeout": "20"}
 
 
 @pytest.fixture
-def node():
-    return Node()
+def configured(execution):
+    """configured(volume, **arguments): (the state's return, what was set, what was started and looked at)."""
+
+    def run(volume, test=False, virt=VIRT, **arguments):
+        done, context = [], {}
+        opts = {"test": test, "id": "kvm1", "file_client": "local"}
+        salt = {
+            "gluster.volume_info": lambda name=None, run=None: {"one_vol": volume} if volume else {},
+            "gluster.volume_set": lambda name, options, timeout: volume["options"].update(options),
+            "gluster_auth.refuse_shutting_out": lambda *words: True,
+            "gluster_probe.rejecting_bricks": lambda name, bricks: done.append("probe") or [],
+            "gluster_lock.lock": lambda timeout: None,
+            "gluster_lock.lock_held": lambda: None,
+            "gluster_lock.unlock": lambda: None,
+            "gluster_pool.peers_apart": lambda: None,
+            "data.get": lambda key: None,
+            "data.pop": lambda key: None,
+            "data.update": lambda key, value: done.append("mark"),
+        }
+
+        def group_options(name):
+            if not virt:
+                raise CommandExecutionError(f"Option group {name} is not on this node")
+            return dict(virt)
+
+        names = {"__salt__": salt, "__opts__": opts, "__context__": context}
+        for name in ("gluster_volume", "gluster_one_arguments"):
+            module = execution(name, **names)
+            salt.update({f"{name}.{each}": one for each, one in vars(module).items() if each[0] != "_"})
+        state = imported(CHECKOUT / "_states/gluster_one_volume.py", __instance_id__="7", **names)
+        state.__utils__["gluster_options.wanted_options"].__globals__["group_options"] = group_options
+        ret = state.volume_configured("one_vol", uid=0, gid=0, timeout=0, **arguments)
+        return ret, {name: change["new"] for name, change in ret["changes"].items()}, done
+
+    return run
 
 
-def test_the_first_run_records_what_was_predicted_and_the_second_nothing(node):
-    change = {"one_vol": {"old": None, "new": FIRST}}
-    assert node.run(test=True)[:2] == (None, change) and node.record == {}
-    assert node.run()[:2] == (True, change) and node.record == {"volumes": {"one_vol": FIRST}}
-    for test in (True, False):
-        assert node.run(test=test)[:2] == (True, {})
+def volume(status, **options):
+    return {"status": status, "options": options, "bricks": ["kvm1:/data/b"], "servers": ["1"]}
 
 
-def test_before_the_volume_is_there_its_identifier_is_not_predicted(node):
-    node.seen = None
-    assert node.run(test=True)[:2] == (None, {"one_vol": {"old": None, "new": "(identifier)"}})
-    assert node.run(test=True, id=SECOND)[:2] == (None, {"one_vol": {"old": None, "new": SECOND}})
-    assert node.run(mount="/mnt") == (True, {}, "volume one_vol shows no identifier here") and node.record == {}
-    node.record = {"volumes": {"one_vol": FIRST}}
-    assert node.run(test=True)[:2] == (True, {}), "a mount that is away for the moment"
+@pytest.mark.parametrize("test", [True, False])
+def test_a_new_volume_gets_the_group_before_its_start(configured, test):
+    new = volume("Created")
+    ret, changes, done = configured(new, test, new_group="virt")
+    assert (ret["result"], changes) == (None if test else True, {**GUIDE, **VIRT})
+    assert done == []  # its bricks do not run
+    record = new["options"].pop("user.gluster_one.set", "")
+    assert new["options"] == ({} if test else {**GUIDE, **VIRT})
+    assert {word.partition("=")[0] for word in record.split()} == set(new["options"]), "what is ours"
+    if not test:
+        ret, changes, done = configured(new, new_group="virt")
+        assert (ret["result"], changes, done) == (True, {}, [])
 
 
-def test_another_one_is_an_error_and_recorded_when_the_pillar_has_it(node):
-    node.record, node.seen, node.other = {"volumes": {"one_vol": FIRST}}, SECOND, "the volume has another id"
-    for test in (True, False):
-        assert node.run(test=test) == (False, {}, "the volume has another id")
-    node.other, change = None, {"one_vol": {"old": FIRST, "new": SECOND}}
-    assert node.run(test=True, id=SECOND)[:2] == (None, change)
-    assert node.run(id=SECOND)[:2] == (True, change)
-    assert node.run()[:2] == (True, {}), "also without the line"
+@pytest.mark.parametrize("status", ["Created", "Started"])
+def test_a_volume_without_copies_gets_no_option_that_gluster_refuses_for_it(configured, status):
+    threads = {"cluster.shd-max-threads": "8"}
+    for kind, more in ({"replica": 1}, {}), ({"replica": 3}, threads), ({"replica": 1, "disperse": 3}, {}):
+        changes = configured({**volume(status), **kind}, group="virt", new_group="virt", virt={**VIRT, **threads})[1]
+        assert changes == {**GUIDE, **VIRT, **more}
+    asked = configured({**volume(status), "replica": 1}, group="virt", new_group="virt", options=threads)[1]
+    assert asked == {**GUIDE, **VIRT, **threads}
 
 
-@pytest.mark.parametrize("wrong", ["", "one", FIRST.upper(), f"{FIRST}\n", 7])
-def test_an_identifier_that_is_none(node, wrong):
-    result, changes, comment = node.run(id=wrong)
-    assert (result, changes) == (False, {}) and comment.startswith("id is ")
+def test_one_that_was_started_gets_the_pillar_s_group_alone(configured):
+    assert configured(volume("Started"), new_group="virt")[1] == GUIDE
+    assert configured(volume("Started"), new_group="virt", group="virt")[1] == {**GUIDE, **VIRT}
+
+
+def test_the_pillar_s_group_and_options_come_before_that_of_a_new_volume(configured):
+    ret, changes, _ = configured(volume("Created"), new_group="nosuch", group="virt", options={"features.shard": "off"})
+    assert (ret["result"], changes) == (True, {**GUIDE, **VIRT, "features.shard": "off"})
+
+
+@pytest.mark.parametrize("status", ["Created", "Stopped"])
+def test_others_wait_for_the_start(configured, status):
+    arguments = {} if status == "Created" else {"new_group": "virt"}
+    ret, changes, _ = configured(volume(status), **arguments)
+    assert (ret["result"], changes) == (
+        False,
+        {},
+    ) and "was not started (`gluster volume start one_vol`) within 0 s" in (ret["comment"])
+
+
+def test_before_the_package_that_has_the_groups_a_test_run_names_the_group(configured):
+    ret, changes, _ = configured(volume("Created"), True, virt=None, new_group="virt")
+    assert (ret["result"], changes) == (None, {"group": "virt", **GUIDE})
+    ret, changes, _ = configured(volume("Created"), virt=None, new_group="virt")
+    assert (ret["result"], changes) == (False, {}) and "Option group virt is not on this node" in ret["comment"]

@@ -1,0 +1,42 @@
+{#- Every server of a volume with `create`: look whether its bricks are fit. The first: create the volume if it is not there,
+    set its options, and start it. -#}
+{%- from 'gluster_one/map.jinja' import node with context %}
+include:
+  - gluster_one.pool
+  - gluster_one.volume
+{%- if not node.errors %}
+{%- for name, volume in node.volumes.items() if volume.create and node.pool.servers %}
+{%- set bricks = [] %}
+{%- for brick in volume.create.bricks if brick.own %}
+{%- do bricks.append({'gluster': 'gluster_one_brick_' ~ brick.path}) %}
+
+{{ bricks[-1].gluster | json }}:
+  gluster.brick_prepared:
+    - name: {{ brick.path | json }}
+    - device: {{ brick.device | json }}
+    - require:
+      - gluster: gluster_one_pool
+{%- endfor %}
+{%- if volume.coordinator %}
+
+gluster_one_created_{{ name }}:
+  gluster.volume_present:
+    - name: {{ name | json }}
+{%- for key, value in volume.create.arguments.items() %}
+    - {{ key }}: {{ value | json }}
+{%- endfor %}
+    - timeout: {{ node.timeout }}
+    - require: {{ ([{'gluster': 'gluster_one_pool'}] + bricks) | json }}
+    - require_in:
+      - gluster_one: gluster_one_volume_{{ name }}
+
+gluster_one_started_{{ name }}:
+  gluster.volume_started:
+    - name: {{ name | json }}
+    - only_new: True
+    - timeout: {{ node.timeout }}
+    - require:
+      - gluster_one: gluster_one_volume_{{ name }}
+{%- endif %}
+{%- endfor %}
+{%- endif %}
