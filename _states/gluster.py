@@ -320,7 +320,8 @@ def pool_options_set(name, options, timeout=120):
     """
     The whole pool has these options; others stay. For one node of the pool.
 
-    Those that differ are set one by one (``gluster volume set all``), when all peers are connected.
+    Those that differ are set one by one (``gluster volume set all``), when all peers are connected. They are recorded
+    on this node, in /var/lib/gluster_one/record.json.
 
     name
         Any text (string).
@@ -346,6 +347,8 @@ def pool_options_set(name, options, timeout=120):
         changes, fine = differing(), f"the pool has its {len(options)} options"
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
+        news = {option: change["new"] for option, change in changes.items()}
+        __salt__["gluster_one_record.record"]("pool_options", news)  # Gluster keeps no record of the pool's
         error = __salt__["gluster_volume.set_pool_options"](changes, timeout)
         left = differing()
         if error and left:

@@ -47,6 +47,7 @@ class Gluster:
             "gluster_disks.changes": lambda device, point, run=None: self.disk(device, point),
             "gluster_disks.prepare": self.prepare,
             "gluster_mount.space": lambda path: {"total_mb": 2048, "free_percent": 97},
+            "gluster_one_record.record": lambda kind, values: self.done.append((kind, values)),
             "glusterd.pool_options": lambda: dict(self.pool_options),
         }
         self.missing, self.fails = {}, None  # of a disk, what has to be made, and with which this fails
@@ -354,7 +355,8 @@ def test_options_of_the_pool_one_by_one_by_meaning(gluster):
     assert list(gluster.pool_options)[1:] == ["cluster.brick-multiplex", "cluster.max-bricks-per-process"]
     for test in (False, True):
         assert gluster.run("pool_options_set", "pool", options, test=test)[:2] == (True, {})
-    assert gluster.done == [("set", "all")] * 2
+    recorded = {"cluster.brick-multiplex": "on", "cluster.max-bricks-per-process": "9"}
+    assert gluster.done == [("pool_options", recorded), *[("set", "all")] * 2]
 
 
 def test_an_option_of_the_pool_that_gluster_refuses(gluster):
