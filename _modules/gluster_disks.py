@@ -178,7 +178,7 @@ def _look(device, point):
     if uuid and not mounted and not line and signatures[0].get("label") != LABEL:
         raise CommandExecutionError(
             f"{device} may hold data, it has an XFS that was not made here ({uuid}): if it is for bricks, mount it "
-            f"by a line in /etc/fstab, UUID={uuid} {point}; {ANOTHER.format(name)}"
+            f"by a line in /etc/fstab, UUID={uuid} {point}; or {ANOTHER.format(name)}"
         )
     size = 512 * int(_attribute(number, "size") or 0)
     if not uuid:

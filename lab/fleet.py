@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lab import build, enter, files, tree
 from lab.stamp import stamp
-from lab.system import Cgroups, LabError, Lock
+from lab.system import Cgroups, LabError, Lock, attach_disk
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ALL_STATES = Path("/var/lib/gluster_one-lab")
@@ -224,6 +224,14 @@ class Lab:
                 list(pool.map(lambda name: build.start_host(self, name), names))
             self.wait_for_minions(names)
             self.say(f"{', '.join(names)} answers")
+
+    def add_disk(self, name, megabytes=400):
+        """A new empty disk for a host; returns the name of its device. `down` takes it away."""
+        image = self.state / "hosts" / name / f"disk{len(list((self.state / 'hosts' / name).glob('disk*')))}"
+        with self.machine_lock():
+            with image.open("wb") as stream:
+                stream.truncate(megabytes * 2**20)
+            return attach_disk(image)
 
     def power_off(self, name):
         """End a host as a power cut does; `up` starts it again."""
