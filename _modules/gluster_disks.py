@@ -23,9 +23,9 @@ LABEL = "gluster_one"  # of the file systems that are made here
 MKFS = ["mkfs.xfs", "-q", "-K", "-i", "size=512", "-L", LABEL]  # -K: it may take hours to discard a whole disk
 LEAST = 300 * 1024**2  # bytes, of mkfs.xfs 6
 UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"))
-# A boot without the disk goes on, and glusterd waits for it or for its time to be over: else it would start its bricks
-# without their directories.
-OPTIONS = ["defaults", "noatime", "nofail", "x-systemd.before=glusterd.service"]
+# Whoever reaches a brick can make a file on it that belongs to root and is setuid, or a device. A boot without the disk
+# goes on, and glusterd waits for it or for its time to be over: else it would start its bricks without directories.
+OPTIONS = ["defaults", "noatime", "nosuid", "nodev", "nofail", "x-systemd.before=glusterd.service"]
 ANOTHER = "give another device; if nobody needs what is on it, `wipefs --all {}`"
 PLANNED = "gluster_disks.planned:"  # in the context: the run with test=True that would make a mount point's file system
 

@@ -119,8 +119,9 @@ def test_a_volume_on_an_empty_disk(states, disk):
     }
     assert host.sh("stat", "-f", "-c", "%T", "/srv/disks/a").strip() == "xfs"
     uuid = host.sh("blkid", "-p", "-o", "value", "-s", "UUID", disk).strip()
-    assert f"\nUUID={uuid} /srv/disks/a xfs defaults,noatime,nofail,x-systemd.before=glusterd.service 0 0\n" in (
-        "\n" + host.FSTAB.read_text()
+    assert (
+        f"\nUUID={uuid} /srv/disks/a xfs defaults,noatime,nosuid,nodev,nofail,x-systemd.before=glusterd.service 0 0\n"
+        in ("\n" + host.FSTAB.read_text())
     )
     # Mounted again by its line; and what is there already is not made again for another directory.
     host.sh("umount", "/srv/disks/a")

@@ -70,4 +70,6 @@ def test_fstab_has_it_by_its_uuid(bare):
     for host, disk in bare.disks.items():
         (line,) = [line for line in bare.sh(host, "cat /etc/fstab").splitlines() if TOP in line]
         uuid = run("blkid", "--probe", "--output", "value", "--match-tag", "UUID", disk).strip()
-        assert line == f"UUID={uuid} {TOP} xfs defaults,noatime,nofail,x-systemd.before=glusterd.service 0 0"
+        assert (
+            line == f"UUID={uuid} {TOP} xfs defaults,noatime,nosuid,nodev,nofail,x-systemd.before=glusterd.service 0 0"
+        )
