@@ -226,12 +226,15 @@ class Lab:
             self.say(f"{', '.join(names)} answers")
 
     def add_disk(self, name, megabytes=400):
-        """A new empty disk for a host; returns the name of its device. `down` takes it away."""
-        image = self.state / "hosts" / name / f"disk{len(list((self.state / 'hosts' / name).glob('disk*')))}"
+        """A new empty disk for a running host, until its reboot; returns the name of its device. `down` ends it."""
+        home = self.state / "hosts" / name
+        image = home / f"disk{len(list(home.glob('disk*')))}"
         with self.machine_lock():
             with image.open("wb") as stream:
                 stream.truncate(megabytes * 2**20)
-            return attach_disk(image)
+            device = attach_disk(image)
+        self.exec(name, "mknod", "-m", "660", device, "b", "7", device.removeprefix("/dev/loop"), check=True)
+        return device
 
     def power_off(self, name):
         """End a host as a power cut does; `up` starts it again."""

@@ -62,7 +62,7 @@ def unmount_all(path):
 
 
 def attach_disk(image):
-    """A block device whose content is a file; returns its name. Every host sees it: they share the machine's /dev."""
+    """A block device whose content is a file; returns its name."""
     name = run("losetup", "--find").strip()
     if not os.path.exists(name):  # where nobody makes nodes for new devices
         os.mknod(name, stat.S_IFBLK | 0o600, os.makedev(7, int(name.removeprefix("/dev/loop"))))
