@@ -494,7 +494,7 @@ def _server(seen, node):
     own = [volume["servers"] for volume in node["volumes"].values() if _names_one(volume["servers"], node["names"])]
     alone, page = __salt__["glusterd.not_in_pool"](sum(own, [])), "docs/status.md, A server that is not in the pool"
     if alone:
-        cure = f"gluster peer probe it on a member, if it is new; else {page}"
+        cure = f"if it is new, a run with create in the pillar, or gluster peer probe it on a member; else {page}"
         _find(seen, "not_in_pool", service, alone, "a member of the pool", cure)
     elif not any(volume["coordinator"] for volume in node["volumes"].values()):  # which asks Gluster
         for peer in __salt__["glusterd.stored_snapshot"]()["pool"]:

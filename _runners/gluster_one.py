@@ -362,10 +362,11 @@ def rollout_plan(target="*"):
     Returns a dict of lists of minions, ``batches`` of lists of them::
 
         {"errors": [], "minions": ["head", "kvm1", ...], "coordinators": ["kvm1"], "servers": ["kvm1", "kvm2", "kvm3"],
-         "heads": ["head"], "batches": [["kvm1", "kvm2"], ["kvm3"]], "timeout": 120}
+         "creators": [], "heads": ["head"], "batches": [["kvm1", "kvm2"], ["kvm3"]], "timeout": 120}
 
-    ``timeout`` is the longest of the pillar's. ``errors`` are sentences about minions that do not answer and pillars
-    that are wrong: then nothing may be started, and the dict has nothing else.
+    ``creators`` are the servers of volumes whose pillar has ``create``, which wait for each other. ``timeout`` is the
+    longest of the pillar's. ``errors`` are sentences about minions that do not answer and pillars that are wrong: then
+    nothing may be started, and the dict has nothing else.
 
     CLI Example:
 
@@ -401,6 +402,7 @@ def rollout_plan(target="*"):
         "minions": sorted(nodes),
         "coordinators": coordinators,
         "servers": of["server"],
+        "creators": [minion for minion in of["server"] if __salt__["gluster_one.part"](minion, known)["creates"]],
         "heads": of["head"],
         "batches": [rest[first : first + size] for first in range(0, len(rest), size)],
         "timeout": max(_numbers(nodes, "timeout", known), default=None),

@@ -18,6 +18,7 @@ __virtualname__ = "gluster_one"
 FORMER_LINE, FORMER_BOOT, FORMER_COVER = "fstab for ", "boot for ", "cover of "
 TRIAL = 5  # seconds for a look whether the volume can be mounted
 UNKNOWN = "(identifier)"  # a datastore's, that OpenNebula has not picked yet
+NO_VOLUME = "no such volume"  # as gluster_probe.refusal has it
 # What to do when another node did not do its part.
 HEAD = ": run it on the head, and see its result"
 
@@ -127,7 +128,7 @@ def datastore_mounted(
         if __opts__["test"]:
             ret = __utils__["gluster_states.would_change"](ret, {**changes, **goes, **link_changes}, fine)
             refused = _trial(entry) if "mount" in changes else None
-            if refused and refused["lasts"] and not awaited:
+            if refused and refused["lasts"] and not _may_come(refused["why"], awaited):
                 problems.append(f"Volume {volume} cannot be mounted: {refused['said']}")
             elif refused and refused["why"]:
                 ret["comment"] += f"; now it could not be mounted: {refused['said']}"
@@ -226,13 +227,20 @@ def _failed(ret, problems):
 
 def _mount(name, timeout, awaited):
     """
-    Mount the volume. What is awaited is not known to stay away.
+    Mount the volume, of which it may not last that there is none.
     """
     try:
         return __salt__["gluster_mount.mount"](name, timeout)
     except CommandExecutionError as exc:
-        exc.lasts = getattr(exc, "lasts", False) and not awaited
+        exc.lasts = getattr(exc, "lasts", False) and not _may_come(str(exc), awaited)
         raise
+
+
+def _may_come(why, awaited):
+    """
+    Whether a volume could not be mounted because another node has yet to create it.
+    """
+    return awaited and NO_VOLUME in why
 
 
 def _trial(entry):

@@ -14,7 +14,7 @@ gluster_one_glusterd:
   gluster_one.glusterd_configured:
     - name: {{ node.glusterd.service | json }}
     - path: {{ node.glusterd.path | json }}
-    - servers: {{ servers | unique | list | json }}
+    - servers: {{ (servers | unique | list or none) | json }}
 {%- if node.restart.keep_bricks %}
 
 gluster_one_bricks_kept:

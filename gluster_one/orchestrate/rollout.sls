@@ -5,6 +5,9 @@
 {{ refused(plan.errors) }}
 {%- else %}
 {%- set all = [{'id': 'check', 'minions': plan.minions, 'sls': 'gluster_one', 'test': True}] %}
+{%- if plan.creators %}
+{%- do all.append({'id': 'pool and new volumes', 'minions': plan.creators, 'sls': 'gluster_one.create'}) %}
+{%- endif %}
 {%- for minion in plan.coordinators %}
 {%- do all.append({'id': 'volume on ' ~ minion, 'minions': [minion], 'sls': 'gluster_one.volume'}) %}
 {%- endfor %}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from . import host
-from .runs import four_runs, idle, refuses
+from .runs import fails, four_runs, idle, refuses
 
 POOL = ["kvm1", "kvm2", "kvm3"]
 
@@ -39,17 +39,35 @@ def test_a_volume_from_nothing(states, bricks):
     run = four_runs(states.gluster.volume_present, "made_vol", look=made, **layout)
     assert run.changes == {"made_vol": {"old": "not there", "new": f"without copies: kvm1:{brick}"}}
     idle(states.gluster.brick_prepared, str(brick))
+    # Before its start, and without the option of the group that Gluster refuses for a volume without copies.
+    run = four_runs(states.gluster_one.volume_configured, "made_vol", new_group="virt", look=made)
+    assert run.changes["features.shard"]["new"] == "on" and run.changes["server.allow-insecure"]["new"] == "on"
+    assert "cluster.shd-max-threads" not in run.changes and len(run.changes) > 20
     run = four_runs(
         states.gluster.options_set, "made_vol", options={"nfs.disable": True, "network.ping-timeout": 10}, look=made
     )
-    assert run.changes == {"network.ping-timeout": {"old": None, "new": "10"}}
-    run = four_runs(states.gluster.volume_started, "made_vol", look=made)
+    assert run.changes == {"network.ping-timeout": {"old": "20", "new": "10"}}
+    run = four_runs(states.gluster.volume_started, "made_vol", only_new=True, look=made)
     assert run.changes == {"made_vol": {"old": "Created", "new": "Started"}}
     assert host.bricks_online("made_vol")
+    idle(states.gluster_one.volume_configured, "made_vol", new_group="nosuch")
     text = refuses(states.gluster.volume_present, "made_vol", look=made, bricks=[f"kvm1:{bricks}/other"], replica=1)
     assert f"kvm1:{bricks}/other is not among its bricks; kvm1:{brick} is" in text
     text = refuses(states.gluster.volume_present, "more_vol", look=made, **layout)
     assert f"kvm1:{brick}: it is a brick of volume made_vol" in text
+
+
+def test_options_of_the_pool(states):
+    options = {"cluster.daemon-log-level": "INFO", "cluster.localtime-logging": "disable"}
+    try:
+        run = four_runs(states.gluster.pool_options_set, "pool", options=options, look=made)
+        assert run.changes == {option: {"old": None, "new": value} for option, value in options.items()}
+        idle(states.gluster.pool_options_set, "pool", options={"cluster.localtime-logging": False})
+        text = fails(states.gluster.pool_options_set, "pool", options={"cluster.server-quorum-ratio": "101%"}).comment
+        assert "out of range" in text
+    finally:
+        for option in options:
+            host.gluster("volume", "reset", "all", option)
 
 
 def test_a_directory_that_holds_files_is_found_before_gluster_takes_it(states, bricks):

@@ -106,7 +106,7 @@ def test_who_does_what_for_a_new_volume(low, minion, roles, states):
     found = low({"volumes": {"new_vol": NEW}, "roles": roles, "pool_options": RATIO}, minion)
     assert making(found) == states
     if "pool" in states:
-        assert requisites(found["pool"]) == {"servers_new_vol"} and found["glusterd"]["servers"] == []
+        assert requisites(found["pool"]) == {"servers_new_vol"} and found["glusterd"]["servers"] is None
         assert all(requisites(found[name]) == {"pool"} for name in BRICK_STATES)
     if "server" not in roles:
         assert requisites(found["mount_new_vol"]) == {"servers_new_vol", *states} - {*BRICK_STATES}

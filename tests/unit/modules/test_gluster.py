@@ -281,6 +281,24 @@ def test_an_option_of_the_whole_pool_is_refused_before_gluster_refuses_all(util,
         module.option_changes({"nfs.disable": "off"}, {"nfs.disable": "on", name: "60%"})
     full = name if "." in name else f"cluster.{name}"
     assert module.option_changes({full: "60%"}, {name: "60%"}) == {}, "every volume shows what the pool has"
+    assert full in module.pool_options()
+
+
+def test_what_is_for_an_administrator_s_hand_goes_to_no_pillar(util):
+    module = util("gluster_options")
+    for name, pillar in (("cluster.op-version", False), ("cluster.server-quorum-ratio", True)):
+        with pytest.raises(SaltInvocationError, match="gluster volume set all") as raised:
+            module.option_changes({}, {name: "60"})
+        assert ("pool_options of the pillar" in str(raised.value)) is pillar is (name in module.pool_options())
+
+
+def test_options_of_the_pool_are_compared_by_meaning(util):
+    changes = util("gluster_options").pool_option_changes
+    now = {"cluster.server-quorum-ratio": "51", "cluster.localtime-logging": "enable"}
+    assert changes(now, {"cluster.server-quorum-ratio": "51%", "cluster.localtime-logging": True}) == {}
+    assert changes(now, {"cluster.server-quorum-ratio": 60}) == {
+        "cluster.server-quorum-ratio": {"old": "51", "new": "60"}
+    }
 
 
 def test_a_group_is_no_option(util):

@@ -1,7 +1,10 @@
 """A volume in its pool: quorum, servers that are missing, and whether one may go down."""
 
 import pytest
+import yaml
 from salt.exceptions import CommandExecutionError
+
+from ..conftest import CHECKOUT
 
 BRICKS = [f"kvm{number}:/b" for number in (1, 2, 3)]
 REPLICA = {"status": "Started", "replica": 3, "disperse": 0, "redundancy": 0, "options": {}, "bricks": BRICKS}
@@ -73,6 +76,26 @@ def test_the_ratio_of_the_pool_says_how_many_servers_are_needed(execution, ratio
     members = [{"connected": number < connected} for number in range(servers)]
     found = execution("gluster_pool")._server_quorum("one_vol", {"options": options}, members)
     assert bool(found) is lost
+
+
+@pytest.mark.parametrize("create", [None, {"replica": 3}])
+def test_what_a_run_makes_has_a_run_as_its_cure(execution, create):
+    """The master's table has the same, by the end of what is seen."""
+    volume = {"servers": ["kvm1", "kvm2"], "create": create}
+    salt, utils = {"glusterd.peers": lambda: []}, {"gluster_hosts.known_as": lambda server, names: None}
+    seen = {"pool": pool(servers=["kvm1"]), "volumes": {}, "status": {}, "heal": {}}
+    module = execution("gluster_pool", __salt__=salt, __utils__=utils)
+    found = module.volume_report("one_vol", volume, seen, {"names": ["kvm1"], "volumes": {}})[1]
+    table = yaml.safe_load((CHECKOUT / "gluster_one/findings.yaml").read_text())
+    new = {"status": "Created", "options": {}}
+    seen["volumes"]["one_vol"] = new
+    volume.update(uid=0, gid=0, options={})
+    found += module.volume_report("one_vol", volume, seen, {"id": "kvm1", "names": ["kvm1"], "volumes": {}})[1][-1:]
+    assert [each[0] for each in found] == ["peer_gone", "volume_gone", "volume_stopped"]
+    for kind, _, text, _, cure in found:
+        said = table[kind]["cures"].get(text.rpartition(": ")[2], table[kind]["cure"])
+        assert said.format(volume="one_vol") == cure
+        assert (cure == "salt '*' state.apply gluster_one") is bool(create)
 
 
 @pytest.fixture

@@ -56,6 +56,13 @@ def test_text_that_is_no_utf_8_stays_as_it_is(glusterd, tmp_path):
     assert file.read_bytes() == before.replace(b"end-volume", ALLOWED.encode() + b"end-volume")
 
 
+def test_options_of_the_pool_as_glusterd_keeps_them(glusterd, tmp_path, monkeypatch):
+    monkeypatch.setattr(glusterd, "DIRECTORY", str(tmp_path))
+    assert glusterd.pool_options() == {}  # before its first start
+    (tmp_path / "options").write_text("cluster.server-quorum-ratio=51%\nglobal-option-version=1\n")
+    assert glusterd.pool_options() == {"cluster.server-quorum-ratio": "51%"}
+
+
 def test_options_are_read_without_comments(glusterd, tmp_path):
     file = tmp_path / "glusterd.vol"
     file.write_text(DEBIAN)

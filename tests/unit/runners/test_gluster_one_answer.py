@@ -185,7 +185,7 @@ def test_the_plans_name_one_that_says_what_it_cannot(master, said):
         assert error.startswith(f"{EVIL}: ") and error.isprintable()
     if not plan["errors"]:
         leading = plan["servers"], plan["heads"], plan["coordinators"]
-        assert leading == (["kvm1", "kvm2"], ["head"], ["kvm1"])
+        assert leading == (["kvm1", "kvm2"], ["head"], ["kvm1"]) and plan["creators"] == []
     master.answers["gluster_one_pillar.node"] = {**NODES, EVIL: NODE}
     plan = master.runner.remount_plan()
     assert all(error.startswith(f"{EVIL}: ") for error in [*plan["errors"], *plan.get("used", [])])
@@ -213,6 +213,17 @@ def test_a_pillar_that_cannot_be_rendered_ends_a_rollout(master, monkeypatch, re
     nodes = master.runner.status()["data"]["nodes"]
     (found,) = nodes["kvm3"]["findings"]
     assert "its pillar cannot be rendered" in found["seen"] and "pillar.show_pillar kvm3" in found["cure"]
+
+
+def test_who_makes_new_volumes_in_a_rollout_says_the_master_s_pillar(master, monkeypatch):
+    master.answers = {
+        "saltutil.refresh_pillar": dict.fromkeys(PILLARS, True),
+        "gluster_one_pillar.node": {**NODES, EVIL: {**NODE, "roles": ["server"]}},
+    }
+    creates = {"servers": ["kvm1", "kvm2"], "create": {"replica": 1, "bricks": "/data/b"}}
+    pillars = {name: {**had, "volumes": {"one_vol": creates}} for name, had in PILLARS.items()}
+    monkeypatch.setattr(master, "pillars", pillars)
+    assert master.runner.rollout_plan()["creators"] == ["kvm1", "kvm2"]
 
 
 def test_modules_that_nobody_gets_end_a_rollout(master, monkeypatch):

@@ -10,6 +10,7 @@ from ..conftest import CHECKOUT, imported
 
 FILE = "/srv/vol/.gluster_one/datastores.json"
 NO_JSON = f"none for glusterds; {FILE}: it is not a JSON object in UTF-8: remove it, and apply gluster_one.datastore"
+TLS = "could not load our cert at /etc/ssl/glusterfs.pem"
 A_FIFO = f"none for glusterds; {FILE}: it is a FIFO: remove it"
 
 
@@ -135,14 +136,17 @@ def test_a_volume_is_not_mounted_over_the_datastores_directory(name):
 
 
 @pytest.mark.parametrize("awaited", [False, True])
-def test_a_volume_that_another_node_creates_is_waited_for(awaited):
-    error = CommandExecutionError("volume one_vol on kvm1: no such volume")
-    error.lasts = True
+@pytest.mark.parametrize(("log", "comes"), [("failed to get the volume file from server", True), (TLS, False)])
+def test_a_volume_that_another_node_creates_is_waited_for(execution, log, comes, awaited):
+    found = execution("gluster_probe").refusal(log, "kvm1:/one_vol")
+    error = CommandExecutionError(f"systemctl restart: {found['why']}: {found['cure']}")
+    error.lasts = found["lasts"]
+    assert error.lasts is True
 
     def mount(path, timeout):
         raise error
 
     state = imported(CHECKOUT / "_states/gluster_one_mount.py", __salt__={"gluster_mount.mount": mount})
-    with pytest.raises(CommandExecutionError, match="no such volume") as raised:
+    with pytest.raises(CommandExecutionError, match="one_vol") as raised:
         state._mount("/srv/vol", 120, awaited)
-    assert raised.value.lasts is not awaited
+    assert raised.value.lasts is not (comes and awaited)
