@@ -62,6 +62,8 @@ def look(path, run=None):
         for brick, server in zip(info["bricks"], info["servers"]):
             if server == here and os.path.normpath(f"/{brick.partition(':/')[2]}") == path:
                 return {**found, "volume": name}
+    if __salt__["gluster_disks.is_planned"](path, run):
+        return found
     try:
         found["unfit"] = _place_unfit(path) or _content_unfit(path)
         if found["unfit"] is None:

@@ -280,9 +280,9 @@ def volume_lines(volume):
     return found
 
 
-def set_line(path, device, opts):
+def set_line(path, device, opts, fstype="glusterfs"):
     """
-    Write the line of /etc/fstab for a directory on a Gluster volume; every other line stays as it is.
+    Write the line of /etc/fstab for a directory; every other line stays as it is.
 
     path
         The directory (string).
@@ -292,6 +292,9 @@ def set_line(path, device, opts):
 
     opts
         Mount options (list of strings).
+
+    fstype
+        The type of its file system (string, default ``glusterfs``).
 
     Returns True.
 
@@ -311,7 +314,7 @@ def set_line(path, device, opts):
         end = lines[number][len(lines[number].rstrip()) :]
     elif lines and not lines[-1].endswith(b"\n"):
         lines[-1] += b"\n"
-    words = [device, name, "glusterfs", ",".join(opts), *(more or ["0", "0"])]
+    words = [device, name, fstype, ",".join(opts), *(more or ["0", "0"])]
     lines[number:] = [" ".join(words).encode(errors="surrogateescape") + end, *lines[number + 1 :]]
     return _write(lines)
 

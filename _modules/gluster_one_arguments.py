@@ -28,6 +28,7 @@ REQUIRED = {
 VOLUME = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 HOST = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 ACCOUNT = r"[0-9]+|[A-Za-z_][A-Za-z0-9_.-]*\$?"
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 OPTION = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 SERVICE = r"[A-Za-z0-9_][A-Za-z0-9_.@:-]*"
 # What oned (7.5.80) rejects in a name.
@@ -413,6 +414,11 @@ STATES = {
         "group": _A_GROUP,
         "new_group": _A_GROUP,
     },
+    "volume_known": {
+        "name": _A_VOLUME,
+        "server": KINDS["boolean"],
+        "id": (_is_like(UUID), "the identifier of a volume is needed, as `gluster volume info` has it"),
+    },
     "volume_present": {"name": _A_VOLUME, "split_brain": KINDS["allow"]},
     "volume_started": {"name": _A_VOLUME},
     "servers_reachable": {"name": _A_VOLUME},
@@ -423,7 +429,13 @@ STATES = {
             f"{_OPTIONS[1]}; those of a group one by one",
         ),
     },
-    "brick_prepared": {"name": _A_PATH},
+    "brick_prepared": {
+        "name": _A_PATH,
+        "device": (
+            lambda value: _is_path(value) and value.startswith("/dev/") and ".." not in value.split("/"),
+            "a device below /dev is needed, best one of `ls -l /dev/disk/by-id`, which names this disk and no other",
+        ),
+    },
     "bricks_running": {"name": _A_VOLUME},
     "bricks_restarted": {"name": _A_VOLUME},
     "heal_daemon_connected": {"name": _A_VOLUME},

@@ -11,7 +11,7 @@ import posixpath
 import re
 
 import salt.utils.user
-from salt.exceptions import SaltInvocationError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 try:
     import salt.utils.secret  # of Salt 3008, which masks values unless it is asked not to
@@ -63,7 +63,8 @@ def node(pillar=None):
          "datastores_dir": "/var/lib/one/datastores", "opennebula": {}, "beacon": {"interval": 60}, "batch": 10,
          "restart": {"keep_bricks": True, "outage": None}, "free_percent": 10, "heal_files": 100,
          "names": ["10.0.0.1", "kvm1"], "pool": {"servers": ["kvm1", "kvm2"], "options": {}},
-         "volumes": {"one_vol": {"servers": ["kvm1", "kvm2"], "coordinator": True, "access": ["native"],
+         "volumes": {"one_vol": {"id": None, "servers": ["kvm1", "kvm2"], "server": True, "coordinator": True,
+                                 "access": ["native"],
                                  "mount": "/var/lib/gluster_one/one_vol", "links": [], "mount_options": [],
                                  "options": {}, "create": None,
                                  "uid": "oneadmin", "gid": "oneadmin", "group": None, "hosts": [["kvm1"]],
@@ -75,7 +76,7 @@ def node(pillar=None):
     volume::
 
         {"arguments": {"replica": 2, ..., "bricks": ["kvm1:/data/one_vol/brick", ...]}, "group": "virt",
-         "bricks": [{"server": "kvm1", "path": "/data/one_vol/brick", "own": True}, ...]}
+         "bricks": [{"server": "kvm1", "path": "/data/one_vol/brick", "device": None, "own": True}, ...]}
 
     CLI Example:
 
@@ -205,7 +206,9 @@ def _volume(name, volume, plan, system):
     ways = [store.get("access", "native") for store in datastores.values() if "volume" in store]
     access = sorted({*ways} or {volume.get("access", "native")})
     return {
+        "id": volume.get("id"),
         "servers": volume["servers"],
+        "server": _names_one(volume["servers"], plan["names"]),
         "coordinator": volume["servers"][0].casefold() in plan["names"],
         "mount": mount,
         # Where the pillar has it below directories of somebody else, that is a link.
@@ -433,6 +436,7 @@ def _datastore_keys():
 
 
 _VOLUME = {
+    "id": _like("volume_known", "id"),
     "servers": _like("volume_configured", "servers"),
     "mount": _path,
     "mount_options": _like("datastore_mounted", "options"),
@@ -536,7 +540,10 @@ def _create_errors(key, volume):
     errors = _section(key, volume["create"], _CREATE, required=["bricks"])
     try:
         if not errors:
-            __utils__["gluster_layout.creation"](volume["create"], volume["servers"])
+            made = __utils__["gluster_layout.creation"](volume["create"], volume["servers"])
+            for device in [brick["device"] for brick in made["bricks"] if brick["device"] is not None]:
+                needed = _like("brick_prepared", "device")(device)
+                errors += [f"{key}:bricks has the device {device!r}: {needed}"] if needed else []
     except SaltInvocationError as exc:
         errors.append(f"{key}: {exc}")
     return errors
@@ -652,6 +659,7 @@ def _errors_here(pillar, plan):
                 )
         # Where the formula makes the pool, that state looks at it.
         errors += [] if volume["create"] else _first_server_errors(name, volume, plan["names"])
+        errors += _other_volume_errors(name, volume, mounting)
     created = [volume["create"] for volume in plan["volumes"].values() if volume["create"]]
     try:
         __utils__["gluster_layout.require_disjoint"](sum((each["arguments"]["bricks"] for each in created), []))
@@ -667,6 +675,18 @@ def _errors_here(pillar, plan):
             "the pillar of the head alone"
         )
     return errors
+
+
+def _other_volume_errors(name, volume, mounting):
+    """
+    It is the volume that the pillar means, and that this node has used until now.
+    """
+    mount = volume["mount"] if mounting else None
+    try:
+        error = __salt__["gluster_one_record.other_volume"](name, volume["id"], volume["server"], mount)
+    except CommandExecutionError as exc:
+        error = str(exc)
+    return [error] if error else []
 
 
 def _first_server_errors(name, volume, names):

@@ -79,7 +79,7 @@ def shard_remark(changes):
     return remark
 
 
-def set_options(name, changes, timeout=120, run=None):
+def set_options(name, changes, timeout=120, current=None, run=None):
     """
     Set a volume's options while no server is being restarted and all peers are connected: setting an option while a
     peer is disconnected makes the volume's size wrong where a server has several of its bricks (600 MB became 300 for
@@ -93,6 +93,10 @@ def set_options(name, changes, timeout=120, run=None):
 
     timeout
         Seconds for each of: the peers, Gluster's lock (int, default 120).
+
+    current
+        The volume's options as they are (dict): record with the others, on the volume, that the formula has set them
+        (``gluster_options.record``). Default: do not.
 
     run
         See ``gluster_pool.peers_apart`` and ``gluster_lock.lock``.
@@ -108,6 +112,8 @@ def set_options(name, changes, timeout=120, run=None):
         salt kvm1 gluster_volume.set_options one_vol '{network.ping-timeout: {old: 42, new: 10}}'
     """
     options = {option: change["new"] for option, change in changes.items()}
+    if current is not None:
+        options.update(__utils__["gluster_options.record"](current, changes))
     with _whole_pool(f"The options of volume {name} were not touched", timeout, run):
         return _error("gluster.volume_set", name, options, timeout)
 

@@ -343,7 +343,7 @@ def volumes():
 
     Returns a dict of dicts as ``gluster.volume_info`` returns them, with these keys alone::
 
-        {"one_vol": {"status": "Started", "options": {"server.allow-insecure": "on", ...},
+        {"one_vol": {"id": "...", "status": "Started", "options": {"server.allow-insecure": "on", ...},
                      "bricks": ["kvm1:/data/one_vol", "kvm2:/data/one_vol", "kvm3:/data/one_vol"]}}
 
     CLI Example:
@@ -359,6 +359,7 @@ def volumes():
         keys = sorted((key for key in kept if re.fullmatch(r"brick-\d+", key)), key=lambda key: int(key[6:]))
         bricks = [_stored(os.path.join(DIRECTORY, "vols", name, "bricks", kept[key])) for key in keys]
         found[name] = {
+            "id": kept.get("volume-id"),
             "status": STATUS.get(kept.get("status")),
             "options": {**{key: value for key, value in kept.items() if "." in key}, **pool},
             "bricks": [f"{brick.get('hostname')}:{brick.get('path')}" for brick in bricks],

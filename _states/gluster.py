@@ -74,7 +74,7 @@ def peered(name, servers, timeout=120):
         return {**ret, "result": False, "comment": str(exc)}
 
 
-def brick_prepared(name):
+def brick_prepared(name, device=None):
     """
     A directory of this server can become a brick, or is one. For each server of a volume that is to be created.
 
@@ -82,35 +82,66 @@ def brick_prepared(name):
     it). Nothing is created. What a refused ``gluster volume create`` has left is taken away: its mark and an empty
     ``.glusterfs``. What this server finds it leaves in Salt's mine, for ``gluster.volume_present`` on another one.
 
+    With ``device`` the file system above it is made, too: XFS, mounted by its UUID from a line in /etc/fstab, and only
+    on a device without any signature that nothing uses. One that may hold data is an error.
+
     name
         The directory (string).
+
+    device
+        The device whose file system is mounted on the directory above it (string), below /dev, best a link that names
+        this disk and no other: /dev/disk/by-id/... Default: that file system is mounted already.
 
     .. code-block:: yaml
 
         /data/one_vol/brick:
-          gluster.brick_prepared: []
+          gluster.brick_prepared:
+            - device: /dev/disk/by-id/wwn-0x5000c500a1b2c3d4
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
-        __salt__["gluster_one_arguments.require_arguments"]("brick_prepared", name=name)
+        __salt__["gluster_one_arguments.require_arguments"]("brick_prepared", name=name, device=device)
         path = os.path.normpath(name)
-        seen = __salt__["gluster_bricks.look"](path, run=_run())
+        seen, disk, unfit = __salt__["gluster_bricks.look"](path, run=_run()), {}, None
         if seen["volume"]:
             return {**ret, "comment": f"{path} is a brick of volume {seen['volume']}"}
+        if device:
+            try:
+                disk = _prepare_disk(ret, device, os.path.dirname(path))
+                seen = __salt__["gluster_bricks.look"](path, run=_run())
+            except (CommandExecutionError, SaltInvocationError) as exc:
+                unfit = str(exc)
+        unfit = unfit or seen["unfit"]
         change = {"old": f"the mark of {seen['left']}, a volume that was refused", "new": None}
-        changes, fine = {path: change} if seen["left"] else {}, f"{path} can become a brick{_room(path)}"
+        changes = {path: change} if seen["left"] and not unfit else {}
+        fine = f"{path} can become a brick{_room(path)}"
         if changes:
             __salt__["gluster_bricks.clear"](path, run=_run())
-        if __opts__["test"] and not seen["unfit"]:
-            return __utils__["gluster_states.would_change"](ret, changes, fine)
+        if __opts__["test"] and not unfit:
+            return __utils__["gluster_states.would_change"](ret, {**disk, **changes}, fine)
         if not __opts__["test"]:
             __salt__["gluster_bricks.publish"](path)
-        if seen["unfit"]:
-            raise CommandExecutionError(seen["unfit"])
+        if unfit:
+            raise CommandExecutionError(unfit)
         left = changes if changes and __salt__["gluster_bricks.look"](path)["left"] else {}
-        return __utils__["gluster_states.changed"](ret, changes, left, fine)
+        return __utils__["gluster_states.changed"](ret, {**disk, **changes}, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
+
+
+def _prepare_disk(ret, device, point):
+    """
+    Make the file system of a brick, and mount it. Returns what differed; ``changes`` gets what was done, also where a
+    later step has failed.
+    """
+    changes = __salt__["gluster_disks.changes"](device, point, run=_run())
+    if changes and not __opts__["test"]:
+        try:
+            __salt__["gluster_disks.prepare"](device, point)
+        finally:
+            left = __salt__["gluster_disks.changes"](device, point)
+            ret["changes"] = {what: change for what, change in changes.items() if what not in left}
+    return changes
 
 
 def _room(path):
@@ -289,7 +320,8 @@ def pool_options_set(name, options, timeout=120):
     """
     The whole pool has these options; others stay. For one node of the pool.
 
-    Those that differ are set one by one (``gluster volume set all``), when all peers are connected.
+    Those that differ are set one by one (``gluster volume set all``), when all peers are connected. They are recorded
+    on this node, in /var/lib/gluster_one/record.json.
 
     name
         Any text (string).
@@ -315,6 +347,8 @@ def pool_options_set(name, options, timeout=120):
         changes, fine = differing(), f"the pool has its {len(options)} options"
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
+        news = {option: change["new"] for option, change in changes.items()}
+        __salt__["gluster_one_record.record"]("pool_options", news)  # Gluster keeps no record of the pool's
         error = __salt__["gluster_volume.set_pool_options"](changes, timeout)
         left = differing()
         if error and left:

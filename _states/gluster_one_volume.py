@@ -1,6 +1,6 @@
 """
-A volume's options, as a state
-==============================
+A volume's options, and which volume it is, as states
+=====================================================
 
 More states of ``gluster_one``: Salt joins modules of one virtual name.
 """
@@ -11,6 +11,7 @@ __virtualname__ = "gluster_one"
 
 INSECURE = "server.allow-insecure"
 BRICKS = ", started while server.allow-insecure was off: apply gluster_one.restart to the servers of these bricks"
+UNKNOWN = "(identifier)"  # of a volume that is not there, or not mounted, yet
 CLOSED = "gluster_one.closed:"  # in the minion's data: a volume whose bricks may still reject clients
 
 
@@ -26,9 +27,9 @@ def volume_configured(
 
     The options for it are ``server.allow-insecure``, ``storage.owner-uid`` and ``storage.owner-gid``.
 
-    Those that differ are set by one command, when all peers are connected; others stay. A run that sets allow-insecure
-    on then checks the bricks: if all reject clients it stops and starts the volume; if only some do, it fails and names
-    them.
+    Those that differ are set by one command, when all peers are connected; others stay. The same command records them
+    on the volume, in ``user.gluster_one.set``. A run that sets allow-insecure on then checks the bricks: if all reject
+    clients it stops and starts the volume; if only some do, it fails and names them.
 
     Nothing is set where an option would shut out a client that is connected, or a server: see
     ``gluster_auth.refuse_shutting_out``.
@@ -95,7 +96,7 @@ def volume_configured(
         if opening:
             __salt__["data.update"](CLOSED + name, True)
         if changes:
-            error = __salt__["gluster_volume.set_options"](name, changes, timeout, run=_run())
+            error = __salt__["gluster_volume.set_options"](name, changes, timeout, info["options"], run=_run())
             fine += f"; Gluster said {error}" if error else ""
             now = __salt__["gluster_volume.info"](name) if new else None
             info = now or __salt__["gluster_volume.started"](name, timeout, run=_run())
@@ -106,6 +107,56 @@ def volume_configured(
         if opening or bricks:
             fine += _let_in(name, info, timeout)
         return __utils__["gluster_states.changed"](ret, {**changes, **bricks}, left if changes else {}, fine)
+    except (CommandExecutionError, SaltInvocationError, OSError) as exc:
+        return {**ret, "result": False, "comment": str(exc)}
+
+
+def volume_known(name, id=None, server=False, mount=None):  # noqa: A002
+    """
+    This node knows a volume by its identifier, and uses no other one of its name.
+
+    The identifier is recorded at the first run, in /var/lib/gluster_one/record.json. Where the volume has another one
+    later, as that of another site, or one that was deleted and created again, the state fails until ``id`` has the new
+    one.
+
+    name
+        The volume (string).
+
+    id
+        Its identifier, as ``gluster volume info`` has it (string). Default: the recorded one; at the first run any.
+
+    server
+        This node is one of its servers (bool, default False): what its glusterd has is looked at.
+
+    mount
+        The directory on which this node has mounted it (string, default none): its client is asked, which knows the
+        identifier of a volume with copies.
+
+    .. code-block:: yaml
+
+        one_vol:
+          gluster_one.volume_known:
+            - mount: /var/lib/gluster_one/one_vol
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    try:
+        __salt__["gluster_one_arguments.require_arguments"](
+            "volume_known", name=name, id=id, server=server, mount=mount
+        )
+        known, where = __salt__["gluster_one_record.recorded"]("volumes").get(name), {"server": server, "mount": mount}
+        other = __salt__["gluster_one_record.other_volume"](name, id, **where)
+        if other:
+            raise CommandExecutionError(other)
+        seen = next(iter(__salt__["gluster_one_record.volume_ids"](name, **where).values()), None)
+        if not seen and not __opts__["test"]:
+            return {**ret, "comment": f"volume {name} shows no identifier here"}
+        new = seen or id or known or UNKNOWN
+        changes = {} if new == known else {name: {"old": known, "new": new}}
+        fine = f"the identifier of volume {name} is {new}"
+        if __opts__["test"] or not changes:
+            return __utils__["gluster_states.would_change"](ret, changes, fine)
+        __salt__["gluster_one_record.record"]("volumes", {name: new})
+        return __utils__["gluster_states.changed"](ret, changes, {}, "this node knows the volume by that")
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 

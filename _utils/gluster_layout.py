@@ -195,9 +195,10 @@ def creation(create, servers):
     Returns a dict: the arguments of the state ``gluster.volume_present``, and the bricks one by one, in their order::
 
         {"arguments": {"replica": 3, "bricks": ["kvm1:/data/one_vol/brick", ...]},
-         "bricks": [{"server": "kvm1", "path": "/data/one_vol/brick"}, ...]}
+         "bricks": [{"server": "kvm1", "path": "/data/one_vol/brick", "device": None}, ...]}
 
-    Raises SaltInvocationError as :func:`layout` does, and for a server that is not among ``servers``.
+    Raises SaltInvocationError as :func:`layout` does, for a server that is not among ``servers``, and for a device that
+    is to be mounted on two directories, or a directory that has two.
 
     Example:
 
@@ -209,22 +210,44 @@ def creation(create, servers):
     bricks = given.get("bricks")
     entries = bricks if isinstance(bricks, list) else [bricks]
     paths = all(isinstance(entry, str) and entry.startswith("/") for entry in entries)
-    made = layout(**{**given, "bricks": bricks, "servers": servers if paths else None})
+    devices = [entry.get("device") if isinstance(entry, dict) else None for entry in entries]
+    plain = [{**entry} if isinstance(entry, dict) else entry for entry in entries]
+    for entry in plain:
+        if isinstance(entry, dict):
+            entry.pop("device", None)
+    made = layout(**{**given, "bricks": plain, "servers": servers if paths else None})
+    devices = devices if not paths else [None] * len(made["bricks"])
     # By the names that the pool knows.
     named = {server.casefold(): server for server in servers}
     found = []
-    for brick in made["bricks"]:
+    for brick, device in zip(made["bricks"], devices):
         server, _, path = brick.partition(":/")
         if server.casefold() not in named:
             raise SaltInvocationError(
                 f"bricks has {brick}, and {server} is not among the volume's servers, {', '.join(servers)}: name it "
                 "there, or correct the brick"
             )
-        found.append({"server": named[server.casefold()], "path": f"/{path}"})
+        found.append({"server": named[server.casefold()], "path": f"/{path}", "device": device})
+    _require_own_devices(found)
     return {
         "arguments": {**given, "bricks": [f"{brick['server']}:{brick['path']}" for brick in found]},
         "bricks": found,
     }
+
+
+def _require_own_devices(bricks):
+    """
+    Each device of a server is the file system of one directory, in which several bricks can be.
+    """
+    for number, brick in enumerate(bricks):
+        for other in bricks[:number]:
+            devices = {brick["device"], other["device"]}
+            above = posixpath.dirname(brick["path"]) == posixpath.dirname(other["path"])
+            if brick["server"] == other["server"] and devices != {None} and above != (len(devices) == 1):
+                one, two = (f"{each['server']}:{each['path']} ({each['device'] or '-'})" for each in (other, brick))
+                raise SaltInvocationError(
+                    f"bricks has {one} and {two}: a device is the file system of one directory, above its bricks"
+                )
 
 
 def servers_of(layout):

@@ -3,8 +3,10 @@ What an option of a volume means: values that are equal, owners by name, option 
 ======================================================================================
 """
 
+import hashlib
 import os
 import re
+import urllib.parse
 
 import salt.utils.files
 import salt.utils.path
@@ -30,6 +32,9 @@ POOL = (
 COPIES = "cluster.shd-max-threads"  # refused for a volume without copies (10.3)
 # Of these: raised once, when all servers have a newer Gluster, and never lowered; only read; makes a volume of its own.
 BY_HAND = ("cluster.op-version", "cluster.max-op-version", "cluster.enable-shared-storage")
+
+# The record of what the formula has set. A value of 5000 characters ended glusterd (10.3 and 11.1), 4000 it kept.
+RECORD, LONGEST = "user.gluster_one.set", 3500
 
 
 def __virtual__():
@@ -173,6 +178,69 @@ def pool_option_changes(current, wanted):
         for option, value in named.items()
         if option not in current or _canonical(option, current[option]) != _canonical(option, value)
     }
+
+
+def record(current, changes):
+    """
+    The option that records on a volume which of its options the formula has set, and to what. It is to be set by the
+    same command.
+
+    current
+        The volume's options and values as they are (dict).
+
+    changes
+        What :func:`option_changes` returned (dict).
+
+    Returns a dict of one option and its value, which Gluster keeps and does not read::
+
+        {"user.gluster_one.set": "network.ping-timeout=10 server.allow-insecure=on"}
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_options.record"]({}, {"network.ping-timeout": {"old": "42", "new": "10"}})
+    """
+    found = _recorded(current)
+    for option, change in changes.items():
+        found.pop(option, None)
+        found[option] = _shortened(change["new"])
+    words = [f"{option}={value}" for option, value in found.items()]
+    while sum(map(len, words)) + len(words) > LONGEST:  # what has no record is not ours, and is left
+        words.pop(0)
+    return {RECORD: " ".join(words)}
+
+
+def recorded(current):
+    """
+    Which options of a volume the formula has set, and nobody has changed since.
+
+    current
+        The volume's options and values as they are (dict).
+
+    Returns a list of option names.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_options.recorded"]({"nfs.disable": "on", "user.gluster_one.set": "nfs.disable=on"})
+    """
+    found = {_full(option, current): value for option, value in _recorded(current).items()}
+    return [option for option, value in found.items() if option in current and _shortened(current[option]) == value]
+
+
+def _recorded(current):
+    words = [word.partition("=") for word in current.get(RECORD, "").split()]
+    return {option: value for option, equals, value in words if equals}
+
+
+def _shortened(value):
+    """
+    A value as one short word of the record. Gluster drops blanks at the commas of a list.
+    """
+    text = urllib.parse.quote(re.sub(r"\s*,\s*", ",", option_text(value)), safe="/:,*@")
+    return text if len(text) <= 40 else hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _canonical(option, value):

@@ -13,6 +13,7 @@ include:
 {{ bricks[-1].gluster | json }}:
   gluster.brick_prepared:
     - name: {{ brick.path | json }}
+    - device: {{ brick.device | json }}
     - require:
       - gluster: gluster_one_pool
 {%- endfor %}

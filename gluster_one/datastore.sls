@@ -22,7 +22,7 @@ include:
 {%- endfor %}
 {{- order(number, loop.index) }}
     - require:
-      - gluster_one: gluster_one_mount_{{ name }}
+      - gluster_one: gluster_one_mount_{{ name }}_known
 {%- endfor %}
 {%- endfor %}
 {%- endif %}

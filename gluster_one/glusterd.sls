@@ -6,7 +6,7 @@ include:
 
 {%- set servers = [] %}
 {#- Of those with `create` the pool is gluster_one.pool's. #}
-{%- for volume in node.volumes.values() if not volume.create and volume.servers | map('lower') | select('in', node.names) | list %}
+{%- for volume in node.volumes.values() if volume.server and not volume.create %}
 {%- do servers.extend(volume.servers) %}
 {%- endfor %}
 

@@ -26,5 +26,15 @@ gluster_one_mount_{{ name }}:
     - awaited: True
 {%- endif %}
 {{- order(loop.index, 0) }}
+
+gluster_one_mount_{{ name }}_known:
+  gluster_one.volume_known:
+    - name: {{ name | json }}
+    - id: {{ volume.id | json }}
+    - server: {{ volume.server | json }}
+    - mount: {{ volume.mount | json }}
+{{- order(loop.index, 0) }}
+    - require:
+      - gluster_one: gluster_one_mount_{{ name }}
 {%- endfor %}
 {%- endif %}

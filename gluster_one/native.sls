@@ -26,7 +26,7 @@ gluster_one_native_{{ name }}{{ ' %s' | format(loop.index) if not loop.first }}:
 {{- order(number, 900) }}
     - require:
       - gluster_one_check: gluster_one_native_access
-      - gluster_one: gluster_one_mount_{{ name }}
+      - gluster_one: gluster_one_mount_{{ name }}_known
 {%- endfor %}
 {%- if 'fuse' in volume.access %}
 
@@ -37,7 +37,7 @@ gluster_one_files_{{ name }}:
     - timeout: {{ node.timeout }}
 {{- order(number, 900) }}
     - require:
-      - gluster_one: gluster_one_mount_{{ name }}
+      - gluster_one: gluster_one_mount_{{ name }}_known
 {%- endif %}
 {%- endfor %}
 {%- endif %}

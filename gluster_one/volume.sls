@@ -17,5 +17,15 @@ gluster_one_volume_{{ name }}:
     - new_group: {{ volume.create.group | json }}
 {%- endif %}
     - timeout: {{ node.timeout }}
+{%- if not ('head' in node.roles or 'hypervisor' in node.roles) %}{#- which look through their mount #}
+
+gluster_one_volume_{{ name }}_known:
+  gluster_one.volume_known:
+    - name: {{ name | json }}
+    - id: {{ volume.id | json }}
+    - server: true
+    - require:
+      - gluster_one: gluster_one_volume_{{ name }}
+{%- endif %}
 {%- endfor %}
 {%- endif %}

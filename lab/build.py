@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lab import files, master, tree
-from lab.system import LabError, memory_available, mounts_under, run, unmount_all, wait_for
+from lab.system import LabError, detach_disks, memory_available, mounts_under, run, unmount_all, wait_for
 
 VOLUME = "one_vol"
 PROGRAMS = ("ip", "unshare", "nsenter", "pivot_root", "socat", "glusterd", "libvirtd", "qemu-img", "mount.glusterfs")
@@ -334,5 +334,6 @@ def tear_down(lab):
             cables = [path.name for path in (lab.state / "net").iterdir() if path.name != "lab"]
             script = "".join(f"link del {name}\n" for name in [*cables, "br0"])
             run(*in_network(lab, "lab", "ip", "-force", "-batch", "-"), input=script, check=False)
+        detach_disks(lab.state)
         unmount_all(lab.state)
     remove_state(lab)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lab import build, enter, files, tree
 from lab.stamp import stamp
-from lab.system import Cgroups, LabError, Lock
+from lab.system import Cgroups, LabError, Lock, attach_disk
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ALL_STATES = Path("/var/lib/gluster_one-lab")
@@ -233,6 +233,17 @@ class Lab:
                 list(pool.map(lambda name: build.start_host(self, name), names))
             self.wait_for_minions(names)
             self.say(f"{', '.join(names)} answers")
+
+    def add_disk(self, name, megabytes=400):
+        """A new empty disk for a running host, until its reboot; returns the name of its device. `down` ends it."""
+        home = self.state / "hosts" / name
+        image = home / f"disk{len(list(home.glob('disk*')))}"
+        with self.machine_lock():
+            with image.open("wb") as stream:
+                stream.truncate(megabytes * 2**20)
+            device = attach_disk(image)
+        self.exec(name, "mknod", "-m", "660", device, "b", "7", device.removeprefix("/dev/loop"), check=True)
+        return device
 
     def power_off(self, name):
         """End a host as a power cut does; `up` starts it again."""

@@ -61,6 +61,23 @@ def unmount_all(path):
             run("umount", "--lazy", point)
 
 
+def attach_disk(image):
+    """A block device whose content is a file; returns its name."""
+    name = run("losetup", "--find").strip()
+    if not os.path.exists(name):  # where nobody makes nodes for new devices
+        os.mknod(name, stat.S_IFBLK | 0o600, os.makedev(7, int(name.removeprefix("/dev/loop"))))
+    run("losetup", name, image)
+    return name
+
+
+def detach_disks(path):
+    """Detach every block device whose content is a file below path."""
+    for found in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with contextlib.suppress(OSError):
+            if Path(found.read_text().strip().removesuffix(" (deleted)")).is_relative_to(path):
+                run("losetup", "--detach", f"/dev/{found.parts[3]}")
+
+
 def memory_available():
     """Bytes that a new process can have without swapping."""
     with open("/proc/meminfo") as meminfo:

@@ -100,3 +100,86 @@ def test_without_a_master_the_other_servers_say_nothing(states, bricks):
     text = states.gluster.volume_present("made_vol", bricks=f"{bricks}/brick", servers=POOL, replica=3).comment
     assert f"without a master kvm2 cannot say whether {bricks}/brick is fit" in text
     assert "made_vol" not in host.gluster("volume", "list")
+
+
+# Disks
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """An empty disk, a loop device, and a place for its mount point; fstab is as before afterwards."""
+    fstab, image = host.FSTAB.read_bytes(), Path("/data/disk.img")
+    with image.open("wb") as stream:
+        stream.truncate(320 * 2**20)
+    # A host has none of these nodes.
+    nodes = "[ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237; cd /dev; for n in $(seq 0 31); do "
+    host.sh("sh", "-c", nodes + "[ -e loop$n ] || mknod -m 660 loop$n b 7 $n; done")
+    device = host.sh("losetup", "--find", "--show", image).strip()
+    yield device
+    host.sh("umount", "/srv/disks/a", "/srv/disks/b", check=False)
+    host.sh("losetup", "--detach", device)
+    host.FSTAB.write_bytes(fstab)
+    host.sh("systemctl", "daemon-reload")
+    shutil.rmtree("/srv/disks", ignore_errors=True)
+    image.unlink()
+
+
+def test_a_volume_on_an_empty_disk(states, disk):
+    link = Path("/dev/functional-disk")
+    link.symlink_to(disk)
+    brick, prepared = "/srv/disks/a/brick", states.gluster.brick_prepared
+    seen = lambda: (made(), host.sh("wipefs", "--no-act", disk), os.path.exists("/srv/disks"))  # noqa: E731
+    try:
+        run = four_runs(prepared, brick, device=str(link), look=seen)
+    finally:
+        link.unlink()
+    assert run.changes == {
+        disk: {"old": "335.5 MB without a signature", "new": "XFS"},
+        "fstab": {"old": None, "new": f"/srv/disks/a by the UUID of {disk}"},
+        "mount": {"old": None, "new": f"{disk} on /srv/disks/a"},
+    }
+    assert host.sh("stat", "-f", "-c", "%T", "/srv/disks/a").strip() == "xfs"
+    uuid = host.sh("blkid", "-p", "-o", "value", "-s", "UUID", disk).strip()
+    assert (
+        f"\nUUID={uuid} /srv/disks/a xfs defaults,noatime,nosuid,nodev,nofail,x-systemd.before=glusterd.service 0 0\n"
+        in ("\n" + host.FSTAB.read_text())
+    )
+    # Mounted again by its line; and what is there already is not made again for another directory.
+    host.sh("umount", "/srv/disks/a")
+    assert set(four_runs(prepared, brick, device=disk, look=seen).changes) == {"mount"}
+    said = refuses(prepared, "/srv/disks/b/brick", device=disk, look=seen)
+    assert said == f"{disk} is in use, mounted on /srv/disks/a: give another one"
+    layout = {"bricks": [f"kvm1:{brick}"], "replica": 1}
+    try:
+        assert states.gluster.volume_present("made_vol", **layout).result is True
+        idle(prepared, brick, device="/dev/another", look=seen)
+    finally:
+        host.remove_volume("made_vol")
+
+
+def test_a_disk_that_holds_anything_is_left(states, disk):
+    seen = lambda: host.sh("sha256sum", disk)  # noqa: E731
+    for make, said in (
+        (["mkfs.ext4", "-q", disk], "may hold data, it has a signature of ext4: give another device"),
+        (["mkswap", disk], "may hold data, it has a signature of swap: give another device"),
+        (["mkfs.xfs", "-q", disk], "may hold data, it has an XFS that was not made here"),
+    ):
+        host.sh(*make)
+        assert said in refuses(states.gluster.brick_prepared, "/srv/disks/a/brick", device=disk, look=seen)
+        host.sh("wipefs", "--all", "--quiet", disk)
+    host.sh("blockdev", "--setro", disk)
+    assert "is read-only" in refuses(states.gluster.brick_prepared, "/srv/disks/a/brick", device=disk)
+    host.sh("blockdev", "--setrw", disk)
+    holder = os.open(disk, os.O_RDWR | os.O_EXCL)  # as LVM, md and the swap hold theirs
+    try:
+        said = refuses(states.gluster.brick_prepared, "/srv/disks/a/brick", device=disk)
+    finally:
+        os.close(holder)
+    assert said == f"{disk} is in use (Device or resource busy): give another device"
+    os.makedirs("/srv/disks/a/mine")
+    assert "/srv/disks/a holds mine" in refuses(states.gluster.brick_prepared, "/srv/disks/a/brick", device=disk)
+
+
+@pytest.mark.parametrize("device, said", [("/dev/no-such", "is not there: see"), ("/dev/null", "not a block device")])
+def test_what_is_no_disk(states, device, said):
+    assert said in refuses(states.gluster.brick_prepared, "/srv/disks/a/brick", device=device)

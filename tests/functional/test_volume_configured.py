@@ -1,5 +1,6 @@
 """The state gluster_one.volume_configured."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ GUIDE = {
     "storage.owner-uid": {"old": None, "new": "9869"},
     "storage.owner-gid": {"old": None, "new": "9869"},
 }
+RECORD = "user.gluster_one.set"
 
 
 @pytest.fixture
@@ -40,6 +42,8 @@ def test_what_the_guide_asks_for(configured, volume):
     assert "server.allow-insecure: off -> on, storage.owner-uid: 9869" in run.comment
     (command,) = host.commands()[len(before) :]
     assert command.startswith(f"volume set {volume} ")
+    record = "server.allow-insecure=on storage.owner-uid=9869 storage.owner-gid=9869"
+    assert host.set_options(volume)[RECORD] == record and RECORD in command
 
 
 def test_an_option_that_was_never_set_has_no_old_value(configured, volume):
@@ -54,7 +58,7 @@ def test_options_of_others_survive_byte_for_byte(configured, volume):
     assert configured(volume).result is True
     after = host.set_options(volume)
     assert {key: after[key] for key in before} == before
-    assert after.keys() - before.keys() == set(GUIDE)
+    assert after.keys() - before.keys() == {*GUIDE, RECORD}
 
 
 def test_owner_by_number_and_by_other_name(configured, volume):
@@ -72,11 +76,13 @@ def test_an_option_of_the_guide_is_overridden_by_name(configured, volume):
 
 def test_one_difference_is_one_change(configured, volume):
     assert configured(volume).result is True
+    record = host.set_options(volume)[RECORD]
     host.gluster("volume", "set", volume, "storage.owner-gid", "7")
     before = host.commands()
     run = configured(volume)
     assert len(host.commands()) == len(before) + 1
     assert run.changes == {"storage.owner-gid": {"old": "7", "new": "9869"}}
+    assert host.set_options(volume)[RECORD] == record
 
 
 def test_an_option_that_is_not_asked_for_any_more_is_left(configured, volume):
@@ -363,3 +369,54 @@ def test_a_run_that_was_ended_half_way_is_taken_up(configured, closed, modules, 
     assert run.result is True, run.comment
     assert host.bricks_online(closed) and host.lets_in(closed)
     idle(configured, closed)
+
+
+# Which volume it is
+
+
+@pytest.fixture
+def record():
+    """The file in which the host records which volumes it knows, not there before and after."""
+    path = Path("/var/lib/gluster_one/record.json")
+    yield path
+    path.unlink(missing_ok=True)
+
+
+def identifier(name):
+    return re.search(r"^Volume ID: (\S+)$", host.volume_text(name), re.MULTILINE)[1]
+
+
+def test_a_volume_that_was_made_anew_is_another_until_the_pillar_has_it(states, modules, new_volume, record):
+    known = states.gluster_one.volume_known
+    first = identifier(new_volume("known_vol", start=False))
+    run = four_runs(known, "known_vol", server=True, paths=[record])
+    assert run.changes == {"known_vol": {"old": None, "new": first}}
+    assert (record.stat().st_uid, record.stat().st_mode & 0o777, record.parent.stat().st_mode & 0o777) == (
+        0,
+        0o644,
+        0o755,
+    )
+    host.remove_volume("known_vol")
+    second = identifier(new_volume("known_vol", start=False))
+    said = refuses(known, "known_vol", server=True, paths=[record])
+    assert f"has the id {second}, and kvm1 has used one with the id {first} until now" in said
+    pillar = {"user": "root", "volumes": {"known_vol": {"servers": ["kvm1", "kvm2"]}}}
+    assert modules.gluster_one_pillar.node(pillar)["errors"] == [said]
+    cure = said.rpartition("write gluster_one:volumes:known_vol:id: ")[2].removesuffix(" into the pillar")
+    pillar["volumes"]["known_vol"]["id"] = cure
+    assert modules.gluster_one_pillar.node(pillar)["errors"] == []
+    run = four_runs(known, "known_vol", id=cure, server=True, paths=[record])
+    assert run.changes == {"known_vol": {"old": first, "new": second}}
+    idle(known, "known_vol", server=True, paths=[record])
+
+
+def test_the_client_of_a_mount_says_which_volume_it_is(states, one_vol, record, tmp_path):
+    host.sh("mount", "-t", "glusterfs", f"kvm2:/{one_vol}", tmp_path)
+    try:
+        run = four_runs(states.gluster_one.volume_known, one_vol, mount=str(tmp_path), paths=[record])
+        assert run.changes == {one_vol: {"old": None, "new": identifier(one_vol)}}
+        record.write_text(record.read_text().replace(identifier(one_vol)[:8], "0" * 8))
+        said = refuses(states.gluster_one.volume_known, one_vol, mount=str(tmp_path), paths=[record])
+        assert f"volume {one_vol} that is mounted on {tmp_path} has the id {identifier(one_vol)}, and kvm1" in said
+    finally:
+        host.sh("umount", "--lazy", tmp_path)

@@ -10,13 +10,14 @@ from tests.fleet.fleet import MOUNT, STORES, Run, standard
 PILLAR, VOLUME, GLUSTERD = "gluster_one_pillar", "gluster_one_volume_one_vol", "gluster_one_glusterd"
 KEPT, BEACON, MOUNTED = "gluster_one_bricks_kept", "gluster_one_beacon", "gluster_one_mount_one_vol"
 NATIVE = ["gluster_one_native_access", "gluster_one_native_one_vol"]
+KNOWN = f"{MOUNTED}_known"
 STORED = {"gluster_one_datastore_gluster_system", "gluster_one_datastore_glusterds"}
 # SLS: what it is on the coordinator, on another hypervisor, on the head.
 STATES = {
-    "gluster_one.mount": ({PILLAR, MOUNTED}, {PILLAR, MOUNTED}, {PILLAR, MOUNTED}),
+    "gluster_one.mount": 3 * ({PILLAR, MOUNTED, KNOWN},),
     "gluster_one.glusterd": ({PILLAR, GLUSTERD, KEPT}, {PILLAR, GLUSTERD, KEPT}, {PILLAR}),
     "gluster_one.volume": ({PILLAR, VOLUME}, {PILLAR}, {PILLAR}),
-    "gluster_one.datastore": ({PILLAR}, {PILLAR}, {PILLAR, MOUNTED, *STORED}),
+    "gluster_one.datastore": ({PILLAR}, {PILLAR}, {PILLAR, MOUNTED, KNOWN, *STORED}),
 }
 # SLS: what somebody spoils where, and the changes that put it right.
 SPOILT = {
@@ -90,7 +91,7 @@ def test_minion_without_a_master(fleet, test):
     done = fleet.lab.exec("kvm3", "sh", "-c", f"{command} --log-level=quiet state.apply gluster_one test={test}")
     done.stdout = json.dumps({"kvm3": json.loads(done.stdout)["local"]})
     run = Run(done)
-    assert set(run["kvm3"]) == {PILLAR, GLUSTERD, KEPT, MOUNTED, *NATIVE}
+    assert set(run["kvm3"]) == {PILLAR, GLUSTERD, KEPT, MOUNTED, KNOWN, *NATIVE}
     assert (run.failures, run.changes) == ({}, {})
 
 
@@ -116,6 +117,7 @@ def test_one_minion_with_every_role(fleet):
         GLUSTERD,
         KEPT,
         "gluster_one_mount_solo_vol",
+        "gluster_one_mount_solo_vol_known",
         "gluster_one_datastore_solo_system",
         "gluster_one_datastore_solo_images",
         "gluster_one_native_access",

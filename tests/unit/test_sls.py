@@ -152,4 +152,8 @@ def test_a_new_volume_has_its_options_before_its_start(low):
 
 def test_the_repair_of_options_and_mounts_neither_makes_a_volume_nor_starts_it(low):
     assert list(low({"volumes": {"new_vol": NEW}}, sls="gluster_one.volume")) == ["pillar", "volume_new_vol"]
-    assert list(low({"volumes": {"new_vol": NEW}}, "kvm2", "gluster_one.mount")) == ["pillar", "mount_new_vol"]
+    assert list(low({"volumes": {"new_vol": NEW}}, "kvm2", "gluster_one.mount")) == [
+        "pillar",
+        "mount_new_vol",
+        "mount_new_vol_known",
+    ]

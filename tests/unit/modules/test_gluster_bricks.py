@@ -33,8 +33,10 @@ class Server:
             "data.get": self.stored.get,
             "data.update": lambda key, value: not self.stored.update({key: value}),
             "mine.get": lambda target, key: self.mine,
+            "gluster_disks.is_planned": lambda path, run: (path, run) == self.planned,
             "mine.send": lambda key, **words: not self.mine.update({key: words}),
         }
+        self.planned = None
         self.opts = {"test": False, "file_client": "remote"}
         self.module = execution("gluster_bricks", __salt__=salt, __opts__=self.opts, __grains__={"id": "kvm1"})
         monkeypatch.setattr(self.module.os, "getxattr", self.getxattr)
@@ -262,3 +264,10 @@ def test_the_word_itself(server):
     assert server.mine == {
         "gluster_brick_%2Fdata%2Fa%2Cb": {"mine_function": "gluster_bricks.word", "path": "/data/a,b"}
     }
+
+
+def test_a_directory_on_a_disk_that_a_run_with_test_would_mount_is_fit(server):
+    path = str(server.top / "not_there/brick")
+    assert "is not there" in server.module.look(path, run="7")["unfit"]
+    server.planned = (path, "7")
+    assert server.module.look(path, run="7") == FIT and server.module.look(path)["unfit"]

@@ -18,13 +18,14 @@ ORDINARY = {
         }
     }
 }
+ID = "5b1e0f9c-7d0e-4f1c-9e55-0a1c7a6f3c11"
 
 
 @pytest.fixture
 def node(execution, monkeypatch):
     """node(pillar, minion): the plan of that minion. oneadmin is the only account."""
 
-    def make(pillar, minion="kvm1", peers=(), **grains):
+    def make(pillar, minion="kvm1", peers=(), other=lambda *words: None, **grains):
         for name in ("get_uid", "get_gid"):
             monkeypatch.setattr(f"salt.utils.user.{name}", {"oneadmin": 9869}.get)
         known_as = lambda server, names: "10.0.0.2" if server == "kvm2" and "10.0.0.2" in names else None  # noqa: E731
@@ -32,6 +33,7 @@ def node(execution, monkeypatch):
             "gluster_one_arguments.argument_needed": execution("gluster_one_arguments").argument_needed,
             "gluster_mount.place": execution("gluster_mount", __salt__=NO_MOUNTS).place,
             "glusterd.peers": lambda: peers,
+            "gluster_one_record.other_volume": other,
         }
         grains = {"id": minion, "host": minion.partition(".")[0], **grains}
         utils = {"gluster_hosts.known_as": known_as}
@@ -279,6 +281,10 @@ BAD = [
         r"remediate is \['fstab', 'space'\] \(a list\): a list is needed of volume_option, .*, fstab, link$",
     ),
     (with_volume(servers=["kvm1", "kvm 2"]), r"servers is \['kvm1', 'kvm 2'\]"),
+    (
+        with_volume(id="8022D53F"),
+        r"one_vol:id is '8022D53F' .*: the identifier of a volume is needed, as `gluster volume info`",
+    ),
     (with_volume(mont="/x"), r"gluster_one:volumes:one_vol:mont is not a known key: did you mean mount\?"),
     ({**ORDINARY, "rolls": ["head"]}, r"gluster_one:rolls is not a known key: did you mean roles\?"),
     (with_datastore(hots="kvm1"), r"datastores:glusterds:hots is not a known key: did you mean host\?"),
@@ -395,6 +401,10 @@ BAD = [
     (with_create(replica=3, brick="/b"), r"one_vol:create:brick is not a known key: did you mean bricks\?"),
     (with_create(replica=3), r"one_vol:create:bricks is missing: a path on each of servers is needed"),
     (with_volume(create=None), r"one_vol:create is None \(nothing\): a mapping is needed, such as"),
+    (
+        with_create(replica=1, bricks=[{"server": "kvm1", "path": "/a/b", "device": "sdb"}]),
+        "one_vol:create:bricks has the device 'sdb': a device below /dev is needed, best one of",
+    ),
     (with_create(bricks="/b"), r"one_vol:create: replica is None and disperse None: one of them is needed"),
     (with_create(replica="3", bricks="/b"), r"one_vol:create: replica is '3': a number is needed"),
     (with_create(replica=2, bricks="/b"), r"one_vol:create: replica is 2 without an arbiter: .*split_brain: allow"),
@@ -566,3 +576,20 @@ def test_nothing_in_particular_is_no_value(node, execution, section):
         for value in ("", " ", *([] if key in NONE_OF_THEM else [[]])):
             errors = node(SECTIONS[section](key, value))["errors"]
             assert any(f":{key} is " in error for error in errors), (key, value)
+
+
+def test_another_volume_than_before_stops_the_run_of_each_who_uses_it(node):
+    seen = []
+
+    def other(name, wanted, server, mount):
+        seen.append((name, wanted, server, mount))
+        return f"the volume {name} has the id 7"
+
+    for minion, roles, expected in (
+        ("kvm1", None, ("one_vol", ID, True, "/var/lib/gluster_one/one_vol")),
+        ("kvm4", None, ("one_vol", ID, False, "/var/lib/gluster_one/one_vol")),
+        ("kvm3", ["server"], ("one_vol", ID, True, None)),
+    ):
+        pillar = {"volumes": {"one_vol": {**ORDINARY["volumes"]["one_vol"], "id": ID}}}
+        plan = node({**pillar, **({"roles": roles} if roles else {})}, minion, other=other)
+        assert plan == {"errors": ["the volume one_vol has the id 7"]} and seen.pop() == expected

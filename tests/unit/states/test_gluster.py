@@ -44,9 +44,13 @@ class Gluster:
             "gluster_bricks.use_words": lambda layout: self.done.append(("use words",)),
             "gluster_bricks.publish": lambda path: self.done.append(("publish", path)),
             "gluster_bricks.clear": self.clear,
+            "gluster_disks.changes": lambda device, point, run=None: self.disk(device, point),
+            "gluster_disks.prepare": self.prepare,
             "gluster_mount.space": lambda path: {"total_mb": 2048, "free_percent": 97},
+            "gluster_one_record.record": lambda kind, values: self.done.append((kind, values)),
             "glusterd.pool_options": lambda: dict(self.pool_options),
         }
+        self.missing, self.fails = {}, None  # of a disk, what has to be made, and with which this fails
         self.look = {"volume": None, "left": None, "unfit": None}
         names = {"__salt__": self.salt, "__opts__": self.opts, "__context__": {}, "__grains__": {"id": "kvm1"}}
         for name in ("gluster_volume", "gluster_one_arguments"):
@@ -98,6 +102,20 @@ class Gluster:
         if not self.opts["test"]:
             self.done.append(("clear", path))
             self.look["left"] = None
+
+    def disk(self, device, point):
+        assert (device, point) == ("/dev/sdb", "/data")
+        if isinstance(self.missing, Exception):
+            raise self.missing
+        return {what: {"old": None, "new": what} for what in self.missing}
+
+    def prepare(self, device, point):
+        for what in list(self.missing):
+            if what == self.fails:
+                raise CommandExecutionError(f"{what} fails")
+            self.done.append((what,))
+            del self.missing[what]
+        self.look["unfit"] = None
 
     def run(self, state, *words, test=False, **arguments):
         self.opts["test"] = test
@@ -202,6 +220,46 @@ def test_what_a_refused_volume_has_left_is_cleared_before_the_word(gluster):
     assert gluster.done == [("clear", "/data/b"), ("publish", "/data/b")]
 
 
+DISK = {"/dev/sdb": {"old": None, "new": "/dev/sdb"}, "mount": {"old": None, "new": "mount"}}
+
+
+def test_a_disk_is_made_before_the_directory_is_looked_at(gluster):
+    gluster.missing = dict.fromkeys(DISK)
+    assert gluster.run("brick_prepared", "/data/b", test=True, device="/dev/sdb")[:2] == (None, DISK)
+    assert gluster.done == []
+    gluster.look["unfit"] = "/data is not there"
+    result, changes, comment = gluster.run("brick_prepared", "/data/b", device="/dev/sdb")
+    assert (result, changes) == (True, DISK) and "; /data/b can become a brick: 97 %" in comment
+    assert gluster.done == [("/dev/sdb",), ("mount",), ("publish", "/data/b")]
+    for test in (True, False):
+        assert gluster.run("brick_prepared", "/data/b", test=test, device="/dev/sdb")[:2] == (True, {})
+
+
+def test_what_speaks_against_a_disk_is_said_here_and_to_the_others(gluster):
+    gluster.missing = CommandExecutionError("/dev/sdb may hold data")
+    for test in (True, False):
+        said = gluster.run("brick_prepared", "/data/b", test=test, device="/dev/sdb")
+        assert said == (False, {}, "/dev/sdb may hold data")
+    assert gluster.done == [("publish", "/data/b")]
+
+
+def test_what_was_made_before_a_step_failed_is_a_change(gluster):
+    gluster.missing, gluster.fails = dict.fromkeys(DISK), "mount"
+    result, changes, comment = gluster.run("brick_prepared", "/data/b", device="/dev/sdb")
+    assert (result, changes, comment) == (False, {"/dev/sdb": DISK["/dev/sdb"]}, "mount fails")
+
+
+def test_the_disk_of_a_brick_is_not_looked_at(gluster):
+    gluster.look["volume"], gluster.missing = "one_vol", AssertionError("looked at")
+    assert gluster.run("brick_prepared", "/data/b", device="/dev/sdb")[:2] == (True, {})
+
+
+@pytest.mark.parametrize("device", ["sdb", "/srv/disk", "/dev/../srv/disk", "/dev/sd b", 7, ["/dev/sdb"]])
+def test_devices_that_are_none(gluster, device):
+    assert "a device below /dev is needed" in gluster.run("brick_prepared", "/data/b", device=device)[2]
+    assert gluster.done == []
+
+
 # Volumes
 
 CREATED = {"one_vol": {"old": "not there", "new": f"replica 3: {' '.join(BRICKS)}"}}
@@ -297,7 +355,8 @@ def test_options_of_the_pool_one_by_one_by_meaning(gluster):
     assert list(gluster.pool_options)[1:] == ["cluster.brick-multiplex", "cluster.max-bricks-per-process"]
     for test in (False, True):
         assert gluster.run("pool_options_set", "pool", options, test=test)[:2] == (True, {})
-    assert gluster.done == [("set", "all")] * 2
+    recorded = {"cluster.brick-multiplex": "on", "cluster.max-bricks-per-process": "9"}
+    assert gluster.done == [("pool_options", recorded), *[("set", "all")] * 2]
 
 
 def test_an_option_of_the_pool_that_gluster_refuses(gluster):

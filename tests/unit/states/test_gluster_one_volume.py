@@ -57,7 +57,9 @@ def test_a_new_volume_gets_the_group_before_its_start(configured, test):
     ret, changes, done = configured(new, test, new_group="virt")
     assert (ret["result"], changes) == (None if test else True, {**GUIDE, **VIRT})
     assert done == []  # its bricks do not run
+    record = new["options"].pop("user.gluster_one.set", "")
     assert new["options"] == ({} if test else {**GUIDE, **VIRT})
+    assert {word.partition("=")[0] for word in record.split()} == set(new["options"]), "what is ours"
     if not test:
         ret, changes, done = configured(new, new_group="virt")
         assert (ret["result"], changes, done) == (True, {}, [])

@@ -214,3 +214,30 @@ def test_another_arbiter_differs(layouts):
     layout = layouts.layout("/data/b", THREE, replica=3, arbiter=1)
     there = volume(*named("/data/b", "kvm3", "kvm1", "kvm2"), uuids="312", arbiter=1)
     assert "other sets" in layouts.differences(layout, there, dict(zip(THREE, "123")))[0]
+
+
+def brick(server, path, device=None):
+    return {"server": server, "path": path, **({"device": device} if device else {})}
+
+
+def test_a_brick_of_the_pillar_may_have_a_device(layouts):
+    bricks = [brick("kvm1", "/a/b", "/dev/sdb"), "kvm2:/a/b", brick("KVM3", "/a/b", "/dev/sdb")]
+    made = layouts.creation({"replica": 3, "bricks": bricks}, THREE)
+    assert [each["device"] for each in made["bricks"]] == ["/dev/sdb", None, "/dev/sdb"]
+    assert made["arguments"] == {"replica": 3, "bricks": ["kvm1:/a/b", "kvm2:/a/b", "kvm3:/a/b"]}
+    assert bricks[0]["device"] == "/dev/sdb", "the pillar's own"
+    made = layouts.creation({"replica": 3, "bricks": ["/a/b", "/a/c"]}, THREE)
+    assert len(made["bricks"]) == 6 and {each["device"] for each in made["bricks"]} == {None}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [brick("kvm1", "/a/c", "/dev/sdc"), brick("kvm1", "/a/c"), brick("kvm1", "/c/b", "/dev/sdb")],
+    ids=["two devices", "one of two", "two directories"],
+)
+def test_a_device_is_the_file_system_of_one_directory(layouts, other):
+    for bricks in ([brick("kvm1", "/a/b", "/dev/sdb"), other], [other, brick("kvm1", "/a/b", "/dev/sdb")]):
+        with pytest.raises(SaltInvocationError, match="a device is the file system of one directory"):
+            layouts.creation({"replica": 1, "bricks": bricks}, THREE)
+    both = [brick("kvm1", "/a/b", "/dev/sdb"), brick("kvm1", "/a/c", "/dev/sdb"), brick("kvm2", "/c/b", "/dev/sdb")]
+    assert len(layouts.creation({"replica": 1, "bricks": both}, THREE)["bricks"]) == 3

@@ -1,6 +1,9 @@
 """Options of volumes."""
 
+import pytest
+
 LATIN = b"# f\xfcr uns\n"
+RECORD = "user.gluster_one.set"
 
 
 def test_an_option_group(util, monkeypatch, tmp_path):
@@ -8,3 +11,67 @@ def test_an_option_group(util, monkeypatch, tmp_path):
     module = util("gluster_options")
     monkeypatch.setattr(module, "GROUPS", str(tmp_path))
     assert module.group_options("ours") == {"features.shard": "on"}
+
+
+@pytest.fixture
+def volume(util):
+    """A volume's options, and `set`, which does to them what a run does."""
+
+    class Volume(dict):
+        module = util("gluster_options")
+
+        def set(self, **wanted):
+            wanted = {key.replace("__", ".").replace("_", "-"): value for key, value in wanted.items()}
+            changes = self.module.option_changes(self, wanted)
+            changed = {option: change["new"].replace(", ", ",") for option, change in changes.items()}
+            self.update({**changed, **self.module.record(self, changes)})
+
+        @property
+        def ours(self):
+            return self.module.recorded(self)
+
+    return Volume()
+
+
+def test_what_a_run_has_set_is_recorded_beside_it(volume):
+    volume.set(server__allow_insecure=True, network__ping_timeout=10)
+    assert volume[RECORD] == "server.allow-insecure=on network.ping-timeout=10"
+    volume.set(network__ping_timeout=11, storage__owner_uid=9869)
+    assert volume[RECORD] == "server.allow-insecure=on network.ping-timeout=11 storage.owner-uid=9869"
+    assert volume.ours == ["server.allow-insecure", "network.ping-timeout", "storage.owner-uid"]
+
+
+def test_what_was_so_before_is_not_ours(volume):
+    volume.update({"nfs.disable": "on", RECORD: "hand-made  text="})
+    volume.set(nfs__disable="enable", network__ping_timeout=10)
+    assert volume.ours == ["network.ping-timeout"]
+    assert volume.module.recorded({}) == []
+
+
+@pytest.mark.parametrize("now", ["30", None])
+def test_what_somebody_has_changed_since_is_not_ours(volume, now):
+    volume.set(network__ping_timeout=10)
+    volume.update({"network.ping-timeout": now})
+    if now is None:  # reset
+        del volume["network.ping-timeout"]
+    assert volume.ours == []
+
+
+@pytest.mark.parametrize("value", ["10.*, 192.168.0.1", "a=b c%20", ",".join(f"10.0.0.{n}" for n in range(200))])
+def test_any_value_is_recognized(volume, value):
+    volume.set(auth__allow=value)
+    assert volume.ours == ["auth.allow"] and len(volume[RECORD]) < 60
+    volume["auth.allow"] += "0"
+    assert volume.ours == []
+
+
+def test_a_short_name_is_that_of_the_full_one(volume):
+    volume.set(ping_timeout=10)
+    volume["network.ping-timeout"] = volume.pop("ping-timeout")  # as Gluster keeps it
+    assert volume.ours == ["network.ping-timeout"]
+
+
+def test_no_record_is_so_long_that_it_ends_glusterd(volume):
+    volume.set(**{f"some__option_{number}": "x" * 30 for number in range(200)})
+    assert 3000 < len(volume[RECORD]) <= 3500
+    assert volume.ours[-1] == "some.option-199" and "some.option-0" not in volume.ours
