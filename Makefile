@@ -76,8 +76,9 @@ functional-1 functional-2: setup
 fleet: setup ## the main job on the lab's master and minions
 	$(PYTEST) tests/fleet $(ARGS)
 
+# The first test waits until the tree of that release is made, which takes minutes beside the other suites.
 first-run-trixie: setup
-	LAB_RELEASE=trixie $(PYTEST) tests/fleet/test_first_run.py $(ARGS)
+	LAB_RELEASE=trixie $(PYTEST) --timeout=700 tests/fleet/test_first_run.py $(ARGS)
 
 test-long: setup ## what takes hours: faults, kills, quorum, everything else on a fleet, the other Salts; ARGS are pytest's
 	@status=0; $(PYTEST) tests/long $(ARGS) || status=1; \
