@@ -172,6 +172,9 @@ def sees_all(**connection):
     """
     Whether the user is of the group oneadmin, to which OpenNebula shows everything.
 
+    connection
+        As for :func:`call`.
+
     Returns True or False.
 
     CLI Example:
