@@ -20,6 +20,7 @@ BARE = ("glusterfs-server", "glusterfs-client", "qemu-block-extra", "libvirt-dae
 # ... as pyone lies in a directory of wheels; pip, which a onedir of Salt has too, would install it.
 WHEELS = "opt/wheels"
 FILL = CHECKOUT / "lab/tree.sh"
+STRIP = CHECKOUT / "lab/bare.sh"
 # Ends with whoever started it, and all its processes and mounts with it.
 APART = "setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc"
 MMDEBSTRAP = [
@@ -92,7 +93,8 @@ def ready(release, venv, say, bare=False):
         return Path("/")
     lock = lock_file(release, salt_version(venv))
     kind = f"{release}-bare" if bare else release
-    made_of = "".join([*(path.read_text() for path in (lock, PACKAGES, FILL)), *MMDEBSTRAP, *(BARE if bare else ())])
+    made_of = "".join([*(path.read_text() for path in (lock, PACKAGES, FILL)), *MMDEBSTRAP])
+    made_of += "".join([STRIP.read_text(), *BARE]) if bare else ""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gluster_one"
     tree = cache / f"{kind}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}"
     if not tree.exists():
@@ -112,9 +114,12 @@ def make(tree, kind, release, lock, venv, bare):
     packages = PACKAGES.read_text().split()
     if bare:
         packages = [*(package for package in packages if package not in BARE), "python3-venv"]
-    fill = shlex.join(map(str, ["sh", FILL, lock, venv / "bin", VENV, " ".join(BARE) if bare else "", WHEELS]))
-    options = [f"--include={','.join(packages)}", f'--customize-hook={fill} "$1"']
-    options += ["--skip=cleanup/apt/lists,cleanup/apt/cache"] if bare else []
+    scripts = [[FILL, lock, venv / "bin", VENV]]
+    options = [f"--include={','.join(packages)}"]
+    if bare:
+        scripts.append([STRIP, lock, venv / "bin", VENV, WHEELS, " ".join(BARE)])
+        options.append("--skip=cleanup/apt/lists,cleanup/apt/cache")
+    options += [f'--customize-hook={shlex.join(map(str, ["sh", *script]))} "$1"' for script in scripts]
     command = [*APART.split(), *MMDEBSTRAP, *options, release, new, mirror()]
     try:
         with log.open("wb") as output:
