@@ -215,7 +215,8 @@ def client_missing():
 
         salt kvm1 gluster_mount_plan.client_missing
     """
-    if not salt.utils.path.which("mount.glusterfs"):
+    there = salt.utils.path.which("mount.glusterfs") or "mount_package" in __salt__["gluster_one_run.to_come"]()
+    if not there:
         package = __utils__["gluster_system.package"]("mount_package")
         return f"mount.glusterfs is not installed on this node: install {package}"
     if not os.path.exists("/dev/fuse"):

@@ -19,6 +19,7 @@ REQUIRED = {
     "datastore_remounted": ("name", "volume", "servers"),
     "servers_reachable": ("name", "servers"),
     "native_readable": ("name", "volume", "host", "mount"),
+    "packages_installed": ("roles",),
     "peered": ("name", "servers"),
     "volume_present": ("name", "bricks"),
     "options_set": ("name", "options"),
@@ -433,6 +434,14 @@ STATES = {
             "option names and values are needed, each value one word without quotes and #, such as {ping-timeout: 10}",
         ),
     },
+    "packages_installed": {
+        "roles": (
+            _is_list(lambda value: value in ("head", "hypervisor", "server"), empty=False),
+            "a list of head, hypervisor, server is needed",
+        ),
+        "native": KINDS["boolean"],
+    },
+    "glusterd_enabled": {"name": _A_SERVICE},
     "bricks_kept": {"name": _A_SERVICE},
     "glusterd_running": {"name": _A_SERVICE},
     "glusterd_restarted": {"name": _A_SERVICE},

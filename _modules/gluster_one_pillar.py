@@ -58,7 +58,8 @@ def node(pillar=None):
 
         {"errors": [], "id": "kvm1", "roles": ["hypervisor", "server"], "named": True, "timeout": 120,
          "user": "oneadmin",
-         "glusterd": {"service": "glusterd", "path": "/etc/glusterfs/glusterd.vol"}, "package": "qemu-block-extra",
+         "glusterd": {"service": "glusterd", "path": "/etc/glusterfs/glusterd.vol"}, "packages": False,
+         "package": "qemu-block-extra",
          "datastores_dir": "/var/lib/one/datastores", "opennebula": {}, "beacon": {"interval": 60}, "batch": 10,
          "restart": {"keep_bricks": True, "outage": None}, "free_percent": 10, "heal_files": 100,
          "names": ["10.0.0.1", "kvm1"], "pool": {"servers": ["kvm1", "kvm2"], "options": {}},
@@ -119,6 +120,8 @@ def node(pillar=None):
         "timeout": settings["timeout"],
         "user": pillar.get("user", system["user"]),
         "glusterd": {"service": system["glusterd_service"], "path": system["glusterd_volume_file"]},
+        # Where the formula makes volumes, it begins with the packages.
+        "packages": pillar.get("packages", any("create" in volume for volume in pillar["volumes"].values())),
         "package": system["qemu_gluster_package"],
         "datastores_dir": datastores_dir,
         "opennebula": {
@@ -468,6 +471,7 @@ _TOP = {
     ),
     "remediate": _remediate,
     "maintenance": _BOOL,
+    "packages": _BOOL,
     "keep_bricks": _BOOL,
     "outage": _ALLOW,
     "free_percent": _needs(int, "a number from 0 to 100 is needed", lambda value: 0 <= value <= 100),

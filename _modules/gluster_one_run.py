@@ -38,3 +38,23 @@ def shared(pillar, part=None):
         __context__["gluster_one_run.shared"] = {"pillar": pillar, "part": part, "at": time.monotonic()}
     kept = __context__.get("gluster_one_run.shared") or {}
     return kept["part"] if kept.get("pillar") == pillar else None
+
+
+def to_come(keys=None):
+    """
+    What a run with ``test=True`` would have installed before the state that asks.
+
+    keys
+        What it would install (list of strings): keys of ``os.yaml``, or ``pyone``. Default: nothing more.
+
+    Returns a list of all of them so far.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one_run.to_come
+    """
+    kept = __context__.setdefault("gluster_one_run.to_come", [])
+    kept.extend(keys or [])
+    return kept

@@ -81,6 +81,8 @@ def _read(path):
         with salt.utils.files.fopen(path, encoding="utf-8", errors="surrogateescape") as stream:
             return stream.read()
     except FileNotFoundError:
+        if _to_come():
+            return ""
         raise CommandExecutionError(_missing(path)) from None
 
 
@@ -142,17 +144,62 @@ def service(name="glusterd"):
 
         salt kvm1 glusterd.service
     """
-    if not salt.utils.systemd.booted(__context__):
-        return {}
-    properties = "LoadState,ActiveState,KillMode,ExecMainStartTimestampMonotonic"
-    show = ["systemctl", "show", f"--property={properties}", f"{name}.service"]
-    done = __salt__["cmd.run_all"](show, python_shell=False, ignore_retcode=True, timeout=30)
-    seen = dict(line.split("=", 1) for line in done["stdout"].splitlines() if "=" in line)
+    seen = _shown(name)
     if seen.get("LoadState") != "loaded":
         return {}
     ago = time.monotonic() - int(seen["ExecMainStartTimestampMonotonic"]) / 1e6
     running = seen["ActiveState"] == "active"
     return {"running": running, "kill_mode": seen["KillMode"], "started": time.time() - ago}
+
+
+def _shown(name):
+    """
+    What systemd says of a unit, an empty dict where it does not run the system.
+    """
+    if not salt.utils.systemd.booted(__context__):
+        return {}
+    properties = "LoadState,ActiveState,UnitFileState,KillMode,ExecMainStartTimestampMonotonic"
+    show = ["systemctl", "show", f"--property={properties}", f"{name}.service"]
+    done = __salt__["cmd.run_all"](show, python_shell=False, ignore_retcode=True, timeout=30)
+    return dict(line.split("=", 1) for line in done["stdout"].splitlines() if "=" in line)
+
+
+def unit(name="glusterd"):
+    """
+    Whether glusterd runs, and whether it starts at a boot.
+
+    name
+        The service (string, default ``glusterd``).
+
+    Returns a dict ``{"running": False, "enabled": "disabled"}``: ``masked``, ``disabled`` or systemd's word for another
+    state. In a run with ``test=True`` that would install it, it is ``disabled`` before, as Debian's package leaves it.
+    None where systemd does not run the system.
+
+    Raises CommandExecutionError where there is no such service.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 glusterd.unit
+    """
+    seen = _shown(name)
+    if not seen:
+        return None
+    state = seen.get("UnitFileState") or seen.get("LoadState")
+    if state == "not-found":
+        if not _to_come():
+            raise CommandExecutionError(_missing(f"{name}.service"))
+        state = "disabled"
+    state = "masked" if seen.get("LoadState") == "masked" else state
+    return {"running": seen.get("ActiveState") == "active", "enabled": state}
+
+
+def _to_come():
+    """
+    Whether this is a run with ``test=True`` that would have installed glusterd by now.
+    """
+    return "gluster_package" in __salt__["gluster_one_run.to_come"]()
 
 
 def kept_changes(name="glusterd"):
@@ -170,7 +217,8 @@ def kept_changes(name="glusterd"):
 
         salt kvm1 glusterd.kept_changes
     """
-    mode = service(name).get("kill_mode", "process")
+    # Of a unit that is to be installed nothing is known: without a word about it systemd's own holds.
+    mode = service(name).get("kill_mode", "control-group" if _to_come() else "process")
     return {} if mode == "process" else {"KillMode": {"old": mode, "new": "process"}}
 
 

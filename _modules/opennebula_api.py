@@ -28,7 +28,7 @@ An answer of more than 64 MB, a compressed one and one with a DOCTYPE are errors
 """
 
 import contextlib
-import importlib.metadata
+import importlib
 import os
 import re
 import socket
@@ -40,12 +40,13 @@ from xml.parsers import expat
 import salt.utils.args
 from salt.exceptions import CommandExecutionError
 
+importlib.invalidate_caches()  # pyone may have come since the minion started
 try:
     import pyone
     import requests
     import urllib3
-except ImportError:
-    pyone = None
+except ImportError as exc:
+    pyone, WHY = None, exc
 
 __virtualname__ = "opennebula_api"
 
@@ -63,8 +64,6 @@ KINDS = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a 
 # Print a file's mode and, if it is a regular file, what it holds. A file that becomes a FIFO in between does not block.
 READ = f"""stat -L -c %f -- "$1" && test -f "$1" &&
 exec dd if="$1" iflag=nonblock,fullblock bs={AUTH_BYTES + 1} count=1 status=none"""
-# The least version of pyone: older ones do not know all of what oned answers today.
-PYONE = 7
 # pyone before 7.1 has none that could be taken over.
 HEADERS = {"Content-Type": "text/xml", "Accept": "*/*", "Accept-Encoding": "identity"}
 # Seconds before a request that reads is sent again, after a connection that was refused or broke off.
@@ -113,12 +112,10 @@ def call(method, *args, **connection):
 
         salt head opennebula_api.call datastorepool.info
     """
-    if pyone is None:
-        raise CommandExecutionError(
-            "pyone is not installed for this minion's Python: `salt-pip install pyone` (onedir) or `pip install "
-            "pyone`, then restart salt-minion"
-        )
-    _require_pyone()
+    lacks = __salt__["gluster_one_packages.pyone_missing"]()
+    if pyone is None or lacks:
+        cure = "install what it says is missing, then restart salt-minion"
+        raise CommandExecutionError(lacks or f"pyone of this minion's Python cannot be loaded ({WHY}): {cure}")
     settings = dict((__pillar__.get("gluster_one") or {}).get("opennebula") or {})
     # On the command line Salt adds words of its own (__pub_fun, ...) to those of a function that takes any.
     given = salt.utils.args.clean_kwargs(**connection)
@@ -169,22 +166,6 @@ def call(method, *args, **connection):
     error.unsure = unsure
     error.code = REFUSALS.get(type(failure).__name__, (None,))[0]
     raise error
-
-
-def _require_pyone():
-    """
-    pyone is not too old. Where it says no version, it is tried.
-    """
-    try:
-        version = importlib.metadata.version("pyone")
-    except importlib.metadata.PackageNotFoundError:
-        return
-    major = version.partition(".")[0]
-    if major.isdecimal() and int(major) < PYONE:
-        raise CommandExecutionError(
-            f"pyone {version} of this minion's Python is too old, {PYONE}.0 or newer is needed: "
-            f"`salt-pip install 'pyone>={PYONE}'` (onedir) or `pip install 'pyone>={PYONE}'`, then restart salt-minion"
-        )
 
 
 def _fitting(answer, read):

@@ -151,6 +151,9 @@ def one_datastore_present(
     try:
         more = {"datastores_dir": datastores_dir, "endpoint": endpoint, "auth_file": auth_file, "timeout": timeout}
         __salt__["gluster_one_arguments.require_arguments"]("one_datastore_present", name=name, **arguments, **more)
+        if "pyone" in __salt__["gluster_one_run.to_come"]():
+            said = f"datastore {name} can be looked at once pyone is installed, which this run would do"
+            return {**ret, "result": None, "comment": said}
         more = {"planned": _planned(mount), "run": _run(), **api}
         mount = arguments["mount"] = _mounted_on(mount, volume)
         read = functools.partial(__salt__["one_datastore.compare"], name, arguments, **more)

@@ -2,6 +2,7 @@
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pillar
+  - gluster_one.packages
   - gluster_one.pool
   - gluster_one.create
   - gluster_one.volume

@@ -2,7 +2,7 @@
     server of a pool: set the pool's options. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
-  - gluster_one.pillar
+  - gluster_one.packages
 {%- if not node.errors %}
 {%- set mounts = 'head' in node.roles or 'hypervisor' in node.roles %}
 {%- set looked = [] %}
@@ -16,6 +16,13 @@ gluster_one_servers_{{ name }}:
     - servers: {{ volume.servers | json }}
     - mount: {{ (volume.mount if mounts else none) | json }}
     - timeout: {{ node.timeout }}
+{%- if node.packages %}
+    - require:
+      - gluster_one: gluster_one_packages
+{%- if 'server' in node.roles %}
+      - gluster_one: gluster_one_glusterd_enabled
+{%- endif %}
+{%- endif %}
 {%- endif %}
 {%- endfor %}
 {%- if node.pool.servers %}

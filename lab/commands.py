@@ -9,8 +9,8 @@ PAGE = CHECKOUT / "docs/commands.md"
 TASKS = {
     "Set up": (
         "state.apply gluster_one", "state.orchestrate gluster_one.orchestrate.rollout",
-        "state.apply gluster_one.pillar", "state.apply gluster_one.pool", "state.apply gluster_one.create",
-        "state.apply gluster_one.volume", "state.apply gluster_one.glusterd",
+        "state.apply gluster_one.pillar", "state.apply gluster_one.packages", "state.apply gluster_one.pool",
+        "state.apply gluster_one.create", "state.apply gluster_one.volume", "state.apply gluster_one.glusterd",
         "state.apply gluster_one.mount", "state.apply gluster_one.datastore", "state.apply gluster_one.native",
         "state.apply gluster_one.beacon",
     ),
@@ -31,9 +31,10 @@ TASKS = {
         "state.orchestrate gluster_one.orchestrate.restart", "state.orchestrate gluster_one.orchestrate.remount",
     ),
     "glusterd of one server": (
-        "glusterd.service", "glusterd.info", "glusterd.options", "glusterd.set_options", "glusterd.kept_changes",
-        "glusterd.keep_bricks", "glusterd.restart_changes", "glusterd.restart", "glusterd.peers",
-        "glusterd.silent_peers", "glusterd.volumes", "glusterd.pool_options", "glusterd.bricks", "glusterd.end_brick",
+        "glusterd.service", "glusterd.unit", "glusterd.info", "glusterd.options", "glusterd.set_options",
+        "glusterd.kept_changes", "glusterd.keep_bricks", "glusterd.restart_changes", "glusterd.restart",
+        "glusterd.peers", "glusterd.silent_peers", "glusterd.volumes", "glusterd.pool_options", "glusterd.bricks",
+        "glusterd.end_brick",
         "glusterd.stored_snapshot", "glusterd.not_in_pool", "glusterd.stopped_processes",
     ),
     "The datastores in OpenNebula": (

@@ -16,7 +16,7 @@ ROUNDS = [
             f"mv {{packages}}/pyone /var/tmp/ && {MINION}",
             f"mv /var/tmp/pyone {{packages}}/ && {MINION}",
             "gluster_one_datastore_gluster_system",
-            "pyone is not installed|`salt-pip install pyone`",
+            "pyone is not installed|`salt-pip install 'pyone>=7'`",
         ),
         "kvm1": (
             "systemctl stop glusterd",

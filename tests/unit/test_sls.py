@@ -39,6 +39,17 @@ def test_each_volume_s_datastores_follow_its_own_mount(chunks, names):
     assert [each for each in found if each in sum(own, [])] == sum(own, [])
 
 
+def test_packages_come_first_and_only_where_the_pillar_has_them(chunks):
+    volume = {"good": {**VOLUMES["good"], "servers": ["gl1", "one"]}}
+    found = chunks({"roles": ["head"], "packages": True, "volumes": volume})
+    assert found[:4] == ["pillar", "packages", "pyone", "glusterd_enabled"]
+
+
+def test_without_packages_nothing_is_looked_for(chunks):
+    found = chunks({"roles": ["head"], "volumes": VOLUMES})
+    assert not {"packages", "pyone", "glusterd_enabled"} & {*found}
+
+
 @pytest.fixture
 def low(tmp_path):
     """low(pillar, minion, sls): {name of a state: the state, with all its requisites}, in Salt's order."""
@@ -111,6 +122,17 @@ def test_who_does_what_for_a_new_volume(low, minion, roles, states):
     if "server" not in roles:
         assert requisites(found["mount_new_vol"]) == {"servers_new_vol", *states} - {*BRICK_STATES}
         assert found["mount_new_vol"]["awaited"] is True
+
+
+@pytest.mark.parametrize(
+    ("minion", "roles", "first"),
+    [("kvm2", ["hypervisor"], {"packages", "glusterd_enabled"}), ("head", ["head"], {"packages"})],
+)
+@pytest.mark.parametrize("packages", [{}, {"packages": False}])
+def test_packages_come_before_the_pool(low, minion, roles, first, packages):
+    """Who cannot have them does not wait for others."""
+    found = low({"volumes": {"new_vol": NEW}, "roles": roles, **packages}, minion, "gluster_one.create")
+    assert requisites(found["servers_new_vol"]) == (set() if packages else first)
 
 
 def test_a_new_volume_has_its_options_before_its_start(low):

@@ -541,6 +541,16 @@ def test_the_example_names_every_key_with_its_default(node, execution):
         assert given["volumes"]["one_vol"][key] == default["volumes"]["one_vol"][key]
 
 
+@pytest.mark.parametrize(
+    ("packages", "create", "wanted"),
+    [(None, False, False), (None, True, True), (False, True, False), (True, False, True)],
+)
+def test_packages_are_installed_where_volumes_are_made_unless_the_pillar_says(node, packages, create, wanted):
+    volume = {**ORDINARY["volumes"]["one_vol"], **({"create": {"replica": 3, "bricks": "/data/b"}} if create else {})}
+    pillar = {"volumes": {"one_vol": volume}, **({} if packages is None else {"packages": packages})}
+    assert node(pillar)["packages"] is wanted
+
+
 SECTIONS = {
     "_TOP": lambda key, value: {**ORDINARY, key: value},
     "_OPENNEBULA": lambda key, value: {**ORDINARY, "opennebula": {key: value}},

@@ -18,7 +18,7 @@ ALLOWED = "    option rpc-auth-allow-insecure on\n"
 
 @pytest.fixture
 def glusterd(execution):
-    return execution("glusterd")
+    return execution("glusterd", __salt__={"gluster_one_run.to_come": list})
 
 
 @pytest.mark.parametrize(
@@ -146,3 +146,45 @@ def test_the_store_of_glusterd(execution, monkeypatch, tmp_path):
     assert module._stored(str(volume / "info"))["status"] == "1"
     (volume / "one_vol.kvm1.srv.vol").write_bytes(LATIN + b"    option shared-brick-count 2\n")
     assert module._sharing("one_vol", "kvm1", "/srv") == 2
+
+
+# Its service
+
+
+@pytest.fixture
+def shown(execution, monkeypatch):
+    """shown(properties, to_come=[]): the module where systemd says that of the unit."""
+
+    def make(*lines, to_come=()):
+        monkeypatch.setattr("salt.utils.systemd.booted", lambda context: bool(lines))
+        salt = {
+            "cmd.run_all": lambda *words, **settings: {"stdout": "\n".join(lines)},
+            "gluster_one_run.to_come": lambda: [*to_come],
+        }
+        return execution("glusterd", __salt__=salt)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (("LoadState=loaded", "ActiveState=active", "UnitFileState=enabled"), (True, "enabled")),
+        (("LoadState=loaded", "ActiveState=inactive", "UnitFileState=disabled"), (False, "disabled")),
+        (("LoadState=masked", "ActiveState=inactive", "UnitFileState=masked-runtime"), (False, "masked")),
+        (("LoadState=masked", "ActiveState=active", "UnitFileState=masked"), (True, "masked")),
+    ],
+)
+def test_how_its_unit_is(shown, lines, found):
+    assert shown(*lines).unit() == dict(zip(("running", "enabled"), found))
+
+
+def test_a_unit_that_is_not_there_is_an_error_unless_this_run_would_bring_it(shown):
+    absent = ("LoadState=not-found", "ActiveState=inactive", "UnitFileState=")
+    with pytest.raises(CommandExecutionError, match="glusterd.service is missing: install glusterfs-server"):
+        shown(*absent).unit()
+    coming = shown(*absent, to_come=["gluster_package"])
+    assert coming.unit() == {"running": False, "enabled": "disabled"}
+    assert coming.kept_changes() == {"KillMode": {"old": "control-group", "new": "process"}}
+    assert coming.options("/nowhere/glusterd.vol") == {}
+    assert shown().unit() is None and shown(*absent).kept_changes() == {}

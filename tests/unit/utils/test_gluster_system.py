@@ -39,7 +39,9 @@ def system(util):
 def test_every_system_has_every_key(system, names):
     found = system(*names)
     assert set(found) == set(SYSTEMS["base"])
-    assert all(isinstance(value, list if key == "apparmor_rules" else str) and value for key, value in found.items())
+    assert all(
+        isinstance(value, list if key.endswith(("_rules", "_files")) else str) and value for key, value in found.items()
+    )
 
 
 def test_no_system_has_a_key_that_the_others_have_not():
@@ -117,9 +119,9 @@ def test_a_run_brings_the_tables(table):
 
 def test_an_error_names_the_package_of_its_system(execution, system, tmp_path):
     for names, package in ((("Debian",), "glusterfs-server"), (("Suse",), "glusterfs")):
-        utils = {"gluster_system.package": system(*names).get}
+        utils, salt = {"gluster_system.package": system(*names).get}, {"gluster_one_run.to_come": list}
         with pytest.raises(CommandExecutionError, match=f"none is missing: install {package} on this node"):
-            execution("glusterd", __utils__=utils).options(str(tmp_path / "none"))
+            execution("glusterd", __utils__=utils, __salt__=salt).options(str(tmp_path / "none"))
 
 
 STRAYS = r"glusterfs-(?:server|client|fuse|cli)|qemu-(?:block|kvm-block|utils)\S*|/etc/apparmor\S*"
@@ -139,7 +141,7 @@ def test_no_package_or_path_of_a_system_is_in_the_code():
 
 # The default of an argument, by its name, and by the state where it is called "name".
 BASE = SYSTEMS["base"]
-SERVICES = ("glusterd_configured", "bricks_kept", "glusterd_running", "glusterd_restarted")
+SERVICES = ("glusterd_enabled", "glusterd_configured", "bricks_kept", "glusterd_running", "glusterd_restarted")
 
 
 def test_the_states_have_the_defaults_of_the_formula(execution):

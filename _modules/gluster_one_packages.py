@@ -1,0 +1,146 @@
+"""
+Packages that a node needs by its roles, and pyone for the Python of the head's minion
+======================================================================================
+
+Whether one is there is seen by its programs and files: that starts no process, and takes what was built or installed in
+another way for what it is.
+"""
+
+import glob
+import importlib
+import importlib.machinery
+import importlib.metadata
+import os
+
+import salt.utils.path
+
+__virtualname__ = "gluster_one_packages"
+
+# The least version of pyone: older ones do not know all of what oned answers today.
+PYONE_MAJOR = 7
+PYONE = f"pyone>={PYONE_MAJOR}"
+# Where the file server may have wheels for nodes without a network.
+WHEELS = "salt://gluster_one/wheels"
+# By key of os.yaml: which roles need the package, and the program that shows it, ...
+PROGRAMS = {
+    "gluster_package": (("server",), "glusterd"),
+    "mount_package": (("head", "hypervisor"), "mount.glusterfs"),
+}
+# ... or the programs that it is a part of, any of them, and the key of the files that show it.
+PARTS = {
+    "qemu_gluster_package": (("qemu-img",), "qemu_gluster_files"),
+    "libvirt_gluster_package": (("libvirtd", "virtqemud"), "libvirt_gluster_files"),
+}
+# A package of the same source, whose version a new one gets where it is there: another one would pull that up.
+SIBLINGS = {
+    "gluster_package": "mount_package",
+    "mount_package": "gluster_package",
+    "qemu_gluster_package": "qemu_io_package",
+    "libvirt_gluster_package": "libvirt_package",
+}
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def missing(roles, native=True):
+    """
+    Which packages a node lacks for its roles. Those of QEMU's and libvirt's gluster drivers are missing only where QEMU
+    and libvirt themselves are there.
+
+    roles
+        What the node is: ``head``, ``hypervisor``, ``server`` (list of strings).
+
+    native
+        Whether VMs are to open ``gluster://`` (bool, default True).
+
+    Returns a list of keys of ``os.yaml``: ``["gluster_package", "qemu_gluster_package"]``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one_packages.missing '[server]'
+    """
+    which = salt.utils.path.which
+    found = [key for key, (who, program) in PROGRAMS.items() if {*who} & {*roles} and not which(program)]
+    if native and "hypervisor" in roles:
+        system = __utils__["gluster_system.values"]()
+        found += [
+            key
+            for key, (programs, files) in PARTS.items()
+            if any(map(which, programs)) and not any(map(glob.glob, system.get(files) or []))
+        ]
+    return found
+
+
+def names(keys):
+    """
+    The packages' names on this system, each with the version that goes with what is installed.
+
+    keys
+        Keys of ``os.yaml`` (list of strings).
+
+    Returns a dict of names and versions, None where any will do:
+    ``{"qemu-block-extra": "1:7.2+dfsg-7", "glusterfs-server": None}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one_packages.names '[qemu_gluster_package]'
+    """
+    package, found = __utils__["gluster_system.package"], {}
+    for key in keys:
+        sibling = package(SIBLINGS[key])
+        asked = sibling != package(key) and "pkg.version" in __salt__
+        version = __salt__["pkg.version"](sibling) if asked else None
+        found[package(key)] = version or None
+    return found
+
+
+def pyone_missing():
+    """
+    What the Python of this minion lacks to speak with OpenNebula. It looks on the disk: what this process has loaded
+    may be gone since.
+
+    Returns None if nothing, else what it is and what to do (string).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head gluster_one_packages.pyone_missing
+    """
+    importlib.invalidate_caches()  # a directory that was not there when the minion started is not looked into again
+    cure = f"`salt-pip install '{PYONE}'` (onedir) or `pip install '{PYONE}'`, then restart salt-minion"
+    if not importlib.machinery.PathFinder.find_spec("pyone"):
+        return f"pyone is not installed for this minion's Python: {cure}"
+    try:
+        version = importlib.metadata.version("pyone")
+    except importlib.metadata.PackageNotFoundError:
+        return None  # one that says no version is tried
+    major = version.partition(".")[0]
+    if major.isdecimal() and int(major) < PYONE_MAJOR:
+        return f"pyone {version} of this minion's Python is too old, {PYONE_MAJOR}.0 or newer is needed: {cure}"
+    return None
+
+
+def pyone_source():
+    """
+    How pip gets pyone: from wheels of the file server, where it has any in ``salt://gluster_one/wheels``.
+
+    Returns a dict of arguments of Salt's ``pip.installed``:
+    ``{"name": "pyone>=7", "find_links": "/var/cache/salt/minion/files/base/gluster_one/wheels", "no_index": True}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head gluster_one_packages.pyone_source
+    """
+    files = __salt__["cp.cache_dir"](WHEELS, saltenv=__opts__.get("saltenv") or "base") or []
+    wheels = [path for path in files if path.endswith(".whl")]
+    source = {"find_links": os.path.dirname(wheels[0]), "no_index": True} if wheels else {}
+    return {"name": PYONE, **source}
