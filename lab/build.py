@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lab import files, master
+from lab import files, master, tree
 from lab.system import LabError, memory_available, mounts_under, run, unmount_all, wait_for
 
 VOLUME = "one_vol"
@@ -170,7 +170,13 @@ def start_master(lab):
         (lab.pillar_dir / "top.sls").write_text(master.PILLAR_TOP)
         alone = lab.shape["alone"]
         (lab.pillar_dir / "gluster_one_head.sls").write_text(master.PILLAR_ALONE if alone else master.PILLAR_HEAD)
-        (lab.pillar_dir / "gluster_one.sls").symlink_to(checkout / "pillar.example")
+        example = checkout / "pillar.example"
+        if lab.shape["bare"]:
+            before, datastores, after = example.read_text().partition(master.CREATE_BEFORE)
+            text = before + master.CREATE.format(copies=len(lab.servers)) + datastores + after
+            (lab.pillar_dir / "gluster_one.sls").write_text(text)
+        else:
+            (lab.pillar_dir / "gluster_one.sls").symlink_to(example)
     if not lab.cgroups.pids("master"):
         command = [f"{lab.venv}/bin/salt-master", "-c", lab.master_dir]
         spawn(lab, "master", in_network(lab, "lab", *command), "master.output")
@@ -211,6 +217,9 @@ def make_host(lab, name, names, auth, relay, base):
         if name in lab.servers:
             (home / "data").mkdir()
             run("mount", "-t", "tmpfs", "-o", "mode=755,size=2g", "data", home / "data")
+        wheels = base / tree.WHEELS
+        if lab.shape["bare"] and name == "head" and wheels.is_dir():
+            shutil.copytree(wheels, lab.sls_dir / "gluster_one/wheels")
         files.prepare(root, name, lab, auth or "oneadmin:opennebula", relay)
     files.write(root / "etc/hosts", files.etc_hosts(name, names))
     connect(lab, name)
@@ -258,6 +267,8 @@ def start_host(lab, name):
 def make_volume(lab):
     """The trusted pool and the started volume, as the guide presupposes them, unless the lab is to have none."""
     servers, shape = lab.servers, lab.shape
+    if shape["bare"]:
+        return
     first = servers[0]
 
     def gluster(host, *words):

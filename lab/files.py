@@ -270,5 +270,5 @@ def prepare(root, name, lab, auth, relay):
     enable(root, "libvirtd.service")
     for socket in SOCKETS:
         enable(root, f"{socket}.socket", "sockets.target")
-    if name in lab.servers:
+    if name in lab.servers and not lab.shape["bare"]:
         enable(root, "glusterd.service")

@@ -75,9 +75,10 @@ class Lab:
 
     @property
     def shape(self):
-        """What kind of lab came up: alone (one host that is everything), pool and volume (whether it has them), bricks
-        a host, releases ({host: release} of the hosts that have another root than the machine's), minion_venv (the
-        virtual environment of the minions' Salt, which may be another than the master's)."""
+        """What kind of lab came up: alone (one host that is everything), pool and volume (whether it has them), bare
+        (hosts without Gluster and pyone), bricks a host, releases ({host: release} of the hosts that have another root
+        than the machine's), minion_venv (the virtual environment of the minions' Salt, which may be another than the
+        master's)."""
         return json.loads((self.state / "shape").read_text())
 
     @property
@@ -136,15 +137,17 @@ class Lab:
         release=None,
         minion_salt=None,
         pool=True,
+        bare=False,
     ):
         """Start the lab, or what of it is down. Returns False if there was nothing to do.
 
-        Its kind (alone, volume, bricks, pool, minion_salt) is that of the command that made it, whatever is started
-        again later. release is a list of `RELEASE`, for all new hosts, and `HOST=RELEASE`; by default what is in
-        LAB_RELEASE, if anything. minion_salt is a version that `make setup SALT=...` has been run for; by default what
-        is in LAB_MINION_SALT, or the master's.
+        Its kind (alone, volume, bricks, pool, bare, minion_salt) is that of the command that made it, whatever is
+        started again later. release is a list of `RELEASE`, for all new hosts, and `HOST=RELEASE`; by default what is
+        in LAB_RELEASE, if anything. minion_salt is a version that `make setup SALT=...` has been run for; by default
+        what is in LAB_MINION_SALT, or the master's.
         """
-        shape = {"alone": alone, "volume": volume and pool, "bricks": bricks, "pool": pool}
+        pool = pool and not bare
+        shape = {"alone": alone, "volume": volume and pool, "bricks": bricks, "pool": pool, "bare": bare}
         hosts = 0 if alone else hosts
         build.check(self, hosts, opennebula, auth, shape)
         shape["minion_venv"] = str(tree.venv_of(minion_salt or os.environ.get("LAB_MINION_SALT")) or self.venv)
@@ -152,6 +155,8 @@ class Lab:
         if release is None:  # LAB_RELEASE is for labs of all sizes
             words = os.environ.get("LAB_RELEASE", "").split()
             release = [word for word in words if "=" not in word or word.partition("=")[0] in names]
+        if bare:  # the machine itself has Gluster
+            release = [tree.RELEASE, *release]
         releases = shape["releases"] = tree.releases(release, names)
         self.giving_up.clear()
         remove_abandoned(self.say)
@@ -159,6 +164,8 @@ class Lab:
             if self.is_up:
                 if alone != self.shape["alone"]:
                     raise LabError("--alone is for a new lab: run `lab/lab down` first")
+                if bare and not self.shape["bare"]:
+                    raise LabError("--bare is for a new lab: run `lab/lab down` first")
                 there = self.shape["releases"]
                 if any(releases.get(name, there.get(name)) != there.get(name) for name in self.hosts):
                     raise LabError(
@@ -176,7 +183,7 @@ class Lab:
                 build.tear_down(self)
             new = {name: shape["releases"].get(name) for name in names if name not in self.hosts}
             minions = Path(shape["minion_venv"])
-            trees = {release: tree.ready(release, minions, self.say) for release in set(new.values())}
+            trees = {release: tree.ready(release, minions, self.say, shape["bare"]) for release in set(new.values())}
             build.make_state(self, shape)
             names = sorted({*names, *self.hosts}, key=by_number)
             build.start_network(self)
@@ -193,7 +200,9 @@ class Lab:
                     self.say("systemd is up on all of them")
                     volume.result()
                     there = f"the volume {build.VOLUME} is started" if self.shape["volume"] else "the pool is there"
-                    self.say(there if self.shape["pool"] else "glusterd runs on its servers")
+                    if not self.shape["pool"]:
+                        there = "there is no Gluster" if self.shape["bare"] else "glusterd runs on its servers"
+                    self.say(there)
                 except BaseException:
                     self.giving_up.set()
                     raise
@@ -346,7 +355,7 @@ class Lab:
                 row["failed"] = [line.split()[0] for line in units.splitlines()]
                 if name in self.servers:
                     row["glusterd"] = self.exec(name, "systemctl", "is-active", "glusterd").stdout.strip()
-            well = row["glusterd"] in ("-", "active")
+            well = row["glusterd"] in ("-", "active") or self.shape["bare"] and row["glusterd"] == "inactive"
             row["ok"] = row["systemd"] == "running" and row["minion"] == "answers" and well
             return row
 

@@ -60,3 +60,7 @@ gluster_one:
     one_vol:
       servers: [head]
 """
+
+# In a pillar like pillar.example, before the first line of that text, where there are no pool and no volume.
+CREATE_BEFORE = "\n      datastores:"
+CREATE = "\n      create: {{replica: {copies}, bricks: /data/one_vol}}"

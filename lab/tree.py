@@ -12,9 +12,15 @@ from lab.system import LabError, Lock, run
 CHECKOUT = Path(__file__).resolve().parent.parent
 # With the Python of each, whose lock files its virtual environment is made of.
 RELEASES = {"bookworm": "3.11", "trixie": "3.13", "forky": "3.14"}
+RELEASE = "bookworm"  # of bare hosts, unless another is asked for
 VENV = Path("/opt/venv")  # in the tree
 PACKAGES = CHECKOUT / "requirements/packages"
+# What a bare tree has in apt's cache alone, so that its hosts need no network, ...
+BARE = ("glusterfs-server", "glusterfs-client", "qemu-block-extra", "libvirt-daemon-driver-storage-gluster")
+# ... as pyone lies in a directory of wheels; pip, which a onedir of Salt has too, would install it.
+WHEELS = "opt/wheels"
 FILL = CHECKOUT / "lab/tree.sh"
+STRIP = CHECKOUT / "lab/bare.sh"
 # Ends with whoever started it, and all its processes and mounts with it.
 APART = "setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc"
 MMDEBSTRAP = [
@@ -78,34 +84,43 @@ def mirror():
     raise LabError("--release: apt has no source of Debian itself")
 
 
-def ready(release, venv, say):
+def ready(release, venv, say, bare=False):
     """The root directory of a release, with the Salt of a virtual environment of the machine; made if there is none.
 
-    None is the machine's own.
+    None is the machine's own. A bare one has neither Gluster nor pyone.
     """
     if release is None:
         return Path("/")
     lock = lock_file(release, salt_version(venv))
+    kind = f"{release}-bare" if bare else release
     made_of = "".join([*(path.read_text() for path in (lock, PACKAGES, FILL)), *MMDEBSTRAP])
+    made_of += "".join([STRIP.read_text(), *BARE]) if bare else ""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gluster_one"
-    tree = cache / f"{release}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}"
+    tree = cache / f"{kind}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}"
     if not tree.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        with Lock(cache / f"{release}.lock", lambda: say(f"waiting for another command that makes a {release}")):
+        with Lock(cache / f"{kind}.lock", lambda: say(f"waiting for another command that makes a {kind}")):
             if not tree.exists():
-                say(f"making {tree}, which takes two minutes")
-                make(tree, release, lock, venv)
+                say(f"making {tree}, which takes one to two minutes")
+                make(tree, kind, release, lock, venv, bare)
     return tree
 
 
-def make(tree, release, lock, venv):
+def make(tree, kind, release, lock, venv, bare):
     """Make a tree beside its place, and put it there when it is complete."""
-    new, log = tree.parent / f"{release}.new", tree.parent / f"{release}.log"
+    new, log = tree.parent / f"{kind}.new", tree.parent / f"{kind}.log"
     remove = ["rm", "-rf", "--one-file-system", new]
     run(*remove, timeout=120)  # what a killed command left
-    fill = shlex.join(map(str, ["sh", FILL, lock, venv / "bin", VENV]))
-    packages = f"--include={','.join(PACKAGES.read_text().split())}"
-    command = [*APART.split(), *MMDEBSTRAP, packages, f'--customize-hook={fill} "$1"', release, new, mirror()]
+    packages = PACKAGES.read_text().split()
+    if bare:
+        packages = [*(package for package in packages if package not in BARE), "python3-venv"]
+    scripts = [[FILL, lock, venv / "bin", VENV]]
+    options = [f"--include={','.join(packages)}"]
+    if bare:
+        scripts.append([STRIP, lock, venv / "bin", VENV, WHEELS, " ".join(BARE)])
+        options.append("--skip=cleanup/apt/lists,cleanup/apt/cache")
+    options += [f'--customize-hook={shlex.join(map(str, ["sh", *script]))} "$1"' for script in scripts]
+    command = [*APART.split(), *MMDEBSTRAP, *options, release, new, mirror()]
     try:
         with log.open("wb") as output:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
