@@ -22,6 +22,8 @@ STORES = "/var/lib/one/datastores"
 MOUNT = "/var/lib/gluster_one/one_vol"
 NODES = ("head", "kvm1", "kvm2", "kvm3")
 SYSTEM, IMAGES = "gluster_system", "glusterds"  # the datastores of pillar.example
+# States that cannot say all before: Gluster's package has the options of a group, pyone asks for datastores.
+UNKNOWN = ("gluster_one_volume_", "gluster_one_datastore_")
 
 # One line for each state, with its comment; it only concerns what the `salt` command prints.
 OUTPUT = """\
@@ -131,20 +133,19 @@ def apply(lab, *arguments):
 
 
 def bring_up(lab):
-    title(
-        "1. A fleet as the guide presupposes it: an OpenNebula head, three hypervisors that are Gluster servers as well"
-    )
+    title("1. Bare machines: an OpenNebula head, and three hypervisors that are to be Gluster servers as well")
     if lab.down():
         say("The lab of an earlier demo was still there; it is down now.")
     say(
-        "Each host is a small Debian with systemd, libvirt and salt-minion. The servers are a pool and have a volume of"
+        "Each host is a small Debian with systemd and salt-minion, hypervisors have libvirt and QEMU; none has Gluster."
     )
-    say("three copies. A stand-in answers for oned, as a real one answered when it was recorded.")
+    say("A stand-in answers for oned, as a real one answered when it was recorded. No host reaches a network: the")
+    say("packages lie in apt's cache.")
     words = os.environ.get("LAB_RELEASE", "").split()
-    command(" ".join([f"root@here# lab/lab --name {lab.name} up", *(f"--release {word}" for word in words)]))
-    lab.up()
+    command(" ".join([f"root@here# lab/lab --name {lab.name} up --bare", *(f"--release {word}" for word in words)]))
+    lab.up(bare=True)
     (lab.master_dir / "master.d/output.conf").write_text(OUTPUT)
-    say("\nThe pillar is pillar.example. This is everyone's part; the head also has `roles: [head]`.")
+    say("\nThe pillar is pillar.example with `create`. This is everyone's part; the head also has `roles: [head]`.")
     command("root@salt# cat pillar/gluster_one.sls")
     example = (lab.pillar_dir / "gluster_one.sls").read_text()
     print(re.search(r"^gluster_one:\n.*?\n(?=\n)", example, re.M | re.S)[0])
@@ -154,32 +155,27 @@ def bring_up(lab):
 
 
 def before(lab):
-    title("2. Before: nobody can write, no hypervisor can read, no VM starts")
-    say("The volume's server.allow-insecure is switched off, as it was by default when the guide was written.")
-    run(lab, "kvm1", "gluster --mode=script volume set one_vol server.allow-insecure off")
+    title("2. Before: no Gluster, no volume, no VM with a disk on it")
+    run(lab, "kvm1", "dpkg -l 'glusterfs*' qemu-block-extra")
+    run(lab, "kvm1", "gluster volume info")
+    run(lab, "kvm1", "df -h --output=source,size,target /data; ls -A /data")
     written = run(lab, "head", f"touch {MOUNT}/probe", "oneadmin")
     lab.exec("kvm2", "sh", "-c", "cat >one-7.xml", input=DOMAIN, check=True)
-    with ThreadPoolExecutor(1) as pool:
-        machine = pool.submit(lab.exec, "kvm2", "virsh", "create", "one-7.xml")
-        opened = read_natively(lab, NODES[1:], ["probe.img"])
-        command("root@kvm2# virsh create one-7.xml")
-        outcome(machine.result())
+    machine = run(lab, "kvm2", "virsh create one-7.xml")
     check(written.returncode, "oneadmin should not have been able to write")
-    check(not any(opened), "the volume should have rejected every hypervisor")
-    refused = machine.result().returncode and "gluster connection" in machine.result().stderr
-    check(refused, "the VM should not have started without its gluster connection")
+    check(machine.returncode, "the VM should not have started without QEMU's gluster driver")
 
 
 def listed(changes):
-    """[minion, state, changes], in order."""
-    return [[*key, what] for key, what in sorted(changes.items()) if what]
+    """[minion, state, changes], in order, of what can be known before there are packages."""
+    return [[*key, what] for key, what in sorted(changes.items()) if what and not key[1].startswith(UNKNOWN)]
 
 
 def carry_out(lab):
     title("3. What would be done: test=True")
     predicted = apply(lab, "test=True")
     title("4. The one run")
-    say("The nodes wait for the volume and for the datastores that the head creates.")
+    say("Packages, pool, volume, mounts, datastores. A node waits for what another one has yet to do.")
     done = apply(lab)
     ids = lab.call("head", "gluster_one_ids.published_ids", MOUNT).get("head")
     check(sorted(ids) == sorted((SYSTEM, IMAGES)), f"OpenNebula should have both datastores, not {ids}")
@@ -188,9 +184,8 @@ def carry_out(lab):
         text = text.replace(f"{STORES}/{number} ", f"{STORES}/(identifier) ")
         text = text.replace(f'"identifier": {{"new": {number},', '"identifier": {"new": "(identifier)",')
     check(json.loads(text) == json.loads(json.dumps(listed(predicted))), "test=True was not exact")
-    say(
-        f"These are the changes that test=True named; OpenNebula picked {ids[SYSTEM]} and {ids[IMAGES]} as identifiers."
-    )
+    say("These are the changes that test=True named, the datastores' and the options of the group virt apart, which")
+    say(f"are known once the packages are there. OpenNebula picked {ids[SYSTEM]} and {ids[IMAGES]} as identifiers.")
     return ids
 
 
@@ -203,7 +198,7 @@ def write_image(lab, ids):
         run(lab, "kvm3", f"mkdir {clone} && cp {image} {clone}/disk.0 && ls -l {clone}/disk.0", "oneadmin"),
     ]
     check(not any(one.returncode for one in done), "oneadmin should have been able to write")
-    say("Now the same read as before, as oneadmin on every hypervisor, of the image and of the clone.")
+    say("Each is read over gluster://, as a VM reads its disk: as oneadmin, on every hypervisor.")
     opened = read_natively(lab, NODES[1:], ["probe.img", "7/disk.0"])
     check(all(opened), "every hypervisor should have read both")
 
@@ -287,7 +282,8 @@ def goodbye(lab, keep):
 def main():
     """The whole demo; returns the exit status."""
     sys.stdout.reconfigure(line_buffering=True)
-    print("OpenNebula's GlusterFS datastore by one command of Salt. The demo takes about two minutes on two cores.")
+    print("OpenNebula's GlusterFS datastore by one command of Salt, from bare machines. It takes about three minutes")
+    print("on two cores; the first time a Debian for the hosts is made, which takes two more.")
     begin = time.monotonic()
     lab = Lab(f"demo-{default_name()[-25:].lstrip('-')}")
     for number in (signal.SIGTERM, signal.SIGHUP):
