@@ -57,6 +57,15 @@ FAULTS = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _healers(fleet_of_module):
+    """
+    Before the fleet's first run its bricks reject clients. A self-heal daemon that was rejected does not try again, and
+    is found, client_apart, once it has something to heal: after the first fault that needs that.
+    """
+    fleet_of_module.healed()
+
+
 def well(fleet):
     """Wait until no node finds anything."""
     seen = {}
