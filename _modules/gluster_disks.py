@@ -5,22 +5,28 @@ A disk that becomes the file system of bricks
 XFS is made only on a device on which no signature is found and that nothing uses, never by force: ``mkfs.xfs`` itself
 looks for signatures, and holds the device alone, so that what changes between the look here and there is an error, too.
 
-Salt's own states do not serve: ``blockdev.formatted`` asks blkid's cache, and makes a file system without a label, by
-which a run that was ended before its line in fstab knows its own again; ``mount.mounted`` writes fstab by the device's
-name, or needs the UUID before there is one, and does not see in test mode what the state before it would have made.
+The UUID is chosen and recorded on this node before: by it, and not by a label, a run that was ended before its line in
+fstab knows its own again. Several hosts may see one disk of a storage network, and two that mount one XFS destroy it.
+
+Salt's own states do not serve: ``blockdev.formatted`` asks blkid's cache, and leaves the UUID to chance;
+``mount.mounted`` writes fstab by the device's name, or needs the UUID before there is one, and does not see in test
+mode what the state before it would have made.
 """
 
+import contextlib
+import glob
 import json
 import os
 import stat
+import uuid as uuids
 
 import salt.utils.path
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_disks"
 
-LABEL = "gluster_one"  # of the file systems that are made here
-MKFS = ["mkfs.xfs", "-q", "-K", "-i", "size=512", "-L", LABEL]  # -K: it may take hours to discard a whole disk
+MKFS = ["mkfs.xfs", "-q", "-K", "-i", "size=512", "-L", "gluster_one"]  # -K: to discard a whole disk may take hours
+MADE = "file_systems"  # the record's key for those that were made here: mount points by UUID
 LEAST = 300 * 1024**2  # bytes, of mkfs.xfs 6
 UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"))
 # Whoever reaches a brick can make a file on it that belongs to root and is setuid, or a device. A boot without the disk
@@ -117,10 +123,14 @@ def prepare(device, point):
     """
     found = _look(device, point)
     if not found["uuid"]:
-        _run([*MKFS, found["name"]], f"{found['name']}: XFS was not made", timeout=300)
+        uuid = str(uuids.uuid4())
+        __salt__["gluster_one_record.record"](MADE, {uuid: point})
+        _run([*MKFS, "-m", f"uuid={uuid}", found["name"]], f"{found['name']}: XFS was not made", timeout=300)
         made, found = found, _look(device, point)
-        if (found["number"], bool(found["uuid"])) != (made["number"], True):
-            raise CommandExecutionError(f"{device} is another device by now, or has no XFS: look at it, and run again")
+        if (found["number"], found["uuid"]) != (made["number"], uuid):
+            raise CommandExecutionError(
+                f"{device} is another device by now, or has not the XFS that was made on it: look at it, and run again"
+            )
     if not found["mounted"]:
         __salt__["gluster_links.make_mount_point"](point)
     if not found["line"]:
@@ -175,10 +185,10 @@ def _look(device, point):
         raise CommandExecutionError(
             f"/etc/fstab mounts {_shown(line['device'])} on {point}, not {device}: remove that line, or device"
         )
-    if uuid and not mounted and not line and signatures[0].get("label") != LABEL:
+    if uuid and not mounted and not line and uuid not in __salt__["gluster_one_record.recorded"](MADE):
         raise CommandExecutionError(
-            f"{device} may hold data, it has an XFS that was not made here ({uuid}): if it is for bricks, mount it "
-            f"by a line in /etc/fstab, UUID={uuid} {point}; or {ANOTHER.format(name)}"
+            f"{device} may hold data, it has an XFS that was not made here ({uuid}): if it is for bricks, and no other "
+            f"host has it mounted, mount it by a line in /etc/fstab, UUID={uuid} {point}; or {ANOTHER.format(name)}"
         )
     size = 512 * int(_attribute(number, "size") or 0)
     if not uuid:
@@ -244,6 +254,21 @@ def _require_free(device, name, number, size):
     except OSError as exc:
         by = f" by {', '.join(holders)}" if holders else ""
         raise CommandExecutionError(f"{device} is in use{by} ({exc.strerror}): give another device") from exc
+    user = _user(name)
+    if user:
+        raise CommandExecutionError(f"{device} is in use by {user}: give another device")
+
+
+def _user(name):
+    """
+    A process that has a device open. QEMU does not ask for it alone, and OpenNebula gives a VM a host's disk through
+    the group disk. The links' texts are read and not followed: what they lead to may hang.
+    """
+    for each in glob.iglob("/proc/[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(each) == name:
+                return __utils__["gluster_process.process_name"](int(each.split("/")[2]))
+    return None
 
 
 def _require_place(point):

@@ -65,6 +65,7 @@ def require_arguments(state, **arguments):
             continue
         needed = argument_needed(state, key, value)
         if needed:
+            value = __utils__["one_datastore_rules.shown"](value) if key == "attributes" else value
             raise SaltInvocationError(f"{key} is {value!r}: {needed}")
     return True
 

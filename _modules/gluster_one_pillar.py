@@ -51,7 +51,8 @@ def node(pillar=None):
 
     pillar
         The value of the pillar key ``gluster_one`` (dict). Default: what the master says now, and not what the minion
-        has in memory, which is of its start or its last refresh.
+        has in memory, which is of its start or its last refresh; then the plan has no secrets of datastores, as the
+        answer is kept by the master.
 
     Returns a dict. ``errors`` is a list of sentences, each naming a key, its value and what is allowed; when it has
     any, nothing else is there::
@@ -88,7 +89,7 @@ def node(pillar=None):
         whole = __salt__["pillar.items"](**UNMASKED)
         if whole.get("_errors"):
             return {"errors": [_unrendered(whole["_errors"])]}
-        pillar = whole.get("gluster_one")
+        return without_secrets(node(whole.get("gluster_one") or {}))
     if not pillar:
         return {
             "errors": [
@@ -138,6 +139,31 @@ def node(pillar=None):
     plan["pool"] = _pool(pillar, plan["names"])
     errors = _errors_here(pillar, plan)
     return {"errors": errors} if errors else plan
+
+
+def without_secrets(node):
+    """
+    A plan as it may be written to a file that others read, as Salt's with the beacons is, and kept by the master.
+
+    node
+        What :func:`node` returned (dict).
+
+    Returns a dict: the plan without those attributes of datastores that are secrets by their names.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one_pillar.without_secrets '{volumes: {}}'
+    """
+    secret, volumes = __utils__["one_datastore_rules.is_secret"], {}
+    for name, volume in node.get("volumes", {}).items():
+        stores = {store: {**settings} for store, settings in volume.get("datastores", {}).items()}
+        for settings in stores.values():
+            kept = {key: value for key, value in (settings.get("attributes") or {}).items() if not secret(key)}
+            settings.update({"attributes": kept} if "attributes" in settings else {})
+        volumes[name] = {**volume, **({"datastores": stores} if stores else {})}
+    return {**node, **({"volumes": volumes} if volumes else {})}
 
 
 def _pool(pillar, names):
@@ -562,7 +588,9 @@ def _section(key, section, known, required=()):
             continue
         needed = known[name](value)
         if needed:
-            shown = f"{_wrong(value, known[name])!r} ({_kind(value)})"
+            wrong = _wrong(value, known[name])
+            wrong = __utils__["one_datastore_rules.shown"](wrong) if name == "attributes" else wrong
+            shown = f"{wrong!r} ({_kind(value)})"
             if name in ("password", "token"):
                 shown = "****"
             elif name in ("auth_file", "opennebula") or "@" in str(value):

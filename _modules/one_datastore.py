@@ -75,6 +75,7 @@ def template(arguments):
                 f"attributes has BASE_PATH {value!r}: oned makes it from DATASTORE_LOCATION in oned.conf, leave it out"
             )
         if value is None or isinstance(value, (dict, list)):
+            value = __utils__["one_datastore_rules.shown"]({attribute: value})[attribute]
             raise SaltInvocationError(f"attributes has {attribute} {value!r}: a text or number is needed")
         wanted[attribute] = value
     kind, disk_type = wanted.get("TYPE", given["type"]), wanted.get("DISK_TYPE")
@@ -125,7 +126,8 @@ def _named(argument, values):
         except SaltInvocationError as exc:
             raise SaltInvocationError(f"{argument}: {exc}") from None
         if named.setdefault(name, value) != value:
-            raise SaltInvocationError(f"{argument} has {name} twice, as {named[name]!r} and {value!r}: leave one out")
+            one, two = (__utils__["one_datastore_rules.shown"]({name: each})[name] for each in (named[name], value))
+            raise SaltInvocationError(f"{argument} has {name} twice, as {one!r} and {two!r}: leave one out")
     return named
 
 
@@ -292,7 +294,8 @@ def difference(name, wanted, current, arguments=None, run=None, **connection):
             )
         if attribute in wanted:
             raise SaltInvocationError(
-                f"absent_attributes has {attribute}, which is to be {wanted[attribute]}: only one can be"
+                f"absent_attributes has {attribute}, which is to be "
+                f"{__utils__['one_datastore_rules.shown'](wanted)[attribute]}: only one can be"
             )
         if attribute in current or (not current and attribute in GIVEN):
             differing[attribute] = {"old": current.get(attribute), "new": None}

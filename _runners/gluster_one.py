@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 PATIENCE = 10
 # The finding that a client is not connected to all bricks, as far as its addresses tell.
 APART = "client_apart"
+SYNC = "salt {} saltutil.sync_all, or apply gluster_one"
 # How many servers have to say that another may go down, where there are so many: one alone might say anything.
 SAY = 2
 
@@ -322,6 +323,11 @@ def _blockers(others, silent, asked, limits):
     reasons, said, unable = [], 0, f"{', '.join(silent[:3])} did not answer, and one server's word is not enough"
     for other in others:  # one at a time: it takes the pool's lock
         answer = _ask([other], "gluster_one.stop_blockers", asked, **limits).get(other)
+        if "hosts" in asked and isinstance(answer, str):  # an older version takes no such argument
+            less = {key: value for key, value in asked.items() if key != "hosts"}
+            answer = _ask([other], "gluster_one.stop_blockers", less, **limits).get(other)
+            older = f"{other} may take one client for several, its modules are not the master's: {SYNC.format(other)}"
+            answer = [*answer, older] if answer and isinstance(answer, list) else answer
         if isinstance(answer, list) and all(isinstance(reason, str) for reason in answer):
             reasons += [_visible(reason) for reason in answer[:100]]
             said += 1

@@ -29,7 +29,8 @@ def beacon_configured(name, interval=None, node=None):
         Seconds between two checks (int). Without it the beacon is removed.
 
     node
-        What it checks (dict), see ``gluster_one_pillar.node``.
+        What it checks (dict), see ``gluster_one_pillar.node``. Secrets of datastores are left out: everybody on the
+        node can read what Salt makes of it, /etc/salt/minion.d/beacons.conf.
 
     .. code-block:: yaml
 
@@ -39,6 +40,7 @@ def beacon_configured(name, interval=None, node=None):
             - node: {{ salt['gluster_one_pillar.node']() | json }}
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    node = node and __salt__["gluster_one_pillar.without_secrets"](node)
     wanted = [{"interval": interval}, {"disable_during_state_run": True}, {"node": node}] if interval else None
     fine = f"checks every {interval} s" if interval else "no beacon"
     try:

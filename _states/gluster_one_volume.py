@@ -148,7 +148,7 @@ def volume_known(name, id=None, server=False, mount=None):  # noqa: A002
         if other:
             raise CommandExecutionError(other)
         seen = next(iter(__salt__["gluster_one_record.volume_ids"](name, **where).values()), None)
-        if not seen and not __opts__["test"]:
+        if not seen and (not __opts__["test"] or mount in __salt__["gluster_mount.mounts"]()):
             return {**ret, "comment": f"volume {name} shows no identifier here"}
         new = seen or id or known or UNKNOWN
         changes = {} if new == known else {name: {"old": known, "new": new}}

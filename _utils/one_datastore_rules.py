@@ -97,6 +97,8 @@ ARGUMENTS = {
     ),
     "wait_monitored": _argument("seconds", "Wait until the size that OpenNebula knows is the volume's", default=0),
 }
+# Names of attributes that are secrets, as a rule.
+SECRET = re.compile("PASS|SECRET|TOKEN|CREDENTIAL|KEY", re.IGNORECASE)
 
 
 def __virtual__():
@@ -374,6 +376,45 @@ def hidden_images(store, shown):
         return "images"
     hidden = len(store.get("images", [])) - shown
     return f"{hidden} image{'' if hidden == 1 else 's'}" if hidden > 0 else None
+
+
+def is_secret(attribute):
+    """
+    Whether an attribute is a secret by its name, such as ``RESTIC_PASSWORD``: which ones oned encrypts is not known
+    before it is asked.
+
+    attribute
+        Its name (string).
+
+    Returns True or False.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["one_datastore_rules.is_secret"]("RESTIC_PASSWORD")
+    """
+    return bool(SECRET.search(str(attribute)))
+
+
+def shown(attributes):
+    """
+    Attributes as an error may have them: Salt keeps it in logs and in its cache of jobs.
+
+    attributes
+        Names and values (dict); anything else is shown as it is.
+
+    Returns a dict with asterisks for the values of those that are secrets by their names.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["one_datastore_rules.shown"]({"RESTIC_PASSWORD": "x", "LIMIT_MB": 5})
+    """
+    if not isinstance(attributes, dict):
+        return attributes
+    return {name: "****" if is_secret(name) else value for name, value in attributes.items()}
 
 
 def permission_letters(permissions):

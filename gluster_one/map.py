@@ -87,7 +87,11 @@ def _mixed(left, ours):
                 f"before this formula's root, {own}: {cure}"
             )
     kinds = ", ".join(sorted({kind for kind, _ in left}))
-    return f"{kinds} on this minion are not those of saltenv {__env__}: sync them, {sync}; {stamp}"
+    return (
+        f"{kinds} on this minion are not those of saltenv {__env__}: sync them, {sync}; right after an update the "
+        "master may not list its new files yet, as it looks every 20 s (fileserver_list_cache_time): run again; "
+        f"{stamp}"
+    )
 
 
 def _root(path):

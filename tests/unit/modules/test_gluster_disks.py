@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 
 import pytest
@@ -21,7 +22,7 @@ class Disk:
 
     def __init__(self, execution, monkeypatch):
         self.signatures, self.mounts, self.lines, self.done = [], {}, {}, []
-        self.number, self.fails, self.blocked, self.foreign = "8:16", None, None, {}
+        self.number, self.fails, self.blocked, self.foreign, self.made = "8:16", None, None, {}, {}
         opts, salt = (
             {"test": False},
             {
@@ -34,11 +35,14 @@ class Disk:
                 "gluster_fstab.line": lambda path: self.lines.get(path, {}),
                 "gluster_fstab.set_line": self.set_line,
                 "gluster_links.mount_point_state": lambda path: {"blocked": self.blocked, "owner": None},
+                "gluster_one_record.record": lambda kind, values: self.made.update(values),
+                "gluster_one_record.recorded": lambda kind: self.made,
                 "gluster_links.make_mount_point": lambda path: self.done.append(f"mkdir {path}"),
             },
         )
         self.opts, self.module = opts, execution("gluster_disks", __salt__=salt, __opts__=opts)
         monkeypatch.setattr("salt.utils.path.which", lambda name: f"/sbin/{name}")
+        monkeypatch.setattr(self.module.uuids, "uuid4", lambda: UUID)
         monkeypatch.setattr(self.module, "_resolved", lambda device: ("/dev/sdb", self.number))
         monkeypatch.setattr(self.module, "_attribute", lambda number, name: str(500107862016 // 512))
         monkeypatch.setattr(self.module, "_require_free", lambda *words: None)
@@ -53,7 +57,9 @@ class Disk:
         self.done.append(" ".join(command))
         if word == "mkfs.xfs":
             assert self.signatures == [] and "-f" not in command
-            self.signatures = [xfs(UUID, command[command.index("-L") + 1])]
+            uuid = command[command.index("-m") + 1].removeprefix("uuid=")
+            assert uuid in self.made, "recorded before"
+            self.signatures = [xfs(uuid, command[command.index("-L") + 1])]
         if word == "mount":
             self.mounts[command[1]] = self.number
         return {"retcode": 0, "stdout": "", "stderr": ""}
@@ -87,7 +93,7 @@ def disk(execution, monkeypatch):
 def test_an_empty_disk_is_made_and_mounted_by_its_uuid_and_then_nothing(disk):
     assert disk.changes() == CHANGES
     disk.module.prepare(LINK, POINT)
-    mkfs = "mkfs.xfs -q -K -i size=512 -L gluster_one /dev/sdb"
+    mkfs = f"mkfs.xfs -q -K -i size=512 -L gluster_one -m uuid={UUID} /dev/sdb"
     settle = "udevadm settle --timeout=10"
     assert disk.done == [mkfs, f"mkdir {POINT}", f"fstab UUID={UUID}", settle, f"mount {POINT}"]
     assert "nofail" in disk.lines[POINT]["opts"] and disk.lines[POINT]["fstype"] == "xfs"
@@ -139,8 +145,10 @@ def test_a_disk_with_any_signature_is_left(disk, kind):
 
 
 def test_an_xfs_that_was_not_made_here_is_left_until_fstab_has_it(disk):
-    disk.signatures = [xfs(UUID, "backup")]
-    assert f"an XFS that was not made here ({UUID})" in disk.refused()
+    # A label shows nothing: another host that sees the same disk may have made it, and have it mounted.
+    for label in ("backup", "gluster_one"):
+        disk.signatures = [xfs(UUID, label)]
+        assert f"an XFS that was not made here ({UUID})" in disk.refused()
     disk.lines[POINT] = {"device": f"UUID={UUID}", "fstype": "xfs"}
     assert list(disk.changes()) == ["mount"]
     disk.mounts[POINT] = disk.number
@@ -187,6 +195,29 @@ def test_another_disk_under_the_same_link_is_noticed(disk, monkeypatch):
     with pytest.raises(CommandExecutionError, match="is another device by now"):
         disk.module.prepare(LINK, POINT)
     assert disk.lines == {} and disk.mounts == {}
+
+
+def test_another_host_that_makes_its_own_on_the_same_disk_is_noticed(disk, monkeypatch):
+    run = disk.run
+
+    def overtaken(command, **more):
+        done = run(command, **more)
+        if command[0] == "mkfs.xfs":
+            disk.signatures, disk.made[OTHER] = [xfs(OTHER, "gluster_one")], POINT
+        return done
+
+    monkeypatch.setitem(disk.module.__salt__, "cmd.run_all", overtaken)
+    with pytest.raises(CommandExecutionError, match="has not the XFS that was made on it"):
+        disk.module.prepare(LINK, POINT)
+    assert disk.lines == {} and disk.mounts == {}
+
+
+def test_a_device_that_a_process_has_open_is_in_use(execution, tmp_path):
+    utils = {"gluster_process.process_name": lambda pid: f"one-7 ({pid})"}
+    module, path = execution("gluster_disks", __utils__=utils), tmp_path / "disk"
+    with open(path, "w"):
+        assert re.fullmatch(rf"one-7 \({os.getpid()}\)", module._user(str(path)))
+    assert module._user(str(path)) is None
 
 
 @pytest.fixture

@@ -265,6 +265,17 @@ def test_a_pillar_that_could_not_be_rendered(execution, rest):
     assert "Conflicting ID; correct it: `salt-run pillar.show_pillar kvm1`" in error and "Qu1nce" not in error
 
 
+def test_what_the_master_keeps_of_a_plan_has_no_secret(execution, monkeypatch):
+    plan = {
+        "errors": [],
+        "volumes": {"one_vol": {"datastores": {"backups": {"attributes": {"restic_password": "Qu1nce"}}}}},
+    }
+    module = execution("gluster_one_pillar", __salt__={"pillar.items": lambda **_: {"gluster_one": {"volumes": {}}}})
+    made = module.node
+    monkeypatch.setattr(module, "node", lambda pillar: plan)
+    assert made()["volumes"] == {"one_vol": {"datastores": {"backups": {"attributes": {}}}}}
+
+
 BAD = [
     ({}, r"gluster_one is \{\} in the pillar of kvm1: it needs volumes"),
     ({"volumes": {}}, r"gluster_one:volumes is \{\} \(a mapping\): volumes by name are needed"),
@@ -366,6 +377,7 @@ BAD = [
     (with_volume(options={"user.note": "a\nb"}), r"one_vol:options is .*: option names and values are needed"),
     ({**ORDINARY, "roles": []}, r"gluster_one:roles is \[\] \(a list\): a list is needed of head"),
     (with_datastore(tm_mad=None), r"glusterds:tm_mad is None \(nothing\): a text"),
+    (with_datastore(attributes={"RESTIC_PASSWORD": "secret\\"}), r"attributes is \{'RESTIC_PASSWORD': '\*\*\*\*'\} "),
     (with_datastore(attributes={"A": None}), r"glusterds:attributes is \{'A': None\} \(a mapping\): attribute names"),
     (with_datastore(host="kvm1:99999"), r"glusterds:host is 'kvm1:99999' \(a string\): it has no valid port"),
     (with_datastore(host="kvm1:port"), r"glusterds:host is 'kvm1:port'"),

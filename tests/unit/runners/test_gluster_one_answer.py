@@ -639,3 +639,19 @@ def test_one_server_s_word_is_not_enough_where_there_is_another(monkeypatch, sil
     answers["kvm3"] = []
     assert runner._blockers(["kvm2", "kvm3"], [], {}, {}) == []
     assert runner._blockers(["kvm2"], [], {}, {}) == []  # a pool of two
+
+
+def test_servers_of_an_older_version_are_asked_as_they_understand_it(monkeypatch):
+    master = Master(monkeypatch, PILLARS)
+    refused = "ERROR executing 'gluster_one.stop_blockers': The following keyword arguments are not valid: hosts=[]"
+    blockers = lambda minions, words: dict.fromkeys(minions, refused if "hosts" in words else [APART["seen"]])  # noqa: E731
+    nodes = {minion: {**NODE, "names": [minion, *(TWO if minion == "kvm3" else [])]} for minion in PILLARS}
+    nodes["kvm1"]["roles"] = ["hypervisor", "server"]
+    master.answers = {
+        "gluster_one_pillar.node": nodes, "glusterd.volumes": {"kvm9": ["one_vol"]},
+        "gluster_one.machines": {"kvm9": []}, "gluster_one.apart": dict.fromkeys(PILLARS, {}),
+        "gluster_one.stop_blockers": blockers,
+    }  # fmt: skip
+    reasons = master.runner.ok_to_stop("kvm9")["reasons"]
+    assert reasons[0] == APART["seen"] and not any("arguments" in reason for reason in reasons)
+    assert "kvm1 may take one client for several, its modules are not the master's" in reasons[1]

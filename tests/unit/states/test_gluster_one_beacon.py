@@ -22,6 +22,7 @@ def foretold(execution):
     def make(configured, **arguments):
         salt = {
             "beacons.list": lambda **_: {} if configured is ... else {"gluster_one": configured},
+            "gluster_one_pillar.without_secrets": execution("gluster_one_pillar").without_secrets,
             "gluster_one_arguments.require_arguments": execution("gluster_one_arguments").require_arguments,
         }
         state = imported(CHECKOUT / "_states/gluster_one_beacon.py", __salt__=salt, __opts__={"test": True})
@@ -57,3 +58,11 @@ def test_none_any_more(foretold, configured, said):
 def test_as_it_should_be(foretold, configured, arguments):
     run = foretold(configured, **arguments)
     assert (run["result"], run["changes"]) == (True, {})
+
+
+def test_the_file_with_the_beacons_which_all_can_read_has_no_secret(foretold):
+    stores = {"one": {"attributes": {"RESTIC_PASSWORD": "Qu1nce", "LIMIT_MB": 5}}, "two": {"type": "SYSTEM_DS"}}
+    kept = {"one": {"attributes": {"LIMIT_MB": 5}}, "two": {"type": "SYSTEM_DS"}}
+    asked, wanted = ({**NODE, "volumes": {"one_vol": {"datastores": each}}} for each in (stores, kept))
+    assert foretold(config(volumes=wanted["volumes"]), interval=60, node=asked)["changes"] == {}
+    assert "beacon" in foretold(config(volumes=asked["volumes"]), interval=60, node=asked)["changes"]

@@ -11,13 +11,14 @@ class Node:
     """A node with a record; the volume has the identifier `seen`."""
 
     def __init__(self):
-        self.seen, self.record = FIRST, {}
+        self.seen, self.record, self.mounts = FIRST, {}, {}
         opts = {"test": False}
         self.other = None
         salt = {
             "gluster_one_arguments.require_arguments": imported(
                 CHECKOUT / "_modules/gluster_one_arguments.py"
             ).require_arguments,
+            "gluster_mount.mounts": lambda: self.mounts,
             "gluster_one_record.recorded": lambda kind: self.record.get(kind, {}),
             "gluster_one_record.record": lambda kind, values: self.record.setdefault(kind, {}).update(values),
             "gluster_one_record.other_volume": lambda *words, **where: self.other,
@@ -54,6 +55,12 @@ def test_before_the_volume_is_there_its_identifier_is_not_predicted(node):
     assert node.run(mount="/mnt") == (True, {}, "volume one_vol shows no identifier here") and node.record == {}
     node.record = {"volumes": {"one_vol": FIRST}}
     assert node.run(test=True)[:2] == (True, {}), "a mount that is away for the moment"
+
+
+def test_a_mounted_volume_without_copies_shows_none_and_test_says_so(node):
+    node.seen, node.mounts = None, {"/mnt": {"volume": "one_vol"}}
+    for test in (True, False):
+        assert node.run(test=test, mount="/mnt") == (True, {}, "volume one_vol shows no identifier here")
 
 
 def test_another_one_is_an_error_and_recorded_when_the_pillar_has_it(node):
