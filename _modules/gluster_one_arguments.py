@@ -297,8 +297,9 @@ _A_VOLUME = (
 
 
 _OPTIONS = (
-    _are_options(lambda value: value and value.isprintable()),
-    "option names and values are needed, each of one line, such as {network.ping-timeout: 10}",
+    # A value of 5000 characters ended glusterd (10.3 and 11.1).
+    _are_options(lambda value: 0 < len(value) <= 4000 and value.isprintable()),
+    "option names and values are needed, such as {network.ping-timeout: 10}, of one line and up to 4000 characters",
 )
 
 

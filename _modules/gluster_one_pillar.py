@@ -392,13 +392,11 @@ _TEXT = _needs(str, "a text of one line is needed", lambda value: value.strip() 
 
 _OPTIONS = _needs(
     dict,
-    "option names and values are needed, such as {network.ping-timeout: 10}; those of a group each by its name",
-    lambda value: all(
-        re.fullmatch(r"[a-z0-9-]+(\.[A-Za-z0-9._-]+)+", str(name))
-        and isinstance(option, (str, int, float))
-        and str(option)
-        and str(option).isprintable()
-        for name, option in value.items()
+    "option names and values are needed, such as {network.ping-timeout: 10}, of one line and up to 4000 characters; "
+    "those of a group each by its name",
+    lambda value: (
+        all(re.fullmatch(r"[a-z0-9-]+(\.[A-Za-z0-9._-]+)+", str(name)) for name in value)
+        and not _like("volume_configured", "options")(value)
     ),
 )
 

@@ -112,6 +112,7 @@ def test_a_datastore_s_name(state, text):
         ("volume_configured", {"options": {"network.ping-timeout": "10\nauth.allow=x"}}),
         ("volume_configured", {"options": {"a\nb": "1"}}),
         ("volume_configured", {"options": {"user.note": ""}}),
+        ("volume_configured", {"options": {"auth.allow": "10.0.0.10," * 401}}),
         ("volume_configured", {"options": {"user.note": ["1"]}}),
         ("volume_configured", {"options": {"-x": "1"}}),
         ("volume_configured", {"uid": "a\nb"}),

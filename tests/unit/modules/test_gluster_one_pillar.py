@@ -374,6 +374,7 @@ BAD = [
     ({**ORDINARY, "user": "a b"}, r"gluster_one:user is 'a b' \(a string\): a number or the name of an account"),
     (with_datastore(host=["kvm1", None]), r"glusterds:host is \['kvm1', None\] \(a list\): a host name is needed"),
     (with_datastore(attributes={"A": 'x\\"y'}), r"glusterds:attributes is .*without control characters"),
+    (with_volume(options={"user.note": "x" * 4001}), r"one_vol:options is .*, of one line and up to 4000 characters"),
     (with_volume(options={"user.note": "a\nb"}), r"one_vol:options is .*: option names and values are needed"),
     ({**ORDINARY, "roles": []}, r"gluster_one:roles is \[\] \(a list\): a list is needed of head"),
     (with_datastore(tm_mad=None), r"glusterds:tm_mad is None \(nothing\): a text"),
