@@ -90,7 +90,7 @@ def refuse_shutting_out(name, current, changes, servers=None):
     for option in stopping:
         if connected:
             # Two of one server are one here.
-            who = {(min(members[home], default=address) if home else address, "") for address, home in connected}
+            who = {(min(members.get(home, ()), default=address), "") for address, home in connected}
             who = _shown([_named(client, members) for client in sorted(who)])
             raise SaltInvocationError(
                 f"options: {option} {new[option]!r} would shut out the clients of volume {name}, connected now: {who}; "
@@ -98,7 +98,7 @@ def refuse_shutting_out(name, current, changes, servers=None):
             )
     # The own glusterd of the first server, which is this node as a rule, hands a password to its mounts.
     first = members[servers[0]] if servers else __utils__["gluster_hosts.addresses"]("127.0.0.1")
-    clients = {(address, home) for address, home in connected if not (home and members[home] & first)}
+    clients = {(address, home) for address, home in connected if not first & members.get(home, set())}
     for option in lists:
         entries = _entries(option, new[option], found)
         out = _shut_out(option, entries, clients, members)

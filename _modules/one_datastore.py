@@ -952,9 +952,8 @@ def unmeasured(current, mount=None):
     """
     size = current.get("total_mb")
     space = __salt__["gluster_mount.space"](mount) if mount and size else None
-    if not __utils__["one_datastore_rules.is_measured"](current) or __utils__["one_datastore_rules.is_size"](
-        size, space
-    ):
+    measured = __utils__["one_datastore_rules.is_measured"](current)
+    if not measured or __utils__["one_datastore_rules.is_size"](size, space):
         return None
     error = __utils__["gluster_process.visible"](current.get("ERROR", "no ERROR in its template"))
     volume = f", and the volume has {space['total_mb']} MB" if space else ""
