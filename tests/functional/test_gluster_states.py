@@ -177,7 +177,9 @@ def test_a_disk_that_holds_anything_is_left(states, disk):
         os.close(holder)
     assert said == f"{disk} is in use (Device or resource busy): give another device"
     os.makedirs("/srv/disks/a/mine")
-    assert "/srv/disks/a holds mine" in refuses(states.gluster.brick_prepared, "/srv/disks/a/brick", device=disk)
+    assert "/srv/disks/a holds 1 file (mine)" in refuses(
+        states.gluster.brick_prepared, "/srv/disks/a/brick", device=disk
+    )
 
 
 @pytest.mark.parametrize("device, said", [("/dev/no-such", "is not there: see"), ("/dev/null", "not a block device")])

@@ -566,10 +566,10 @@ def test_machines_as_data(modules, cloud, image):
     assert modules.opennebula.vm_list(cloud.raw, **cloud.arguments) == []
 
 
-def test_the_list_costs_three_requests(modules, cloud):
+def test_the_list_costs_four_requests(modules, cloud):
     """However many datastores there are."""
     for number in range(5):
         cloud.datastore(f"store{number}", **NATIVE)
     cloud.log()
     assert modules.gluster_native.images(**cloud.arguments) == []
-    assert cloud.requests() == ["datastorepool.info", "imagepool.info", "vmpool.infoextended"]
+    assert cloud.requests() == ["datastorepool.info", "imagepool.info", "vmpool.infoextended", "user.info"]
