@@ -196,13 +196,14 @@ def _let_in(name, info, timeout):
     unless clients use root's ports, and the volume is stopped and started. Returns a remark when that was done.
     """
     refusing = lambda: ", ".join(__salt__["gluster_probe.rejecting_bricks"](name, info["bricks"]))  # noqa: E731
-    remark = ""
-    if refusing() == ", ".join(info["bricks"]) and "client.bind-insecure" not in info["options"]:
+    remark, rejecting = "", refusing()
+    if rejecting == ", ".join(info["bricks"]) and "client.bind-insecure" not in info["options"]:
         __salt__["gluster.volume_stop"](name, timeout)
         __salt__["gluster.volume_start"](name, timeout=timeout)
         remark = "; all its bricks rejected clients, so no client was connected, and they were restarted"
-    failure = f"Bricks of volume {name} did not accept non-root clients"
-    __utils__["gluster_states.wait_for"](refusing, 3, failure, BRICKS)
+    if rejecting:
+        failure = f"Bricks of volume {name} did not accept non-root clients"
+        __utils__["gluster_states.wait_for"](refusing, 3, failure, BRICKS)
     __salt__["data.pop"](CLOSED + name)
     return remark
 

@@ -1,4 +1,4 @@
-"""A new volume's options before its start. Gluster itself is a stand-in."""
+"""A new volume's options before its start, and bricks after a change of them. Gluster itself is a stand-in."""
 
 import pytest
 from salt.exceptions import CommandExecutionError
@@ -6,6 +6,7 @@ from salt.exceptions import CommandExecutionError
 from ..conftest import CHECKOUT, imported
 
 GUIDE = {"server.allow-insecure": "on", "storage.owner-uid": "0", "storage.owner-gid": "0"}
+BRICKS = ["kvm1:/b", "kvm2:/b"]
 VIRT = {"features.shard": "on", "network.ping-timeout": "20"}
 
 
@@ -100,3 +101,24 @@ def test_before_the_package_that_has_the_groups_a_test_run_names_the_group(confi
     assert (ret["result"], changes) == (None, {"group": "virt", **GUIDE})
     ret, changes, _ = configured(volume("Created"), virt=None, new_group="virt")
     assert (ret["result"], changes) == (False, {}) and "Option group virt is not on this node" in ret["comment"]
+
+
+@pytest.mark.parametrize(
+    "said, asked, done, remark",
+    [
+        ([[]], 1, [], ""),
+        ([BRICKS, []], 2, ["stop", "start"], "; all its bricks rejected clients"),
+        ([BRICKS[1:], []], 2, [], ""),
+    ],
+)
+def test_bricks_that_accept_clients_are_asked_once(said, asked, done, remark):
+    made, looks = [], []
+    salt = {
+        "gluster_probe.rejecting_bricks": lambda name, bricks: looks.append(bricks) or said[len(looks) - 1],
+        "gluster.volume_stop": lambda name, timeout: made.append("stop"),
+        "gluster.volume_start": lambda name, timeout: made.append("start"),
+        "data.pop": lambda key: made.append(key),
+    }
+    state = imported(CHECKOUT / "_states/gluster_one_volume.py", __salt__=salt)
+    assert state._let_in("one_vol", {"bricks": BRICKS, "options": {}}, 5).startswith(remark)
+    assert (len(looks), made) == (asked, [*done, "gluster_one.closed:one_vol"])
