@@ -75,28 +75,29 @@ def missing(roles, native=True):
     return found
 
 
-def names(keys):
+def to_install(keys):
     """
-    The packages' names on this system, each with the version that goes with what is installed.
+    What is to be installed of packages whose programs or files are not there, and in which versions.
 
     keys
         Keys of ``os.yaml`` (list of strings).
 
-    Returns a dict of names and versions, None where any will do:
-    ``{"qemu-block-extra": "1:7.2+dfsg-7", "glusterfs-server": None}``.
+    Returns a dict of packages and versions, None where any will do. A package that is installed, and has no such file
+    in this distribution, is not in it::
+
+        {"qemu-block-extra": "1:7.2+dfsg-7", "glusterfs-server": None}
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt kvm1 gluster_one_packages.names '[qemu_gluster_package]'
+        salt kvm1 gluster_one_packages.to_install '[qemu_gluster_package]'
     """
     package, found = __utils__["gluster_system.package"], {}
+    version = __salt__.get("pkg.version", lambda name: None)
     for key in keys:
-        sibling = package(SIBLINGS[key])
-        asked = sibling != package(key) and "pkg.version" in __salt__
-        version = __salt__["pkg.version"](sibling) if asked else None
-        found[package(key)] = version or None
+        if not version(package(key)):
+            found[package(key)] = version(package(SIBLINGS[key])) or None
     return found
 
 

@@ -41,14 +41,15 @@ def packages_installed(name, roles, native=True):
     try:
         __salt__["gluster_one_arguments.require_arguments"]("packages_installed", roles=roles, native=native)
         keys = __salt__["gluster_one_packages.missing"](roles, native)
-        wanted = __salt__["gluster_one_packages.names"](keys)
+        wanted = __salt__["gluster_one_packages.to_install"](keys)
         changes = {package: {"old": None, "new": "installed"} for package in wanted}
         if __opts__["test"] or not changes:
-            __salt__["gluster_one_run.to_come"](keys)
+            packages = [__utils__["gluster_system.package"](key) for key in keys]
+            __salt__["gluster_one_run.to_come"]([key for key, package in zip(keys, packages) if package in wanted])
             return __utils__["gluster_states.would_change"](ret, changes, fine)
         pkgs = [{package: version} if version else package for package, version in wanted.items()]
         done = _by_salt("pkg.installed", name=name, pkgs=pkgs)
-        left = __salt__["gluster_one_packages.names"](__salt__["gluster_one_packages.missing"](roles, native))
+        left = [package for package in wanted if package not in done["changes"]]
         ret["changes"] = {package: change for package, change in changes.items() if package not in left}
         if done["result"] is False or left:
             raise CommandExecutionError(_failure(left or wanted, wanted, done))

@@ -172,8 +172,7 @@ def start_master(lab):
         (lab.pillar_dir / "gluster_one_head.sls").write_text(master.PILLAR_ALONE if alone else master.PILLAR_HEAD)
         example = checkout / "pillar.example"
         if lab.shape["bare"]:
-            before, datastores, after = example.read_text().partition(master.CREATE_BEFORE)
-            text = before + master.CREATE.format(copies=len(lab.servers)) + datastores + after
+            text = master.bare_pillar(example.read_text(), lab.servers)
             (lab.pillar_dir / "gluster_one.sls").write_text(text)
         else:
             (lab.pillar_dir / "gluster_one.sls").symlink_to(example)

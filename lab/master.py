@@ -61,6 +61,10 @@ gluster_one:
       servers: [head]
 """
 
-# In a pillar like pillar.example, before the first line of that text, where there are no pool and no volume.
-CREATE_BEFORE = "\n      datastores:"
-CREATE = "\n      create: {{replica: {copies}, bricks: /data/one_vol}}"
+CREATE = "      create: {{replica: {}, bricks: /data/one_vol}}\n"
+
+
+def bare_pillar(text, servers):
+    """pillar.example for servers that are no pool and have no volume yet."""
+    before, datastores, after = text.partition("      datastores:")
+    return before + CREATE.format(len(servers)) + datastores + after

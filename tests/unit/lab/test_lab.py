@@ -9,8 +9,9 @@ import threading
 from pathlib import Path
 
 import pytest
+import yaml
 
-from lab import build, tree
+from lab import build, master, tree
 from lab.fleet import CHECKOUT, Lab
 from lab.system import LabError, Lock
 
@@ -194,3 +195,15 @@ def test_a_killed_command_ends_what_makes_its_tree_and_leaves_no_mount(tmp_path)
         command.kill()
         assert select.select([command.stdout], [], [], 20)[0] and command.stdout.read() == ""  # all have closed it
     assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
+
+
+def test_bare_hosts_lack_what_others_have():
+    assert {*tree.BARE} < {*tree.PACKAGES.read_text().split()}
+
+
+def test_the_pillar_of_bare_hosts_has_create():
+    text = (CHECKOUT / "pillar.example").read_text()
+    volume = yaml.safe_load(master.bare_pillar(text, ["kvm1", "kvm2", "kvm3"]))["gluster_one"]["volumes"]["one_vol"]
+    create = volume.pop("create")
+    assert create == {"replica": 3, "bricks": "/data/one_vol"}
+    assert volume == yaml.safe_load(text)["gluster_one"]["volumes"]["one_vol"]

@@ -49,15 +49,24 @@ def test_where_disks_are_files_no_driver_is_missing(packages):
 def test_a_new_package_has_the_version_of_what_it_belongs_to(packages):
     """Another one of the same source would be pulled up with it."""
     module = packages(versions={"qemu-utils": "1:7.2+b3", "libvirt-daemon": "9.0.0"})
-    assert module.names(["gluster_package", "qemu_gluster_package", "libvirt_gluster_package"]) == {
+    assert module.to_install(["gluster_package", "qemu_gluster_package", "libvirt_gluster_package"]) == {
         "glusterfs-server": None,
         "qemu-block-extra": "1:7.2+b3",
         "libvirt-daemon-driver-storage-gluster": "9.0.0",
     }
-    assert packages(versions={"glusterfs-client": "10.3-5"}).names(["gluster_package"]) == {
+    assert packages(versions={"glusterfs-client": "10.3-5"}).to_install(["gluster_package"]) == {
         "glusterfs-server": "10.3-5"
     }
-    assert packages().names(["gluster_package"]) == {"glusterfs-server": None}  # no package manager that Salt knows
+    assert packages().to_install(["gluster_package"]) == {
+        "glusterfs-server": None
+    }  # no package manager that Salt knows
+
+
+def test_an_installed_package_without_the_file_is_not_installed_again(packages):
+    """Debian 14 builds QEMU without the driver, and has the package."""
+    module = packages(QEMU, versions={"qemu-block-extra": "1:11.1", "qemu-utils": "1:11.1"})
+    keys = module.missing(["hypervisor"])
+    assert "qemu_gluster_package" in keys and "qemu-block-extra" not in module.to_install(keys)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ class Node:
         salt = {
             "gluster_one_arguments.require_arguments": lambda *words, **arguments: True,
             "gluster_one_packages.missing": lambda roles, native: list(self.lacking),
-            "gluster_one_packages.names": lambda keys: {NAMES[key]: versions.get(NAMES[key]) for key in keys},
+            "gluster_one_packages.to_install": lambda keys: {NAMES[key]: versions.get(NAMES[key]) for key in keys},
             "gluster_one_packages.pyone_missing": lambda: None if self.pyone else "pyone is not installed: `pip`",
             "gluster_one_packages.pyone_source": lambda: {"name": "pyone>=7", "find_links": "/w", "no_index": True},
             "gluster_one_run.to_come": self.coming.extend,
@@ -37,7 +37,7 @@ class Node:
         self.asked.append(pkgs)
         if self.comes:
             self.lacking = []
-            return {"result": True, "changes": {"glusterfs-server": {}, "libgfapi0": {}}, "comment": ""}
+            return {"result": True, "changes": dict.fromkeys([*NAMES.values(), "libgfapi0"]), "comment": ""}
         return {"result": False, "changes": {}, "comment": "E: Unable to locate\n package"}
 
     def pip(self, test, concurrent, **arguments):
