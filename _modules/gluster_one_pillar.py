@@ -89,7 +89,7 @@ def node(pillar=None):
         whole = __salt__["pillar.items"](**UNMASKED)
         if whole.get("_errors"):
             return {"errors": [_unrendered(whole["_errors"])]}
-        return without_secrets(node(whole.get("gluster_one") or {}))
+        return __utils__["one_datastore_rules.without_secrets"](node(whole.get("gluster_one") or {}))
     if not pillar:
         return {
             "errors": [
@@ -139,31 +139,6 @@ def node(pillar=None):
     plan["pool"] = _pool(pillar, plan["names"])
     errors = _errors_here(pillar, plan)
     return {"errors": errors} if errors else plan
-
-
-def without_secrets(node):
-    """
-    A plan as it may be written to a file that others read, as Salt's with the beacons is, and kept by the master.
-
-    node
-        What :func:`node` returned (dict).
-
-    Returns a dict: the plan without those attributes of datastores that are secrets by their names.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_one_pillar.without_secrets '{volumes: {}}'
-    """
-    secret, volumes = __utils__["one_datastore_rules.is_secret"], {}
-    for name, volume in node.get("volumes", {}).items():
-        stores = {store: {**settings} for store, settings in volume.get("datastores", {}).items()}
-        for settings in stores.values():
-            kept = {key: value for key, value in (settings.get("attributes") or {}).items() if not secret(key)}
-            settings.update({"attributes": kept} if "attributes" in settings else {})
-        volumes[name] = {**volume, **({"datastores": stores} if stores else {})}
-    return {**node, **({"volumes": volumes} if volumes else {})}
 
 
 def _pool(pillar, names):

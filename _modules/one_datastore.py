@@ -551,10 +551,8 @@ def compare(name, arguments, planned=(), run=None, **connection):
     changes, secrets = _without_secrets(name, changes, current, run, connection)
     if arguments.get("access") == "fuse" and any(attribute in changes for attribute in GLUSTER):
         images = __salt__["opennebula.image_list"](current["id"], **connection)
-        native, hidden = (
-            sum(image["native"] for image in images),
-            __utils__["one_datastore_rules.hidden_images"](current, len(images)),
-        )
+        native = sum(image["native"] for image in images)
+        hidden = __utils__["one_datastore_rules.hidden_images"](current, len(images))
         if native or hidden:  # VMs made from them take the volume and its server from the datastore
             changes = {key: change for key, change in changes.items() if key not in GLUSTER}
             stay = f"so {' and '.join(GLUSTER)} stay"

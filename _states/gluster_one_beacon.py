@@ -40,7 +40,7 @@ def beacon_configured(name, interval=None, node=None):
             - node: {{ salt['gluster_one_pillar.node']() | json }}
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
-    node = node and __salt__["gluster_one_pillar.without_secrets"](node)
+    node = node and __utils__["one_datastore_rules.without_secrets"](node)
     wanted = [{"interval": interval}, {"disable_during_state_run": True}, {"node": node}] if interval else None
     fine = f"checks every {interval} s" if interval else "no beacon"
     try:

@@ -397,6 +397,31 @@ def is_secret(attribute):
     return bool(SECRET.search(str(attribute)))
 
 
+def without_secrets(node):
+    """
+    A plan as it may be written to a file that others read, as Salt's with the beacons is, and kept by the master.
+
+    node
+        What ``gluster_one_pillar.node`` returned (dict).
+
+    Returns a dict: the plan without those attributes of datastores that are secrets by their names.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["one_datastore_rules.without_secrets"]({"volumes": {}})
+    """
+    volumes = {}
+    for name, volume in node.get("volumes", {}).items():
+        stores = {store: {**settings} for store, settings in volume.get("datastores", {}).items()}
+        for settings in stores.values():
+            kept = {key: value for key, value in (settings.get("attributes") or {}).items() if not is_secret(key)}
+            settings.update({"attributes": kept} if "attributes" in settings else {})
+        volumes[name] = {**volume, **({"datastores": stores} if stores else {})}
+    return {**node, **({"volumes": volumes} if volumes else {})}
+
+
 def shown(attributes):
     """
     Attributes as an error may have them: Salt keeps it in logs and in its cache of jobs.

@@ -22,7 +22,6 @@ def foretold(execution):
     def make(configured, **arguments):
         salt = {
             "beacons.list": lambda **_: {} if configured is ... else {"gluster_one": configured},
-            "gluster_one_pillar.without_secrets": execution("gluster_one_pillar").without_secrets,
             "gluster_one_arguments.require_arguments": execution("gluster_one_arguments").require_arguments,
         }
         state = imported(CHECKOUT / "_states/gluster_one_beacon.py", __salt__=salt, __opts__={"test": True})
