@@ -12,6 +12,22 @@ VOLUMES = {
     name: {"servers": ["gl1", "gl2"], "datastores": {f"{name}_system": {"type": "SYSTEM_DS"}, f"{name}_images": {}}}
     for name in ("bad", "good")
 }
+# Salt would load all of its own for each run.
+OWN = sorted(path.stem for path in (CHECKOUT / "_modules").glob("*.py"))
+MODULES = [
+    *OWN,
+    "state",
+    "slsutil",
+    "cp",
+    "config",
+    "pillar",
+    "grains",
+    "saltutil",
+    "sysmod",
+    "file",
+    "cmdmod",
+    "service",
+]
 PARTS = ["mount_{0}", "datastore_{0}_images", "datastore_{0}_system", "native_{0}"]
 
 
@@ -23,6 +39,7 @@ def chunks(tmp_path):
         opts = minion_opts(tmp_path, "one", {"gluster_one": {"user": "root", "beacon": False, **pillar}})
         (tmp_path / "states/_beacons").symlink_to(CHECKOUT / "_beacons")
         opts["grains"] = {"id": "one", "os": "Debian", "os_family": "Debian", "kernel": "Linux", "saltversioninfo": []}
+        opts["whitelist_modules"] = MODULES
         found = salt.loader.minion_mods(opts)["state.show_low_sls"]("gluster_one")
         assert all(isinstance(chunk, dict) for chunk in found), found
         return [chunk["__id__"].removeprefix("gluster_one_") for chunk in sorted(found, key=lambda each: each["order"])]
@@ -59,6 +76,7 @@ def low(tmp_path):
         (tmp_path / minion / "states/_beacons").symlink_to(CHECKOUT / "_beacons")
         opts["grains"] = {"id": minion, "os": "Debian", "os_family": "Debian", "kernel": "Linux", "saltversioninfo": []}
         opts["test"] = False
+        opts["whitelist_modules"] = MODULES
         with salt.state.HighState(opts) as state:
             high, errors = state.render_highstate({"base": [sls]})
             for step in (state.state.reconcile_extend, state.state.requisite_in, state.state.apply_exclude):
