@@ -176,12 +176,13 @@ def datastore_mounted(
         write = functools.partial(_refused, name, volume, user, timeout)
         with _collecting(problems):
             __utils__["gluster_states.wait_for"](write, timeout, f"{user} could not write in {name}")
-        missing = functools.partial(_ids_missing, name, stores)
+        files = {}  # those on the volume are read once, unless identifiers are waited for
+        missing = functools.partial(_ids_missing, name, stores, files)
         waited = 0
         with _collecting(problems):
             failure = f"The head did not name {volume}'s datastores"
             waited = __utils__["gluster_states.wait_for"](missing, timeout, failure, HEAD)
-        link_changes, _ = look_links()
+        link_changes, _ = look_links(files.get("ids"))
         for label, change in link_changes.items():
             path = change["new"].removesuffix(f" -> {name}")
             if os.path.basename(path) == UNKNOWN:
@@ -191,13 +192,11 @@ def datastore_mounted(
                 __salt__["gluster_links.link"](path, name, replace=old, make=label == path)
                 done[label] = change
         fine += f" (waited {waited} s for the head)" if waited else ""
-        fine += "".join(
-            f"; {place}: {error}" for place, error in __salt__["gluster_one_ids.volume_files"](name)["errors"].items()
-        )
+        fine += "".join(f"; {place}: {error}" for place, error in files.get("errors", {}).items())
         left_former = former_places()
         fine += _still_mounted(left_former)
         _, left, left_goes = look(left_former)
-        links_left, links_failed = look_links()
+        links_left, links_failed = look_links(files.get("ids"))
         left = {**left, **left_goes, **links_left}
         if "flags" in left and refused:
             left["flags"]["old"] = "; ".join(refused)
@@ -305,11 +304,12 @@ def _still_mounted(former):
     return f"; also still mounted on {mounted}, until gluster_one.remount finds nothing that uses it" if mounted else ""
 
 
-def _look_links(name, volume, links, stores, datastores_dir, former):
+def _look_links(name, volume, links, stores, datastores_dir, former, left=None):
     """
-    What differs of the links, and why others cannot be made.
+    What differs of the links, and why others cannot be made, with the identifiers on the volume, or as they are now.
     """
-    left = __salt__["gluster_one_ids.published_ids"](name, volume) if stores else {}
+    if left is None:
+        left = __salt__["gluster_one_ids.published_ids"](name, volume) if stores else {}
     changes, problems, paths = {}, [], set()
     for store, number in __salt__["gluster_one_ids.datastore_numbers"](stores, left).items():
         path = os.path.join(datastores_dir, str(UNKNOWN if number is None else number))
@@ -334,11 +334,12 @@ def _is_link(path, name, volume, former):
     return found["state"] == "linked" or bool(set(found["ends"]) & set(former))
 
 
-def _ids_missing(name, stores):
+def _ids_missing(name, stores, left):
     """
-    Which datastores have no identifier in the pillar or on the mounted volume yet, as a sentence.
+    Which datastores have no identifier in the pillar or on the mounted volume yet, as a sentence; what is on the volume
+    goes to ``left``.
     """
-    left = __salt__["gluster_one_ids.volume_files"](name)
+    left.update(__salt__["gluster_one_ids.volume_files"](name))
     numbers = __salt__["gluster_one_ids.datastore_numbers"](stores, left["ids"])
     missing = sorted(store for store, number in numbers.items() if number is None)
     return "; ".join([f"none for {', '.join(missing)}", *map(": ".join, left["errors"].items())]) if missing else None

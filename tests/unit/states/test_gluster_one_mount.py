@@ -40,7 +40,7 @@ def test_a_node_that_waits_for_identifiers_says_what_is_in_their_place(execution
     module = execution("gluster_one_ids", __salt__=salt, __utils__=utils)
     salt["gluster_one_ids.volume_files"] = module.volume_files
     state = imported(CHECKOUT / "_states/gluster_one_mount.py", __salt__=salt)
-    found = state._ids_missing("/srv/vol", {"glusterds": None})
+    found = state._ids_missing("/srv/vol", {"glusterds": None}, {})
     assert found == said or (said == NO_JSON and found.startswith(said))
 
 
@@ -150,3 +150,42 @@ def test_a_volume_that_another_node_creates_is_waited_for(execution, log, comes,
     with pytest.raises(CommandExecutionError, match="one_vol") as raised:
         state._mount("/srv/vol", 120, awaited)
     assert raised.value.lasts is not (comes and awaited)
+
+
+@pytest.mark.parametrize("late", [0, 2])
+def test_the_files_on_the_volume_are_read_before_and_after_it_is_mounted(monkeypatch, late):
+    """Each look is a process; again only while the head has not named a datastore."""
+    looks, links = [], {}
+
+    def files(path):
+        looks.append("all")
+        ids = {"glusterds": 101} if len(looks) > late + 1 else {}
+        return {"ids": ids, "errors": {f"{path}/x": "it is a FIFO"}}
+
+    def link_changes(name, volume, paths, former):
+        return {label: {"old": None, "new": f"{path} -> {name}"} for label, path in paths.items() if path not in links}
+
+    salt = {
+        "gluster_one_arguments.require_arguments": lambda *words, **more: True,
+        "gluster_mount.place": lambda path, volume, user: path,
+        "gluster_mount_plan.former_places": lambda *words: {},
+        "gluster_mount_plan.former_services": lambda *words: {},
+        "gluster_mount_plan.changes": lambda *words: {},
+        "gluster_mount_plan.outdated_client": lambda *words: None,
+        "gluster_fstab.wanted_line": lambda *words, **more: {"device": "kvm1:/one_vol", "opts": []},
+        "gluster_mount.write_error": lambda *words: None,
+        "gluster_one_ids.published_ids": lambda path, volume: looks.append("ids") or {},
+        "gluster_one_ids.volume_files": files,
+        "gluster_one_ids.datastore_numbers": lambda given, left: {store: left.get(store) for store in given},
+        "gluster_one_ids.require_number": lambda *words: True,
+        "gluster_links.link_state": lambda *words: {"state": "absent", "ends": []},
+        "gluster_links.link_changes": link_changes,
+        "gluster_links.link": lambda path, name, replace, make: links.update({path: name}),
+    }
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    state = imported(CHECKOUT / "_states/gluster_one_mount.py", __salt__=salt, __opts__={"test": False, "id": "kvm2"})
+    state.__utils__["gluster_options.owner_id"] = lambda user: 9869
+    ret = state.datastore_mounted("/srv/vol", "one_vol", ["kvm1"], datastores=["glusterds"], datastores_dir="/stores")
+    assert (ret["result"], list(links)) == (True, ["/stores/101"])
+    assert ret["comment"].count("/srv/vol/x: it is a FIFO") == 1
+    assert looks == ["ids", *["all"] * (late + 1)]
