@@ -116,7 +116,7 @@ def test_requests_are_as_many_for_two_datastores_as_for_two_hundred(fleet):
     with fleet.pillar(changed(datastores=stores)):
         run = fleet.apply(on=["head"])
     assert (run.failures, run.changes) == ({}, {})
-    assert len(run["head"]) == 203
+    assert len(run["head"]) == 204
     assert fleet.requests() == two
     assert len(two) <= 3
     with fleet.pillar(changed(datastores=stores)):

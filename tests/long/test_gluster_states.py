@@ -8,7 +8,7 @@ import yaml
 from lab.fleet import CHECKOUT, Lab, default_name
 from tests.fleet.fleet import HYPERVISORS, Fleet
 
-SLS = re.search(r"```yaml\n(.*?)```", (CHECKOUT / "docs/gluster.md").read_text(), re.DOTALL)[1]
+SLS = re.search(r"```yaml\n({%.*?)```", (CHECKOUT / "docs/gluster.md").read_text(), re.DOTALL)[1]
 
 
 @pytest.fixture(scope="module")
