@@ -238,7 +238,7 @@ def unreachable(servers):
 
     .. code-block:: bash
 
-        salt kvm4 gluster_peers.unreachable '[kvm1, kvm2, kvm3]'
+        salt kvm2 gluster_peers.unreachable '[kvm1, kvm2, kvm3]'
     """
     found = {server: _closed(server) for server in servers}
     return {server: {"why": one[1], "refused": one[0] == "refused"} for server, one in found.items() if one}
