@@ -308,10 +308,7 @@ def options_set(name, options, timeout=120):
             return __utils__["gluster_states.would_change"](ret, changes, fine)
         error = __salt__["gluster_volume.set_options"](name, changes, timeout, run=_run())
         left = __salt__["gluster_volume.option_changes"](_volume(name, timeout)["options"], wanted)
-        if error and left:
-            ret["changes"] = {option: change for option, change in changes.items() if option not in left}
-            raise CommandExecutionError(error)
-        return __utils__["gluster_states.changed"](ret, changes, left, fine)
+        return __utils__["gluster_states.changed"](ret, changes, left, fine, error)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -351,10 +348,7 @@ def pool_options_set(name, options, timeout=120):
         __salt__["gluster_one_record.record"]("pool_options", news)  # Gluster keeps no record of the pool's
         error = __salt__["gluster_volume.set_pool_options"](changes, timeout)
         left = differing()
-        if error and left:
-            ret["changes"] = {option: change for option, change in changes.items() if option not in left}
-            raise CommandExecutionError(error)
-        return __utils__["gluster_states.changed"](ret, changes, left, fine)
+        return __utils__["gluster_states.changed"](ret, changes, left, fine, error)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 

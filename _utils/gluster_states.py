@@ -69,7 +69,7 @@ def would_change(ret, changes, fine):
     return {**ret, "result": None, "changes": changes, "comment": f"would change {describe(changes)}"}
 
 
-def changed(ret, changes, left, fine):
+def changed(ret, changes, left, fine, error=None):
     """
     What a state returns after it has changed something.
 
@@ -85,6 +85,9 @@ def changed(ret, changes, left, fine):
     fine
         What else its comment says (string).
 
+    error
+        What the tool said that was to change it (string, default none): the comment, where something is left.
+
     Returns ``ret`` with ``result``, with ``changes`` that were really made, and ``comment``.
 
     Example:
@@ -95,12 +98,8 @@ def changed(ret, changes, left, fine):
     """
     done = {key: change for key, change in changes.items() if key not in left}
     if left:
-        return {
-            **ret,
-            "result": False,
-            "changes": done,
-            "comment": f"still differs after the change: {describe(left)}",
-        }
+        comment = error or f"still differs after the change: {describe(left)}"
+        return {**ret, "result": False, "changes": done, "comment": comment}
     return {**ret, "changes": done, "comment": f"{describe(done)}; {fine}" if done else fine}
 
 
