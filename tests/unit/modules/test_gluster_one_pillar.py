@@ -8,7 +8,7 @@ import salt.modules.pillar
 import salt.utils.dictupdate
 import yaml
 
-from ..conftest import CHECKOUT, NO_MOUNTS
+from ..conftest import CHECKOUT
 
 ORDINARY = {
     "volumes": {
@@ -19,27 +19,6 @@ ORDINARY = {
     }
 }
 ID = "5b1e0f9c-7d0e-4f1c-9e55-0a1c7a6f3c11"
-
-
-@pytest.fixture
-def node(execution, monkeypatch):
-    """node(pillar, minion): the plan of that minion. oneadmin is the only account."""
-
-    def make(pillar, minion="kvm1", peers=(), other=lambda *words: None, **grains):
-        for name in ("get_uid", "get_gid"):
-            monkeypatch.setattr(f"salt.utils.user.{name}", {"oneadmin": 9869}.get)
-        known_as = lambda server, names: "10.0.0.2" if server == "kvm2" and "10.0.0.2" in names else None  # noqa: E731
-        salt = {
-            "gluster_one_arguments.argument_needed": execution("gluster_one_arguments").argument_needed,
-            "gluster_mount.place": execution("gluster_mount", __salt__=NO_MOUNTS).place,
-            "glusterd.peers": lambda: peers,
-            "gluster_one_record.other_volume": other,
-        }
-        grains = {"id": minion, "host": minion.partition(".")[0], **grains}
-        utils = {"gluster_hosts.known_as": known_as}
-        return execution("gluster_one_pillar", __salt__=salt, __utils__=utils, __grains__=grains).node(pillar)
-
-    return make
 
 
 def test_a_server_by_a_name_that_leads_to_this_node(node, monkeypatch):
@@ -66,6 +45,10 @@ def test_a_server_by_a_name_that_leads_to_this_node(node, monkeypatch):
 
 def with_volume(**keys):
     return {"volumes": {"one_vol": {"servers": ["kvm1"], **keys}}}
+
+
+def with_create(servers=("kvm1", "kvm2", "kvm3"), **keys):
+    return with_volume(servers=list(servers), create=keys)
 
 
 def with_datastore(**keys):
@@ -142,56 +125,6 @@ def test_how_machines_open_what_is_on_a_volume(node, keys, datastores, access, h
     assert (volume["access"], volume["hosts"]) == (access, hosts)
     wanted = {name: each.get("access", keys.get("access")) for name, each in datastores.items() if name != "s"}
     assert {name: volume["datastores"][name].get("access") for name in wanted} == wanted
-
-
-def with_create(servers=("kvm1", "kvm2", "kvm3"), **keys):
-    return with_volume(servers=list(servers), create=keys)
-
-
-BRICKS = [f"{server}:/data/b" for server in ("kvm1", "kvm2", "kvm3")]
-
-
-@pytest.mark.parametrize(
-    ("keys", "bricks"),
-    [
-        ({"replica": 3, "bricks": "/data/b"}, BRICKS),
-        ({"replica": 3, "arbiter": 1, "disperse": None, "bricks": ["/data/b/"]}, BRICKS),
-        ({"replica": 3, "bricks": ["KVM1:/data/b", {"server": "kvm2", "path": "/data/b"}, "kvm3:/data/b"]}, BRICKS),
-        ({"replica": 2, "split_brain": "allow", "bricks": ["kvm3:/a", "kvm1:/b"]}, ["kvm3:/a", "kvm1:/b"]),
-        ({"disperse": 3, "redundancy": 1, "bricks": ["/a", "/b"]}, None),
-    ],
-)
-def test_how_a_volume_is_created(node, keys, bricks):
-    for minion in ("kvm1", "kvm2", "head"):
-        plan = node(with_create(**keys), minion)
-        assert plan["errors"] == []
-        made = plan["volumes"]["one_vol"]["create"]
-        named = made["arguments"]["bricks"]
-        assert named == (bricks or [f"{server}:{path}" for path in ("/a", "/b") for server in ("kvm1", "kvm2", "kvm3")])
-        given = {key: value for key, value in keys.items() if value is not None}
-        assert made == {"arguments": {**given, "bricks": named}, "bricks": made["bricks"], "group": "virt"}
-        assert [f"{brick['server']}:{brick['path']}" for brick in made["bricks"]] == named
-        assert all(brick["own"] == (brick["server"] == minion) for brick in made["bricks"])
-        own = ["kvm1", "kvm2", "kvm3"] if minion != "head" else []
-        assert plan["pool"] == {"servers": own, "options": {}}
-
-
-def test_volumes_that_share_a_server_are_in_one_pool(node):
-    servers = {"a": "1 2", "other": "7 8", "b": "4 5", "c": "5 2", "there": "8 9 1"}
-    volumes = {name: {"servers": [f"kvm{number}" for number in said.split()]} for name, said in servers.items()}
-    for name in servers.keys() - {"there"}:
-        volumes[name]["create"] = {"replica": 1, "bricks": f"/data/{name}"}
-    pillar = {"volumes": volumes, "pool_options": {"cluster.server-quorum-ratio": "51%"}}
-    for minion, expected in {"kvm1": "1 2 4 5", "kvm4": "1 2 4 5", "kvm8": "7 8", "kvm9": "", "head": ""}.items():
-        pool = node(pillar, minion)["pool"]
-        assert pool["servers"] == [f"kvm{number}" for number in expected.split()]
-        # All are in one pool by the volume that is there, and its options are one node's.
-        assert pool["options"] == (pillar["pool_options"] if minion == "kvm1" else {})
-
-
-def test_a_new_pool_s_first_server_need_not_be_in_it(node):
-    pillar = with_create(["kvm4", "kvm1"], replica=1, bricks="/b")
-    assert node(pillar, "kvm1", peers=[["kvm3"]])["errors"] == []
 
 
 def test_a_mount_below_directories_of_somebody_else_becomes_a_link(node, tmp_path):
