@@ -659,7 +659,7 @@ def _errors_here(pillar, plan):
                     f"number that it has on the head, or install OpenNebula's packages, which make oneadmin"
                 )
         # Where the formula makes the pool, that state looks at it.
-        errors += [] if volume["create"] else _first_server_errors(name, volume, plan["names"])
+        errors += [] if volume["create"] else _first_server_errors(name, volume)
         errors += _other_volume_errors(name, volume, mounting)
     created = [volume["create"] for volume in plan["volumes"].values() if volume["create"]]
     try:
@@ -690,12 +690,12 @@ def _other_volume_errors(name, volume, mounting):
     return [error] if error else []
 
 
-def _first_server_errors(name, volume, names):
+def _first_server_errors(name, volume):
     """
     On a server: the first one, which all mount from and at which new VMs open their disks, is in its pool.
     """
     first, servers = volume["servers"][0], volume["servers"]
-    if volume["coordinator"] or not _names_one(servers, names):
+    if volume["coordinator"] or not volume["server"]:
         return []
     members = [[name.casefold() for name in names] for names in __salt__["glusterd.peers"]()]
     known = [name for names in members for name in names]

@@ -134,7 +134,7 @@ def _uuid(text):
         return None
 
 
-def other_volume(name, wanted=None, server=False, mount=None):
+def other_volume(name, wanted=None, server=False, mount=None, ids=None):
     """
     Why a volume is not the one that the pillar means, or that this node has used until now.
 
@@ -146,6 +146,9 @@ def other_volume(name, wanted=None, server=False, mount=None):
 
     server, mount
         See :func:`volume_ids`.
+
+    ids
+        What that returned (dict). Default: ask.
 
     Returns a sentence, None where it is the same or not known.
 
@@ -159,7 +162,9 @@ def other_volume(name, wanted=None, server=False, mount=None):
     """
     known = _uuid(wanted) or recorded(VOLUMES).get(name)
     key = f"gluster_one:volumes:{name}:id"
-    for where, seen in volume_ids(name, server, mount).items() if known else ():
+    if not known:
+        return None
+    for where, seen in (volume_ids(name, server, mount) if ids is None else ids).items():
         if seen == known:
             continue
         move = f"`umount {mount}` once nothing uses it, and run again" if where.endswith(f" {mount}") else None

@@ -144,10 +144,11 @@ def volume_known(name, id=None, server=False, mount=None):  # noqa: A002
             "volume_known", name=name, id=id, server=server, mount=mount
         )
         known, where = __salt__["gluster_one_record.recorded"]("volumes").get(name), {"server": server, "mount": mount}
-        other = __salt__["gluster_one_record.other_volume"](name, id, **where)
+        ids = __salt__["gluster_one_record.volume_ids"](name, **where)
+        other = __salt__["gluster_one_record.other_volume"](name, id, ids=ids, **where)
         if other:
             raise CommandExecutionError(other)
-        seen = next(iter(__salt__["gluster_one_record.volume_ids"](name, **where).values()), None)
+        seen = next(iter(ids.values()), None)
         if not seen and (not __opts__["test"] or mount in __salt__["gluster_mount.mounts"]()):
             return {**ret, "comment": f"volume {name} shows no identifier here"}
         new = seen or id or known or UNKNOWN

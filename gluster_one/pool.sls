@@ -7,7 +7,7 @@ include:
 {%- set mounts = 'head' in node.roles or 'hypervisor' in node.roles %}
 {%- set looked = [] %}
 {%- for name, volume in node.volumes.items() if volume.create %}
-{%- if mounts or volume.servers | map('lower') | select('in', node.names) | list %}
+{%- if mounts or volume.server %}
 {%- do looked.append({'gluster_one_check': 'gluster_one_servers_' ~ name}) %}
 
 gluster_one_servers_{{ name }}:
