@@ -57,7 +57,7 @@ format: setup ## ruff's format for Python files, the modules' checksums, docs/co
 
 # Most wait for a real glusterd most of the time, which costs no processor: they run beside each other. What each has to
 # say comes when it has ended.
-test: setup ## unit, functional and fleet tests, the main job on Debian 13 too, in 12 minutes; ARGS are pytest's
+test: setup ## unit, functional and fleet tests, the main job on bare hosts of Debian 13 too, in 12 minutes; ARGS are pytest's
 	@$(MAKE) --no-print-directory --keep-going --output-sync=target --jobs \
 	  fleet functional-1 functional-2 first-run-trixie unit opennebula
 
@@ -76,9 +76,10 @@ functional-1 functional-2: setup
 fleet: setup ## the main job on the lab's master and minions
 	$(PYTEST) tests/fleet $(ARGS)
 
-# The first test waits until the tree of that release is made, which takes minutes beside the other suites.
+# From hosts without Gluster. The first test waits until the tree of that release is made, which takes minutes beside the
+# other suites.
 first-run-trixie: setup
-	LAB_RELEASE=trixie $(PYTEST) --timeout=700 tests/fleet/test_first_run.py $(ARGS)
+	LAB_RELEASE=trixie LAB_BARE=1 $(PYTEST) --timeout=700 tests/fleet/test_first_run.py $(ARGS)
 
 test-long: setup ## what takes hours: faults, kills, quorum, everything else on a fleet, the other Salts; ARGS are pytest's
 	@status=0; $(PYTEST) tests/long $(ARGS) || status=1; \

@@ -9,12 +9,12 @@ import pytest
 from lab import tested
 from lab.fleet import CHECKOUT, Lab, default_name
 
-from .fleet import NATIVE, Fleet
+from .fleet import BARE, NATIVE, Fleet
 
 pytest.register_assert_rewrite("tests.fleet.faults")
 
-# A run on hosts of another release, or of another Salt, can be beside one on the machine's own.
-OTHER = [os.environ.get(name, "") for name in ("LAB_RELEASE", "LAB_MINION_SALT")]
+# A run on hosts of another release, of another Salt, or on bare ones can be beside one on the machine's own.
+OTHER = [*(os.environ.get(name, "") for name in ("LAB_RELEASE", "LAB_MINION_SALT")), "bare" if BARE else ""]
 KIND = "-".join(["fleet", *re.findall("[a-z0-9]+", " ".join(OTHER))])
 ARTIFACTS = CHECKOUT / "artifacts" / KIND
 FLEET, VERSIONS = pytest.StashKey(), pytest.StashKey()
@@ -79,5 +79,9 @@ def pytest_sessionfinish(session, exitstatus):
         stats = config.pluginmanager.get_plugin("terminalreporter").stats
         counts = [(len(stats.get(kind, [])), kind) for kind in ("failed", "error", "passed", "skipped")]
         result = ", ".join(f"{count} {kind}" for count, kind in counts if count)
-        suite = f"`{' '.join(config.args)}`" + ("" if NATIVE else " with `access: fuse`")
+        suite = (
+            f"`{' '.join(config.args)}`"
+            + ("" if NATIVE else " with `access: fuse`")
+            + (" from bare hosts" if BARE else "")
+        )
         tested.record(suite, config.stash[VERSIONS], result)

@@ -21,6 +21,8 @@ MOUNT = "/var/lib/gluster_one/one_vol"
 HYPERVISORS = ("kvm1", "kvm2", "kvm3")
 # QEMU of Debian 14 has no gluster driver: where hosts are of it, VMs' disks are files on the mount.
 NATIVE = "forky" not in os.environ.get("LAB_RELEASE", "")
+# Hosts without Gluster, pool and volume, which the run is to make.
+BARE = bool(os.environ.get("LAB_BARE"))
 # Where the formula may change anything on a host's own disk.
 TOUCHED = ("etc/fstab", "etc/glusterfs", "etc/systemd/system", "var/lib/one/datastores", "var/lib/gluster_one", "srv")
 
@@ -31,6 +33,8 @@ def standard():
     pillar["gluster_one"]["beacon"] = False
     if not NATIVE:
         pillar["gluster_one"]["volumes"]["one_vol"]["access"] = "fuse"
+    if BARE:
+        pillar["gluster_one"]["volumes"]["one_vol"]["create"] = {"replica": 3, "bricks": "/data/one_vol"}
     return pillar
 
 
@@ -116,17 +120,19 @@ class Fleet:
     # Stages
 
     def new(self, **shape):
-        """A fleet on which the formula has never run, and whose volume rejects non-root clients; shape is `up`'s."""
+        """A fleet on which the formula has never run, and whose volume, if it has one, rejects non-root clients; shape
+        is `up`'s."""
         self.lab.down()
         self.stage = None
-        self.lab.up(**shape)
-        script = """
-            mount -t glusterfs kvm1:/one_vol /mnt
-            qemu-img create -q -f raw /mnt/before 1M
-            umount /mnt
-            gluster --mode=script volume set one_vol server.allow-insecure off
-        """
-        self.sh("kvm1", script)
+        self.lab.up(**({"bare": True} if BARE else {}), **shape)
+        if not BARE:
+            script = """
+                mount -t glusterfs kvm1:/one_vol /mnt
+                qemu-img create -q -f raw /mnt/before 1M
+                umount /mnt
+                gluster --mode=script volume set one_vol server.allow-insecure off
+            """
+            self.sh("kvm1", script)
         pillar = self.lab.pillar_dir / "gluster_one.sls"
         pillar.unlink()
         pillar.write_text(yaml.safe_dump(standard(), sort_keys=False))
@@ -266,18 +272,15 @@ class Fleet:
         """All that the formula could change on the fleet; Gluster's journal with or without commands that only read."""
         return {
             **{host: self.look(host) for host in self.lab.hosts},
-            "volumes": self.sh("kvm3", "gluster --mode=script volume info"),
+            "volumes": self.sh("kvm3", "! command -v gluster >/dev/null || gluster --mode=script volume info"),
             "history": [line for line in self.history() if reads or not re.search("volume status|^Commit fail", line)],
             "datastores": self.datastores(),
         }
 
     def history(self):
         """The lines of every server's journal of commands that take Gluster's lock."""
-        return [
-            line
-            for host in HYPERVISORS
-            for line in (self.lab.root(host) / "var/log/glusterfs/cmd_history.log").read_text().splitlines()
-        ]
+        journals = [self.lab.root(host) / "var/log/glusterfs/cmd_history.log" for host in HYPERVISORS]
+        return [line for journal in journals if journal.exists() for line in journal.read_text().splitlines()]
 
     def disk_read(self, host, image, *reads):
         """What qemu-io, as oneadmin, says of reads of a VM's disk, such as `read -P 0xab 0 512`; it does not close."""
