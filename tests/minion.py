@@ -27,11 +27,24 @@ def list_modules_once():
     LazyLoader._refresh_file_mapping = remembered
 
 
+def count_no_options():
+    """
+    Salt asks of the options whether there are any, for each loader: without an answer of their own Python counts them,
+    which takes a third of a run of states.
+    """
+    try:
+        from salt.utils.optsdict import OptsDict
+    except ImportError:  # before 3008
+        return
+    OptsDict.__bool__ = lambda options: any(key in options for key in options._get_all_keys())
+
+
 def minion_opts(home, name="head", pillar=None):
     """Its options."""
     import salt.config
 
     list_modules_once()
+    count_no_options()
     tree = home / "states"
     for directory in (tree, home / "pillar", home / "cache", home / "pki"):
         directory.mkdir(parents=True)
