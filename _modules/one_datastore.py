@@ -548,7 +548,8 @@ def compare(name, arguments, planned=(), run=None, **connection):
     found = completed(name, wanted, current, run=run, **connection)
     changes = difference(name, found["attributes"], current, arguments, run=run, **connection)
     wanted, mount, warnings = found["attributes"], arguments.get("mount"), found["warnings"]
-    changes, secrets = _without_secrets(name, changes, current, run, connection)
+    changes, secrets, hidden = _without_secrets(name, changes, current, run, connection)
+    warnings = [*warnings, *hidden]
     if arguments.get("access") == "fuse" and any(attribute in changes for attribute in GLUSTER):
         images = __salt__["opennebula.image_list"](current["id"], **connection)
         native = sum(image["native"] for image in images)
@@ -583,23 +584,39 @@ def compare(name, arguments, planned=(), run=None, **connection):
 
 def _without_secrets(name, changes, current, run, connection):
     """
-    Those changes of attributes that oned encrypts compared with what they are, and no value shown; and their values.
+    Those changes of attributes that oned encrypts compared with what they are, and no value shown; their values; and
+    sentences about those that cannot be compared. Where oned does not tell what it encrypts, the form of a value does.
     """
     asked = {key: change["new"] for key, change in changes.items() if key.isupper() and change["new"] is not None}
-    encrypted = drivers(run, **connection).get("encrypted", ()) if asked else ()
+    known = drivers(run, **connection) if asked else {}
+    encrypted = known.get("encrypted", [])
+    if asked and not known:
+        encrypted = [key for key in asked if __utils__["one_datastore_rules.is_encrypted"](current.get(key))]
     secrets = {key: value for key, value in asked.items() if key in encrypted}
+    warnings = []
     if secrets and not __salt__["opennebula_api.sees_all"](**connection):
-        raise CommandExecutionError(
-            f"Datastore {name}: oned encrypts {', '.join(secrets)}, and shows to users of the group oneadmin alone "
-            "what it is: use one of them, or leave it out"
-        )
+        if known:
+            raise CommandExecutionError(
+                f"Datastore {name}: oned encrypts {', '.join(secrets)}, and shows to users of the group oneadmin alone "
+                "what it is: use one of them, or leave it out"
+            )
+        warnings = [
+            f"{', '.join(secrets)}: left as it is and not compared, because oned seems to encrypt it, and shows to "
+            "users of the group oneadmin alone what it is: use one of them, or leave it out"
+        ]
+        changes, secrets = {key: change for key, change in changes.items() if key not in secrets}, {}
     if secrets and current:
         there = __salt__["opennebula_api.call"]("datastore.info", current["id"], True, **connection).get("TEMPLATE")
         differ = __utils__["one_datastore_rules.changes"](secrets, there if isinstance(there, dict) else {})
         changes = {key: change for key, change in changes.items() if key in differ or key not in secrets}
         secrets = {key: secrets[key] for key in differ}
     hidden = {key: {"old": changes[key]["old"] and f"another {SECRET[2:]}", "new": SECRET} for key in secrets}
-    return {**changes, **hidden}, secrets
+    if asked and not known:  # it may be encrypted once it is set
+        by_name = {key: value for key, value in asked.items() if key in changes and key not in secrets}
+        by_name = {key: value for key, value in by_name.items() if __utils__["one_datastore_rules.is_secret"](key)}
+        hidden.update({key: {"old": changes[key]["old"] and "another one", "new": "a secret"} for key in by_name})
+        secrets = {**secrets, **by_name}
+    return {**changes, **hidden}, secrets, warnings
 
 
 def _require_attributes(name, kind, after, run, connection):

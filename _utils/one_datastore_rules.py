@@ -6,6 +6,7 @@ One table for the state ``gluster_one.one_datastore_present``, the pillar's keys
 gets, and the docs.
 """
 
+import base64
 import os
 import re
 
@@ -395,6 +396,28 @@ def is_secret(attribute):
         __utils__["one_datastore_rules.is_secret"]("RESTIC_PASSWORD")
     """
     return bool(SECRET.search(str(attribute)))
+
+
+def is_encrypted(value):
+    """
+    Whether a value has the form of what oned makes of one that it encrypts: AES-256-CBC's blocks of 16 bytes in base64.
+
+    value
+        The value (string), or None.
+
+    Returns True or False.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["one_datastore_rules.is_encrypted"]("q83vASNFZ4mrze8BI0VniQ==")
+    """
+    try:
+        kept = base64.b64decode(value or "", validate=True)
+    except ValueError:
+        return False
+    return bool(kept) and len(kept) % 16 == 0
 
 
 def without_secrets(node):

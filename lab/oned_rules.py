@@ -1,5 +1,6 @@
 """The pools of OpenNebula and oned's rules on them: names, rights, datastores."""
 
+import base64
 import secrets
 import threading
 import xmlrpc.client
@@ -395,11 +396,12 @@ class Oned(Users, Hosts, Images):
         self.encrypt(it)
 
     def encrypt(self, it):
-        """What oned.conf says is kept so; the same value is another text each time."""
+        """What oned.conf says is kept so, of the form of AES-256-CBC's blocks in base64."""
         for name in self.encrypted:
             value = it.template.get(name)
             if value and value not in self.sealed:
-                it.template.replace(name, secrets.token_urlsafe(24))
+                length = 16 * (len(value.encode()) // 16 + 1)
+                it.template.replace(name, base64.b64encode(secrets.token_bytes(length)).decode())
                 self.sealed[it.template.get(name)] = value
 
     def datastore_info(self, caller, oid, decrypt=False):

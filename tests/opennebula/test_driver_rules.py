@@ -73,4 +73,44 @@ def test_what_oned_encrypts_is_not_for_a_limited_user(oned, present, eve, there)
     assert not there or present(attributes={"NOTE": "x"}, **user).result is True
 
 
-# Hosts
+UNTOLD = {"fail": [512, "User [2] : Not authorized."], "method": "one.system.config"}
+
+
+def test_what_is_encrypted_and_not_told_is_not_compared(oned, present, eve):
+    """An oned before 7 keeps its configuration from limited users: the form of what it keeps says that it encrypts."""
+    oned.lab(encrypted=["TOKEN"])
+    store = oned.datastore("glusterds", TOKEN="Medlar", OTHER="plain")
+    user, arguments = eve(store), {"attributes": {"TOKEN": "Medlar", "OTHER": "new"}}
+    oned.call("datastore.chmod", store, 1, 1, 1, 1, 1, 0, 1, 1, 0)
+    kept = oned.document(store)
+    with oned.trouble(**UNTOLD):
+        result = present(**arguments, **user)
+        assert result.result is True and result.changes == {"OTHER": {"old": "plain", "new": "new"}}, result.comment
+        (warning,) = result.warnings
+        assert warning.startswith("TOKEN: left as it is and not compared, because oned seems to encrypt it")
+        oned.log()
+        again = present(**arguments, **user)
+        assert (again.result, again.changes, oned.writes()) == (True, {}, [])
+        assert oned.document(store) == kept.replace("[plain]", "[new]")
+        assert not present(attributes={"OTHER": "new"}, **user).warnings
+        # To a user of the group oneadmin it shows what it is, all the same.
+        assert present(**arguments).changes == {} and present(**arguments).warnings == []
+        result = present(attributes={"TOKEN": "Quince"})
+        assert set(result.changes) == {"TOKEN"} and "Quince" not in str(result) and "Medlar" not in str(result)
+    assert "Quince" in oned.call("datastore.info", store, True)
+
+
+def test_what_may_be_encrypted_is_set_once_and_not_shown(oned, present, eve):
+    oned.lab(encrypted=["TOKEN"])
+    store = oned.datastore("glusterds", NOTE="x")
+    user, arguments = eve(store), {"attributes": {"TOKEN": "Medlar", "A_KEY": "Quince"}}
+    oned.call("datastore.chmod", store, 1, 1, 1, 1, 1, 0, 1, 1, 0)
+    with oned.trouble(**UNTOLD):
+        predicted, result = present(test=True, **arguments, **user), present(**arguments, **user)
+        assert result.result is True, result.comment
+        new = {"old": None, "new": "a secret"}
+        assert result.changes == predicted.changes == {"TOKEN": new, "A_KEY": new}
+        assert present(**arguments, **user).changes == {}
+        result = present(attributes={"A_KEY": "Sloe"}, **user)
+        assert result.changes == {"A_KEY": {"old": "another one", "new": "a secret"}}
+    assert "Medlar" in oned.call("datastore.info", store, True) and "Sloe" in oned.document(store)
