@@ -25,6 +25,8 @@ __virtualname__ = "gluster_one"
 # Of what `report` returns, for the runner, which has the same number: one more where either needs another answer.
 VERSION = 2
 MOST_BRICKS = 1000
+# By what they end with the master knows these findings' cure: see gluster_one/findings.yaml.
+MARKED, UNMARKED = "its directory is the brick's", "it lacks the volume's identifier"
 FULL, MORE_ROOM = "No space left on device", "delete images, or add bricks"
 TRIAL = 5  # seconds for a look whether a volume that is not mounted can be
 MOST_NAMED = 5  # mounts without flags: whoever makes mount namespaces makes many
@@ -116,10 +118,11 @@ def report(native=False, heal=True, node=None, pool=True, marks=None, hosts=()):
         brick sees a client by its address alone.
 
     Returns a dict; ``volumes`` is what the coordinator sees, ``datastores`` what the head does, ``coordinates`` says
-    for each volume whether this is its coordinator; ``hosts`` are OpenNebula's in the datastores' clusters (the head)::
+    for each volume whether this is its coordinator; ``hosts`` are OpenNebula's in the datastores' clusters (the head);
+    ``machines`` are the VMs that run on a hypervisor, except for the beacon::
 
         {"version": 2, "roles": ["hypervisor", "server"], "findings": [...], "looked": ["mount", "links", ...],
-         "names": ["10.0.0.1", "kvm1"], "coordinates": {"one_vol": True}, "hosts": [],
+         "names": ["10.0.0.1", "kvm1"], "coordinates": {"one_vol": True}, "hosts": [], "machines": ["one-7"],
          "volumes": {"one_vol": {"bricks": [3, 3], "peers": [2, 2], "heal": 0, "split_brain": 0, "free_percent": 61,
                                  "sets": [[["kvm1:/data/one_vol", True], ["kvm2:/data/one_vol", True], ...]]}},
          "datastores": {"glusterds": {"id": 101, "type": "IMAGE_DS", "drivers": "fs/shared", "total_mb": 258020,
@@ -158,10 +161,16 @@ def report(native=False, heal=True, node=None, pool=True, marks=None, hosts=()):
         for name, (part, here) in parts.items():
             if here:
                 _looked(seen, name, part, node)
-    if native and "hypervisor" in node["roles"]:
+    if native and "hypervisor" in roles:
         _looked(seen, "native", _native, node)
-    # A brick of this server may have been found by both checks.
-    findings = [one for number, one in enumerate(seen["findings"]) if one not in seen["findings"][:number]]
+    if pool and "hypervisor" in roles:
+        seen["machines"] = machines()
+    findings = []
+    for one in seen["findings"]:
+        # A brick of this server may have been found by both checks: the first has looked at its directory.
+        same = [other for other in findings if (other["kind"], other["on"]) == (one["kind"], one["on"])]
+        if one not in same and not (same and one["kind"] == "brick_down"):
+            findings.append(one)
     seen["findings"] = _worst_first(findings)
     return seen
 
@@ -519,14 +528,23 @@ def _bricks(seen, node, name, alone):
     to be started.
     """
     bricks = __salt__["glusterd.bricks"](name)
-    for brick in bricks["down"] if not alone else []:
-        _find(seen, "brick_down", brick, "it is down", "online", f"gluster volume start {name} force", volume=name)
+    start = f"gluster volume start {name} force"
+    for brick, marked in bricks["down"].items() if not alone else []:
+        what = f"it is down: {MARKED}" if marked else "it is down"
+        cure = start if marked else f"{start}, if its directory carries the volume's identifier"
+        _find(seen, "brick_down", brick, what, "online", cure, volume=name)
+    unmarked = [f"/{brick.partition(':/')[2]}" for brick, marked in bricks["down"].items() if marked is False]
     look = ["stat", "-c", "%u %g %d"]
     on = {brick: __utils__["gluster_process.run"]([*look, brick])[1].split() for brick in bricks["sharing"]}
     devices = [words[2] for words in on.values() if words]
     for brick, sharing in bricks["sharing"].items():
         if not on[brick]:
             _find(seen, "brick_gone", brick, "its directory does not answer", "it is there", "mount its file system")
+            continue
+        if brick in unmarked:
+            what = f"its directory is not the brick: {UNMARKED}"
+            cure = __utils__["gluster_layout.lost_brick_cure"](name, f"HOST:{brick}")
+            _find(seen, "brick_gone", brick, what, "the brick", cure)
             continue
         *owner, device = on[brick]
         wrong = [has for has, wanted in zip(owner, bricks["owner"]) if wanted not in ("-1", has)]

@@ -15,6 +15,10 @@ __virtualname__ = "gluster_pool"
 MEMBER = "Peer in Cluster"
 # By what they end with the master knows these findings' cure: see gluster_one/findings.yaml.
 TAKES, CREATES, STARTS = "a run takes them in", "a run creates it", "a run starts it"
+LOOK_AT_IT = (
+    "salt SERVER gluster_one.check; where the brick's directory carries the volume's identifier: "
+    "gluster volume start {} force"
+)
 APPLY = "salt '*' state.apply gluster_one"
 PAGE = "docs/status.md, A server that is not in the pool"
 TOGETHER = "gluster_pool.together"  # in the context: a run, and the peers as this server saw them when none was apart
@@ -122,8 +126,7 @@ def volume_report(name, volume, seen, node):
         facts["bricks"] = [len(online & set(info["bricks"])), len(info["bricks"])]
         facts["sets"] = [[[brick, brick in online] for brick in bricks] for bricks in _sets(info)]
         for brick in _down(info, online, pool):
-            cure = f"gluster volume start {name} force; if it stays down: salt SERVER state.apply gluster_one.started"
-            found.append(["brick_down", brick, "it is down", "online", cure])
+            found.append(["brick_down", brick, "it is down", "online", LOOK_AT_IT.format(name)])
         lost = [("client_quorum", text) for text in _brick_quorum(name, info, online)] + lost
     for kind, text in lost:
         found.append([kind, name, text, "more of them", "bring bricks and peers back"])

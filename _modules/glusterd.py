@@ -15,7 +15,9 @@ import contextlib
 import glob
 import os
 import re
+import sys
 import time
+import uuid
 
 import psutil
 import salt.utils.files
@@ -36,6 +38,13 @@ ExecStopPost=/bin/sh -c '[ "$(systemctl is-system-running)" != stopping ] || pki
 """
 DIRECTORY = "/var/lib/glusterd"
 PIDS = "/run/gluster/vols"
+# The uuid of the volume that a directory is a brick of, as Gluster marks it; nothing where it has none.
+MARK = """import os, sys, errno
+try:
+    print(os.getxattr(sys.argv[1], "trusted.glusterfs.volume-id", follow_symlinks=False).hex())
+except OSError as exc:
+    sys.exit(exc.errno != errno.ENODATA)
+"""
 STATUS = {"0": "Created", "1": "Started", "2": "Stopped"}
 # As `gluster peer status` has them.
 PEER = {"0": "Establishing Connection", "1": "Probe Sent to Peer", "2": "Probe Received from Peer",
@@ -497,10 +506,11 @@ def bricks(volume):
         The volume (string).
 
     Returns a dict ``{"names": ["kvm2:/data/one_vol"], "sharing": {"/data/one_vol": 1}, "owner": ["9869", "9869"],
-    "down": ["kvm2:/data/one_vol"]}``: the bricks; by their paths of how many on one file system each counts itself, by
-    which its size is divided, None where that is not known; the options ``storage.owner-uid`` and
+    "down": {"kvm2:/data/one_vol": True}}``: the bricks; by their paths of how many on one file system each counts
+    itself, by which its size is divided, None where that is not known; the options ``storage.owner-uid`` and
     ``storage.owner-gid``, ``-1`` for one that nobody has set; and, where the volume is started, the bricks whose
-    process is not there.
+    process is not there, each with whether its directory carries the volume's identifier, None where it does not
+    answer. Over one that does not, ``gluster volume start VOLUME force`` would make an empty brick that dies.
 
     CLI Example:
 
@@ -516,12 +526,22 @@ def bricks(volume):
         "names": [f"{brick['hostname']}:{brick['path']}" for brick in mine],
         "sharing": {brick["path"]: _sharing(volume, brick["hostname"], brick["path"]) for brick in mine},
         "owner": [kept.get(f"storage.owner-{kind}", "-1") for kind in ("uid", "gid")],
-        "down": [
-            f"{brick['hostname']}:{brick['path']}"
+        "down": {
+            f"{brick['hostname']}:{brick['path']}": _marked(brick["path"], kept.get("volume-id"))
             for brick in mine
             if STATUS.get(kept.get("status")) == "Started" and not _process(volume, brick["hostname"], brick["path"])
-        ],
+        },
     }
+
+
+def _marked(path, volume):
+    """
+    Whether a directory carries the identifier of a volume, None where it does not answer.
+    """
+    status, out, _ = __utils__["gluster_process.run"]([sys.executable, "-I", "-S", "-c", MARK, path])
+    with contextlib.suppress(ValueError):
+        return None if status else out.strip() == uuid.UUID(volume or "").hex
+    return None
 
 
 def _process(volume, server, path):

@@ -1,7 +1,9 @@
 """
-The fleet as tables, worst first: what ``salt-run gluster_one.status`` shows on a terminal.
+The fleet as tables, causes first: what ``salt-run gluster_one.status`` shows on a terminal.
 """
 
+import itertools
+import re
 import shutil
 import textwrap
 
@@ -26,9 +28,9 @@ def output(data, **kwargs):  # pylint: disable=unused-argument
     """
     if not isinstance(data, dict) or "nodes" not in data:
         return "\n".join(map(_visible, str(data).split("\n")))
-    tables = [_volumes(data["volumes"], data["findings"]), _nodes(data)]
-    tables.append(_datastores(data["datastores"], data["findings"]))
-    return "\n\n".join([*(_table(table) for table in tables if len(table) > 1), data["summary"]])
+    tables = [_volumes(data), _nodes(data), _datastores(data)]
+    causes = [_columns(_causes(data))] if data["causes"] else []
+    return "\n\n".join([*causes, *(_table(table) for table in tables if len(table) > 1), data["summary"]])
 
 
 def _visible(text):
@@ -81,6 +83,26 @@ def _table(rows):
     return "\n".join(lines)
 
 
+def _columns(rows):
+    """
+    Rows of three texts, wrapped beside each other, or below each other where there is too little room.
+    """
+    rows = [[_visible(" ".join(text.split("\n"))) for text in row] for row in rows]
+    width = shutil.get_terminal_size((160, 24)).columns
+    felt = min(max(len(row[1]) for row in rows), width // 4)
+    first = min(max(len(row[0]) for row in rows), (width - felt - 4) // 2)
+    wide = width >= 100
+    sizes = [first, felt, width - felt - first - 4] if wide else [width, width - 4, width - 4]
+    lines = []
+    for row in rows:
+        cells = [textwrap.wrap(text, size, break_on_hyphens=False) for text, size in zip(row, sizes)]
+        if wide:
+            lines += ["  ".join(map(str.ljust, each, sizes)) for each in itertools.zip_longest(*cells, fillvalue="")]
+        else:
+            lines += [*cells[0], *("    " + part for part in cells[1] + cells[2])]
+    return "\n".join(map(str.rstrip, lines))
+
+
 def _colored(cell, size, colors):
     """
     A cell, filled up with blanks; what is wrong in red, what is not known in yellow.
@@ -90,13 +112,50 @@ def _colored(cell, size, colors):
     return f"{around[0]}{cell}{around[1]}".ljust(size + len("".join(map(str, around))))
 
 
-def _volumes(volumes, findings):
+def _causes(data):
+    """
+    What is wrong, who feels it and what to do; of what one minion says alone the first causes.
+    """
+    rows, more = [("CAUSE", "FELT BY", "WHAT TO DO")], {}
+    for cause in data["causes"]:
+        if cause["shown"]:
+            named = data.get("verbose") and len(cause["at"]) > 1
+            what = f"{cause['what']} ({', '.join(cause['at'])})" if named else cause["what"]
+            rows.append((what, _felt(cause, data.get("verbose")), cause["cure"]))
+        else:
+            more[cause["said_by"][0]] = more.get(cause["said_by"][0], 0) + 1
+    rows += [(f"{minion}: {number} more", "-", f"salt {minion} gluster_one.check") for minion, number in more.items()]
+    return rows
+
+
+# What an image's finding is about: `glusterds: disk 7 (name, owner)`, the disk being a VM's.
+THING = re.compile(r"[^:]*: (disk|image) (\d+) ")
+
+
+def _felt(cause, verbose):
+    """
+    The nodes and VMs that feel a cause, by their names where there is one or they are asked for.
+    """
+    thing = cause["kind"] == "image" and THING.match(cause["on"])
+    if thing:
+        return f"{'VM' if thing[1] == 'disk' else 'image'} {thing[2]}"
+    parts = []
+    for names, what in ((cause["felt_by"], "node"), (cause["machines"] or [], "VM")):
+        if verbose or (len(names) == 1 and what == "node"):
+            parts += names
+        elif names:
+            parts.append(f"{len(names)} {what}{'s' if len(names) > 1 else ''}")
+    return ", ".join(parts) or "-"
+
+
+def _volumes(data):
+    volumes = data["volumes"]
     rows = [["VOLUME", "BRICKS", "PEERS", "HEAL", "SPLIT-BRAIN", "FREE", []]]
-    of = {name: [each for each in findings if name in (each["on"], each.get("volume"))] for name in volumes}
+    of = {name: [each for each in data["findings"] if name in (each["on"], each.get("volume"))] for name in volumes}
     for name, volume in _worst_first(volumes, of):
         cells = [_part(volume["bricks"]), _part(volume["peers"]), _count(volume["heal"]), _count(volume["split_brain"])]
         free = f"{volume['free_percent']} %" if volume.get("free_percent") is not None else "-"
-        rows.append([name, *cells, free, _first(volume["wrong"], "see the nodes")])
+        rows.append([name, *cells, free, _first(volume["wrong"], "see the nodes") if data.get("verbose") else []])
     return rows
 
 
@@ -123,33 +182,40 @@ def _first(texts, where):
 
 def _nodes(data):
     """
-    A row for each node, or for those that are alike: with the same cells and findings.
+    A row for each node, or for those that are alike; those at which a cause lies first.
     """
-    alike = {}
-    for name, node in _worst_first(data["nodes"], {name: node["findings"] for name, node in data["nodes"].items()}):
+    faults, alike, verbose = {name: [] for name in data["nodes"]}, {}, data.get("verbose")
+    for cause in data["causes"]:
+        for name in cause["at"]:
+            faults.get(name, []).append(cause)
+    for name, node in _worst_first(data["nodes"], faults):
         said = [
             (each["on"], each["seen"], each["cure"].replace(f"salt {name} ", "salt NODE ")) for each in node["findings"]
         ]
-        alike.setdefault((_cells(node), tuple(said)), []).append(name)
-    wrong = [(names, *key) for key, names in alike.items() if key[1]]
-    fine = [(names, cells, ()) for (cells, said), names in alike.items() if not said]
+        worst = min((cause["severity"] for cause in faults[name]), default="")
+        key = _cells(node), tuple(said) if verbose else (), worst
+        alike.setdefault(bool(worst), {}).setdefault(key, []).append(name)
     rows = [["NODE", "ROLES", *COLUMNS, []]]
-    for names, cells, said in wrong:
-        if len(names) > ALIKE:
-            shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-            texts = _first([*map(": ".join, said)], "salt NODE gluster_one.check")
-            rows.append([f"{len(names)} nodes", "", *cells, [*texts, f"on {shown}"]])
-        else:
-            for name in names:
-                texts = [": ".join(each).replace("salt NODE ", f"salt {name} ") for each in said]
-                rows.append([name, _roles(data, name), *cells, _first(texts, f"salt {name} gluster_one.check")])
+    rows += _alike(data, alike.get(True, {}), lambda names: len(names) <= ALIKE, True)
     rows += [[name, "-", *["-"] * len(COLUMNS), ["does not answer"]] for name in data["absent"]]
-    few = sum(len(names) for names, *_ in fine) <= FINE
-    for names, cells, _ in fine:
-        if few:
-            rows += [[name, _roles(data, name), *cells, []] for name in names]
-        else:
-            rows.append([f"{len(names)} more nodes" if len(rows) > 1 else f"{len(names)} nodes", "", *cells, []])
+    few = sum(map(len, alike.get(False, {}).values())) <= FINE
+    return rows + _alike(data, alike.get(False, {}), lambda names: few, False, " more" if len(rows) > 1 else "")
+
+
+def _alike(data, alike, each, named, more=""):
+    """
+    The rows of nodes of which the same is to be said: one for each, or one for all.
+    """
+    rows = []
+    for (cells, said, _), names in alike.items():
+        if not each(names):
+            texts = _first([*map(": ".join, said)], "salt NODE gluster_one.check")
+            shown = [f"on {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"] if named or said else []
+            rows.append([f"{len(names)}{more} node{'' if len(names) == 1 else 's'}", "", *cells, texts + shown])
+            continue
+        for name in names:
+            texts = [": ".join(words).replace("salt NODE ", f"salt {name} ") for words in said]
+            rows.append([name, _roles(data, name), *cells, _first(texts, f"salt {name} gluster_one.check")])
     return rows
 
 
@@ -159,22 +225,25 @@ def _roles(data, name):
 
 def _cells(node):
     """
-    What is to be said of a node in each column.
+    What is to be said of a node in each column: marked where it is this node's fault.
     """
     cells = []
     for part in map(str.lower, COLUMNS):
-        about = [finding["kind"] for finding in node["findings"] if finding.get("column") == part]
-        bad = next((kind.split("_")[-1] for kind in about), None)
+        about = [finding for finding in node["findings"] if finding.get("column") == part]
+        about.sort(key=lambda finding: finding["explained_by"] is not None)
+        bad = next((finding["kind"].split("_")[-1] for finding in about), None)
         bad = node.get("columns", {}).get(part) or ("no" if bad == part else bad)
-        cells.append(f"{bad} !" if bad else "ok" if part in node["looked"] else "-")
+        own = about and about[0]["explained_by"] is None
+        cells.append(bad + " !" * bool(own) if bad else "ok" if part in node["looked"] else "-")
     return tuple(cells)
 
 
-def _datastores(datastores, findings):
+def _datastores(data):
+    datastores = data["datastores"]
     rows = [["DATASTORE", "ID", "TYPE", "DRIVERS", "SIZE", "VOLUME", []]]
-    of = {name: [each for each in findings if each["on"] == name] for name in datastores}
+    of = {name: [each for each in data["findings"] if each["on"] == name] for name in datastores}
     for name, store in _worst_first(datastores, of):
         size = f"{store['total_mb'] / 1024:.0f} GB" if store["total_mb"] else "-"
-        wrong = _first([each["seen"] for each in of[name]], "see the nodes")
+        wrong = _first([each["seen"] for each in of[name]], "see the nodes") if data.get("verbose") else []
         rows.append([name, str(store["id"]), store["type"], store["drivers"], size, store["volume"], wrong])
     return rows

@@ -43,8 +43,17 @@ code { background: #8883; padding: .05rem .3rem; border-radius: .2rem; overflow-
 table { border-collapse: collapse; } th, td { text-align: left; padding: .2rem 1rem .2rem 0; vertical-align: top; }
 </style>
 <h1>{{ data.summary }}</h1>
-<p>{{ at }} &middot; <span class="box fine">well</span> <span class="box warning">warning</span>
+<p>{{ now }} &middot; <span class="box fine">well</span> <span class="box warning">warning</span>
 <span class="box error">error</span> <span class="box">not known</span></p>
+{%- for cause in data.causes if cause.shown %}
+<p class="{{ cause.severity }}"><b>{{ cause.what }}</b>{% if cause.felt_by %} &middot; felt by {{
+cause.felt_by | join(', ') if cause.felt_by | length < 4 else '%s nodes' % cause.felt_by | length }}{% endif %}{%
+if cause.machines %}, {{ cause.machines | length }} VM{{ 's' if cause.machines | length > 1 else '' }}{% endif %}
+<code>{{ cause.cure }}</code></p>
+{%- endfor %}
+{%- for cause in data.causes if not cause.shown %}{% if loop.first %}
+<p>and {{ loop.length }} more, of nodes with more than {{ most }} of their own</p>
+{%- endif %}{% endfor %}
 {%- for name, volume in data.volumes | dictsort %}
 <h2>Volume {{ name }}</h2>
 <p>{{ volume.bricks | join(' of ') if volume.bricks else 'an unknown number of' }} bricks online, {{
@@ -64,7 +73,7 @@ volume.split_brain if volume.split_brain is not none else 'an unknown number' }}
 <div class="nodes">
 {%- for name, node in data.nodes | dictsort %}
 {%- set own = node.findings | rejectattr('volume', 'defined') | list %}
-<span class="box {{ worst(own) }}" title="{{ own[:most] | map(attribute='seen') | join('; ') or 'well' }}">
+<span class="box {{ worst(at[name]) }}" title="{{ own[:most] | map(attribute='seen') | join('; ') or 'well' }}">
 {{ name }}<small>{{ node.roles | join(' ') or 'no role' }}</small></span>
 {%- endfor %}
 {%- for name in data.absent %}
@@ -116,4 +125,8 @@ def output(data, **kwargs):  # pylint: disable=unused-argument
     Returns a string.
     """
     page = jinja2.Environment(autoescape=True, finalize=_visible).from_string(PAGE)
-    return page.render(data=data, most=MOST, at=time.strftime("%Y-%m-%d %H:%M:%S %z")).lstrip()
+    at = {name: [] for name in data["nodes"]}
+    for cause in data["causes"]:
+        for name in cause["at"]:
+            at.get(name, []).append(cause)
+    return page.render(data=data, most=MOST, at=at, now=time.strftime("%Y-%m-%d %H:%M:%S %z")).lstrip()

@@ -30,9 +30,9 @@ SYNC = "salt {} saltutil.sync_all, or apply gluster_one"
 SAY = 2
 
 
-def status(target="*", native=False, timeout=15, html=None):
+def status(target="*", native=False, timeout=15, html=None, verbose=False):
     """
-    Show the whole fleet: volumes, nodes and datastores, worst first, each with what to do.
+    Show the whole fleet: the causes of what is wrong, each with what to do, then volumes, nodes and datastores.
 
     target
         Which minions (string, a glob, default ``*``). Those whose pillar has no ``gluster_one`` are left out.
@@ -47,6 +47,10 @@ def status(target="*", native=False, timeout=15, html=None):
 
     html
         A file to which to write the same as a page for a browser, with a picture of the fleet (string, default none).
+
+    verbose
+        Show the names of the nodes and VMs that feel a cause, and what was found of each volume, node and datastore
+        (bool, default False).
 
     On a terminal it is a table; ``--out json`` gives the data. The exit status is 0 only when all nodes answer and
     nothing is found.
@@ -66,6 +70,7 @@ def status(target="*", native=False, timeout=15, html=None):
     answers = _ask(asked, "gluster_one.report", words, timeout)
     answers.update(_with_hosts(answers, words, timeout, {"pillars": pillars}))
     fleet = __salt__["gluster_one.overview"](answers, asked, asked == _ours("*"), {"pillars": pillars})
+    fleet["verbose"] = verbose
     if html:
         with salt.utils.files.fopen(html, "w") as stream:
             # The option --out, which is for what is shown, would win in salt.output.

@@ -16,7 +16,7 @@ import shlex
 __virtualname__ = "gluster_one"
 
 TEXT, NAME = 1000, 300
-FINDINGS, VOLUMES, HOSTS, NAMES = 1000, 200, 10000, 200
+FINDINGS, VOLUMES, HOSTS, NAMES, MACHINES = 1000, 200, 10000, 200, 1000
 ROLES = ("head", "hypervisor", "server")
 # The formula's defaults of what the pillar says to the master, as gluster_one_pillar has them on the minions: a runner
 # reaches no module, and a table of both would have each plan fail on a minion that has it of before.
@@ -230,6 +230,8 @@ def sound(answer):
             "coordinates", dict, VOLUMES, lambda pair: _pair(pair, lambda yes: yes if isinstance(yes, bool) else None)
         ),
         "hosts": part_of("hosts", list, HOSTS, lambda name: _text(name, NAME)),
+        # Not a hypervisor's that does not say which VMs run: that is not none.
+        "machines": part_of("machines", list, MACHINES, lambda name: _text(name, NAME)) if "machines" in said else None,
     }  # fmt: skip
     version = said.get("version")
     outdated = type(version) is not int or version != VERSION

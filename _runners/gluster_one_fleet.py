@@ -6,7 +6,7 @@ More of the runner ``gluster_one``: Salt joins modules of one virtual name. Each
 says of a volume, of datastores or of OpenNebula's hosts counts only where the master's pillar has it say so.
 """
 
-import posixpath
+import functools
 import shlex
 
 __virtualname__ = "gluster_one"
@@ -44,7 +44,8 @@ def overview(answers, asked, whole=False, known=None):
     known
         What was looked up before (dict), as for :func:`part`; the minions' parts are in it.
 
-    Returns a dict with ``volumes``, ``nodes``, ``absent``, ``datastores``, ``findings`` and ``summary``.
+    Returns a dict with ``causes`` (see :func:`causes`), ``volumes``, ``nodes``, ``absent``, ``datastores``,
+    ``findings`` and ``summary``.
 
     CLI Example:
 
@@ -63,7 +64,10 @@ def overview(answers, asked, whole=False, known=None):
     for minion in asked:
         if minion in look.said:
             said = look.said[minion]
-            nodes[minion] = {"roles": said["roles"], "looked": said["looked"], "findings": look.findings(minion)}
+            nodes[minion] = {
+                "roles": said["roles"], "looked": said["looked"], "machines": said["machines"],
+                "findings": look.findings(minion),
+            }  # fmt: skip
             if not whole:
                 nodes[minion]["findings"] += look.claims(minion)
         elif minion in answers:
@@ -74,12 +78,10 @@ def overview(answers, asked, whole=False, known=None):
                 wrong.update(seen=f"its pillar cannot be rendered: {error}", cure=cure)
             nodes[minion] = {"roles": [], "looked": [], "findings": [wrong]}
     full = look.full(nodes)
-    findings = list(full)
-    for node in nodes.values():
-        # A brick's server and its volume's coordinator both see that it is down.
-        node["findings"] = [one for one in node["findings"] if "volume" not in one or one not in findings]
-        findings += node["findings"]
+    look.once(nodes)
+    findings = [*full, *(one for node in nodes.values() for one in node["findings"])]
     absent = [minion for minion in asked if minion not in answers]
+    first = look.silent_first(absent)
     strangers = {}
     if whole:
         findings += unseen
@@ -99,19 +101,32 @@ def overview(answers, asked, whole=False, known=None):
             for finding in findings
             if name in (finding["on"], finding.get("volume"))
         ]
-    wrong = len(findings)
+    fleet = {
+        "volumes": look.volumes, "nodes": nodes, "absent": absent, "datastores": look.datastores, "findings": findings,
+    }  # fmt: skip
+    called = functools.partial(__salt__["gluster_one.called"], known=look.known)
+    found = __salt__["gluster_one.causes"](fleet, called, first)
+    return {
+        "causes": found,
+        **fleet,
+        "nodes": {**nodes, **strangers},
+        "summary": _summary(found, findings, nodes, absent),
+        "retcode": int(bool(findings or absent)),
+    }
+
+
+def _summary(causes, findings, nodes, absent):
+    """
+    What was found, in one line.
+    """
     silent = f", {len(absent)} {'node does' if len(absent) == 1 else 'nodes do'} not answer" if absent else ""
     silent += __salt__["gluster_one.below"]() if absent else ""  # a syndic may have this pillar, too
-    count = f"{wrong or 'no'} finding{'' if wrong == 1 else 's'} on {len(nodes)} node{'' if len(nodes) == 1 else 's'}"
-    return {
-        "volumes": look.volumes,
-        "nodes": {**nodes, **strangers},
-        "absent": absent,
-        "datastores": look.datastores,
-        "findings": findings,
-        "summary": count + silent,
-        "retcode": int(bool(wrong or absent)),
-    }
+    count = f"{_some_of(len(causes), 'cause')}, " if causes else ""
+    return f"{count}{_some_of(len(findings), 'finding')} on {_some_of(len(nodes), 'node')}{silent}"
+
+
+def _some_of(number, what):
+    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
 
 
 class _Look:
@@ -128,7 +143,7 @@ class _Look:
             if isinstance(answers.get(minion), dict)
         }
         self.wrong = {minion: list(said["wrong"]) for minion, said in self.said.items()}
-        self.missed, self.shared = {}, {}
+        self.missed, self.shared, self.first_servers = {}, {}, None
         known["said"] = {minion: said["names"] for minion, said in self.said.items()}
 
     def part(self, minion):
@@ -220,7 +235,7 @@ class _Look:
                 elif who == "coordinator":
                     self.refuse(minion, f"it has a finding {kind} of volume {name}", name)
                     continue
-            elif self.said[minion]["coordinates"].get(finding["on"]) and self.of(minion, finding["on"])["coordinator"]:
+            elif kind == "check_failed" and self.coordinates(minion, finding["on"]):
                 finding["volume"] = finding["on"]  # what it could not look at
             self.own(minion, finding)
             head = "head" in self.said[minion]["roles"]
@@ -228,6 +243,12 @@ class _Look:
             found.append(finding)
         # Of many findings the first are shown: what is wrong with the answer does not hide behind them.
         return self.misfits(minion) + sorted(found, key=lambda finding: finding["severity"] != "error")
+
+    def coordinates(self, minion, name):
+        """
+        Whether a minion is the coordinator of a volume, by its own word and the master's.
+        """
+        return self.said[minion]["coordinates"].get(name) and self.of(minion, name)["coordinator"]
 
     def speaks(self, minion, name, finding):
         """
@@ -250,11 +271,30 @@ class _Look:
 
     def volume_of(self, finding):
         """
-        Which volume a finding is about: by its word where that counts, or by the last part of the mount point.
+        Which volume a finding is about.
         """
-        on = finding["on"].removesuffix(" (as seen there)")
-        named = finding.get("volume") or (on if on in self.volumes else posixpath.basename(on))
-        return named if named in self.volumes else None
+        return __salt__["gluster_one.about_volume"](finding, self.volumes)
+
+    def once(self, nodes):
+        """
+        Leave out what two say of a volume: a brick's server and its volume's coordinator both see that it is down. The
+        server knows more of its brick.
+        """
+
+        def key(finding):
+            about = (finding["kind"], finding["on"], finding["volume"])
+            return about if finding["kind"] == "brick_down" else (*about, finding["seen"])
+
+        first, own = {}, {}
+        for minion, node in nodes.items():
+            for finding in [one for one in node["findings"] if "volume" in one]:
+                first.setdefault(key(finding), id(finding))
+                if not self.of(minion, finding["volume"])["coordinator"]:
+                    own[key(finding)] = id(finding)
+        for node in nodes.values():
+            node["findings"] = [
+                one for one in node["findings"] if "volume" not in one or {**first, **own}[key(one)] == id(one)
+            ]
 
     def full(self, nodes):
         """
@@ -273,6 +313,7 @@ class _Look:
             more = f" and {len(minions) - 3} more" if len(minions) > 3 else ""
             what = f"{', '.join(minions[:3])}{more} cannot write: {reasons[0]}"
             merged.append({**ours[0], "on": name, "seen": what, "expected": "room", "volume": name})
+            merged[-1]["felt_by"] = list(minions)
             merged[-1].pop("column", None)
             for minion, node in nodes.items():
                 alike = [each for each in node["findings"] if each in ours or self.is_space_of(minion, each, name)]
@@ -323,25 +364,43 @@ class _Look:
         A finding for each volume whose first server is no minion, or might be several.
         """
         found = []
-        claims = {}
-        for minion, said in self.said.items():
-            for name in said["coordinates"]:
-                claims.setdefault(name, []).append(minion)
-        for name, minions in sorted(claims.items()):
-            known = [minion for minion in minions if minion in self.parts]
-            # Of those whose pillar is at hand, else the first few: a name that only liars know is nobody's.
-            for minion in [*known, *[other for other in minions if other not in known][:3]]:
-                volume = self.part(minion)["volumes"].get(name)
-                if volume:
-                    first = volume["first"]
-                    # One that does not go by that name itself does not look at it, either.
-                    said = self.said.get(first[0]) if len(first) == 1 else None
-                    first = [] if said and not said["coordinates"].get(name) and not said["outdated"] else first
-                    if len(first) != 1:
-                        self.volumes.setdefault(name, dict(UNSEEN))
-                        found.append(unseen_finding(name, first))
-                    break
+        for name, first in self.firsts().items():
+            # One that does not go by that name itself does not look at it, either.
+            said = self.said.get(first[0]) if len(first) == 1 else None
+            first = [] if said and not said["coordinates"].get(name) and not said["outdated"] else first
+            if len(first) != 1:
+                self.volumes.setdefault(name, dict(UNSEEN))
+                found.append(unseen_finding(name, first))
         return found
+
+    def firsts(self):
+        """
+        The minions by the name of each volume's first server, as the pillar of one has it that knows the volume.
+        """
+        if self.first_servers is None:
+            claims, self.first_servers = {}, {}
+            for minion, said in self.said.items():
+                for name in said["coordinates"]:
+                    claims.setdefault(name, []).append(minion)
+            for name, minions in sorted(claims.items()):
+                known = [minion for minion in minions if minion in self.parts]
+                # Of those whose pillar is at hand, else the first few: a name that only liars know is nobody's.
+                for minion in [*known, *[other for other in minions if other not in known][:3]]:
+                    volume = self.part(minion)["volumes"].get(name)
+                    if volume:
+                        self.first_servers[name] = volume["first"]
+                        break
+        return self.first_servers
+
+    def silent_first(self, absent):
+        """
+        The volumes whose first server does not answer, each with that minion in a list: nobody has seen their bricks.
+        """
+        firsts = self.firsts() if absent else {}
+        silent = {name: first for name, first in firsts.items() if len(first) == 1 and first[0] in absent}
+        for name in silent:
+            self.volumes.setdefault(name, dict(UNSEEN))
+        return silent
 
     def strangers(self, asked):
         """

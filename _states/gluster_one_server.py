@@ -158,6 +158,7 @@ def bricks_running(name, timeout=120):
         changes = {brick: {"old": "down", "new": "online"} for brick in down}
         if not down:
             return ret
+        _require_marked(name)
         if __opts__["test"]:
             return {**ret, "result": None, "changes": changes, "comment": f"would start {', '.join(down)}"}
         __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
@@ -417,11 +418,24 @@ def _own_down(name):
     return [brick for brick in own["names"] if brick in own["down"] or brick in said]
 
 
+def _require_marked(name):
+    """
+    A start by force would make an empty brick of a directory that is not the brick, and that brick dies.
+    """
+    wrong = [brick for brick, marked in __salt__["glusterd.bricks"](name)["down"].items() if marked is False]
+    if wrong:
+        raise CommandExecutionError(
+            f"volume {name} is not started by force: the directory of {', '.join(wrong)} lacks its identifier: "
+            f"{__utils__['gluster_layout.lost_brick_cure'](name, wrong[0])}"
+        )
+
+
 def _start_anew(name, bricks, timeout):
     """
     Start bricks of this server that stayed down; a process of theirs that glusterd does not know is ended before, if
     nobody needs it.
     """
+    _require_marked(name)
     for brick in bricks:
         if not __salt__["gluster_pool.brick_blockers"](name, brick):
             __salt__["glusterd.end_brick"](name, brick)

@@ -1,6 +1,7 @@
 """What may break on a fleet with beacons and reactor, and what is to come of it."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from lab.system import LabError, wait_for
@@ -240,14 +241,26 @@ def settled(fleet):
         raise LabError(f"{exc}, but {fleet.restless}") from exc
 
 
+def first_line(fleet, fault):
+    """What the status says first of a fault that is a moment old, `-` where it has passed, or nobody can be asked."""
+    if "master" in fault.name:
+        return "-"
+    time.sleep(1)
+    causes = fleet.runner("gluster_one.status")[1]["causes"]
+    assert len(causes) <= 1, [(cause["what"], cause["cure"]) for cause in causes]
+    return causes[0]["what"] if causes else "-"
+
+
 def suffer(fleet, events, load, fault):
     """
     Inject a fault and see that what the policy says is what happens; returns a row of the table: its name, when it was
-    noticed and healed, jobs, records lost, images damaged.
+    noticed and healed, jobs, records lost, images damaged, the first line of status meanwhile.
     """
     scene = Scene(fleet, events, fault.host)
     bricks = fleet.bricks()
     begin = time.time()
+    looking = ThreadPoolExecutor(1)
+    status = looking.submit(first_line, fleet, fault)
     assert scene.run(fault.do)
     done = time.time()
     noticed = None
@@ -261,6 +274,8 @@ def suffer(fleet, events, load, fault):
         wait_for("it is repaired", lambda: scene.run(fault.right), done + fault.within - time.time())
         healed = time.time()
     jobs = events.jobs(begin)
+    cause = status.result()
+    looking.shutdown()
     assert scene.run(fault.undo)
     settled(fleet)
     written = len(load.acknowledged())
@@ -279,4 +294,4 @@ def suffer(fleet, events, load, fault):
         assert fleet.bricks() == bricks
     after = [f"{when - begin:.1f} s" if when else "-" for when in (noticed, healed)]
     counts = sum(map(len, jobs.values())), len(lost), damaged
-    return fault.name, after[0], after[1] if healed else fault.policy, *counts
+    return fault.name, after[0], after[1] if healed else fault.policy, *counts, cause

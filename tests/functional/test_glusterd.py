@@ -70,16 +70,16 @@ def test_a_missing_file_says_what_to_install(modules, tmp_path):
 def test_the_bricks_of_this_server(modules, small_vol, new_volume):
     own = modules.glusterd.bricks(small_vol)
     path = f"/data/{small_vol}/0"
-    assert own == {"names": [f"kvm1:{path}"], "sharing": {path: 1}, "owner": ["9869", "9869"], "down": []}
+    assert own == {"names": [f"kvm1:{path}"], "sharing": {path: 1}, "owner": ["9869", "9869"], "down": {}}
     assert modules.glusterd.bricks(new_volume("plain_vol"))["owner"] == ["-1", "-1"]
-    assert modules.glusterd.bricks("no_such_vol") == {"names": [], "sharing": {}, "owner": ["-1", "-1"], "down": []}
+    assert modules.glusterd.bricks("no_such_vol") == {"names": [], "sharing": {}, "owner": ["-1", "-1"], "down": {}}
 
 
 def test_a_brick_s_process_is_ended(modules, new_volume):
     name = new_volume("ended_vol")
     (brick,) = modules.glusterd.bricks(name)["names"]
     assert modules.glusterd.end_brick(name, brick) is True
-    assert modules.glusterd.bricks(name)["down"] == [brick]
+    assert modules.glusterd.bricks(name)["down"] == {brick: True}
     assert modules.glusterd.end_brick(name, brick) is False
     modules.gluster.volume_start(name, force=True)
     host.eventually("it runs again", lambda: not modules.glusterd.bricks(name)["down"])
@@ -100,14 +100,21 @@ def test_what_glusterd_keeps_is_what_it_says(modules, small_vol, new_volume):
 def test_a_brick_without_its_process_is_down_but_not_one_that_is_meant_to_be(modules, new_volume):
     name = new_volume("killed_vol", copies=2)
     host.eventually("its bricks run", lambda: host.bricks_online(name))
-    assert modules.glusterd.bricks(name)["down"] == []
+    assert modules.glusterd.bricks(name)["down"] == {}
     first = Path(f"/run/gluster/vols/{name}/kvm1-data-{name}-0.pid")
     host.kill(int(first.read_text()))
-    assert modules.glusterd.bricks(name)["down"] == [f"kvm1:/data/{name}/0"]
+    brick, path = f"kvm1:/data/{name}/0", Path(f"/data/{name}/0")
+    assert modules.glusterd.bricks(name)["down"] == {brick: True}
     first.write_text("1")  # somebody else's by now
-    assert modules.glusterd.bricks(name)["down"] == [f"kvm1:/data/{name}/0"]
+    assert modules.glusterd.bricks(name)["down"] == {brick: True}
+    path.rename(f"{path}.away")
+    assert modules.glusterd.bricks(name)["down"] == {brick: None}
+    path.mkdir()  # as where its file system is not mounted
+    assert modules.glusterd.bricks(name)["down"] == {brick: False}
+    path.rmdir()
+    Path(f"{path}.away").rename(path)
     host.gluster("volume", "stop", name, "force")
-    assert modules.glusterd.bricks(name)["down"] == []
+    assert modules.glusterd.bricks(name)["down"] == {}
 
 
 def test_a_peer_whose_host_is_silent_is_named(modules):

@@ -94,7 +94,7 @@ def test_status_of_a_fleet_that_is_not(fleet):
         status, found = fleet.runner("gluster_one.status")
         assert status == 1
         assert {finding["kind"] for finding in found["findings"]} == {"brick_down", "client_bricks"}
-        assert "kvm3:/data/one_vol" in [finding["on"] for finding in found["findings"]]
+        assert [(cause["kind"], cause["on"]) for cause in found["causes"]] == [("brick_down", "kvm3:/data/one_vol")]
         status, answer = fleet.runner("gluster_one.ok_to_stop", "kvm2")
         assert (status, answer["ok"]) == (1, False)
         assert "has 1 of these bricks online" in answer["reasons"][0]

@@ -32,7 +32,15 @@ def pytest_terminal_summary(terminalreporter, config):
     rows = config.stash.get(ROWS, [])
     if rows:
         terminalreporter.section("faults", sep="-")
-        head = ("fault", "noticed after", "healed after", "jobs", "records lost", "images damaged")
+        head = (
+            "fault",
+            "noticed after",
+            "healed after",
+            "jobs",
+            "records lost",
+            "images damaged",
+            "first line of status",
+        )
         widths = [max(len(str(row[column])) for row in [head, *rows]) for column in range(len(head))]
         for row in [head, *rows]:
             terminalreporter.line("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths)).rstrip())

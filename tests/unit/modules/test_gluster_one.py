@@ -233,3 +233,38 @@ def test_a_cure_is_whole_or_none(module):
     module._find(seen, "image", "on", "y" * 2000, "expected", cure)
     (found,) = seen["findings"]
     assert found["cure"] == cure and len(found["seen"]) < 1100
+
+
+@pytest.mark.parametrize(
+    "marked, found",
+    [
+        (True, {"brick_down": "gluster volume start one_vol force"}),
+        (
+            False,
+            {"brick_down": ", if its directory", "brick_gone": "reset-brick one_vol HOST:/data/b HOST:/data/b commit"},
+        ),
+        (None, {"brick_down": ", if its directory", "brick_gone": "mount its file system"}),
+    ],
+)
+def test_a_brick_is_started_by_force_only_where_its_directory_is_the_brick(module, marked, found):
+    """And a server that is the coordinator, too, says it once."""
+    bricks = {
+        "names": ["kvm2:/data/b"],
+        "sharing": {"/data/b": 1},
+        "owner": ["-1", "-1"],
+        "down": {"kvm2:/data/b": marked},
+    }
+    module.__salt__["glusterd.bricks"] = lambda name: bricks
+    module.__utils__["gluster_process.run"] = lambda words: (0, "" if marked is None else "0 0 7", "")
+    module._space = lambda *words: None
+    seen = {"findings": []}
+    module._bricks(seen, {}, "one_vol", alone=None)
+    assert [one["kind"] for one in seen["findings"]] == list(found)
+    assert all(cure in one["cure"] for one, cure in zip(seen["findings"], found.values()))
+    by_coordinator = ["brick_down", "kvm2:/data/b", "it is down", "online", "look at it"]
+    module.__salt__["gluster_pool.volume_report"] = lambda *words: [{}, [by_coordinator]]
+    module.__salt__["gluster_pool.snapshot"] = lambda heal, ask, service: {"volumes": {}}
+    module._server = lambda seen, node: module._bricks(seen, node, "one_vol", alone=None)
+    plan = {**node("one_vol", coordinator=True), "roles": ["server"]}
+    said = module.report(heal=False, node=plan)["findings"]
+    assert [one["kind"] for one in said] == list(found) and seen["findings"][0]["seen"] == said[0]["seen"]

@@ -7,6 +7,8 @@ import pytest
 
 from ..conftest import CHECKOUT, Master, imported
 
+KINDS = imported(CHECKOUT / "_runners/gluster_one_kinds.py").kinds
+CAUSES = imported(CHECKOUT / "_runners/gluster_one_causes.py", __salt__={"gluster_one.kinds": KINDS})
 DEAD = {
     "kind": "mount_dead", "on": "/0", "seen": "gone", "expected": "mounted", "severity": "error", "cure": "apply",
     "column": "mount",
@@ -20,12 +22,18 @@ ANSWER = {
 }  # fmt: skip
 
 
-def fleet(nodes, absent=()):
+def fleet(nodes, absent=(), **more):
+    """What the runner returns for these nodes."""
     found = [finding for node in nodes.values() for finding in node["findings"]]
     volume = {"bricks": [2, 3], "peers": [2, 2], "heal": 41, "split_brain": 0, "free_percent": 61, "wrong": ["down"]}
+    volume["sets"] = None
     store = {"id": 101, "type": "IMAGE_DS", "drivers": "fs/shared", "total_mb": 2048, "volume": "one_vol"}
-    return {"volumes": {"one_vol": volume}, "nodes": nodes, "absent": list(absent), "datastores": {"glusterds": store},
-            "findings": found, "summary": "done"}  # fmt: skip
+    return explained({"volumes": {"one_vol": volume}, "nodes": nodes, "absent": list(absent), "findings": found,
+                      "datastores": {"glusterds": store}, "summary": "done", **more})  # fmt: skip
+
+
+def explained(data):
+    return {**data, "causes": CAUSES.causes(data)}
 
 
 def shown(data):
@@ -37,21 +45,42 @@ def test_worst_first_and_the_rest_in_one_line():
     nodes = {f"kvm{number}": {"roles": ["hypervisor"], "looked": looked, "findings": []} for number in range(30)}
     nodes["kvm7"]["findings"] = [DEAD]
     lines = shown(fleet(nodes, absent=["kvm99"]))
-    assert lines[1].split() == ["one_vol", "2/3", "!", "2/2", "41", "!", "0", "61", "%", "down"]
-    assert lines[4].split()[:4] == ["kvm7", "hypervisor", "dead", "!"]
-    assert lines[4].endswith("/0: gone: apply")
-    assert lines[5].startswith("kvm99") and lines[5].endswith("does not answer")
-    assert lines[6].startswith("29 more nodes")
+    assert lines[0].split() == ["CAUSE", "FELT", "BY", "WHAT", "TO", "DO"]
+    assert lines[1].split() == ["kvm7:", "/0:", "gone", "kvm7", "apply"]
+    assert lines[2].split() == ["kvm99", "does", "not", "answer", "-", "look", "at", "the", "host"]
+    assert lines[5].split() == ["one_vol", "2/3", "!", "2/2", "41", "!", "0", "61", "%"]
+    assert lines[8].split() == ["kvm7", "hypervisor", "dead", "!", "ok", "ok", "ok"]
+    assert lines[9].startswith("kvm99") and lines[9].endswith("does not answer")
+    assert lines[10].startswith("29 more nodes")
     assert lines[-1] == "done"
+    lines = shown(fleet(nodes, absent=["kvm99"], verbose=True))
+    assert lines[5].endswith("61 %  down") and lines[8].endswith("/0: gone: apply")
+
+
+def test_a_node_is_painted_by_what_is_its_own_fault():
+    """What another node's brick does to its mount is said, and not marked."""
+    down = {**DEAD, "kind": "brick_down", "on": "kvm3:/b", "seen": "it is down", "volume": "one_vol"}
+    lost = {**DEAD, "kind": "client_bricks", "seen": "not connected to kvm3:/b"}
+    looked = ["mount", "links", "writable", "native"]
+    nodes = {f"kvm{number}": {"roles": ["hypervisor"], "looked": looked, "findings": [{**lost}], "machines": ["one-7"]}
+             for number in range(30)}  # fmt: skip
+    del down["column"]
+    nodes["kvm1"]["findings"].append(down)
+    nodes["kvm2"]["findings"].append({**DEAD})
+    lines = shown(fleet(nodes))
+    assert lines[1].split() == ["kvm3:/b", "is", "down", "30", "nodes,", "1", "VM", "apply"]
+    assert lines[2].split()[:3] == ["kvm2:", "/0:", "gone"]
+    assert lines[row(lines, "kvm2")].split()[2:5] == ["dead", "!", "ok"]
+    assert lines[row(lines, "29")].split()[1:] == ["more", "nodes", "bricks", "ok", "ok", "ok"]
 
 
 def test_nodes_that_cannot_write_to_a_full_volume_are_marked():
     """What is said of the volume once."""
     nodes = {"kvm1": {"roles": ["head"], "looked": ["writable"], "findings": [], "columns": {"writable": "full"}}}
-    assert shown(fleet(nodes))[4].split() == ["kvm1", "head", "-", "-", "full", "!", "-"]
+    assert shown(fleet(nodes))[4].split() == ["kvm1", "head", "-", "-", "full", "-"]
 
 
-def test_nodes_with_the_same_finding_share_a_line():
+def test_nodes_with_the_same_finding_share_a_line(monkeypatch):
     looked = ["mount", "links", "writable", "native"]
     nodes = {}
     for number in range(30):
@@ -59,10 +88,15 @@ def test_nodes_with_the_same_finding_share_a_line():
         found = [cure] if number < 7 else []
         nodes[f"kvm{number}"] = {"roles": ["hypervisor"], "looked": looked, "findings": found}
     lines = shown(fleet(nodes))
-    assert lines[4].split()[:4] == ["7", "nodes", "dead", "!"]
-    assert lines[4].endswith(": gone: salt NODE state.apply gluster_one.mount")
-    assert lines[5].strip() == "on kvm0, kvm1, kvm2, kvm3, kvm4, ..."
-    assert lines[6].startswith("23 more nodes")
+    cause = "7 nodes: /0: gone 7 nodes salt NODE state.apply gluster_one.mount"
+    assert " ".join(lines[1].split()) == cause
+    wide = lines[row(lines, "NODE") + 1 :]
+    assert " ".join(wide[0].split()) == "7 nodes dead ! ok ok ok on kvm0, kvm1, kvm2, kvm3, kvm4, ..."
+    assert wide[1].startswith("23 more nodes")
+    monkeypatch.setenv("COLUMNS", "500")
+    every = " ".join(" ".join(shown(fleet(nodes, verbose=True))).split())
+    assert "(kvm0, kvm1, kvm2, kvm3, kvm4, kvm5, kvm6)" in every
+    assert "gone: salt NODE state.apply gluster_one.mount on kvm0, kvm1, kvm2, kvm3, kvm4, ..." in every
 
 
 @pytest.mark.parametrize("columns", [80, 200])
@@ -73,13 +107,13 @@ def test_reads_well_in_a_terminal(monkeypatch, columns, color):
     long = {**DEAD, "seen": "word " * 60}
     nodes = {"kvm1": {"roles": ["hypervisor", "server"], "looked": looked, "findings": [long]}}
     module = imported(CHECKOUT / "_output/gluster_one.py", __opts__={"color": color})
-    text = module.output(fleet(nodes, absent=["kvm2"]))
+    text = module.output(fleet(nodes, absent=["kvm2"], verbose=True))
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
     assert (plain != text) is color
     assert max(map(len, plain.splitlines())) <= columns
-    assert " ".join(plain.split()).count("word word") >= 28
+    assert " ".join(plain.split()).count("word word") >= 2 * 28
     monkeypatch.setattr(module, "__opts__", {"color": False})
-    assert module.output(fleet(nodes, absent=["kvm2"])) == plain
+    assert module.output(fleet(nodes, absent=["kvm2"], verbose=True)) == plain
 
 
 def test_other_answers_as_they_are():
@@ -94,21 +128,22 @@ def test_errors_stand_before_warnings_and_these_before_what_is_well():
     warning = {**DEAD, "kind": "space", "severity": "warning"}
     looked = ["mount", "links", "writable", "native"]
     nodes = {
-        name: {"roles": ["hypervisor"], "looked": looked, "findings": found}
+        name: {"roles": ["hypervisor"], "looked": looked, "findings": [{**one} for one in found]}
         for name, found in (("a", [warning]), ("b", []), ("c", [warning, DEAD]), ("d", [DEAD]))
     }
     data = fleet(nodes)
     facts, store = data["volumes"].pop("one_vol"), data["datastores"].pop("glusterds")
     for table, one, others in (("volumes", facts, "klmn"), ("datastores", store, "wxyz")):
         data[table] = {f"{name}_vol": one for name in others}
-    data["findings"] = [
+    data["findings"] += [
         {**warning, "on": "k_vol"},
         {**DEAD, "kind": "brick_down", "on": "kvm3:/data/m", "volume": "m_vol"},
         {**DEAD, "on": "n_vol"},
         {**warning, "on": "w_vol"},
         {**DEAD, "on": "z_vol"},
     ]
-    lines = shown(data)
+    lines = shown(explained(data))
+    lines = lines[row(lines, "VOLUME") :]
     for order in ("cdab", ["m_vol", "n_vol", "k_vol", "l_vol"], ["z_vol", "w_vol", "x_vol", "y_vol"]):
         rows = [row(lines, name) for name in order]
         assert rows == sorted(rows), order
@@ -134,9 +169,9 @@ def test_a_brick_that_is_down_is_wrong_with_its_volume(monkeypatch):
         "kvm3": {**answer, "findings": [DEAD, brick], "coordinates": {"one_vol": False}},
     }
     found = status(monkeypatch, answers)
-    kinds = [finding["kind"] for finding in found["findings"]]
-    assert kinds == ["brick_down", "volume_option", "mount_dead", "mount_dead"], "seen by two, it is one"
-    assert found["volumes"]["one_vol"]["wrong"] == ["kvm3:/data/one_vol: it is down", "an option"]
+    kinds = sorted(finding["kind"] for finding in found["findings"])
+    assert kinds == ["brick_down", "mount_dead", "mount_dead", "volume_option"], "seen by two, it is one"
+    assert found["volumes"]["one_vol"]["wrong"] == ["an option", "kvm3:/data/one_vol: it is down"]
 
 
 @pytest.mark.parametrize(
@@ -222,8 +257,8 @@ def test_a_host_of_opennebula_that_is_no_node_of_the_fleet(monkeypatch):
     (finding,) = data["findings"]
     assert (finding["kind"], finding["on"], data["retcode"]) == ("host_unlooked", "kvm7", 1)
     lines = shown(data)
-    assert lines[row(lines, "kvm7")].split()[1:5] == ["-", "-", "-", "-"]
-    assert "no minion of this name has gluster_one in its pillar" in " ".join(" ".join(lines).split())
+    assert [line for line in lines if line.startswith("kvm7 ")][-1].split()[1:5] == ["-", "-", "-", "-"]
+    assert "no minion of this name has gluster_one in its pillar" in data["causes"][0]["what"]
     older = {key: value for key, value in answers["kvm1"].items() if key not in ("names", "coordinates", "hosts")}
     for other in (older, "The minion function caused an exception", None):  # which hides no other
         answers["kvm1"] = other
@@ -262,9 +297,8 @@ def test_a_master_with_the_reactor_that_keeps_no_mine(monkeypatch, opts, target,
     assert data["retcode"] == said
     if said:
         text = " ".join(" ".join(shown(data)).split())
-        assert (
-            "the master: it has the reactor and keeps no mine (minion_data_cache: false): nothing is repaired" in text
-        )
+        what = "the master: it has the reactor and keeps no mine (minion_data_cache: false): nothing is repaired"
+        assert data["causes"][0]["what"] == what
         assert "set minion_data_cache or enforce_mine_cache to true" in text and "the master" in page(data).text
 
 
@@ -288,10 +322,13 @@ def test_one_node_does_not_fill_the_screen(monkeypatch):
     answers = {"kvm2": {**ANSWER, "findings": [*warnings, DEAD, lie]}, "kvm1": ANSWER}
     data = status(monkeypatch, answers)
     assert len(data["nodes"]["kvm2"]["findings"]) == 999, "the data has all of them"
-    lines, seen = shown(data), page(data)
-    first = row(lines, "kvm2")
+    assert len(data["causes"]) == 999 and sum(cause["shown"] for cause in data["causes"]) == 20
+    plain, lines, seen = shown(data), shown({**data, "verbose": True}), page(data)
+    assert len(plain) < 60 and data["causes"][0]["what"].endswith("by its pillar that is not for it to say")
+    assert "kvm2: 979 more" in " ".join(plain)
+    first = len(lines) - lines[::-1].index(next(line for line in lines[::-1] if line.startswith("kvm2 "))) - 1
     assert "by its pillar that is not for it to say" in lines[first]
-    assert lines[first + 1].strip().startswith("/0: gone: ") and len(lines) < 40
+    assert lines[first + 1].strip().startswith("/0: gone: ") and len(lines) < 100
     assert lines[first + 20].strip() == "and 979 more: salt kvm2 gluster_one.check"
     assert seen.text.count("(expected: ") == 20 and "and 979 more" in seen.text
     assert all(len(each.get("title", "")) < 2000 for _, each in seen.elements)
@@ -301,7 +338,7 @@ def test_a_volume_and_a_datastore_do_not_fill_the_screen_either():
     data = fleet({})
     data["findings"] = [{**DEAD, "on": "glusterds"}] * 1000
     data["volumes"]["one_vol"]["wrong"] = ["down"] * 1000
-    text = "\n".join(shown(data))
+    text = "\n".join(shown({**data, "verbose": True}))
     assert (text.count("down"), text.count("gone"), text.count("and 980 more: see the nodes")) == (20, 20, 2)
 
 
@@ -312,7 +349,8 @@ def test_hosts_that_one_head_names_do_not_fill_the_screen(monkeypatch):
     data = status(monkeypatch, {"head": {**ANSWER, "roles": ["head"], "names": ["head"], "hosts": hosts}}, pillars)
     found = [one["on"] for one in data["findings"] if one["kind"] == "host_unlooked"]
     assert (len(found), found[-1]) == (21, "980 more hosts")
-    assert "980 more hosts" in "\n".join(shown(data))
+    assert "980 more hosts" in " ".join(" ".join(shown({**data, "verbose": True})).split())
+    assert len(shown(data)) < 30
 
 
 # The page
@@ -350,6 +388,9 @@ def test_the_page_shows_nodes_bricks_and_why():
     assert "gone (expected: mounted)" in seen.text and "kvm9: does not answer" in seen.text
     # The legend has one of each.
     assert [len(seen.boxes(kind)) for kind in ("fine", "warning", "error")] == [1 + 2, 1, 1 + 3]
+    assert (
+        seen.text.index("kvm2: /0: gone") < seen.text.index("kvm9 does not answer") < seen.text.index("Volume one_vol")
+    )
     assert not [each for _, each in seen.elements if {"src", "href"} & set(each)], "it needs nothing but itself"
 
 

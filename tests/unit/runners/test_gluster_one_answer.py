@@ -287,7 +287,7 @@ def test_another_version_hides_no_lie(master, version):
 def test_few_pillars_are_rendered(master):
     master.rendered.clear()
     master.answers = {"gluster_one.report": {**REPORTS, EVIL: report(EVIL)}}
-    assert master.runner.status()["data"]["summary"] == "1 finding on 5 nodes"
+    assert master.runner.status()["data"]["summary"] == "1 cause, 1 finding on 5 nodes"
     assert sorted(master.rendered) == ["head", "kvm1"]
 
 

@@ -10,7 +10,7 @@ from lab.stamp import CHECKOUT
 
 TABLE = yaml.safe_load((CHECKOUT / "gluster_one/findings.yaml").read_text())
 KEYS = {"who", "look", "severity", "meaning", "cure"}
-MORE = {"cures", "repair", "repairs", "holds", "column"}
+MORE = {"cures", "repair", "repairs", "holds", "column", "explained_by", "together"}
 PARTS = ("mount", "links", "writable", "native")
 
 

@@ -13,12 +13,15 @@ def back(monkeypatch):
     process or, with lost, one that glusterd does not know.
     """
 
-    def make(*rounds, lost=False, blockers=()):
+    def make(*rounds, lost=False, blockers=(), marked=True):
         left, started = list(rounds), []
         down = lambda name: (left.pop(0) if len(left) > 1 else left[0]) if name == "one_vol" else []  # noqa: E731
         salt = {
             "glusterd.volumes": lambda: {"one_vol": {}, "other_vol": {}},
-            "glusterd.bricks": lambda name: {"names": ["kvm1:/b"], "down": [] if lost else down(name)},
+            "glusterd.bricks": lambda name: {
+                "names": ["kvm1:/b"],
+                "down": {} if lost else dict.fromkeys(down(name), marked),
+            },
             "glusterd.end_brick": lambda name, brick: lost and started.append((brick, "ended")),
             "gluster_pool.bricks_down": lambda name: down(name) + ["kvm2:/b"] if lost else [],
             "gluster_pool.brick_blockers": lambda name, brick: list(blockers),
@@ -62,3 +65,13 @@ def test_one_that_does_not_come_back_then_is_named_with_what_to_do(back):
         "glusterd was restarted, and bricks of this server did not come back within 0.3 s (last seen: kvm1:/b)" in text
     )
     assert "/var/log/glusterfs/bricks on kvm1" in text and "`gluster volume start VOLUME force` starts it" in text
+
+
+def test_a_brick_whose_directory_is_another_is_not_started_by_force(back):
+    """Over an empty one it would make an empty brick, which dies."""
+    wait, started = back(["kvm1:/b"], marked=False)
+    with pytest.raises(
+        CommandExecutionError, match="the directory of kvm1:/b lacks its identifier: mount its file sys"
+    ):
+        wait()
+    assert started == []

@@ -1,0 +1,335 @@
+"""
+Causes before consequences
+==========================
+
+More of the runner ``gluster_one``: Salt joins modules of one virtual name. Which kind of finding explains which is
+``explained_by`` of ``gluster_one/findings.yaml``. A minion's word explains what others have found only where these name
+its own brick or its own host, or where the master's pillar has it speak for the volume: it cannot hide behind another.
+"""
+
+import posixpath
+import re
+import shlex
+
+__virtualname__ = "gluster_one"
+
+# Kinds that a coordinator refutes that sees the brick online.
+REFUTED = ("brick_down", "brick_gone", "glusterd_down", "silent")
+# Causes that are shown of what one node alone says: one that lies may say a thousand things.
+MOST = 20
+AS_SEEN = " (as seen there)"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def about_volume(finding, volumes):
+    """
+    Which volume a finding is about: by its word where that counts, or by the last part of the mount point.
+
+    finding
+        The finding (dict).
+
+    volumes
+        The names of the volumes that there are (list or dict).
+
+    Returns a string, None where it is not known.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.about_volume '{"on": /var/lib/gluster_one/one_vol}' '[one_vol]'
+    """
+    on = finding["on"].removesuffix(AS_SEEN)
+    named = finding.get("volume") or (on if on in volumes else posixpath.basename(on))
+    return named if named in volumes else None
+
+
+def causes(fleet, called=None, first=None):
+    """
+    The causes of what was found, worst first, and of each finding what explains it.
+
+    fleet
+        What :func:`overview` has so far (dict): ``nodes``, ``absent``, ``volumes``, ``datastores`` and ``findings``.
+        Each finding gets ``explained_by``: the number of the cause that explains it, counted from 0, None where it is a
+        cause itself.
+
+    called
+        A function that tells which minions go by the name of a host (default: none does).
+
+    first
+        The minions by the name of the first server of each volume whose bricks nobody has seen (dict of lists, default
+        none).
+
+    Returns a list of dicts, each for findings that have one cure in common. ``said_by`` are the minions that report it,
+    ``at`` those where it lies, ``felt_by`` those with one of its findings, ``machines`` the VMs there, None where no
+    node says which run. ``findings`` counts what it explains, and itself; ``shown`` is False for what one node alone
+    says beyond twenty causes::
+
+        [{"kind": "brick_down", "on": "kvm3:/data/one_vol", "seen": "it is down", "severity": "error",
+          "what": "kvm3:/data/one_vol is down", "cure": "gluster volume start one_vol force", "said_by": ["kvm1"],
+          "at": ["kvm3"], "felt_by": ["kvm1", "kvm2"], "machines": ["one-7"], "findings": 3, "shown": True}]
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.causes '{nodes: {}, absent: [kvm3], volumes: {}, datastores: {}, findings: []}'
+    """
+    return _Causes(fleet, called or (lambda host: []), first or {}).all()
+
+
+class _Causes:
+    """
+    The findings of a fleet with who reports them, and an index of what they may explain.
+    """
+
+    def __init__(self, fleet, called, first):
+        self.fleet, self.called, self.first = fleet, called, first
+        self.kinds, self.volumes = __salt__["gluster_one.kinds"](), fleet["volumes"]
+        said = {id(one): minion for minion, node in fleet["nodes"].items() for one in node["findings"]}
+        self.found = [(said.get(id(one)), one) for one in fleet["findings"]]
+        self.found += [(minion, self.silent(minion)) for minion in fleet["absent"]]
+        self.explaining = {rule["kind"] for has in self.kinds.values() for rule in has.get("explained_by", ())}
+        self.bricks, self.online = {}, set()
+        for name, volume in self.volumes.items():
+            for brick, online in [pair for each in volume["sets"] or () for pair in each]:
+                host, _, path = brick.partition(":/")
+                self.online |= {brick} if online else set()
+                self.bricks.update({(minion, f"/{path}"): (name, brick) for minion in self.one(host)})
+        self.index = {}
+        for number, (minion, finding) in enumerate(self.found):
+            for by, key in self.offers(minion, finding) if finding["kind"] in self.explaining else ():
+                self.index.setdefault((finding["kind"], by, key), []).append(number)
+
+    def silent(self, minion):
+        """
+        What is said of a minion that does not answer, in the shape of a finding.
+        """
+        has = self.kinds["silent"]
+        return {
+            "kind": "silent", "on": minion, "seen": "it does not answer", "expected": "an answer",
+            "severity": has["severity"], "cure": has["cure"],
+        }  # fmt: skip
+
+    def one(self, host):
+        """
+        The only minion that goes by the name of a host, in a list; an empty one where there are none or several.
+        """
+        minions = self.called(host) if host else []
+        return minions if len(minions) == 1 else []
+
+    def who(self, finding):
+        return self.kinds.get(finding["kind"], {}).get("who", "anybody")
+
+    def brick(self, minion, finding):
+        """
+        The brick that a server's finding is about, with its volume: its own alone.
+        """
+        on = finding["on"]
+        if ":/" in on:  # only of `volume` is it known already that this is the minion's to say
+            host, _, path = on.partition(":/")
+            return (finding["volume"], on) if "volume" in finding else self.bricks.get((minion, f"/{path}"))
+        return self.bricks.get((minion, on))
+
+    def offers(self, minion, finding):
+        """
+        What a finding may explain, as pairs of what both have in common and its value.
+        """
+        on, who = finding["on"], self.who(finding)
+        if finding["kind"] == "silent":
+            return [("host", minion), *[("unseen", name) for name, first in self.first.items() if first == [minion]]]
+        offers = [("node", minion), ("place", (minion, on)), ("datastore", (minion, posixpath.basename(on)))]
+        if who == "coordinator":
+            name = finding.get("volume")
+            offers += [("volume", name)] if name else []
+            offers += [("host", each) for each in self.one(on)]
+            offers += [("unseen", name)] if name and not self.volumes.get(name, {}).get("sets") else []
+        elif who == "server":
+            offers += [("host", minion)] if "volume" not in finding else []
+            volume, brick = self.brick(minion, finding) or (None, None)
+            if brick and not (finding["kind"] in REFUTED and brick in self.online):
+                offers += [("volume", volume), ("brick", brick)]
+        elif on in self.fleet["datastores"]:  # of the head alone
+            offers += [("volume", self.fleet["datastores"][on]["volume"])]
+        elif finding["kind"] == "client_bricks":
+            offers += [("client", minion)]
+        return offers
+
+    def asks(self, by, minion, finding, item):
+        """
+        The value of what a finding, or a part of it, would have in common with what explains it.
+        """
+        if by in ("node", "client"):
+            hosts = re.match(r"a client at (\S+) is not connected", finding["seen"]) if by == "client" else None
+            return next(iter(self.one(hosts[1])), None) if hosts else minion if by == "node" else None
+        if by == "place":
+            return minion, finding["on"]
+        if by in ("volume", "unseen"):
+            return about_volume(finding, self.volumes)
+        if by == "datastore":
+            store = self.fleet["datastores"].get(finding["on"])
+            return store and (minion, str(store["id"]))
+        if by == "brick":
+            return item
+        host = item.partition(":/")[0]
+        return next(iter(self.one(host)), minion if finding["kind"] == "not_in_pool" else None)
+
+    def explanation(self, number):
+        """
+        The number of the finding that explains another one, None where there is none, or none for a part of it.
+        """
+        minion, finding = self.found[number]
+        rules = self.kinds.get(finding["kind"], {}).get("explained_by", ())
+        found = [self.first_of(rules, minion, finding, item) for item in _items(finding)] if rules else []
+        return found[0] if found and None not in found else None
+
+    def first_of(self, rules, minion, finding, item):
+        for rule in rules:
+            if rule.get("if", "") not in finding["seen"] or (rule["kind"] in REFUTED and item in self.online):
+                continue
+            key = (rule["kind"], rule["by"], self.asks(rule["by"], minion, finding, item))
+            for other in self.index.get(key, ()):
+                if rule.get("of", "") in self.found[other][1]["seen"]:
+                    return other
+        return None
+
+    def roots(self):
+        """
+        By the number of each finding that of the one at the end of what explains it. What explains is of another kind
+        each time, in an order without circles, as a test of the table sees to.
+        """
+        explained = [self.explanation(number) for number in range(len(self.found))]
+        roots = []
+        for number, _ in enumerate(explained):
+            root = number
+            while explained[root] is not None:
+                root = explained[root]
+            roots.append(root)
+        return roots
+
+    def all(self):
+        """
+        The causes, with what :func:`causes` says.
+        """
+        roots, alike = self.roots(), {}
+        for root in sorted(set(roots)):
+            alike.setdefault(self.group(root), []).append(root)
+        members, group = {}, {root: key for key, those in alike.items() for root in those}
+        for number, root in enumerate(roots):
+            members.setdefault(group[root], []).append(number)
+        found = sorted(
+            ((self.cause(those, members[key]), key) for key, those in alike.items()),
+            key=lambda pair: (pair[0]["severity"] != "error", -pair[0]["findings"], pair[0]["kind"], pair[0]["on"]),
+        )
+        alone = {}
+        for cause, _ in found:
+            reporter = cause["said_by"][0] if len(cause["said_by"]) == 1 else None
+            alone[reporter] = alone.get(reporter, 0) + 1
+            cause["shown"] = reporter is None or alone[reporter] <= MOST
+        place = {key: number for number, (_, key) in enumerate(found)}
+        for number, (_, finding) in enumerate(self.found):
+            root = roots[number]
+            finding["explained_by"] = None if root == number else place[group[root]]
+        return [cause for cause, _ in found]
+
+    def group(self, number):
+        """
+        What findings have in common that are one cause: what they are about and their cure, but for the node's name.
+        """
+        minion, finding = self.found[number]
+        together = self.kinds.get(finding["kind"], {}).get("together")
+        if together == "seen":
+            return finding["kind"], finding["seen"]
+        volume = (self.brick(minion, finding) or [about_volume(finding, self.volumes)])[0]
+        if together == "volume" and volume:
+            return finding["kind"], volume
+        return finding["kind"], finding["on"], _generic(finding["cure"], minion)
+
+    def cause(self, those, members):
+        """
+        Findings that are one cause, with all that they explain.
+        """
+        minion, finding = self.found[those[0]]
+        said_by = _once(self.found[number][0] for number in those)
+        at = _once(each for number in those for each in self.at(*self.found[number]))
+        felt = _once(each for number in members for each in self.felt(*self.found[number]))
+        errors = any(self.found[number][1]["severity"] == "error" for number in members)
+        machines = [self.fleet["nodes"].get(each, {}).get("machines") for each in felt] if errors else []
+        known = [each for each in machines if each is not None]
+        return {
+            "kind": finding["kind"],
+            "on": finding["on"],
+            "seen": finding["seen"],
+            "severity": "error" if errors else "warning",
+            "what": self.what(those, at),
+            "cure": finding["cure"] if len(said_by) < 2 else _generic(finding["cure"], minion),
+            "said_by": said_by,
+            "at": at,
+            "felt_by": felt,
+            "machines": sorted({name for each in known for name in each}) if known else None,
+            "findings": len(members),
+        }
+
+    def of_others(self, minion, finding):
+        """
+        Whether a finding is not about the node that reports it: but a volume, OpenNebula, or what only the master sees.
+        """
+        return "volume" in finding or self.who(finding) == "head" or not minion
+
+    def at(self, minion, finding):
+        """
+        The node at which a finding lies: the reporter's own, or that whose brick or host it names.
+        """
+        if finding["on"] in self.volumes:
+            return []
+        if "volume" in finding:
+            return self.one(finding["on"].partition(":/")[0])
+        return [minion or finding["on"]]
+
+    def felt(self, minion, finding):
+        """
+        The nodes that feel it.
+        """
+        if self.of_others(minion, finding) or finding["kind"] == "silent":
+            return finding.get("felt_by", [])
+        return [minion]
+
+    def what(self, those, at):
+        """
+        A cause as a sentence.
+        """
+        minion, finding = self.found[those[0]]
+        ons = _once(self.found[number][1]["on"] for number in those)
+        seens = _once(self.found[number][1]["seen"] for number in those)
+        seen = "; ".join(seens[:3]) + (f"; and {len(seens) - 3} more" if len(seens) > 3 else "")
+        on = ", ".join(ons[:3]) + (f" and {len(ons) - 3} more" if len(ons) > 3 else "")
+        where = "" if self.of_others(minion, finding) or finding["kind"] == "silent" else at
+        where = f"{where[0]}: " if len(where) == 1 else f"{len(where)} nodes: " if where else ""
+        plain = len(ons) == len(seens) == 1 and seen.startswith(("it is ", "it does "))
+        return f"{where}{on} {seen[3:]}" if plain else f"{where}{on}: {seen}"
+
+
+def _items(finding):
+    """
+    The bricks or the host that a finding names, each of which has to be explained; one of None where it names none.
+    """
+    named = finding["seen"].partition("not connected to ")[2]
+    if finding["kind"] in ("client_bricks", "client_apart") and named:
+        bricks = named.split(", ")
+        return bricks[:-1] if named.endswith("...") and len(bricks) > 1 else bricks
+    return [finding["on"]]
+
+
+def _generic(cure, minion):
+    """
+    A cure as it is for any node.
+    """
+    name = re.escape(shlex.quote(minion)) if minion else None
+    return re.sub(rf"(^|\b)(salt|on) {name}(?=[ :])", r"\1\2 NODE", cure) if name else cure
+
+
+def _once(names):
+    return sorted({name for name in names if name is not None})

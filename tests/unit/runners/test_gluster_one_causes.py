@@ -1,0 +1,277 @@
+"""Which finding explains which: the table, the fleet's causes, and that nobody hides behind another node."""
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lab.stamp import CHECKOUT
+
+from ..conftest import Master
+
+TABLE = yaml.safe_load((CHECKOUT / "gluster_one/findings.yaml").read_text())
+BY = {"node", "place", "volume", "brick", "host", "client", "datastore", "unseen"}
+MOUNT, B3 = "/var/lib/gluster_one/one_vol", "kvm3:/data/one_vol"
+NODES = ("head", "kvm1", "kvm2", "kvm3", "kvm9")
+PILLAR = {"volumes": {"one_vol": {"servers": ["kvm1", "kvm2", "kvm3"], "datastores": {"glusterds": {}}}}}
+PILLARS = {**dict.fromkeys(NODES, PILLAR), "head": {**PILLAR, "roles": ["head"]}}
+SETS = [[[f"kvm{number}:/data/one_vol", True] for number in (1, 2, 3)]]
+DOWN = [[["kvm1:/data/one_vol", True], ["kvm2:/data/one_vol", True], [B3, False]]]
+STORE = {"id": 101, "type": "IMAGE_DS", "drivers": "fs/shared", "total_mb": 100, "volume": "one_vol"}
+LOST = f"not connected to {B3}"
+
+
+def finding(kind, on=MOUNT, seen="wrong", **more):
+    return {"kind": kind, "on": on, "seen": seen, "expected": "right", "severity": "error", "cure": "x", **more}
+
+
+def of_volume(kind, on="one_vol", seen="wrong"):
+    return finding(kind, on, seen, volume="one_vol")
+
+
+@pytest.fixture(scope="module")
+def master():
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield Master(monkeypatch, PILLARS)
+
+
+def fleet(master, found, sets=SETS, silent=(), machines=None):
+    """What `status` returns for these findings by node; nodes of `silent` do not answer."""
+    answers = {}
+    for name in NODES:
+        facts = {"one_vol": {"sets": sets, "bricks": sets and [2, 3], "peers": [1, 2]}} if name == "kvm1" else {}
+        answers[name] = {
+            "version": 2, "roles": ["head" if name == "head" else "hypervisor"], "looked": ["mount"], "names": [name],
+            "findings": found.get(name, []), "volumes": facts, "hosts": [],
+            "datastores": {"glusterds": STORE} if name == "head" else {}, "coordinates": {"one_vol": name == "kvm1"},
+            "machines": (machines or {}).get(name, []),
+        }  # fmt: skip
+    master.answers["gluster_one.report"] = {name: said for name, said in answers.items() if name not in silent}
+    return master.runner.status()["data"]
+
+
+EVERY = {name: [finding("client_bricks", seen=LOST)] for name in NODES}
+HUNG = {name: [finding("mount_hangs")] for name in NODES}
+NO = {name: [finding("not_writable", seen="oneadmin cannot write: Permission denied")] for name in NODES}
+DEAD = {name: [finding("mount_dead")] for name in NODES}
+UNREAD = {name: [finding("native_read", "one_vol", "Authentication failed")] for name in NODES[1:]}
+
+
+def joined(*parts):
+    return {name: [one for part in parts for one in part.get(name, [])] for name in NODES}
+
+
+# What is found, of bricks that are so, while these do not answer: the only cause, and how many nodes feel it.
+CASES = {
+    "a brick is down": (
+        joined(EVERY, {"kvm1": [of_volume("brick_down", B3, "it is down")]}), DOWN, [], ("brick_down", B3), 5,
+    ),
+    "its server sees it, too": (
+        joined(EVERY, {"kvm3": [of_volume("brick_down", B3, "it is down")]},
+               {"kvm1": [of_volume("brick_down", B3, "it is down")]}), DOWN, [], ("brick_down", B3), 5,
+    ),
+    "a brick's directory is gone": (
+        joined(EVERY, {"kvm3": [finding("brick_gone", "/data/one_vol")]},
+               {"kvm1": [of_volume("brick_down", B3, "it is down")]}), DOWN, [], ("brick_gone", "/data/one_vol"), 5,
+    ),
+    "a host is away": (
+        joined({name: HUNG[name] for name in NODES if name != "kvm3"}, {"kvm1": [of_volume("peer_away", "kvm3")]}),
+        None, ["kvm3"], ("silent", "kvm3"), 4,
+    ),
+    "a host is away, and its bricks are missed": (
+        joined({name: EVERY[name] for name in NODES if name != "kvm3"}, {"kvm1": [of_volume("peer_away", "kvm3")]}),
+        DOWN, ["kvm3"], ("silent", "kvm3"), 4,
+    ),
+    "the coordinator's host is away": (HUNG, None, ["kvm1"], ("silent", "kvm1"), 4),
+    "glusterd is stopped": (
+        {"kvm3": [finding("glusterd_down", "glusterd")], "kvm1": [of_volume("peer_away", "kvm3")]}, DOWN, [],
+        ("glusterd_down", "glusterd"), 1,
+    ),
+    "two bricks are down": (
+        joined(NO, {"kvm1": [of_volume("client_quorum"), of_volume("volume_option", seen="storage.owner-uid is 0")]}),
+        SETS, [], None, None,
+    ),
+    "the owner option": (
+        joined(NO, {"kvm1": [of_volume("volume_option", seen="storage.owner-uid is 0")]}), SETS, [],
+        ("volume_option", "one_vol"), 5,
+    ),
+    "the owner of the bricks' roots": (
+        joined(NO, {f"kvm{number}": [finding("brick_owner", "/data/one_vol")] for number in (1, 2, 3)}), SETS, [],
+        ("brick_owner", "/data/one_vol"), 5,
+    ),
+    "bricks reject": (
+        joined(DEAD, UNREAD, {"kvm1": [of_volume("bricks_closed"),
+                                       of_volume("volume_option", seen="server.allow-insecure is off")]}),
+        SETS, [], ("volume_option", "one_vol"), 5,
+    ),
+    "identifiers that are not there": (
+        joined(UNREAD, {"head": [finding("link", "glusterds", "its identifier on the volume is None")]}), SETS, [],
+        ("link", "glusterds"), 5,
+    ),
+    "the mount on the head": (
+        {"head": [finding("mount_gone"), finding("fstab"), finding("boot"), finding("datastore_size", "glusterds")]},
+        SETS, [], ("mount_gone", MOUNT), 1,
+    ),
+    "a client that is cut off": (
+        {"kvm2": EVERY["kvm2"],
+         "kvm1": [of_volume("client_apart", seen=f"a client at kvm2 is not connected to {B3}")]}, SETS, [],
+        ("client_bricks", MOUNT), 1,
+    ),
+    "a frozen brick": (
+        joined(HUNG, {"kvm3": [finding("process_stopped", B3)]}), SETS, [], ("process_stopped", B3), 5,
+    ),
+    "the same on many": (DEAD, SETS, [], ("mount_dead", MOUNT), 5),
+    "a volume that is stopped": (
+        joined(HUNG, {"kvm1": [of_volume("volume_stopped", seen="it is Stopped")]}), None, [],
+        ("volume_stopped", "one_vol"), 5,
+    ),
+    "a server that has lost all": (
+        {"kvm1": [of_volume("peer_rejected", "kvm3")], "kvm3": [finding("not_in_pool", "glusterd")]}, SETS, [],
+        ("peer_rejected", "kvm3"), 1,
+    ),
+    "little space": (
+        {"head": [finding("space", seen="3 %")],
+         "kvm2": [finding("space", seen="4 %"), finding("space", "/data/one_vol")]},
+        SETS, [], ("space", MOUNT), 2,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_cause(master, name):
+    found, sets, silent, cause, nodes = CASES[name]
+    data = fleet(master, found, sets, silent)
+    kinds = [(one["kind"], one["on"]) for one in data["causes"]]
+    if cause is None:
+        assert len(kinds) > 1
+        return
+    assert kinds == [cause]
+    assert len(data["causes"][0]["felt_by"]) == nodes
+    assert {one["explained_by"] for one in data["findings"]} <= {None, 0}
+    assert (data["retcode"], data["causes"][0]["severity"]) == (1, TABLE[cause[0]]["severity"]) or "shut" in name
+
+
+@pytest.mark.parametrize(
+    "said, cure",
+    [
+        ([], "on its server: getfattr -n trusted.glusterfs.volume-id on the brick's directory; where it is there: "
+             "gluster volume start one_vol force"),
+        ([of_volume("brick_down", B3, "it is down: its directory is the brick's")],
+         "gluster volume start one_vol force; "),
+        ([of_volume("brick_down", B3, "it is down"),
+          finding("brick_gone", "/data/one_vol", "not the brick: it lacks the volume's identifier")],
+         "on kvm3: mount its file system; if its files are lost: gluster volume reset-brick one_vol HOST:/data/"),
+    ],
+)  # fmt: skip
+def test_force_is_a_cure_only_where_the_brick_s_server_has_looked(master, said, cure):
+    data = fleet(master, {"kvm1": [of_volume("brick_down", B3, "it is down")], "kvm3": said}, DOWN)
+    (cause,) = data["causes"]
+    assert cause["cure"].startswith(cure) and ("brick_down", B3) in [
+        (one["kind"], one["on"]) for one in data["findings"]
+    ]
+
+
+def causes(data):
+    return sorted((one["kind"], one["on"]) for one in data["causes"])
+
+
+# What may be said by whom, and hides nothing that another one has found.
+LIES = {
+    "a hypervisor says that a brick is down": ({"kvm9": [of_volume("brick_down", B3)]}, SETS, []),
+    "a server says that another's brick is": ({"kvm2": [of_volume("brick_down", B3)]}, SETS, []),
+    "a server says that of its own, and the coordinator sees it": ({"kvm3": [of_volume("brick_down", B3)]}, SETS, []),
+    "its directory is said to be gone": ({"kvm3": [finding("brick_gone", "/data/one_vol")]}, SETS, []),
+    "another one's directory is": ({"kvm2": [finding("brick_gone", "/data/one_vol")]}, DOWN, []),
+    "another one's glusterd is": ({"kvm2": [finding("glusterd_down", "kvm3")]}, DOWN, []),
+    "a hypervisor says nothing": ({}, DOWN, ["kvm9"]),
+    "a server says nothing, and is connected": ({}, SETS, ["kvm3"]),
+    "a hypervisor says that the volume is stopped": ({"kvm9": [of_volume("volume_stopped")]}, DOWN, []),
+    "a hypervisor's process": ({"kvm9": [finding("process_stopped", B3)]}, DOWN, []),
+    "a hypervisor's own mount": ({"kvm9": [finding("mount_gone"), finding("link", "glusterds")]}, DOWN, []),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_nobody_hides_what_another_node_has_found(master, name):
+    lie, sets, silent = LIES[name]
+    lost, read = EVERY["kvm1"], UNREAD["kvm2"]
+    data = fleet(master, joined({"kvm1": lost, "kvm2": read}, lie), sets, silent)
+    assert {("client_bricks", MOUNT), ("native_read", "one_vol (as seen there)")} <= set(causes(data)), data["causes"]
+
+
+def test_a_brick_that_is_missed_and_up_is_a_finding_of_its_own(master):
+    """Where one of two bricks is explained, the other is not hidden."""
+    both = [finding("client_bricks", seen=f"not connected to kvm2:/data/one_vol, {B3}")]
+    down = {"kvm1": [of_volume("brick_down", B3, "it is down")]}
+    assert causes(fleet(master, joined(down, {"kvm2": both}), DOWN)) == [
+        ("brick_down", B3), ("client_bricks", MOUNT),
+    ]  # fmt: skip
+
+
+def test_hosts_that_are_silent_and_hypervisors_alike_are_one_cause_each(master):
+    data = fleet(master, {"kvm1": DEAD["kvm1"], "head": DEAD["head"]}, SETS, ["kvm2", "kvm3", "kvm9"])
+    silent, dead = sorted(data["causes"], key=lambda one: one["kind"], reverse=True)
+    assert silent["what"] == "kvm2, kvm3, kvm9: it does not answer" and silent["felt_by"] == []
+    assert dead["what"] == f"2 nodes: {MOUNT}: wrong" and dead["cure"] == "salt NODE state.apply gluster_one.mount"
+    assert data["summary"] == "2 causes, 2 findings on 2 nodes, 3 nodes do not answer"
+
+
+def test_a_cause_has_the_machines_of_those_that_feel_it(master):
+    down = {"kvm1": [of_volume("brick_down", B3, "it is down")]}
+    data = fleet(master, joined(down, {"kvm2": EVERY["kvm2"]}), DOWN, machines={"kvm2": ["one-7"], "kvm9": ["x"]})
+    (cause,) = data["causes"]
+    assert (cause["what"], cause["felt_by"], cause["machines"]) == (f"{B3} is down", ["kvm2"], ["one-7"])
+    assert (cause["at"], cause["said_by"], cause["findings"]) == (["kvm3"], ["kvm1"], 2)
+
+
+# The table
+
+
+def edges():
+    return [(kind, rule) for kind, has in TABLE.items() for rule in has.get("explained_by", ())]
+
+
+@pytest.mark.parametrize("kind, rule", edges(), ids=str)
+def test_a_rule(kind, rule):
+    assert set(rule) <= {"kind", "by", "if", "of"} and rule["by"] in BY and rule["kind"] in TABLE
+    # What a hypervisor says may explain its own findings alone.
+    anybody = TABLE[rule["kind"]]["who"] in ("mounts", "hypervisor", "anybody")
+    own = rule["by"] in ("node", "place", "datastore", "client")
+    assert own or not anybody or (rule["kind"], rule["by"]) == ("link", "volume"), "of the head, which is looked at"
+
+
+def test_no_kind_explains_itself_over_others():
+    above = {kind: {rule["kind"] for other, rule in edges() if other == kind} for kind in TABLE}
+    while any(not causes for causes in above.values()):
+        last = {kind for kind, causes in above.items() if not causes}
+        above = {kind: causes - last for kind, causes in above.items() if kind not in last}
+    assert above == {}
+
+
+TEXTS = st.sampled_from([
+    LOST, "it is down", "oneadmin cannot write: Permission denied", "storage.owner-uid is 0", "nor can it be: x",
+    "its identifier on the volume is None", "server.allow-insecure is off", f"not connected to kvm1:/x, {B3}",
+    f"a client at kvm2 is not connected to {B3}",
+])  # fmt: skip
+ONS = st.sampled_from([MOUNT, B3, "kvm1:/data/one_vol", "/data/one_vol", "kvm3", "kvm2", "one_vol", "glusterds"])
+FOUND = st.builds(
+    lambda kind, on, seen, volume: finding(kind, on, seen, **({"volume": "one_vol"} if volume else {})),
+    st.sampled_from(sorted(TABLE)), ONS, TEXTS, st.booleans(),
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    found=st.dictionaries(st.sampled_from(NODES), st.lists(FOUND, max_size=8)),
+    sets=st.sampled_from([SETS, DOWN, None]),
+    silent=st.lists(st.sampled_from(NODES), unique=True, max_size=4),
+)
+def test_each_finding_is_a_cause_or_explained_by_one_that_is_there(master, found, sets, silent):
+    data = fleet(master, found, sets, silent)
+    causes, explained = data["causes"], [one["explained_by"] for one in data["findings"]]
+    assert all(number is None or 0 <= number < len(causes) for number in explained)
+    assert sum(cause["findings"] for cause in causes) == len(explained) + len(data["absent"])
+    roots = {(one["kind"], one["on"]) for one in data["findings"] if one["explained_by"] is None}
+    roots |= {("silent", name) for name in data["absent"]}
+    assert {(cause["kind"], cause["on"]) for cause in causes} <= roots
+    assert bool(causes) == bool(data["retcode"])
