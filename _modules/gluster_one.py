@@ -569,7 +569,7 @@ def _volume(seen, node, name, volume, look):
     seen["volumes"].setdefault(name, {}).update(facts)
     info = look["volumes"].get(name)
     if info:
-        out = __salt__["gluster_auth.kept_out"](name, info["options"], volume["servers"])
+        out = __salt__["gluster_auth.kept_out"](name, info["options"], volume["servers"], info["transport"])
         findings += [["shut_out", name, what, "all servers and clients are accepted", cure] for what, cure in out]
     for finding in findings:
         _find(seen, *finding, volume=name)

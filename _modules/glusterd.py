@@ -344,7 +344,7 @@ def volumes():
     Returns a dict of dicts as ``gluster.volume_info`` returns them, with these keys alone::
 
         {"one_vol": {"id": "...", "status": "Started", "options": {"server.allow-insecure": "on", ...},
-                     "bricks": ["kvm1:/data/one_vol", "kvm2:/data/one_vol", "kvm3:/data/one_vol"]}}
+                     "transport": "tcp", "bricks": ["kvm1:/data/one_vol", "kvm2:/data/one_vol", "kvm3:/data/one_vol"]}}
 
     CLI Example:
 
@@ -362,6 +362,7 @@ def volumes():
             "id": kept.get("volume-id"),
             "status": STATUS.get(kept.get("status")),
             "options": {**{key: value for key, value in kept.items() if "." in key}, **pool},
+            "transport": __utils__["gluster_options.transport"](kept.get("transport-type")),
             "bricks": [f"{brick.get('hostname')}:{brick.get('path')}" for brick in bricks],
         }
     return found
