@@ -209,7 +209,7 @@ def volume_info(name=None, run=None, server=None):
     Returns a dict of dicts; of a name that is no volume's, an empty dict::
 
         {"one_vol": {"id": "...", "type": "Replicate", "status": "Started", "replica": 3, "arbiter": 0, "disperse": 0,
-                     "redundancy": 0, "bricks": ["kvm1:/data/one_vol", ...],
+                     "redundancy": 0, "transport": "tcp", "bricks": ["kvm1:/data/one_vol", ...],
                      "servers": ["uuid of the first brick's server", ...],
                      "options": {"server.allow-insecure": "on", ...}}}
 
@@ -422,6 +422,7 @@ def _volumes(root):
             "arbiter": _number(volume, "arbiterCount", 0),
             "disperse": _number(volume, "disperseCount", 0),
             "redundancy": _number(volume, "redundancyCount", 0),
+            "transport": __utils__["gluster_options.transport"](volume.findtext("transport")),
             "bricks": [brick.findtext("name", "") for brick in volume.iter("brick")],
             "servers": [brick.findtext("hostUuid") for brick in volume.iter("brick")],
             "options": {option.findtext("name"): option.findtext("value") or "" for option in volume.iter("option")},

@@ -109,11 +109,11 @@ def refuse_shutting_out(name, current, changes, servers=None):
     return True
 
 
-def kept_out(name, options, servers):
+def kept_out(name, options, servers, transport="tcp"):
     """
     Whom a volume's options keep from being its clients, as they are: servers that ``auth.allow`` or ``auth.reject`` do
-    not accept, or all, by TLS on one side alone or a transport that nobody has. The first server is handed a password
-    by its own glusterd, and is accepted in any case.
+    not accept, or all, by TLS on one side alone or a transport with which no brick starts. The first server is handed a
+    password by its own glusterd, and is accepted in any case.
 
     name
         The volume (string).
@@ -123,6 +123,9 @@ def kept_out(name, options, servers):
 
     servers
         Its servers, as the pillar has them (list of host names).
+
+    transport
+        As ``gluster.volume_info`` has it (string, default tcp).
 
     Returns a list of lists of what it is and what to do (strings), empty where all are accepted, as far as that can be
     judged.
@@ -153,9 +156,9 @@ def kept_out(name, options, servers):
     if not _same("client.ssl", now["client.ssl"], now["server.ssl"]):
         what = f"client.ssl is {now['client.ssl']} and server.ssl {now['server.ssl']}: no client reaches a brick"
         found.append([what, together])
-    if "tcp" not in str(now["config.transport"]).split(","):
+    if transport != "tcp":
         cure = f"`gluster volume set {name} config.transport tcp`, while it is stopped"
-        found.append([f"config.transport is {now['config.transport']}, and clients use tcp", cure])
+        found.append([f"its transport is {transport}, and Gluster no longer has rdma: no brick of it starts", cure])
     lacking = [server for server, known in members.items() if not any(":" in address for address in known)]
     if family == "inet6" and lacking:
         cure = f"`gluster volume set {name} transport.address-family inet`"

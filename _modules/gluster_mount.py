@@ -228,9 +228,9 @@ def _read(path, begin=0):
 
 def _client_error(text):
     """
-    The last error that a Gluster client has logged, or an empty string.
+    The last error that a Gluster client has logged, or an empty string. Lines with a stack of calls tell nothing.
     """
-    errors = re.findall(r"^\[[^\]]*\] [EC] .*?\] (?:\d+-[^:]*: )?(.*)$", text, re.MULTILINE)
+    errors = re.findall(r"^\[[^\]]*\] [EC] (?:\[[^\]]*\] )+(?!\[|\(-->)(?:\d+-[^:]*: )?(.*)$", text, re.MULTILINE)
     error = re.sub(r" \[\{.*|\s+$", "", errors[-1]) if errors else ""
     return __utils__["gluster_process.visible"](error, 1000) if error else ""
 

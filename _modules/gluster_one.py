@@ -98,8 +98,15 @@ def findings(found=None, at=None, names=None):
 
         salt kvm2 gluster_one.findings
     """
-    seen = {"findings": found, "names": names or []} if found is not None else report(heal=False)
+    seen = {"findings": found, "names": _names(names or [])} if found is not None else report(heal=False)
     return {"at": at or time.time(), "findings": seen["findings"], "names": seen.get("names", [])}
+
+
+def _names(planned):
+    """
+    The names of a plan, and those by which this node goes now: its addresses may have changed since.
+    """
+    return sorted({*planned, *__utils__["gluster_hosts.own_names"]()})
 
 
 def report(native=False, heal=True, node=None, pool=True, marks=None, hosts=()):
@@ -144,7 +151,8 @@ def report(native=False, heal=True, node=None, pool=True, marks=None, hosts=()):
         seen["findings"] = _worst_first(seen["findings"])
         return seen
     coordinates = {name: volume["coordinator"] for name, volume in node["volumes"].items()}
-    seen.update(names=node.get("names", []), coordinates=coordinates, hosts=[])
+    node["names"] = _names(node.get("names", []))
+    seen.update(names=node["names"], coordinates=coordinates, hosts=[])
     roles = set(node["roles"])
     volumes = {name: volume for name, volume in node["volumes"].items() if volume["coordinator"]}
     with concurrent.futures.ThreadPoolExecutor(1) as executor:
@@ -587,10 +595,13 @@ def _volume(seen, node, name, volume, look):
     seen["volumes"].setdefault(name, {}).update(facts)
     info = look["volumes"].get(name)
     if info:
-        out = __salt__["gluster_auth.kept_out"](name, info["options"], volume["servers"])
+        out = __salt__["gluster_auth.kept_out"](name, info["options"], volume["servers"], info["transport"])
         findings += [["shut_out", name, what, "all servers and clients are accepted", cure] for what, cure in out]
-    for finding in findings:
-        _find(seen, *finding, volume=name)
+    for kind, on, what, expected, cure in findings:
+        known = __salt__["gluster_one_record.recorded"]("volumes").get(name) if kind == "volume_gone" else None
+        if known:  # no run creates it
+            what, cure = f"no such volume, and this node has used one with the id {known}", "gluster volume create"
+        _find(seen, kind, on, what, expected, cure, volume=name)
 
 
 def _datastores(seen, node, heal):

@@ -19,12 +19,15 @@ REJECTED = r"SETVOLUME on remote-host failed.*uthentication failed|Server authen
 UNSHARE = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
 # On a tmpfs, so that nothing is left of its directories and of the clients' logs.
 BEGIN = "mount -t tmpfs none /tmp && cd /tmp || exit; "
-# mount.glusterfs may exit with 0 although its client has ended. FUSE by its number, since stat's name for it varies.
+# mount.glusterfs may exit with 0 although its client has ended, and waits for good for one without a transport. FUSE by
+# its number, since stat's name for it varies.
 MOUNT = (
-    'mkdir volume && mount -t glusterfs -o "${2:+$2,}nosuid,nodev,log-file=/tmp/log" "$1" volume '
-    '&& [ "$(stat -f -c %t volume)" = 65735546 ]'
+    'mkdir volume && timeout "${LIMIT:-15}" mount -t glusterfs -o "${2:+$2,}nosuid,nodev,log-file=/tmp/log" "$1" '
+    'volume && [ "$(stat -f -c %t volume)" = 65735546 ]'
 )
 LOG = "tail -c 100000 log"  # of a trial that has failed
+OVER = 124  # timeout's status
+UNKNOWN = {"why": "", "cure": "", "lasts": False}
 # From a port that only root may use, of which server.allow-insecure does not speak.
 LOW_PORT = "xlator-option=*-client-*.client-bind-insecure=off"
 # What a client says in its log when it cannot have its volume: what that means, what to do, and whether it stays so
@@ -164,7 +167,8 @@ def can_mount(device, options=()):
 
 
 def _trial(device, options, timeout=20):
-    return _run(f"{{ {MOUNT}; }} || {{ {LOG}; exit 1; }}", device, ",".join(options), timeout=timeout)
+    script = f"LIMIT={max(timeout - 2, 1)}; {{ {MOUNT}; }} || {{ status=$?; {LOG}; exit $status; }}"
+    return _run(script, device, ",".join(options), timeout=timeout)
 
 
 def mount_refusal(device, options=(), timeout=20):
@@ -186,6 +190,10 @@ def mount_refusal(device, options=(), timeout=20):
         salt kvm1 gluster_probe.mount_refusal kvm1:/one_vol
     """
     done = _trial(device, options, timeout)
+    if done["retcode"] == OVER and not any(
+        lasts and re.search(pattern, done["stdout"]) for pattern, *_, lasts in REASONS
+    ):
+        return {**UNKNOWN}  # it might have been mounted a moment later
     return refusal(done["stdout"], device) if done["retcode"] else None
 
 
@@ -217,7 +225,7 @@ def refusal(log, device):
             if pattern == REJECTED:
                 why, cure = _rejection(device, why)
             return {"why": why.format(**names, **said), "cure": cure.format(**names), "lasts": lasts}
-    return {"why": "", "cure": "", "lasts": False}
+    return {**UNKNOWN}
 
 
 def _rejection(device, why):

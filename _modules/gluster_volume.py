@@ -281,7 +281,7 @@ def fresh(layout):
         salt kvm1 gluster_volume.fresh '{replica: 1, bricks: ["kvm1:/data/one_vol"]}'
     """
     options = {**FRESH, **(FRESH_REPLICA if layout["replica"] > 1 else {})}
-    return {**layout, "status": "Created", "options": options}
+    return {**layout, "status": "Created", "transport": "tcp", "options": options}
 
 
 def predict(name, run, **changed):
@@ -327,7 +327,8 @@ def started(name, timeout=120, run=None):
 
     Returns a dict as ``gluster.volume_info`` has it for one volume; of one that is not started only in test mode.
 
-    Raises CommandExecutionError with what was seen last, at once where there is no such volume.
+    Raises CommandExecutionError with what was seen last, at once where there is no such volume, or one that cannot be
+    started.
 
     CLI Example:
 
@@ -335,7 +336,7 @@ def started(name, timeout=120, run=None):
 
         salt kvm1 gluster_volume.started one_vol timeout=0
     """
-    info = {"status": None, "options": {}, "bricks": []}
+    info = {"status": None, "options": {}, "bricks": [], "transport": "tcp"}
 
     def look(run=None):
         info.update(__salt__["gluster.volume_info"](name, run=run).get(name, {}))
@@ -349,6 +350,11 @@ def started(name, timeout=120, run=None):
         raise CommandExecutionError(
             f"There is no volume {name} in the pool of this server: see `gluster volume list`; create it, or correct "
             "the pillar"
+        )
+    if seen and info["transport"] != "tcp":  # it was created so, or with the option config.transport
+        raise CommandExecutionError(
+            f"Volume {name} cannot be started: its transport is {info['transport']}, and Gluster no longer has rdma: "
+            f"`gluster volume set {name} config.transport tcp`, then `gluster volume start {name}`"
         )
     if seen and not __opts__["test"]:
         failure = f"Volume {name} was not started (`gluster volume start {name}`)"

@@ -36,6 +36,7 @@ KillMode=process
 # When the system goes down they end with glusterd, while there is a network: clients would otherwise wait for them.
 ExecStopPost=/bin/sh -c '[ "$(systemctl is-system-running)" != stopping ] || pkill -x glusterfsd || :'
 """
+SHOWN = "glusterd.shown"  # in the context: of which unit and run, and what systemd has said
 DIRECTORY = "/var/lib/glusterd"
 PIDS = "/run/gluster/vols"
 # The uuid of the volume that a directory is a brick of, as Gluster marks it; nothing where it has none.
@@ -153,7 +154,10 @@ def service(name="glusterd"):
 
         salt kvm1 glusterd.service
     """
-    seen = _shown(name)
+    return _service(_shown(name))
+
+
+def _service(seen):
     if seen.get("LoadState") != "loaded":
         return {}
     ago = time.monotonic() - int(seen["ExecMainStartTimestampMonotonic"]) / 1e6
@@ -161,24 +165,33 @@ def service(name="glusterd"):
     return {"running": running, "kill_mode": seen["KillMode"], "started": time.time() - ago}
 
 
-def _shown(name):
+def _shown(name, run=None):
     """
-    What systemd says of a unit, an empty dict where it does not run the system.
+    What systemd says of a unit, an empty dict where it does not run the system. The states of one run ask once.
     """
     if not salt.utils.systemd.booted(__context__):
         return {}
+    kept = __context__.get(SHOWN)
+    if run is not None and kept and kept[0] == (name, run):
+        return kept[1]
     properties = "LoadState,ActiveState,UnitFileState,KillMode,ExecMainStartTimestampMonotonic"
     show = ["systemctl", "show", f"--property={properties}", f"{name}.service"]
     done = __salt__["cmd.run_all"](show, python_shell=False, ignore_retcode=True, timeout=30)
-    return dict(line.split("=", 1) for line in done["stdout"].splitlines() if "=" in line)
+    seen = dict(line.split("=", 1) for line in done["stdout"].splitlines() if "=" in line)
+    __context__[SHOWN] = ((name, run), seen)  # without a run for nobody: what changes a unit looks without one
+    return seen
 
 
-def unit(name="glusterd"):
+def unit(name="glusterd", run=None):
     """
     Whether glusterd runs, and whether it starts at a boot.
 
     name
         The service (string, default ``glusterd``).
+
+    run
+        Take the answer of an earlier call with the same value here, if there was none without it since (string).
+        Default: ask.
 
     Returns a dict ``{"running": False, "enabled": "disabled"}``: ``masked``, ``disabled`` or systemd's word for another
     state. In a run with ``test=True`` that would install it, it is ``disabled`` before, as Debian's package leaves it.
@@ -192,7 +205,7 @@ def unit(name="glusterd"):
 
         salt kvm1 glusterd.unit
     """
-    seen = _shown(name)
+    seen = _shown(name, run)
     if not seen:
         return None
     state = seen.get("UnitFileState") or seen.get("LoadState")
@@ -211,12 +224,15 @@ def _to_come():
     return "gluster_package" in __salt__["gluster_one_run.to_come"]()
 
 
-def kept_changes(name="glusterd"):
+def kept_changes(name="glusterd", run=None):
     """
     What has to change in glusterd's unit so that bricks keep running while glusterd restarts.
 
     name
         The service (string, default ``glusterd``).
+
+    run
+        See :func:`unit`.
 
     Returns a dict ``{"KillMode": {"old": "control-group", "new": "process"}}``, an empty one where they do.
 
@@ -226,8 +242,12 @@ def kept_changes(name="glusterd"):
 
         salt kvm1 glusterd.kept_changes
     """
+    return _kept_changes(_service(_shown(name, run)))
+
+
+def _kept_changes(seen):
     # Of a unit that is to be installed nothing is known: without a word about it systemd's own holds.
-    mode = service(name).get("kill_mode", "control-group" if _to_come() else "process")
+    mode = seen.get("kill_mode", "control-group" if _to_come() else "process")
     return {} if mode == "process" else {"KillMode": {"old": mode, "new": "process"}}
 
 
@@ -261,7 +281,7 @@ def restart_changes(name="glusterd", path="/etc/glusterfs/glusterd.vol", keep_br
     seen = service(name)
     if not seen.get("running"):
         raise CommandExecutionError(f"{name} does not run: start it with `systemctl start {name}`")
-    changes = kept_changes(name) if keep_bricks else {}
+    changes = _kept_changes(seen) if keep_bricks else {}
     try:
         changed = os.path.getmtime(path)
     except FileNotFoundError:
@@ -353,7 +373,7 @@ def volumes():
     Returns a dict of dicts as ``gluster.volume_info`` returns them, with these keys alone::
 
         {"one_vol": {"id": "...", "status": "Started", "options": {"server.allow-insecure": "on", ...},
-                     "bricks": ["kvm1:/data/one_vol", "kvm2:/data/one_vol", "kvm3:/data/one_vol"]}}
+                     "transport": "tcp", "bricks": ["kvm1:/data/one_vol", "kvm2:/data/one_vol", "kvm3:/data/one_vol"]}}
 
     CLI Example:
 
@@ -371,6 +391,7 @@ def volumes():
             "id": kept.get("volume-id"),
             "status": STATUS.get(kept.get("status")),
             "options": {**{key: value for key, value in kept.items() if "." in key}, **pool},
+            "transport": __utils__["gluster_options.transport"](kept.get("transport-type")),
             "bricks": [f"{brick.get('hostname')}:{brick.get('path')}" for brick in bricks],
         }
     return found

@@ -168,7 +168,7 @@ def volume_present(
 
     It is created once, never with ``force``, when all its servers are in the pool and have said that their bricks are
     fit (``gluster.brick_prepared``), and not started. One that is there with other bricks is left, and is an error that
-    says what differs.
+    says what differs; and so is one that is gone although this node has used it (``gluster_one.volume_known``).
 
     name
         The volume (string).
@@ -215,6 +215,7 @@ def volume_present(
         if _is_there(name, layout, run=_run()):
             return {**ret, "comment": fine}
         changes = {name: {"old": "not there", "new": __utils__["gluster_layout.describe"](layout)}}
+        _refuse_again(name, layout)
         __salt__["gluster_bricks.require_own_fit"](layout, run=_run())
         if __opts__["test"]:
             __salt__["gluster_volume.predict"](name, _run(), **__salt__["gluster_volume.fresh"](layout))
@@ -233,6 +234,21 @@ def volume_present(
         return __utils__["gluster_states.changed"](ret, changes, {} if there else changes, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
+
+
+def _refuse_again(name, layout):
+    """
+    A volume that this node has used is not created in silence once more, empty, when it is gone.
+    """
+    known = __salt__["gluster_one_record.recorded"]("volumes").get(name)
+    if known:
+        words = " ".join(__utils__["gluster_layout.words"](layout))
+        raise CommandExecutionError(
+            f"Volume {name} was not created: {__grains__['id']} has used one with the id {known} until now, and it is "
+            "gone. If that was no mistake, create an empty one by hand once, "
+            f"`gluster volume create {name} {words}`, with its id from `gluster volume info` as "
+            f"gluster_one:volumes:{name}:id in the pillar"
+        )
 
 
 def volume_started(name, timeout=120, only_new=False):

@@ -30,7 +30,7 @@ def beacon_configured(name, interval=None, node=None):
 
     node
         What it checks (dict), see ``gluster_one_pillar.node``. Secrets of datastores are left out: everybody on the
-        node can read what Salt makes of it, /etc/salt/minion.d/beacons.conf.
+        node can read what Salt makes of it, /etc/salt/minion.d/beacons.conf; so are addresses that no server has.
 
     .. code-block:: yaml
 
@@ -40,7 +40,7 @@ def beacon_configured(name, interval=None, node=None):
             - node: {{ salt['gluster_one_pillar.node']() | json }}
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
-    node = node and __utils__["one_datastore_rules.without_secrets"](node)
+    node = node and _lasting(__utils__["one_datastore_rules.without_secrets"](node))
     wanted = [{"interval": interval}, {"disable_during_state_run": True}, {"node": node}] if interval else None
     fine = f"checks every {interval} s" if interval else "no beacon"
     try:
@@ -57,6 +57,15 @@ def beacon_configured(name, interval=None, node=None):
         return __utils__["gluster_states.changed"](ret, changes, _changes(name, wanted), fine)
     except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
+
+
+def _lasting(node):
+    """
+    A plan without what changes by itself: of the node's names and addresses those that the pillar's servers have. The
+    beacon adds those that it has when it looks.
+    """
+    servers = {server.casefold() for volume in node["volumes"].values() for server in volume.get("servers", [])}
+    return {**node, "names": [name for name in node.get("names", []) if name in servers]}
 
 
 def _configured(name):

@@ -80,6 +80,7 @@ def servers_reachable(name, servers, mount=None, timeout=120):
         )
         if name in __salt__["glusterd.volumes"]() or mount in __salt__["gluster_mount.mounts"]():
             return {**ret, "comment": f"volume {name} is there"}
+        _require_packages(servers, mount)
         if __opts__["test"]:
             seen = look()
             closed = [one["why"] for one in seen.values() if not one["refused"]]
@@ -93,6 +94,19 @@ def servers_reachable(name, servers, mount=None, timeout=120):
         return ret
     except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
+
+
+def _require_packages(servers, mount):
+    """
+    What a node itself lacks comes before what it waits for from others: as a server, or to mount the volume.
+    """
+    serves = __utils__["gluster_hosts.own_names"](servers) & {server.casefold() for server in servers}
+    roles = ["server"] * bool(serves) + ["hypervisor"] * bool(mount)
+    coming = __salt__["gluster_one_run.to_come"]()
+    keys = [key for key in __salt__["gluster_one_packages.missing"](roles, native=False) if key not in coming]
+    if keys:
+        packages = ", ".join(__utils__["gluster_system.package"](key) for key in keys)
+        raise CommandExecutionError(f"this node lacks {packages}: install that, or set `packages: true` in the pillar")
 
 
 def native_access_supported(name, package="QEMU's gluster driver"):

@@ -143,7 +143,7 @@ def glusterd_enabled(name="glusterd"):
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
         __salt__["gluster_one_arguments.require_arguments"]("glusterd_enabled", name=name)
-        changes, why = _differing(name)
+        changes, why = _differing(name, globals().get("__instance_id__"))  # what names this run of states
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, why or f"{name} is enabled and runs")
         if "boot" in changes:
@@ -155,11 +155,11 @@ def glusterd_enabled(name="glusterd"):
         return {**ret, "result": False, "comment": str(exc)}
 
 
-def _differing(name):
+def _differing(name, run=None):
     """
     What is to change of glusterd's service, and why nothing is, where that is somebody's doing.
     """
-    unit = __salt__["glusterd.unit"](name)
+    unit = __salt__["glusterd.unit"](name, run=run)
     if unit is None:  # systemd does not run this system
         return {}, f"{name} is not a service of systemd here"
     running, state = unit["running"], unit["enabled"]

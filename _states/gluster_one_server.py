@@ -95,7 +95,7 @@ def bricks_kept(name="glusterd"):
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
         __salt__["gluster_one_arguments.require_arguments"]("bricks_kept", name=name)
-        changes = __salt__["glusterd.kept_changes"](name)
+        changes = __salt__["glusterd.kept_changes"](name, run=globals().get("__instance_id__"))
         fine = f"bricks keep running while {name} restarts"
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)

@@ -83,7 +83,7 @@ def volume_configured(
         changes = {**more, **__salt__["gluster_volume.option_changes"](info["options"], wanted)}
         __salt__["gluster_auth.refuse_shutting_out"](name, info["options"], changes, servers)
         after = {**info["options"], **{option: change["new"] for option, change in changes.items()}}
-        out = __salt__["gluster_auth.kept_out"](name, after, servers) if servers else []
+        out = __salt__["gluster_auth.kept_out"](name, after, servers, info["transport"]) if servers else []
         ret.update({"warnings": [f"{what}: {cure}" for what, cure in out]} if out else {})
         opening = not __utils__["gluster_options.option_changes"](changes.get(INSECURE, {"new": "off"}), {"new": "on"})
         opening = opening and not new  # whose bricks start with it

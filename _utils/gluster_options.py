@@ -56,6 +56,24 @@ def pool_options():
     return [option for option in POOL if option not in BY_HAND]
 
 
+def transport(number):
+    """
+    By what a volume is reached. ``transport`` of ``gluster volume create`` sets no option.
+
+    number
+        Gluster's number for it (string), None where it has none.
+
+    Returns ``tcp``, ``rdma`` or ``tcp,rdma``.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_options.transport"]("0")
+    """
+    return {"1": "rdma", "2": "tcp,rdma"}.get(number, "tcp")
+
+
 def option_text(value):
     """
     An option's value as text for Gluster: YAML makes an unquoted ``on`` a boolean and ``1`` a number.

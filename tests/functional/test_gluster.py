@@ -47,6 +47,7 @@ def test_volume_info_of_the_replicated_volume(modules, one_vol):
         "arbiter": 0,
         "disperse": 0,
         "redundancy": 0,
+        "transport": "tcp",
         "bricks": ["kvm1:/data/one_vol", "kvm2:/data/one_vol", "kvm3:/data/one_vol"],
     }
 

@@ -90,7 +90,8 @@ def test_what_glusterd_keeps_is_what_it_says(modules, small_vol, new_volume):
     host.gluster("volume", "stop", new_volume("stopped_vol", features__read_only="off"))
     said = modules.gluster.volume_info()
     assert {"one_vol", "small_vol", "created_vol", "stopped_vol"} <= set(said)
-    kept = {name: {key: info[key] for key in ("id", "status", "options", "bricks")} for name, info in said.items()}
+    keys = ("id", "status", "options", "transport", "bricks")
+    kept = {name: {key: info[key] for key in keys} for name, info in said.items()}
     assert modules.glusterd.volumes() == kept
     look = modules.glusterd.stored_snapshot()
     assert (look["volumes"], look["status"], look["heal"]) == (kept, None, {})

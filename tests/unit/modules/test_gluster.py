@@ -53,6 +53,7 @@ def test_volume_info_is_plain_data(answering):
         "arbiter": 0,
         "disperse": 0,
         "redundancy": 0,
+        "transport": "tcp",
         "bricks": ["kvm1:/data/b", "kvm2:/data/b"],
         "servers": ["1", "2"],
         "options": {"nfs.disable": "on"},

@@ -212,8 +212,6 @@ def test_what_bricks_and_clients_take_at_different_times(refuse, option, value, 
         ({"client.ssl": "on"}, ["client.ssl is on and server.ssl off"]),
         ({"server.ssl": "enable"}, ["client.ssl is off and server.ssl enable"]),
         ({"client.ssl": "on", "server.ssl": "1"}, []),
-        ({"config.transport": "rdma"}, ["config.transport is rdma"]),
-        ({"config.transport": "tcp,rdma"}, []),
         ({"transport.address-family": "inet6"}, ["inet6, and kvm1; kvm2; kvm3 has no such address here"]),
         ({"transport.address-family": "inet"}, []),
         ({"auth.allow": "KVM1,kvm2, kvm3"}, []),
@@ -225,6 +223,12 @@ def test_whom_options_keep_out_as_they_are(execution, options, said):
     found = module.kept_out("v", options, ["kvm1", "kvm2", "kvm3", "unknown"])
     assert len(found) == len(said) and all(text in what for text, (what, _) in zip(said, found)), found
     assert all(cure for _, cure in found)
+
+
+@pytest.mark.parametrize("transport", ["rdma", "tcp,rdma"])
+def test_a_transport_that_is_no_more(execution, transport):
+    ((what, cure),) = execution("gluster_auth").kept_out("v", {}, ["kvm1"], transport)
+    assert what.startswith(f"its transport is {transport}, and") and "config.transport tcp`" in cure
 
 
 @pytest.mark.parametrize("options, looked_up", [

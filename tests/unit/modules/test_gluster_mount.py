@@ -382,3 +382,16 @@ def test_of_two_clients_the_one_that_was_started_last(processes):
     old, new = (CLIENT.replace(b"kvm1", server) for server in (b"old", b"new"))
     module = processes((old, PROGRAM, "0 0 0 0"), (new, PROGRAM, "0 0 0 0"))
     assert module.client("/mnt")[1] == "--volfile-server=new"
+
+
+def test_what_a_client_says_last_is_no_stack_of_its_calls(execution):
+    """Of a brick with TLS, and a client without (Gluster 10.3)."""
+    begin = "[2026-11-30 10:24:20.613349 +0000] E "
+    log = [
+        f"{begin}[fuse-bridge.c:5364:fuse_first_lookup] 0-fuse: first lookup on root failed (not connected)",
+        f"{begin}[rpc-clnt.c:333:saved_frames_unwind] (--> /lib/libglusterfs.so.0(_gf_log_callingfn+0x195) (--> "
+        "/lib/libgfrpc.so.0(+0x726a)[0x7f00c95b326a] ))))) 0-v-client-0: forced unwinding frame type(GF-DUMP)",
+    ]
+    said = execution("gluster_mount")._client_error
+    assert said("\n".join(log)) == "first lookup on root failed (not connected)" and said(log[1]) == ""
+    assert said(f"{begin}[MSGID: 114022] [client.c:2503:client_init_rpc] 0-v-client-0: no RPC [{{a=1}}]") == "no RPC"

@@ -189,6 +189,17 @@ def test_what_the_coordinator_finds_names_its_volume(module):
     ]
 
 
+@pytest.mark.parametrize("known, seen", [({}, "a run creates it"), ({"two_vol": "8022"}, "one with the id 8022")])
+def test_a_volume_that_was_used_and_is_gone_is_created_by_no_run(module, known, seen):
+    gone = ["volume_gone", "two_vol", "no such volume: a run creates it", "it is there", "salt '*' state.apply"]
+    module.__salt__["gluster_pool.volume_report"] = lambda *words: [{}, [gone]]
+    module.__salt__["gluster_pool.snapshot"] = lambda heal, ask, service: {"volumes": {}}
+    module.__salt__["gluster_one_record.recorded"] = {"volumes": known}.get
+    report = module.report(heal=False, node={**node("two_vol", coordinator=True), "roles": []})
+    (found,) = [one for one in report["findings"] if one["kind"] == "volume_gone"]
+    assert found["seen"].endswith(seen) and ("state.apply" in found["cure"]) is not bool(known)
+
+
 @pytest.mark.parametrize("error, kinds, cure", [
     ("No space left on device", ["not_writable"], "volume one_vol is full: delete images"),
     ("Permission denied", ["not_writable", "space"], "gluster volume get one_vol storage.owner-uid"),
@@ -224,6 +235,14 @@ def test_an_automounter_is_named_before_anything_is_looked_at(module):
         ("check_failed", "/one_vol is an automounter's (systemd-1), and so on")
     ]
     assert seen["looked"] == []
+
+
+def test_the_names_are_those_of_now(module, monkeypatch):
+    """Beside those that the pillar's servers have: the beacon's plan may be old."""
+    monkeypatch.setitem(module.__utils__, "gluster_hosts.own_names", lambda: {"kvm2", "2001:db8::7a31"})
+    assert module.findings([], 1, ["gl2", "kvm2"])["names"] == ["2001:db8::7a31", "gl2", "kvm2"]
+    report = module.report(heal=False, node={**node(), "names": ["gl2"], "roles": []})
+    assert report["names"] == ["2001:db8::7a31", "gl2", "kvm2"]
 
 
 def test_a_cure_is_whole_or_none(module):

@@ -74,6 +74,22 @@ def test_why_a_client_has_not_got_its_volume(refusal, log, said, lasts):
     assert bool(found["cure"]) == bool(said) and "{" not in found["cure"]
 
 
+@pytest.mark.parametrize(
+    "status, log, why",
+    [(0, "", None), (1, NO_PORT, "the volume is not"), (124, NO_RDMA, "is reached by rdma"), (124, NO_NAME, ""),
+     (124, REJECTED, "")],
+)  # fmt: skip
+def test_a_client_that_waits_for_good_has_said_why(execution, status, log, why):
+    """Of one that was ended only what stays so counts: it might have been mounted a moment later."""
+    ran = []
+    salt = {"cmd.run_all": lambda words, **more: ran.append((words, more)) or {"retcode": status, "stdout": log}}
+    module = execution("gluster_probe", __salt__=salt)
+    found = module.mount_refusal("kvm1:/v", ["acl"], timeout=6)
+    assert found is why if why is None else (bool(found["why"]), why in found["why"]) == (bool(why), True)
+    ((words, more),) = ran
+    assert more["timeout"] == 6 and any("LIMIT=4; " in word for word in words)
+
+
 @pytest.mark.parametrize("low", [True, False])
 def test_by_which_option_a_client_is_rejected(refusal, low):
     found = refusal(REJECTED + SHUT, low=low)

@@ -155,10 +155,11 @@ def test_the_store_of_glusterd(execution, monkeypatch, tmp_path):
 def shown(execution, monkeypatch):
     """shown(properties, to_come=[]): the module where systemd says that of the unit."""
 
-    def make(*lines, to_come=()):
+    def make(*lines, to_come=(), asked=None):
+        asked = [] if asked is None else asked
         monkeypatch.setattr("salt.utils.systemd.booted", lambda context: bool(lines))
         salt = {
-            "cmd.run_all": lambda *words, **settings: {"stdout": "\n".join(lines)},
+            "cmd.run_all": lambda *words, **settings: asked.append(words) or {"stdout": "\n".join(lines)},
             "gluster_one_run.to_come": lambda: [*to_come],
         }
         return execution("glusterd", __salt__=salt)
@@ -177,6 +178,19 @@ def shown(execution, monkeypatch):
 )
 def test_how_its_unit_is(shown, lines, found):
     assert shown(*lines).unit() == dict(zip(("running", "enabled"), found))
+
+
+def test_the_states_of_a_run_ask_systemd_once_until_something_was_changed(shown):
+    asked, lines = [], ("LoadState=loaded", "ActiveState=active", "UnitFileState=enabled", "KillMode=process")
+    module = shown(*lines, "ExecMainStartTimestampMonotonic=0", asked=asked)
+    for _ in range(2):
+        assert module.unit(run="7")["running"] and module.kept_changes(run="7") == {}
+    assert len(asked) == 1
+    module.unit(run="8")
+    module.unit("other", run="8")
+    assert len(asked) == 3
+    assert module.kept_changes() == {} and module.unit(run="8")["running"]
+    assert len(asked) == 5
 
 
 def test_a_unit_that_is_not_there_is_an_error_unless_this_run_would_bring_it(shown):

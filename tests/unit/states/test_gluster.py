@@ -47,9 +47,11 @@ class Gluster:
             "gluster_disks.changes": lambda device, point, run=None: self.disk(device, point),
             "gluster_disks.prepare": self.prepare,
             "gluster_mount.space": lambda path: {"total_mb": 2048, "free_percent": 97},
+            "gluster_one_record.recorded": lambda kind: {"volumes": self.known}[kind],
             "gluster_one_record.record": lambda kind, values: self.done.append((kind, values)),
             "glusterd.pool_options": lambda: dict(self.pool_options),
         }
+        self.known = {"other_vol": "0d6b5bd0"}
         self.missing, self.fails = {}, None  # of a disk, what has to be made, and with which this fails
         self.look = {"volume": None, "left": None, "unfit": None}
         names = {"__salt__": self.salt, "__opts__": self.opts, "__context__": {}, "__grains__": {"id": "kvm1"}}
@@ -274,6 +276,18 @@ def test_a_volume_is_created_once_and_predicted_as_it_is(gluster):
     for test in (False, True):
         assert gluster.run("volume_present", "one_vol", test=test, **LAYOUT)[:2] == (True, {})
     assert len(gluster.done) == 2
+
+
+@pytest.mark.parametrize("test", [True, False])
+def test_one_that_was_used_here_and_is_gone_is_not_made_anew(gluster, test):
+    gluster.known["one_vol"] = "80225bd0"
+    result, changes, comment = gluster.run("volume_present", "one_vol", **LAYOUT, test=test)
+    assert (result, changes, gluster.done) == (False, {}, [])
+    assert "kvm1 has used one with the id 80225bd0 until now, and it is gone" in comment
+    assert f"`gluster volume create one_vol replica 3 {' '.join(BRICKS)}`, with its id" in comment
+    assert comment.endswith("as gluster_one:volumes:one_vol:id in the pillar")
+    gluster.there("one_vol")
+    assert gluster.run("volume_present", "one_vol", **LAYOUT, test=test)[:2] == (True, {})
 
 
 def test_a_volume_with_other_bricks_is_left(gluster):

@@ -6,7 +6,7 @@ from lab.fleet import CHECKOUT
 
 from ..conftest import imported
 
-NODE = {"volumes": {"one_vol": {}}, "timeout": 120, "beacon": {"interval": 60}}
+NODE = {"names": [], "volumes": {"one_vol": {}}, "timeout": 120, "beacon": {"interval": 60}}
 SHAPES = ("text", ["text"], 7, None, {"node": NODE}, [{"node": 7}])
 
 
@@ -57,6 +57,16 @@ def test_none_any_more(foretold, configured, said):
 def test_as_it_should_be(foretold, configured, arguments):
     run = foretold(configured, **arguments)
     assert (run["result"], run["changes"]) == (True, {})
+
+
+@pytest.mark.parametrize("names", [[], ["10.0.0.1", "2001:db8::7a31", "kvm1", "kvm1.lab"]])
+def test_an_address_that_comes_and_goes_is_no_other_pillar(foretold, names):
+    volumes = {"one_vol": {"servers": ["KVM1", "10.0.0.1"]}}
+    has = config(volumes=volumes, names=["10.0.0.1", "kvm1"])
+    node = {**NODE, "volumes": volumes, "names": sorted({"10.0.0.1", "kvm1", *names})}
+    assert foretold(has, interval=60, node=node)["changes"] == {}
+    said = foretold(has, interval=60, node={**node, "names": ["kvm1"]})["comment"]
+    assert said.endswith("by another pillar (names)")  # a server of the pillar's is no longer this node
 
 
 def test_the_file_with_the_beacons_which_all_can_read_has_no_secret(foretold):

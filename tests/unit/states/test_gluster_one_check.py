@@ -19,20 +19,27 @@ DOWN = {"why": "glusterd is not running on kvm2", "refused": True}
 CLOSED = {"why": "kvm3 does not answer at port 24007", "refused": False}
 
 
+LACKS = {"gluster_package": "server", "mount_package": "hypervisor"}
+
+
 @pytest.fixture
 def reachable(execution):
     """reachable(answers..., test): the state on a node that finds these servers closed, one look after the other."""
 
-    def run(*looks, test=False, volumes=(), mounts=()):
+    def run(*looks, test=False, volumes=(), mounts=(), lacking=(), coming=()):
         looks = list(looks)
         salt = {
             "gluster_peers.unreachable": lambda servers: looks.pop(0),
+            "gluster_one_packages.missing": lambda roles, native: [key for key in lacking if LACKS[key] in roles],
+            "gluster_one_run.to_come": lambda: [*coming],
             "glusterd.volumes": lambda: dict.fromkeys(volumes),
             "gluster_mount.mounts": lambda: dict.fromkeys(mounts),
             "gluster_one_arguments.require_arguments": execution("gluster_one_arguments").require_arguments,
         }
         names = {"__salt__": salt, "__opts__": {"test": test, "id": "kvm4", "file_client": "local"}}
-        state = imported(CHECKOUT / "_states/gluster_one_check.py", __grains__={"id": "kvm4"}, **names)
+        utils = {"gluster_hosts.own_names": lambda servers: {"kvm2" if lacking else "kvm4"}}
+        names.update(__utils__=utils, __grains__={"id": "kvm4", "os_family": "Debian"})
+        state = imported(CHECKOUT / "_states/gluster_one_check.py", **names)
         ret = state.servers_reachable("one_vol", ["kvm1", "kvm2"], mount="/srv/one", timeout=0.3)
         assert ret["changes"] == {} and looks == []
         return ret["result"], ret["comment"], ret.get("warnings")
@@ -52,6 +59,25 @@ def test_a_test_run_looks_once_and_fails_nothing_that_may_come(reachable):
     assert reachable({"kvm2": DOWN}, test=True) == (True, "the run waits for glusterd of kvm2", None)
     found = reachable({"kvm2": DOWN, "kvm3": CLOSED}, test=True)
     assert found == (True, CLOSED["why"], [CLOSED["why"]])
+
+
+@pytest.mark.parametrize("test", [True, False])
+@pytest.mark.parametrize(
+    "lacking, said",
+    [
+        (["mount_package"], "glusterfs-client"),
+        (["gluster_package"], "glusterfs-server"),
+        ([*LACKS], "glusterfs-server, glusterfs-client"),
+    ],
+)
+def test_what_the_node_itself_lacks_comes_before_others(reachable, lacking, said, test):
+    result, comment, _ = reachable(test=test, lacking=lacking)
+    assert result is False
+    assert comment == f"this node lacks {said}: install that, or set `packages: true` in the pillar"
+
+
+def test_what_the_run_would_install_is_not_lacking(reachable):
+    assert reachable({}, test=True, lacking=[*LACKS], coming=[*LACKS])[0] is True
 
 
 @pytest.mark.parametrize("there", [{"volumes": ["one_vol"]}, {"mounts": ["/srv/one"]}], ids=list)

@@ -24,7 +24,7 @@ class Node:
             "gluster_one_packages.pyone_source": lambda: {"name": "pyone>=7", "find_links": "/w", "no_index": True},
             "gluster_one_run.to_come": self.coming.extend,
             "state.single": lambda state, **arguments: {state: getattr(self, state.partition(".")[0])(**arguments)},
-            "glusterd.unit": lambda name: self.unit,
+            "glusterd.unit": lambda name, run=None: self.unit,
             "glusterd.peers": lambda: [["kvm2"]] if kept else [],
             "glusterd.volumes": lambda: dict.fromkeys(kept, {}),
             "glusterd.restart": lambda name: self.unit.update(running=True),
