@@ -25,7 +25,6 @@ ELEMENTS = ("TYPE", "DS_MAD", "TM_MAD")
 KVM = ("kvm", "qemu")
 # What a datastore has that is opened natively alone, besides DISK_TYPE.
 GLUSTER = ("GLUSTER_HOST", "GLUSTER_VOLUME")
-SECRET = "a secret, which oned encrypts"
 
 
 def __virtual__():
@@ -548,7 +547,9 @@ def compare(name, arguments, planned=(), run=None, **connection):
     found = completed(name, wanted, current, run=run, **connection)
     changes = difference(name, found["attributes"], current, arguments, run=run, **connection)
     wanted, mount, warnings = found["attributes"], arguments.get("mount"), found["warnings"]
-    changes, secrets, hidden = _without_secrets(name, changes, current, run, connection)
+    known = drivers(run, **connection) if changes else {}
+    hide = __salt__["one_datastore_secrets.without_values"]
+    changes, secrets, hidden = hide(name, changes, current, known, **connection)
     warnings = [*warnings, *hidden]
     if arguments.get("access") == "fuse" and any(attribute in changes for attribute in GLUSTER):
         images = __salt__["opennebula.image_list"](current["id"], **connection)
@@ -580,43 +581,6 @@ def compare(name, arguments, planned=(), run=None, **connection):
         if is_native(after):
             warnings = [*warnings, *require_same_servers(name, after["GLUSTER_HOST"], others)]
     return {"current": current, "changes": changes, "warnings": warnings, "secrets": secrets}
-
-
-def _without_secrets(name, changes, current, run, connection):
-    """
-    Those changes of attributes that oned encrypts compared with what they are, and no value shown; their values; and
-    sentences about those that cannot be compared. Where oned does not tell what it encrypts, the form of a value does.
-    """
-    asked = {key: change["new"] for key, change in changes.items() if key.isupper() and change["new"] is not None}
-    known = drivers(run, **connection) if asked else {}
-    encrypted = known.get("encrypted", [])
-    if asked and not known:
-        encrypted = [key for key in asked if __utils__["one_datastore_rules.is_encrypted"](current.get(key))]
-    secrets = {key: value for key, value in asked.items() if key in encrypted}
-    warnings = []
-    if secrets and not __salt__["opennebula_api.sees_all"](**connection):
-        if known:
-            raise CommandExecutionError(
-                f"Datastore {name}: oned encrypts {', '.join(secrets)}, and shows to users of the group oneadmin alone "
-                "what it is: use one of them, or leave it out"
-            )
-        warnings = [
-            f"{', '.join(secrets)}: left as it is and not compared, because oned seems to encrypt it, and shows to "
-            "users of the group oneadmin alone what it is: use one of them, or leave it out"
-        ]
-        changes, secrets = {key: change for key, change in changes.items() if key not in secrets}, {}
-    if secrets and current:
-        there = __salt__["opennebula_api.call"]("datastore.info", current["id"], True, **connection).get("TEMPLATE")
-        differ = __utils__["one_datastore_rules.changes"](secrets, there if isinstance(there, dict) else {})
-        changes = {key: change for key, change in changes.items() if key in differ or key not in secrets}
-        secrets = {key: secrets[key] for key in differ}
-    hidden = {key: {"old": changes[key]["old"] and f"another {SECRET[2:]}", "new": SECRET} for key in secrets}
-    if asked and not known:  # it may be encrypted once it is set
-        by_name = {key: value for key, value in asked.items() if key in changes and key not in secrets}
-        by_name = {key: value for key, value in by_name.items() if __utils__["one_datastore_rules.is_secret"](key)}
-        hidden.update({key: {"old": changes[key]["old"] and "another one", "new": "a secret"} for key in by_name})
-        secrets = {**secrets, **by_name}
-    return {**changes, **hidden}, secrets, warnings
 
 
 def _require_attributes(name, kind, after, run, connection):
