@@ -1,5 +1,7 @@
 """The SLS files as Salt itself renders them: in which order a node's states come."""
 
+import shutil
+
 import pytest
 import salt.loader
 import salt.state
@@ -31,15 +33,23 @@ MODULES = [
 PARTS = ["mount_{0}", "datastore_{0}_images", "datastore_{0}_system", "native_{0}"]
 
 
+def node_opts(home, name, pillar, synced=True):
+    """The options of a node; it has the modules of an earlier run, without which each SLS file looks for them anew."""
+    opts = minion_opts(home, name, {"gluster_one": {"user": "root", "beacon": False, **pillar}})
+    (home / "states/_beacons").symlink_to(CHECKOUT / "_beacons")
+    opts["grains"] = {"id": name, "os": "Debian", "os_family": "Debian", "kernel": "Linux", "saltversioninfo": []}
+    opts["whitelist_modules"] = MODULES
+    for kind in ("modules", "states", "utils", "beacons") if synced else ():
+        shutil.copytree(CHECKOUT / f"_{kind}", home / "extmods" / kind)
+    return opts
+
+
 @pytest.fixture
 def chunks(tmp_path):
     """chunks(pillar): the names of a node's states in Salt's order."""
 
-    def run(pillar):
-        opts = minion_opts(tmp_path, "one", {"gluster_one": {"user": "root", "beacon": False, **pillar}})
-        (tmp_path / "states/_beacons").symlink_to(CHECKOUT / "_beacons")
-        opts["grains"] = {"id": "one", "os": "Debian", "os_family": "Debian", "kernel": "Linux", "saltversioninfo": []}
-        opts["whitelist_modules"] = MODULES
+    def run(pillar, synced=True):
+        opts = node_opts(tmp_path, "one", pillar, synced)
         found = salt.loader.minion_mods(opts)["state.show_low_sls"]("gluster_one")
         assert all(isinstance(chunk, dict) for chunk in found), found
         return [chunk["__id__"].removeprefix("gluster_one_") for chunk in sorted(found, key=lambda each: each["order"])]
@@ -47,10 +57,10 @@ def chunks(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("names", [["good"], ["bad", "good"]], ids=len)
-def test_each_volume_s_datastores_follow_its_own_mount(chunks, names):
+@pytest.mark.parametrize(("names", "synced"), [(["good"], True), (["bad", "good"], False)])
+def test_each_volume_s_datastores_follow_its_own_mount(chunks, names, synced):
     """On a head that is a hypervisor, too: its native access waits for what it has written itself."""
-    found = chunks({"roles": ["head", "hypervisor"], "volumes": {name: VOLUMES[name] for name in names}})
+    found = chunks({"roles": ["head", "hypervisor"], "volumes": {name: VOLUMES[name] for name in names}}, synced)
     assert found[0] == "pillar"
     own = [[part.format(name) for part in PARTS] for name in names]
     assert [each for each in found if each in sum(own, [])] == sum(own, [])
@@ -72,11 +82,8 @@ def low(tmp_path):
     """low(pillar, minion, sls): {name of a state: the state, with all its requisites}, in Salt's order."""
 
     def run(pillar, minion="kvm1", sls="gluster_one"):
-        opts = minion_opts(tmp_path / minion, minion, {"gluster_one": {"user": "root", "beacon": False, **pillar}})
-        (tmp_path / minion / "states/_beacons").symlink_to(CHECKOUT / "_beacons")
-        opts["grains"] = {"id": minion, "os": "Debian", "os_family": "Debian", "kernel": "Linux", "saltversioninfo": []}
+        opts = node_opts(tmp_path / minion, minion, pillar)
         opts["test"] = False
-        opts["whitelist_modules"] = MODULES
         with salt.state.HighState(opts) as state:
             high, errors = state.render_highstate({"base": [sls]})
             for step in (state.state.reconcile_extend, state.state.requisite_in, state.state.apply_exclude):
