@@ -55,14 +55,14 @@ format: setup ## ruff's format for Python files, the modules' checksums, docs/co
 	$(PY) -m lab.commands
 	$(PY) -m lab.findings
 
-# Most wait for a real glusterd most of the time, which costs no processor: they run beside each other. What each has to
-# say comes when it has ended.
+# Most wait for a real glusterd most of the time, which costs no processor: they run beside each other, and those that
+# wait for nothing give way to them. What each has to say comes when it has ended.
 test: setup ## unit, functional and fleet tests, the main job on bare hosts of Debian 13 too, in 12 minutes; ARGS are pytest's
 	@$(MAKE) --no-print-directory --keep-going --output-sync=target --jobs \
 	  fleet functional-1 functional-2 first-run-trixie unit opennebula
 
 unit: setup ## the tests of pure logic
-	$(PYTEST) tests/unit $(ARGS)
+	nice $(PYTEST) tests/unit $(ARGS)
 
 opennebula: setup ## the datastore state and OpenNebula's modules against the stand-in for oned
 	nice $(PYTEST) tests/opennebula $(ARGS)
