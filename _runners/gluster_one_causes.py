@@ -17,6 +17,8 @@ __virtualname__ = "gluster_one"
 REFUTED = ("brick_down", "brick_gone", "glusterd_down", "silent")
 # Causes that are shown of what one node alone says: one that lies may say a thousand things.
 MOST = 20
+# What a finding `image` is about, as one_datastore_report has it: the number of a disk is its VM's.
+THING = re.compile(r"[^:]*: (disk|image) (\d{1,9}) ")
 AS_SEEN = " (as seen there)"
 
 
@@ -47,6 +49,25 @@ def about_volume(finding, volumes):
     return named if named in volumes else None
 
 
+def image_of(finding):
+    """
+    Which image of OpenNebula, or which VM, a finding is about.
+
+    finding
+        The finding (dict).
+
+    Returns a list of ``VM`` or ``image`` and its number; None where it is about something else.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.image_of '{kind: image, "on": "glusterds: disk 7 (web, oneadmin)"}'
+    """
+    thing = THING.match(finding["on"]) if finding["kind"] == "image" else None
+    return thing and ["VM" if thing[1] == "disk" else "image", int(thing[2])]
+
+
 def causes(fleet, called=None, first=None):
     """
     The causes of what was found, worst first, and of each finding what explains it.
@@ -65,12 +86,13 @@ def causes(fleet, called=None, first=None):
 
     Returns a list of dicts, each for findings that have one cure in common. ``said_by`` are the minions that report it,
     ``at`` those where it lies, ``felt_by`` those with one of its findings, ``machines`` the VMs there, None where no
-    node says which run. ``findings`` counts what it explains, and itself; ``shown`` is False for what one node alone
-    says beyond twenty causes::
+    node says which run, ``about`` the images and VMs that it is about. ``findings`` counts what it explains, and
+    itself; ``shown`` is False for what one node alone says beyond twenty causes::
 
         [{"kind": "brick_down", "on": "kvm3:/data/one_vol", "seen": "it is down", "severity": "error",
           "what": "kvm3:/data/one_vol is down", "cure": "gluster volume start one_vol force", "said_by": ["kvm1"],
-          "at": ["kvm3"], "felt_by": ["kvm1", "kvm2"], "machines": ["one-7"], "findings": 3, "shown": True}]
+          "at": ["kvm3"], "felt_by": ["kvm1", "kvm2"], "machines": ["one-7"], "about": [], "findings": 3,
+          "shown": True}]
 
     CLI Example:
 
@@ -256,6 +278,7 @@ class _Causes:
         said_by = _once(self.found[number][0] for number in those)
         at = _once(each for number in those for each in self.at(*self.found[number]))
         felt = _once(each for number in members for each in self.felt(*self.found[number]))
+        about = [image_of(self.found[number][1]) for number in those]
         errors = any(self.found[number][1]["severity"] == "error" for number in members)
         machines = [self.fleet["nodes"].get(each, {}).get("machines") for each in felt] if errors else []
         known = [each for each in machines if each is not None]
@@ -269,6 +292,7 @@ class _Causes:
             "said_by": said_by,
             "at": at,
             "felt_by": felt,
+            "about": _once(each and f"{each[0]} {each[1]}" for each in about),
             "machines": sorted({name for each in known for name in each}) if known else None,
             "findings": len(members),
         }
