@@ -121,6 +121,7 @@ class _Causes:
                 host, _, path = brick.partition(":/")
                 self.online |= {brick} if online else set()
                 self.bricks.update({(minion, f"/{path}"): (name, brick) for minion in self.one(host)})
+        self.found += self.back()
         self.index = {}
         for number, (minion, finding) in enumerate(self.found):
             for by, key in self.offers(minion, finding) if finding["kind"] in self.explaining else ():
@@ -135,6 +136,22 @@ class _Causes:
             "kind": "silent", "on": minion, "seen": "it does not answer", "expected": "an answer",
             "severity": has["severity"], "cure": has["cure"],
         }  # fmt: skip
+
+    def back(self):
+        """
+        The bricks that have just come back, by their own servers' word, in the shape of findings: what waits to be
+        healed comes from that.
+        """
+        waiting, has = {about_volume(one, self.volumes) for _, one in self.found if one["kind"] == "heal"}, []
+        for minion, node in self.fleet["nodes"].items() if waiting else ():
+            for brick, age in node.get("back", {}).items():
+                own = self.bricks.get((minion, f"/{brick.partition(':/')[2]}"))
+                if own and own[1] == brick and own[0] in waiting:
+                    seen = f"it is back since {age // 60 + 1} min, and is being healed"
+                    row = self.kinds["brick_back"]
+                    one = {"kind": "brick_back", "on": brick, "seen": seen, "expected": "nothing to be healed"}
+                    has.append((minion, {**one, "severity": row["severity"], "cure": row["cure"], "volume": own[0]}))
+        return has
 
     def one(self, host):
         """
@@ -161,6 +178,8 @@ class _Causes:
         What a finding may explain, as pairs of what both have in common and its value.
         """
         on, who = finding["on"], self.who(finding)
+        if finding["kind"] == "brick_back":
+            return [("volume", finding["volume"])]
         if finding["kind"] == "silent":
             return [("host", minion), *[("unseen", name) for name, first in self.first.items() if first == [minion]]]
         offers = [("node", minion), ("place", (minion, on)), ("datastore", (minion, posixpath.basename(on)))]
@@ -238,9 +257,13 @@ class _Causes:
         """
         roots, alike = self.roots(), {}
         for root in sorted(set(roots)):
+            if self.found[root][1]["kind"] == "brick_back" and roots.count(root) == 1:
+                continue  # which explains nothing
             alike.setdefault(self.group(root), []).append(root)
         members, group = {}, {root: key for key, those in alike.items() for root in those}
         for number, root in enumerate(roots):
+            if root not in group:
+                continue
             members.setdefault(group[root], []).append(number)
         found = sorted(
             ((self.cause(those, members[key]), key) for key, those in alike.items()),
