@@ -125,7 +125,7 @@ class _Causes:
         self.index = {}
         for number, (minion, finding) in enumerate(self.found):
             for by, key in self.offers(minion, finding) if finding["kind"] in self.explaining else ():
-                self.index.setdefault((finding["kind"], by, key), []).append(number)
+                self.index.setdefault((finding["kind"], by), {}).setdefault(key, []).append(number)
 
     def silent(self, minion):
         """
@@ -196,18 +196,20 @@ class _Causes:
         elif on in self.fleet["datastores"]:  # of the head alone
             offers += [("volume", self.fleet["datastores"][on]["volume"])]
         elif finding["kind"] == "client_bricks":
-            offers += [("client", minion)]
+            offers += [("client", (minion, brick)) for brick in _items(finding)]
         return offers
 
     def asks(self, by, minion, finding, item):
         """
         The value of what a finding, or a part of it, would have in common with what explains it.
         """
-        if by in ("node", "client"):
-            hosts = re.match(r"a client at (\S+) is not connected", finding["seen"]) if by == "client" else None
-            return next(iter(self.one(hosts[1])), None) if hosts else minion if by == "node" else None
+        if by == "node":
+            return minion
         if by == "place":
             return minion, finding["on"]
+        if by == "client":
+            address = re.match(r"a client at (\S+) is not connected", finding["seen"])
+            return next(iter(self.one(address and address[1])), None), item
         if by in ("volume", "unseen"):
             return about_volume(finding, self.volumes)
         if by == "datastore":
@@ -229,10 +231,11 @@ class _Causes:
 
     def first_of(self, rules, minion, finding, item):
         for rule in rules:
-            if rule.get("if", "") not in finding["seen"] or (rule["kind"] in REFUTED and item in self.online):
+            there = self.index.get((rule["kind"], rule["by"]))  # else no name is looked up
+            refuted = rule["kind"] in REFUTED and item in self.online
+            if not there or refuted or rule.get("if", "") not in finding["seen"]:
                 continue
-            key = (rule["kind"], rule["by"], self.asks(rule["by"], minion, finding, item))
-            for other in self.index.get(key, ()):
+            for other in there.get(self.asks(rule["by"], minion, finding, item), ()):
                 if rule.get("of", "") in self.found[other][1]["seen"]:
                     return other
         return None

@@ -209,6 +209,20 @@ def test_a_brick_that_is_missed_and_up_is_a_finding_of_its_own(master):
     ]  # fmt: skip
 
 
+def test_a_client_that_lacks_another_brick_explains_nothing(master):
+    apart = of_volume("client_apart", seen=f"a client at kvm2 is not connected to {B3}")
+    other = finding("client_bricks", seen="not connected to kvm1:/data/one_vol")
+    assert len(fleet(master, {"kvm1": [apart], "kvm2": [other]}, SETS)["causes"]) == 2
+
+
+def test_names_are_looked_up_only_for_what_may_be_a_cause(master, monkeypatch):
+    """Any minion may name a thousand hosts."""
+    looked = []
+    monkeypatch.setattr("socket.getaddrinfo", lambda host, port: looked.append(host) or [])
+    many = [finding("client_bricks", seen=f"not connected to host{number}:/b") for number in range(100)]
+    assert len(fleet(master, {"kvm9": many}, SETS)["findings"]) == 100 and looked == []
+
+
 def test_hosts_that_are_silent_and_hypervisors_alike_are_one_cause_each(master):
     data = fleet(master, {"kvm1": DEAD["kvm1"], "head": DEAD["head"]}, SETS, ["kvm2", "kvm3", "kvm9"])
     silent, dead = sorted(data["causes"], key=lambda one: one["kind"], reverse=True)
