@@ -265,9 +265,8 @@ class _Causes:
             alike.setdefault(self.group(root), []).append(root)
         members, group = {}, {root: key for key, those in alike.items() for root in those}
         for number, root in enumerate(roots):
-            if root not in group:
-                continue
-            members.setdefault(group[root], []).append(number)
+            if root in group:
+                members.setdefault(group[root], []).append(number)
         found = sorted(
             ((self.cause(those, members[key]), key) for key, those in alike.items()),
             key=lambda pair: (pair[0]["severity"] != "error", -pair[0]["findings"], pair[0]["kind"], pair[0]["on"]),
@@ -364,7 +363,7 @@ class _Causes:
 
 def _items(finding):
     """
-    The bricks or the host that a finding names, each of which has to be explained; one of None where it names none.
+    What a finding is about, each of which has to be explained: the bricks that a client lacks, or one thing.
     """
     named = finding["seen"].partition("not connected to ")[2]
     if finding["kind"] in ("client_bricks", "client_apart") and named:
