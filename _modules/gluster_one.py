@@ -25,6 +25,7 @@ __virtualname__ = "gluster_one"
 # Of what `report` returns, for the runner, which has the same number: one more where either needs another answer.
 VERSION = 2
 MOST_BRICKS = 1000
+YOUNG = 3600  # seconds for which a brick has just come back: what waits to be healed comes from that
 # By what they end with the master knows these findings' cure: see gluster_one/findings.yaml.
 MARKED, UNMARKED = "its directory is the brick's", "it lacks the volume's identifier"
 FULL, MORE_ROOM = "No space left on device", "delete images, or add bricks"
@@ -126,10 +127,12 @@ def report(native=False, heal=True, node=None, pool=True, marks=None, hosts=()):
 
     Returns a dict; ``volumes`` is what the coordinator sees, ``datastores`` what the head does, ``coordinates`` says
     for each volume whether this is its coordinator; ``hosts`` are OpenNebula's in the datastores' clusters (the head);
-    ``machines`` are the VMs that run on a hypervisor, except for the beacon::
+    ``machines`` are the VMs that run on a hypervisor, except for the beacon; ``back`` are the bricks of a server whose
+    process has begun within the last hour, with the seconds since::
 
         {"version": 2, "roles": ["hypervisor", "server"], "findings": [...], "looked": ["mount", "links", ...],
-         "names": ["10.0.0.1", "kvm1"], "coordinates": {"one_vol": True}, "hosts": [], "machines": ["one-7"],
+         "names": ["10.0.0.1", "kvm1"], "coordinates": {"one_vol": True}, "hosts": [], "back": {},
+         "machines": ["one-7"],
          "volumes": {"one_vol": {"bricks": [3, 3], "peers": [2, 2], "heal": 0, "split_brain": 0, "free_percent": 61,
                                  "sets": [[["kvm1:/data/one_vol", True], ["kvm2:/data/one_vol", True], ...]]}},
          "datastores": {"glusterds": {"id": 101, "type": "IMAGE_DS", "drivers": "fs/shared", "total_mb": 258020,
@@ -536,6 +539,7 @@ def _bricks(seen, node, name, alone):
     to be started.
     """
     bricks = __salt__["glusterd.bricks"](name)
+    seen.setdefault("back", {}).update({brick: age for brick, age in bricks["up"].items() if age < YOUNG})
     start = f"gluster volume start {name} force"
     for brick, marked in bricks["down"].items() if not alone else []:
         what = f"it is down: {MARKED}" if marked else "it is down"

@@ -527,11 +527,12 @@ def bricks(volume):
         The volume (string).
 
     Returns a dict ``{"names": ["kvm2:/data/one_vol"], "sharing": {"/data/one_vol": 1}, "owner": ["9869", "9869"],
-    "down": {"kvm2:/data/one_vol": True}}``: the bricks; by their paths of how many on one file system each counts
-    itself, by which its size is divided, None where that is not known; the options ``storage.owner-uid`` and
+    "down": {"kvm2:/data/one_vol": True}, "up": {}}``: the bricks; by their paths of how many on one file system each
+    counts itself, by which its size is divided, None where that is not known; the options ``storage.owner-uid`` and
     ``storage.owner-gid``, ``-1`` for one that nobody has set; and, where the volume is started, the bricks whose
     process is not there, each with whether its directory carries the volume's identifier, None where it does not
-    answer. Over one that does not, ``gluster volume start VOLUME force`` would make an empty brick that dies.
+    answer: over one that does not, ``gluster volume start VOLUME force`` would make an empty brick that dies; and those
+    that run, each with the seconds since its process has begun.
 
     CLI Example:
 
@@ -543,6 +544,8 @@ def bricks(volume):
     files = [_stored(path) for path in sorted(glob.glob(os.path.join(DIRECTORY, "vols", volume, "bricks/*")))]
     kept = _stored(os.path.join(DIRECTORY, "vols", volume, "info"))
     mine = [brick for brick in files if own and brick.get("uuid") == own]
+    started = STATUS.get(kept.get("status")) == "Started"
+    running = {brick["path"]: _process(volume, brick["hostname"], brick["path"]) for brick in mine if started}
     return {
         "names": [f"{brick['hostname']}:{brick['path']}" for brick in mine],
         "sharing": {brick["path"]: _sharing(volume, brick["hostname"], brick["path"]) for brick in mine},
@@ -550,7 +553,12 @@ def bricks(volume):
         "down": {
             f"{brick['hostname']}:{brick['path']}": _marked(brick["path"], kept.get("volume-id"))
             for brick in mine
-            if STATUS.get(kept.get("status")) == "Started" and not _process(volume, brick["hostname"], brick["path"])
+            if started and not running[brick["path"]]
+        },
+        "up": {
+            f"{brick['hostname']}:{brick['path']}": max(0, int(time.time() - running[brick["path"]].create_time()))
+            for brick in mine
+            if running.get(brick["path"])
         },
     }
 

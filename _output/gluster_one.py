@@ -3,7 +3,6 @@ The fleet as tables, causes first: what ``salt-run gluster_one.status`` shows on
 """
 
 import itertools
-import re
 import shutil
 import textwrap
 
@@ -128,23 +127,18 @@ def _causes(data):
     return rows
 
 
-# What an image's finding is about: `glusterds: disk 7 (name, owner)`, the disk being a VM's.
-THING = re.compile(r"[^:]*: (disk|image) (\d+) ")
-
-
 def _felt(cause, verbose):
     """
     The nodes and VMs that feel a cause, by their names where there is one or they are asked for.
     """
-    thing = cause["kind"] == "image" and THING.match(cause["on"])
-    if thing:
-        return f"{'VM' if thing[1] == 'disk' else 'image'} {thing[2]}"
-    parts = []
+    parts = cause["about"]
+    if len(parts) > MOST and not verbose:
+        parts = [f"{len(parts)} images and VMs"]
     for names, what in ((cause["felt_by"], "node"), (cause["machines"] or [], "VM")):
         if verbose or (len(names) == 1 and what == "node"):
-            parts += names
+            parts = parts + names
         elif names:
-            parts.append(f"{len(names)} {what}{'s' if len(names) > 1 else ''}")
+            parts = [*parts, f"{len(names)} {what}{'s' if len(names) > 1 else ''}"]
     return ", ".join(parts) or "-"
 
 

@@ -8,12 +8,14 @@ OpenNebula's GlusterFS datastore over the whole fleet
 
 import logging
 import math
+import os
 import secrets
 import shlex
 import sys
 import time
 
 import salt.loader
+import salt.utils.atomicfile
 import salt.utils.files
 import salt.utils.minions
 from salt.exceptions import SaltInvocationError
@@ -30,7 +32,7 @@ SYNC = "salt {} saltutil.sync_all, or apply gluster_one"
 SAY = 2
 
 
-def status(target="*", native=False, timeout=15, html=None, verbose=False):
+def status(target="*", native=False, timeout=15, html=None, verbose=False, metrics=None):
     """
     Show the whole fleet: the causes of what is wrong, each with what to do, then volumes, nodes and datastores.
 
@@ -52,6 +54,9 @@ def status(target="*", native=False, timeout=15, html=None, verbose=False):
         Show the names of the nodes and VMs that feel a cause, and what was found of each volume, node and datastore
         (bool, default False).
 
+    metrics
+        A file to which to write metrics for Prometheus, in one step (string, default none): docs/monitoring.md.
+
     On a terminal it is a table; ``--out json`` gives the data. The exit status is 0 only when all nodes answer and
     nothing is found.
 
@@ -61,6 +66,7 @@ def status(target="*", native=False, timeout=15, html=None, verbose=False):
 
         salt-run gluster_one.status
     """
+    begin, metrics = time.monotonic(), metrics and _place(metrics)
     asked = _ours(target)
     if not asked:
         raise SaltInvocationError(_nobody(target))
@@ -70,12 +76,29 @@ def status(target="*", native=False, timeout=15, html=None, verbose=False):
     answers = _ask(asked, "gluster_one.report", words, timeout)
     answers.update(_with_hosts(answers, words, timeout, {"pillars": pillars}))
     fleet = __salt__["gluster_one.overview"](answers, asked, asked == _ours("*"), {"pillars": pillars})
-    fleet["verbose"] = verbose
+    fleet.update(verbose=verbose, at=time.time(), seconds=time.monotonic() - begin)
     if html:
         with salt.utils.files.fopen(html, "w") as stream:
             # The option --out, which is for what is shown, would win in salt.output.
             stream.write(salt.loader.outputters(__opts__)["gluster_one_html"](fleet))
+    if metrics:
+        # Nobody reads half of it, nor the metrics of another look.
+        with salt.utils.atomicfile.atomic_open(metrics, "wb") as stream:
+            stream.write(__salt__["gluster_one.metrics"](fleet).encode("utf-8", "backslashreplace"))
     return {"data": fleet, "outputter": "gluster_one"}
+
+
+def _place(path):
+    """
+    The path of a file that can be written in one step, by renaming another one to it.
+    """
+    place = os.path.realpath(path)
+    if not os.path.isdir(os.path.dirname(place)) or (os.path.exists(place) and not os.path.isfile(place)):
+        raise SaltInvocationError(
+            f"metrics is {path!r}: a file in a directory that is there is needed, such as "
+            "/var/lib/prometheus/node-exporter/gluster_one.prom"
+        )
+    return place
 
 
 def _with_hosts(answers, words, timeout, known):

@@ -230,6 +230,7 @@ def sound(answer):
             "coordinates", dict, VOLUMES, lambda pair: _pair(pair, lambda yes: yes if isinstance(yes, bool) else None)
         ),
         "hosts": part_of("hosts", list, HOSTS, lambda name: _text(name, NAME)),
+        "back": part_of("back", dict, VOLUMES, lambda pair: _pair(pair, lambda age: age if _number(age) else None)),
         # Not a hypervisor's that does not say which VMs run: that is not none.
         "machines": part_of("machines", list, MACHINES, lambda name: _text(name, NAME)) if "machines" in said else None,
     }  # fmt: skip

@@ -17,6 +17,8 @@ __virtualname__ = "gluster_one"
 REFUTED = ("brick_down", "brick_gone", "glusterd_down", "silent")
 # Causes that are shown of what one node alone says: one that lies may say a thousand things.
 MOST = 20
+# What a finding `image` is about, as one_datastore_report has it: the number of a disk is its VM's.
+THING = re.compile(r"[^:]*: (disk|image) (\d{1,9}) ")
 AS_SEEN = " (as seen there)"
 
 
@@ -47,6 +49,25 @@ def about_volume(finding, volumes):
     return named if named in volumes else None
 
 
+def image_of(finding):
+    """
+    Which image of OpenNebula, or which VM, a finding is about.
+
+    finding
+        The finding (dict).
+
+    Returns a list of ``VM`` or ``image`` and its number; None where it is about something else.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.image_of '{kind: image, "on": "glusterds: disk 7 (web, oneadmin)"}'
+    """
+    thing = THING.match(finding["on"]) if finding["kind"] == "image" else None
+    return thing and ["VM" if thing[1] == "disk" else "image", int(thing[2])]
+
+
 def causes(fleet, called=None, first=None):
     """
     The causes of what was found, worst first, and of each finding what explains it.
@@ -65,12 +86,13 @@ def causes(fleet, called=None, first=None):
 
     Returns a list of dicts, each for findings that have one cure in common. ``said_by`` are the minions that report it,
     ``at`` those where it lies, ``felt_by`` those with one of its findings, ``machines`` the VMs there, None where no
-    node says which run. ``findings`` counts what it explains, and itself; ``shown`` is False for what one node alone
-    says beyond twenty causes::
+    node says which run, ``about`` the images and VMs that it is about. ``findings`` counts what it explains, and
+    itself; ``shown`` is False for what one node alone says beyond twenty causes::
 
         [{"kind": "brick_down", "on": "kvm3:/data/one_vol", "seen": "it is down", "severity": "error",
           "what": "kvm3:/data/one_vol is down", "cure": "gluster volume start one_vol force", "said_by": ["kvm1"],
-          "at": ["kvm3"], "felt_by": ["kvm1", "kvm2"], "machines": ["one-7"], "findings": 3, "shown": True}]
+          "at": ["kvm3"], "felt_by": ["kvm1", "kvm2"], "machines": ["one-7"], "about": [], "findings": 3,
+          "shown": True}]
 
     CLI Example:
 
@@ -99,10 +121,11 @@ class _Causes:
                 host, _, path = brick.partition(":/")
                 self.online |= {brick} if online else set()
                 self.bricks.update({(minion, f"/{path}"): (name, brick) for minion in self.one(host)})
+        self.found += self.back()
         self.index = {}
         for number, (minion, finding) in enumerate(self.found):
             for by, key in self.offers(minion, finding) if finding["kind"] in self.explaining else ():
-                self.index.setdefault((finding["kind"], by, key), []).append(number)
+                self.index.setdefault((finding["kind"], by), {}).setdefault(key, []).append(number)
 
     def silent(self, minion):
         """
@@ -113,6 +136,22 @@ class _Causes:
             "kind": "silent", "on": minion, "seen": "it does not answer", "expected": "an answer",
             "severity": has["severity"], "cure": has["cure"],
         }  # fmt: skip
+
+    def back(self):
+        """
+        The bricks that have just come back, by their own servers' word, in the shape of findings: what waits to be
+        healed comes from that.
+        """
+        waiting, has = {about_volume(one, self.volumes) for _, one in self.found if one["kind"] == "heal"}, []
+        for minion, node in self.fleet["nodes"].items() if waiting else ():
+            for brick, age in node.get("back", {}).items():
+                own = self.bricks.get((minion, f"/{brick.partition(':/')[2]}"))
+                if own and own[1] == brick and own[0] in waiting:
+                    seen = f"it is back since {age // 60 + 1} min, and is being healed"
+                    row = self.kinds["brick_back"]
+                    one = {"kind": "brick_back", "on": brick, "seen": seen, "expected": "nothing to be healed"}
+                    has.append((minion, {**one, "severity": row["severity"], "cure": row["cure"], "volume": own[0]}))
+        return has
 
     def one(self, host):
         """
@@ -139,6 +178,8 @@ class _Causes:
         What a finding may explain, as pairs of what both have in common and its value.
         """
         on, who = finding["on"], self.who(finding)
+        if finding["kind"] == "brick_back":
+            return [("volume", finding["volume"])]
         if finding["kind"] == "silent":
             return [("host", minion), *[("unseen", name) for name, first in self.first.items() if first == [minion]]]
         offers = [("node", minion), ("place", (minion, on)), ("datastore", (minion, posixpath.basename(on)))]
@@ -155,18 +196,20 @@ class _Causes:
         elif on in self.fleet["datastores"]:  # of the head alone
             offers += [("volume", self.fleet["datastores"][on]["volume"])]
         elif finding["kind"] == "client_bricks":
-            offers += [("client", minion)]
+            offers += [("client", (minion, brick)) for brick in _items(finding)]
         return offers
 
     def asks(self, by, minion, finding, item):
         """
         The value of what a finding, or a part of it, would have in common with what explains it.
         """
-        if by in ("node", "client"):
-            hosts = re.match(r"a client at (\S+) is not connected", finding["seen"]) if by == "client" else None
-            return next(iter(self.one(hosts[1])), None) if hosts else minion if by == "node" else None
+        if by == "node":
+            return minion
         if by == "place":
             return minion, finding["on"]
+        if by == "client":
+            address = re.match(r"a client at (\S+) is not connected", finding["seen"])
+            return next(iter(self.one(address and address[1])), None), item
         if by in ("volume", "unseen"):
             return about_volume(finding, self.volumes)
         if by == "datastore":
@@ -188,10 +231,11 @@ class _Causes:
 
     def first_of(self, rules, minion, finding, item):
         for rule in rules:
-            if rule.get("if", "") not in finding["seen"] or (rule["kind"] in REFUTED and item in self.online):
+            there = self.index.get((rule["kind"], rule["by"]))  # else no name is looked up
+            refuted = rule["kind"] in REFUTED and item in self.online
+            if not there or refuted or rule.get("if", "") not in finding["seen"]:
                 continue
-            key = (rule["kind"], rule["by"], self.asks(rule["by"], minion, finding, item))
-            for other in self.index.get(key, ()):
+            for other in there.get(self.asks(rule["by"], minion, finding, item), ()):
                 if rule.get("of", "") in self.found[other][1]["seen"]:
                     return other
         return None
@@ -216,10 +260,13 @@ class _Causes:
         """
         roots, alike = self.roots(), {}
         for root in sorted(set(roots)):
+            if self.found[root][1]["kind"] == "brick_back" and roots.count(root) == 1:
+                continue  # which explains nothing
             alike.setdefault(self.group(root), []).append(root)
         members, group = {}, {root: key for key, those in alike.items() for root in those}
         for number, root in enumerate(roots):
-            members.setdefault(group[root], []).append(number)
+            if root in group:
+                members.setdefault(group[root], []).append(number)
         found = sorted(
             ((self.cause(those, members[key]), key) for key, those in alike.items()),
             key=lambda pair: (pair[0]["severity"] != "error", -pair[0]["findings"], pair[0]["kind"], pair[0]["on"]),
@@ -256,6 +303,7 @@ class _Causes:
         said_by = _once(self.found[number][0] for number in those)
         at = _once(each for number in those for each in self.at(*self.found[number]))
         felt = _once(each for number in members for each in self.felt(*self.found[number]))
+        about = [image_of(self.found[number][1]) for number in those]
         errors = any(self.found[number][1]["severity"] == "error" for number in members)
         machines = [self.fleet["nodes"].get(each, {}).get("machines") for each in felt] if errors else []
         known = [each for each in machines if each is not None]
@@ -269,6 +317,7 @@ class _Causes:
             "said_by": said_by,
             "at": at,
             "felt_by": felt,
+            "about": _once(each and f"{each[0]} {each[1]}" for each in about),
             "machines": sorted({name for each in known for name in each}) if known else None,
             "findings": len(members),
         }
@@ -314,7 +363,7 @@ class _Causes:
 
 def _items(finding):
     """
-    The bricks or the host that a finding names, each of which has to be explained; one of None where it names none.
+    What a finding is about, each of which has to be explained: the bricks that a client lacks, or one thing.
     """
     named = finding["seen"].partition("not connected to ")[2]
     if finding["kind"] in ("client_bricks", "client_apart") and named:

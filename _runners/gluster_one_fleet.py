@@ -20,7 +20,7 @@ STRANGERS = 20
 # What is wrong with a volume, whichever node cannot write for it.
 FULL = ("No space left on device", "Disk quota exceeded")
 # Kinds of findings that only some may have, as `part` tells.
-PRIVILEGED = ("coordinator", "server", "head")
+PRIVILEGED = ("coordinator", "server", "head", "master")
 
 
 def __virtual__():
@@ -65,7 +65,7 @@ def overview(answers, asked, whole=False, known=None):
         if minion in look.said:
             said = look.said[minion]
             nodes[minion] = {
-                "roles": said["roles"], "looked": said["looked"], "machines": said["machines"],
+                "roles": said["roles"], "looked": said["looked"], "machines": said["machines"], "back": said["back"],
                 "findings": look.findings(minion),
             }  # fmt: skip
             if not whole:

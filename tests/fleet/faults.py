@@ -251,16 +251,16 @@ def first_line(fleet, fault):
     return causes[0]["what"] if causes else "-"
 
 
-def suffer(fleet, events, load, fault):
+def suffer(fleet, events, load, fault, first=lambda fleet, fault: "-"):
     """
     Inject a fault and see that what the policy says is what happens; returns a row of the table: its name, when it was
-    noticed and healed, jobs, records lost, images damaged, the first line of status meanwhile.
+    noticed and healed, jobs, records lost, images damaged, what `first` says meanwhile.
     """
     scene = Scene(fleet, events, fault.host)
     bricks = fleet.bricks()
     begin = time.time()
     looking = ThreadPoolExecutor(1)
-    status = looking.submit(first_line, fleet, fault)
+    status = looking.submit(first, fleet, fault)
     assert scene.run(fault.do)
     done = time.time()
     noticed = None

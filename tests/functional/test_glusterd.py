@@ -70,9 +70,16 @@ def test_a_missing_file_says_what_to_install(modules, tmp_path):
 def test_the_bricks_of_this_server(modules, small_vol, new_volume):
     own = modules.glusterd.bricks(small_vol)
     path = f"/data/{small_vol}/0"
+    assert 0 <= own.pop("up")[f"kvm1:{path}"] < 3600
     assert own == {"names": [f"kvm1:{path}"], "sharing": {path: 1}, "owner": ["9869", "9869"], "down": {}}
     assert modules.glusterd.bricks(new_volume("plain_vol"))["owner"] == ["-1", "-1"]
-    assert modules.glusterd.bricks("no_such_vol") == {"names": [], "sharing": {}, "owner": ["-1", "-1"], "down": {}}
+    assert modules.glusterd.bricks("no_such_vol") == {
+        "names": [],
+        "sharing": {},
+        "owner": ["-1", "-1"],
+        "down": {},
+        "up": {},
+    }
 
 
 def test_a_brick_s_process_is_ended(modules, new_volume):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.system import wait_for
-from tests.fleet.faults import CLIENT, FAULTS, MOUNTED, Scene, settled, suffer
+from tests.fleet.faults import CLIENT, FAULTS, MOUNTED, Scene, first_line, settled, suffer
 from tests.fleet.fleet import HYPERVISORS, changed
 from tests.fleet.watch import INTERVAL, OTHER
 
@@ -18,7 +18,7 @@ from .conftest import ROWS
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_fault(fleet, events, load, request, fault):
     settled(fleet)
-    request.config.stash[ROWS].append(suffer(fleet, events, load, fault))
+    request.config.stash[ROWS].append(suffer(fleet, events, load, fault, first_line))
 
 
 # What any minion may send: the first is a storm, the last a whole event of its own making.

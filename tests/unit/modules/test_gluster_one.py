@@ -272,6 +272,7 @@ def test_a_brick_is_started_by_force_only_where_its_directory_is_the_brick(modul
         "sharing": {"/data/b": 1},
         "owner": ["-1", "-1"],
         "down": {"kvm2:/data/b": marked},
+        "up": {},
     }
     module.__salt__["glusterd.bricks"] = lambda name: bricks
     module.__utils__["gluster_process.run"] = lambda words: (0, "" if marked is None else "0 0 7", "")

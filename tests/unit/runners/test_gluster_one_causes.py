@@ -35,7 +35,7 @@ def master():
         yield Master(monkeypatch, PILLARS)
 
 
-def fleet(master, found, sets=SETS, silent=(), machines=None):
+def fleet(master, found, sets=SETS, silent=(), machines=None, back=None):
     """What `status` returns for these findings by node; nodes of `silent` do not answer."""
     answers = {}
     for name in NODES:
@@ -44,7 +44,7 @@ def fleet(master, found, sets=SETS, silent=(), machines=None):
             "version": 2, "roles": ["head" if name == "head" else "hypervisor"], "looked": ["mount"], "names": [name],
             "findings": found.get(name, []), "volumes": facts, "hosts": [],
             "datastores": {"glusterds": STORE} if name == "head" else {}, "coordinates": {"one_vol": name == "kvm1"},
-            "machines": (machines or {}).get(name, []),
+            "machines": (machines or {}).get(name, []), "back": (back or {}).get(name, {}),
         }  # fmt: skip
     master.answers["gluster_one.report"] = {name: said for name, said in answers.items() if name not in silent}
     return master.runner.status()["data"]
@@ -186,6 +186,7 @@ LIES = {
     "a hypervisor says nothing": ({}, DOWN, ["kvm9"]),
     "a server says nothing, and is connected": ({}, SETS, ["kvm3"]),
     "a hypervisor says that the volume is stopped": ({"kvm9": [of_volume("volume_stopped")]}, DOWN, []),
+    "a server says that it says nothing": ({"kvm3": [finding("silent", "kvm3")]}, DOWN, []),
     "a hypervisor's process": ({"kvm9": [finding("process_stopped", B3)]}, DOWN, []),
     "a hypervisor's own mount": ({"kvm9": [finding("mount_gone"), finding("link", "glusterds")]}, DOWN, []),
 }
@@ -208,12 +209,38 @@ def test_a_brick_that_is_missed_and_up_is_a_finding_of_its_own(master):
     ]  # fmt: skip
 
 
+def test_a_client_that_lacks_another_brick_explains_nothing(master):
+    apart = of_volume("client_apart", seen=f"a client at kvm2 is not connected to {B3}")
+    other = finding("client_bricks", seen="not connected to kvm1:/data/one_vol")
+    assert len(fleet(master, {"kvm1": [apart], "kvm2": [other]}, SETS)["causes"]) == 2
+
+
+def test_names_are_looked_up_only_for_what_may_be_a_cause(master, monkeypatch):
+    """Any minion may name a thousand hosts."""
+    looked = []
+    monkeypatch.setattr("socket.getaddrinfo", lambda host, port: looked.append(host) or [])
+    many = [finding("client_bricks", seen=f"not connected to host{number}:/b") for number in range(100)]
+    assert len(fleet(master, {"kvm9": many}, SETS)["findings"]) == 100 and looked == []
+
+
 def test_hosts_that_are_silent_and_hypervisors_alike_are_one_cause_each(master):
     data = fleet(master, {"kvm1": DEAD["kvm1"], "head": DEAD["head"]}, SETS, ["kvm2", "kvm3", "kvm9"])
     silent, dead = sorted(data["causes"], key=lambda one: one["kind"], reverse=True)
     assert silent["what"] == "kvm2, kvm3, kvm9: it does not answer" and silent["felt_by"] == []
     assert dead["what"] == f"2 nodes: {MOUNT}: wrong" and dead["cure"] == "salt NODE state.apply gluster_one.mount"
     assert data["summary"] == "2 causes, 2 findings on 2 nodes, 3 nodes do not answer"
+
+
+def test_what_waits_to_be_healed_comes_from_a_brick_that_is_back(master):
+    """By the word of its own server, once the volume's coordinator has it; where nothing waits, that is no cause."""
+    waits = {"kvm1": [of_volume("heal", seen="41 files wait to be healed")]}
+    (cause,) = fleet(master, waits, SETS, back={"kvm3": {B3: 125}})["causes"]
+    assert (cause["kind"], cause["what"]) == ("brick_back", f"{B3} is back since 3 min, and is being healed")
+    assert (cause["severity"], cause["at"], cause["cure"][:5]) == ("warning", ["kvm3"], "wait:")
+    assert causes(fleet(master, waits, SETS, back={"kvm2": {B3: 1}, "kvm9": {B3: 1}})) == [("heal", "one_vol")]
+    assert fleet(master, {}, SETS, back={"kvm3": {B3: 125}})["causes"] == []
+    down = {"kvm1": [*waits["kvm1"], of_volume("brick_down", "kvm2:/data/one_vol", "it is down")]}
+    assert causes(fleet(master, down, None, back={"kvm3": {B3: 1}})) == [("brick_down", "kvm2:/data/one_vol")]
 
 
 def test_a_cause_has_the_machines_of_those_that_feel_it(master):
