@@ -520,7 +520,13 @@ def _server(seen, node):
     if alone:
         cure = f"if it is new, a run with create in the pillar, or gluster peer probe it on a member; else {page}"
         _find(seen, "not_in_pool", service, alone, "a member of the pool", cure)
-    elif not any(volume["coordinator"] for volume in node["volumes"].values()):  # which asks Gluster
+    else:
+        wanted = node.get("pool", {}).get("options", {})  # which the plan of an older beacon does not have
+        there = __salt__["glusterd.pool_options"]() if wanted else {}
+        for name, change in __utils__["gluster_options.pool_option_changes"](there, wanted).items():
+            what = f"{name} is {change['old'] or 'not set'}"
+            _find(seen, "pool_option", "pool", what, change["new"], _apply(node, "pool_options"))
+    if not alone and not any(volume["coordinator"] for volume in node["volumes"].values()):  # which asks Gluster
         for peer in __salt__["glusterd.stored_snapshot"]()["pool"]:
             if not peer["connected"]:
                 _find(seen, "not_in_pool", peer["hostname"], f"{peer['state']!r} here", "a member of the pool", page)

@@ -1,8 +1,8 @@
-{#- For a volume with `create`: look at its servers' ports, from every node, and have its servers in one pool. The first
-    server of a pool: set the pool's options. -#}
+{#- For a volume with `create`: look at its servers' ports, from every node, and have its servers in one pool. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.packages
+  - gluster_one.pool_options
 {%- if not node.errors %}
 {%- set mounts = 'head' in node.roles or 'hypervisor' in node.roles %}
 {%- set looked = [] %}
@@ -32,16 +32,9 @@ gluster_one_pool:
     - servers: {{ node.pool.servers | json }}
     - timeout: {{ node.timeout }}
     - require: {{ looked | json }}
-{%- endif %}
 {%- if node.pool.options %}
-
-gluster_one_pool_options:
-  gluster.pool_options_set:
-    - options: {{ node.pool.options | json }}
-    - timeout: {{ node.timeout }}
-{%- if node.pool.servers %}
-    - require:
-      - gluster: gluster_one_pool
+    - require_in:
+      - gluster: gluster_one_pool_options
 {%- endif %}
 {%- endif %}
 {%- endif %}

@@ -10,6 +10,7 @@ TASKS = {
     "Set up": (
         "state.apply gluster_one", "state.orchestrate gluster_one.orchestrate.rollout",
         "state.apply gluster_one.pillar", "state.apply gluster_one.packages", "state.apply gluster_one.pool",
+        "state.apply gluster_one.pool_options",
         "state.apply gluster_one.create", "state.apply gluster_one.volume", "state.apply gluster_one.glusterd",
         "state.apply gluster_one.mount", "state.apply gluster_one.datastore", "state.apply gluster_one.native",
         "state.apply gluster_one.beacon",

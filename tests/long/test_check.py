@@ -129,8 +129,14 @@ def test_finds_on_the_node(fleet, name):
             "volume_option",
             "network.ping-timeout is not set",
         ),
+        (
+            {"pool_options": {"cluster.server-quorum-ratio": "51%"}},
+            "kvm1",
+            "pool_option",
+            "cluster.server-quorum-ratio is not set",
+        ),
     ],
-    ids=["little space", "a server that is no peer", "an option"],
+    ids=["little space", "a server that is no peer", "an option", "an option of the pool"],
 )
 def test_finds_what_the_pillar_says_otherwise(fleet, pillar, minion, kind, seen):
     with fleet.pillar(changed(**pillar)):

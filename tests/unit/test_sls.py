@@ -175,6 +175,16 @@ def test_a_new_volume_has_its_options_before_its_start(low):
     assert places[0] == "pillar" and places.index("pool") < places.index("mount_new_vol")
 
 
+def test_the_pool_has_its_options_once_it_is_whole(low):
+    found = low({"volumes": {"new_vol": NEW}, "pool_options": RATIO})
+    assert requisites(found["pool_options"]) == {"pool"} and found["pool_options"]["options"] == RATIO
+
+
+def test_the_repair_of_the_pool_s_options_takes_nobody_in(low):
+    pillar = {"volumes": {"new_vol": NEW}, "pool_options": RATIO}
+    assert list(low(pillar, sls="gluster_one.pool_options")) == ["pillar", "pool_options"]
+
+
 def test_the_repair_of_options_and_mounts_neither_makes_a_volume_nor_starts_it(low):
     assert list(low({"volumes": {"new_vol": NEW}}, sls="gluster_one.volume")) == ["pillar", "volume_new_vol"]
     assert list(low({"volumes": {"new_vol": NEW}}, "kvm2", "gluster_one.mount")) == [

@@ -237,6 +237,36 @@ def test_an_automounter_is_named_before_anything_is_looked_at(module):
     assert seen["looked"] == []
 
 
+@pytest.mark.parametrize("there, options, seen", [
+    ({"cluster.server-quorum-ratio": "60"}, {"cluster.server-quorum-ratio": "51%"}, "is 60"),
+    ({}, {"cluster.server-quorum-ratio": "51%"}, "is not set"),
+    ({"cluster.server-quorum-ratio": "51"}, {"cluster.server-quorum-ratio": "51%"}, None),
+    ({"cluster.server-quorum-ratio": "60"}, {}, None),
+    ({}, None, None),
+])  # fmt: skip
+@pytest.mark.parametrize("alone", [None, "it is in no pool"])
+def test_options_of_the_pool_that_differ(module, there, options, seen, alone):
+    module.__salt__.update({
+        "glusterd.service": lambda name: {"running": True},
+        "glusterd.stopped_processes": dict,
+        "glusterd.options": lambda path: {"rpc-auth-allow-insecure": "on"},
+        "glusterd.not_in_pool": lambda servers: alone,
+        "glusterd.stored_snapshot": lambda: {"pool": []},
+        "glusterd.pool_options": lambda: there,
+    })  # fmt: skip
+    plan = {**node(), "glusterd": {"service": "glusterd", "path": "/x"}, "restart": {"keep_bricks": False}}
+    report = {"findings": [], "looked": []}
+    module._server(report, {**plan, "names": [], **({} if options is None else {"pool": {"options": options}})})
+    found = [one for one in report["findings"] if one["kind"] == "pool_option"]
+    if alone or not seen:
+        assert not found
+        return
+    (one,) = found
+    said = (one["on"], one["seen"], one["expected"])
+    assert said == ("pool", f"cluster.server-quorum-ratio {seen}", "51%")
+    assert one["cure"] == "salt kvm2 state.apply gluster_one.pool_options"
+
+
 def test_the_names_are_those_of_now(module, monkeypatch):
     """Beside those that the pillar's servers have: the beacon's plan may be old."""
     monkeypatch.setitem(module.__utils__, "gluster_hosts.own_names", lambda: {"kvm2", "2001:db8::7a31"})

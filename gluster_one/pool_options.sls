@@ -1,0 +1,11 @@
+{#- The first server of a pool: set the pool's options. -#}
+{%- from 'gluster_one/map.jinja' import node with context %}
+include:
+  - gluster_one.pillar
+{%- if not node.errors and node.pool.options %}
+
+gluster_one_pool_options:
+  gluster.pool_options_set:
+    - options: {{ node.pool.options | json }}
+    - timeout: {{ node.timeout }}
+{%- endif %}
