@@ -479,6 +479,31 @@ def connections(name):
     return _connections(_run("volume", "status", name, "clients", timeout=10))
 
 
+def client_kinds(name):
+    """
+    What kinds of clients are connected to a started volume, and how many of each. Only the text has that, not the XML.
+
+    name
+        The volume's name (string).
+
+    Returns a dict such as ``{"glustershd": 3, "fuse": 4, "gfapi.qemu-system-x86_64": 1}``.
+
+    Raises CommandExecutionError with Gluster's message when it is not known, as for a volume that is not started.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.client_kinds one_vol
+    """
+    command = [word for word in _program(30) if word != "--xml"] + ["volume", "status", name, "client-list"]
+    done = __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True, timeout=40)
+    if done["retcode"] != 0 or "total clients" not in done["stdout"]:
+        said = " ".join((done["stderr"] or done["stdout"]).split())
+        raise CommandExecutionError(f"gluster volume status {name} client-list: {_with_names(said)}")
+    return {kind: int(count) for kind, count in re.findall(r"^(\S+) +([0-9]+) *$", done["stdout"], re.MULTILINE)}
+
+
 def _connections(root):
     return {
         f"{brick.findtext('hostname')}:{brick.findtext('path')}": [
@@ -544,6 +569,32 @@ def volume_set(name, options, timeout=120):
     finally:
         __context__.pop("gluster.read", None)  # what was reported as failed may be done
     return True
+
+
+def volume_reset(name, option, timeout=120):
+    """
+    Reset one option, to what Gluster has for it where nobody has set it.
+
+    name
+        The volume's name (string), ``all`` for an option of the whole pool.
+
+    option
+        The option (string).
+
+    timeout
+        Seconds to wait for Gluster's answer and, while another command holds it, for its lock (int, default 120).
+
+    Returns True.
+
+    Raises CommandExecutionError with Gluster's own message, such as that the option is not set.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.volume_reset one_vol network.ping-timeout
+    """
+    return _change("volume", "reset", name, option, timeout=timeout)
 
 
 def _counts(info, ask):

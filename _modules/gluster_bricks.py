@@ -248,10 +248,24 @@ def publish(path):
     """
     if __opts__.get("file_client") == "local":
         return False
-    return bool(__salt__["mine.send"](_key(path), mine_function="gluster_bricks.word", path=path))
+    return bool(__salt__["mine.send"](mine_key(path), mine_function="gluster_bricks.word", path=path))
 
 
-def _key(path):
+def mine_key(path):
+    """
+    The name by which :func:`publish` leaves this server's word on a directory in the mine.
+
+    path
+        The directory (string).
+
+    Returns a string.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 gluster_bricks.mine_key /data/one_vol/brick
+    """
     return f"gluster_brick_{quote(path, safe='')}"  # the master takes a comma for the end of a name
 
 
@@ -346,7 +360,7 @@ def _word_of(server, its_uuid, path):
             "and create the volume by hand once"
         )
     try:
-        said = __salt__["mine.get"]("*", _key(path))
+        said = __salt__["mine.get"]("*", mine_key(path))
     except SaltException:  # the master does not answer
         said = None
     said = {minion: one for minion, one in said.items() if _is_word(one, its_uuid)} if isinstance(said, dict) else {}

@@ -31,8 +31,9 @@ FLAGS = ("nosuid", "nodev")
 SERVICE = "gluster-one-mount@{}.service"
 DIRECTORY = "/etc/systemd/system"
 WANTS = f"{DIRECTORY}/multi-user.target.wants"
-TEXT = """\
-# Written by the Salt formula gluster_one: a mount unit is tried once at boot, this one tries until the volume is there.
+OURS = "# Written by the Salt formula gluster_one:"  # how each version of it begins
+TEXT = f"""\
+{OURS} a mount unit is tried once at boot, this one tries until the volume is there.
 [Unit]
 Description=Mount %f, again and again until it is there
 Wants=network-online.target
@@ -566,6 +567,47 @@ def retry_services():
     """
     names = sorted(map(os.path.basename, glob.glob(os.path.join(WANTS, SERVICE.format("?*")))))
     return {_unescaped(name[len(SERVICE.partition("{")[0]) : -len(".service")]): name for name in names}
+
+
+def retry_unit():
+    """
+    The file of the service that mounts a directory again after a boot, for all directories.
+
+    Returns its path (string), None where there is none, or somebody else has written it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_fstab.retry_unit
+    """
+    return os.path.join(DIRECTORY, SERVICE.format("")) if (_text() or "").startswith(OURS) else None
+
+
+def remove_retry_unit():
+    """
+    Remove the file of the service that mounts a directory again after a boot, if it is the formula's.
+
+    Returns whether it was there (bool).
+
+    Raises CommandExecutionError when it cannot be removed.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_fstab.remove_retry_unit
+    """
+    path = retry_unit()
+    if not path:
+        return False
+    try:
+        os.unlink(path)
+    except OSError as exc:
+        raise CommandExecutionError(f"{path} cannot be removed: {exc.strerror}") from exc
+    if salt.utils.systemd.booted(__context__):
+        __salt__["service.systemctl_reload"]()
+    return True
 
 
 def _unescaped(word):

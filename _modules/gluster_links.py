@@ -19,7 +19,7 @@ from salt.exceptions import CommandExecutionError
 __virtualname__ = "gluster_links"
 
 WALK = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
-MOST_FILES = 1000  # of a directory, that are counted
+MOST_FILES = 1000  # of a directory, that are looked at
 MOST_STEPS = 1000  # on the way to a directory
 MOST_LINKS = 8  # one after the other
 MOST_HIDDEN = 1000
@@ -583,6 +583,77 @@ def _exchange(inside, name, target, replace):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(new, dir_fd=inside)
         raise
+
+
+def links_to(directory, target):
+    """
+    The links in a directory that say themselves that they lead to another one. They are not followed.
+
+    directory
+        Where OpenNebula keeps the directories of its datastores (string). Its first 1000 entries are looked at.
+
+    target
+        The directory on which a volume is mounted (string).
+
+    Returns a dict of their texts by path: ``{"/var/lib/one/datastores/101": "/var/lib/gluster_one/one_vol"}``.
+
+    Raises CommandExecutionError when a link that not only root can have put there is on the way, or it cannot be read.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_links.links_to /var/lib/one/datastores /var/lib/gluster_one/one_vol
+    """
+    directory, target = os.path.normpath(directory), os.path.normpath(target)
+    try:
+        with _directory(directory, read=True) as inside:
+            texts = {os.path.join(directory, name): _text(inside, name) for name in _names(inside)}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as exc:
+        raise CommandExecutionError(f"{_visible(directory)} cannot be read: {exc.strerror}") from exc
+    return {path: text for path, text in texts.items() if text is not None and _is_to(directory, text, target)}
+
+
+def _is_to(directory, text, target):
+    return os.path.normpath(os.path.join(directory, text)) == target
+
+
+def remove_link(path, target):
+    """
+    Remove a link that says that it leads to a directory; nothing else is ever removed.
+
+    path
+        The link (string).
+
+    target
+        The directory (string).
+
+    Returns whether it was there (bool).
+
+    Raises CommandExecutionError when a link that not only root can have put there is on the way, or it cannot be
+    removed.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_links.remove_link /var/lib/one/datastores/101 /var/lib/gluster_one/one_vol
+    """
+    path = os.path.normpath(path)
+    above, name = os.path.split(path)
+    try:
+        with _room_for_link(path) as inside:
+            text = _text(inside, name)
+            if text is None or not _is_to(above, text, os.path.normpath(target)):
+                return False
+            os.unlink(name, dir_fd=inside)
+    except FileNotFoundError:
+        return False
+    except OSError as exc:
+        raise CommandExecutionError(f"{_visible(path)} cannot be removed: {exc.strerror}") from exc
+    return True
 
 
 def link_changes(target, volume, paths, former=()):

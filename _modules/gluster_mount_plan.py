@@ -35,6 +35,7 @@ CLIENT_OPTIONS = (
 BARE = "root root 0755"
 # Where they were before 0.1.0, beside the datastores' directory.
 FORMER = "gluster"
+PLACES, MOUNTS = "/var/lib/gluster_one/", "mounts"  # where they are by default; the record's key for other places
 
 
 def __virtual__():
@@ -222,6 +223,30 @@ def client_missing():
     if not os.path.exists("/dev/fuse"):
         return "This node has no FUSE (/dev/fuse): load it with `modprobe fuse`"
     return None
+
+
+def is_ours(path, volume):
+    """
+    Whether the formula has put a volume's line into /etc/fstab, and not somebody else before it: in its own directory
+    it has, elsewhere the record says so.
+
+    path
+        The directory (string).
+
+    volume
+        The volume (string).
+
+    Returns True or False.
+
+    Raises CommandExecutionError when the record cannot be read.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount_plan.is_ours /var/lib/gluster_one/one_vol one_vol
+    """
+    return path.startswith(PLACES) or __salt__["gluster_one_record.recorded"](MOUNTS).get(path) == volume
 
 
 def former_places(path, volume, datastores_dir, user=None):

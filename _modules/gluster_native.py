@@ -321,6 +321,29 @@ def native_machines():
     )
 
 
+def volume_users(path):
+    """
+    What on this node needs a mounted volume: who uses the mount, and the VMs with a disk over ``gluster://``, of
+    whatever volume.
+
+    path
+        The directory on which it is mounted (string).
+
+    Returns a list of strings such as ``["less (4711)", "VM one-7 (4712), over gluster://"]``, an empty one where
+    nothing is mounted there.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_native.volume_users /var/lib/gluster_one/one_vol
+    """
+    if __salt__["gluster_mount.beneath"](path)["state"] == "absent":
+        return []
+    machines = [f"VM {name}, over gluster://" for name in native_machines()]
+    return [*__salt__["gluster_mount.mount_users"](path), *machines]
+
+
 def images(**connection):
     """
     The images and clones that QEMU cannot open natively or not read to their end, or whose machine would start on the

@@ -17,6 +17,7 @@ __virtualname__ = "gluster_one_arguments"
 REQUIRED = {
     "datastore_mounted": ("name", "volume", "servers"),
     "datastore_remounted": ("name", "volume", "servers"),
+    "datastore_unmounted": ("name", "volume"),
     "servers_reachable": ("name", "servers"),
     "native_readable": ("name", "volume", "host", "mount"),
     "packages_installed": ("roles",),
@@ -423,6 +424,8 @@ STATES = {
     },
     "volume_present": {"name": _A_VOLUME, "split_brain": KINDS["allow"]},
     "volume_started": {"name": _A_VOLUME},
+    "volume_restored": {"name": _A_VOLUME},
+    "volume_files_absent": {"name": _A_VOLUME},
     "servers_reachable": {"name": _A_VOLUME},
     "options_set": {
         "name": _A_VOLUME,
@@ -457,10 +460,21 @@ STATES = {
     },
     "glusterd_enabled": {"name": _A_SERVICE},
     "bricks_kept": {"name": _A_SERVICE},
+    "glusterd_restored": {"name": _A_SERVICE},
     "glusterd_running": {"name": _A_SERVICE},
     "glusterd_restarted": {"name": _A_SERVICE},
     "datastore_mounted": _MOUNT,
     "datastore_remounted": _MOUNT,
+    "datastore_unmounted": _MOUNT,
+    "node_forgotten": {"bricks": COMMON["links"], "mounts": COMMON["links"]},
+    "mounts_unused": {
+        "mounts": (
+            lambda value: (
+                isinstance(value, dict) and all(map(_is_path, value)) and all(map(_is_volume, value.values()))
+            ),
+            "volumes by the directories on which they are mounted are needed",
+        ),
+    },
     "files_usable": {"name": _A_PATH},
     "one_datastore_present": {"name": _A_NEW_DATASTORE},
     "one_datastore_absent": {"name": _A_DATASTORE},

@@ -24,13 +24,15 @@ MOST_NAMED = 5  # of those that are no files
 ABSENT = 3  # the status of ON_VOLUME where there is no such file
 MOST_IDS, MOST_BYTES = 1000, 1_000_000
 LONGEST_NAME = 128  # of a datastore, in OpenNebula
-# Reads or writes a file of a mounted volume, or lists what is no file. oneadmin owns its root, and whoever reaches the
-# bricks is root there: everything is opened once, without following a link or waiting for a FIFO, and used by its
-# descriptor. That this is the volume is seen by the mount that the descriptor belongs to: the way to it may be
-# oneadmin's, too. A new file that is renamed is seen on the other mounts at once; one that is rewritten only after a
-# second.
+# What there is besides: the servers' lock, and what a write that was killed has left.
+OURS = r"(datastores\.json|mark)(\.[0-9a-f]{16})?|lock"
+# Reads or writes a file of a mounted volume, lists what is no file, or removes the directory with our files. oneadmin
+# owns its root, and whoever reaches the bricks is root there: everything is opened once, without following a link or
+# waiting for a FIFO, and used by its descriptor. That this is the volume is seen by the mount that the descriptor
+# belongs to: the way to it may be oneadmin's, too. A new file that is renamed is seen on the other mounts at once; one
+# that is rewritten only after a second.
 ON_VOLUME = """
-import itertools, os, stat, sys
+import itertools, os, re, stat, sys
 sys.excepthook = lambda kind, error, _: print(error, file=sys.stderr)
 do, path, device, place, most = sys.argv[1:]
 above, name = place.split("/")
@@ -82,6 +84,16 @@ if do in ("look", "read"):
         sys.exit(do == "read" and f"{path}/{place} is {kind(name, inside)}: remove it")
     with open(f"/proc/self/fd/{found}", "rb") as stream:
         sys.stdout.buffer.write(stream.read(int(most)))
+    sys.exit()
+if do in ("left", "remove"):
+    names = [each.name for each in itertools.islice(os.scandir(inside), 1000)]
+    ours = [each for each in names if re.fullmatch(most, each) and kind(each, inside) == "a file"]
+    others = sorted({*names} - {*ours})
+    print(*others[:5], sep="\\0", end="")
+    if do == "remove" and not others:
+        for each in ours:
+            os.unlink(each, dir_fd=inside)
+        os.rmdir(above, dir_fd=root)
     sys.exit()
 new = f"{name}.{os.urandom(8).hex()}"
 out = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=inside)
@@ -266,6 +278,58 @@ def publish_id(path, name, datastore_id, names=None):
     _write_ids(path, ids)
     __salt__["data.update"](kept, ids)
     return True
+
+
+def left_files(volume, timeout=120):
+    """
+    What is in the directory ``.gluster_one`` of a volume and not the formula's. The volume is mounted privately.
+
+    volume
+        The volume (string).
+
+    timeout
+        Seconds to wait (int, default 120).
+
+    Returns a list of at most five names, None where there is no such directory.
+
+    Raises CommandExecutionError when the volume cannot be mounted, or looked at.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one_ids.left_files one_vol
+    """
+    return _apart("left", volume, timeout)
+
+
+def remove_files(volume, timeout=120):
+    """
+    Remove the directory ``.gluster_one`` of a volume, where it holds nothing that is not the formula's. The volume is
+    mounted privately.
+
+    volume, timeout
+        See :func:`left_files`, as which it returns and raises.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one_ids.remove_files one_vol
+    """
+    return _apart("remove", volume, timeout)
+
+
+def _apart(do, volume, timeout):
+    device = f"localhost:/{volume}"
+    script = [sys.executable, "-I", "-S", "-c", ON_VOLUME, do, "/tmp/volume", device, IDS_FILE, OURS]
+    words = __salt__["gluster_probe.private_mount_command"](device, *script)
+    status, out, error = __utils__["gluster_process.run"](words, timeout=timeout)
+    if status == ABSENT:
+        return None
+    if status != 0:
+        raise CommandExecutionError(f"Volume {volume} cannot be looked at: {error or 'it cannot be mounted here'}")
+    return [__utils__["gluster_process.visible"](name) for name in out.split("\0") if name]
 
 
 def volumes_with_id(name):

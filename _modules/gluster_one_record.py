@@ -6,6 +6,7 @@ A file of root's, below a directory of root's alone: docs/architecture.md, "The 
 is recorded on the volume itself: see ``gluster_volume.set_options``.
 """
 
+import contextlib
 import json
 import os
 import uuid
@@ -86,11 +87,48 @@ def record(kind, values):
     """
     found = _read()
     found[kind] = {**found.get(kind, {}), **values}
+    return _write(found)
+
+
+def _write(found):
     try:
         os.makedirs(os.path.dirname(FILE), mode=0o755, exist_ok=True)
         __utils__["gluster_files.write"](FILE, json.dumps(found, indent=1, sort_keys=True) + "\n")
     except OSError as exc:
         raise CommandExecutionError(f"{FILE} cannot be written: {exc.strerror}") from exc
+    return True
+
+
+def forget(kind, names=None):
+    """
+    Take something out of the record; the file goes with the last of it, and so does its directory, if it is empty.
+
+    kind
+        Its key (string), such as ``volumes``.
+
+    names
+        What is to be forgotten of it (list of strings). Default: all.
+
+    Returns True.
+
+    Raises CommandExecutionError when the file cannot be read or written; then it is as it was.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one_record.forget volumes '[one_vol]'
+    """
+    before = _read()
+    kept = {name: value for name, value in before.get(kind, {}).items() if names is not None and name not in names}
+    found = {**before, kind: kept}
+    found = {each: values for each, values in found.items() if values}
+    if found:
+        return found == before or _write(found)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(FILE)
+    with contextlib.suppress(OSError):  # a mount point is in it
+        os.rmdir(os.path.dirname(FILE))
     return True
 
 

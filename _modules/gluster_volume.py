@@ -14,6 +14,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 __virtualname__ = "gluster_volume"
 
 PEER = ": start glusterd there, or bring its network back"
+SHARDS, INSECURE = ("features.shard", "features.shard-block-size"), "server.allow-insecure"
 PREDICTED = "gluster_volume.predict"  # in the context: of a run, what it would do to volumes
 # The options that Gluster gives a new volume, and one with copies (10.3 and 11.1).
 FRESH = {"storage.fips-mode-rchecksum": "on", "transport.address-family": "inet", "nfs.disable": "on"}
@@ -118,13 +119,77 @@ def set_options(name, changes, timeout=120, current=None, run=None):
         return _error("gluster.volume_set", name, options, timeout)
 
 
+def restored(current):
+    """
+    What differs from a volume's options as they would be if the formula had never set any, and what of that stays.
+
+    current
+        The volume's options and values as they are (dict).
+
+    Returns a tuple of what ``gluster_options.undone`` returns, without what stays, and a dict of reasons by option.
+    ``server.allow-insecure`` is never set off again: it would shut out root's clients, too, and after it clients of
+    bricks that were started meanwhile.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_volume.restored '{network.ping-timeout: 10, user.gluster_one.set: network.ping-timeout=10}'
+    """
+    changes, stays = __utils__["gluster_options.undone"](current), {}
+    for option, change in list(changes.items()):
+        if option in SHARDS:
+            stays[option] = "files may be stored in shards, which nobody could read then"
+        elif change["new"] == "?":
+            stays[option] = "what it was before is not known"
+        if option in stays:
+            del changes[option]
+    if INSECURE in changes:
+        changes[INSECURE] = {**changes[INSECURE], "new": None}
+    return changes, stays
+
+
+def restore_options(name, changes, timeout=120, current=None, run=None):
+    """
+    Set a volume's options back, and take them out of the record, while no server is being restarted and all peers are
+    connected.
+
+    name, timeout, run
+        See :func:`set_options`.
+
+    changes
+        What :func:`restored` returned first (dict).
+
+    current
+        The volume's options as they are (dict).
+
+    Returns Gluster's error (string), None where there was none.
+
+    Raises CommandExecutionError when a peer is not connected: then nothing was set.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_volume.restore_options one_vol '{network.ping-timeout: {old: 10, new: null}}' current='{}'
+    """
+    back = {option: change["new"] for option, change in changes.items() if change["new"] is not None}
+    back.update(__utils__["gluster_options.unrecorded"](current or {}, changes))
+    with _whole_pool(f"The options of volume {name} were not touched", timeout, run):
+        for option in [option for option, change in changes.items() if change["new"] is None]:
+            error = _error("gluster.volume_reset", name, option, timeout)
+            if error:
+                return error
+        return _error("gluster.volume_set", name, back, timeout)
+
+
 def set_pool_options(changes, timeout=120):
     """
     Set options of the whole pool while no server is being restarted and all peers are connected, each by a command of
     its own: of several, Gluster (10.3) sets the first and calls it a success.
 
     changes
-        What ``gluster_options.pool_option_changes`` returned (dict).
+        What ``gluster_options.pool_option_changes`` returned (dict); an option whose ``new`` is None is reset.
 
     timeout
         Seconds for each of: the peers, Gluster's lock (int, default 120).
@@ -142,7 +207,13 @@ def set_pool_options(changes, timeout=120):
     with _whole_pool("The options of the pool were not touched", timeout):
         for option in __utils__["gluster_options.pool_options"]():
             if option in changes:
-                error = _error("gluster.volume_set", "all", {option: changes[option]["new"]}, timeout)
+                new = changes[option]["new"]
+                change = (
+                    ("gluster.volume_reset", "all", option)
+                    if new is None
+                    else ("gluster.volume_set", "all", {option: new})
+                )
+                error = _error(*change, timeout)
                 if error:
                     return error
     return None

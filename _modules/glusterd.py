@@ -28,8 +28,9 @@ __virtualname__ = "glusterd"
 
 VOLUME_FILE = "/etc/glusterfs/glusterd.vol"
 DROP_IN = "/etc/systemd/system/{}.service.d/gluster_one.conf"
-TEXT = """\
-# Written by the Salt formula gluster_one: bricks live on while glusterd is restarted. With systemd's own KillMode each
+OURS = "# Written by the Salt formula gluster_one:"  # how each version of it begins
+TEXT = f"""\
+{OURS} bricks live on while glusterd is restarted. With systemd's own KillMode each
 # restart, one by an upgrade of the package too, ends every brick of this server.
 [Service]
 KillMode=process
@@ -101,7 +102,7 @@ def set_options(options, path=VOLUME_FILE):
     Set options in glusterd's own volume file and keep all other lines; glusterd reads it when it starts.
 
     options
-        Option names and values (dict). A boolean is written as ``on`` or ``off``.
+        Option names and values (dict). A boolean is written as ``on`` or ``off``; with None the option's line goes.
 
     path
         The file (string, default /etc/glusterfs/glusterd.vol).
@@ -119,6 +120,7 @@ def set_options(options, path=VOLUME_FILE):
     missing = {
         option: f"    option {option} {__utils__['gluster_options.option_text'](value)}\n"
         for option, value in options.items()
+        if value is not None
     }
     lines = []
     for line in _read(path).splitlines(keepends=True):
@@ -312,6 +314,55 @@ def keep_bricks(name="glusterd"):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     __utils__["gluster_files.write"](path, TEXT)
     return __salt__["service.systemctl_reload"]()
+
+
+def drop_in(name="glusterd"):
+    """
+    The drop-in of glusterd's unit with which bricks keep running, where the formula has written it.
+
+    name
+        The service (string, default ``glusterd``).
+
+    Returns its path (string), None where there is none, or somebody else has written it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 glusterd.drop_in
+    """
+    path = DROP_IN.format(name)
+    with contextlib.suppress(FileNotFoundError), salt.utils.files.fopen(path, errors="replace") as stream:
+        return path if stream.read().startswith(OURS) else None
+    return None
+
+
+def remove_drop_in(name="glusterd"):
+    """
+    Remove the drop-in of glusterd's unit that the formula has written.
+
+    From then on the unit decides whether bricks keep running while glusterd restarts.
+
+    name
+        The service (string, default ``glusterd``).
+
+    Returns whether it was there (bool).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 glusterd.remove_drop_in
+    """
+    path = drop_in(name)
+    if not path:
+        return False
+    os.unlink(path)
+    with contextlib.suppress(OSError):  # others have drop-ins there
+        os.rmdir(os.path.dirname(path))
+    if salt.utils.systemd.booted(__context__):
+        __salt__["service.systemctl_reload"]()
+    return True
 
 
 def restart(name="glusterd"):

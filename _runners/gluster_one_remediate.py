@@ -16,6 +16,7 @@ import time
 import salt.cache
 import salt.utils.files
 from salt.exceptions import SaltClientError
+from salt.utils.args import split_input
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +136,28 @@ def remediate(minion):
         if not said:
             return f"{minion} has reported nothing that could be repaired"
         return f"{minion}: {'; '.join(f'{kind} {what}' for kind, what in said.items())}"
+
+
+def forget(minions):
+    """
+    Forget what was done about the findings of minions, as when they leave.
+
+    minions
+        The minions (string, with commas between several, or list).
+
+    Returns a list of those of whom something was known.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.forget kvm2
+    """
+    cache, known = salt.cache.factory(__opts__), []
+    for minion in sorted(set(split_input(minions)) & set(__salt__["gluster_one.accepted"]())):
+        known += [minion] if cache.fetch(BANK, minion) else []
+        cache.flush(BANK, minion)
+    return known
 
 
 def _keep(minion, past, cache):

@@ -13,6 +13,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster"
 
+RECORD = "pool_options"  # the record's key for what the formula has set
 REFUSED = (
     "what that has left on some servers does not come in the way of the next try, where gluster.brick_prepared is "
     "applied to each before: mend the cause, and run again on all of them"
@@ -360,10 +361,44 @@ def pool_options_set(name, options, timeout=120):
         changes, fine = differing(), f"the pool has its {len(options)} options"
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
-        news = {option: change["new"] for option, change in changes.items()}
-        __salt__["gluster_one_record.record"]("pool_options", news)  # Gluster keeps no record of the pool's
+        known = __salt__["gluster_one_record.recorded"](RECORD)
+        # Gluster keeps no record of the pool's.
+        __salt__["gluster_one_record.record"](RECORD, __utils__["gluster_options.noted"](known, changes))
         error = __salt__["gluster_volume.set_pool_options"](changes, timeout)
         left = differing()
+        return __utils__["gluster_states.changed"](ret, changes, left, fine, error)
+    except (CommandExecutionError, SaltInvocationError, OSError) as exc:
+        return {**ret, "result": False, "comment": str(exc)}
+
+
+def pool_options_restored(name, timeout=120):
+    """
+    The whole pool has the options again that it had before ``pool_options_set``. For the node that has set them.
+
+    Those are reset, or set back, that the record of this node has, and that nobody has changed since.
+
+    name
+        Any text (string).
+
+    timeout
+        Seconds to wait for each of: the peers, Gluster's lock (int, default 120).
+
+    .. code-block:: yaml
+
+        pool:
+          gluster.pool_options_restored: []
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    known, fine = __salt__["gluster_one_record.recorded"], "no option of the pool is the formula's"
+    look = lambda: __utils__["gluster_options.undone"](__salt__["glusterd.pool_options"](), known(RECORD))  # noqa: E731
+    try:
+        __salt__["gluster_one_arguments.require_arguments"]("pool_options_restored", name=name, timeout=timeout)
+        changes = look()
+        if __opts__["test"] or not changes:
+            return __utils__["gluster_states.would_change"](ret, changes, fine)
+        error = __salt__["gluster_volume.set_pool_options"](changes, timeout)
+        left = look()
+        __salt__["gluster_one_record.forget"](RECORD, [option for option in changes if option not in left])
         return __utils__["gluster_states.changed"](ret, changes, left, fine, error)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}

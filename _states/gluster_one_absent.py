@@ -9,12 +9,14 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one"
 
+FIRST = 100  # the first identifier that oned gives to a datastore that somebody makes
+
 
 def __virtual__():
     return __virtualname__
 
 
-def one_datastore_absent(name, datastore_id=None, timeout=120, endpoint=None, auth_file=None):
+def one_datastore_absent(name, datastore_id=None, timeout=120, endpoint=None, auth_file=None, delete=True):
     """
     OpenNebula has no datastore of this name. For the head.
 
@@ -35,6 +37,10 @@ def one_datastore_absent(name, datastore_id=None, timeout=120, endpoint=None, au
     endpoint, auth_file
         Where oned answers, and the file with ``user:password`` (strings; defaults: those of ``opennebula_api``).
 
+    delete
+        Whether an empty one is deleted (bool, default True). Otherwise the state fails while it is there, but for one
+        of OpenNebula's own, below 100: without its link its images would go to the local disk.
+
     .. code-block:: yaml
 
         old_images:
@@ -52,6 +58,9 @@ def one_datastore_absent(name, datastore_id=None, timeout=120, endpoint=None, au
         users = _users(current, api) if current else None
         if users:
             raise CommandExecutionError(users)
+        if current and not delete:
+            fine = _stays(current)
+            changes.clear()
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
         try:
@@ -86,6 +95,19 @@ def _changes(name, current, api):
         if number not in {store["id"] for store in stores} - {current.get("id")}:
             changes[f"identifier on {path}"] = {"old": number, "new": None}
     return changes
+
+
+def _stays(current):
+    """
+    That an empty datastore stays, for the comment.
+    """
+    if current["id"] < FIRST:
+        return f"datastore {current['id']} is one of OpenNebula's own, and empty: it stays"
+    raise CommandExecutionError(
+        "it is empty and still in OpenNebula, which would write its images to the local disk once its directory is no "
+        f"link any more: `onedatastore delete {current['id']}`, or have it deleted (`delete: true`; of "
+        "gluster_one.absent: pillar='{gluster_one_delete_datastores: true}')"
+    )
 
 
 def _there(name, datastore_id, api):

@@ -5,6 +5,9 @@ The beacon gluster_one of a minion
 More states of ``gluster_one``: Salt joins modules of one virtual name.
 """
 
+import contextlib
+import os
+
 import salt.utils.beacons
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
@@ -54,8 +57,10 @@ def beacon_configured(name, interval=None, node=None):
         if not wanted:
             _done(__salt__["beacons.delete"](name))
         _done(__salt__["beacons.save"]())
+        if not wanted:
+            _remove_empty_file()
         return __utils__["gluster_states.changed"](ret, changes, _changes(name, wanted), fine)
-    except (CommandExecutionError, SaltInvocationError) as exc:
+    except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
 
@@ -66,6 +71,17 @@ def _lasting(node):
     """
     servers = {server.casefold() for volume in node["volumes"].values() for server in volume.get("servers", [])}
     return {**node, "names": [name for name in node.get("names", []) if name in servers]}
+
+
+def _remove_empty_file():
+    """
+    Remove the file that Salt leaves empty behind the last beacon.
+    """
+    above = os.path.join(os.path.dirname(__opts__["conf_file"]), os.path.dirname(__opts__["default_include"]))
+    path = os.path.join(above, "beacons.conf")
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.getsize(path) == 0:
+            os.unlink(path)
 
 
 def _configured(name):

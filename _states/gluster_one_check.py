@@ -243,3 +243,34 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
         return {**ret, "comment": f"{user} reads {volume} over gluster://{server}"}
     except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
+
+
+def mounts_unused(name, mounts):
+    """
+    Nothing on this node uses the volumes that the formula has mounted. It is a check: it changes nothing.
+
+    It fails where a process has a file open on such a mount, or a VM with disks over gluster:// runs, and names them.
+    Mounts that were there before the formula are not looked at: they stay.
+
+    name
+        Any text (string).
+
+    mounts
+        The volumes by the directories on which they are mounted (dict of strings).
+
+    .. code-block:: yaml
+
+        leave:
+          gluster_one_check.mounts_unused:
+            - mounts: {/var/lib/gluster_one/one_vol: one_vol}
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": "nothing uses the volumes here"}
+    try:
+        __salt__["gluster_one_arguments.require_arguments"]("mounts_unused", name=name, mounts=mounts)
+        ours = [path for path, volume in mounts.items() if __salt__["gluster_mount_plan.is_ours"](path, volume)]
+        users = {path: __salt__["gluster_native.volume_users"](path) for path in ours}
+        used = [__utils__["gluster_states.used"](path, found) for path, found in users.items() if found]
+        cure = ": migrate or stop VMs, end what else has files open there, and run again"
+        return {**ret, "result": False, "comment": "; ".join(used) + cure} if used else ret
+    except (CommandExecutionError, SaltInvocationError) as exc:
+        return {**ret, "result": False, "comment": str(exc)}

@@ -152,6 +152,8 @@ def datastore_mounted(
                 done["flags"] = changes["flags"]
         if "fstab" in changes:
             __salt__["gluster_fstab.set_line"](name, entry["device"], entry["opts"])
+            if not changes["fstab"]["old"] and not __salt__["gluster_mount_plan.is_ours"](name, volume):
+                __salt__["gluster_one_record.record"]("mounts", {name: volume})
             done["fstab"] = changes["fstab"]
         if "directory" in changes:
             __salt__["gluster_links.make_mount_point"](name)

@@ -117,8 +117,7 @@ def _label(path):
 def _refuse_used(path, copies=True):
     users = __salt__["gluster_mount.mount_users"](path, copies)
     if users:
-        shown = ", ".join(users[:5]) + (", ..." if len(users) > 5 else "")
-        raise CommandExecutionError(f"{_visible(path)} stays as it is while it is used by {shown}")
+        raise CommandExecutionError(__utils__["gluster_states.used"](_visible(path), users))
 
 
 def _refuse_hidden(path, name):

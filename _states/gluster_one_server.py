@@ -14,6 +14,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 __virtualname__ = "gluster_one"
 
 log = logging.getLogger(__name__)
+RECORD = "glusterd"  # its key for the options of glusterd's volume file, by the file's path
 # Seconds in which bricks come up after a start of glusterd.
 BACK = 15
 
@@ -59,6 +60,8 @@ def glusterd_configured(name="glusterd", options=None, path="/etc/glusterfs/glus
         if __opts__["test"] or not changes:
             fine = ", ".join(f"{option} is {value}" for option, value in wanted.items())
             return _in_pool(__utils__["gluster_states.would_change"](ret, changes, fine), servers)
+        known = __salt__["gluster_one_record.recorded"](RECORD).get(path, {})
+        __salt__["gluster_one_record.record"](RECORD, {path: __utils__["gluster_options.noted"](known, changes)})
         __salt__["glusterd.set_options"]({option: change["new"] for option, change in changes.items()}, path=path)
         fine = f"takes effect when {name} restarts; VMs work without it"
         return _in_pool(__utils__["gluster_states.changed"](ret, changes, differing(), fine), servers)

@@ -35,6 +35,7 @@ BY_HAND = ("cluster.op-version", "cluster.max-op-version", "cluster.enable-share
 
 # The record of what the formula has set. A value of 5000 characters ended glusterd (10.3 and 11.1), 4000 it kept.
 RECORD, LONGEST = "user.gluster_one.set", 3500
+UNKNOWN = "?"  # in it: what an option was before
 
 
 def __virtual__():
@@ -209,9 +210,10 @@ def record(current, changes):
     changes
         What :func:`option_changes` returned (dict).
 
-    Returns a dict of one option and its value, which Gluster keeps and does not read::
+    Returns a dict of one option and its value, which Gluster keeps and does not read. Behind ``<`` stands what somebody
+    else had set before, ``?`` where that was too long::
 
-        {"user.gluster_one.set": "network.ping-timeout=10 server.allow-insecure=on"}
+        {"user.gluster_one.set": "network.ping-timeout=10<20 server.allow-insecure=on"}
 
     Example:
 
@@ -219,14 +221,71 @@ def record(current, changes):
 
         __utils__["gluster_options.record"]({}, {"network.ping-timeout": {"old": "42", "new": "10"}})
     """
-    found = _recorded(current)
-    for option, change in changes.items():
-        found.pop(option, None)
-        found[option] = _shortened(change["new"])
-    words = [f"{option}={value}" for option, value in found.items()]
+    return {RECORD: _words(noted(_recorded(current), changes))}
+
+
+def _words(found):
+    words = [f"{option}={was['new']}{'' if was['old'] is None else '<' + was['old']}" for option, was in found.items()]
     while sum(map(len, words)) + len(words) > LONGEST:  # what has no record is not ours, and is left
         words.pop(0)
-    return {RECORD: " ".join(words)}
+    return " ".join(words)
+
+
+def unrecorded(current, options):
+    """
+    The record without some options, as an option that is to be set. It cannot be reset alone (10.3 and 11.1).
+
+    current
+        The volume's options and values as they are (dict).
+
+    options
+        The options (list of strings).
+
+    Returns a dict of one option and its value: ``{"user.gluster_one.set": "-"}`` where nothing is left.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_options.unrecorded"]({"user.gluster_one.set": "nfs.disable=on"}, ["nfs.disable"])
+    """
+    found = {option: was for option, was in _recorded(current).items() if _full(option, current) not in options}
+    return {RECORD: _words(found) or "-"}
+
+
+def noted(found, changes):
+    """
+    What is to be recorded of options when the formula changes them.
+
+    found
+        What is recorded of them (dict by option).
+
+    changes
+        What :func:`option_changes` returned (dict).
+
+    Returns a dict by option, those that change last: ``new`` is what it is set to, ``old`` what it was before the
+    formula first set it, None where nobody had set it; both as one short word, ``old`` is ``?`` where it has none::
+
+        {"network.ping-timeout": {"old": "20", "new": "10"}}
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_options.noted"]({}, {"network.ping-timeout": {"old": "20", "new": "10"}})
+    """
+    found = dict(found)
+    for option, change in changes.items():
+        was = found.pop(option, None)
+        if was:  # what somebody has set since is what the pillar does not want
+            old = was["old"]
+        elif change["old"] is None:
+            old = None
+        else:
+            old = _quoted(change["old"])
+            old = old if old == _shortened(change["old"]) else UNKNOWN
+        found[option] = {"old": old, "new": _shortened(change["new"])}
+    return found
 
 
 def recorded(current):
@@ -244,20 +303,57 @@ def recorded(current):
 
         __utils__["gluster_options.recorded"]({"nfs.disable": "on", "user.gluster_one.set": "nfs.disable=on"})
     """
-    found = {_full(option, current): value for option, value in _recorded(current).items()}
-    return [option for option, value in found.items() if option in current and _shortened(current[option]) == value]
+    return list(undone(current, _recorded(current)))
+
+
+def undone(current, found=None):
+    """
+    What options would change to if the formula had never set them. One that somebody has changed since stays.
+
+    current
+        Options and values as they are (dict).
+
+    found
+        What is recorded of them, as :func:`noted` returns it (dict). Default: the record among a volume's options.
+
+    Returns a dict as :func:`option_changes` has it; ``new`` is None for an option that nobody had set, and ``?`` where
+    it is not known::
+
+        {"network.ping-timeout": {"old": "10", "new": "20"}}
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_options.undone"]({"nfs.disable": "on", "user.gluster_one.set": "nfs.disable=on"})
+    """
+    found = _recorded(current) if found is None else found
+    found = {_full(option, current): was for option, was in found.items()}
+    return {
+        option: {"old": current[option], "new": was["old"] and urllib.parse.unquote(was["old"])}
+        for option, was in found.items()
+        if option in current and _shortened(current[option]) == was["new"]
+    }
 
 
 def _recorded(current):
     words = [word.partition("=") for word in current.get(RECORD, "").split()]
-    return {option: value for option, equals, value in words if equals}
+    values = {option: value.partition("<") for option, equals, value in words if equals}
+    return {option: {"old": old if less else None, "new": new} for option, (new, less, old) in values.items()}
+
+
+def _quoted(value):
+    """
+    A value as one word of the record. Gluster drops blanks at the commas of a list.
+    """
+    return urllib.parse.quote(re.sub(r"\s*,\s*", ",", option_text(value)), safe="/:,*@")
 
 
 def _shortened(value):
     """
-    A value as one short word of the record. Gluster drops blanks at the commas of a list.
+    A value as one short word of the record.
     """
-    text = urllib.parse.quote(re.sub(r"\s*,\s*", ",", option_text(value)), safe="/:,*@")
+    text = _quoted(value)
     return text if len(text) <= 40 else hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -13,6 +13,7 @@ from salt.exceptions import CommandExecutionError
 __virtualname__ = "gluster_states"
 
 log = logging.getLogger(__name__)
+MOST_NAMED = 5  # of what uses a mount
 
 
 def __virtual__():
@@ -134,6 +135,28 @@ def announce_wait(what, seen, seconds):
         tag = f"gluster_one/{__opts__['id']}/waiting"
         __salt__["event.send"](tag, {"what": what, "seen": seen, "seconds": round(seconds)})
     return True
+
+
+def used(path, users):
+    """
+    Why a mount is left as it is.
+
+    path
+        The directory (string).
+
+    users
+        What uses it (list of strings, one or more), as ``gluster_native.volume_users`` has them.
+
+    Returns a sentence, without the cure.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_states.used"]("/var/lib/gluster_one/one_vol", ["less (4711)"])
+    """
+    shown = ", ".join(users[:MOST_NAMED]) + (", ..." if len(users) > MOST_NAMED else "")
+    return f"{path} stays as it is while it is used by {shown}"
 
 
 def wait_for(look, timeout, failure, cure=""):

@@ -31,9 +31,14 @@ TASKS = {
         "state.apply gluster_one.bricks", "state.apply gluster_one.remount",
         "state.orchestrate gluster_one.orchestrate.restart", "state.orchestrate gluster_one.orchestrate.remount",
     ),
+    "Leave": (
+        "state.orchestrate gluster_one.orchestrate.leave", "state.apply gluster_one.absent",
+        "state.apply gluster_one.absent_volume", "gluster_one.forget",
+    ),
     "glusterd of one server": (
         "glusterd.service", "glusterd.unit", "glusterd.info", "glusterd.options", "glusterd.set_options",
-        "glusterd.kept_changes", "glusterd.keep_bricks", "glusterd.restart_changes", "glusterd.restart",
+        "glusterd.kept_changes", "glusterd.keep_bricks", "glusterd.drop_in", "glusterd.remove_drop_in",
+        "glusterd.restart_changes", "glusterd.restart",
         "glusterd.peers", "glusterd.silent_peers", "glusterd.volumes", "glusterd.pool_options", "glusterd.bricks",
         "glusterd.end_brick",
         "glusterd.stored_snapshot", "glusterd.not_in_pool", "glusterd.stopped_processes",

@@ -79,3 +79,16 @@ def test_just_that_step_is_named_and_done(fleet, step):
     assert [one["result"] for states in predicted.values() for one in states.values()].count(None) == 1
     run = fleet.apply()
     assert (run.failures, run.changes) == ({}, {host: {state: changes}})
+
+
+def test_a_node_leaves_and_comes_back(fleet):
+    """The whole fleet does in tests/long/test_leave.py."""
+    leave = {"sls": "gluster_one.absent", "on": ["kvm3"]}
+    before, bricks = fleet.tree("kvm3"), fleet.bricks()
+    foretold = fleet.apply(**leave, test=True)
+    run = fleet.apply(**leave)
+    assert (run.failures, run.changes) == ({}, foretold.changes) and set(run.changes) == {"kvm3"}
+    assert (fleet.mounts("kvm3"), fleet.tree("kvm3", "var/lib/gluster_one"), fleet.bricks()) == ({}, {}, bricks)
+    assert fleet.apply(**leave).changes == {}
+    assert fleet.apply(on=["kvm3"]).failures == {}
+    assert fleet.tree("kvm3") == before

@@ -143,3 +143,27 @@ def test_a_pillar_that_is_not(modules, states):
     node = modules.gluster_one_pillar.node(pillar={"volumes": {"one_vol": {"servers": "kvm1, kvm2"}}})
     text = refuses(states.gluster_one_check.pillar_valid, "gluster_one", errors=node["errors"])
     assert "gluster_one:volumes:one_vol:servers is 'kvm1, kvm2' (a string): a list of host names is needed" in text
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_what_it_has_written_goes_again_and_what_was_there_comes_back(configured, states, volume_file, by_hand):
+    line = "option rpc-auth-allow-insecure off\n" if by_hand else ""
+    volume_file.write_text(HAND_MADE.replace("end-volume", f"{line}end-volume"))
+    restored, about = states.gluster_one.glusterd_restored, {"path": str(volume_file), "paths": [volume_file]}
+    before = " ".join(volume_file.read_text().split())
+    idle(restored, "none", **about)
+    assert configured("glusterd", path=str(volume_file)).result is True
+    run = four_runs(restored, "none", **about)
+    assert run.changes == {"rpc-auth-allow-insecure": {"old": "on", "new": "off" if by_hand else None}}
+    assert " ".join(volume_file.read_text().split()) == before
+    assert configured("glusterd", path=str(volume_file)).result is True
+    volume_file.write_text(volume_file.read_text().replace("insecure on", "insecure enable"))
+    idle(restored, "none", **about)  # somebody else's by now
+
+
+def test_the_drop_in_goes_again(states, own_file):
+    assert states.gluster_one.bricks_kept("glusterd").result is True
+    path = Path("/etc/systemd/system/glusterd.service.d/gluster_one.conf")
+    run = four_runs(states.gluster_one.glusterd_restored, "glusterd", paths=[path.parent])
+    assert run.changes == {"unit": {"old": str(path), "new": None}} and not path.exists()
+    assert host.sh("systemctl", "show", "--value", "--property=KillMode", "glusterd").strip() == "control-group"

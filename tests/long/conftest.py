@@ -29,6 +29,7 @@ ORDER = [
     "test_examples",
     "test_bad_pillar",
     "test_adoption",
+    "test_leave",
     "test_waiting",
     "test_absent",
 ]

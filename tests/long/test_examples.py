@@ -16,7 +16,14 @@ NEEDED = [("one.cluster.allocate", "racks"), ("one.user.allocate", "ann", "secre
 SERVERS = ("kvm1", "kvm2", "kvm3")
 TWO_VOL = " ".join(f"{host}:/data/two_vol" for host in SERVERS)
 # What takes away what others need comes last.
-LAST = ("opennebula.datastore_delete", "gluster.brick_restart", "gluster_mount.unmount", "gluster.volume_stop")
+LAST = (
+    "opennebula.datastore_delete",
+    "gluster.brick_restart",
+    "glusterd.remove_drop_in",
+    "gluster_one_ids.remove_files",
+    "gluster_mount.unmount",
+    "gluster.volume_stop",
+)
 # What `salt` does with each, without starting it for each, which takes a second.
 CLIENT = """
 import json, shlex, sys, salt.client

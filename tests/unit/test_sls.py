@@ -33,9 +33,9 @@ MODULES = [
 PARTS = ["mount_{0}", "datastore_{0}_images", "datastore_{0}_system", "native_{0}"]
 
 
-def node_opts(home, name, pillar, synced=True):
+def node_opts(home, name, pillar, synced=True, **more):
     """The options of a node; it has the modules of an earlier run, without which each SLS file looks for them anew."""
-    opts = minion_opts(home, name, {"gluster_one": {"user": "root", "beacon": False, **pillar}})
+    opts = minion_opts(home, name, {"gluster_one": {"user": "root", "beacon": False, **pillar}, **more})
     (home / "states/_beacons").symlink_to(CHECKOUT / "_beacons")
     opts["grains"] = {"id": name, "os": "Debian", "os_family": "Debian", "kernel": "Linux", "saltversioninfo": []}
     opts["whitelist_modules"] = MODULES
@@ -81,8 +81,8 @@ def test_without_packages_nothing_is_looked_for(chunks):
 def low(tmp_path):
     """low(pillar, minion, sls): {name of a state: the state, with all its requisites}, in Salt's order."""
 
-    def run(pillar, minion="kvm1", sls="gluster_one"):
-        opts = node_opts(tmp_path / minion, minion, pillar)
+    def run(pillar, minion="kvm1", sls="gluster_one", delete=False):
+        opts = node_opts(tmp_path / minion, minion, pillar, gluster_one_delete_datastores=delete)
         opts["test"] = False
         with salt.state.HighState(opts) as state:
             high, errors = state.render_highstate({"base": [sls]})
@@ -192,3 +192,37 @@ def test_the_repair_of_options_and_mounts_neither_makes_a_volume_nor_starts_it(l
         "mount_new_vol",
         "mount_new_vol_known",
     ]
+
+
+@pytest.mark.parametrize("delete", [False, True])
+def test_the_head_that_leaves_looks_at_all_before_it_takes_anything_away(low, delete):
+    volume = {**OLD, "datastores": {"default": {"datastore_id": 1}, "images": {}}}
+    found = low({"volumes": {"old_vol": volume}, "roles": ["head"]}, "head", "gluster_one.absent", delete)
+    first = ["unused", "absent_default", "absent_images"]
+    last = ["unmounted_old_vol", "glusterd_restored", "forgotten"]
+    assert list(found) == ["pillar", *first, *last]
+    assert found["unused"]["mounts"] == {"/srv/old": "old_vol"} and found["forgotten"]["mounts"] == ["/srv/old"]
+    # One of OpenNebula's own is never deleted.
+    assert (found["absent_default"]["delete"], found["absent_images"]["delete"]) == (False, delete)
+    assert requisites(found["absent_images"]) == {"unused"}
+    assert requisites(found["unmounted_old_vol"]) == requisites(found["glusterd_restored"]) == {*first}
+    assert requisites(found["forgotten"]) == {*first, *last[:2]}
+
+
+def test_a_hypervisor_that_leaves_asks_nobody_about_datastores(low):
+    volumes = {"new_vol": NEW, "old_vol": {**OLD, "datastores": {"images": {}}}}
+    found = low({"volumes": volumes}, "kvm2", "gluster_one.absent")
+    unmounted = {"unmounted_new_vol", "unmounted_old_vol"}
+    assert [*found] == ["pillar", "unused", *sorted(unmounted), "glusterd_restored", "forgotten"]
+    assert found["forgotten"]["bricks"] == NEW["create"]["bricks"]
+    assert requisites(found["forgotten"]) == {"unused", "glusterd_restored", *unmounted}
+
+
+@pytest.mark.parametrize("minion", ["kvm1", "kvm2"])
+def test_the_files_on_the_volumes_go_when_no_lock_is_taken_any_more(low, minion):
+    found = low({"volumes": {"new_vol": NEW, "old_vol": OLD}}, minion, "gluster_one.absent_volume")
+    names = ["restored_new_vol", "restored_old_vol", "pool_restored", "files_absent_new_vol", "files_absent_old_vol"]
+    assert list(found) == ["pillar", *(names if minion == "kvm1" else [])]
+    if minion == "kvm1":
+        assert requisites(found["pool_restored"]) == {*names[:2]}
+        assert all(requisites(found[name]) == {"pool_restored"} for name in names[3:])

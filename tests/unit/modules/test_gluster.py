@@ -530,3 +530,31 @@ def test_a_peer_is_called_by_its_name(answering, error, peers, volumes, said):
     with pytest.raises(CommandExecutionError) as failure:
         module.xml("volume", "set", "one_vol", "a", "b", patience=0)
     assert str(failure.value).endswith(said)
+
+
+LISTED = """Client connections for volume one_vol
+Name                                                       count
+-----                                                     ------
+glustershd                                                     3
+gfapi.qemu-system-x86_64                                      12
+
+total clients for volume one_vol : 15 
+-----------------------------------------------------------------
+"""  # noqa: W291
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        (LISTED, {"glustershd": 3, "gfapi.qemu-system-x86_64": 12}),
+        ("Client connections for volume one_vol\n\ntotal clients for volume one_vol : 0 \n", {}),
+    ],
+)
+def test_the_kinds_of_clients_are_read_from_gluster_s_text(execution, monkeypatch, text, found):
+    answers = {"retcode": 0, "stdout": text, "stderr": ""}
+    module = execution("gluster", __salt__={"cmd.run_all": lambda command, **_: answers})
+    monkeypatch.setattr(module, "_program", lambda timeout: ["gluster", "--xml"])
+    assert module.client_kinds("one_vol") == found
+    answers.update(retcode=1, stdout="", stderr="Volume one_vol is not started\n")
+    with pytest.raises(CommandExecutionError, match="client-list: Volume one_vol is not started"):
+        module.client_kinds("one_vol")

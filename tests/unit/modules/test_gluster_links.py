@@ -252,3 +252,18 @@ def test_names_of_files(execution, tmp_path):
     os.symlink(b"/f\xfcr", path)
     links.__salt__["gluster_mount.may_hang"] = lambda directory: False
     assert links.link_state(str(path), "/mnt")["detail"] == "is a link to /f\\xfcr"
+
+
+def test_links_by_their_own_text_go_and_nothing_else(walked, tmp_path):
+    texts = {"100": "/place/vol", "101": "/place/./vol/", "102": "/place/vol/sub", "103": "103x"}
+    for name, text in texts.items():
+        (tmp_path / name).symlink_to(text)
+    (tmp_path / "104").mkdir()
+    (tmp_path / "105").symlink_to(os.path.relpath("/place/vol", tmp_path))
+    found = walked.links_to(f"{tmp_path}/", "/place/vol")
+    assert {os.path.basename(path) for path in found} == {"100", "101", "105"}
+    assert walked.remove_link(str(tmp_path / "100"), "/place/vol/") is True
+    for name in ("100", "102", "104", "none/x"):
+        assert walked.remove_link(str(tmp_path / name), "/place/vol") is False
+    assert {"101", "102", "103", "104", "105"} <= set(os.listdir(tmp_path)) and "100" not in os.listdir(tmp_path)
+    assert walked.links_to(str(tmp_path / "none"), "/place/vol") == {}

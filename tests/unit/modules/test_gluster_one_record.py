@@ -98,3 +98,23 @@ def test_what_is_not_known_is_no_other(node, shown):
 def test_nobody_is_asked_where_there_is_nothing_to_compare(node):
     node.module.__salt__.clear()
     assert node.other(mount=MOUNT) is None
+
+
+def test_what_is_forgotten_is_gone_and_the_file_with_the_last_of_it(node):
+    node.module.forget("volumes")  # of nothing
+    node.module.record("volumes", {"one_vol": FIRST, "two_vol": SECOND})
+    node.module.record("mounts", {"/srv/vol": "one_vol"})
+    node.module.forget("volumes", ["one_vol", "none"])
+    assert node.module.recorded("volumes") == {"two_vol": SECOND}
+    node.module.forget("volumes")
+    with open(node.path) as stream:
+        assert json.load(stream) == {"mounts": {"/srv/vol": "one_vol"}}
+    node.module.forget("mounts")
+    assert not os.path.exists(os.path.dirname(node.path))
+
+
+def test_the_directory_of_the_record_stays_while_something_is_in_it(node):
+    node.module.record("volumes", {"one_vol": FIRST})
+    os.mkdir(os.path.join(os.path.dirname(node.path), "one_vol"))
+    node.module.forget("volumes")
+    assert os.listdir(os.path.dirname(node.path)) == ["one_vol"]

@@ -47,6 +47,28 @@ def test_one_option_is_written_and_nothing_else(glusterd, tmp_path, before, afte
     assert file.read_text() == after
 
 
+@pytest.mark.parametrize("before", [DEBIAN, DEBIAN.replace("max-port  60999", "max-port 60999\n    option x  y z")])
+def test_an_option_that_was_written_goes_again(glusterd, tmp_path, before):
+    file = tmp_path / "glusterd.vol"
+    file.write_text(before)
+    glusterd.set_options({"rpc-auth-allow-insecure": "on"}, path=str(file))
+    glusterd.set_options({"rpc-auth-allow-insecure": None, "none": None}, path=str(file))
+    assert file.read_text() == before
+
+
+def test_only_the_formula_s_drop_in_goes(glusterd, tmp_path, monkeypatch):
+    monkeypatch.setattr(glusterd, "DROP_IN", str(tmp_path / "{}.service.d/gluster_one.conf"))
+    monkeypatch.setattr("salt.utils.systemd.booted", lambda context: False)
+    path = tmp_path / "glusterd.service.d/gluster_one.conf"
+    assert glusterd.drop_in() is None and glusterd.remove_drop_in() is False
+    path.parent.mkdir()
+    for text, ours in ((glusterd.TEXT, True), ("[Service]\nKillMode=process\n", False)):
+        path.write_text(text)
+        assert glusterd.drop_in() == (str(path) if ours else None)
+        assert glusterd.remove_drop_in() is ours and path.exists() is not ours
+        path.parent.mkdir(exist_ok=True)
+
+
 def test_text_that_is_no_utf_8_stays_as_it_is(glusterd, tmp_path):
     file = tmp_path / "glusterd.vol"
     before = b"# f\xfcr uns\n" + DEBIAN.encode()

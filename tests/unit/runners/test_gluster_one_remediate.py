@@ -264,3 +264,11 @@ def test_a_master_that_keeps_no_mine(minion, caplog, settings, kept):
     said = minion.reports("mount_dead")
     assert said.startswith("kvm1: mount_dead repaired" if kept else "what kvm1 has found is not known")
     assert kept or ("enforce_mine_cache to true" in said and said in caplog.text and not minion.jobs)
+
+
+def test_what_was_given_up_is_forgotten_with_a_minion_that_leaves(minion):
+    minion.answer = FAILED
+    for _ in range(3):
+        minion.reports("brick_down")
+    assert minion.runner.forget("kvm1,kvm2,nobody") == ["kvm1"] and minion.runner.forget(["kvm1"]) == []
+    assert minion.reports("brick_down") == "kvm1: brick_down could not be repaired: x: no way"

@@ -47,11 +47,14 @@ class Gluster:
             "gluster_disks.changes": lambda device, point, run=None: self.disk(device, point),
             "gluster_disks.prepare": self.prepare,
             "gluster_mount.space": lambda path: {"total_mb": 2048, "free_percent": 97},
-            "gluster_one_record.recorded": lambda kind: {"volumes": self.known}[kind],
-            "gluster_one_record.record": lambda kind, values: self.done.append((kind, values)),
+            "gluster_one_record.recorded": lambda kind: self.record.get(kind, {}),
+            "gluster_one_record.record": lambda kind, values: self.record.update({kind: values}),
+            "gluster_one_record.forget": self.forget,
+            "gluster.volume_reset": lambda name, option, timeout: self.pool_options.pop(option),
             "glusterd.pool_options": lambda: dict(self.pool_options),
         }
         self.known = {"other_vol": "0d6b5bd0"}
+        self.record = {"volumes": self.known}
         self.missing, self.fails = {}, None  # of a disk, what has to be made, and with which this fails
         self.look = {"volume": None, "left": None, "unfit": None}
         names = {"__salt__": self.salt, "__opts__": self.opts, "__context__": {}, "__grains__": {"id": "kvm1"}}
@@ -61,6 +64,9 @@ class Gluster:
                 if inspect.isfunction(one) and one.__module__ == name and function[0] != "_":
                     self.salt[f"{name}.{function}"] = one
         self.states = imported(CHECKOUT / "_states/gluster.py", __instance_id__="7", **names)
+
+    def forget(self, kind, names):
+        self.record[kind] = {name: value for name, value in self.record[kind].items() if name not in names}
 
     def plan(self, servers, run=None):
         plan = self.plans.pop(0) if len(self.plans) > 1 else self.plans[0]
@@ -369,8 +375,22 @@ def test_options_of_the_pool_one_by_one_by_meaning(gluster):
     assert list(gluster.pool_options)[1:] == ["cluster.brick-multiplex", "cluster.max-bricks-per-process"]
     for test in (False, True):
         assert gluster.run("pool_options_set", "pool", options, test=test)[:2] == (True, {})
-    recorded = {"cluster.brick-multiplex": "on", "cluster.max-bricks-per-process": "9"}
-    assert gluster.done == [("pool_options", recorded), *[("set", "all")] * 2]
+    assert gluster.done == [("set", "all")] * 2
+
+
+def test_options_of_the_pool_go_back_to_what_they_were(gluster):
+    gluster.pool_options.update({"cluster.localtime-logging": "enable", "cluster.server-quorum-ratio": "60%"})
+    assert gluster.run("pool_options_restored", "pool")[:2] == (True, {})
+    options = {"cluster.server-quorum-ratio": "51%", "cluster.brick-multiplex": True, "cluster.localtime-logging": "on"}
+    assert gluster.run("pool_options_set", "pool", options)[0] is True
+    changes = {
+        "cluster.server-quorum-ratio": {"old": "51%", "new": "60%"},
+        "cluster.brick-multiplex": {"old": "on", "new": None},
+    }
+    assert gluster.run("pool_options_restored", "pool", test=True)[:2] == (None, changes)
+    assert gluster.run("pool_options_restored", "pool")[:2] == (True, changes)
+    assert gluster.pool_options == {"cluster.localtime-logging": "enable", "cluster.server-quorum-ratio": "60%"}
+    assert gluster.run("pool_options_restored", "pool")[:2] == (True, {}) and gluster.record["pool_options"] == {}
 
 
 def test_an_option_of_the_pool_that_gluster_refuses(gluster):

@@ -21,7 +21,7 @@ def test_an_identifier_that_is_none(number):
 def absent():
     """absent(stores, ids): the state for the datastore old, given those of OpenNebula and the identifiers by name."""
 
-    def run(stores, ids, test=False):
+    def run(stores, ids, test=False, **arguments):
         def delete(store, **_):
             stores[:] = [each for each in stores if each["id"] != store]
 
@@ -38,7 +38,7 @@ def absent():
         }
         return imported(
             CHECKOUT / "_states/gluster_one_absent.py", __salt__=salt, __opts__={"test": test}
-        ).one_datastore_absent("old")
+        ).one_datastore_absent("old", **arguments)
 
     return run
 
@@ -60,3 +60,15 @@ def test_so_it_does_where_somebody_else_has_deleted_it(absent, renamed):
     run = absent([{"id": 101, "name": "new"}] if renamed else [], ids)
     assert run["result"] is True and bool(run["changes"]) is not renamed
     assert ("old" in ids) is renamed
+
+
+@pytest.mark.parametrize("test", [True, False])
+@pytest.mark.parametrize(
+    "number, result, said",
+    [(101, False, "it is empty and still in OpenNebula"), (1, True, "one of OpenNebula's own, and empty: it stays")],
+)
+def test_one_that_is_not_to_be_deleted_has_to_be_gone(absent, number, result, said, test):
+    stores = [{"id": number, "name": "old"}]
+    run = absent(stores, {}, test, delete=False)
+    assert (run["result"], run["changes"], len(stores)) == (result, {}, 1) and said in run["comment"]
+    assert absent([], {}, test, delete=False)["result"] is True

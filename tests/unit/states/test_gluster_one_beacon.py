@@ -75,3 +75,30 @@ def test_the_file_with_the_beacons_which_all_can_read_has_no_secret(foretold):
     asked, wanted = ({**NODE, "volumes": {"one_vol": {"datastores": each}}} for each in (stores, kept))
     assert foretold(config(volumes=wanted["volumes"]), interval=60, node=asked)["changes"] == {}
     assert "beacon" in foretold(config(volumes=asked["volumes"]), interval=60, node=asked)["changes"]
+
+
+@pytest.mark.parametrize("text, there", [("", False), ("beacons: {}", True)])
+def test_the_file_goes_with_the_last_beacon(tmp_path, text, there):
+    (tmp_path / "minion.d").mkdir()
+    path = tmp_path / "minion.d/beacons.conf"
+    opts = {"test": False, "conf_file": str(tmp_path / "minion"), "default_include": "minion.d/*.conf"}
+    configured = {"gluster_one": config()}
+
+    def done(*_, **__):
+        return {"result": True}
+
+    def delete(name):
+        path.write_text(text)
+        del configured[name]
+        return done()
+
+    salt = {
+        "beacons.list": lambda **_: configured,
+        "beacons.delete": delete,
+        "beacons.save": done,
+        "gluster_one_arguments.require_arguments": done,
+    }
+    state = imported(CHECKOUT / "_states/gluster_one_beacon.py", __salt__=salt, __opts__=opts)
+    for _ in range(2):
+        assert state.beacon_configured("gluster_one")["result"] is True
+        assert path.exists() is there

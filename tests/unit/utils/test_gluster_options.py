@@ -75,3 +75,46 @@ def test_no_record_is_so_long_that_it_ends_glusterd(volume):
     volume.set(**{f"some__option_{number}": "x" * 30 for number in range(200)})
     assert 3000 < len(volume[RECORD]) <= 3500
     assert volume.ours[-1] == "some.option-199" and "some.option-0" not in volume.ours
+
+
+def undone(volume):
+    return {option: change["new"] for option, change in volume.module.undone(volume).items()}
+
+
+def test_what_somebody_had_set_before_comes_back(volume):
+    volume.update({"network.ping-timeout": "20", "auth.allow": "10.0.0.1, 10.0.0.2"})
+    volume.set(network__ping_timeout=10, auth__allow="10.*", storage__owner_uid=9869)
+    assert volume[RECORD] == "network.ping-timeout=10<20 auth.allow=10.*<10.0.0.1,10.0.0.2 storage.owner-uid=9869"
+    volume.set(network__ping_timeout=11)
+    assert undone(volume) == {
+        "auth.allow": "10.0.0.1,10.0.0.2",
+        "storage.owner-uid": None,
+        "network.ping-timeout": "20",
+    }
+    volume["network.ping-timeout"] = "12"  # by somebody else, and set again by a run
+    volume.set(network__ping_timeout=13)
+    assert undone(volume)["network.ping-timeout"] == "20"
+
+
+def test_what_is_too_long_for_the_record_is_not_known(volume):
+    volume["auth.allow"] = ",".join(f"10.0.0.{n}" for n in range(200))
+    volume.set(auth__allow="10.*")
+    assert undone(volume) == {"auth.allow": "?"}
+    volume.set(auth__allow="11.*")
+    assert undone(volume) == {"auth.allow": "?"}
+
+
+@pytest.mark.parametrize("value", ["?", "a<b", "a=b c%20"])
+def test_any_value_comes_back(volume, value):
+    volume["auth.ssl-allow"] = value
+    volume.set(auth__ssl_allow="10")
+    assert undone(volume) == {"auth.ssl-allow": value}
+
+
+def test_the_record_of_another_file_is_undone_the_same_way(volume):
+    module = volume.module
+    found = module.noted({}, {"rpc-auth-allow-insecure": {"old": None, "new": "on"}})
+    assert module.undone({"rpc-auth-allow-insecure": "on"}, found) == {
+        "rpc-auth-allow-insecure": {"old": "on", "new": None}
+    }
+    assert module.undone({"rpc-auth-allow-insecure": "off"}, found) == module.undone({}, found) == {}
