@@ -34,7 +34,11 @@ def lab_up():
             watch.start()
             process.stdin.write(input or "")
             process.stdin.close()
-            said = process.stderr.readline()
+            said = ""
+            for line in process.stderr:  # before it may come what is said of labs that others left
+                said += line
+                if "waiting for" in line:
+                    break
             watch.cancel()
             return said, process
 
