@@ -501,7 +501,8 @@ def client_kinds(name):
     if done["retcode"] != 0 or "total clients" not in done["stdout"]:
         said = " ".join((done["stderr"] or done["stdout"]).split())
         raise CommandExecutionError(f"gluster volume status {name} client-list: {_with_names(said)}")
-    return {kind: int(count) for kind, count in re.findall(r"^(\S+) +([0-9]+) *$", done["stdout"], re.MULTILINE)}
+    rows = re.findall(r"^(\S+) +([0-9]+) *$", done["stdout"], re.MULTILINE)
+    return {__utils__["gluster_process.visible"](kind): int(count) for kind, count in rows}  # a client names itself
 
 
 def _connections(root):

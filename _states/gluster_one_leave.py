@@ -247,8 +247,7 @@ def _clients(name, info):
     if info["status"] != "Started":
         return None
     found = __salt__["gluster.client_kinds"](name)
-    shown = [f"{count} {_visible(kind)}" for kind, count in found.items() if count and kind not in DAEMONS]
-    return ", ".join(shown)
+    return ", ".join(f"{count} {kind}" for kind, count in found.items() if count and kind not in DAEMONS)
 
 
 def volume_files_absent(name, timeout=120):
