@@ -488,7 +488,8 @@ def client_kinds(name):
 
     Returns a dict such as ``{"glustershd": 3, "fuse": 4, "gfapi.qemu-system-x86_64": 1}``.
 
-    Raises CommandExecutionError with Gluster's message when it is not known, as for a volume that is not started.
+    Raises CommandExecutionError with Gluster's message when it is not known, as for a volume that is not started;
+    Gluster 10.3 says "Commit failed" also where the bricks of another server have no client.
 
     CLI Example:
 

@@ -246,7 +246,13 @@ def _clients(name, info):
     """
     if info["status"] != "Started":
         return None
-    found = __salt__["gluster.client_kinds"](name)
+    try:
+        found = __salt__["gluster.client_kinds"](name)
+    except CommandExecutionError as exc:
+        if "Commit failed" not in str(exc):
+            raise
+        # A server whose bricks have no client at all says that (10.3), and who has the volume mounted has them all.
+        return __salt__["gluster_pool.peers_apart"]()
     return ", ".join(f"{count} {kind}" for kind, count in found.items() if count and kind not in DAEMONS)
 
 
