@@ -488,7 +488,8 @@ def client_kinds(name):
 
     Returns a dict such as ``{"glustershd": 3, "fuse": 4, "gfapi.qemu-system-x86_64": 1}``.
 
-    Raises CommandExecutionError with Gluster's message when it is not known, as for a volume that is not started.
+    Raises CommandExecutionError with Gluster's message when it is not known, as for a volume that is not started;
+    Gluster 10.3 says "Commit failed" also where the bricks of another server have no client.
 
     CLI Example:
 
@@ -501,7 +502,8 @@ def client_kinds(name):
     if done["retcode"] != 0 or "total clients" not in done["stdout"]:
         said = " ".join((done["stderr"] or done["stdout"]).split())
         raise CommandExecutionError(f"gluster volume status {name} client-list: {_with_names(said)}")
-    return {kind: int(count) for kind, count in re.findall(r"^(\S+) +([0-9]+) *$", done["stdout"], re.MULTILINE)}
+    rows = re.findall(r"^(\S+) +([0-9]+) *$", done["stdout"], re.MULTILINE)
+    return {__utils__["gluster_process.visible"](kind): int(count) for kind, count in rows}  # a client names itself
 
 
 def _connections(root):

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from salt.exceptions import CommandExecutionError
 
 from ..conftest import CHECKOUT, imported
 
@@ -228,6 +229,7 @@ class Volume:
 
     def __init__(self, **options):
         self.options, self.clients, self.status, self.done = options, {"glustershd": 3}, "Started", []
+        self.apart = None
         self.utils = imported(CHECKOUT / "_states/gluster_one_leave.py").__utils__
 
     def set(self, **wanted):
@@ -235,6 +237,11 @@ class Volume:
         changes = self.utils["gluster_options.option_changes"](self.options, wanted)
         self.options.update(self.utils["gluster_options.record"](self.options, changes))
         self.options.update({option: change["new"] for option, change in changes.items()})
+
+    def kinds(self, name):
+        if isinstance(self.clients, str):
+            raise CommandExecutionError(self.clients)
+        return self.clients
 
     def changed(self, function, name, *words):
         self.done.append(function)
@@ -248,13 +255,13 @@ class Volume:
         salt = {
             "gluster_one_arguments.require_arguments": lambda *_, **__: True,
             "gluster.volume_info": lambda name: {"one_vol": {"status": self.status, "options": dict(self.options)}},
-            "gluster.client_kinds": lambda name: self.clients,
+            "gluster.client_kinds": self.kinds,
             "gluster.volume_set": lambda *words: self.changed("set", *words),
             "gluster.volume_reset": lambda *words: self.changed("reset", *words),
             "gluster_lock.lock": lambda *words: None,
             "gluster_lock.lock_held": lambda: False,
             "gluster_lock.unlock": lambda: True,
-            "gluster_pool.peers_apart": lambda run: None,
+            "gluster_pool.peers_apart": lambda run=None: self.apart,
         }
         names = {"__salt__": salt, "__opts__": opts, "__context__": context}
         module = imported(CHECKOUT / "_modules/gluster_volume.py", **names)
@@ -315,3 +322,19 @@ def test_what_somebody_has_set_since_stays(volume):
 def test_nobody_is_connected_to_a_volume_that_is_stopped(volume):
     volume.status, volume.clients = "Stopped", {"fuse": 9}
     assert volume.run()["result"] is True
+
+
+@pytest.mark.parametrize(
+    "said, apart, fine",
+    [
+        ("Commit failed on kvm2. Please check log file", None, True),
+        ("Commit failed on kvm2. Please check log file", "kvm3 is away", False),
+        ("Another transaction is in progress", None, False),
+    ],
+)
+def test_a_server_without_any_client_says_that_it_failed(volume, said, apart, fine):
+    """Its self-heal daemon was rejected, for example."""
+    volume.clients, volume.apart = said, apart
+    run = volume.run()
+    assert run["result"] is fine and bool(run["changes"]) is fine
+    assert fine or (apart or said) in run["comment"]
