@@ -502,8 +502,9 @@ def client_kinds(name):
     if done["retcode"] != 0 or "total clients" not in done["stdout"]:
         said = " ".join((done["stderr"] or done["stdout"]).split())
         raise CommandExecutionError(f"gluster volume status {name} client-list: {_with_names(said)}")
-    rows = re.findall(r"^(\S+) +([0-9]+) *$", done["stdout"], re.MULTILINE)
-    return {__utils__["gluster_process.visible"](kind): int(count) for kind, count in rows}  # a client names itself
+    # A client names itself, after the thread that connects, and a thread's name may have blanks.
+    rows = re.findall(r"^(?!total clients)(\S.*?) +([0-9]+) *$", done["stdout"], re.MULTILINE | re.IGNORECASE)
+    return {__utils__["gluster_process.visible"](kind): int(count) for kind, count in rows}
 
 
 def _connections(root):

@@ -329,8 +329,8 @@ def volume_users(path):
     path
         The directory on which it is mounted (string).
 
-    Returns a list of strings such as ``["less (4711)", "VM one-7 (4712), over gluster://"]``, an empty one where
-    nothing is mounted there.
+    Returns a list of strings such as ``["less (4711)", "VM one-7 (4712), over gluster://"]``; where nothing is mounted
+    there, of VMs alone.
 
     CLI Example:
 
@@ -338,10 +338,9 @@ def volume_users(path):
 
         salt kvm1 gluster_native.volume_users /var/lib/gluster_one/one_vol
     """
-    if __salt__["gluster_mount.beneath"](path)["state"] == "absent":
-        return []
+    mounted = __salt__["gluster_mount.beneath"](path)["state"] != "absent"
     machines = [f"VM {name}, over gluster://" for name in native_machines()]
-    return [*__salt__["gluster_mount.mount_users"](path), *machines]
+    return [*(__salt__["gluster_mount.mount_users"](path) if mounted else []), *machines]
 
 
 def images(**connection):

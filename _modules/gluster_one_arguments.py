@@ -468,6 +468,7 @@ STATES = {
     "datastore_unmounted": _MOUNT,
     "node_forgotten": {"bricks": COMMON["links"], "mounts": COMMON["links"]},
     "mounts_unused": {
+        "datastores": (_is_list(_is_text), "a list of names of datastores is needed"),
         "mounts": (
             lambda value: (
                 isinstance(value, dict) and all(map(_is_path, value)) and all(map(_is_volume, value.values()))

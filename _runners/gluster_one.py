@@ -92,8 +92,9 @@ def _place(path):
     """
     The path of a file that can be written in one step, by renaming another one to it.
     """
-    place = os.path.realpath(path)
-    if not os.path.isdir(os.path.dirname(place)) or (os.path.exists(place) and not os.path.isfile(place)):
+    place = os.path.abspath(path)  # a link there is replaced, not followed
+    there = os.path.exists(place) and not os.path.islink(place)
+    if not os.path.isdir(os.path.dirname(place)) or (there and not os.path.isfile(place)):
         raise SaltInvocationError(
             f"metrics is {path!r}: a file in a directory that is there is needed, such as "
             "/var/lib/prometheus/node-exporter/gluster_one.prom"

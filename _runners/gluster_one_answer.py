@@ -23,6 +23,7 @@ ROLES = ("head", "hypervisor", "server")
 BATCH, TIMEOUT = 10, 120
 # What `report` of the modules beside this runner has for its version.
 VERSION = 2
+YOUNG = 3600  # seconds for which a brick has just come back
 # Keys of every answer, and those that one has unless its pillar is wrong.
 ALWAYS, USUALLY = ("roles", "looked", "findings", "volumes", "datastores"), ("names", "coordinates", "hosts")
 READ = "see what it says: salt {minion} gluster_one.check"
@@ -230,7 +231,7 @@ def sound(answer):
             "coordinates", dict, VOLUMES, lambda pair: _pair(pair, lambda yes: yes if isinstance(yes, bool) else None)
         ),
         "hosts": part_of("hosts", list, HOSTS, lambda name: _text(name, NAME)),
-        "back": part_of("back", dict, VOLUMES, lambda pair: _pair(pair, lambda age: age if _number(age) else None)),
+        "back": part_of("back", dict, VOLUMES, lambda pair: _pair(pair, _age)),
         # Not a hypervisor's that does not say which VMs run: that is not none.
         "machines": part_of("machines", list, MACHINES, lambda name: _text(name, NAME)) if "machines" in said else None,
     }  # fmt: skip
@@ -242,6 +243,13 @@ def sound(answer):
     if lacking:
         wrong.insert(int(outdated), f"it lacks {', '.join(lacking)}")
     return {**found, "wrong": wrong, "outdated": outdated}
+
+
+def _age(said):
+    """
+    For how many seconds a brick is back; longer ones explain nothing any more.
+    """
+    return said if _number(said) and said < YOUNG else None
 
 
 def sound_node(said):

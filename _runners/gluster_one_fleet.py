@@ -92,7 +92,7 @@ def overview(answers, asked, whole=False, known=None):
             what = "it has the reactor and keeps no mine (minion_data_cache: false): nothing is repaired"
             others.append(_own("mine_unkept", "the master", what, "minions' mines"))
         for one in others:
-            strangers[one["on"]] = {"roles": [], "looked": [], "findings": [one]}
+            strangers[one["on"]] = {"roles": [], "looked": [], "findings": [one], "minion": False}
             findings.append(one)
     for name, volume in look.volumes.items():
         volume["wrong"] = [

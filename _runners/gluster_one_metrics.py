@@ -10,6 +10,7 @@ __virtualname__ = "gluster_one"
 
 # Of a label's value: longer names are cut, as each value is a series that Prometheus keeps.
 LABEL = 128
+TYPES = ("IMAGE_DS", "SYSTEM_DS", "FILE_DS", "BACKUP_DS")
 # By metric its help; all are gauges.
 METRICS = {
     "look_timestamp_seconds": "When the fleet was looked at.",
@@ -75,7 +76,8 @@ def metrics(fleet):
         add("volume_free_ratio", None if free is None else free / 100, volume=name)
     for name, store in fleet["datastores"].items():
         size = store["total_mb"] and store["total_mb"] * 1024 * 1024
-        add("datastore_size_bytes", size, datastore=name, type=store["type"], volume=store["volume"])
+        kind = store["type"] if store["type"] in TYPES else "other"
+        add("datastore_size_bytes", size, datastore=name, type=kind, volume=store["volume"])
     return "".join(
         f"# HELP gluster_one_{name} {text}\n# TYPE gluster_one_{name} gauge\n"
         + "".join(f"gluster_one_{name}{_labels(key)} {value}\n" for key, value in sorted(samples[name].items()))
@@ -87,7 +89,8 @@ def _nodes(fleet, add):
     """
     The nodes by state.
     """
-    states = {name: "felt" if node["findings"] else "well" for name, node in fleet["nodes"].items()}
+    minions = {name: node for name, node in fleet["nodes"].items() if node.get("minion", True)}
+    states = {name: "felt" if node["findings"] else "well" for name, node in minions.items()}
     for cause in reversed(fleet["causes"]):  # errors come first, and so count last
         states.update({name: cause["severity"] for name in cause["at"] if name in states})
     states.update(dict.fromkeys(fleet["absent"], "silent"))
@@ -110,7 +113,8 @@ def _findings(fleet, add):
         machines.setdefault((kind, cause["severity"]), set()).update(cause["machines"] or ())
     for (kind, severity), names in machines.items():
         add("cause_vms", len(names), kind=kind, severity=severity)
-    said_by = {id(one): name for name, node in fleet["nodes"].items() for one in node["findings"]}
+    minions = {name: node for name, node in fleet["nodes"].items() if node.get("minion", True)}
+    said_by = {id(one): name for name, node in minions.items() for one in node["findings"]}
     unusable = {"VM": set(), "image": set()}
     for finding in fleet["findings"]:
         kind = finding["kind"] if finding["kind"] in known else "other"

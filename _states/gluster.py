@@ -14,6 +14,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 __virtualname__ = "gluster"
 
 RECORD = "pool_options"  # the record's key for what the formula has set
+UNKNOWN = "?"  # what an option was before: as gluster_options has it
 REFUSED = (
     "what that has left on some servers does not come in the way of the next try, where gluster.brick_prepared is "
     "applied to each before: mend the cause, and run again on all of them"
@@ -375,7 +376,8 @@ def pool_options_restored(name, timeout=120):
     """
     The whole pool has the options again that it had before ``pool_options_set``. For the node that has set them.
 
-    Those are reset, or set back, that the record of this node has, and that nobody has changed since.
+    Those are reset, or set back, that the record of this node has, and that nobody has changed since. One of which it
+    does not have what it was before stays.
 
     name
         Any text (string).
@@ -390,7 +392,11 @@ def pool_options_restored(name, timeout=120):
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     known, fine = __salt__["gluster_one_record.recorded"], "no option of the pool is the formula's"
-    look = lambda: __utils__["gluster_options.undone"](__salt__["glusterd.pool_options"](), known(RECORD))  # noqa: E731
+
+    def look():
+        found = __utils__["gluster_options.undone"](__salt__["glusterd.pool_options"](), known(RECORD))
+        return {option: change for option, change in found.items() if change["new"] != UNKNOWN}
+
     try:
         __salt__["gluster_one_arguments.require_arguments"]("pool_options_restored", name=name, timeout=timeout)
         changes = look()

@@ -6,6 +6,7 @@ They change nothing: they fail, and say what is wrong and what to do.
 """
 
 import functools
+import os
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
@@ -245,7 +246,9 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
         return {**ret, "result": False, "comment": str(exc)}
 
 
-def mounts_unused(name, mounts):
+def mounts_unused(
+    name, mounts, datastores=None, datastores_dir="/var/lib/one/datastores", endpoint=None, auth_file=None
+):
     """
     Nothing on this node uses the volumes that the formula has mounted. It is a check: it changes nothing.
 
@@ -258,6 +261,17 @@ def mounts_unused(name, mounts):
     mounts
         The volumes by the directories on which they are mounted (dict of strings).
 
+    datastores
+        On the head the datastores that are to go (list of strings). It fails where the directory of another one that
+        OpenNebula has is a link to such a mount: without it oned would write its images to the local disk. Default: not
+        asked.
+
+    datastores_dir
+        OpenNebula's directory of datastores (string).
+
+    endpoint, auth_file
+        As in the execution module ``opennebula_api`` (strings).
+
     .. code-block:: yaml
 
         leave:
@@ -266,11 +280,25 @@ def mounts_unused(name, mounts):
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": "nothing uses the volumes here"}
     try:
-        __salt__["gluster_one_arguments.require_arguments"]("mounts_unused", name=name, mounts=mounts)
+        __salt__["gluster_one_arguments.require_arguments"](
+            "mounts_unused", name=name, mounts=mounts, datastores=datastores, datastores_dir=datastores_dir,
+            endpoint=endpoint, auth_file=auth_file,
+        )  # fmt: skip
         ours = [path for path, volume in mounts.items() if __salt__["gluster_mount_plan.is_ours"](path, volume)]
         users = {path: __salt__["gluster_native.volume_users"](path) for path in ours}
         used = [__utils__["gluster_states.used"](path, found) for path, found in users.items() if found]
         cure = ": migrate or stop VMs, end what else has files open there, and run again"
-        return {**ret, "result": False, "comment": "; ".join(used) + cure} if used else ret
+        if used:
+            return {**ret, "result": False, "comment": "; ".join(used) + cure}
+        links = [link for path in ours for link in __salt__["gluster_links.links_to"](datastores_dir, path)]
+        if datastores is None or not links:
+            return ret
+        stores = __salt__["opennebula.datastore_list"](endpoint=endpoint, auth_file=auth_file)
+        linked = [store for store in stores if f"{os.path.normpath(datastores_dir)}/{store['id']}" in links]
+        others = [f"{store['name']} ({store['id']})" for store in linked if store["name"] not in datastores]
+        if not others:
+            return ret
+        text = f"OpenNebula has {', '.join(others)} on such a mount, which the pillar does not name: name it there, or "
+        return {**ret, "result": False, "comment": f"{text}delete it, or make its link lead elsewhere, and run again"}
     except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}

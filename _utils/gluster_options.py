@@ -274,7 +274,7 @@ def noted(found, changes):
 
         __utils__["gluster_options.noted"]({}, {"network.ping-timeout": {"old": "20", "new": "10"}})
     """
-    found = dict(found)
+    found = {option: _was(recorded) for option, recorded in found.items()}
     for option, change in changes.items():
         was = found.pop(option, None)
         if was:  # what somebody has set since is what the pillar does not want
@@ -328,12 +328,19 @@ def undone(current, found=None):
         __utils__["gluster_options.undone"]({"nfs.disable": "on", "user.gluster_one.set": "nfs.disable=on"})
     """
     found = _recorded(current) if found is None else found
-    found = {_full(option, current): was for option, was in found.items()}
+    found = {_full(option, current): _was(recorded) for option, recorded in found.items()}
     return {
         option: {"old": current[option], "new": was["old"] and urllib.parse.unquote(was["old"])}
         for option, was in found.items()
         if option in current and _shortened(current[option]) == was["new"]
     }
+
+
+def _was(recorded):
+    """
+    What is recorded of an option; a version before wrote down only what it was set to.
+    """
+    return recorded if isinstance(recorded, dict) else {"old": UNKNOWN, "new": str(recorded)}
 
 
 def _recorded(current):

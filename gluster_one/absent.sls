@@ -3,9 +3,10 @@
 include:
   - gluster_one.pillar
 {%- if not node.errors %}
-{%- set mounts, bricks, first, steps = {}, [], [], [] %}
+{%- set mounts, bricks, stores, first, steps = {}, [], [], [], [] %}
 {%- for name, volume in node.volumes.items() %}
 {%- do mounts.update({volume.mount: name}) %}
+{%- do stores.extend(volume.datastores) %}
 {%- do bricks.extend((volume.create.bricks if volume.create else []) | selectattr('own') | map(attribute='path')) %}
 {%- endfor %}
 
@@ -13,6 +14,13 @@ include:
 gluster_one_unused:
   gluster_one_check.mounts_unused:
     - mounts: {{ mounts | json }}
+    - datastores_dir: {{ node.datastores_dir | json }}
+{%- if 'head' in node.roles %}
+    - datastores: {{ stores | json }}
+{%- for key, value in node.opennebula.items() %}
+    - {{ key }}: {{ value | json }}
+{%- endfor %}
+{%- endif %}
 {%- do first.append({'gluster_one_check': 'gluster_one_unused'}) %}
 {%- for name, volume in node.volumes.items() if 'head' in node.roles %}
 {%- for store, settings in volume.datastores.items() %}

@@ -547,6 +547,10 @@ total clients for volume one_vol : 15
     "text, found",
     [
         (LISTED, {"glustershd": 3, "gfapi.qemu-system-x86_64": 12}),
+        (
+            LISTED.replace("gfapi.qemu-system-x86_64", "gfapi.CPU 0/KVM         "),
+            {"glustershd": 3, "gfapi.CPU 0/KVM": 12},
+        ),
         ("Client connections for volume one_vol\n\ntotal clients for volume one_vol : 0 \n", {}),
     ],
 )

@@ -380,3 +380,16 @@ def test_no_printed_command_of_another_user_has_roots_terminal():
     texts = [path for each in ("_*/*.py", "docs/*.md", "*.md", "gluster_one/**/*.*") for path in CHECKOUT.glob(each)]
     lines = [line for path in texts for line in path.read_text().splitlines() if "runuser -" in line]
     assert lines and all("runuser --pty" in line for line in lines)
+
+
+@pytest.mark.parametrize("state", ["alive", "absent"])
+def test_a_vm_needs_its_volume_where_it_is_not_mounted_too(execution, monkeypatch, state):
+    module = execution("gluster_native")
+    monkeypatch.setattr(module, "native_machines", lambda: ["one-7 (4711)"])
+    salt = {
+        "gluster_mount.beneath": lambda path: {"state": state},
+        "gluster_mount.mount_users": lambda path: ["less (1)"],
+    }
+    monkeypatch.setattr(module, "__salt__", salt, raising=False)
+    vm = "VM one-7 (4711), over gluster://"
+    assert module.volume_users("/mnt") == (["less (1)", vm] if state == "alive" else [vm])

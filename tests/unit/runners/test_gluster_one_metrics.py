@@ -86,14 +86,16 @@ def test_a_head_that_has_not_looked_says_nothing_of_images(master):
 
 def test_the_file_is_written_in_one_step(master, tmp_path):
     master.answers["gluster_one.report"] = {}
-    path, link = tmp_path / "gluster_one.prom", tmp_path / "link.prom"
-    link.symlink_to(path)
-    master.runner.status(metrics=str(link))
-    first = path.stat()
+    path, other = tmp_path / "gluster_one.prom", tmp_path / "other"
+    other.write_text("of somebody else")
+    path.symlink_to(other)  # by whom the directory belongs to
+    master.runner.status(metrics=str(path))
+    first = path.lstat()
+    assert stat.S_ISREG(first.st_mode) and other.read_text() == "of somebody else"
     assert stat.S_IMODE(first.st_mode) & 0o444 == 0o444 and of(parsed(path.read_text()), "nodes", state="silent") == 5
     master.runner.status(metrics=str(path))
-    assert path.stat().st_ino != first.st_ino and link.is_symlink()
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["gluster_one.prom", "link.prom"]
+    assert path.stat().st_ino != first.st_ino
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["gluster_one.prom", "other"]
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/nowhere/gluster_one.prom", "/tmp"])

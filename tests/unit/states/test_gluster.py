@@ -393,6 +393,16 @@ def test_options_of_the_pool_go_back_to_what_they_were(gluster):
     assert gluster.run("pool_options_restored", "pool")[:2] == (True, {}) and gluster.record["pool_options"] == {}
 
 
+def test_an_option_of_which_nobody_knows_what_it_was_stays(gluster):
+    """An earlier version recorded only what it had set it to."""
+    gluster.pool_options.update({"cluster.server-quorum-ratio": "51%"})
+    gluster.record["pool_options"] = {"cluster.server-quorum-ratio": "51%25"}
+    assert gluster.run("pool_options_restored", "pool")[:2] == (True, {})
+    assert gluster.run("pool_options_set", "pool", {"cluster.server-quorum-ratio": "60%"})[0] is True
+    assert gluster.record["pool_options"] == {"cluster.server-quorum-ratio": {"old": "?", "new": "60%25"}}
+    assert gluster.run("pool_options_restored", "pool")[:2] == (True, {})
+
+
 def test_an_option_of_the_pool_that_gluster_refuses(gluster):
     gluster.refuses = "invalid percent format"
     ratio = {"cluster.server-quorum-ratio": "abc"}

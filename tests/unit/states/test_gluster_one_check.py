@@ -83,3 +83,33 @@ def test_what_the_run_would_install_is_not_lacking(reachable):
 @pytest.mark.parametrize("there", [{"volumes": ["one_vol"]}, {"mounts": ["/srv/one"]}], ids=list)
 def test_where_the_volume_is_no_port_is_looked_at(reachable, there):
     assert reachable(**there) == (True, "volume one_vol is there", None)
+
+
+STORES = "/var/lib/one/datastores"
+
+
+@pytest.mark.parametrize(
+    ("named", "links", "said"),
+    [
+        (None, ["101", "105"], None),  # no head
+        (["glusterds"], [], None),
+        (["glusterds"], ["101"], None),
+        (
+            ["glusterds"],
+            ["101", "105", "note"],
+            "OpenNebula has old (105) on such a mount, which the pillar does not name",
+        ),
+    ],
+)
+def test_a_datastore_that_the_pillar_does_not_name_keeps_its_mount(named, links, said):
+    """Without the link oned would make a directory on the local disk, and its images would seem to be gone."""
+    salt = {
+        "gluster_one_arguments.require_arguments": lambda *_, **__: True,
+        "gluster_mount_plan.is_ours": lambda path, volume: True,
+        "gluster_native.volume_users": lambda path: [],
+        "gluster_links.links_to": lambda directory, path: {f"{directory}/{name}": path for name in links},
+        "opennebula.datastore_list": lambda **_: [{"id": 101, "name": "glusterds"}, {"id": 105, "name": "old"}],
+    }
+    state = imported(CHECKOUT / "_states/gluster_one_check.py", __salt__=salt)
+    ret = state.mounts_unused("leave", {"/var/lib/gluster_one/one_vol": "one_vol"}, named, STORES)
+    assert ret["result"] is (said is None) and ret["comment"].startswith(said or "nothing uses")
