@@ -1,5 +1,6 @@
 """A minion that lives in a directory of its own, for Salt's loaders."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -45,6 +46,8 @@ def minion_opts(home, name="head", pillar=None):
 
     list_modules_once()
     count_no_options()
+    # Salt lets everything through, which pytest then writes down twice for each test.
+    logging.getLogger().setLevel(logging.INFO)
     tree = home / "states"
     for directory in (tree, home / "pillar", home / "cache", home / "pki"):
         directory.mkdir(parents=True)
