@@ -191,8 +191,9 @@ class _Causes:
         elif who == "server":
             offers += [("host", minion)] if "volume" not in finding else []
             volume, brick = self.brick(minion, finding) or (None, None)
+            offers += [("brick", brick)] if brick else []
             if brick and not (finding["kind"] in REFUTED and brick in self.online):
-                offers += [("volume", volume), ("brick", brick)]
+                offers += [("volume", volume)]
         elif on in self.fleet["datastores"]:  # of the head alone
             offers += [("volume", self.fleet["datastores"][on]["volume"])]
         elif finding["kind"] == "client_bricks":
@@ -233,10 +234,12 @@ class _Causes:
         for rule in rules:
             there = self.index.get((rule["kind"], rule["by"]))  # else no name is looked up
             refuted = rule["kind"] in REFUTED and item in self.online
-            if not there or refuted or rule.get("if", "") not in finding["seen"]:
+            if not there or rule.get("if", "") not in finding["seen"]:
                 continue
             for other in there.get(self.asks(rule["by"], minion, finding, item), ()):
-                if rule.get("of", "") in self.found[other][1]["seen"]:
+                reporter, cause = self.found[other]
+                # Of its own findings a node may know more than a coordinator that has looked a moment before.
+                if rule.get("of", "") in cause["seen"] and not (refuted and reporter != minion):
                     return other
         return None
 

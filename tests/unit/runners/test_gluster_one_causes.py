@@ -209,6 +209,12 @@ def test_a_brick_that_is_missed_and_up_is_a_finding_of_its_own(master):
     ]  # fmt: skip
 
 
+def test_a_server_s_word_explains_its_own_findings_whatever_the_coordinator_has_just_seen(master):
+    """The brick may have gone, or come back, between the two looks."""
+    down = of_volume("brick_down", B3, "it is down")
+    assert causes(fleet(master, {"kvm3": [*EVERY["kvm3"], down]}, SETS)) == [("brick_down", B3)]
+
+
 def test_a_client_that_lacks_another_brick_explains_nothing(master):
     apart = of_volume("client_apart", seen=f"a client at kvm2 is not connected to {B3}")
     other = finding("client_bricks", seen="not connected to kvm1:/data/one_vol")
