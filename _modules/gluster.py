@@ -670,7 +670,7 @@ def volume_create(name, words, timeout=120):
 
     .. code-block:: bash
 
-        salt kvm1 gluster.volume_create one_vol '[replica, "3", "kvm1:/data/b", "kvm2:/data/b", "kvm3:/data/b"]'
+        salt kvm1 gluster.volume_create new_vol '[replica, "2", "kvm1:/data/b", "kvm2:/data/b"]'
     """
     return _change("volume", "create", name, *words, timeout=timeout)
 

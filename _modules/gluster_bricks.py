@@ -183,7 +183,7 @@ def clear(path, run=None):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_bricks.clear /data/one_vol/brick
+        salt kvm1 gluster_bricks.clear /data/left_vol/brick
     """
     path = os.path.normpath(path)
     if __opts__["test"]:
@@ -285,7 +285,7 @@ def unready(layout):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_bricks.unready '{size: 1, bricks: ["kvm1:/data/one_vol"]}'
+        salt kvm1 gluster_bricks.unready '{size: 1, bricks: ["kvm1:/data/new_brick"]}'
     """
     found = __salt__["gluster_peers.identify"](__utils__["gluster_layout.servers_of"](layout))
     missing = [server for server, member in found.items() if not member]
@@ -315,7 +315,7 @@ def require_own_fit(layout, run=None):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_bricks.require_own_fit '{bricks: ["kvm1:/data/one_vol"]}'
+        salt kvm1 gluster_bricks.require_own_fit '{bricks: ["kvm1:/data/new_brick"]}'
     """
     found = __salt__["gluster_peers.identify"](__utils__["gluster_layout.servers_of"](layout), run=run)
     for server in [server for server, member in found.items() if member and member["own"]]:
@@ -334,12 +334,13 @@ def require_own_fit(layout, run=None):
 
 def _heard(layout, found):
     """
-    By brick of another server why it is not known to be fit, and when it was said to be: one of the two is None.
+    By brick of another server why it is not known to be fit, and when it was said to be: one of the two is None. One
+    that is not in the pool has not been asked.
     """
     used = __salt__["data.get"](USED) or {}
     heard = {}
     for server, member in found.items():
-        for path in [] if member["own"] else __utils__["gluster_layout.paths_on"](layout, server):
+        for path in [] if not member or member["own"] else __utils__["gluster_layout.paths_on"](layout, server):
             brick, said = f"{server}:{path}", _word_of(server, member["uuid"], path)
             if not said or said["at"] == used.get(brick) or time.time() - said["at"] > OLDEST:
                 reason = f"{server} has not said whether {path} is fit: apply gluster.brick_prepared there, too"

@@ -136,8 +136,9 @@ def prepare(device, point):
     if not found["line"]:
         __salt__["gluster_fstab.set_line"](point, f"UUID={found['uuid']}", OPTIONS, fstype="xfs")
     if not found["mounted"]:
-        if salt.utils.path.which("udevadm"):  # the link by which the UUID is found comes a moment after the file system
-            __salt__["cmd.run_all"](["udevadm", "settle", "--timeout=10"], python_shell=False, ignore_retcode=True)
+        settle = salt.utils.path.which("udevadm")
+        if settle:  # the link by which the UUID is found comes a moment after the file system
+            __utils__["gluster_process.run"]([settle, "settle", "--timeout=10"], timeout=15)
         _run(["mount", point], f"{found['name']} was not mounted on {point}")
         if not _look(device, point)["mounted"]:
             raise CommandExecutionError(f"{found['name']} was mounted on {point}, and is not there: see dmesg")
@@ -145,14 +146,19 @@ def prepare(device, point):
 
 
 def _run(command, failure, timeout=60):
-    if not salt.utils.path.which(command[0]):
+    """
+    Run a command that hangs where a disk is dying, so long that nobody can kill it.
+    """
+    program = salt.utils.path.which(command[0])
+    if not program:
         package = {"mkfs.xfs": "xfsprogs"}.get(command[0], "util-linux")
         raise CommandExecutionError(f"{command[0]} is not installed on this node: install {package}")
-    done = __salt__["cmd.run_all"](command, python_shell=False, ignore_retcode=True, timeout=timeout)
-    if done["retcode"] != 0:
-        said = (done["stderr"] or done["stdout"]).strip().partition("\n")[0] or f"status {done['retcode']}"
-        raise CommandExecutionError(f"{failure}: {__utils__['gluster_process.visible'](said)}")
-    return done["stdout"]
+    status, out, error = __utils__["gluster_process.run"]([program, *command[1:]], timeout=timeout)
+    if status != 0:
+        said = error.partition(f" {command[0]}: ")[0]  # without its advice to use force
+        said = said or _shown(out.strip().partition("\n")[0])
+        raise CommandExecutionError(f"{failure}: {said}" + ("" if status else ": see dmesg"))
+    return out
 
 
 def _look(device, point):

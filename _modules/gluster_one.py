@@ -730,6 +730,8 @@ def mount_health(path):
 
         salt kvm1 gluster_one.mount_health /var/lib/gluster_one/one_vol
     """
+    if not isinstance(path, str) or not path.startswith("/"):
+        raise SaltInvocationError(f"path is {path!r}: a directory is needed, such as /var/lib/gluster_one/one_vol")
     return __salt__["gluster_mount.mount_health"](path)
 
 

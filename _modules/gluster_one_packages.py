@@ -13,12 +13,18 @@ import importlib.metadata
 import os
 
 import salt.utils.path
+from salt.exceptions import CommandExecutionError
 
 __virtualname__ = "gluster_one_packages"
 
 # The least version of pyone: older ones do not know all of what oned answers today.
 PYONE_MAJOR = 7
 PYONE = f"pyone>={PYONE_MAJOR}"
+# What dpkg was about to configure may need what apt is about to unpack.
+FINISH = (
+    ["dpkg", "--configure", "-a", "--force-confold"],
+    ["apt-get", "install", "--fix-broken", "--no-remove", "--yes", "--quiet"],
+)
 # Where the file server may have wheels for nodes without a network.
 WHEELS = "salt://gluster_one/wheels"
 # By key of os.yaml: which roles need the package, and the program that shows it, ...
@@ -99,6 +105,33 @@ def to_install(keys):
         if not version(package(key)):
             found[package(key)] = version(package(SIBLINGS[key])) or None
     return found
+
+
+def finish():
+    """
+    Finish what a package manager that was killed has left half done: dpkg refuses everything until then, and nothing
+    that is installed is upgraded or removed. One that keeps no such state, as rpm, has nothing to finish.
+
+    Returns True.
+
+    Raises CommandExecutionError with the package manager's last words.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_one_packages.finish
+    """
+    if not salt.utils.path.which("dpkg"):
+        return True
+    for command in FINISH:
+        done = __salt__["cmd.run_all"](
+            command, python_shell=False, ignore_retcode=True, env={"DEBIAN_FRONTEND": "noninteractive"}, timeout=600
+        )
+    if done["retcode"]:
+        said = __utils__["gluster_process.visible"](" ".join(f"{done['stdout']} {done['stderr']}".split())[-500:])
+        raise CommandExecutionError(f"what a run that was ended has half installed could not be finished: {said}")
+    return True
 
 
 def pyone_missing():

@@ -272,7 +272,7 @@ def create(name, layout, timeout=120):
 
     .. code-block:: bash
 
-        salt kvm1 gluster_volume.create one_vol '{replica: 1, arbiter: 0, disperse: 0, redundancy: 0, bricks: [a:/b]}'
+        salt kvm1 gluster_volume.create next_vol '{replica: 1, size: 1, bricks: ["kvm1:/data/next_vol"]}'
     """
     words = __utils__["gluster_layout.words"](layout)
     with _whole_pool(f"Volume {name} was not created", timeout):
@@ -351,7 +351,7 @@ def fresh(layout):
 
         salt kvm1 gluster_volume.fresh '{replica: 1, bricks: ["kvm1:/data/one_vol"]}'
     """
-    options = {**FRESH, **(FRESH_REPLICA if layout["replica"] > 1 else {})}
+    options = {**FRESH, **(FRESH_REPLICA if layout.get("replica", 1) > 1 else {})}
     return {**layout, "status": "Created", "transport": "tcp", "options": options}
 
 

@@ -22,7 +22,7 @@ import uuid
 import psutil
 import salt.utils.files
 import salt.utils.systemd
-from salt.exceptions import CommandExecutionError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "glusterd"
 
@@ -109,7 +109,8 @@ def set_options(options, path=VOLUME_FILE):
 
     Returns True.
 
-    Raises CommandExecutionError when there is no such file or it has no ``end-volume`` line.
+    Raises SaltInvocationError when options is no dict; CommandExecutionError when there is no such file or it has no
+    ``end-volume`` line.
 
     CLI Example:
 
@@ -117,6 +118,10 @@ def set_options(options, path=VOLUME_FILE):
 
         salt kvm1 glusterd.set_options '{rpc-auth-allow-insecure: "on"}'
     """
+    if not isinstance(options, dict):
+        raise SaltInvocationError(
+            f"options is {options!r}: names and values are needed, such as {{rpc-auth-allow-insecure: on}}"
+        )
     missing = {
         option: f"    option {option} {__utils__['gluster_options.option_text'](value)}\n"
         for option, value in options.items()
@@ -591,7 +596,7 @@ def bricks(volume):
 
         salt kvm2 glusterd.bricks one_vol
     """
-    own = info()["uuid"]
+    volume, own = str(volume), info()["uuid"]  # digits alone are a number on a command line
     files = [_stored(path) for path in sorted(glob.glob(os.path.join(DIRECTORY, "vols", volume, "bricks/*")))]
     kept = _stored(os.path.join(DIRECTORY, "vols", volume, "info"))
     mine = [brick for brick in files if own and brick.get("uuid") == own]
@@ -659,8 +664,8 @@ def end_brick(volume, brick):
 
         salt kvm1 glusterd.end_brick one_vol kvm1:/data/one_vol
     """
-    server, _, path = brick.partition(":/")
-    process = _process(volume, server, f"/{path}")
+    server, _, path = str(brick).partition(":/")
+    process = _process(str(volume), server, f"/{path}")
     if not process:
         return False
     with contextlib.suppress(psutil.NoSuchProcess):

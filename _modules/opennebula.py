@@ -181,7 +181,7 @@ def datastore_create(attributes, cluster=-1, **connection):
 
         salt head opennebula.datastore_create '{NAME: scratch, TYPE: SYSTEM_DS, TM_MAD: shared}'
     """
-    return _changed("datastore.allocate", _template(attributes), int(cluster), **connection)
+    return _changed("datastore.allocate", _template(attributes), *_identifiers(cluster=cluster), **connection)
 
 
 def datastore_update(datastore_id, attributes, replace=False, **connection):
@@ -207,7 +207,13 @@ def datastore_update(datastore_id, attributes, replace=False, **connection):
 
         salt head opennebula.datastore_update 101 '{GLUSTER_HOST: "kvm2:24007"}'
     """
-    return _changed("datastore.update", int(datastore_id), _template(attributes), int(not replace), **connection)
+    return _changed(
+        "datastore.update",
+        *_identifiers(datastore_id=datastore_id),
+        _template(attributes),
+        int(not replace),
+        **connection,
+    )
 
 
 def _template(attributes):
@@ -258,7 +264,7 @@ def datastore_rename(datastore_id, name, **connection):
 
         salt head opennebula.datastore_rename 101 glusterds
     """
-    return _changed("datastore.rename", int(datastore_id), str(name), **connection)
+    return _changed("datastore.rename", *_identifiers(datastore_id=datastore_id), str(name), **connection)
 
 
 def datastore_delete(datastore_id, **connection):
@@ -276,7 +282,7 @@ def datastore_delete(datastore_id, **connection):
 
         salt head opennebula.datastore_delete 101
     """
-    return _changed("datastore.delete", int(datastore_id), **connection)
+    return _changed("datastore.delete", *_identifiers(datastore_id=datastore_id), **connection)
 
 
 def datastore_enable(datastore_id, enable=True, **connection):
@@ -297,7 +303,7 @@ def datastore_enable(datastore_id, enable=True, **connection):
 
         salt head opennebula.datastore_enable 100 False
     """
-    return _changed("datastore.enable", int(datastore_id), bool(enable), **connection)
+    return _changed("datastore.enable", *_identifiers(datastore_id=datastore_id), bool(enable), **connection)
 
 
 def datastore_chmod(datastore_id, permissions, **connection):
@@ -321,7 +327,7 @@ def datastore_chmod(datastore_id, permissions, **connection):
         salt head opennebula.datastore_chmod 101 um-u-----
     """
     bits = [int(letter != "-") for letter in __utils__["one_datastore_rules.permission_letters"](permissions)]
-    return _changed("datastore.chmod", int(datastore_id), *bits, **connection)
+    return _changed("datastore.chmod", *_identifiers(datastore_id=datastore_id), *bits, **connection)
 
 
 def datastore_chown(datastore_id, uid=-1, gid=-1, **connection):
@@ -342,7 +348,7 @@ def datastore_chown(datastore_id, uid=-1, gid=-1, **connection):
 
         salt head opennebula.datastore_chown 101 uid=2
     """
-    return _changed("datastore.chown", int(datastore_id), int(uid), int(gid), **connection)
+    return _changed("datastore.chown", *_identifiers(datastore_id=datastore_id, uid=uid, gid=gid), **connection)
 
 
 def _changed(method, *args, **connection):
@@ -400,7 +406,9 @@ def cluster_datastore_add(cluster_id, datastore_id, **connection):
 
         salt head opennebula.cluster_datastore_add 100 101
     """
-    return _changed("cluster.adddatastore", int(cluster_id), int(datastore_id), **connection)
+    return _changed(
+        "cluster.adddatastore", *_identifiers(cluster_id=cluster_id, datastore_id=datastore_id), **connection
+    )
 
 
 def cluster_datastore_remove(cluster_id, datastore_id, **connection):
@@ -418,7 +426,9 @@ def cluster_datastore_remove(cluster_id, datastore_id, **connection):
 
         salt head opennebula.cluster_datastore_remove 0 101
     """
-    return _changed("cluster.deldatastore", int(cluster_id), int(datastore_id), **connection)
+    return _changed(
+        "cluster.deldatastore", *_identifiers(cluster_id=cluster_id, datastore_id=datastore_id), **connection
+    )
 
 
 def host_list(run=None, **connection):
@@ -536,7 +546,10 @@ def image_list(datastore_id=None, **connection):
         salt head opennebula.image_list 101
     """
     images = [_image(element) for element in _members("imagepool.info", "IMAGE", connection, *ALL)]
-    return [image for image in images if datastore_id is None or image["datastore"] == int(datastore_id)]
+    if datastore_id is None:
+        return images
+    (on,) = _identifiers(datastore_id=datastore_id)
+    return [image for image in images if image["datastore"] == on]
 
 
 def _image(element):
@@ -586,7 +599,7 @@ def vm_list(datastore_id=None, **connection):
     machines = [_machine(element) for element in _members("vmpool.infoextended", "VM", connection, *ALL, -1, "")]
     if datastore_id is None:
         return machines
-    on = int(datastore_id)
+    (on,) = _identifiers(datastore_id=datastore_id)
     return [vm for vm in machines if vm["system"] == on or any(disk["datastore"] == on for disk in vm["disks"])]
 
 
@@ -615,6 +628,16 @@ def _machine(element):
             for disk in map(_dict, _list(_dict(element.get("TEMPLATE")).get("DISK")))
         ],
     }
+
+
+def _identifiers(**given):
+    """
+    Identifiers, which somebody may have typed.
+    """
+    for key, value in given.items():
+        if _number(value) is None:
+            raise SaltInvocationError(f"{key} is {value!r}: an identifier is needed, a number such as 101")
+    return list(map(_number, given.values()))
 
 
 def _number(value):

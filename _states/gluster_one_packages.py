@@ -9,6 +9,8 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "gluster_one"
 
+BEGUN = "gluster_one.installing"  # in the minion's data: the keys of what a run is about to install
+
 
 def __virtual__():
     return __virtualname__
@@ -19,7 +21,8 @@ def packages_installed(name, roles, native=True):
     Gluster's packages, and the gluster drivers of QEMU and libvirt, are installed.
 
     What is there stays, of whatever version and origin, and a driver gets the version of the QEMU or libvirt that is
-    installed; without those no driver is missing. Salt's own ``pkg.installed`` installs the others.
+    installed; without those no driver is missing. Salt's own ``pkg.installed`` installs the others. What a run that was
+    ended has left half installed is finished first.
 
     name
         Any text (string).
@@ -40,15 +43,22 @@ def packages_installed(name, roles, native=True):
     fine = f"no package of Gluster's is missing for {', '.join(roles)}"
     try:
         __salt__["gluster_one_arguments.require_arguments"]("packages_installed", roles=roles, native=native)
-        keys = __salt__["gluster_one_packages.missing"](roles, native)
+        begun = __salt__["data.get"](BEGUN) or []
+        keys = list(dict.fromkeys([*begun, *__salt__["gluster_one_packages.missing"](roles, native)]))
         wanted = __salt__["gluster_one_packages.to_install"](keys)
         changes = {package: {"old": None, "new": "installed"} for package in wanted}
+        if begun:
+            changes["packages"] = {"old": "half installed by a run that was ended", "new": "installed"}
         if __opts__["test"] or not changes:
             packages = [__utils__["gluster_system.package"](key) for key in keys]
             __salt__["gluster_one_run.to_come"]([key for key, package in zip(keys, packages) if package in wanted])
             return __utils__["gluster_states.would_change"](ret, changes, fine)
-        pkgs = [{package: version} if version else package for package, version in wanted.items()]
-        done = _by_salt("pkg.installed", name=name, pkgs=pkgs)
+        __salt__["data.update"](BEGUN, keys)
+        if begun:
+            __salt__["gluster_one_packages.finish"]()
+            wanted = __salt__["gluster_one_packages.to_install"](keys)
+        done = _installed(name, wanted) if wanted else {"result": True, "changes": {}}
+        __salt__["data.pop"](BEGUN)
         left = [package for package in wanted if package not in done["changes"]]
         ret["changes"] = {package: change for package, change in changes.items() if package not in left}
         if done["result"] is False or left:
@@ -58,6 +68,11 @@ def packages_installed(name, roles, native=True):
         return __utils__["gluster_states.changed"](ret, changes, {}, fine)
     except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
+
+
+def _installed(name, wanted):
+    pkgs = [{package: version} if version else package for package, version in wanted.items()]
+    return _by_salt("pkg.installed", name=name, pkgs=pkgs)
 
 
 def _by_salt(state, **arguments):

@@ -346,7 +346,7 @@ def words(layout):
 
 
 def _kind(layout):
-    counts = {key: layout[key] for key in COUNTS if layout[key] and (key, layout[key]) != ("replica", 1)}
+    counts = {key: layout[key] for key in COUNTS if layout.get(key) and (key, layout[key]) != ("replica", 1)}
     return [word for key, value in counts.items() for word in (key, str(value))]
 
 

@@ -1,6 +1,7 @@
 """How many requests a run of states costs: what it reads, it reads once, however many datastores there are."""
 
 import pytest
+from salt.exceptions import SaltInvocationError
 
 NATIVE = {"volume": "one_vol", "host": "kvm1", "clusters": ["default"], "permissions": 640, "owner": "oneadmin"}
 # The guide's own example gives these, which oned decides by itself.
@@ -99,3 +100,27 @@ def test_an_error_in_one_datastore_costs_the_others_nothing(oned, in_one_run):
     returned = in_one_run({"bad": {"tm_mad": "nope", **oned.arguments}, "good": oned.arguments})
     assert (returned["bad"].result, returned["good"].result) == (False, True)
     assert oned.requests() == ["datastorepool.info", "system.config"]
+
+
+TYPED = [
+    ("datastore_create", [{"NAME": "x", "TM_MAD": "shared"}], "cluster", []),
+    ("datastore_update", [], "datastore_id", [{"A": "b"}]),
+    ("datastore_rename", [], "datastore_id", ["x"]),
+    ("datastore_delete", [], "datastore_id", []),
+    ("datastore_enable", [], "datastore_id", [True]),
+    ("datastore_chmod", [], "datastore_id", ["640"]),
+    ("datastore_chown", [], "datastore_id", [0, 0]),
+    ("datastore_chown", [100], "uid", [0]),
+    ("cluster_datastore_add", [], "cluster_id", [100]),
+    ("cluster_datastore_remove", [0], "datastore_id", []),
+    ("image_list", [], "datastore_id", []),
+    ("vm_list", [], "datastore_id", []),
+]
+
+
+@pytest.mark.parametrize("function, before, key, behind", TYPED)
+def test_what_was_typed_for_an_identifier_is_named(oned, modules, function, before, key, behind):
+    for typed in ("", "glusterds", "10 1", [100], {"id": 100}, True, 1.5):
+        with pytest.raises(SaltInvocationError, match=f"^{key} is .*: an identifier is needed, a number such as 101$"):
+            modules[f"opennebula.{function}"](*before, typed, *behind, **oned.arguments)
+    assert oned.writes() == []

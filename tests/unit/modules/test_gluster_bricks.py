@@ -208,6 +208,13 @@ def test_a_word_counts_once_and_not_for_long(creating):
     assert "kvm3 has not said" in creating.module.unready(LAYOUT)
 
 
+def test_a_server_that_is_not_in_the_pool_has_not_been_asked(creating):
+    creating.members["kvm3"] = None
+    creating.say("kvm2", 2)
+    assert creating.module.use_words(LAYOUT) is True
+    assert creating.module.unready(LAYOUT) == "kvm3 not in the pool of kvm1"
+
+
 def test_a_server_with_another_minion_id_is_known_by_its_uuid(creating):
     creating.say("kvm2.example.com", 2)
     creating.say("KVM3", 3)

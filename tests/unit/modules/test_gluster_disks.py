@@ -23,10 +23,10 @@ class Disk:
     def __init__(self, execution, monkeypatch):
         self.signatures, self.mounts, self.lines, self.done = [], {}, {}, []
         self.number, self.fails, self.blocked, self.foreign, self.made = "8:16", None, None, {}, {}
+        self.hangs = None
         opts, salt = (
             {"test": False},
             {
-                "cmd.run_all": self.run,
                 "gluster_mount.mount_table": lambda: [
                     {"path": path, "device_number": number} for path, number in self.mounts.items()
                 ],
@@ -40,21 +40,26 @@ class Disk:
                 "gluster_links.make_mount_point": lambda path: self.done.append(f"mkdir {path}"),
             },
         )
-        self.opts, self.module = opts, execution("gluster_disks", __salt__=salt, __opts__=opts)
+        self.utils = {"gluster_process.run": lambda command, **more: self.run(command, **more)}
+        self.opts = opts
+        self.module = execution("gluster_disks", __salt__=salt, __opts__=opts, __utils__=self.utils)
         monkeypatch.setattr("salt.utils.path.which", lambda name: f"/sbin/{name}")
         monkeypatch.setattr(self.module.uuids, "uuid4", lambda: UUID)
         monkeypatch.setattr(self.module, "_resolved", lambda device: ("/dev/sdb", self.number))
         monkeypatch.setattr(self.module, "_attribute", lambda number, name: str(500107862016 // 512))
         monkeypatch.setattr(self.module, "_require_free", lambda *words: None)
 
-    def run(self, command, **_):
-        word = command[0]
+    def run(self, command, timeout):
+        word, limit = os.path.basename(command[0]), {"mkfs.xfs": 300, "udevadm": 15}
+        assert timeout == limit.get(word, 60)
+        if word == self.hangs:
+            return [None, "", f"no answer within {timeout} s"]
         if word == "wipefs":
             assert command[1] == "--no-act"
-            return {"retcode": 0, "stdout": json.dumps({"signatures": self.signatures}), "stderr": ""}
+            return [0, json.dumps({"signatures": self.signatures}), ""]
         if word == self.fails:
-            return {"retcode": 1, "stdout": "", "stderr": f"{word}: it fails\nUsage: ..."}
-        self.done.append(" ".join(command))
+            return [1, "", f"{word}: it fails. {word}: Use the -f option to force."]
+        self.done.append(" ".join([word, *command[1:]]))
         if word == "mkfs.xfs":
             assert self.signatures == [] and "-f" not in command
             uuid = command[command.index("-m") + 1].removeprefix("uuid=")
@@ -62,7 +67,7 @@ class Disk:
             self.signatures = [xfs(uuid, command[command.index("-L") + 1])]
         if word == "mount":
             self.mounts[command[1]] = self.number
-        return {"retcode": 0, "stdout": "", "stderr": ""}
+        return [0, "", ""]
 
     def set_line(self, path, device, opts, fstype):
         self.done.append(f"fstab {device}")
@@ -127,7 +132,21 @@ def test_a_run_that_was_ended_is_taken_up(disk, monkeypatch, ended):
 
 def test_what_a_command_says_is_one_line(disk):
     disk.fails = "mkfs.xfs"
-    with pytest.raises(CommandExecutionError, match=r"^/dev/sdb: XFS was not made: mkfs.xfs: it fails$"):
+    with pytest.raises(CommandExecutionError, match=r"^/dev/sdb: XFS was not made: mkfs.xfs: it fails\.$"):
+        disk.module.prepare(LINK, POINT)
+
+
+@pytest.mark.parametrize(
+    "word, said",
+    [
+        ("wipefs", f"{LINK} cannot be read: no answer within 60 s: see dmesg"),
+        ("mkfs.xfs", "/dev/sdb: XFS was not made: no answer within 300 s: see dmesg"),
+        ("mount", f"/dev/sdb was not mounted on {POINT}: no answer within 60 s: see dmesg"),
+    ],
+)
+def test_a_disk_that_does_not_answer_is_given_up(disk, word, said):
+    disk.hangs = word
+    with pytest.raises(CommandExecutionError, match=f"^{re.escape(said)}$"):
         disk.module.prepare(LINK, POINT)
 
 
@@ -188,10 +207,10 @@ def test_another_disk_under_the_same_link_is_noticed(disk, monkeypatch):
 
     def exchanged(command, **more):
         done = run(command, **more)
-        disk.number = "8:48" if command[0] == "mkfs.xfs" else disk.number
+        disk.number = "8:48" if command[0] == "/sbin/mkfs.xfs" else disk.number
         return done
 
-    monkeypatch.setitem(disk.module.__salt__, "cmd.run_all", exchanged)
+    monkeypatch.setattr(disk, "run", exchanged)
     with pytest.raises(CommandExecutionError, match="is another device by now"):
         disk.module.prepare(LINK, POINT)
     assert disk.lines == {} and disk.mounts == {}
@@ -202,11 +221,11 @@ def test_another_host_that_makes_its_own_on_the_same_disk_is_noticed(disk, monke
 
     def overtaken(command, **more):
         done = run(command, **more)
-        if command[0] == "mkfs.xfs":
+        if command[0] == "/sbin/mkfs.xfs":
             disk.signatures, disk.made[OTHER] = [xfs(OTHER, "gluster_one")], POINT
         return done
 
-    monkeypatch.setitem(disk.module.__salt__, "cmd.run_all", overtaken)
+    monkeypatch.setattr(disk, "run", overtaken)
     with pytest.raises(CommandExecutionError, match="has not the XFS that was made on it"):
         disk.module.prepare(LINK, POINT)
     assert disk.lines == {} and disk.mounts == {}

@@ -1,7 +1,7 @@
 """What gluster_one.check makes of several volumes on one node."""
 
 import pytest
-from salt.exceptions import CommandExecutionError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 MOUNT, NOBODY = "salt kvm2 state.apply gluster_one.mount", ", once nothing uses it"
 
@@ -273,6 +273,12 @@ def test_the_names_are_those_of_now(module, monkeypatch):
     assert module.findings([], 1, ["gl2", "kvm2"])["names"] == ["2001:db8::7a31", "gl2", "kvm2"]
     report = module.report(heal=False, node={**node(), "names": ["gl2"], "roles": []})
     assert report["names"] == ["2001:db8::7a31", "gl2", "kvm2"]
+
+
+@pytest.mark.parametrize("path", [None, "", 5, "srv/one_vol", ["/srv"]])
+def test_a_path_that_is_none_is_named(module, path):
+    with pytest.raises(SaltInvocationError, match="^path is .*: a directory is needed, such as /var/lib/gluster_one/"):
+        module.mount_health(path)
 
 
 def test_a_cure_is_whole_or_none(module):

@@ -4,6 +4,7 @@ import importlib.machinery
 import importlib.metadata
 
 import pytest
+from salt.exceptions import CommandExecutionError
 
 BARE = []
 QEMU = ["qemu-img", "libvirtd"]
@@ -88,6 +89,30 @@ def test_pyone(packages, monkeypatch, there, version, seen):
     monkeypatch.setattr(importlib.metadata, "version", metadata)
     found = packages().pyone_missing()
     assert found is None if seen is None else found.startswith(seen)
+
+
+@pytest.mark.parametrize("status", [0, 100])
+def test_what_was_half_installed_is_finished_without_removing_anything(execution, monkeypatch, status):
+    ran = []
+
+    def run_all(command, env, **_):
+        ran.append(" ".join(command))
+        assert env == {"DEBIAN_FRONTEND": "noninteractive"}
+        return {"retcode": status if command[0] == "apt-get" else 1, "stdout": "", "stderr": "E: Unmet\n dependencies"}
+
+    module = execution("gluster_one_packages", __salt__={"cmd.run_all": run_all})
+    monkeypatch.setattr("salt.utils.path.which", lambda name: None)
+    assert module.finish() is True and ran == [], "no dpkg"
+    monkeypatch.setattr("salt.utils.path.which", lambda name: f"/usr/bin/{name}")
+    if status:
+        with pytest.raises(CommandExecutionError, match="could not be finished: E: Unmet dependencies$"):
+            module.finish()
+    else:
+        assert module.finish() is True
+    assert ran == [
+        "dpkg --configure -a --force-confold",
+        "apt-get install --fix-broken --no-remove --yes --quiet",
+    ]
 
 
 def test_wheels_of_the_file_server_go_before_an_index(execution):

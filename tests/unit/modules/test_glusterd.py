@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from salt.exceptions import CommandExecutionError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 DEBIAN = """volume management
     type mgmt/glusterd
@@ -168,6 +168,12 @@ def test_the_store_of_glusterd(execution, monkeypatch, tmp_path):
     assert module._stored(str(volume / "info"))["status"] == "1"
     (volume / "one_vol.kvm1.srv.vol").write_bytes(LATIN + b"    option shared-brick-count 2\n")
     assert module._sharing("one_vol", "kvm1", "/srv") == 2
+
+
+@pytest.mark.parametrize("given", [None, "", "rpc-auth-allow-insecure", ["x"], 5])
+def test_options_that_are_none_are_named(execution, given):
+    with pytest.raises(SaltInvocationError, match="^options is .*: names and values are needed, such as "):
+        execution("glusterd").set_options(given)
 
 
 # Its service

@@ -16,10 +16,17 @@ class Node:
         self.lacking, self.comes, self.asked, self.kept, self.coming = list(lacking), comes, [], kept, []
         self.unit, self.pyone = dict(zip(("running", "enabled"), unit)) if unit else None, pyone
         versions = {"qemu-block-extra": "1:7.2"}
+        self.data, self.halves = {}, ()
         salt = {
             "gluster_one_arguments.require_arguments": lambda *words, **arguments: True,
+            "data.get": self.data.get,
+            "data.update": lambda key, value: self.data.update({key: value}),
+            "data.pop": self.data.pop,
+            "gluster_one_packages.finish": lambda: self.asked.append("finish"),
             "gluster_one_packages.missing": lambda roles, native: list(self.lacking),
-            "gluster_one_packages.to_install": lambda keys: {NAMES[key]: versions.get(NAMES[key]) for key in keys},
+            "gluster_one_packages.to_install": lambda keys: {
+                NAMES[key]: versions.get(NAMES[key]) for key in keys if key in self.lacking or key in self.halves
+            },
             "gluster_one_packages.pyone_missing": lambda: None if self.pyone else "pyone is not installed: `pip`",
             "gluster_one_packages.pyone_source": lambda: {"name": "pyone>=7", "find_links": "/w", "no_index": True},
             "gluster_one_run.to_come": self.coming.extend,
@@ -35,8 +42,11 @@ class Node:
 
     def pkg(self, name, pkgs, test, concurrent):
         self.asked.append(pkgs)
+        assert self.data, "a run that is killed now is known to the next one"
+        if self.comes == "killed":
+            raise KeyboardInterrupt
         if self.comes:
-            self.lacking = []
+            self.lacking, self.halves = [], ()
             return {"result": True, "changes": dict.fromkeys([*NAMES.values(), "libgfapi0"]), "comment": ""}
         return {"result": False, "changes": {}, "comment": "E: Unable to locate\n package"}
 
@@ -50,6 +60,29 @@ def test_what_is_there_asks_no_package_manager():
     node = Node()
     ret = node.state.packages_installed("packages", ["server"])
     assert (ret["result"], ret["changes"], node.asked) == (True, {}, [])
+
+
+@pytest.mark.parametrize("program_is_there", [True, False])
+def test_what_a_run_that_was_killed_has_half_installed_is_finished(program_is_there):
+    node = Node(["gluster_package"], comes="killed")
+    with pytest.raises(KeyboardInterrupt):
+        node.state.packages_installed("packages", ["server"])
+    assert node.data == {node.state.BEGUN: ["gluster_package"]}
+    node.halves, node.lacking = ("gluster_package",), [] if program_is_there else ["gluster_package"]
+    node.comes, node.asked = True, []
+    node.state.__opts__["test"] = True
+    predicted = node.state.packages_installed("packages", ["server"])
+    assert set(predicted["changes"]) == {"glusterfs-server", "packages"} and node.asked == []
+    node.state.__opts__["test"] = False
+    ret = node.state.packages_installed("packages", ["server"])
+    assert (ret["result"], ret["changes"], node.data) == (True, predicted["changes"], {})
+    assert node.asked == ["finish", ["glusterfs-server"]]
+    assert node.state.packages_installed("packages", ["server"])["changes"] == {}
+
+
+def test_one_that_fails_is_not_one_that_was_killed():
+    node = Node(NAMES, comes=False)
+    assert node.state.packages_installed("packages", ["server"])["result"] is False and node.data == {}
 
 
 def test_what_is_missing_comes_in_one_go_and_is_what_test_mode_says():
