@@ -259,6 +259,21 @@ def _entries():
         yield _point(fields), {"device": device, "fstype": fstype, "opts": opts.split(","), "volume": volume}
 
 
+def gluster_lines():
+    """
+    All lines of /etc/fstab that mount Gluster volumes.
+
+    Returns a list of dicts as :func:`line` has them, each with its directory as ``path``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_fstab.gluster_lines
+    """
+    return [{"path": point, **line} for point, line in _entries() if line["volume"]]
+
+
 def volume_lines(volume):
     """
     All lines of /etc/fstab that mount a volume.

@@ -174,8 +174,8 @@ def outdated_client(path, wanted):
     """
     client = __salt__["gluster_mount.client"](path)
     servers = __salt__["gluster_mount.client_servers"](client)
-    has = _client_options(word.removeprefix("--") for word in client)
-    should = _client_options(wanted["opts"])
+    has = set(client_options(word.removeprefix("--") for word in client))
+    should = set(client_options(wanted["opts"]))
     if not servers or (servers, has) == (_servers(wanted), should):
         return None
     other = [
@@ -184,16 +184,28 @@ def outdated_client(path, wanted):
     return ", ".join(servers) + "".join(f" {word} {', '.join(options)}" for word, options in other)
 
 
-def _client_options(words):
+def client_options(words):
     """
-    Those of these options that the client is given, each as it was said last; the log's level is put into capitals.
+    Those options that mount.glusterfs gives the client as they are, each as it was said last; the log's level is put
+    into capitals.
+
+    words
+        Mount options (list of strings).
+
+    Returns a sorted list of strings.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount_plan.client_options '[defaults, log-level=warning]'
     """
     found = {}
     for key, _, value in (word.partition("=") for word in words):
         value = value.upper() if key == "log-level" else value
         if key in CLIENT_OPTIONS:
             found[key] = f"{key}={value}" if value else key
-    return set(found.values())
+    return sorted(found.values())
 
 
 def _servers(line):

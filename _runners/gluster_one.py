@@ -2,8 +2,8 @@
 OpenNebula's GlusterFS datastore over the whole fleet
 =====================================================
 
-``status`` shows it, ``ok_to_stop`` says whether a server may go down; ``rollout_plan``, ``remount_plan`` and
-``rollout_step`` are of the orchestrations.
+``status`` shows it, ``ok_to_stop`` says whether a server may go down, ``adopt`` describes what was set up by hand;
+``rollout_plan``, ``remount_plan`` and ``rollout_step`` are of the orchestrations.
 """
 
 import logging
@@ -581,6 +581,55 @@ def _nodes(target):
     nodes = {minion: node for minion, node in own.items() if node is not None}
     wrong += [f"{minion}: {error}" for minion, node in sorted(nodes.items()) for error in node["errors"]]
     return wrong, nodes
+
+
+def adopt(target="*", timeout=15):
+    """
+    Describe a fleet that was set up by hand as a pillar, and say what of it is not well.
+
+    target
+        Which minions (string, a glob, default ``*``): the head, the hypervisors and the Gluster servers have to be
+        among them.
+
+    timeout
+        See :func:`status`.
+
+    Returns the text of the pillar's files, with comments. It needs no pillar, brings the formula's modules to the
+    minions, and changes nothing else. What each node has against the pillar is asked before it is shown.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.adopt
+    """
+    asked = sorted(__salt__["gluster_one.accepted"](target))
+    if not asked:
+        raise SaltInvocationError(
+            f"target is {target!r}: no accepted minion of that name, see `salt-key`{__salt__['gluster_one.below']()}"
+        )
+    answering = asked
+    for function, words in (
+        ("saltutil.sync_utils", {"refresh": False}),
+        ("saltutil.sync_modules", {"refresh": False}),
+        ("saltutil.refresh_modules", {"async_": False}),  # which waits until the minion's own process has loaded them
+    ):
+        answering = sorted(_ask(answering, function, words, timeout))
+    answers = _ask(answering, "gluster_one_adopt.found", timeout=timeout)
+    silent = {minion: "no answer" for minion in asked if minion not in answers}
+    facts = {minion: __salt__["gluster_one.sound_found"](answer) for minion, answer in {**silent, **answers}.items()}
+    known = {"said": {minion: seen["names"] for minion, seen in facts.items()}}
+    called = {host: __salt__["gluster_one.called"](host, known) for host in __salt__["gluster_one.hosts_in"](facts)}
+    found, errors = __salt__["gluster_one.described"](facts, called), {}
+    for roles in {tuple(found["roles"].get(minion, ())) for minion in found["minions"]}:
+        minions = [minion for minion in found["minions"] if tuple(found["roles"].get(minion, ())) == roles]
+        pillar = {**found["pillar"], **({"roles": list(roles)} if roles else {})}
+        nodes = _ask(minions, "gluster_one_pillar.node", {"pillar": pillar}, timeout)
+        for minion in minions:
+            node = __salt__["gluster_one.sound_node"](nodes.get(minion))
+            errors[minion] = node["errors"] if node else [f"could not say: {_visible(nodes.get(minion, 'no answer'))}"]
+    text = __salt__["gluster_one.pillar_text"](found, errors)
+    return {"data": text, "outputter": "txt"}
 
 
 def rollout_step(step, minions, number=1, steps=1, timeout=None):

@@ -8,7 +8,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 PAGE = CHECKOUT / "docs/commands.md"
 TASKS = {
     "Set up": (
-        "state.apply gluster_one", "state.orchestrate gluster_one.orchestrate.rollout",
+        "gluster_one.adopt", "state.apply gluster_one", "state.orchestrate gluster_one.orchestrate.rollout",
         "state.apply gluster_one.pillar", "state.apply gluster_one.packages", "state.apply gluster_one.pool",
         "state.apply gluster_one.pool_options",
         "state.apply gluster_one.create", "state.apply gluster_one.volume", "state.apply gluster_one.glusterd",
@@ -50,7 +50,9 @@ TASKS = {
         "opennebula.datastore_chmod", "opennebula.datastore_chown", "opennebula.cluster_datastore_add",
         "opennebula.cluster_datastore_remove", "opennebula.datastore_delete",
     ),
-    "What the master asks its minions": ("gluster_one.report", "gluster_one.findings", "gluster_one.mark"),
+    "What the master asks its minions": (
+        "gluster_one.report", "gluster_one.findings", "gluster_one.mark", "gluster_one_adopt.found",
+    ),
 }  # fmt: skip
 HEAD = """# Commands
 

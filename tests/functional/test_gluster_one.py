@@ -377,3 +377,35 @@ def test_a_volume_that_is_mounted_several_times_has_a_client_each(modules, one_v
             host.let_go(point)
         with host.mounted_aside(one_vol) as point:
             (point / "sub").rmdir()
+
+
+def test_what_a_node_says_that_was_set_up_by_hand(modules, served, small_vol):
+    stores = Path("/var/lib/one/datastores")
+    stores.mkdir(parents=True, exist_ok=True)
+    links = {"901": served, "902": served / "sub/dir", "903": "901", "904": "/nowhere"}
+    try:
+        for name, target in links.items():
+            (stores / name).symlink_to(target)
+        found = modules.gluster_one_adopt.found()
+        with host.stopped(host.fuse_client(served)), host.seconds(10):
+            again = modules.gluster_one_adopt.found()
+    finally:
+        for name in links:
+            (stores / name).unlink(missing_ok=True)
+    states, seen = [], []
+    for each in (found, again):
+        mounts = {mount["path"]: mount for mount in each["mounts"]}
+        states.append(mounts[str(served)].pop("state"))
+        seen.append((mounts[str(served)], {name: each["directories"][name]["leads"] for name in links}))
+    assert states == ["alive", "hung"]
+    mount = {
+        "path": str(served), "device": f"kvm1:/{small_vol}", "volume": small_vol, "servers": ["kvm1"], "options": [],
+        "flags": [], "place": str(served), "refused": None,
+    }  # fmt: skip
+    assert seen == [(mount, {"901": small_vol, "902": f"{small_vol}/sub/dir", "903": small_vol, "904": None})] * 2
+    (line,) = [line for line in found["fstab"] if line["path"] == str(served)]
+    assert (line["volume"], line["away"]) == (small_vol, [])
+    assert {tuple(peer["hostnames"]) for peer in found["pool"]["peers"]} == {("kvm2",), ("kvm3",)}
+    volume = found["pool"]["volumes"][small_vol]
+    assert (volume["insecure"], volume["uid"], volume["gid"], volume["options"]) == ("on", "9869", "9869", {})
+    assert volume["servers"] == [found["pool"]["uuid"]]
