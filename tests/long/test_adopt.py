@@ -199,6 +199,35 @@ def test_the_guides_own_way(by_hand):
     by_hand.let_go()
 
 
+def test_mounted_on_each_datastores_own_directory(by_hand):
+    """From fstab, each node by another server or an address and with options of its own; options were typed in."""
+    fleet = by_hand.fleet
+    fleet.oned("one.datastore.update", 0, "TM_MAD=shared", 1)
+    fleet.sh("kvm2", f"{VOLUME} set one_vol group virt; {VOLUME} set one_vol network.ping-timeout 10")
+    store = by_hand.images(host="kvm2 kvm1:24007", ds_mad="fs", more="DRIVER = qcow2")
+    address = fleet.sh("kvm2", "getent hosts kvm2 | cut -d' ' -f1").strip()
+    servers = {"head": "kvm3", "kvm1": "kvm1", "kvm2": address, "kvm3": "kvm2"}
+    for host, server in servers.items():
+        options = "defaults,_netdev,log-level=WARNING" + (",acl" if host == "kvm1" else "")
+        for number in (0, store):
+            by_hand.mount(host, f"{STORES}/{number}", server=server, fstab=options)
+    by_hand.use()
+    found = by_hand.adopt()
+    stores = {
+        "system": {"datastore_id": 0, "type": "SYSTEM_DS"},
+        "by_hand": {"datastore_id": store, "host": ["kvm2", "kvm1"], "driver": "qcow2"},
+    }
+    assert found["volumes"]["one_vol"] == {
+        "servers": list(HYPERVISORS), "mount_options": ["log-level=WARNING"], "group": "virt",
+        "options": {"network.ping-timeout": "10"}, "datastores": stores,
+    }  # fmt: skip
+    remarks(by_hand, "kvm1: its line of /etc/fstab has acl", "without backup-volfile-servers")
+    changes = by_hand.runs().changes
+    assert set(changes["head"]["gluster_one_datastore_by_hand"]) <= {"identifier", "link"}
+    assert "gluster_one_volume_one_vol" not in changes["kvm1"]
+    by_hand.let_go()
+
+
 def test_several_volumes_by_names_with_a_domain(by_hand):
     """Mounted where only root can write, without fstab; the second volume knows its servers by their long names."""
     fleet = by_hand.fleet
