@@ -278,9 +278,43 @@ def probe(server, timeout=120):
     apart = __salt__["gluster_pool.peers_apart"]()
     if apart:
         raise CommandExecutionError(f"{server} was not probed: {apart}")
+    return _probed(server, timeout)
+
+
+def _probed(server, timeout):
     try:
         return __salt__["gluster.peer_probe"](server, timeout)
     except CommandExecutionError as exc:
         if "op-version" in str(exc):
             raise SaltInvocationError(f"{exc}: {VERSIONS}") from exc
         raise
+
+
+def take_in(server, timeout=120):
+    """
+    Take a server into this node's pool in the place of one that is lost, which may be away meanwhile.
+
+    server
+        The server, by the name by which the pool is to know it (string).
+
+    timeout
+        Seconds for Gluster's lock (int, default 120).
+
+    Returns True.
+
+    Raises SaltInvocationError where it is in a pool, has volumes, is a copy of a member, or its version does not fit;
+    CommandExecutionError when it does not answer, or with Gluster's message.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_peers.take_in kvm4
+    """
+    seen = {server: _look(server)}
+    if seen[server]["pool"] or seen[server]["volumes"]:
+        raise SaltInvocationError(f"{_holds(server, seen)}: {JOIN}")
+    members = {peer["uuid"]: peer["hostnames"][-1] for peer in __salt__["gluster.peer_status"]()}
+    members[__salt__["glusterd.info"]()["uuid"]] = __grains__["id"]
+    _require_different({**{name: uuid for uuid, name in members.items()}, server: seen[server]["uuid"]})
+    return _probed(server, timeout)
