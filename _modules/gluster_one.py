@@ -498,7 +498,10 @@ def _server(seen, node):
     own = [volume["servers"] for volume in node["volumes"].values() if _names_one(volume["servers"], node["names"])]
     alone, page = __salt__["glusterd.not_in_pool"](sum(own, [])), "docs/status.md, A server that is not in the pool"
     if alone:
-        cure = f"if it is new, a run with create in the pillar, or gluster peer probe it on a member; else {page}"
+        cure = (
+            "if it is new, a run with create in the pillar, or gluster peer probe it on a member; if it was "
+            f"reinstalled, docs/replace.md; else {page}"
+        )
         _find(seen, "not_in_pool", service, alone, "a member of the pool", cure)
     elif not any(volume["coordinator"] for volume in node["volumes"].values()):  # which asks Gluster
         for peer in __salt__["glusterd.stored_snapshot"]()["pool"]:
@@ -519,14 +522,20 @@ def _bricks(seen, node, name, alone):
     to be started.
     """
     bricks = __salt__["glusterd.bricks"](name)
+    look, run = ["stat", "-c", "%u %g %d"], __utils__["gluster_process.run"]
+    on = {brick: run([*look, brick])[1].split() for brick in bricks["sharing"]}
     for brick in bricks["down"] if not alone else []:
-        _find(seen, "brick_down", brick, "it is down", "online", f"gluster volume start {name} force", volume=name)
-    look = ["stat", "-c", "%u %g %d"]
-    on = {brick: __utils__["gluster_process.run"]([*look, brick])[1].split() for brick in bricks["sharing"]}
+        path = "/" + brick.partition(":/")[2]
+        status, held, _ = run(["ls", "-A", path]) if on.get(path) else (None, "", "")
+        if status == 0 and not held:
+            on[path] = []  # to start it would mark an empty directory
+        else:
+            _find(seen, "brick_down", brick, "it is down", "online", f"gluster volume start {name} force", volume=name)
     devices = [words[2] for words in on.values() if words]
     for brick, sharing in bricks["sharing"].items():
         if not on[brick]:
-            _find(seen, "brick_gone", brick, "its directory does not answer", "it is there", "mount its file system")
+            cure = "mount its file system; if its files are lost, docs/replace.md"
+            _find(seen, "brick_gone", brick, "its directory is empty, or does not answer", "it is there", cure)
             continue
         *owner, device = on[brick]
         wrong = [has for has, wanted in zip(owner, bricks["owner"]) if wanted not in ("-1", has)]

@@ -149,7 +149,9 @@ def _peer(peer, pool, here):
         own = _uuid(pool)
         what += f"; its /var/lib/glusterd was lost: it calls itself {there}, and the pool knows it as {uuid}"
         cure = (
-            f"on {name}: {stop}; UUID={uuid} in /var/lib/glusterd/glusterd.info; a file /var/lib/glusterd/peers/{own} "
+            f"salt-run state.orchestrate gluster_one.orchestrate.replace pillar='{{old: {name}, new: {name}}}' "
+            f"(docs/replace.md); by hand, on {name}: {stop}; UUID={uuid} in "
+            f"/var/lib/glusterd/glusterd.info; a file /var/lib/glusterd/peers/{own} "
             f"with the lines uuid={own}, state=3, hostname1={here}; {start}; if bricks were lost, too: {PAGE}"
         )
     elif state == "Peer Rejected":

@@ -338,7 +338,10 @@ def unhealed(volumes):
     """
     What volumes lack until all is healed: bricks that are online, clients connected to each, nothing that waits.
 
-    The name of the runner; see ``gluster_pool.volumes_unsettled``.
+    volumes
+        The volumes (list of strings).
+
+    Returns None or a sentence, as ``gluster_pool.volumes_unsettled``, whose name for the runner this is.
 
     CLI Example:
 

@@ -26,7 +26,8 @@ gluster_one_replace_enabled:
     - name: {{ node.glusterd.service | json }}
     - require:
       - gluster_one: gluster_one_replace_glusterd
-{%- if not part.get('restore') %}
+{#- One that is started by this run has read its file. #}
+{%- if not part.get('restore') and salt['glusterd.service'](node.glusterd.service).get('running') %}
 
 gluster_one_replace_restarted:
   gluster_one.glusterd_restarted:
