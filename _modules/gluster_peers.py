@@ -175,6 +175,13 @@ def _taker(servers, found, run):
     apart = [server for server in held if not {*seen[server]["pool"], seen[server]["uuid"]} & set(pool)]
     if apart:
         raise SaltInvocationError(f"{_holds(apart[0], seen)}, and {_holds(first, seen)}: {JOIN}")
+    named = {name.casefold() for name in pool.values()}
+    lost = [server for server in servers if seen[server]["uuid"] not in pool and server.casefold() in named]
+    if lost:
+        raise SaltInvocationError(
+            f"{lost[0]} is in the pool of {first} under another uuid than its own: if it was reinstalled, see "
+            "docs/replace.md"
+        )
     strangers = set(pool) - {one["uuid"] for one in seen.values()}
     if first != servers[0] and strangers:
         raise SaltInvocationError(f"{_holds(first, seen)}, and {servers[0]}, the first of servers, is not: {STRANGERS}")

@@ -249,3 +249,11 @@ def test_ports_that_a_node_does_not_reach_are_named_with_the_cure(world):
     assert "let kvm4 in at TCP 24007 and, for bricks, 49152 to 60999" in found["kvm3"]["why"]
     assert "'nosuch', of which kvm4 finds no address" in found["nosuch"]["why"]
     assert pool.asked == pool.probed == []
+
+
+def test_a_server_that_was_reinstalled_is_told_how_it_gets_back(execution):
+    """The pool has its name under the uuid of before: to wait until it is taken in would be in vain."""
+    world = World(execution, "kvm3", pools={"kvm1": ["kvm2", "kvm3"], "kvm2": ["kvm1", "kvm3"]})
+    world.module.__salt__["glusterd.info"] = lambda: {"uuid": "9"}
+    with pytest.raises(SaltInvocationError, match="kvm3 is in the pool of kvm1 under another uuid .* docs/replace.md"):
+        world.module.plan(THREE)
