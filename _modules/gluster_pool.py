@@ -351,15 +351,18 @@ def unsettled_reason():
 
         salt kvm1 gluster_pool.unsettled_reason
     """
-    return peers_apart() or volumes_unsettled()
+    return peers_apart() or volumes_unsettled(hosts=__pillar__.get("gluster_one_hosts") or ())
 
 
-def volumes_unsettled(names=None):
+def volumes_unsettled(names=None, hosts=()):
     """
     What of :func:`unsettled_reason` concerns the volumes: bricks, clients, and what waits to be healed.
 
     names
         Volumes (list of strings). Default: all.
+
+    hosts
+        As for :func:`stop_blockers`.
 
     Returns None or a sentence.
 
@@ -375,7 +378,7 @@ def volumes_unsettled(names=None):
     volumes = {name: info for name, info in volumes.items() if names is None or name in names}
     healed = [name for name, info in volumes.items() if info["replica"] > 1 or info["disperse"]]
     seen = __salt__["gluster.snapshot"](heal=healed)
-    seen["hosts"] = __pillar__.get("gluster_one_hosts") or ()
+    seen["hosts"] = hosts
     for name, info in sorted(volumes.items()):
         online = _online(seen, name)
         if online is None:

@@ -334,12 +334,15 @@ def replace_brick(volume, brick, old=None, timeout=120):
     return True
 
 
-def unhealed(volumes):
+def unhealed(volumes, hosts=()):
     """
     What volumes lack until all is healed: bricks that are online, clients connected to each, nothing that waits.
 
     volumes
         The volumes (list of strings).
+
+    hosts
+        As for ``gluster_pool.stop_blockers`` (list of lists of strings, default none).
 
     Returns None or a sentence, as ``gluster_pool.volumes_unsettled``, whose name for the runner this is.
 
@@ -349,7 +352,7 @@ def unhealed(volumes):
 
         salt kvm1 gluster_replace.unhealed '[one_vol]'
     """
-    return __salt__["gluster_pool.volumes_unsettled"](volumes)
+    return __salt__["gluster_pool.volumes_unsettled"](volumes, hosts)
 
 
 def is_named_by(servers, **connection):

@@ -529,7 +529,9 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None):
     case = __salt__["gluster_one.replace_case"](old, new, brick, leave, to)
     if case["errors"]:
         return {"errors": case["errors"]}
-    known = {}
+    nodes = _ask(_ours("*"), "gluster_one_pillar.node", timeout=5)  # one that is lost is among those
+    nodes = {minion: __salt__["gluster_one.sound_node"](node) for minion, node in nodes.items()}
+    known = {"said": {minion: node["names"] for minion, node in nodes.items() if node and not node["errors"]}}
     parts = {minion: __salt__["gluster_one.part"](minion, known) for minion in _ours("*")}
     servers = [minion for minion, part in parts.items() if "server" in part["roles"]]
     at = {name: __salt__["gluster_one.called"](name, known) for name in (case["old"], case["new"])}
@@ -559,6 +561,9 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None):
              if away and not isinstance(said.get(minion), list)]  # fmt: skip
     named += [_visible(text) for each in said.values() if isinstance(each, list) for text in each[:100]]
     steps = __salt__["gluster_one.replace_steps"](case, found, target, others, keep=bool(named) and case["leaves"])
+    hosts = __salt__["gluster_one.hosts_of_several"](known)
+    for step in [step for step in steps if "waits" in step]:
+        step["waits"]["hosts"] = hosts
     timeout = max(parts[minion]["timeout"] for minion in [*others, target])
     return {"errors": [], "steps": steps, "named": named, "timeout": timeout}
 
@@ -578,7 +583,7 @@ def _unready(going, lost, others):
         time.sleep(2)
 
 
-def heal_awaited(volumes, minions, timeout=86400):
+def heal_awaited(volumes, minions, timeout=86400, hosts=()):
     """
     Wait until volumes have all their bricks online and connected to all clients, and nothing waits to be healed, and
     say on the terminal what is missing.
@@ -591,6 +596,9 @@ def heal_awaited(volumes, minions, timeout=86400):
 
     timeout
         Seconds to wait (int, default 86400, a day).
+
+    hosts
+        Addresses of one node each (list of lists of strings, default none), as :func:`rollout_plan` has them.
 
     Returns how long it took (string).
 
@@ -606,7 +614,7 @@ def heal_awaited(volumes, minions, timeout=86400):
     while True:
         seen = f"{', '.join(minions)} did not answer"
         for minion in minions:
-            said = _ask([minion], "gluster_replace.unhealed", {"volumes": volumes}, timeout=30)
+            said = _ask([minion], "gluster_replace.unhealed", {"volumes": volumes, "hosts": hosts}, timeout=30)
             if minion in said:
                 seen = said[minion] and _visible(said[minion])
                 break

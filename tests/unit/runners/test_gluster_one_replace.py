@@ -60,7 +60,11 @@ class Fleet:
         self.named, self.asked = [], []
 
     def plan(self, **words):
+        names = {name: {"errors": [], "roles": [], "names": [name], "volumes": {}, "batch": 1, "timeout": 9}
+                 for name in ("kvm1", "kvm2", "kvm4")}  # fmt: skip
+        names["kvm1"]["names"] += ["10.0.0.1", "10.1.0.1"]
         self.master.answers = {
+            "gluster_one_pillar.node": names,
             "gluster_replace.view": self.views,
             "gluster_replace.standing": self.standing,
             "gluster_replace.readiness": lambda minions, words: self.asked.append(words) or self.ready,
@@ -100,6 +104,7 @@ def test_a_reinstalled_server_gets_its_uuid_from_what_the_others_say(fleet):
     plan = fleet.plan(old="kvm3", new="kvm3")
     (on, part), (_, healed) = parts(plan)
     assert (on, healed) == (["kvm3"], ["one_vol"])
+    assert plan["steps"][1]["waits"]["hosts"] == [["10.0.0.1", "10.1.0.1"]]
     assert part["restore"] == {
         "uuid": uuid(3),
         "operating_version": 100000,
