@@ -257,3 +257,25 @@ def test_a_server_that_was_reinstalled_is_told_how_it_gets_back(execution):
     world.module.__salt__["glusterd.info"] = lambda: {"uuid": "9"}
     with pytest.raises(SaltInvocationError, match="kvm3 is in the pool of kvm1 under another uuid .* docs/replace.md"):
         world.module.plan(THREE)
+
+
+@pytest.mark.parametrize(
+    ("pools", "volumes", "said", "probed"),
+    [
+        ({}, {}, "its Gluster is older than the version that the pool speaks", True),
+        ({"10.0.0.5": ["kvm9"]}, {}, "10.0.0.5 is in a pool with kvm9", False),
+        ({}, {"10.0.0.5": ["theirs"]}, "10.0.0.5 has the volume theirs of its own", False),
+    ],
+)
+def test_another_server_is_probed_while_one_is_away(execution, pools, volumes, said, probed):
+    peers = [peer(2, "kvm2"), {**peer(3, "kvm3"), "connected": False}]
+    world = World(execution, "kvm1", peers, pools, volumes)
+    with pytest.raises(SaltInvocationError, match=said):
+        world.module.take_in("10.0.0.5")
+    assert world.probed == ["10.0.0.5"] * probed
+
+
+def test_a_copy_of_a_member_is_not_taken_in(execution):
+    world = World(execution, "kvm1", [peer(4, "kvm2")])
+    with pytest.raises(SaltInvocationError, match="they are one server, or one is a copy of the other"):
+        world.module.take_in("kvm4")
