@@ -548,10 +548,10 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None):
     names = {
         minion: [name for each in parts[minion]["volumes"].values() for name in each["names"]] for minion in others
     }
-    found = __salt__["gluster_one.replace_decided"](case, views, standing, names)
+    found = __salt__["gluster_one.replace_decided"](case, views, standing, names, target)
     if not found["errors"] and found["going"]:
         lost = [] if case["brick"] else [found["uuid"]]
-        found["errors"] = _unready(found["going"], lost, others)
+        found["errors"] = _unready(found["going"], lost, sorted({*others, *found["witnesses"]}), found["witnesses"])
     if found["errors"]:
         return {"errors": found["errors"]}
     heads = [minion for minion, part in parts.items() if "head" in part["roles"]]
@@ -568,16 +568,16 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None):
     return {"errors": [], "steps": steps, "named": named, "timeout": timeout}
 
 
-def _unready(going, lost, others):
+def _unready(going, lost, servers, witnesses):
     """
-    Why it may not be begun, by what all other servers see at the begin and at the end of some seconds.
+    Why it may not be begun, by what all these servers see at the begin and at the end of some seconds.
     """
     asked, samples = {"going": going, "servers": lost}, []
     begin = time.monotonic()
     while True:
-        answers = _ask(others, "gluster_replace.readiness", asked, timeout=30)
-        samples.append({minion: answers.get(minion) for minion in others})
-        wrong = __salt__["gluster_one.replace_unready"](going, samples)
+        answers = _ask(servers, "gluster_replace.readiness", asked, timeout=30)
+        samples.append({minion: answers.get(minion) for minion in servers})
+        wrong = __salt__["gluster_one.replace_unready"](witnesses, samples)
         if wrong or time.monotonic() - begin >= STEADY:
             return wrong
         time.sleep(2)

@@ -21,6 +21,7 @@ WAYS = (
     "takes the place of, {brick: 'kvm3:/data/one_vol/brick'} for a brick whose disk was replaced, or {leave: kvm3, to: "
     "kvm4} for one that leaves"
 )
+SYNC = "`salt {} saltutil.sync_all`"
 HEALED = "wait until it is healed (`gluster volume heal VOLUME info`), and run again"
 PAGE = "docs/status.md, A server that is not in the pool"
 
@@ -169,7 +170,7 @@ def replace_steps(case, found, target, others, keep=False):
     return steps
 
 
-def replace_decided(case, views, standing, names):
+def replace_decided(case, views, standing, names, target):
     """
     What is to be done, by what all other servers see.
 
@@ -185,20 +186,26 @@ def replace_decided(case, views, standing, names):
     names
         The names of those servers in the pillar, by minion (dict of lists of strings).
 
+    target
+        The new server's minion (string).
+
     Returns a dict: ``errors``, sentences with what to do, and nothing else where there are some; the bricks that go, by
     volume; all volumes; the uuid that the pool has for the old server, None where it is not in it; the new bricks; what
-    gives glusterd its place back, None where the server is another one; whether the new one is to be taken in::
+    gives glusterd its place back, None where the server is another one; whether the new one is to be taken in; and
+    by minion the bricks of which it has to say whether others have all that they have: each that stays of a set that
+    loses one, with the first brick of a dispersed set, None where it is a replicated one::
 
         {"errors": [], "uuid": "...", "going": {"one_vol": ["kvm3:/data/one_vol"]}, "taken_in": False,
          "volumes": ["one_vol"],
          "bricks": [{"volume": "one_vol", "name": "kvm4:/data/one_vol", "old": "kvm3:/data/one_vol"}],
-         "restore": {"uuid": "...", "operating_version": 100000, "peers": {}, "volumes": ["one_vol"]}}
+         "restore": {"uuid": "...", "operating_version": 100000, "peers": {}, "volumes": ["one_vol"]},
+         "witnesses": {"kvm1": {"kvm1:/data/one_vol": None}, "kvm2": {"kvm2:/data/one_vol": None}}}
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt-run gluster_one.replace_decided '{old: kvm3, new: kvm4}' '{}' '{}' '{}'
+        salt-run gluster_one.replace_decided '{old: kvm3, new: kvm4}' '{}' '{}' '{}' kvm4
     """
     wrong = [f"{minion} does not say what it sees of the pool: {_said(said)}" for minion, said in sorted(views.items())
              if not _is_view(said)]  # fmt: skip
@@ -242,6 +249,11 @@ def replace_decided(case, views, standing, names):
     elif not new and (standing["volumes"] or standing["peers"]):
         has = ", ".join(standing["volumes"] + standing["peers"])
         wrong.append(f"{case['new']} is in another pool, or has volumes of its own ({has}): take it out of that first")
+    at = {said["uuid"]: minion for minion, said in views.items()}
+    if case["brick"]:  # its server may have another one of the set
+        at[uuid] = target
+    silent, witnesses = _witnesses(view, going, at)
+    wrong = wrong or silent
     if wrong:
         return {"errors": wrong}
     return {
@@ -252,7 +264,35 @@ def replace_decided(case, views, standing, names):
         "bricks": bricks,
         "restore": restore,
         "taken_in": not reinstalled and not new,
+        "witnesses": witnesses,
     }
+
+
+def _sets(info):
+    """
+    The bricks of a volume that have the same files, each with its server's uuid.
+    """
+    size, bricks = info["disperse"] or info["replica"] or 1, list(zip(info["bricks"], info["servers"]))
+    return [bricks[first : first + size] for first in range(0, len(bricks), size)]
+
+
+def _witnesses(view, going, at):
+    """
+    Of which bricks that stay nobody says what others lack, as sentences, and who says it of the rest.
+    """
+    silent, found = [], {}
+    for name, bricks in going.items():
+        for together in _sets(view["volumes"][name]):
+            stay = [pair for pair in together if pair[0] not in bricks]
+            for brick, server in stay if len(stay) < len(together) else ():
+                if server in at:
+                    first = together[0][0] if view["volumes"][name]["disperse"] else None
+                    found.setdefault(at[server], {})[brick] = first
+                else:
+                    silent.append(
+                        f"nobody says whether others have all that {brick} has: name its server in the pillar's servers"
+                    )
+    return silent, found
 
 
 def _disagreements(case, views):
@@ -310,9 +350,7 @@ def _together(name, info, brick, new):
     """
     That the new server has another brick of the same set, in a list.
     """
-    size = info["disperse"] or info["replica"] or 1
-    first = info["bricks"].index(brick) // size * size
-    others = list(zip(info["bricks"], info["servers"]))[first : first + size]
+    (others,) = [together for together in _sets(info) if brick in dict(together)]
     there = [other for other, server in others if new and server == new and other != brick]
     return [f"volume {name} has {', '.join(there)} in the set of {brick}: choose a server that has none of it"] * bool(
         there
@@ -371,12 +409,13 @@ def _peer_names(views, names, but):
     return {uuid: list(dict.fromkeys(those)) for uuid, those in sorted(found.items())}
 
 
-def replace_unready(going, samples):
+def replace_unready(witnesses, samples):
     """
     Why what goes may not be replaced now, by what the other servers said several times within some seconds.
 
-    going
-        The bricks that go, by volume (dict of lists of strings).
+    witnesses
+        By minion the bricks of which it has to say that, as :func:`replace_decided` returned them (dict of dicts). What
+        it says of other bricks does not count.
 
     samples
         What each server said to ``gluster_replace.readiness``, each time (list of dicts by minion).
@@ -396,35 +435,40 @@ def replace_unready(going, samples):
                 found.append(f"{minion} does not say whether the others have all that was written: {_said(said)}")
                 continue
             found += [_visible(text) for text in said["blockers"][:20]]
-            found += [
-                f"{_visible(brick)} has changes of {count} file{'s' if count > 1 else ''} that others than what is to "
-                f"be replaced lack: {HEALED}"
-                for brick, count in sorted(said["backlog"].items())
-                if count
-            ]
+            for brick, first in sorted(witnesses.get(minion, {}).items()):
+                count = said["backlog"].get(brick)
+                if brick not in (said["backlog"] if first is None else said["versions"].get(first, {})):
+                    found.append(
+                        f"{minion} does not say whether others have all that {brick} has: {SYNC.format(minion)}, and "
+                        "run again"
+                    )
+                elif count:
+                    found.append(
+                        f"{brick} has changes of {count} file{'s' if count > 1 else ''} that others than what is to be "
+                        f"replaced lack: {HEALED}"
+                    )
     if not found and samples:
-        found += _stale(samples[0], samples[-1])
+        found += _stale(witnesses, samples[0], samples[-1])
     return list(dict.fromkeys(found))
 
 
-def _stale(first, last):
+def _stale(witnesses, first, last):
     """
     Sets of dispersed bricks of which two have a file in different versions, the same both times: a file that is being
     written has others then.
     """
-    before, now = ({}, {})
-    for sample, kept in ((first, before), (last, now)):
-        for said in sample.values():
-            for together, bricks in said["versions"].items():
-                kept.setdefault(together, {}).update(bricks)
+    sets = {}
+    for minion, bricks in sorted(witnesses.items()):
+        for brick, together in bricks.items():
+            if together is not None:
+                before, now = (sample[minion]["versions"][together][brick] for sample in (first, last))
+                sets.setdefault(together, {})[brick] = before, now
     found = []
-    for together, bricks in sorted(now.items()):
-        for gfid in sorted(set().union(*bricks.values())):
-            seen = [
-                (before.get(together, {}).get(brick, {}).get(gfid), files.get(gfid)) for brick, files in bricks.items()
-            ]
+    for _, bricks in sorted(sets.items()):
+        for gfid in sorted(set().union(*(now for _, now in bricks.values()))):
+            seen = [(before.get(gfid), now.get(gfid)) for before, now in bricks.values()]
             if all(one == other for one, other in seen) and len(set(seen)) > 1:
-                found.append(f"{', '.join(map(_visible, sorted(bricks)))} have a file in different versions: {HEALED}")
+                found.append(f"{', '.join(sorted(bricks))} have a file in different versions: {HEALED}")
                 break
     return found
 
@@ -469,7 +513,8 @@ def _is_view(said):
     members = [member for member in servers.values() if member is not None]
     known = all(isinstance(member, dict) and _is_uuid(member.get("uuid")) for member in members)
     return known and all(
-        re.fullmatch(r"[\w-]{1,255}", str(name)) and _is_volume(each) for name, each in volumes.items()
+        isinstance(name, str) and re.fullmatch(r"[\w-]{1,255}", name) and _is_volume(each)
+        for name, each in volumes.items()
     )
 
 
@@ -488,7 +533,7 @@ def _is_volume(said):
     if not isinstance(said, dict) or not _is_list(said.get("bricks"), _is_brick):
         return False
     same = _is_list(said.get("servers"), _is_uuid) and len(said["servers"]) == len(said["bricks"])
-    numbers = all(type(said.get(key)) is int for key in NUMBERS)
+    numbers = all(type(said.get(key)) is int and said[key] >= 0 for key in NUMBERS)
     online = said.get("online") is None or _is_list(said["online"], lambda brick: isinstance(brick, str))
     return same and numbers and online and _is_uuid(said.get("id")) and isinstance(said.get("status"), str)
 
@@ -501,9 +546,21 @@ def _is_standing(said):
 
 
 def _is_readiness(said):
+    """
+    Whether it is an answer of ``gluster_replace.readiness``.
+    """
     if not isinstance(said, dict) or not _is_list(said.get("blockers"), lambda each: isinstance(each, str)):
         return False
-    backlog, versions = said.get("backlog"), said.get("versions")
-    if not isinstance(backlog, dict) or not all(type(count) is int for count in backlog.values()):
-        return False
-    return isinstance(versions, dict) and all(isinstance(files, dict) for files in versions.values())
+
+    def by_brick(value, fits):
+        return isinstance(value, dict) and all(_is_brick(brick) and fits(each) for brick, each in value.items())
+
+    def is_text(value):
+        return isinstance(value, str)
+
+    def is_versions(value):
+        return isinstance(value, dict) and all(map(is_text, [*value, *value.values()]))
+
+    return by_brick(said.get("backlog"), lambda count: type(count) is int and count >= 0) and by_brick(
+        said.get("versions"), lambda bricks: by_brick(bricks, is_versions)
+    )

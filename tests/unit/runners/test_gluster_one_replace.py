@@ -1,7 +1,5 @@
 """Whether a server or a brick can be replaced: what several servers say, and never what one says alone."""
 
-import copy
-
 import pytest
 
 from ..conftest import Master
@@ -42,7 +40,11 @@ def view(number, *others, servers=None, **volumes):
     }  # fmt: skip
 
 
-READY = {"blockers": [], "backlog": {"kvm1:/data/one_vol/brick": 0}, "versions": {}}
+EMPTY = {"blockers": [], "backlog": {}, "versions": {}}
+
+
+def ready(number):
+    return {**EMPTY, "backlog": {f"kvm{number}:/data/one_vol/brick": 0}}
 
 
 class Fleet:
@@ -56,7 +58,7 @@ class Fleet:
         lost = peer(3, state="Peer Rejected", connected=False)
         self.views = {"kvm1": view(1, peer(2), lost), "kvm2": view(2, peer(1), lost)}
         self.standing = {name: {"uuid": uuid(7), "volumes": [], "peers": []} for name in ("kvm3", "kvm4")}
-        self.ready = {name: copy.deepcopy(READY) for name in ("kvm1", "kvm2")}
+        self.ready = {f"kvm{number}": ready(number) for number in (1, 2)}
         self.named, self.asked = [], []
 
     def plan(self, **words):
@@ -276,12 +278,24 @@ def test_no_two_of_a_set_on_one_server(moved):
 
 UNREADY = {
     "no answer": (None, "kvm2 does not say whether the others have all that was written: no answer"),
-    "no quorum": ({**READY, "blockers": ["without what is to be replaced"]}, "without what is to be"),
+    "nothing of its brick": ({**EMPTY, "backlog": ready(1)["backlog"]}, "kvm2 does not say whether others have all"),
+    "no quorum": ({**ready(2), "blockers": ["without what is to be replaced"]}, "without what is to be"),
     "a backlog": (
-        {**READY, "backlog": {"kvm2:/data/one_vol/brick": 3}},
+        {**EMPTY, "backlog": {"kvm2:/data/one_vol/brick": 3}},
         "kvm2:/data/one_vol/brick has changes of 3 files that others than what is to be replaced lack: wait until",
     ),
 }  # fmt: skip
+
+
+MISSHAPEN = {
+    "mixed bricks": {**ready(2), "backlog": {1: 0, "kvm2:/data/one_vol/brick": 0}},
+    "no number": {**ready(2), "backlog": {"kvm2:/data/one_vol/brick": None}},
+    "less than nothing": {**ready(2), "backlog": {"kvm2:/data/one_vol/brick": -1}},
+    "no files": {**ready(2), "versions": {"kvm1:/ec": {"kvm2:/ec": ["gfid"]}}},
+    "no versions": {**ready(2), "versions": {"kvm1:/ec": {"kvm2:/ec": {"gfid": 1, 2: "1"}}}},
+    "no brick": {**ready(2), "versions": {"ec": {}}},
+}
+UNREADY.update({what: (said, "kvm2 does not say whether the others have all") for what, said in MISSHAPEN.items()})
 
 
 @pytest.mark.parametrize("what", UNREADY)
@@ -316,12 +330,60 @@ def test_dispersed_bricks_have_each_file_in_one_version(fleet, before, now, refu
     def sample(*versions):
         files = [{} if version is None else {"gfid": version} for version in versions]
         return {
-            f"kvm{number}": {**READY, "versions": {"kvm1:/ec": {f"kvm{number}:/ec": each}}}
+            # kvm2 says what is not its own, too
+            f"kvm{number}": {**EMPTY, "versions": {"kvm1:/ec": {f"kvm{own}:/ec": each for own in range(1, number + 1)}}}
             for number, each in enumerate(files, 1)
         }
 
-    found = fleet.master.salt["gluster_one.replace_unready"]({}, [sample(*before), sample(*now)])
+    witnesses = {f"kvm{number}": {f"kvm{number}:/ec": "kvm1:/ec"} for number in (1, 2)}
+    found = fleet.master.salt["gluster_one.replace_unready"](witnesses, [sample(*before), sample(*now)])
     assert [text.partition(":/ec have")[0] for text in found] == ["kvm1:/ec, kvm2"] * refused
+
+
+def dispersed(fleet):
+    for said in fleet.views.values():
+        said["volumes"] = {"one_vol": {**volume(1, 2, 3), "replica": 1, "disperse": 3, "redundancy": 1}}
+
+
+def test_each_brick_of_a_dispersed_set_that_stays_is_told_of(fleet):
+    dispersed(fleet)
+    first, second = (f"kvm{number}:/data/one_vol/brick" for number in (1, 2))
+    fleet.ready = {
+        "kvm1": {**EMPTY, "versions": {first: {first: {}}}},
+        "kvm2": {**EMPTY, "versions": {second: {second: {}}}},  # of another set, as it says
+    }
+    (error,) = fleet.plan(old="kvm3", new="kvm3")["errors"]
+    assert error.startswith(
+        f"kvm2 does not say whether others have all that {second} has: `salt kvm2 saltutil.sync_all`"
+    )
+    fleet.ready["kvm2"]["versions"] = {first: {second: {}}}
+    assert fleet.plan(old="kvm3", new="kvm3")["errors"] == []
+
+
+def test_a_server_that_is_not_asked_has_a_brick_that_stays(monkeypatch):
+    fleet = Fleet(monkeypatch, {"one_vol": {"servers": ["kvm1", "kvm2", "kvm3"]}})
+    for said in fleet.views.values():
+        said["peers"].append(peer(5))
+        said["volumes"] = {"one_vol": volume(1, 5, 3)}
+    (error,) = fleet.plan(old="kvm3", new="kvm3")["errors"]
+    assert error == (
+        "nobody says whether others have all that kvm5:/data/one_vol/brick has: name its server in the pillar's servers"
+    )
+    assert fleet.asked == []
+
+
+def test_another_brick_of_the_set_on_the_same_server_is_asked_for(fleet):
+    fleet.standing["kvm3"]["uuid"] = uuid(3)
+    for said in fleet.views.values():
+        said["peers"][1] = peer(3)
+        info = {**volume(1, 3, 3), "bricks": ["kvm1:/data/one_vol/brick", "kvm3:/data/second", BRICK]}
+        said["volumes"] = {"one_vol": info}
+    assert fleet.plan(brick=BRICK)["errors"] == [
+        "kvm3 does not say whether the others have all that was written: no answer"
+    ]
+    fleet.ready["kvm3"] = {**EMPTY, "backlog": {"kvm3:/data/second": 1}}
+    (error,) = fleet.plan(brick=BRICK)["errors"]
+    assert error.startswith("kvm3:/data/second has changes of 1 file that others than")
 
 
 def heals(fleet, monkeypatch, *answers, timeout=60):
