@@ -213,15 +213,13 @@ def replace_decided(case, views, standing, names, target):
         wrong.append(f"the minion of {case['new']} does not say what its glusterd has: {_said(standing)}")
     if wrong:
         return {"errors": wrong}
-    wrong = _disagreements(case, views)
+    wrong = _disagreements(case, views) or _mistaken(case, views)
     if wrong:
         return {"errors": wrong}
     view = views[min(views)]
     uuid, new = _uuid(view, case["old"]), _uuid(view, case["new"])
     reinstalled = _same(case["old"], case["new"])
     wrong = _apart(case, views, {uuid, new})
-    if reinstalled and not uuid:
-        wrong.append(f"{case['old']} is not in the pool of {', '.join(sorted(views))}: correct the name, or see {PAGE}")
     going, bricks = {}, []
     for name, info in sorted(view["volumes"].items()):
         own = [brick for brick, server in zip(info["bricks"], info["servers"]) if server == uuid]
@@ -236,7 +234,7 @@ def replace_decided(case, views, standing, names, target):
     if case["brick"] and not bricks:
         wrong.append(f"no volume has the brick {case['brick']}: see `gluster volume info` on {min(views)}")
     if not reinstalled and not case["leaves"]:
-        wrong += _alive(case, views, uuid, going)
+        wrong = wrong or _alive(case, views, uuid, going)
     restore = None
     if reinstalled and uuid:
         wrong += _other_pool(case, standing, uuid)
@@ -326,6 +324,29 @@ def _disagreements(case, views):
     return found
 
 
+def _mistaken(case, views):
+    """
+    That the old server is no member of the pool, or another one than is meant, in a list.
+    """
+    view, old, new = views[min(views)], case["old"], case["new"]
+    uuid, other = _uuid(view, old), _uuid(view, new)
+    own = [minion for minion, said in sorted(views.items()) if said["uuid"] == uuid]
+    if own:
+        return [f"{old} is a name of {own[0]}, which is in the pillar's servers and answers: correct the name"]
+    if uuid == other and uuid and not _same(old, new):
+        return [
+            f"{new} is the member {old} of the pool: where that was reinstalled give {{old: {old}, new: {old}}}; "
+            f"another server needs an address that is none of {old}'s"
+        ]
+    bricks = [pair for info in view["volumes"].values() for pair in zip(info["bricks"], info["servers"])]
+    named = any(_same(brick.partition(":/")[0], old) for brick, _ in bricks)
+    # All was done before: the old one is detached, and the new one has its bricks.
+    done = other and not named and any(server == other for _, server in bricks)
+    if uuid or done and not _same(old, new):
+        return []
+    return [f"{old} is not in the pool of {', '.join(sorted(views))}: correct the name, or see {PAGE}"]
+
+
 def _apart(case, views, but):
     """
     Which servers see another one that stays away, as sentences.
@@ -359,21 +380,26 @@ def _together(name, info, brick, new):
 
 def _alive(case, views, uuid, going):
     """
-    That a server that is to be lost is there, in a list.
+    That a server that is to be lost is there, or may be, in a list.
     """
-    online = {
-        brick
-        for view in views.values()
-        for name, bricks in going.items()
-        for brick in bricks
-        if brick in (view["volumes"][name]["online"] or ())
-    }
-    if online:
+    running, unknown = set(), set()
+    for view in views.values():
+        # One that is connected and does not answer was refused before; one that answers is there, connected or not.
+        running |= {"glusterd" for peer in view["peers"] if peer["uuid"] == uuid and peer["answers"]}
+        for name, bricks in going.items():
+            online = view["volumes"][name]["online"]
+            running |= set(bricks) & set(online or ())
+            unknown |= {name} if online is None else set()
+    if running:
         return [
-            f"{', '.join(sorted(online))} of {case['old']} still runs: for a server that is there give "
+            f"{', '.join(sorted(running))} of {case['old']} still runs: for a server that is there give "
             f"{{leave: {case['old']}, to: {case['new']}}}; one that is lost has to be off before"
         ]
-    return []
+    return [
+        f"it is not known which bricks of volume {name} are online: another Gluster command, or a brick, hangs; run "
+        "again in a minute"
+        for name in sorted(unknown)
+    ]
 
 
 def _other_pool(case, standing, uuid):

@@ -267,6 +267,58 @@ def test_a_server_that_is_there_does_not_count_as_lost(moved):
     assert f"{BRICK} of kvm3 still runs: for a server that is there give {{leave: kvm3, to: kvm4}}" in error
 
 
+def test_a_glusterd_that_answers_does_not_count_as_lost(moved):
+    """Its bricks are down, or it is rejected."""
+    for connected in (True, False):
+        moved.views["kvm2"]["peers"][1] = peer(3, connected=connected)
+        (error,) = moved.plan(old="kvm3", new="kvm4")["errors"]
+        assert error.startswith("glusterd of kvm3 still runs: for a server that is there give {leave: kvm3, to: kvm4}")
+
+
+def test_a_server_of_which_nobody_knows_whether_it_runs_does_not_count_as_lost(moved):
+    moved.views["kvm2"]["volumes"]["one_vol"]["online"] = None
+    (error,) = moved.plan(old="kvm3", new="kvm4")["errors"]
+    assert error.startswith("it is not known which bricks of volume one_vol are online: another Gluster command")
+
+
+def test_a_server_that_is_not_in_the_pool_is_a_mistake(moved):
+    for said in moved.views.values():
+        said["servers"] = {"kvm33": None, "kvm4": None}
+    for words in ({"old": "kvm33", "new": "kvm4"}, {"leave": "kvm33", "to": "kvm4"}):
+        (error,) = moved.plan(**words)["errors"]
+        assert error.startswith("kvm33 is not in the pool of kvm1, kvm2: correct the name")
+    for said in moved.views.values():  # it was taken in by a run, and has nothing yet
+        said["peers"].append(peer(4))
+        said["servers"]["kvm4"] = member(4)
+    (error,) = moved.plan(old="kvm33", new="kvm4")["errors"]
+    assert error.startswith("kvm33 is not in the pool of kvm1, kvm2: correct the name")
+
+
+@pytest.mark.parametrize("words", [{"old": "kvm3", "new": "kvm4"}, {"leave": "kvm3", "to": "kvm4"}])
+def test_after_all_was_done_nothing_is_left_but_to_wait(moved, words):
+    for said in moved.views.values():
+        said["peers"][1] = peer(4)
+        said["servers"] = {"kvm3": None, "kvm4": member(4)}
+        said["volumes"] = {"one_vol": volume(1, 2, 4, online=(1, 2, 4))}
+    assert parts(moved.plan(**words)) == [(["kvm1", "kvm2"], ["one_vol"])]
+
+
+def test_a_new_server_has_no_address_of_the_old_one(moved):
+    for said in moved.views.values():
+        said["servers"]["kvm4"] = member(3)
+    (error,) = moved.plan(old="kvm3", new="kvm4")["errors"]
+    assert error.startswith(
+        "kvm4 is the member kvm3 of the pool: where that was reinstalled give {old: kvm3, new: kvm3}"
+    )
+
+
+def test_another_name_of_a_server_that_stays_is_a_mistake(moved):
+    for said in moved.views.values():
+        said["servers"] = {"kvm1.storage": member(1), "kvm4": None}
+    (error,) = moved.plan(leave="kvm1.storage", to="kvm4")["errors"]
+    assert error == "kvm1.storage is a name of kvm1, which is in the pillar's servers and answers: correct the name"
+
+
 def test_no_two_of_a_set_on_one_server(moved):
     for said in moved.views.values():
         said["peers"].append(peer(4))
