@@ -500,7 +500,7 @@ def remount_plan(target="*"):
     )
 
 
-def replace_plan(old=None, new=None, brick=None, leave=None, to=None):
+def replace_plan(old=None, new=None, brick=None, leave=None, to=None, accept_only_copy=None):
     """
     Whether a server or a brick can be replaced now, and the steps of ``gluster_one.orchestrate.replace`` for it.
 
@@ -514,6 +514,10 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None):
     leave, to
         A server that leaves and the one that takes over its bricks (strings).
 
+    accept_only_copy
+        That what is left of a set is a single brick, such as of ``replica 2``, of which only the lost one could say
+        what it lacks (bool, default false). For ``old`` and ``new`` that differ.
+
     Returns a dict; ``errors`` are sentences that say why nothing may be begun, each with what to do, and then there is
     nothing else. ``named`` are sentences about datastores and VMs that cannot be opened without the old server::
 
@@ -526,7 +530,7 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None):
 
         salt-run gluster_one.replace_plan brick=kvm3:/data/one_vol/brick
     """
-    case = __salt__["gluster_one.replace_case"](old, new, brick, leave, to)
+    case = __salt__["gluster_one.replace_case"](old, new, brick, leave, to, accept_only_copy)
     if case["errors"]:
         return {"errors": case["errors"]}
     nodes = _ask(_ours("*"), "gluster_one_pillar.node", timeout=5)  # one that is lost is among those

@@ -30,15 +30,15 @@ def __virtual__():
     return __virtualname__
 
 
-def replace_case(old=None, new=None, brick=None, leave=None, to=None):
+def replace_case(old=None, new=None, brick=None, leave=None, to=None, accept_only_copy=None):
     """
     What is to be replaced, by the arguments of :func:`replace_plan`.
 
-    old, new, brick, leave, to
+    old, new, brick, leave, to, accept_only_copy
         See there.
 
-    Returns a dict ``{"errors": [], "old": "kvm3", "new": "kvm4", "brick": None, "leaves": False}``, with a sentence
-    among ``errors`` where the arguments are none of the four kinds.
+    Returns a dict ``{"errors": [], "old": "kvm3", "new": "kvm4", "brick": None, "leaves": False, "accepts": False}``,
+    with a sentence among ``errors`` where the arguments are none of the four kinds.
 
     CLI Example:
 
@@ -49,7 +49,16 @@ def replace_case(old=None, new=None, brick=None, leave=None, to=None):
     given = {"old": old, "new": new, "brick": brick, "leave": leave, "to": to}
     given = {key: value for key, value in given.items() if value is not None}
     case = {"errors": [], "old": old or leave, "new": new or to, "brick": brick, "leaves": "leave" in given}
+    case["accepts"] = accept_only_copy is True
     keys = set(given)
+    if accept_only_copy not in (None, True) or accept_only_copy and keys != {"old", "new"}:
+        return {
+            **case,
+            "errors": [
+                f"the pillar has accept_only_copy: {accept_only_copy!r}, which can be true beside old and new, or is "
+                "left out"
+            ],
+        }
     host, place, path = (brick if isinstance(brick, str) else "").partition(":/")
     if keys == {"brick"} and place and path:
         case.update(old=host, new=host)
@@ -230,6 +239,7 @@ def replace_decided(case, views, standing, names, target):
             place = brick if reinstalled else f"{case['new']}:{_path(brick)}"
             bricks.append({"volume": name, "name": place, "old": None if reinstalled else brick})
             wrong += [] if reinstalled else _together(name, info, brick, new)
+        wrong += _only_copies(case, name, info, own)
         going.update({name: own} if own else {})
     if case["brick"] and not bricks:
         wrong.append(f"no volume has the brick {case['brick']}: see `gluster volume info` on {min(views)}")
@@ -376,6 +386,31 @@ def _together(name, info, brick, new):
     return [f"volume {name} has {', '.join(there)} in the set of {brick}: choose a server that has none of it"] * bool(
         there
     )
+
+
+def _only_copies(case, name, info, going):
+    """
+    Of which sets no files stay, or one brick of which nobody could say what it lacks, as sentences.
+    """
+    found, old = [], case["old"]
+    for together in _sets(info):
+        bricks = [brick for brick, _ in together]
+        lost, stay = [brick for brick in bricks if brick in going], [brick for brick in bricks if brick not in going]
+        if not lost or info["disperse"]:
+            continue
+        # The last one of a set with an arbiter has the files' names alone; what the others lack is noted there, too.
+        if not set(stay) & set(bricks[: len(bricks) - info["arbiter"]]):
+            found.append(
+                f"volume {name} has the files of {', '.join(lost)} nowhere else: they cannot be replaced; bring {old} "
+                "back, or restore them from a backup"
+            )
+        elif len(stay) == 1 and not (case["brick"] or case["leaves"] or case["accepts"] or _same(old, case["new"])):
+            found.append(
+                f"{stay[0]} would be the only copy that volume {name} has, and only the lost brick {lost[0]} could say "
+                f"what it lacks: where {old} can be started again, do so, wait until all is healed and give {{leave: "
+                f"{old}, to: {case['new']}}}; else accept it with accept_only_copy: true beside old and new"
+            )
+    return found
 
 
 def _alive(case, views, uuid, going):

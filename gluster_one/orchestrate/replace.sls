@@ -1,7 +1,7 @@
 {#- Replace a server, or a brick whose disk was replaced, or have a server leave; see docs/replace.md. -#}
 {%- from 'gluster_one/orchestrate/steps.jinja' import steps, refused %}
 {%- set given = {} %}
-{%- for key in ('old', 'new', 'brick', 'leave', 'to') if key in pillar %}
+{%- for key in ('old', 'new', 'brick', 'leave', 'to', 'accept_only_copy') if key in pillar %}
 {%- do given.update({key: pillar[key]}) %}
 {%- endfor %}
 {%- set plan = salt['saltutil.runner']('gluster_one.replace_plan', kwarg=given) %}

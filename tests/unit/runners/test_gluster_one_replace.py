@@ -187,6 +187,8 @@ REFUSED = {
     "no brick": ({"brick": "kvm3"}, {}, "give one of"),
     "nobody": ({"old": "kvm9", "new": "kvm9"}, {}, "no accepted minion goes by kvm9"),
     "not in the pillar": ({"old": "kvm3", "new": "kvm4"}, {}, "kvm4 is not among the pillar's servers: write it"),
+    "a word for yes": ({"old": "kvm3", "new": "kvm4", "accept_only_copy": "yes"}, {}, "accept_only_copy: 'yes', which"),
+    "yes to a brick": ({"brick": BRICK, "accept_only_copy": True}, {}, "which can be true beside old and new"),
     "another brick": ({"brick": "kvm3:/data/other"}, {"lost": False}, "no volume has the brick kvm3:/data/other"),
     "its glusterd, too": ({"brick": BRICK}, {}, "it was reinstalled, so give {old: kvm3, new: kvm3}"),
 }  # fmt: skip
@@ -265,6 +267,48 @@ def test_a_server_that_is_there_does_not_count_as_lost(moved):
         said["volumes"] = {"one_vol": volume(1, 2, 3, online=(1, 2, 3))}
     (error,) = moved.plan(old="kvm3", new="kvm4")["errors"]
     assert f"{BRICK} of kvm3 still runs: for a server that is there give {{leave: kvm3, to: kvm4}}" in error
+
+
+def two_copies(fleet, **more):
+    for said in fleet.views.values():
+        info = {**volume(1, 3, 2, 4, online=(1, 2, 4), size=2), **more}
+        said["volumes"] = {"one_vol": {**info, "bricks": [*info["bricks"][:3], "kvm2:/data/second"]}}
+        said["volumes"]["one_vol"]["servers"][3] = uuid(2)
+
+
+def test_of_two_copies_the_other_one_is_taken_when_that_is_accepted(moved):
+    two_copies(moved)
+    (error,) = moved.plan(old="kvm3", new="kvm4")["errors"]
+    assert error.startswith(
+        f"kvm1:/data/one_vol/brick would be the only copy that volume one_vol has, and only the lost brick {BRICK} "
+        "could say what it lacks: where kvm3 can be started again, do so"
+    )
+    assert moved.plan(old="kvm3", new="kvm4", accept_only_copy=True)["errors"] == []
+
+
+def test_of_two_copies_an_empty_brick_is_filled(fleet):
+    two_copies(fleet)
+    assert fleet.plan(old="kvm3", new="kvm3")["errors"] == []
+
+
+def test_an_arbiter_says_what_the_other_brick_lacks(moved):
+    for said in moved.views.values():
+        said["volumes"]["one_vol"]["arbiter"] = 1
+    assert moved.plan(old="kvm3", new="kvm4")["errors"] == []  # the arbiter
+    for said in moved.views.values():
+        said["volumes"] = {"one_vol": {**volume(3, 1, 2), "arbiter": 1}}
+    assert moved.plan(old="kvm3", new="kvm4")["errors"] == []
+
+
+@pytest.mark.parametrize("words", [{"old": "kvm3", "new": "kvm4", "accept_only_copy": True}, {"brick": BRICK}])
+def test_an_arbiter_has_no_files(request, words):
+    fleet = request.getfixturevalue("fleet" if "brick" in words else "moved")
+    fleet.standing["kvm3"]["uuid"] = uuid(3)
+    for said in fleet.views.values():
+        info = {**volume(3, 3, 2, online=(2,)), "arbiter": 1}
+        said["volumes"] = {"one_vol": {**info, "bricks": [BRICK, BRICK + "/", "kvm2:/data/one_vol/brick"]}}
+    errors = " ".join(fleet.plan(**words)["errors"])
+    assert f"volume one_vol has the files of {BRICK}, {BRICK}/ nowhere else: they cannot be replaced" in errors
 
 
 def test_a_glusterd_that_answers_does_not_count_as_lost(moved):
