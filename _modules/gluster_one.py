@@ -522,20 +522,14 @@ def _bricks(seen, node, name, alone):
     to be started.
     """
     bricks = __salt__["glusterd.bricks"](name)
-    look, run = ["stat", "-c", "%u %g %d"], __utils__["gluster_process.run"]
-    on = {brick: run([*look, brick])[1].split() for brick in bricks["sharing"]}
     for brick in bricks["down"] if not alone else []:
-        path = "/" + brick.partition(":/")[2]
-        status, held, _ = run(["ls", "-A", path]) if on.get(path) else (None, "", "")
-        if status == 0 and not held:
-            on[path] = []  # to start it would mark an empty directory
-        else:
-            _find(seen, "brick_down", brick, "it is down", "online", f"gluster volume start {name} force", volume=name)
+        _find(seen, "brick_down", brick, "it is down", "online", f"gluster volume start {name} force", volume=name)
+    look = ["stat", "-c", "%u %g %d"]
+    on = {brick: __utils__["gluster_process.run"]([*look, brick])[1].split() for brick in bricks["sharing"]}
     devices = [words[2] for words in on.values() if words]
     for brick, sharing in bricks["sharing"].items():
         if not on[brick]:
-            cure = "mount its file system; if its files are lost, docs/replace.md"
-            _find(seen, "brick_gone", brick, "its directory is empty, or does not answer", "it is there", cure)
+            _find(seen, "brick_gone", brick, "its directory does not answer", "it is there", "mount its file system")
             continue
         *owner, device = on[brick]
         wrong = [has for has, wanted in zip(owner, bricks["owner"]) if wanted not in ("-1", has)]

@@ -612,7 +612,7 @@ def heal_awaited(volumes, minions, timeout=86400, hosts=()):
 
     .. code-block:: bash
 
-        salt-run gluster_one.heal_awaited '[one_vol]' '[kvm1, kvm2]'
+        salt-run gluster_one.heal_awaited '[one_vol]' '[kvm1, kvm2]' 60
     """
     begin, since, shown = time.monotonic(), None, None
     while True:

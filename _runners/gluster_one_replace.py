@@ -141,7 +141,7 @@ def replace_steps(case, found, target, others, keep=False):
 
     .. code-block:: bash
 
-        salt-run gluster_one.replace_steps '{old: kvm3, new: kvm4, brick: null, leaves: False}' '{}' kvm4 '[kvm1, kvm2]'
+        salt-run gluster_one.replace_steps '{brick: "kvm3:/data/one_vol"}' '{bricks: []}' kvm3 '[kvm1, kvm2]'
     """
     steps, bricks = [], found["bricks"]
 

@@ -139,8 +139,7 @@ def bricks_running(name, timeout=120):
     """
     All bricks of a started volume run; those that do not are started. For one node of the pool.
 
-    A volume that is stopped stays stopped, and a brick whose server is away is not waited for. Where a brick of this
-    server has lost its files, nothing is started: Gluster would mark the empty directory, and might take it for healed.
+    A volume that is stopped stays stopped, and a brick whose server is away is not waited for.
 
     name
         The volume (string).
@@ -160,7 +159,6 @@ def bricks_running(name, timeout=120):
         changes = {brick: {"old": "down", "new": "online"} for brick in down}
         if not down:
             return ret
-        _refuse_lost(name)
         if __opts__["test"]:
             return {**ret, "result": None, "changes": changes, "comment": f"would start {', '.join(down)}"}
         __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
@@ -408,19 +406,6 @@ def _bricks_back(what, timeout):
             "glusterd.vol), then `gluster volume start VOLUME force` starts it; the next server waits for it"
         )
         __utils__["gluster_states.wait_for"](seen, timeout, failure, cure)
-
-
-def _refuse_lost(name):
-    """
-    Raise where the directory of a brick of this server that is down is not that brick's.
-    """
-    down = __salt__["glusterd.bricks"](name)["down"]
-    lost = [brick for brick in down if not __salt__["gluster_bricks.marks"]("/" + brick.partition(":/")[2])["volume"]]
-    if lost:
-        raise CommandExecutionError(
-            f"nothing was started: {', '.join(lost)} has nothing of the brick: mount its file system; if its files are "
-            "lost, see docs/replace.md"
-        )
 
 
 def _own_down(name):

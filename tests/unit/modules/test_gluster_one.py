@@ -233,16 +233,3 @@ def test_a_cure_is_whole_or_none(module):
     module._find(seen, "image", "on", "y" * 2000, "expected", cure)
     (found,) = seen["findings"]
     assert found["cure"] == cure and len(found["seen"]) < 1100
-
-
-@pytest.mark.parametrize(("held", "kind"), [("", "brick_gone"), (".glusterfs", "brick_down")])
-def test_an_empty_brick_is_gone_and_not_to_be_started(module, held, kind):
-    answers = {"stat": [0, "0 0 7", ""], "ls": [0, held, ""]}
-    module.__utils__["gluster_process.run"] = lambda words: answers[words[0]]
-    module.__salt__["glusterd.bricks"] = lambda name: {
-        "down": ["kvm1:/b"], "sharing": {"/b": 1}, "owner": ["-1", "-1"], "names": ["kvm1:/b"]
-    }  # fmt: skip
-    module.__salt__["gluster_mount.space"] = lambda path: {"free_percent": 50, "total_mb": 100}
-    seen = {"findings": [], "looked": [], "volumes": {}}
-    module._bricks(seen, {"glusterd": {"service": "glusterd"}, "free_percent": 10}, "one_vol", None)
-    assert [found["kind"] for found in seen["findings"]] == [kind]

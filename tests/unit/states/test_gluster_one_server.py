@@ -62,18 +62,3 @@ def test_one_that_does_not_come_back_then_is_named_with_what_to_do(back):
         "glusterd was restarted, and bricks of this server did not come back within 0.3 s (last seen: kvm1:/b)" in text
     )
     assert "/var/log/glusterfs/bricks on kvm1" in text and "`gluster volume start VOLUME force` starts it" in text
-
-
-@pytest.mark.parametrize("test", [True, False])
-def test_an_empty_directory_is_not_started_as_a_brick(test):
-    """Gluster would mark it, and what is in the others might never come."""
-    salt = {
-        "gluster_one_arguments.require_arguments": lambda *words, **more: True,
-        "gluster_pool.bricks_down": lambda name: ["kvm1:/b", "kvm2:/b"],
-        "glusterd.bricks": lambda name: {"down": ["kvm1:/b"]},
-        "gluster_bricks.marks": lambda path: {"volume": None, "root": False},
-    }
-    path = CHECKOUT / "_states/gluster_one_server.py"
-    ret = imported(path, __salt__=salt, __opts__={"test": test}).bricks_running("one_vol")
-    assert (ret["result"], ret["changes"]) == (False, {})
-    assert ret["comment"].startswith("nothing was started: kvm1:/b has nothing of the brick")
