@@ -6,7 +6,7 @@ What the servers of a pool say before it begins, and what the one that has the n
 with Gluster 10.3: docs/replace.md.
 """
 
-import contextlib
+import errno
 import functools
 import os
 import re
@@ -21,9 +21,11 @@ RESTORED = "restored"  # the record's key: how far a glusterd is that gets back 
 GFID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # How Gluster itself names a directory: any other link is a file of a user's.
 DIRECTORY = re.compile(r"\.\./\.\./[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f-]{36}/[^/]+")
+# The root of a volume, which is such a link, too, with another text.
+ROOT = "00000000-0000-0000-0000-000000000001"
 VERSION = "trusted.ec.version"
-# Seconds for a look at all that waits to be healed, and how many files of a dispersed set are compared.
-LOOK, MOST = 60, 2000
+# Seconds for a look at all that waits to be healed, and how many files of a dispersed set can be compared.
+LOOK, MOST = 60, 20_000
 
 
 def __virtual__():
@@ -108,7 +110,8 @@ def readiness(going, servers=()):
         {"blockers": [], "backlog": {"kvm1:/data/one_vol": 0},
          "versions": {"kvm1:/data/ec": {"kvm2:/data/ec": {"0a1b...": "00..."}}}}
 
-    Raises CommandExecutionError when glusterd does not answer, or the look takes more than a minute.
+    Raises CommandExecutionError when glusterd does not answer, the look takes more than a minute or fails, or more than
+    20000 files of a brick of a dispersed set wait to be healed.
 
     CLI Example:
 
@@ -129,7 +132,12 @@ def readiness(going, servers=()):
             for brick in [brick for brick in stay if len(stay) < len(together) and server[brick] == own]:
                 path = _path(brick)
                 if info["disperse"]:
-                    files = dict(sorted(_waiting(path, [VERSION], until).items())[:MOST])
+                    files = _waiting(path, [VERSION], until)
+                    if len(files) > MOST:
+                        raise CommandExecutionError(
+                            f"more than {MOST} files of {brick} wait to be healed, too many to be compared with the "
+                            "other bricks': wait until there are fewer (`gluster volume heal VOLUME info summary`)"
+                        )
                     found["versions"].setdefault(together[0], {})[brick] = files
                 else:
                     lacking = [f"trusted.afr.{ids[other]}" for other in stay if other != brick]
@@ -146,21 +154,38 @@ def _waiting(path, names, until):
     The files of a brick that Gluster has marked, each with what some of its attributes hold (hexadecimal digits).
     """
     found = {}
-    for gfid in os.listdir(os.path.join(path, ".glusterfs/indices/xattrop")):
-        if not GFID.fullmatch(gfid):
-            continue
-        if time.monotonic() > until:
-            raise CommandExecutionError(
-                f"{path}: so many files wait to be healed that it is not known within {LOOK} s which: try again later"
-            )
-        file, text = os.path.join(path, ".glusterfs", gfid[:2], gfid[2:4], gfid), ""
-        with contextlib.suppress(OSError):  # which is healed, or was removed, meanwhile
-            follow = os.path.islink(file) and bool(DIRECTORY.fullmatch(os.readlink(file)))
-            there = os.listxattr(file, follow_symlinks=follow)
-            for name in names:
-                text += os.getxattr(file, name, follow_symlinks=follow).hex() if name in there else ""
-        found[gfid] = text
+    try:
+        for gfid in filter(GFID.fullmatch, os.listdir(os.path.join(path, ".glusterfs/indices/xattrop"))):
+            if time.monotonic() > until:
+                raise CommandExecutionError(
+                    f"{path}: so many files wait to be healed that it is not known within {LOOK} s which: try again "
+                    "later"
+                )
+            found[gfid] = _attributes(path, gfid, names)
+    except OSError as exc:
+        raise CommandExecutionError(
+            f"what waits to be healed in {path} cannot be read ({exc}): repair that brick's disk first"
+        ) from exc
     return found
+
+
+def _attributes(path, gfid, names):
+    """
+    What some attributes of a brick's file hold (hexadecimal digits); nothing of one that was healed meanwhile.
+    """
+    file = path if gfid == ROOT else os.path.join(path, ".glusterfs", gfid[:2], gfid[2:4], gfid)
+    try:
+        there = os.listxattr(file, follow_symlinks=False)
+        if "trusted.gfid" not in there and os.path.islink(file):  # a link of a user's has one, whatever its text is
+            text = os.readlink(file)
+            if DIRECTORY.fullmatch(text):
+                file = os.path.join(os.path.dirname(file), text)
+                there = os.listxattr(file, follow_symlinks=False)
+        return "".join(os.getxattr(file, name, follow_symlinks=False).hex() for name in names if name in there)
+    except OSError as exc:
+        if exc.errno not in (errno.ENOENT, errno.ENODATA):
+            raise
+        return ""
 
 
 def restore_changes(uuid, peers):

@@ -1,5 +1,6 @@
 """What the servers say before a brick is replaced, and what the one that has it does."""
 
+import errno
 import os
 
 import pytest
@@ -8,6 +9,7 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 UUID = "8f14e45f-ceea-467f-9bd1-6f2a1c3e5d70"
 MEMBER = "Peer in Cluster"
 PEERS = {"11111111-1111-1111-1111-111111111111": ["kvm1"], "22222222-2222-2222-2222-222222222222": ["kvm2"]}
+ROOT = "00000000-0000-0000-0000-000000000001"
 GFIDS = [f"0a1b{number:04d}-0000-0000-0000-000000000000" for number in range(4)]
 
 
@@ -17,26 +19,44 @@ def brick(tmp_path, monkeypatch):
     attributes = {}
 
     def listed(path, follow_symlinks=True):
-        if (path, follow_symlinks) not in attributes:
-            raise FileNotFoundError(path)
-        return attributes[path, follow_symlinks]
+        found = attributes.get(str(path)) if follow_symlinks else attributes.get(os.path.normpath(path))
+        if isinstance(found, OSError):
+            raise found
+        if found is None and os.path.islink(path):
+            return []
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, "No such file", path)
+        return found
+
+    def value(path, name, follow_symlinks=True):
+        assert not follow_symlinks
+        found = attributes[os.path.normpath(path)][name]
+        if isinstance(found, OSError):
+            raise found
+        return found
 
     monkeypatch.setattr(os, "listxattr", listed)
-    monkeypatch.setattr(
-        os, "getxattr", lambda path, name, follow_symlinks=True: attributes[path, follow_symlinks][name]
-    )
+    monkeypatch.setattr(os, "getxattr", value)
     index = tmp_path / ".glusterfs/indices/xattrop"
     index.mkdir(parents=True)
     (index / "xattrop-e0a6f1b4").touch()
 
-    def mark(follow=False, **files):
+    def mark(at=None, **files):
         for gfid, values in files.items():
             (index / gfid).touch()
-            path = tmp_path / ".glusterfs" / gfid[:2] / gfid[2:4] / gfid
-            attributes[str(path), follow] = values
+            attributes[str(at or handle(tmp_path, gfid))] = values
         return tmp_path
 
     return mark
+
+
+def handle(path, gfid):
+    return path / ".glusterfs" / gfid[:2] / gfid[2:4] / gfid
+
+
+def linked(path, gfid, text):
+    handle(path, gfid).parent.mkdir(parents=True)
+    handle(path, gfid).symlink_to(text)
 
 
 @pytest.fixture
@@ -81,27 +101,53 @@ def test_a_file_that_vanishes_meanwhile_is_healed(module, brick):
     assert module_.readiness(GOING)["backlog"] == {f"kvm1:{path}": 0}
 
 
-@pytest.mark.parametrize(
-    ("text", "followed"),
-    [
-        ("../../00/00/00000000-0000-0000-0000-000000000001/images", True),
-        ("/etc/shadow", False),
-        ("../../../etc", False),
-    ],
-)
-def test_a_users_link_is_not_followed(module, brick, text, followed):
-    """A directory is a link there, too."""
-    path = brick(follow=followed, **{GFIDS[0]: {"trusted.afr.v-client-1": b"\1"}})
-    link = path / ".glusterfs" / GFIDS[0][:2] / GFIDS[0][2:4] / GFIDS[0]
-    link.parent.mkdir(parents=True)
-    link.symlink_to(text)
+DIRECTORY = "../../00/00/00000000-0000-0000-0000-000000000001/images"
+
+
+@pytest.mark.parametrize("text", [DIRECTORY, "/etc/shadow", "../../../etc"])
+def test_a_users_link_is_not_followed(module, brick, text):
+    path = brick(**{GFIDS[0]: {"trusted.gfid": b"\1", "trusted.afr.v-client-1": b"\1"}})
+    linked(path, GFIDS[0], text)
+    brick(at=handle(path, GFIDS[0]).parent / text, **{GFIDS[0]: OSError(errno.EIO, "it was followed")})
     assert module().readiness(GOING)["backlog"] == {f"kvm1:{path}": 1}
+
+
+def test_a_directory_is_a_link_to_its_place(module, brick):
+    path = brick()
+    brick(at=handle(path, ROOT) / "images", **{GFIDS[0]: {"trusted.gfid": b"\1", "trusted.afr.v-client-1": b"\1"}})
+    linked(path, GFIDS[0], DIRECTORY)
+    assert module().readiness(GOING)["backlog"] == {f"kvm1:{path}": 1}
+
+
+def test_the_root_of_the_volume_waits_too(module, brick):
+    path = brick()
+    brick(at=path, **{ROOT: {"trusted.gfid": b"\1", "trusted.afr.v-client-1": b"\1"}})
+    linked(path, ROOT, "../../..")
+    assert module().readiness(GOING)["backlog"] == {f"kvm1:{path}": 1}
+
+
+def test_what_cannot_be_read_is_not_healed(module, brick):
+    path = brick(**{GFIDS[0]: {"trusted.afr.v-client-1": OSError(errno.ENODATA, "it was healed")}})
+    assert module().readiness(GOING)["backlog"] == {f"kvm1:{path}": 0}
+    brick(**{GFIDS[0]: OSError(errno.EIO, "Input/output error")})
+    with pytest.raises(CommandExecutionError, match="cannot be read .*Input/output error.*: repair that brick's disk"):
+        module().readiness(GOING)
 
 
 def test_of_a_dispersed_set_the_versions_are_told(module, brick):
     path = brick(**{GFIDS[0]: {"trusted.ec.version": b"\0\1", "trusted.ec.dirty": b"\1"}})
     said = module(disperse=3).readiness(GOING)
     assert said["versions"] == {f"kvm1:{path}": {f"kvm1:{path}": {GFIDS[0]: "0001"}}}
+
+
+def test_of_more_files_than_can_be_compared_none_is_left_out(module, brick, monkeypatch):
+    brick(**{gfid: {"trusted.ec.version": b"\0\1"} for gfid in GFIDS})
+    found = module(disperse=3)
+    monkeypatch.setattr(found, "MOST", 3)
+    with pytest.raises(CommandExecutionError, match="more than 3 files of kvm1:.* wait to be healed, too many to be"):
+        found.readiness(GOING)
+    monkeypatch.setattr(found, "MOST", 4)
+    assert len(next(iter(found.readiness(GOING)["versions"].values()))) == 1
 
 
 def test_a_look_that_takes_too_long_is_no_answer(module, brick, monkeypatch):
