@@ -387,7 +387,7 @@ def is_named_by(servers, **connection):
     They cannot be opened without it.
 
     servers
-        Names of the server (list of strings).
+        Names and addresses of the server (list of strings). Others count that resolve to an address of these here.
 
     connection
         See ``opennebula_api.call`` (default: as the pillar has it).
@@ -401,15 +401,22 @@ def is_named_by(servers, **connection):
         salt head gluster_replace.is_named_by '[kvm3]'
     """
     connection = connection or __salt__["gluster_one_pillar.node"]().get("opennebula") or {}
-    names = {server.casefold() for server in servers}
-    only = lambda text: bool(text) and {host.partition(":")[0].casefold() for host in text.split()} <= names  # noqa: E731
-    stores = __salt__["opennebula.datastore_list"](**connection)
+    stores, vms = __salt__["opennebula.datastore_list"](**connection), __salt__["opennebula.vm_list"](**connection)
+    hosts = lambda text: {host.partition(":")[0].casefold() for host in (text or "").split()}  # noqa: E731
+    texts = [store.get("GLUSTER_HOST") for store in stores] + [
+        disk["gluster_host"] for vm in vms for disk in vm["disks"]
+    ]
+    own = {server.casefold() for server in servers}
+    at = __utils__["gluster_hosts.resolved"](sorted(own.union(*map(hosts, texts))))
+    at = {host: __utils__["gluster_hosts.addresses"](host, found) for host, found in at.items()}
+    own = own.union(*(at.get(server, ()) for server in own))
+    only = lambda text: bool(hosts(text)) and all({host, *at.get(host, ())} & own for host in hosts(text))  # noqa: E731
     found = [
         f"datastore {store['name']} has it as GLUSTER_HOST ({store['GLUSTER_HOST']})"
         for store in stores
         if only(store.get("GLUSTER_HOST"))
     ]
-    for vm in __salt__["opennebula.vm_list"](**connection):
+    for vm in vms:
         disks = [str(disk["id"]) for disk in vm["disks"] if only(disk["gluster_host"])]
         found += [f"VM {vm['id']} has it as GLUSTER_HOST of disk {', '.join(disks)}"] if disks else []
     return found

@@ -560,7 +560,7 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None, accept_onl
         return {"errors": found["errors"]}
     heads = [minion for minion, part in parts.items() if "head" in part["roles"]]
     away = case["old"] if not found["restore"] else None
-    said = _ask(heads, "gluster_replace.is_named_by", {"servers": [away]}) if away else {}
+    said = _ask(heads, "gluster_replace.is_named_by", {"servers": found["called"]}) if away else {}
     named = [f"{minion} does not say what needs {away}: {_visible(said.get(minion, 'no answer'))}" for minion in heads
              if away and not isinstance(said.get(minion), list)]  # fmt: skip
     named += [_visible(text) for each in said.values() if isinstance(each, list) for text in each[:100]]

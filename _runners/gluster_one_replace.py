@@ -200,14 +200,15 @@ def replace_decided(case, views, standing, names, target):
 
     Returns a dict: ``errors``, sentences with what to do, and nothing else where there are some; the bricks that go, by
     volume; all volumes; the uuid that the pool has for the old server, None where it is not in it; the new bricks; what
-    gives glusterd its place back, None where the server is another one; whether the new one is to be taken in; and
-    by minion the bricks of which it has to say whether others have all that they have: each that stays of a set that
-    loses one, with the first brick of a dispersed set, None where it is a replicated one::
+    gives glusterd its place back, None where the server is another one; whether the new one is to be taken in; what
+    the old one is called; and by minion the bricks of which it has to say whether others have all that they have: each
+    that stays of a set that loses one, with the first brick of a dispersed set, None where it is a replicated one::
 
         {"errors": [], "uuid": "...", "going": {"one_vol": ["kvm3:/data/one_vol"]}, "taken_in": False,
          "volumes": ["one_vol"],
          "bricks": [{"volume": "one_vol", "name": "kvm4:/data/one_vol", "old": "kvm3:/data/one_vol"}],
          "restore": {"uuid": "...", "operating_version": 100000, "peers": {}, "volumes": ["one_vol"]},
+         "called": ["10.0.0.3", "kvm3"],
          "witnesses": {"kvm1": {"kvm1:/data/one_vol": None}, "kvm2": {"kvm2:/data/one_vol": None}}}
 
     CLI Example:
@@ -272,7 +273,14 @@ def replace_decided(case, views, standing, names, target):
         "bricks": bricks,
         "restore": restore,
         "taken_in": not reinstalled and not new,
+        "called": sorted({case["old"], *_hostnames(views, uuid)}),
         "witnesses": witnesses,
+    }
+
+
+def _hostnames(views, uuid):
+    return {
+        name for view in views.values() for peer in view["peers"] if peer["uuid"] == uuid for name in peer["hostnames"]
     }
 
 

@@ -282,3 +282,31 @@ def test_a_place_that_was_taken_and_is_empty_is_reset(execution):
     own.module.replace_brick("one_vol", NEW)
     assert moved.sent == [("one_vol", OLD, NEW)]
     assert taken.sent == own.sent == [("one_vol", NEW, None)]
+
+
+def test_those_that_name_the_server_by_any_name_are_found(execution):
+    addresses = {"kvm3": "10.0.0.3", "kvm3.storage": "10.0.0.3", "kvm1": "10.0.0.1", "10.0.0.3": "10.0.0.3"}
+    texts = ["KVM3:24007", "kvm3.storage", "10.0.0.3:24007 kvm3", "kvm1 kvm3", "unknown", None]
+    module = execution(
+        "gluster_replace",
+        __salt__={
+            "opennebula.datastore_list": lambda **words: [
+                {"name": f"ds{number}", "GLUSTER_HOST": text} for number, text in enumerate(texts)
+            ],
+            "opennebula.vm_list": lambda **words: [
+                {"id": 7, "disks": [{"id": number, "gluster_host": text} for number, text in enumerate(texts)]}
+            ],
+        },
+        __utils__={
+            "gluster_hosts.resolved": lambda hosts: {host: {addresses[host]} for host in hosts if host in addresses},
+            "gluster_hosts.addresses": lambda host, found: found,
+        },
+    )
+    found = module.is_named_by(["kvm3"], endpoint="http://head")
+    assert [text.partition(" has it")[0] for text in found] == [
+        "datastore ds0",
+        "datastore ds1",
+        "datastore ds2",
+        "VM 7",
+    ]
+    assert found[3].endswith("disk 0, 1, 2")

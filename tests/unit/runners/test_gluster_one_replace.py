@@ -59,7 +59,7 @@ class Fleet:
         self.views = {"kvm1": view(1, peer(2), lost), "kvm2": view(2, peer(1), lost)}
         self.standing = {name: {"uuid": uuid(7), "volumes": [], "peers": []} for name in ("kvm3", "kvm4")}
         self.ready = {f"kvm{number}": ready(number) for number in (1, 2)}
-        self.named, self.asked = [], []
+        self.named, self.asked, self.names = [], [], []
 
     def plan(self, **words):
         names = {name: {"errors": [], "roles": [], "names": [name], "volumes": {}, "batch": 1, "timeout": 9}
@@ -70,7 +70,7 @@ class Fleet:
             "gluster_replace.view": self.views,
             "gluster_replace.standing": self.standing,
             "gluster_replace.readiness": lambda minions, words: self.asked.append(words) or self.ready,
-            "gluster_replace.is_named_by": {"head": self.named},
+            "gluster_replace.is_named_by": lambda minions, words: self.names.append(words) or {"head": self.named},
         }
         return self.master.runner.replace_plan(**words)
 
@@ -139,6 +139,12 @@ def test_another_server_takes_its_place(moved):
         (["kvm1"], {"detach": "kvm3"}),
     ]
     assert plan["named"] == moved.named
+
+
+def test_the_head_is_asked_for_all_names_of_the_old_server(moved):
+    moved.views["kvm2"]["peers"][1]["hostnames"] = ["10.0.0.3", "kvm3.storage"]
+    assert moved.plan(old="kvm3", new="kvm4")["errors"] == []
+    assert moved.names == [{"servers": ["10.0.0.3", "kvm3", "kvm3.storage"]}]
 
 
 def leaving(moved):
