@@ -540,10 +540,12 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None, accept_onl
     servers = [minion for minion, part in parts.items() if "server" in part["roles"]]
     at = {name: __salt__["gluster_one.called"](name, known) for name in (case["old"], case["new"])}
     wrong = __salt__["gluster_one.replace_misnamed"](case, at, servers)
-    others = [minion for minion in servers if [minion] not in at.values()]
-    if wrong or not others:
-        return {"errors": wrong or [f"no other server than {case['new']} is among the minions that have gluster_one"]}
+    if wrong:
+        return {"errors": wrong}
     target = at[case["new"]][0]
+    others = [minion for minion in __salt__["gluster_one.replace_others"](target, parts) if [minion] != at[case["old"]]]
+    if not others:
+        return {"errors": [f"no other server of {case['new']}'s volumes is among the minions that have gluster_one"]}
     _ask([*others, target], "saltutil.refresh_pillar", {"wait": True})
     _ask([*others, target], "state.show_sls", {"mods": "gluster_one", "queue": True})  # which syncs the modules
     answers = _ask(others, "gluster_replace.view", {"servers": [case["old"], case["new"]]}, timeout=30)

@@ -116,6 +116,38 @@ def replace_misnamed(case, at, servers):
     return []
 
 
+def replace_others(target, parts):
+    """
+    The other servers of a server's pool, as far as the pillar tells: those of its volumes, of their other volumes, and
+    so on. A pillar may have volumes of several pools.
+
+    target
+        The server's minion (string).
+
+    parts
+        What :func:`part` returned, by minion (dict).
+
+    Returns a list of minions.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.replace_others kvm4 '{}'
+    """
+    volumes = {
+        # Two pools may have volumes of one name, with other first servers.
+        minion: {(name, *each["first"]) for name, each in part["volumes"].items() if each["server"]}
+        for minion, part in parts.items()
+    }
+    found, more = set(), {target}
+    while more:
+        found |= more
+        own = set().union(*(volumes.get(minion, ()) for minion in found))
+        more = {minion for minion, each in volumes.items() if each & own} - found
+    return sorted(found - {target})
+
+
 def replace_steps(case, found, target, others, keep=False):
     """
     The steps of a replacement, for ``orchestrate/steps.jinja``.

@@ -141,6 +141,20 @@ def test_another_server_takes_its_place(moved):
     assert plan["named"] == moved.named
 
 
+def test_servers_of_another_pool_are_not_asked(monkeypatch):
+    """kvm4 and kvm5 have a pool of their own; kvm6 shares a volume with kvm2, and so the pool with it."""
+    pillar = {**VOLUMES, "theirs": {"servers": ["kvm4", "kvm5"]}, "second": {"servers": ["kvm2", "kvm6"]}}
+    fleet = Fleet(monkeypatch, pillar, minions=6)
+    third = peer(6)
+    for said in fleet.views.values():
+        said["peers"].append(third)
+    lost = peer(3, state="Peer Rejected", connected=False)
+    fleet.views.update(kvm4=view(4, peer(5)), kvm5=view(5, peer(4)), kvm6=view(6, peer(1), peer(2), lost))
+    fleet.ready["kvm6"] = EMPTY
+    (on, _), (awaited, _) = parts(fleet.plan(old="kvm3", new="kvm3"))
+    assert (on, awaited) == (["kvm3"], ["kvm1", "kvm2", "kvm6"])
+
+
 def test_the_head_is_asked_for_all_names_of_the_old_server(moved):
     moved.views["kvm2"]["peers"][1]["hostnames"] = ["10.0.0.3", "kvm3.storage"]
     assert moved.plan(old="kvm3", new="kvm4")["errors"] == []
