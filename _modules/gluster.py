@@ -649,6 +649,64 @@ def peer_probe(server, timeout=120):
     return _change("peer", "probe", server, timeout=timeout)
 
 
+def peer_detach(server, timeout=120):
+    """
+    Take a server that has no brick out of this node's pool.
+
+    server
+        The server, by a name that the pool has for it (string).
+
+    timeout
+        Seconds to wait for Gluster's answer and, while another command holds it, for its lock (int, default 120).
+
+    Returns True.
+
+    Raises CommandExecutionError with Gluster's own message, such as that there are bricks on it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.peer_detach kvm4
+    """
+    return _change("peer", "detach", server, timeout=timeout)
+
+
+def brick_replace(volume, brick, new=None, timeout=120):
+    """
+    Give the place of a brick to another one, or to the empty directory that is at its own path now; what belongs there
+    is healed from the others of its set.
+
+    volume
+        The volume (string).
+
+    brick
+        The brick (string), such as ``kvm3:/data/one_vol/brick``.
+
+    new
+        The brick that takes its place (string, default none: the same path).
+
+    timeout
+        Seconds to wait for Gluster's answer and, while another command holds it, for its lock (int, default 120).
+
+    Returns True.
+
+    Raises CommandExecutionError with Gluster's own message.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm4 gluster.brick_replace one_vol kvm3:/data/one_vol/brick kvm4:/data/one_vol/brick
+    """
+    # Neither command has another form than with `commit force`: it overrides no check of the new place but that of the
+    # root file system, which `gluster_replace` makes itself.
+    if new:
+        return _change("volume", "replace-brick", volume, brick, new, "commit", "force", timeout=timeout)
+    _change("volume", "reset-brick", volume, brick, "start", timeout=timeout)
+    return _change("volume", "reset-brick", volume, brick, brick, "commit", "force", timeout=timeout)
+
+
 def volume_create(name, words, timeout=120):
     """
     Create a volume; it is not started. What Gluster makes on some servers before another one refuses stays there.

@@ -65,7 +65,7 @@ def look(path, run=None):
     if __salt__["gluster_disks.is_planned"](path, run):
         return found
     try:
-        found["unfit"] = _place_unfit(path) or _content_unfit(path)
+        found["unfit"] = unfit(path)
         if found["unfit"] is None:
             cleared = __opts__["test"] and run is not None and __context__.get(CLEARED + path) == run
             found["left"] = None if cleared else _mark(path)
@@ -74,6 +74,44 @@ def look(path, run=None):
     if found["left"] in [info["id"] for info in volumes.values()]:
         return {**found, "left": None, "unfit": f"{path} has the mark of a volume that has it at another path"}
     return found
+
+
+def unfit(path):
+    """
+    Why a directory of this server cannot become a brick, by its place and what it holds. It is empty, or not there, and
+    on a file system of its own.
+
+    path
+        The directory (string).
+
+    Returns a sentence, None where it can.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_bricks.unfit /data/one_vol/brick
+    """
+    return _place_unfit(path) or _content_unfit(path)
+
+
+def marks(path):
+    """
+    What Gluster has written to the root of a brick.
+
+    path
+        The directory (string).
+
+    Returns a dict: the identifier of its volume, None where it has none, and whether its brick has run:
+    ``{"volume": "5b1e0f9c-...", "root": True}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_bricks.marks /data/one_vol/brick
+    """
+    return {"volume": _mark(path) if _has(path, VOLUME_ID) else None, "root": _has(path, GFID)}
 
 
 def _place_unfit(path):

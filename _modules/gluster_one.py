@@ -518,7 +518,10 @@ def _server(seen, node):
     own = [volume["servers"] for volume in node["volumes"].values() if _names_one(volume["servers"], node["names"])]
     alone, page = __salt__["glusterd.not_in_pool"](sum(own, [])), "docs/status.md, A server that is not in the pool"
     if alone:
-        cure = f"if it is new, a run with create in the pillar, or gluster peer probe it on a member; else {page}"
+        cure = (
+            "if it is new, a run with create in the pillar, or gluster peer probe it on a member; if it was "
+            f"reinstalled, docs/replace.md; else {page}"
+        )
         _find(seen, "not_in_pool", service, alone, "a member of the pool", cure)
     else:
         wanted = node.get("pool", {}).get("options", {})  # which the plan of an older beacon does not have

@@ -175,6 +175,13 @@ def _taker(servers, found, run):
     apart = [server for server in held if not {*seen[server]["pool"], seen[server]["uuid"]} & set(pool)]
     if apart:
         raise SaltInvocationError(f"{_holds(apart[0], seen)}, and {_holds(first, seen)}: {JOIN}")
+    named = {name.casefold() for name in pool.values()}
+    lost = [server for server in servers if seen[server]["uuid"] not in pool and server.casefold() in named]
+    if lost:
+        raise SaltInvocationError(
+            f"{lost[0]} is in the pool of {first} under another uuid than its own: if it was reinstalled, see "
+            "docs/replace.md"
+        )
     strangers = set(pool) - {one["uuid"] for one in seen.values()}
     if first != servers[0] and strangers:
         raise SaltInvocationError(f"{_holds(first, seen)}, and {servers[0]}, the first of servers, is not: {STRANGERS}")
@@ -278,9 +285,43 @@ def probe(server, timeout=120):
     apart = __salt__["gluster_pool.peers_apart"]()
     if apart:
         raise CommandExecutionError(f"{server} was not probed: {apart}")
+    return _probed(server, timeout)
+
+
+def _probed(server, timeout):
     try:
         return __salt__["gluster.peer_probe"](server, timeout)
     except CommandExecutionError as exc:
         if "op-version" in str(exc):
             raise SaltInvocationError(f"{exc}: {VERSIONS}") from exc
         raise
+
+
+def take_in(server, timeout=120):
+    """
+    Take a server into this node's pool in the place of one that is lost, which may be away meanwhile.
+
+    server
+        The server, by the name by which the pool is to know it (string).
+
+    timeout
+        Seconds for Gluster's lock (int, default 120).
+
+    Returns True.
+
+    Raises SaltInvocationError where it is in a pool, has volumes, is a copy of a member, or its version does not fit;
+    CommandExecutionError when it does not answer, or with Gluster's message.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_peers.take_in kvm4
+    """
+    seen = {server: _look(server)}
+    if seen[server]["pool"] or seen[server]["volumes"]:
+        raise SaltInvocationError(f"{_holds(server, seen)}: {JOIN}")
+    members = {peer["uuid"]: peer["hostnames"][-1] for peer in __salt__["gluster.peer_status"]()}
+    members[__salt__["glusterd.info"]()["uuid"]] = __grains__["id"]
+    _require_different({**{name: uuid for uuid, name in members.items()}, server: seen[server]["uuid"]})
+    return _probed(server, timeout)

@@ -152,7 +152,9 @@ def _peer(peer, pool, here):
         own = _uuid(pool)
         what += f"; its /var/lib/glusterd was lost: it calls itself {there}, and the pool knows it as {uuid}"
         cure = (
-            f"on {name}: {stop}; UUID={uuid} in /var/lib/glusterd/glusterd.info; a file /var/lib/glusterd/peers/{own} "
+            f"salt-run state.orchestrate gluster_one.orchestrate.replace pillar='{{old: {name}, new: {name}}}' "
+            f"(docs/replace.md); by hand, on {name}: {stop}; UUID={uuid} in "
+            f"/var/lib/glusterd/glusterd.info; a file /var/lib/glusterd/peers/{own} "
             f"with the lines uuid={own}, state=3, hostname1={here}; {start}; if bricks were lost, too: {PAGE}"
         )
     elif state == "Peer Rejected":
@@ -352,13 +354,34 @@ def unsettled_reason():
 
         salt kvm1 gluster_pool.unsettled_reason
     """
-    apart = peers_apart()
-    if apart:
-        return apart
+    return peers_apart() or volumes_unsettled(hosts=__pillar__.get("gluster_one_hosts") or ())
+
+
+def volumes_unsettled(names=None, hosts=()):
+    """
+    What of :func:`unsettled_reason` concerns the volumes: bricks, clients, and what waits to be healed.
+
+    names
+        Volumes (list of strings). Default: all.
+
+    hosts
+        As for :func:`stop_blockers`.
+
+    Returns None or a sentence.
+
+    Raises CommandExecutionError when glusterd does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_pool.volumes_unsettled '[one_vol]'
+    """
     volumes = {name: info for name, info in __salt__["gluster.volume_info"]().items() if info["status"] == "Started"}
+    volumes = {name: info for name, info in volumes.items() if names is None or name in names}
     healed = [name for name, info in volumes.items() if info["replica"] > 1 or info["disperse"]]
     seen = __salt__["gluster.snapshot"](heal=healed)
-    seen["hosts"] = __pillar__.get("gluster_one_hosts") or ()
+    seen["hosts"] = hosts
     for name, info in sorted(volumes.items()):
         online = _online(seen, name)
         if online is None:
@@ -556,6 +579,43 @@ def brick_blockers(volume, brick):
         return [_unknown(volume)]
     online = {other for other in online if server.get(other) != server[brick]}
     return [f"without it {text}" for text in _brick_quorum(volume, copies, online)]
+
+
+def replace_blockers(going, servers=()):
+    """
+    Why some bricks may not be replaced now: their volumes do not have their quorum without them.
+
+    going
+        The bricks by volume (dict of lists of strings).
+
+    servers
+        The uuids of servers that are lost, or leave (list of strings, default none).
+
+    Returns a list of sentences, empty when they may.
+
+    Raises CommandExecutionError when glusterd does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_pool.replace_blockers '{one_vol: ["kvm3:/data/one_vol/brick"]}'
+    """
+    seen, found = __salt__["gluster.snapshot"](), []
+    rest = [{**peer, "connected": peer["connected"] and peer["uuid"] not in servers} for peer in seen["pool"]]
+    for name, bricks in sorted(going.items()):
+        info, online = seen["volumes"][name], _online(seen, name)
+        if online is None:
+            found.append(_unknown(name))
+            continue
+        lost = [
+            text
+            for each in _sets(info)
+            if set(each) & set(bricks)
+            for text in _brick_quorum(name, {**info, "bricks": each}, online - set(bricks))
+        ]
+        found += [f"without what is to be replaced {text}" for text in lost + _server_quorum(name, info, rest)]
+    return found
 
 
 def _online(seen, volume):

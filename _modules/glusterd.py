@@ -495,6 +495,98 @@ def _peers():
     ]
 
 
+def identity_changes(uuid, peers):
+    """
+    What a server that was reinstalled lacks of what its pool knows it by.
+
+    uuid
+        The one that the pool has for this server (string).
+
+    peers
+        The names of each other member by its uuid (dict of lists of strings).
+
+    Returns a dict, an empty one where nothing is lacking::
+
+        {"uuid": {"old": "1c7e...", "new": "8f14..."}, "peers": {"old": None, "new": "kvm1, kvm2"}}
+
+    Raises CommandExecutionError where this server is another one: it has volumes or peers under a uuid of its own.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm3 glusterd.identity_changes 8f14e45f-ceea-467f-9bd1-6f2a1c3e5d70 '{1c7e...: [kvm1]}'
+    """
+    own, changes = info()["uuid"], {}
+    if own != uuid:
+        others = [names[-1] for names, _ in _peers() if names]
+        for what, found in (("volumes", sorted(volumes())), ("peers", others)):
+            if found:
+                raise CommandExecutionError(
+                    f"glusterd has {what} of its own here ({', '.join(found)}) as {own}, and the pool knows this "
+                    f"server as {uuid}: it is in another pool, or another server"
+                )
+        changes["uuid"] = {"old": own, "new": uuid}
+    missing = []
+    for peer, names in sorted(peers.items()):
+        kept = _stored(os.path.join(DIRECTORY, "peers", peer))
+        missing += [names[0]] if PEER.get(kept.get("state")) != PEER["3"] else []
+    if missing:
+        changes["peers"] = {"old": None, "new": ", ".join(missing)}
+    return changes
+
+
+def restore_identity(uuid, operating_version, peers):
+    """
+    Give this server, whose glusterd is stopped, its uuid in the pool and the other members.
+
+    glusterd gets the volumes from those when it starts.
+
+    uuid, peers
+        See :func:`identity_changes`.
+
+    operating_version
+        The version of Gluster's protocol that the pool speaks (int).
+
+    Returns True.
+
+    Raises CommandExecutionError as :func:`identity_changes` does.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm3 glusterd.restore_identity 8f14e45f-ceea-467f-9bd1-6f2a1c3e5d70 100000 '{1c7e...: [kvm1]}'
+    """
+    identity_changes(uuid, peers)
+    os.makedirs(os.path.join(DIRECTORY, "peers"), exist_ok=True)
+    text = f"UUID={uuid}\noperating-version={operating_version}\n"
+    __utils__["gluster_files.write"](os.path.join(DIRECTORY, "glusterd.info"), text)  # first: now it is this server
+    for peer, names in peers.items():
+        lines = [f"uuid={peer}", "state=3", *(f"hostname{number}={name}" for number, name in enumerate(names, 1))]
+        __utils__["gluster_files.write"](os.path.join(DIRECTORY, "peers", peer), "\n".join(lines) + "\n")
+    return True
+
+
+def brick_ids(volume):
+    """
+    By which names the attributes of files mean a volume's bricks.
+
+    volume
+        The volume (string).
+
+    Returns a dict ``{"kvm1:/data/one_vol": "one_vol-client-0"}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 glusterd.brick_ids one_vol
+    """
+    files = [_stored(path) for path in sorted(glob.glob(os.path.join(DIRECTORY, "vols", volume, "bricks/*")))]
+    return {f"{brick.get('hostname')}:{brick.get('path')}": brick.get("brick-id") for brick in files}
+
+
 def not_in_pool(servers):
     """
     Whether this server is in no pool, or no other member accepts it, although its glusterd has been started.

@@ -585,9 +585,10 @@ def vm_list(datastore_id=None, **connection):
 
         [{"id": 7, "name": "web", "owner": "oneadmin", "state": 3, "lcm_state": 3, "host": "kvm2", "system": 100,
           "disks": [{"id": 0, "image": "ubuntu", "datastore": 101, "format": "qcow2", "clone": True,
-                     "type": "GLUSTER", "native": True}]}]
+                     "type": "GLUSTER", "native": True, "gluster_host": "kvm1:24007"}]}]
 
-    ``type`` is what the disk's datastore was when the VM was made, ``native`` how the VM opens it: as its image says.
+    ``type`` is what the disk's datastore was when the VM was made, and ``gluster_host`` whom it named then; ``native``
+    is how the VM opens it: as its image says.
     ``state`` and ``lcm_state`` are OpenNebula's numbers: 3 and 3 is running.
 
     CLI Example:
@@ -624,6 +625,7 @@ def _machine(element):
                 "clone": disk.get("CLONE") != "NO",
                 "type": _text(disk.get("DISK_TYPE")),
                 "native": (_text(disk.get("TYPE")) or _text(disk.get("DISK_TYPE"))).upper().startswith("GLUSTER"),
+                "gluster_host": _text(disk.get("GLUSTER_HOST")),
             }
             for disk in map(_dict, _list(_dict(element.get("TEMPLATE")).get("DISK")))
         ],

@@ -18,7 +18,7 @@ import salt.loader
 import salt.utils.atomicfile
 import salt.utils.files
 import salt.utils.minions
-from salt.exceptions import SaltInvocationError
+from salt.exceptions import CommandExecutionError, SaltInvocationError
 from salt.utils.args import split_input
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,9 @@ APART = "client_apart"
 SYNC = "salt {} saltutil.sync_all, or apply gluster_one"
 # How many servers have to say that another may go down, where there are so many: one alone might say anything.
 SAY = 2
+# Seconds for which nothing may wait to be healed before something is replaced, and after it: right after it Gluster
+# says 0 or 1, and all of it up to eight seconds later.
+STEADY, QUIET = 8, 12
 
 
 def status(target="*", native=False, timeout=15, html=None, verbose=False, metrics=None):
@@ -524,6 +527,145 @@ def remount_plan(target="*"):
         if wrong
         else {"errors": [], "minions": due, "used": used, "timeout": max(_numbers(nodes, "timeout", {}), default=None)}
     )
+
+
+def replace_plan(old=None, new=None, brick=None, leave=None, to=None, accept_only_copy=None):
+    """
+    Whether a server or a brick can be replaced now, and the steps of ``gluster_one.orchestrate.replace`` for it.
+
+    old, new
+        A server that is lost and the one that takes its place, by their names in the pillar's ``servers`` (strings):
+        the same name twice for one that was reinstalled.
+
+    brick
+        A brick whose disk was replaced (string), such as ``kvm3:/data/one_vol/brick``.
+
+    leave, to
+        A server that leaves and the one that takes over its bricks (strings).
+
+    accept_only_copy
+        That what is left of a set is a single brick, such as of ``replica 2``, of which only the lost one could say
+        what it lacks (bool, default false). For ``old`` and ``new`` that differ.
+
+    Returns a dict; ``errors`` are sentences that say why nothing may be begun, each with what to do, and then there is
+    nothing else. ``named`` are sentences about datastores and VMs that cannot be opened without the old server::
+
+        {"errors": [], "steps": [{"id": "bricks on kvm3", "minions": ["kvm3"], "sls": "gluster_one.replace",
+                                  "pillar": {"gluster_one_replace": {...}}}], "named": [], "timeout": 120}
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.replace_plan brick=kvm3:/data/one_vol/brick
+    """
+    case = __salt__["gluster_one.replace_case"](old, new, brick, leave, to, accept_only_copy)
+    if case["errors"]:
+        return {"errors": case["errors"]}
+    nodes = _ask(_ours("*"), "gluster_one_pillar.node", timeout=5)  # one that is lost is among those
+    nodes = {minion: __salt__["gluster_one.sound_node"](node) for minion, node in nodes.items()}
+    known = {"said": {minion: node["names"] for minion, node in nodes.items() if node and not node["errors"]}}
+    parts = {minion: __salt__["gluster_one.part"](minion, known) for minion in _ours("*")}
+    servers = [minion for minion, part in parts.items() if "server" in part["roles"]]
+    at = {name: __salt__["gluster_one.called"](name, known) for name in (case["old"], case["new"])}
+    wrong = __salt__["gluster_one.replace_misnamed"](case, at, servers)
+    if wrong:
+        return {"errors": wrong}
+    target = at[case["new"]][0]
+    others = [minion for minion in __salt__["gluster_one.replace_others"](target, parts) if [minion] != at[case["old"]]]
+    if not others:
+        return {"errors": [f"no other server of {case['new']}'s volumes is among the minions that have gluster_one"]}
+    _ask([*others, target], "saltutil.refresh_pillar", {"wait": True})
+    _ask([*others, target], "state.show_sls", {"mods": "gluster_one", "queue": True})  # which syncs the modules
+    answers = _ask(others, "gluster_replace.view", {"servers": [case["old"], case["new"]]}, timeout=30)
+    views = {minion: answers.get(minion) for minion in others}
+    standing = _ask([target], "gluster_replace.standing").get(target)
+    names = {
+        minion: [name for each in parts[minion]["volumes"].values() for name in each["names"]] for minion in others
+    }
+    found = __salt__["gluster_one.replace_decided"](case, views, standing, names, target)
+    if not found["errors"] and found["going"]:
+        lost = [] if case["brick"] else [found["uuid"]]
+        found["errors"] = _unready(found["going"], lost, sorted({*others, *found["witnesses"]}), found["witnesses"])
+    if found["errors"]:
+        return {"errors": found["errors"]}
+    heads = [minion for minion, part in parts.items() if "head" in part["roles"]]
+    away = case["old"] if not found["restore"] else None
+    said = _ask(heads, "gluster_replace.is_named_by", {"servers": found["called"]}) if away else {}
+    named = [f"{minion} does not say what needs {away}: {_visible(said.get(minion, 'no answer'))}" for minion in heads
+             if away and not isinstance(said.get(minion), list)]  # fmt: skip
+    named += [_visible(text) for each in said.values() if isinstance(each, list) for text in each[:100]]
+    steps = __salt__["gluster_one.replace_steps"](case, found, target, others, keep=bool(named) and case["leaves"])
+    hosts = __salt__["gluster_one.hosts_of_several"](known)
+    for step in [step for step in steps if "waits" in step]:
+        step["waits"]["hosts"] = hosts
+    timeout = max(parts[minion]["timeout"] for minion in [*others, target])
+    return {"errors": [], "steps": steps, "named": named, "timeout": timeout}
+
+
+def _unready(going, lost, servers, witnesses):
+    """
+    Why it may not be begun, by what all these servers see at the begin and at the end of some seconds.
+    """
+    asked, samples = {"going": going, "servers": lost}, []
+    begin = time.monotonic()
+    while True:
+        answers = _ask(servers, "gluster_replace.readiness", asked, timeout=30)
+        samples.append({minion: answers.get(minion) for minion in servers})
+        wrong = __salt__["gluster_one.replace_unready"](witnesses, samples)
+        if wrong or time.monotonic() - begin >= STEADY:
+            return wrong
+        time.sleep(2)
+
+
+def heal_awaited(volumes, minions, timeout=86400, hosts=()):
+    """
+    Wait until volumes have all their bricks online and connected to all clients, and nothing waits to be healed, and
+    say on the terminal what is missing.
+
+    volumes
+        The volumes (list of strings).
+
+    minions
+        Servers' minions, of which the first one that answers is asked (list of strings).
+
+    timeout
+        Seconds to wait (int, default 86400, a day).
+
+    hosts
+        Addresses of one node each (list of lists of strings, default none), as :func:`rollout_plan` has them.
+
+    Returns how long it took (string).
+
+    Raises CommandExecutionError when it was not so in time, with what was missing.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.heal_awaited '[one_vol]' '[kvm1, kvm2]' 60
+    """
+    begin, since, shown = time.monotonic(), None, None
+    while True:
+        seen = f"{', '.join(minions)} did not answer"
+        for minion in minions:
+            said = _ask([minion], "gluster_replace.unhealed", {"volumes": volumes, "hosts": hosts}, timeout=30)
+            if minion in said:
+                seen = said[minion] and _visible(said[minion])
+                break
+        now = time.monotonic()
+        since = None if seen else now if since is None else since
+        if since is not None and now - since >= QUIET:
+            return f"all was healed after {round(since - begin)} s"
+        if now - begin > timeout:
+            raise CommandExecutionError(
+                f"not healed within {timeout} s (last seen: {seen}): it goes on by itself; run the same command again "
+                "to wait for it"
+            )
+        if seen and (shown is None or now - shown >= 10):
+            print(f"{time.strftime('%H:%M:%S')}            {seen}", file=sys.stderr, flush=True)
+            shown = now
+        time.sleep(2)
 
 
 def _states(said):

@@ -75,7 +75,8 @@ def _in_pool(ret, servers):
     """
     apart = __salt__["glusterd.not_in_pool"](servers) if servers else None
     advice = (
-        "if it is new, `gluster peer probe` it on a member; else see docs/status.md, A server that is not in the pool"
+        "if it is new, `gluster peer probe` it on a member; if it was reinstalled, see docs/replace.md; else "
+        "docs/status.md, A server that is not in the pool"
     )
     return {**ret, "result": False, "comment": f"{ret['comment']}; {apart}: {advice}"} if apart else ret
 

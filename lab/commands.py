@@ -26,6 +26,13 @@ TASKS = {
     "Before maintenance": (
         "gluster_one.ok_to_stop", "gluster_one.stop_blockers", "gluster_one.rollout_plan", "gluster_one.remount_plan",
     ),
+    "Replace a server or a disk": (
+        "state.orchestrate gluster_one.orchestrate.replace", "gluster_one.replace_plan",
+        "state.apply gluster_one.replace", "gluster_replace.view", "gluster_replace.standing",
+        "gluster_replace.readiness", "gluster_replace.is_named_by", "gluster_replace.restore_changes",
+        "gluster_replace.restore", "gluster_replace.is_in_place", "gluster_replace.brick_changes",
+        "gluster_replace.replace_brick", "gluster_replace.unhealed",
+    ),
     "Repair and restart": (
         "gluster_one.remediate", "state.apply gluster_one.started", "state.apply gluster_one.restart",
         "state.apply gluster_one.bricks", "state.apply gluster_one.remount",
@@ -40,7 +47,7 @@ TASKS = {
         "glusterd.kept_changes", "glusterd.keep_bricks", "glusterd.drop_in", "glusterd.remove_drop_in",
         "glusterd.restart_changes", "glusterd.restart",
         "glusterd.peers", "glusterd.silent_peers", "glusterd.volumes", "glusterd.pool_options", "glusterd.bricks",
-        "glusterd.end_brick",
+        "glusterd.end_brick", "glusterd.brick_ids", "glusterd.identity_changes", "glusterd.restore_identity",
         "glusterd.stored_snapshot", "glusterd.not_in_pool", "glusterd.stopped_processes",
     ),
     "The datastores in OpenNebula": (

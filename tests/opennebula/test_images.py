@@ -558,7 +558,7 @@ def test_machines_as_data(modules, cloud, image):
         "system": cloud.system,
         "disks": [
             {"id": 0, "image": "base", "datastore": cloud.keeps, "format": "raw", "clone": True, "type": "GLUSTER",
-             "native": True},
+             "native": True, "gluster_host": "kvm1:24007"},
         ],
     }  # fmt: skip
     on_system = modules.opennebula.vm_list(cloud.system, **cloud.arguments)

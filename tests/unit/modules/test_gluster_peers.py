@@ -249,3 +249,33 @@ def test_ports_that_a_node_does_not_reach_are_named_with_the_cure(world):
     assert "let kvm4 in at TCP 24007 and, for bricks, 49152 to 60999" in found["kvm3"]["why"]
     assert "'nosuch', of which kvm4 finds no address" in found["nosuch"]["why"]
     assert pool.asked == pool.probed == []
+
+
+def test_a_server_that_was_reinstalled_is_told_how_it_gets_back(execution):
+    """The pool has its name under the uuid of before: to wait until it is taken in would be in vain."""
+    world = World(execution, "kvm3", pools={"kvm1": ["kvm2", "kvm3"], "kvm2": ["kvm1", "kvm3"]})
+    world.module.__salt__["glusterd.info"] = lambda: {"uuid": "9"}
+    with pytest.raises(SaltInvocationError, match="kvm3 is in the pool of kvm1 under another uuid .* docs/replace.md"):
+        world.module.plan(THREE)
+
+
+@pytest.mark.parametrize(
+    ("pools", "volumes", "said", "probed"),
+    [
+        ({}, {}, "its Gluster is older than the version that the pool speaks", True),
+        ({"10.0.0.5": ["kvm9"]}, {}, "10.0.0.5 is in a pool with kvm9", False),
+        ({}, {"10.0.0.5": ["theirs"]}, "10.0.0.5 has the volume theirs of its own", False),
+    ],
+)
+def test_another_server_is_probed_while_one_is_away(execution, pools, volumes, said, probed):
+    peers = [peer(2, "kvm2"), {**peer(3, "kvm3"), "connected": False}]
+    world = World(execution, "kvm1", peers, pools, volumes)
+    with pytest.raises(SaltInvocationError, match=said):
+        world.module.take_in("10.0.0.5")
+    assert world.probed == ["10.0.0.5"] * probed
+
+
+def test_a_copy_of_a_member_is_not_taken_in(execution):
+    world = World(execution, "kvm1", [peer(4, "kvm2")])
+    with pytest.raises(SaltInvocationError, match="they are one server, or one is a copy of the other"):
+        world.module.take_in("kvm4")

@@ -544,3 +544,36 @@ def test_bricks_of_which_gluster_says_nothing_are_not_known_and_not_down(executi
     facts, found = module.volume_report("one_vol", volume, look, node)
     assert (facts["bricks"], facts["heal"], facts["peers"]) == (None, 2, [2, 2])
     assert [one[0] for one in found if one[0] != "volume_option"] == ["heal_unknown"]
+
+
+@pytest.mark.parametrize(
+    ("info", "down", "going", "lost"),
+    [
+        ({}, (), ["kvm3:/b"], []),
+        ({}, ("kvm3:/b",), ["kvm3:/b"], []),
+        ({}, ("kvm2:/b", "kvm3:/b"), ["kvm3:/b"], [too_few(1, 2)]),
+        ({"replica": 1}, (), ["kvm3:/b"], [too_few(0, 1, ["kvm3:/b"])]),
+        ({"disperse": 3, "redundancy": 1, "replica": 1}, ("kvm1:/b",), ["kvm3:/b"], [too_few(1, 2)]),
+        # Another set, which has lost its quorum, is not concerned.
+        (
+            {"bricks": BRICKS + [f"kvm{number}:/c" for number in (1, 2, 3)]},
+            ("kvm1:/c", "kvm2:/c"),
+            ["kvm3:/b"],
+            [],
+        ),
+    ],
+)
+def test_what_is_replaced_leaves_its_set_a_quorum(execution, info, down, going, lost):
+    info = served({**REPLICA, **info})
+    rows = [
+        {"hostname": brick.partition(":")[0], "path": brick.partition(":")[2], "online": brick not in down}
+        for brick in info["bricks"]
+    ]
+    seen = {"pool": pool(), "volumes": {"one_vol": info}, "status": {"one_vol": rows}}
+    module = execution("gluster_pool", __salt__={"gluster.snapshot": lambda: seen})
+    assert module.replace_blockers({"one_vol": going}) == [f"without what is to be replaced {text}" for text in lost]
+    info["options"] = QUORUM["options"]
+    seen["pool"] = pool("kvm2")
+    assert "1 of 3 servers are connected" in module.replace_blockers({"one_vol": going}, [uuid("kvm3")])[-1]
+    seen["status"] = {"one_vol": None}
+    assert "it is not known which bricks" in module.replace_blockers({"one_vol": going})[0]

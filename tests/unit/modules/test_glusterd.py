@@ -230,3 +230,44 @@ def test_a_unit_that_is_not_there_is_an_error_unless_this_run_would_bring_it(sho
     assert coming.kept_changes() == {"KillMode": {"old": "control-group", "new": "process"}}
     assert coming.options("/nowhere/glusterd.vol") == {}
     assert shown().unit() is None and shown(*absent).kept_changes() == {}
+
+
+POOL = {"1111": ["kvm1", "10.0.0.1"], "2222": ["kvm2"]}
+
+
+@pytest.fixture
+def lost(glusterd, tmp_path, monkeypatch):
+    """A server whose glusterd has a new uuid and knows nobody."""
+    monkeypatch.setattr(glusterd, "DIRECTORY", str(tmp_path))
+    (tmp_path / "glusterd.info").write_text("UUID=7777\noperating-version=90000\n")
+    return glusterd
+
+
+def test_a_lost_glusterd_gets_its_uuid_and_its_peers(lost, tmp_path):
+    assert lost.identity_changes("3333", POOL) == {
+        "uuid": {"old": "7777", "new": "3333"},
+        "peers": {"old": None, "new": "kvm1, kvm2"},
+    }
+    for _ in range(2):
+        lost.restore_identity("3333", 100000, POOL)
+    assert (tmp_path / "glusterd.info").read_text() == "UUID=3333\noperating-version=100000\n"
+    assert (tmp_path / "peers/1111").read_text() == "uuid=1111\nstate=3\nhostname1=kvm1\nhostname2=10.0.0.1\n"
+    assert lost.identity_changes("3333", POOL) == {}
+    (tmp_path / "peers/2222").write_text("uuid=2222\nstate=6\nhostname1=kvm2\n")
+    assert lost.identity_changes("3333", POOL) == {"peers": {"old": None, "new": "kvm2"}}
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "said"),
+    [
+        ("peers/9999", "uuid=9999\nstate=3\nhostname1=theirs\n", r"peers of its own here \(theirs\) as 7777"),
+        ("vols/theirs/info", "volume-id=9\n", r"volumes of its own here \(theirs\) as 7777"),
+    ],
+)
+def test_another_server_is_not_made_that_one(lost, tmp_path, path, text, said):
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text(text)
+    for call in (lost.identity_changes, lambda uuid, peers: lost.restore_identity(uuid, 100000, peers)):
+        with pytest.raises(CommandExecutionError, match=said):
+            call("3333", POOL)
+    assert "7777" in (tmp_path / "glusterd.info").read_text()

@@ -16,6 +16,8 @@ JOINS = {"old": "not in the pool", "new": "in the pool"}
 class Gluster:
     """kvm1 of a pool of three: the volumes, what is in the way, and all that was done."""
 
+    mark = "5b1e0f9c"
+
     def __init__(self):
         self.volumes, self.done, self.words, self.pool_options = {}, [], [], {}
         self.plans = [{"changes": {}, "waiting": None}]
@@ -39,6 +41,7 @@ class Gluster:
             "gluster_lock.unlock": lambda: None,
             "gluster_auth.refuse_shutting_out": lambda *words: True,
             "gluster_bricks.look": lambda path, run=None: dict(self.look),
+            "gluster_bricks.marks": lambda path: {"volume": self.mark, "root": bool(self.mark)},
             "gluster_bricks.require_own_fit": self.require_own_fit,
             "gluster_bricks.unready": lambda layout: self.unready,
             "gluster_bricks.use_words": lambda layout: self.done.append(("use words",)),
@@ -203,6 +206,16 @@ def test_a_brick_of_a_volume_needs_nothing(gluster):
     gluster.look["volume"] = "one_vol"
     assert gluster.run("brick_prepared", "/data/b/") == (True, {}, "/data/b is a brick of volume one_vol")
     assert gluster.done == []
+
+
+def test_a_brick_that_has_lost_its_files_names_the_way_to_replace_it(gluster):
+    gluster.look["volume"], gluster.mark = "one_vol", None
+    for test in (True, False):
+        result, changes, comment = gluster.run("brick_prepared", "/data/b", test=test, device="/dev/sdb")
+        assert (result, changes, gluster.done) == (False, {}, [])
+        assert comment.endswith(
+            "and nothing of it is there: mount its file system; if its files are lost, see docs/replace.md"
+        )
 
 
 def test_the_word_is_left_for_the_others_but_not_by_a_test(gluster):
