@@ -96,6 +96,7 @@ def test_one_node_leaves_and_comes_back(left):
     assert left.apply().changes == {}
 
 
+@pytest.mark.timeout(900)  # it asks all nodes some thirty times
 def test_the_fleet_leaves_and_what_is_left_is_the_same_each_time(left):
     seen = []
     for _ in range(2):
