@@ -57,7 +57,7 @@ format: setup ## ruff's format for Python files, the modules' checksums, docs/co
 
 # Most wait for a real glusterd most of the time, which costs no processor: they run beside each other, and those that
 # wait for nothing give way to them. What each has to say comes when it has ended.
-test: setup ## unit, functional and fleet tests, the main job on bare hosts of Debian 13 too, in 12 minutes; ARGS are pytest's
+test: setup ## unit, functional and fleet tests, the main job on bare hosts of Debian 13 too, in 10 minutes; ARGS are pytest's
 	@$(MAKE) --no-print-directory --keep-going --output-sync=target --jobs \
 	  fleet functional-1 functional-2 first-run-trixie unit opennebula
 

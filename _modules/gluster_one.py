@@ -28,6 +28,7 @@ MOST_BRICKS = 1000
 YOUNG = 3600  # seconds for which a brick has just come back: what waits to be healed comes from that
 # By what they end with the master knows these findings' cure: see gluster_one/findings.yaml.
 MARKED, UNMARKED = "its directory is the brick's", "it lacks the volume's identifier"
+LOST = "mount its file system; if its files are lost, replace the brick: docs/replace.md, One disk"
 FULL, MORE_ROOM = "No space left on device", "delete images, or add bricks"
 TRIAL = 5  # seconds for a look whether a volume that is not mounted can be
 MOST_NAMED = 5  # mounts without flags: whoever makes mount namespaces makes many
@@ -564,8 +565,7 @@ def _bricks(seen, node, name, alone):
             continue
         if brick in unmarked:
             what = f"its directory is not the brick: {UNMARKED}"
-            cure = __utils__["gluster_layout.lost_brick_cure"](name, f"HOST:{brick}")
-            _find(seen, "brick_gone", brick, what, "the brick", cure)
+            _find(seen, "brick_gone", brick, what, "the brick", LOST)
             continue
         *owner, device = on[brick]
         wrong = [has for has, wanted in zip(owner, bricks["owner"]) if wanted not in ("-1", has)]

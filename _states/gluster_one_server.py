@@ -429,8 +429,8 @@ def _require_marked(name):
     wrong = [brick for brick, marked in __salt__["glusterd.bricks"](name)["down"].items() if marked is False]
     if wrong:
         raise CommandExecutionError(
-            f"volume {name} is not started by force: the directory of {', '.join(wrong)} lacks its identifier: "
-            f"{__utils__['gluster_layout.lost_brick_cure'](name, wrong[0])}"
+            f"volume {name} is not started by force: the directory of {', '.join(wrong)} lacks its identifier: mount "
+            "its file system; if its files are lost, replace the brick: docs/replace.md, One disk"
         )
 
 

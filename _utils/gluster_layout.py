@@ -407,27 +407,5 @@ def differences(layout, info, hosts):
     return found
 
 
-def lost_brick_cure(volume, brick):
-    """
-    What a person does about a brick whose directory is not the brick.
-
-    volume
-        The volume (string).
-
-    brick
-        The brick (string), such as ``kvm1:/data/one_vol``.
-
-    Returns a string.
-
-    Example:
-
-    .. code-block:: python
-
-        __utils__["gluster_layout.lost_brick_cure"]("one_vol", "kvm1:/data/one_vol")
-    """
-    reset = f"gluster volume reset-brick {volume} {brick}"
-    return f"mount its file system; if its files are lost: {reset} start, then {reset} {brick} commit force"
-
-
 def _brick_path(brick):
     return posixpath.normpath("/" + brick.partition(":/")[2].strip("/"))

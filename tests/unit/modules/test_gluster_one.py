@@ -296,7 +296,7 @@ def test_a_cure_is_whole_or_none(module):
         (True, {"brick_down": "gluster volume start one_vol force"}),
         (
             False,
-            {"brick_down": ", if its directory", "brick_gone": "reset-brick one_vol HOST:/data/b HOST:/data/b commit"},
+            {"brick_down": ", if its directory", "brick_gone": "if its files are lost, replace the brick"},
         ),
         (None, {"brick_down": ", if its directory", "brick_gone": "mount its file system"}),
     ],
