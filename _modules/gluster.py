@@ -687,7 +687,8 @@ def brick_replace(volume, brick, new=None, timeout=120):
         The brick that takes its place (string, default none: the same path).
 
     timeout
-        Seconds to wait for Gluster's answer and, while another command holds it, for its lock (int, default 120).
+        Seconds to wait for Gluster's answer and, while another command holds it, for its lock, and until the other
+        servers are connected to that of the brick (int, default 120).
 
     Returns True.
 
@@ -701,10 +702,26 @@ def brick_replace(volume, brick, new=None, timeout=120):
     """
     # Neither command has another form than with `commit force`: it overrides no check of the new place but that of the
     # root file system, which `gluster_replace` makes itself.
-    if new:
-        return _change("volume", "replace-brick", volume, brick, new, "commit", "force", timeout=timeout)
-    _change("volume", "reset-brick", volume, brick, "start", timeout=timeout)
-    return _change("volume", "reset-brick", volume, brick, brick, "commit", "force", timeout=timeout)
+    if not new:
+        _change("volume", "reset-brick", volume, brick, "start", timeout=timeout)
+    words = "replace-brick" if new else "reset-brick", volume, brick, new or brick
+
+    refused = []
+
+    def apart():
+        try:
+            _change("volume", *words, "commit", "force", timeout=timeout)
+        except CommandExecutionError as exc:
+            if re.search(r"Host \S+ not connected", str(exc)):
+                return str(exc)
+            refused.append(exc)
+        return None
+
+    # Others are some seconds behind a glusterd that has just been restarted.
+    __utils__["gluster_states.wait_for"](apart, timeout, f"{brick} was not replaced")
+    if refused:
+        raise refused[0]
+    return True
 
 
 def volume_create(name, words, timeout=120):

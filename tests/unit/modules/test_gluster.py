@@ -562,3 +562,29 @@ def test_the_kinds_of_clients_are_read_from_gluster_s_text(execution, monkeypatc
     answers.update(retcode=1, stdout="", stderr="Volume one_vol is not started\n")
     with pytest.raises(CommandExecutionError, match="client-list: Volume one_vol is not started"):
         module.client_kinds("one_vol")
+
+
+SET = "<cliOutput><opRet>0</opRet><opErrno>0</opErrno><opErrstr /></cliOutput>"
+APART = "Pre Validation failed on kvm2. Host kvm3 not connected"
+
+
+@pytest.mark.parametrize("new", [None, "kvm4:/data/b"])
+def test_a_brick_is_replaced_once_the_others_are_connected_to_its_server(answering, new):
+    module, commands = answering(*([] if new else [SET]), REFUSED.format(APART), SET)
+    waited = []
+
+    def wait_for(look, timeout, failure):
+        while said := look():
+            waited.append(said)
+
+    module.__utils__["gluster_states.wait_for"] = wait_for
+    assert module.brick_replace("one_vol", "kvm3:/data/b", new) is True
+    assert len(waited) == 1 and APART in waited[0] and commands[-1] == commands[-2]
+
+
+def test_what_else_keeps_a_brick_from_being_replaced_is_not_waited_for(answering):
+    module, commands = answering(SET, REFUSED.format("Volume one_vol does not exist"))
+    module.__utils__["gluster_states.wait_for"] = lambda look, timeout, failure: look()
+    with pytest.raises(CommandExecutionError, match="does not exist"):
+        module.brick_replace("one_vol", "kvm3:/data/b")
+    assert len(commands) == 2
