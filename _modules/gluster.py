@@ -702,14 +702,13 @@ def brick_replace(volume, brick, new=None, timeout=120):
     """
     # Neither command has another form than with `commit force`: it overrides no check of the new place but that of the
     # root file system, which `gluster_replace` makes itself.
-    if not new:
-        _change("volume", "reset-brick", volume, brick, "start", timeout=timeout)
     words = "replace-brick" if new else "reset-brick", volume, brick, new or brick
-
     refused = []
 
     def apart():
         try:
+            if not new:
+                _change("volume", "reset-brick", volume, brick, "start", timeout=timeout)
             _change("volume", *words, "commit", "force", timeout=timeout)
         except CommandExecutionError as exc:
             if re.search(r"Host \S+ not connected", str(exc)):

@@ -252,12 +252,14 @@ def restore(uuid, operating_version, peers, volumes, service="glusterd", timeout
 
 def _not_joined(peers, volumes):
     """
-    Which members or volumes of the pool this server does not have, as a sentence, or None.
+    Which members or volumes of the pool this server does not have, or which of them do not see it, as a sentence, or
+    None.
     """
     states = {peer["uuid"]: peer["state"] for peer in __salt__["gluster.peer_status"]()}
     apart = [f"{names[0]} is {states.get(peer)!r}" for peer, names in peers.items() if states.get(peer) != MEMBER]
     missing = [name for name in volumes if name not in __salt__["gluster.volume_info"]()]
-    return ", ".join(apart) or (f"no volume {', '.join(missing)} yet" if missing else None)
+    missing = f"no volume {', '.join(missing)} yet" if missing else None
+    return ", ".join(apart) or missing or __salt__["gluster_pool.peers_apart"]()
 
 
 def is_in_place(volume, brick):

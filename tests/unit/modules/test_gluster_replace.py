@@ -178,8 +178,10 @@ class Server:
                 "glusterd.identity_changes": lambda uuid, peers: dict(self.changes),
                 "gluster.peer_status": lambda: members if self.done[-1] == "start" else [],
                 "gluster.volume_info": lambda: {"one_vol": {}},
+                "gluster_pool.peers_apart": lambda: self.behind.pop() if self.behind else None,
             },
         )
+        self.behind = []
 
     def does(self, what):
         if len(self.done) == self.ends_at:
@@ -197,6 +199,14 @@ def test_a_lost_glusterd_is_started_twice(execution):
     assert server.restore()
     assert server.done == ["stop", "identity", "start", "start"]
     assert server.module.restore_changes(UUID, PEERS) == {}
+
+
+def test_it_is_back_when_the_others_see_it(execution):
+    """Else they refuse what comes next: "Host kvm3 not connected"."""
+    server = Server(execution)
+    server.behind = ["kvm1 sees kvm3 disconnected"]
+    assert server.restore()
+    assert server.behind == [] and server.done == ["stop", "identity", "start", "start"]
 
 
 @pytest.mark.parametrize("step", range(4))
