@@ -1,6 +1,8 @@
-"""A disk is replaced, and nobody who writes or reads notices; nothing begins while the others are not well."""
+"""A disk, a server, another server in its place, and one that leaves: nobody who writes or reads notices."""
 
 import json
+import subprocess
+import time
 
 import pytest
 
@@ -11,7 +13,15 @@ from tests.fleet.load import Load
 BRICK = "/data/one_vol"
 REPLACE = ("state.orchestrate", "gluster_one.orchestrate.replace")
 LOST = f"pkill -9 -o -x glusterfsd; sleep 1; find {BRICK} -delete"
+# All that a reinstallation takes away of Gluster; the host itself goes on, with those who write on it.
+REINSTALLED = """
+systemctl stop glusterd; pkill -9 -x glusterfsd; pkill -9 -f '[g]lustershd'; sleep 1
+find /var/lib/glusterd -mindepth 1 ! -path '*/groups*' ! -path '*/hooks*' -delete
+find /data -mindepth 1 -delete; rm -f /var/lib/gluster_one/record.json; systemctl reset-failed glusterd
+"""
+START = "systemctl start glusterd"
 FILES = f"cd {BRICK} && find . -path ./.glusterfs -prune -o -type f -print0 | sort -z | xargs -0 -r sha256sum"
+KILL = "systemctl kill -s KILL salt-minion; systemctl restart salt-minion"
 
 
 def pillar(*servers):
@@ -21,9 +31,10 @@ def pillar(*servers):
 
 @pytest.fixture(scope="module")
 def fleet(_fleet):
-    """A fleet with files on its volume."""
-    _fleet.new()
+    """A fleet with files on its volume, and kvm4, whose disk is mounted and who is no server."""
+    _fleet.new(hosts=4)
     _fleet.stage = "used"
+    _fleet.sh("kvm4", "mkdir -p /data; mount -t tmpfs -o mode=755,size=2g data /data")
     with _fleet.pillar(pillar(*HYPERVISORS)):
         assert _fleet.apply().failures == {}
         script = "mkdir d; for n in $(seq 100); do head -c 200000 /dev/urandom >d/$n; done"
@@ -50,6 +61,23 @@ def carried_out(fleet, words, test=False):
     return done.returncode, steps, done.stdout + done.stderr
 
 
+def killed(fleet, words, host, moment):
+    """The orchestration and the minion of a host end at a moment: a condition on the host."""
+    process = subprocess.Popen(fleet.lab.salt_command("salt-run", *command(words)), stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)  # fmt: skip
+    try:
+        wait_for(
+            f"{moment} on {host}", lambda: fleet.lab.exec(host, "sh", "-c", moment).returncode == 0, 120, every=0.2
+        )
+    finally:
+        process.kill()
+        process.wait()
+    fleet.sh(host, KILL)
+    fleet.lab.wait_for_minions(fleet.lab.hosts)
+    idle = lambda: not any(fleet.lab.call("*", "saltutil.is_running", "state.*").values())  # noqa: E731
+    wait_for("the end of what it had begun", idle, 120, every=1)
+
+
 def same_files(fleet, *hosts):
     """Each brick has the same files, and there are some."""
     found = fleet.everywhere(lambda host: fleet.sh(host, FILES), hosts)
@@ -62,6 +90,8 @@ def unnoticed(load):
 
 
 def well(fleet, kinds=()):
+    nothing = {"pending": 0, "split_brain": 0}  # what was written last may be on its way
+    wait_for("no file to heal", lambda: fleet.heal_counts() == nothing, 60, every=1)
     status, found = fleet.runner("gluster_one.status")
     assert {finding["kind"] for finding in found["findings"]} <= set(kinds), found["findings"]
     assert (found["volumes"]["one_vol"]["bricks"], found["volumes"]["one_vol"]["heal"]) == ([3, 3], 0)
@@ -112,3 +142,67 @@ def test_nothing_begins_without_the_others(fleet):
     refused(fleet, words, "that others than what is to be replaced lack: wait until")
     fleet.sh("kvm2", f"{volume} set one_vol cluster.self-heal-daemon on")
     fleet.healed()
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("moment", [None, "grep -q 3 /var/lib/glusterd/peers/*", "test -d /data/one_vol"])
+def test_a_server_that_was_reinstalled(fleet, moment):
+    words = {"old": "kvm3", "new": "kvm3"}
+    load = Load(fleet)
+    fleet.sh("kvm3", REINSTALLED + START, check=False)
+    down(fleet)
+    time.sleep(5)
+    if moment:
+        killed(fleet, words, "kvm3", moment)
+    else:
+        run = fleet.apply(on=["kvm3"])
+        assert "docs/replace.md" in str(run.own_failures)
+        _, predicted, _ = carried_out(fleet, words, test=True)
+    code, steps, said = carried_out(fleet, words)
+    assert code == 0, said
+    assert moment or steps == predicted
+    unnoticed(load)
+    assert carried_out(fleet, words)[:2] == (0, {})
+    same_files(fleet, "kvm1", "kvm2", "kvm3")
+    assert fleet.apply(on=["kvm3"]).failures == {}
+    well(fleet)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("moment", [None, "grep -q 3 /var/lib/glusterd/peers/*", "test -d /data/one_vol"])
+def test_another_server_and_back(fleet, moment):
+    """kvm3 is lost, and kvm4 takes its place; then kvm4 leaves, and kvm3, by now a new server, takes over."""
+    load = Load(fleet)
+    fleet.sh("kvm3", REINSTALLED, check=False)
+    with fleet.pillar(pillar("kvm1", "kvm2", "kvm4")):
+        replaced(fleet, {"old": "kvm3", "new": "kvm4"}, "kvm4", moment)
+        unnoticed(load)
+        same_files(fleet, "kvm1", "kvm2", "kvm4")
+        assert fleet.apply().failures == {}
+        well(fleet, kinds=["mount_options", "client_options"])
+        load = Load(fleet)
+    replaced(fleet, {"leave": "kvm4", "to": "kvm3"}, "kvm3", moment)
+    unnoticed(load)
+    same_files(fleet, "kvm1", "kvm2", "kvm3")
+    assert fleet.apply().failures == {}
+    well(fleet, kinds=["mount_options", "client_options"])
+    fleet.sh("kvm4", REINSTALLED, check=False)
+
+
+def replaced(fleet, words, host, moment):
+    if moment:
+        killed(fleet, words, host, moment)
+    else:
+        _, predicted, _ = carried_out(fleet, words, test=True)
+    code, steps, said = carried_out(fleet, words)
+    assert code == 0, said
+    assert moment or steps == predicted
+    assert carried_out(fleet, words)[:2] == (0, {})
+
+
+@pytest.mark.timeout(300)
+def test_a_server_stays_in_the_pool_for_those_that_name_it(fleet):
+    """kvm1 is GLUSTER_HOST of the datastore."""
+    refuse = "datastore glusterds has it as GLUSTER_HOST (kvm1:24007)"
+    with fleet.pillar(pillar("kvm4", "kvm2", "kvm3")):
+        assert refuse in carried_out(fleet, {"leave": "kvm1", "to": "kvm4"}, test=True)[2]
