@@ -137,10 +137,11 @@ def restored(current):
         salt kvm1 gluster_volume.restored '{network.ping-timeout: 10, user.gluster_one.set: network.ping-timeout=10}'
     """
     changes, stays = __utils__["gluster_options.undone"](current), {}
-    for option, change in list(changes.items()):
+    known = __utils__["gluster_options.known"](changes)
+    for option in list(changes):
         if option in SHARDS:
             stays[option] = "files may be stored in shards, which nobody could read then"
-        elif change["new"] == "?":
+        elif option not in known:
             stays[option] = "what it was before is not known"
         if option in stays:
             del changes[option]

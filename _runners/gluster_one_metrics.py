@@ -61,8 +61,9 @@ def metrics(fleet):
 
     add("look_timestamp_seconds", fleet.get("at"))
     add("look_duration_seconds", fleet.get("seconds"))
-    _nodes(fleet, add)
-    _findings(fleet, add)
+    minions = {name: node for name, node in fleet["nodes"].items() if node.get("minion", True)}
+    _nodes(fleet, minions, add)
+    _findings(fleet, minions, add)
     for name, volume in fleet["volumes"].items():
         online, bricks = volume["bricks"] or (None, None)
         connected, peers = volume["peers"] or (None, None)
@@ -85,11 +86,10 @@ def metrics(fleet):
     )
 
 
-def _nodes(fleet, add):
+def _nodes(fleet, minions, add):
     """
     The nodes by state.
     """
-    minions = {name: node for name, node in fleet["nodes"].items() if node.get("minion", True)}
     states = {name: "felt" if node["findings"] else "well" for name, node in minions.items()}
     for cause in reversed(fleet["causes"]):  # errors come first, and so count last
         states.update({name: cause["severity"] for name in cause["at"] if name in states})
@@ -100,7 +100,7 @@ def _nodes(fleet, add):
         add("node_answers", int(state != "silent"), node=name)
 
 
-def _findings(fleet, add):
+def _findings(fleet, minions, add):
     """
     Causes and findings; a kind that the table does not have, as of a minion of another version, is ``other``.
     """
@@ -113,7 +113,6 @@ def _findings(fleet, add):
         machines.setdefault((kind, cause["severity"]), set()).update(cause["machines"] or ())
     for (kind, severity), names in machines.items():
         add("cause_vms", len(names), kind=kind, severity=severity)
-    minions = {name: node for name, node in fleet["nodes"].items() if node.get("minion", True)}
     said_by = {id(one): name for name, node in minions.items() for one in node["findings"]}
     unusable = {"VM": set(), "image": set()}
     for finding in fleet["findings"]:

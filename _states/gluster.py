@@ -14,7 +14,6 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 __virtualname__ = "gluster"
 
 RECORD = "pool_options"  # the record's key for what the formula has set
-UNKNOWN = "?"  # what an option was before: as gluster_options has it
 REFUSED = (
     "what that has left on some servers does not come in the way of the next try, where gluster.brick_prepared is "
     "applied to each before: mend the cause, and run again on all of them"
@@ -400,7 +399,7 @@ def pool_options_restored(name, timeout=120):
 
     def look():
         found = __utils__["gluster_options.undone"](__salt__["glusterd.pool_options"](), known(RECORD))
-        return {option: change for option, change in found.items() if change["new"] != UNKNOWN}
+        return __utils__["gluster_options.known"](found)
 
     try:
         __salt__["gluster_one_arguments.require_arguments"]("pool_options_restored", name=name, timeout=timeout)

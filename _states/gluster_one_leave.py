@@ -22,7 +22,6 @@ RECORDS = ("volumes", "file_systems", "mounts", "glusterd")  # that of the pool 
 DAEMONS = ("glustershd", "bitd", "scrub", "quotad", "nfs", "snapd", "rebalance", "gsyncd")
 GOING = 30  # seconds in which clients go whose mounts are gone
 UNIT = "unit"  # how `changes` names the drop-in
-UNKNOWN = "?"  # what an option was before: as gluster_options has it
 
 
 def __virtual__():
@@ -184,8 +183,7 @@ def glusterd_restored(name="glusterd", path="/etc/glusterfs/glusterd.vol"):
 def _look_glusterd(name, path):
     known = __salt__["gluster_one_record.recorded"]("glusterd").get(path)
     current = __salt__["glusterd.options"](path) if known and os.path.exists(path) else {}
-    changes = __utils__["gluster_options.undone"](current, known or {})
-    changes = {option: change for option, change in changes.items() if change["new"] != UNKNOWN}
+    changes = __utils__["gluster_options.known"](__utils__["gluster_options.undone"](current, known or {}))
     drop_in = __salt__["glusterd.drop_in"](name)
     return {**changes, UNIT: {"old": drop_in, "new": None}} if drop_in else changes
 

@@ -336,6 +336,24 @@ def undone(current, found=None):
     }
 
 
+def known(changes):
+    """
+    Those of the changes that :func:`undone` returned of which it is known what the option was before.
+
+    changes
+        The changes (dict).
+
+    Returns a dict of the same form.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_options.known"]({"auth.allow": {"old": "10.0.*", "new": "?"}})
+    """
+    return {option: change for option, change in changes.items() if change["new"] != UNKNOWN}
+
+
 def _was(recorded):
     """
     What is recorded of an option; a version before wrote down only what it was set to.

@@ -15,6 +15,20 @@ from lab.system import wait_for
 from .fleet import HYPERVISORS, MOUNT, disk_path
 
 IMAGE = "load.img"
+# A file in a directory, held open and written to until /run/let-go is there.
+HOLDER = """
+import mmap, os, sys, time
+name = sys.argv[1] + "/held-" + os.uname().nodename
+stream = os.open(name, os.O_RDWR | os.O_CREAT | os.O_DIRECT | os.O_SYNC, 0o644)
+page, number = mmap.mmap(-1, 4096), 0
+while not os.path.exists("/run/let-go"):
+    page[:8] = b"%08d" % number
+    os.pwrite(stream, page, 0)
+    os.fsync(stream)
+    number += 1
+    time.sleep(0.05)
+print("wrote", number, "times")
+"""
 # Blocks of a disk, past the cache, each for good before the next; or reads by one QEMU that has the image open. How
 # long each took is what a VM would notice.
 LOAD = f"""

@@ -8,24 +8,12 @@ import yaml
 from lab.system import wait_for
 from tests.fleet.fleet import HYPERVISORS, STORES
 from tests.fleet.fleet import MOUNT as PLACE
+from tests.fleet.load import HOLDER
 
 pytestmark = pytest.mark.timeout(900)
 
 VOLUME = "gluster --mode=script volume"
 GUIDE = f"{STORES}/0"
-HOLDER = """
-import mmap, os, sys, time
-name = sys.argv[1] + "/held-" + os.uname().nodename
-stream = os.open(name, os.O_RDWR | os.O_CREAT | os.O_DIRECT | os.O_SYNC, 0o644)
-page, number = mmap.mmap(-1, 4096), 0
-while not os.path.exists("/run/let-go"):
-    page[:8] = b"%08d" % number
-    os.pwrite(stream, page, 0)
-    os.fsync(stream)
-    number += 1
-    time.sleep(0.05)
-print("wrote", number, "times")
-"""
 IMAGES = """
 NAME = "by_hand"
 TYPE = IMAGE_DS

@@ -7,24 +7,12 @@ import pytest
 from lab.system import wait_for
 from tests.fleet.fleet import HYPERVISORS, STORES, changed
 from tests.fleet.fleet import MOUNT as PLACE
+from tests.fleet.load import HOLDER
 
 pytestmark = pytest.mark.timeout(600)
 
 VOLUME = "gluster --mode=script volume"
 MOUNT = f"{STORES}/0"  # the guide's way
-HOLDER = f"""
-import os, time
-stream = os.open("{MOUNT}/held-" + os.uname().nodename, os.O_RDWR | os.O_CREAT | os.O_DIRECT | os.O_SYNC, 0o644)
-import mmap
-page, number = mmap.mmap(-1, 4096), 0
-while not os.path.exists("/run/let-go"):
-    page[:8] = b"%08d" % number
-    os.pwrite(stream, page, 0)
-    os.fsync(stream)
-    number += 1
-    time.sleep(0.05)
-print("wrote", number, "times")
-"""
 TEMPLATE = """
 NAME = "by_hand"
 DS_MAD = shared
@@ -89,7 +77,7 @@ def adopted(clean):
     fleet.oned("one.datastore.update", store, "DS_MAD=shared", 1)
     run = ("systemd-run", "--quiet", "--uid=oneadmin")
     for host in fleet.lab.hosts:
-        fleet.lab.exec(host, *run, "--unit=holder", "python3", "-c", HOLDER, check=True)
+        fleet.lab.exec(host, *run, "--unit=holder", "python3", "-c", HOLDER, MOUNT, check=True)
     wait_for("a native read", lambda: "read 512/512" in fleet.disk_read("kvm3", "held", "read 0 512"), 60)
     native = "(sleep 45; echo 'read -P 0xab 0 1M'; echo quit) | qemu-io -r -f raw gluster://kvm2/one_vol/held"
     fleet.lab.exec("kvm3", *run, "--unit=native", "sh", "-c", native, check=True)
