@@ -76,10 +76,10 @@ functional-1 functional-2: setup
 fleet: setup ## the main job on the lab's master and minions
 	$(PYTEST) tests/fleet $(ARGS)
 
-# From hosts without Gluster. The first test waits until the tree of that release is made, which takes minutes beside the
-# other suites.
+# From hosts without Gluster, and a replacement on what has come of that. The first test waits until the tree of that
+# release is made, which takes minutes beside the other suites.
 first-run-trixie: setup
-	LAB_RELEASE=trixie LAB_BARE=1 $(PYTEST) --timeout=700 tests/fleet/test_first_run.py $(ARGS)
+	LAB_RELEASE=trixie LAB_BARE=1 $(PYTEST) --timeout=700 tests/fleet/test_first_run.py tests/fleet/test_replace.py $(ARGS)
 
 test-long: setup ## what takes hours: faults, kills, quorum, everything else on a fleet, the other Salts; ARGS are pytest's
 	@status=0; $(PYTEST) tests/long $(ARGS) || status=1; \

@@ -60,6 +60,12 @@ def unit_keeps_bricks(lab, host):
     return lab.exec(host, "grep", "-qx", "KillMode=process", unit).returncode == 0
 
 
+def orchestration(name, words, test=False):
+    """Arguments of salt-run."""
+    pillar = f"pillar={json.dumps(words)}"
+    return ("--out=json", "state.orchestrate", f"gluster_one.orchestrate.{name}", pillar, *["test=True"] * test)
+
+
 class Run(dict):
     """One `state.apply`: {minion: {state id: what the state returned}}, or instead of states what Salt said."""
 
@@ -294,6 +300,18 @@ class Fleet:
         done = self.lab.run("--out=json", *words)
         return done.returncode, json.loads(done.stdout[done.stdout.index("{") :])
 
+    def orchestrate(self, name, words, test=False):
+        """(exit status, {step: {minion: {state: its changes}}}, all that was said) of gluster_one.orchestrate.NAME."""
+        done = self.lab.run(*orchestration(name, words, test))
+        (states,) = json.loads(done.stdout[done.stdout.index("{") :])["data"].values()
+        steps = {}
+        for key, state in states.items():
+            for minion, own in state["changes"].get("ret", {}).items():
+                changes = {state.split("_|-")[1]: each["changes"] for state, each in own.items() if each["changes"]}
+                if changes:
+                    steps.setdefault(key.split("_|-")[1], {})[minion] = changes
+        return done.returncode, steps, done.stdout + done.stderr
+
     def findings(self, minion, **arguments):
         """{kind: the finding} of `gluster_one.check` on a minion; its exit status says whether there are any."""
         words = [f"{key}={value}" for key, value in arguments.items()]
@@ -309,8 +327,12 @@ class Fleet:
             self.sh(host, "pkill -9 -f '[g]lustershd' || true; gluster --mode=script volume start one_vol force")
 
     def healed(self):
-        """Wait until no file of one_vol waits to be healed."""
+        """Have the self-heal daemons heal one_vol."""
         self.start_healers()
+        self.wait_healed()
+
+    def wait_healed(self):
+        """Wait until no file of one_vol waits to be healed."""
         nothing = {"pending": 0, "split_brain": 0}
         wait_for("no file to heal", lambda: self.heal_counts() == nothing, 120, every=1)
 
