@@ -70,14 +70,18 @@ def refuse_shutting_out(name, current, changes, servers=None):
         salt kvm1 gluster_auth.refuse_shutting_out one_vol '{}' '{auth.allow: {old: null, new: "*"}}' '[kvm1, kvm2]'
     """
     new = {option: change["new"] for key, change in changes.items() for option in _guarded(key)}
-    tls = any(not _same(o, {**current, **new}.get(o, "off"), "off") for o in ("client.ssl", "server.ssl"))
+    # What is reset has Gluster's default then.
+    after = {option: TOGETHER.get(option) if value is None else value for option, value in new.items()}
+    tls = any(not _same(o, {**current, **after}.get(o, "off"), "off") for o in ("client.ssl", "server.ssl"))
     for option, value in new.items():
-        changed = option in TOGETHER and not _same(option, current.get(option, TOGETHER[option]), value)
+        changed = option in TOGETHER and not _same(option, current.get(option, TOGETHER[option]), after[option])
         if changed or (tls and option in TLS):
+            what = f"{option} {value!r}" if value is not None else f"{option} reset, as nothing asks for it any more,"
             raise SaltInvocationError(
-                f"options: {option} {value!r} would cut off the clients of volume {name}, which take it at another "
+                f"options: {what} would cut off the clients of volume {name}, which take it at another "
                 "time than its bricks: set it by hand, while nobody has the volume mounted"
             )
+    new = {option: value for option, value in new.items() if value is not None}  # the defaults shut out nobody
     stopping = [option for option in new if option in STOPPING and _same(option, new[option], STOPPING[option])]
     lists = [option for option in LISTS if option in new]
     if not stopping and not lists:

@@ -173,14 +173,20 @@ def _options(name, volume, info, node):
         wanted = __utils__["gluster_options.wanted_options"](
             volume["uid"], volume["gid"], volume["options"], volume.get("group"), info.get("replica", 1) > 1
         )
+        wanted = {**__utils__["gluster_options.kept_group"](info["options"], wanted), **wanted}
         changes = __utils__["gluster_options.option_changes"](info["options"], wanted)
+        dropped = __utils__["gluster_options.dropped"](info["options"], wanted)[0]
     except (CommandExecutionError, SaltInvocationError) as exc:  # the bricks are to be looked at all the same
         return [["check_failed", name, str(exc), "options that can be set", "see the pillar's"]]
     cure = f"salt {node['id']} state.apply gluster_one.volume"
     return [
         ["volume_option", name, f"{option} is {change['old'] or 'not set'}", change["new"] or "not set", cure]
         for option, change in changes.items()
-    ]
+    ] + [
+        ["volume_option", name, f"{option} is {change['old']}, which the pillar no longer asks for",
+         change["new"] or "not set", cure]
+        for option, change in dropped.items()
+    ]  # fmt: skip
 
 
 def _clients(name, bricks, seen):

@@ -14,7 +14,6 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 __virtualname__ = "gluster_volume"
 
 PEER = ": start glusterd there, or bring its network back"
-SHARDS, INSECURE = ("features.shard", "features.shard-block-size"), "server.allow-insecure"
 PREDICTED = "gluster_volume.predict"  # in the context: of a run, what it would do to volumes
 # The options that Gluster gives a new volume, and one with copies (10.3 and 11.1).
 FRESH = {"storage.fips-mode-rchecksum": "on", "transport.address-family": "inet", "nfs.disable": "on"}
@@ -119,37 +118,6 @@ def set_options(name, changes, timeout=120, current=None, run=None):
         return _error("gluster.volume_set", name, options, timeout)
 
 
-def restored(current):
-    """
-    What differs from a volume's options as they would be if the formula had never set any, and what of that stays.
-
-    current
-        The volume's options and values as they are (dict).
-
-    Returns a tuple of what ``gluster_options.undone`` returns, without what stays, and a dict of reasons by option.
-    ``server.allow-insecure`` is never set off again: it would shut out root's clients, too, and after it clients of
-    bricks that were started meanwhile.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_volume.restored '{network.ping-timeout: 10, user.gluster_one.set: network.ping-timeout=10}'
-    """
-    changes, stays = __utils__["gluster_options.undone"](current), {}
-    known = __utils__["gluster_options.known"](changes)
-    for option in list(changes):
-        if option in SHARDS:
-            stays[option] = "files may be stored in shards, which nobody could read then"
-        elif option not in known:
-            stays[option] = "what it was before is not known"
-        if option in stays:
-            del changes[option]
-    if INSECURE in changes:
-        changes[INSECURE] = {**changes[INSECURE], "new": None}
-    return changes, stays
-
-
 def restore_options(name, changes, timeout=120, current=None, run=None):
     """
     Set a volume's options back, and take them out of the record, while no server is being restarted and all peers are
@@ -159,7 +127,7 @@ def restore_options(name, changes, timeout=120, current=None, run=None):
         See :func:`set_options`.
 
     changes
-        What :func:`restored` returned first (dict).
+        What ``gluster_options.dropped`` returned first (dict).
 
     current
         The volume's options as they are (dict).

@@ -217,7 +217,7 @@ def volume_restored(name, timeout=120, orchestrated=False):
         info = __salt__["gluster.volume_info"](name).get(name)
         if not info:
             return {**ret, "comment": f"there is no volume {name} here"}
-        changes, stays = __salt__["gluster_volume.restored"](info["options"])
+        changes, stays = __utils__["gluster_options.dropped"](info["options"])
         kept = "".join(f"; {option} stays: {why}" for option, why in stays.items())
         fine = f"no other option of volume {name} is the formula's{kept}"
         if changes and not (__opts__["test"] and orchestrated):
@@ -232,7 +232,7 @@ def volume_restored(name, timeout=120, orchestrated=False):
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
         error = __salt__["gluster_volume.restore_options"](name, changes, timeout, info["options"])
-        left = __salt__["gluster_volume.restored"](__salt__["gluster.volume_info"](name)[name]["options"])[0]
+        left = __utils__["gluster_options.dropped"](__salt__["gluster.volume_info"](name)[name]["options"])[0]
         return __utils__["gluster_states.changed"](ret, changes, left, fine, error)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}

@@ -27,8 +27,10 @@ def volume_configured(
 
     The options for it are ``server.allow-insecure``, ``storage.owner-uid`` and ``storage.owner-gid``.
 
-    Those that differ are set by one command, when all peers are connected; others stay. The same command records them
-    on the volume, in ``user.gluster_one.set``. A run that sets allow-insecure on then checks the bricks: if all reject
+    Those that differ are set by one command, when all peers are connected. The same command records them on the volume,
+    in ``user.gluster_one.set``. An option of that record that nothing asks for any more, and that nobody has changed
+    since, goes back to what it was before; of a volume that was made with the group ``virt``, to what that has. All
+    other options stay. A run that sets allow-insecure on then checks the bricks: if all reject
     clients it stops and starts the volume; if only some do, it fails and names them.
 
     Nothing is set where an option would shut out a client that is connected, or a server: see
@@ -80,17 +82,24 @@ def volume_configured(
         elif group:
             wanted = __utils__["gluster_options.wanted_options"](group=group, **about)
         fine = f"volume {name} has its {len(wanted)} options"
+        kept = __utils__["gluster_options.kept_group"](info["options"], wanted)
+        wanted = {**kept, **wanted}
         changes = {**more, **__salt__["gluster_volume.option_changes"](info["options"], wanted)}
-        __salt__["gluster_auth.refuse_shutting_out"](name, info["options"], changes, servers)
-        after = {**info["options"], **{option: change["new"] for option, change in changes.items()}}
+        dropped, stays = __utils__["gluster_options.dropped"](info["options"], wanted)
+        fine += "".join(f"; {option}, which a run has set, stays: {why}" for option, why in stays.items())
+        if kept and not new_group:
+            fine += f"; {len(kept)} options of the group virt, which runs have set, stay: say group: virt for them"
+        __salt__["gluster_auth.refuse_shutting_out"](name, info["options"], {**changes, **dropped}, servers)
+        after = {option: change["new"] for option, change in {**changes, **dropped}.items()}
+        after = {option: value for option, value in {**info["options"], **after}.items() if value is not None}
         out = __salt__["gluster_auth.kept_out"](name, after, servers, info["transport"]) if servers else []
         ret.update({"warnings": [f"{what}: {cure}" for what, cure in out]} if out else {})
         opening = not __utils__["gluster_options.option_changes"](changes.get(INSECURE, {"new": "off"}), {"new": "on"})
         opening = opening and not new  # whose bricks start with it
         bricks = {} if opening or new else _bricks_closed(name, info["bricks"])
         remark = __salt__["gluster_volume.shard_remark"](changes)
-        if __opts__["test"] or not {**changes, **bricks}:
-            ret = __utils__["gluster_states.would_change"](ret, {**changes, **bricks}, fine)
+        if __opts__["test"] or not {**changes, **dropped, **bricks}:
+            ret = __utils__["gluster_states.would_change"](ret, {**changes, **dropped, **bricks}, fine)
             return {**ret, "comment": ret["comment"] + remark}
         fine += remark
         if opening:
@@ -104,9 +113,17 @@ def volume_configured(
             ret["changes"] = {option: change for option, change in changes.items() if option not in left}
             if error and left:
                 raise CommandExecutionError(error)
+        if dropped:
+            error = __salt__["gluster_volume.restore_options"](name, dropped, timeout, info["options"], run=_run())
+            info = {**info, **__salt__["gluster_volume.info"](name)}
+            still = __utils__["gluster_options.dropped"](info["options"], wanted)[0]
+            ret["changes"].update({option: change for option, change in dropped.items() if option not in still})
+            if error and still:
+                raise CommandExecutionError(error)
         if opening or bricks:
             fine += _let_in(name, info, timeout)
-        return __utils__["gluster_states.changed"](ret, {**changes, **bricks}, left if changes else {}, fine)
+        left = {**(left if changes else {}), **(still if dropped else {})}
+        return __utils__["gluster_states.changed"](ret, {**changes, **dropped, **bricks}, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 

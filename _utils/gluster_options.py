@@ -35,6 +35,9 @@ BY_HAND = ("cluster.op-version", "cluster.max-op-version", "cluster.enable-share
 
 # The record of what the formula has set. A value of 5000 characters ended glusterd (10.3 and 11.1), 4000 it kept.
 RECORD, LONGEST = "user.gluster_one.set", 3500
+# With it, files are stored in shards, which nobody could read without it. Of a volume that the formula has made it
+# comes from this group, which is for a volume of VMs' images.
+SHARDS, MADE_WITH, INSECURE = ("features.shard", "features.shard-block-size"), "virt", "server.allow-insecure"
 UNKNOWN = "?"  # in it: what an option was before
 
 
@@ -352,6 +355,73 @@ def known(changes):
         __utils__["gluster_options.known"]({"auth.allow": {"old": "10.0.*", "new": "?"}})
     """
     return {option: change for option, change in changes.items() if change["new"] != UNKNOWN}
+
+
+def kept_group(current, wanted=()):
+    """
+    What the options of a volume go back to that was made with the group ``virt``, or had it from the pillar, when
+    nothing asks for them any more: the group's, and not Gluster's defaults, since its images are stored as the group
+    has it.
+
+    current
+        The volume's options and values as they are (dict).
+
+    wanted
+        Option names (a dict or list of strings, default none): those are asked for.
+
+    Returns a dict of option names and values, of those options that the formula has set and nobody has changed since.
+    It is empty where the volume has its shards from somebody else, or none, or this node has no such group.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_options.kept_group"]({"features.shard": "on", "user.gluster_one.set": "features.shard=on"})
+    """
+    ours = undone(current)
+    if SHARDS[0] not in ours:
+        return {}
+    try:
+        group = group_options(MADE_WITH)
+    except CommandExecutionError:
+        return {}
+    asked = {_full(name, current) for name in wanted}
+    return {option: value for option, value in group.items() if option in ours and option not in asked}
+
+
+def dropped(current, wanted=()):
+    """
+    What is to be set back of a volume's options: those that the formula has set, that nobody has changed since, and
+    that are not asked for any more.
+
+    current
+        The volume's options and values as they are (dict).
+
+    wanted
+        Option names (a dict or list of strings, default none): those are asked for.
+
+    Returns a tuple of changes, as :func:`undone` has them, and a dict of those that stay nevertheless, with the reason.
+    ``server.allow-insecure`` is never set off again: it would shut out root's clients, too, and after it clients of
+    bricks that were started meanwhile.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_options.dropped"]({"nfs.disable": "on", "user.gluster_one.set": "nfs.disable=on"})
+    """
+    asked, stays = {_full(name, current) for name in wanted}, {}
+    changes = {option: change for option, change in undone(current).items() if option not in asked}
+    for option in list(changes):
+        if option in SHARDS:
+            stays[option] = "files may be stored in shards, which nobody could read then"
+        elif changes[option]["new"] == UNKNOWN:
+            stays[option] = "what it was before is not known"
+        if option in stays:
+            del changes[option]
+    if INSECURE in changes:
+        changes[INSECURE] = {**changes[INSECURE], "new": None}
+    return changes, stays
 
 
 def _was(recorded):

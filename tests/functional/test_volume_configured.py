@@ -85,10 +85,16 @@ def test_one_difference_is_one_change(configured, volume):
     assert host.set_options(volume)[RECORD] == record
 
 
-def test_an_option_that_is_not_asked_for_any_more_is_left(configured, volume):
-    assert configured(volume, options={"network.ping-timeout": 10}).result is True
-    idle(configured, volume)
-    assert host.set_options(volume)["network.ping-timeout"] == "10"
+def test_an_option_that_is_not_asked_for_any_more_is_what_it_was_before(configured, volume):
+    by_hand(volume, {"network.ping-timeout": "30", "performance.io-cache": "on"})
+    asked = {"network.ping-timeout": 10, "performance.quick-read": False}
+    assert configured(volume, options=asked).result is True
+    run = four_runs(configured, volume)
+    back = {"network.ping-timeout": {"old": "10", "new": "30"}, "performance.quick-read": {"old": "off", "new": None}}
+    assert run.changes == back
+    left = host.set_options(volume)
+    assert (left["network.ping-timeout"], left["performance.io-cache"]) == ("30", "on")
+    assert "performance.quick-read" not in left and "timeout" not in left[RECORD]
 
 
 def by_hand(volume, options):

@@ -192,6 +192,12 @@ def test_it_is_known_who_is_connected(refuse):
         ("auth.ssl-allow", "somebody", {"server.ssl": "on"}, True),
         ("ssl.ca-list", "/etc/ssl/other.pem", {"client.ssl": "on"}, True),
         ("network.ping-timeout", 10, {"client.ssl": "on"}, False),
+        ("client.ssl", None, {"client.ssl": "on"}, True),  # reset
+        ("client.ssl", None, {"client.ssl": "off"}, False),
+        ("ssl.ca-list", None, {"client.ssl": "on", "ssl.ca-list": "/etc/ssl/other.pem"}, True),
+        ("auth.allow", None, {"auth.allow": "10.77.1.1"}, False),
+        ("auth.reject", None, {"auth.reject": "10.77.1.1"}, False),
+        ("features.read-only", None, {"features.read-only": "on"}, False),
     ],
 )
 def test_what_bricks_and_clients_take_at_different_times(refuse, option, value, current, refused):

@@ -236,6 +236,22 @@ def test_a_volume_of_which_only_what_glusterd_keeps_is_known(execution):
     assert [one[0] for one in found] == ["peer_away", "peer_away", "server_quorum"]
 
 
+def test_an_option_that_a_run_has_set_and_the_pillar_no_longer_has_is_found(execution):
+    volume = {"servers": ALL, "uid": 0, "gid": 0, "options": {"performance.quick-read": False}}
+    options = {"server.allow-insecure": "on", "storage.owner-uid": "0", "storage.owner-gid": "0", "nfs.disable": "on",
+               "performance.quick-read": "off", "network.ping-timeout": "10",
+               "user.gluster_one.set": "network.ping-timeout=10<20 performance.quick-read=off"}  # fmt: skip
+    kept = {"status": "Stopped", "options": options, "bricks": BRICKS}
+    seen = {"pool": pool(), "volumes": {"one_vol": kept}, "status": None, "heal": {}}
+    node = {"id": "kvm1", "names": ["kvm1"], "volumes": {}}
+    module = execution("gluster_pool", __salt__={"glusterd.peers": lambda: [["kvm2"], ["kvm3"]]})
+    found = module.volume_report("one_vol", volume, seen, node)[1]
+    what, cure = "network.ping-timeout is 10, which the pillar no longer asks for", "state.apply gluster_one.volume"
+    assert [each for each in found if each[0] == "volume_option"] == [
+        ["volume_option", "one_vol", what, "20", f"salt kvm1 {cure}"]
+    ]
+
+
 def test_a_server_may_go_when_all_is_well(blockers):
     assert blockers("kvm2", volumes={"one_vol": {**REPLICA, **QUORUM}}) == []
 

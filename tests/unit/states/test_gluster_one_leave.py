@@ -265,7 +265,7 @@ class Volume:
         }
         names = {"__salt__": salt, "__opts__": opts, "__context__": context}
         module = imported(CHECKOUT / "_modules/gluster_volume.py", **names)
-        salt.update({f"gluster_volume.{one}": getattr(module, one) for one in ("restored", "restore_options")})
+        salt["gluster_volume.restore_options"] = module.restore_options
         return imported(CHECKOUT / "_states/gluster_one_leave.py", **names).volume_restored(
             "one_vol", timeout=0, orchestrated=orchestrated
         )

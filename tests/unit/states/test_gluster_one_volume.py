@@ -20,6 +20,7 @@ def configured(execution):
         salt = {
             "gluster.volume_info": lambda name=None, run=None: {"one_vol": volume} if volume else {},
             "gluster.volume_set": lambda name, options, timeout: volume["options"].update(options),
+            "gluster.volume_reset": lambda name, option, timeout: volume["options"].pop(option),
             "gluster_auth.refuse_shutting_out": lambda *words: True,
             "gluster_probe.rejecting_bricks": lambda name, bricks: done.append("probe") or [],
             "gluster_lock.lock": lambda timeout, run: None,
@@ -64,6 +65,56 @@ def test_a_new_volume_gets_the_group_before_its_start(configured, test):
     if not test:
         ret, changes, done = configured(new, new_group="virt")
         assert (ret["result"], changes, done) == (True, {}, [])
+
+
+def twice(configured, there, **arguments):
+    """The state's changes, which its test run has foretold, after which it finds nothing."""
+    foretold = configured(there, True, **arguments)[0]
+    ret = configured(there, **arguments)[0]
+    assert (ret["result"], foretold["changes"]) == (True, ret["changes"]), (foretold, ret)
+    assert configured(there, **arguments)[0]["changes"] == {}
+    return ret["changes"]
+
+
+def test_an_option_that_nothing_asks_for_any_more_is_what_it_was_before(configured):
+    there = volume("Started", **{"nfs.disable": "on", "network.ping-timeout": "30"})
+    asked = {"network.ping-timeout": 10, "performance.quick-read": False, "cluster.choose-local": False}
+    configured(there, options=asked)
+    there["options"]["cluster.choose-local"] = "on"  # by hand since
+    changes = twice(configured, there, options={"nfs.disable": True})
+    back = {"network.ping-timeout": {"old": "10", "new": "30"}, "performance.quick-read": {"old": "off", "new": None}}
+    assert changes == back
+    record = there["options"].pop("user.gluster_one.set")
+    theirs = {"nfs.disable": "on", "network.ping-timeout": "30", "cluster.choose-local": "on"}
+    assert there["options"] == {**GUIDE, **theirs} and "timeout" not in record and "quick" not in record
+
+
+def test_an_option_is_dropped_in_the_run_that_sets_another(configured):
+    there = volume("Started")
+    configured(there, options={"network.ping-timeout": 10})
+    changes = twice(configured, there, options={"performance.quick-read": False})
+    assert {option: change["new"] for option, change in changes.items()} == {
+        "network.ping-timeout": None, "performance.quick-read": "off",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("made", [{"new_group": "virt"}, {"group": "virt"}])
+def test_a_volume_of_virt_keeps_its_group(configured, made):
+    there = volume("Created" if "new_group" in made else "Started")
+    configured(there, options={"network.ping-timeout": 10}, **made)
+    there["status"] = "Started"
+    assert twice(configured, there, **made) == {"network.ping-timeout": {"old": "10", "new": "20"}}
+    ret = configured(there)[0]  # nothing says any more that it has the group
+    assert ret["changes"] == {} and "2 options of the group virt, which runs have set, stay" in ret["comment"]
+
+
+def test_what_cannot_be_set_back_is_said(configured):
+    there = volume("Started", **{"auth.allow": ",".join(f"10.0.0.{number}" for number in range(99))})
+    configured(there, options={"features.shard-block-size": "64MB", "auth.allow": "*"})
+    ret = configured(there)[0]
+    assert (ret["result"], ret["changes"]) == (True, {})
+    assert "auth.allow, which a run has set, stays: what it was before is not known" in ret["comment"]
+    assert "features.shard-block-size, which a run has set, stays: files may" in ret["comment"]
 
 
 @pytest.mark.parametrize("status", ["Created", "Started"])
