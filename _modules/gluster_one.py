@@ -550,7 +550,7 @@ def _bricks(seen, node, name, alone):
     """
     bricks = __salt__["glusterd.bricks"](name)
     seen.setdefault("back", {}).update({brick: age for brick, age in bricks["up"].items() if age < YOUNG})
-    start = f"gluster volume start {name} force"
+    start = _apply(node, "started")
     for brick, marked in bricks["down"].items() if not alone else []:
         what = f"it is down: {MARKED}" if marked else "it is down"
         cure = start if marked else f"{start}, if its directory carries the volume's identifier"

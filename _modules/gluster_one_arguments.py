@@ -441,7 +441,7 @@ STATES = {
             "a device below /dev is needed, best one of `ls -l /dev/disk/by-id`, which names this disk and no other",
         ),
     },
-    "bricks_running": {"name": _A_VOLUME},
+    "bricks_running": {"name": _A_VOLUME, "service": _A_SERVICE},
     "bricks_restarted": {"name": _A_VOLUME},
     "heal_daemon_connected": {"name": _A_VOLUME},
     "glusterd_configured": {

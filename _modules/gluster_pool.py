@@ -17,7 +17,7 @@ MEMBER = "Peer in Cluster"
 TAKES, CREATES, STARTS = "a run takes them in", "a run creates it", "a run starts it"
 LOOK_AT_IT = (
     "salt SERVER gluster_one.check; where the brick's directory carries the volume's identifier: "
-    "gluster volume start {} force"
+    "salt SERVER state.apply gluster_one.started"
 )
 APPLY = "salt '*' state.apply gluster_one"
 PAGE = "docs/status.md, A server that is not in the pool"
@@ -126,7 +126,7 @@ def volume_report(name, volume, seen, node):
         facts["bricks"] = [len(online & set(info["bricks"])), len(info["bricks"])]
         facts["sets"] = [[[brick, brick in online] for brick in bricks] for bricks in _sets(info)]
         for brick in _down(info, online, pool):
-            found.append(["brick_down", brick, "it is down", "online", LOOK_AT_IT.format(name)])
+            found.append(["brick_down", brick, "it is down", "online", LOOK_AT_IT])
         lost = [("client_quorum", text) for text in _brick_quorum(name, info, online)] + lost
     for kind, text in lost:
         found.append([kind, name, text, "more of them", "bring bricks and peers back"])
@@ -226,7 +226,7 @@ def _healing(name, counts, limit):
             __salt__["gluster.heal"](name)
         except CommandExecutionError as exc:
             # Self-heal daemons that bricks once rejected, as while server.allow-insecure was off, do not try again.
-            cure = f"on each server: pkill -f [g]lustershd; gluster volume start {name} force"
+            cure = f"once all bricks run, on each server: pkill -f [g]lustershd; gluster volume start {name} force"
             if not re.search("Another transaction|Locking failed", str(exc)):  # then it is not known
                 found.append(["heal_daemon", name, str(exc), "the self-heal daemons heal", cure])
     if counts["split_brain"]:
@@ -455,6 +455,64 @@ def bricks_down(name):
     if online is None:
         raise CommandExecutionError(_unknown(name))
     return _down(info, online, seen["pool"])
+
+
+def others_down(name):
+    """
+    The bricks of a started volume on other servers that are down although these are connected.
+
+    name
+        The volume (string).
+
+    Returns a dict of the servers' uuids by brick, such as ``{"kvm2:/data/one_vol": "1c7e..."}``.
+
+    Raises CommandExecutionError when Gluster does not list them.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_pool.others_down one_vol
+    """
+    own = __salt__["glusterd.bricks"](name)["names"]
+    down = [brick for brick in bricks_down(name) if brick not in own]
+    info = __salt__["gluster.volume_info"](name).get(name) if down else None
+    return {brick: server for brick, server in zip(info["bricks"], info["servers"]) if brick in down} if info else {}
+
+
+def restart_blockers(service="glusterd"):
+    """
+    What a restart of this server's glusterd would cost: bricks of its own that end with it, and bricks of other
+    servers, which end where their volume loses its servers' quorum meanwhile.
+
+    service
+        glusterd's service (string, default ``glusterd``).
+
+    Returns a list of sentences, an empty one where it costs nothing.
+
+    Raises CommandExecutionError when glusterd does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_pool.restart_blockers
+    """
+    found, own = [], __salt__["glusterd.info"]()["uuid"]
+    up = [brick for name in __salt__["glusterd.volumes"]() for brick in __salt__["glusterd.bricks"](name)["up"]]
+    if up and __salt__["glusterd.kept_changes"](service):
+        found.append(
+            f"{', '.join(up)} would end with {service}: `keep_bricks: true` in the pillar and gluster_one.glusterd "
+            "keep bricks running"
+        )
+    seen = __salt__["gluster.snapshot"]()
+    rest = [{**peer, "connected": peer["connected"] and peer["uuid"] != own} for peer in seen["pool"]]
+    for name, info in sorted(seen["volumes"].items()):
+        online = _online(seen, name)
+        others = [brick for brick, server in zip(info["bricks"], info["servers"]) if server != own]
+        if info["status"] == "Started" and (online is None or online.intersection(others)):
+            found += [f"without it {text}" for text in _server_quorum(name, info, rest)]
+    return found
 
 
 def _down(info, online, pool):

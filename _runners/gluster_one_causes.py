@@ -90,9 +90,9 @@ def causes(fleet, called=None, first=None):
     itself; ``shown`` is False for what one node alone says beyond twenty causes::
 
         [{"kind": "brick_down", "on": "kvm3:/data/one_vol", "seen": "it is down", "severity": "error",
-          "what": "kvm3:/data/one_vol is down", "cure": "gluster volume start one_vol force", "said_by": ["kvm1"],
-          "at": ["kvm3"], "felt_by": ["kvm1", "kvm2"], "machines": ["one-7"], "about": [], "findings": 3,
-          "shown": True}]
+          "what": "kvm3:/data/one_vol is down", "cure": "salt kvm3 state.apply gluster_one.started",
+          "said_by": ["kvm1"], "at": ["kvm3"], "felt_by": ["kvm1", "kvm2"], "machines": ["one-7"], "about": [],
+          "findings": 3, "shown": True}]
 
     CLI Example:
 

@@ -138,14 +138,21 @@ def glusterd_running(name="glusterd"):
         return {**ret, "result": False, "comment": str(exc)}
 
 
-def bricks_running(name, timeout=120):
+def bricks_running(name, service="glusterd", timeout=120):
     """
-    All bricks of a started volume run; those that do not are started. For one node of the pool.
+    The bricks of a started volume on this server run; those that do not are started. For every server.
 
-    A volume that is stopped stays stopped, and a brick whose server is away is not waited for.
+    A volume that is stopped stays stopped. The bricks of other servers are never started: over the empty directory of
+    one whose file system is not mounted Gluster would make an empty brick, which dies, and only its own server can look
+    there. So ``gluster volume start VOLUME force``, which starts all that are down, is used only where no other
+    server's are. Else glusterd is restarted, which starts those of its own server alone: one server after the other, by
+    their uuids, and only while the bricks that run are kept and no volume loses its servers' quorum.
 
     name
         The volume (string).
+
+    service
+        glusterd's service (string, default ``glusterd``).
 
     timeout
         Seconds for the bricks to come up (int, default 120).
@@ -155,27 +162,27 @@ def bricks_running(name, timeout=120):
         one_vol:
           gluster_one.bricks_running: []
     """
-    ret = {"name": name, "result": True, "changes": {}, "comment": f"all bricks of volume {name} run"}
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
-        __salt__["gluster_one_arguments.require_arguments"]("bricks_running", name=name, timeout=timeout)
-        down = __salt__["gluster_pool.bricks_down"](name)
+        __salt__["gluster_one_arguments.require_arguments"](
+            "bricks_running", name=name, service=service, timeout=timeout
+        )
+        down, others = _own_down(name), ", ".join(__salt__["gluster_pool.others_down"](name))
         changes = {brick: {"old": "down", "new": "online"} for brick in down}
+        remark = f"; {others} down: apply gluster_one.started to its server" if others else ""
         if not down:
-            return ret
+            return {**ret, "comment": f"all bricks of volume {name} on this server run{remark}"}
         _require_marked(name)
         if __opts__["test"]:
-            return {**ret, "result": None, "changes": changes, "comment": f"would start {', '.join(down)}"}
-        __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
-        down = lambda: ", ".join(__salt__["gluster_pool.bricks_down"](name))  # noqa: E731
-        failure = f"the bricks of volume {name} did not all run"
+            return {**ret, "result": None, "changes": changes, "comment": f"would start {', '.join(down)}{remark}"}
+        _start(name, timeout, service)
+        seen = lambda: ", ".join(_own_down(name))  # noqa: E731
+        failure = f"the bricks of volume {name} on this server did not all run"
         with contextlib.suppress(CommandExecutionError):
-            __utils__["gluster_states.wait_for"](down, min(BACK, timeout), failure)
-        _start_anew(name, _own_down(name), timeout)
-        cure = (
-            ": apply gluster_one.started to the server of a brick that is down, or see the brick's log there, in "
-            "/var/log/glusterfs/bricks"
-        )
-        __utils__["gluster_states.wait_for"](down, timeout, failure, cure)
+            __utils__["gluster_states.wait_for"](seen, min(BACK, timeout), failure)
+        _start_anew(name, _own_down(name), timeout, service)
+        cure = ": see the brick's log in /var/log/glusterfs/bricks"
+        __utils__["gluster_states.wait_for"](seen, timeout, failure, cure)
         return {**ret, "changes": changes, "comment": f"started {', '.join(changes)}"}
     except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
@@ -276,6 +283,7 @@ def heal_daemon_connected(name, timeout=120):
         changes = {"self-heal daemon": {"old": f"not connected to {missing}", "new": "restarted"}} if missing else {}
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
+        _others_up(name, "the self-heal daemon was not restarted", timeout)
         __salt__["gluster.heal_daemon_restart"](name, timeout)
         failure = "the self-heal daemon was restarted and is not connected to all bricks"
         __utils__["gluster_states.wait_for"](apart, timeout, failure)
@@ -322,6 +330,7 @@ def bricks_restarted(name, every=False, outage=None, orchestrated=False, timeout
         for brick in changes:
             restart = functools.partial(__salt__["gluster.brick_restart"], name, brick, timeout)
             if brick in refusing and alone:
+                _others_up(name, f"{brick} was not restarted", timeout)
                 restart()
                 down = lambda: ", ".join(__salt__["gluster_pool.bricks_down"](name))  # noqa: E731
                 __utils__["gluster_states.wait_for"](down, timeout, f"{brick} was restarted, and bricks are down")
@@ -407,7 +416,7 @@ def _bricks_back(what, timeout):
             _start_anew(name, bricks, timeout)
         cure = (
             f": see why in /var/log/glusterfs/bricks on {__grains__['id']} (such as no free port up to max-port of "
-            "glusterd.vol), then `gluster volume start VOLUME force` starts it; the next server waits for it"
+            "glusterd.vol), then gluster_one.started starts it; the next server waits for it"
         )
         __utils__["gluster_states.wait_for"](seen, timeout, failure, cure)
 
@@ -434,7 +443,44 @@ def _require_marked(name):
         )
 
 
-def _start_anew(name, bricks, timeout):
+def _others_up(name, undone, timeout):
+    """
+    Wait for the bricks of other servers: a start by force would start these, too, over whatever is at their places.
+    """
+    down = lambda: ", ".join(__salt__["gluster_pool.others_down"](name))  # noqa: E731
+    failure = f"{undone}: it takes `gluster volume start {name} force`, and bricks of other servers did not run"
+    cure = ": they would be started as well, perhaps over empty directories: apply gluster_one.started to their servers"
+    __utils__["gluster_states.wait_for"](down, timeout, failure, cure)
+
+
+def _start(name, timeout, service):
+    """
+    Start those bricks of this server that are down, and no other server's. Of several servers that have some down the
+    one with the lowest uuid begins: two glusterds that restart at once may cost a third one its quorum.
+    """
+    others, own = __salt__["gluster_pool.others_down"](name), __salt__["glusterd.info"]()["uuid"]
+    turn = len({server for server in others.values() if server < own})
+    down = lambda: ", ".join(__salt__["gluster_pool.others_down"](name))  # noqa: E731
+    if others:
+        failure = f"bricks of volume {name} on other servers did not run"
+        with contextlib.suppress(CommandExecutionError):
+            __utils__["gluster_states.wait_for"](down, min(BACK * turn, timeout), failure)
+    if not down():
+        __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
+        return
+    because = __salt__["gluster_pool.restart_blockers"](service)
+    if because:
+        raise CommandExecutionError(
+            f"volume {name} is not started by force, because {down()} would be started as well, perhaps over an empty "
+            f"directory; nor is {service} restarted, which would start this server's bricks alone: {'; '.join(because)}"
+            "; or apply gluster_one.started to the other servers first"
+        )
+    __salt__["glusterd.restart"](service)
+    failure = f"{service} was restarted, and the pool was not together"
+    __utils__["gluster_states.wait_for"]("gluster_pool.peers_apart", timeout, failure)
+
+
+def _start_anew(name, bricks, timeout, service="glusterd"):
     """
     Start bricks of this server that stayed down; a process of theirs that glusterd does not know is ended before, if
     nobody needs it.
@@ -444,4 +490,4 @@ def _start_anew(name, bricks, timeout):
         if not __salt__["gluster_pool.brick_blockers"](name, brick):
             __salt__["glusterd.end_brick"](name, brick)
     if bricks:
-        __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
+        _start(name, timeout, service)

@@ -1,4 +1,4 @@
-{#- Every server, on request: start glusterd and the bricks of started volumes where they are down. -#}
+{#- Every server, on request: start glusterd and its bricks of started volumes where they are down. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pillar
@@ -12,6 +12,7 @@ gluster_one_glusterd_running:
 gluster_one_bricks_{{ name }}:
   gluster_one.bricks_running:
     - name: {{ name | json }}
+    - service: {{ node.glusterd.service | json }}
     - timeout: {{ node.timeout }}
     - require:
       - gluster_one: gluster_one_glusterd_running

@@ -316,3 +316,27 @@ def test_bricks_are_kept_by_whomever_glusterd_is_restarted(states, one_vol, smal
 
 def test_a_service_that_is_not_there_has_nothing_to_keep(states):
     idle(states.gluster_one.bricks_kept, "no-such-daemon")
+
+
+# Bricks that are down
+
+
+def test_a_server_starts_no_brick_of_another_one(states, modules, one_vol, small_vol):
+    """What is down there may be an empty directory, which a start by force would mark; it would die."""
+    own, other = f"kvm1:/data/{one_vol}", f"kvm2:/data/{one_vol}"
+    running, down = states.gluster_one.bricks_running, lambda: set(modules.gluster_pool.bricks_down(one_vol))
+    host.gluster("volume", "reset-brick", one_vol, other, "start")  # the only way to end it from here
+    (pid,) = host.brick_pids(one_vol)[one_vol]
+    host.kill(pid)
+    host.eventually("both are down", lambda: down() == {own, other})
+    try:
+        assert f"kvm1:/data/{small_vol}/0 would end with glusterd" in fails(running, one_vol, timeout=1).comment
+        states.gluster_one.bricks_kept("glusterd")
+        small = host.brick_pids(small_vol)
+        run = four_runs(running, one_vol, timeout=5, look=down)
+        assert run.changes == {own: {"old": "down", "new": "online"}}
+        assert (down(), host.brick_pids(small_vol)) == ({other}, small)
+    finally:
+        host.gluster("volume", "start", one_vol, "force")
+        host.restart_glusterd()
+        host.eventually("all is healed", lambda: not modules.gluster_pool.volumes_unsettled([one_vol]))

@@ -180,7 +180,7 @@ def test_what_lies_beneath_a_mount_is_reached_by_another_place(module, path, abo
 
 
 def test_what_the_coordinator_finds_names_its_volume(module):
-    brick = ["brick_down", "kvm3:/data/two_vol", "it is down", "online", "gluster volume start two_vol force"]
+    brick = ["brick_down", "kvm3:/data/two_vol", "it is down", "online", "look at it"]
     module.__salt__["gluster_pool.volume_report"] = lambda *words: [{"bricks": [2, 3]}, [brick]]
     module.__salt__["gluster_pool.snapshot"] = lambda heal, ask, service: {"volumes": {}}
     report = module.report(heal=False, node={**node("two_vol", coordinator=True), "roles": []})
@@ -293,7 +293,7 @@ def test_a_cure_is_whole_or_none(module):
 @pytest.mark.parametrize(
     "marked, found",
     [
-        (True, {"brick_down": "gluster volume start one_vol force"}),
+        (True, {"brick_down": "salt kvm2 state.apply gluster_one.started"}),
         (
             False,
             {"brick_down": ", if its directory", "brick_gone": "if its files are lost, replace the brick"},
@@ -314,7 +314,7 @@ def test_a_brick_is_started_by_force_only_where_its_directory_is_the_brick(modul
     module.__utils__["gluster_process.run"] = lambda words: (0, "" if marked is None else "0 0 7", "")
     module._space = lambda *words: None
     seen = {"findings": []}
-    module._bricks(seen, {}, "one_vol", alone=None)
+    module._bricks(seen, {"id": "kvm2"}, "one_vol", alone=None)
     assert [one["kind"] for one in seen["findings"]] == list(found)
     assert all(cure in one["cure"] for one, cure in zip(seen["findings"], found.values()))
     by_coordinator = ["brick_down", "kvm2:/data/b", "it is down", "online", "look at it"]

@@ -593,3 +593,50 @@ def test_what_is_replaced_leaves_its_set_a_quorum(execution, info, down, going, 
     assert "1 of 3 servers are connected" in module.replace_blockers({"one_vol": going}, [uuid("kvm3")])[-1]
     seen["status"] = {"one_vol": None}
     assert "it is not known which bricks" in module.replace_blockers({"one_vol": going})[0]
+
+
+def test_the_bricks_of_other_servers_that_are_down(execution):
+    module = execution("gluster_pool")
+    module.bricks_down = lambda name: BRICKS[:2]
+    module.__salt__.update({
+        "glusterd.bricks": lambda name: {"names": BRICKS[:1]},
+        "gluster.volume_info": lambda name: {name: served(REPLICA)},
+    })  # fmt: skip
+    assert module.others_down("one_vol") == {"kvm2:/b": "uuid of 2"}
+    module.bricks_down = lambda name: BRICKS[:1]
+    assert module.others_down("one_vol") == {}
+
+
+def restarted(execution, options, away=(), online=BRICKS, kept=True):
+    """What a restart of kvm1's glusterd would cost."""
+    module = execution("gluster_pool")
+    rows = [{"hostname": brick[:4], "path": "/b", "online": brick in online} for brick in BRICKS]
+    module.__salt__.update({
+        "glusterd.info": lambda: {"uuid": uuid("kvm1")},
+        "glusterd.volumes": lambda: {"one_vol": {}},
+        "glusterd.bricks": lambda name: {"up": {"kvm1:/b": 7}},
+        "glusterd.kept_changes": lambda service: {} if kept else {"KillMode": {}},
+        "gluster.snapshot": lambda: {
+            "pool": pool(*away), "volumes": {"one_vol": served({**REPLICA, **options})}, "status": {"one_vol": rows},
+        },
+    })  # fmt: skip
+    return module.restart_blockers()
+
+
+@pytest.mark.parametrize(
+    "options, away, online, lost",
+    [
+        (QUORUM, (), BRICKS, 0),
+        (QUORUM, ("kvm2",), BRICKS, 1),
+        (QUORUM, ("kvm2",), BRICKS[:1], 0),  # nothing that runs elsewhere would end
+        ({}, ("kvm2",), BRICKS, 0),
+    ],
+)
+def test_a_restart_of_glusterd_must_not_cost_others_their_quorum(execution, options, away, online, lost):
+    found = restarted(execution, options, away, online)
+    assert found == ["without it 1 of 3 servers are connected, too few for volume one_vol's server quorum"] * lost
+
+
+def test_a_restart_of_glusterd_must_not_end_bricks(execution):
+    (found,) = restarted(execution, {}, kept=False)
+    assert found.startswith("kvm1:/b would end with glusterd: `keep_bricks: true` in the pillar and")

@@ -155,9 +155,9 @@ def test_one_cause(master, name):
     "said, cure",
     [
         ([], "on its server: getfattr -n trusted.glusterfs.volume-id on the brick's directory; where it is there: "
-             "gluster volume start one_vol force"),
+             "salt SERVER state.apply gluster_one.started"),
         ([of_volume("brick_down", B3, "it is down: its directory is the brick's")],
-         "gluster volume start one_vol force; "),
+         "salt kvm3 state.apply gluster_one.started"),
         ([of_volume("brick_down", B3, "it is down"),
           finding("brick_gone", "/data/one_vol", "not the brick: it lacks the volume's identifier")],
          "on kvm3: mount its file system; if its files are lost, replace the brick: docs/replace.md"),

@@ -1,5 +1,7 @@
 """Bricks that do not come back after a restart of glusterd."""
 
+import re
+
 import pytest
 from salt.exceptions import CommandExecutionError
 
@@ -24,6 +26,8 @@ def back(monkeypatch):
             },
             "glusterd.end_brick": lambda name, brick: lost and started.append((brick, "ended")),
             "gluster_pool.bricks_down": lambda name: down(name) + ["kvm2:/b"] if lost else [],
+            "gluster_pool.others_down": lambda name: {},
+            "glusterd.info": lambda: {"uuid": "1"},
             "gluster_pool.brick_blockers": lambda name, brick: list(blockers),
             "gluster.volume_start": lambda name, force, timeout: started.append((name, force)),
         }
@@ -64,7 +68,7 @@ def test_one_that_does_not_come_back_then_is_named_with_what_to_do(back):
     assert (
         "glusterd was restarted, and bricks of this server did not come back within 0.3 s (last seen: kvm1:/b)" in text
     )
-    assert "/var/log/glusterfs/bricks on kvm1" in text and "`gluster volume start VOLUME force` starts it" in text
+    assert "/var/log/glusterfs/bricks on kvm1" in text and "then gluster_one.started starts it" in text
 
 
 def test_a_brick_whose_directory_is_another_is_not_started_by_force(back):
@@ -75,3 +79,112 @@ def test_a_brick_whose_directory_is_another_is_not_started_by_force(back):
     ):
         wait()
     assert started == []
+
+
+# Bricks of several servers
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """
+    server(others, ...): the state on a server whose brick is down while others' are, and what was done there. What is
+    down stays so until it is started.
+    """
+
+    def make(others, blockers=(), own=("kvm1:/b",), marked=True, others_start=False):
+        seen, done = {"own": list(own), "others": dict(others)}, []
+
+        def start(what):
+            done.append(what)
+            seen["own"] = []
+
+        def waited(look, timeout, failure, cure=""):
+            look = salt[look] if isinstance(look, str) else look
+            if failure.endswith("on other servers did not run"):
+                done.append(f"waited {timeout} s")
+                if others_start:
+                    seen["others"] = {}
+            if look():
+                raise CommandExecutionError(f"{failure} (last seen: {look()}){cure}")
+
+        salt = {
+            "gluster_one_arguments.require_arguments": lambda *_, **__: None,
+            "glusterd.volumes": lambda: {"one_vol": {}, "other_vol": {}},
+            "glusterd.info": lambda: {"uuid": "2"},
+            "glusterd.bricks": lambda name: {
+                "names": ["kvm1:/b"],
+                "down": dict.fromkeys(seen["own"], marked),
+            },
+            "glusterd.restart": lambda name: start(f"{name} restarted"),
+            "glusterd.end_brick": lambda name, brick: False,
+            "gluster_pool.bricks_down": lambda name: [*seen["own"], *seen["others"]],
+            "gluster_pool.others_down": lambda name: seen["others"],
+            "gluster_pool.restart_blockers": lambda service: list(blockers),
+            "gluster_pool.peers_apart": lambda: None,
+            "gluster_pool.brick_blockers": lambda name, brick: [],
+            "gluster.volume_start": lambda name, force, timeout: start(f"{name} started by force"),
+            "gluster.volume_info": lambda name: {name: {"status": "Started", "replica": 3, "disperse": 0}},
+            "gluster.heal_daemon_apart": lambda name: ["kvm1:/b"],
+            "gluster.heal_daemon_restart": lambda name, timeout: start("self-heal daemon restarted"),
+        }
+        utils = {"gluster_states.wait_for": waited}
+        opts = {"test": False, "id": "kvm1", "file_client": "local"}
+        path = CHECKOUT / "_states/gluster_one_server.py"
+        return imported(path, __salt__=salt, __utils__=utils, __grains__={"id": "kvm1"}, __opts__=opts), done
+
+    return make
+
+
+OWN = {"kvm1:/b": {"old": "down", "new": "online"}}
+
+
+def test_a_server_starts_its_own_bricks_by_force_where_no_other_s_are_down(server):
+    module, done = server({})
+    ret = module.bricks_running("one_vol")
+    assert (ret["result"], ret["changes"], done) == (True, OWN, ["one_vol started by force"])
+
+
+@pytest.mark.parametrize(
+    "others, waits", [({"kvm3:/b": "3"}, 0), ({"kvm0:/b": "1"}, 15), ({"a:/b": "0", "b:/b": "1"}, 30)]
+)
+def test_bricks_of_another_server_are_never_started(server, others, waits):
+    """Its directory may be empty, and a start by force would mark it. A glusterd that starts starts its own alone."""
+    module, done = server(others)
+    ret = module.bricks_running("one_vol", service="gluster")
+    assert (ret["result"], ret["changes"]) == (True, OWN), ret["comment"]
+    assert done == [f"waited {waits} s", "gluster restarted"]
+
+
+def test_one_that_another_server_has_started_meanwhile_is_no_reason_to_restart_glusterd(server):
+    module, done = server({"kvm0:/b": "1"}, others_start=True)
+    assert module.bricks_running("one_vol")["changes"] == OWN
+    assert done == ["waited 15 s", "one_vol started by force"]
+
+
+@pytest.mark.parametrize(
+    "settings, why",
+    [
+        ({"blockers": ["without it 1 of 2"]}, "nor is glusterd restarted, .*: without it 1 of 2; or apply gluster_one"),
+        ({"marked": False}, "the directory of kvm1:/b lacks its identifier"),
+    ],
+)
+def test_nothing_is_started_where_it_would_cost_other_bricks(server, settings, why):
+    module, done = server({"kvm3:/b": "3"}, **settings)
+    ret = module.bricks_running("one_vol")
+    assert (ret["result"], ret["changes"]) == (False, {})
+    assert re.search(why, ret["comment"])
+    assert done in ([], ["waited 0 s"])
+
+
+def test_a_server_whose_own_bricks_run_starts_none_and_names_the_others(server):
+    module, done = server({"kvm3:/b": "3"}, own=())
+    ret = module.bricks_running("one_vol")
+    assert (ret["result"], ret["changes"], done) == (True, {}, [])
+    assert ret["comment"].endswith("on this server run; kvm3:/b down: apply gluster_one.started to its server")
+
+
+def test_a_self_heal_daemon_is_not_restarted_by_force_over_bricks_of_others(server):
+    module, done = server({"kvm3:/b": "3"})
+    ret = module.heal_daemon_connected("one_vol")
+    assert (ret["result"], ret["changes"], done) == (False, {}, [])
+    assert "(last seen: kvm3:/b): they would be started as well, perhaps over empty directories" in ret["comment"]
