@@ -43,8 +43,7 @@ def test_what_was_repaired_is_in_the_history(fleet_of_module, around):
         assert len({one["jid"] for one in repairs if one["minion"] == minion}) == len(sls)
     _, kept = fleet.runner("jobs.lookup_jid", repairs[0]["jid"])
     assert list(kept) == [repairs[0]["minion"]]
-    table = fleet.lab.run("gluster_one.history").stdout
-    assert table.startswith("NODE")
+    assert fleet.lab.run("gluster_one.history").stdout.startswith("NODE")
 
 
 @pytest.mark.parametrize(
