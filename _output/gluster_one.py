@@ -1,10 +1,11 @@
 """
-The fleet as tables, causes first: what ``salt-run gluster_one.status`` shows on a terminal.
+The fleet as tables, causes first: what ``salt-run gluster_one.status`` shows on a terminal, and ``history``.
 """
 
 import itertools
 import shutil
 import textwrap
+import time
 
 import salt.utils.color
 
@@ -17,14 +18,16 @@ def __virtual__():
 
 def output(data, **kwargs):  # pylint: disable=unused-argument
     """
-    The tables for what the runner ``gluster_one.status`` returned, or for any other answer its text. They are as wide
-    as the terminal, and in colours if Salt's are on.
+    The tables for what the runner ``gluster_one.status`` or ``gluster_one.history`` returned, or for any other answer
+    its text. They are as wide as the terminal, and in colours if Salt's are on.
 
     data
         What the runner returned (dict).
 
     Returns a string.
     """
+    if isinstance(data, dict) and "repairs" in data:
+        return _table(_repairs(data)) if data["repairs"] else "no repairs"
     if not isinstance(data, dict) or "nodes" not in data:
         return "\n".join(map(_visible, str(data).split("\n")))
     tables = [_volumes(data), _nodes(data), _datastores(data)]
@@ -240,4 +243,22 @@ def _datastores(data):
         size = f"{store['total_mb'] / 1024:.0f} GB" if store["total_mb"] else "-"
         wrong = _first([each["seen"] for each in of[name]], "see the nodes") if data.get("verbose") else []
         rows.append([name, str(store["id"]), store["type"], store["drivers"], size, store["volume"], wrong])
+    return rows
+
+
+def _repairs(data):
+    """
+    A row for each node and kind of finding, those of the latest repairs first.
+    """
+    of = {}
+    for one in data["repairs"]:  # the latest first
+        of.setdefault((one["minion"], one["kind"]), []).append(one)
+    rows = [["NODE", "FINDING", "REPAIRED", "FAILED", "LAST", []]]
+    for (minion, kind), those in of.items():
+        last, did = those[0], [one["did"] for one in those]
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(last["at"]))
+        flaps = " !" if kind in data["flapping"].get(minion, ()) else ""
+        why = {"repaired": "", "failed": "failed: ", "gave_up": "given up: "}[last["did"]] + (last["why"] or "")
+        counts = f"{did.count('repaired')}{flaps}", str(did.count("failed"))
+        rows.append([minion, kind, *counts, when, [text for text in (", ".join(last["on"]), why) if text]])
     return rows

@@ -77,6 +77,8 @@ def overview(answers, asked, whole=False, known=None):
                 cure = f"correct it: salt-run pillar.show_pillar {shlex.quote(minion)}"
                 wrong.update(seen=f"its pillar cannot be rendered: {error}", cure=cure)
             nodes[minion] = {"roles": [], "looked": [], "findings": [wrong]}
+    for minion, found in __salt__["gluster_one.flapping"](list(nodes)).items():
+        nodes[minion]["findings"] += found
     full = look.full(nodes)
     look.once(nodes)
     findings = [*full, *(one for node in nodes.values() for one in node["findings"])]

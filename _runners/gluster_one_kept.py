@@ -148,6 +148,29 @@ def reported(minion):
     return at, {kind for kind in kinds if isinstance(kind, str)}
 
 
+def reported_places(minion):
+    """
+    What a minion's findings are about, as it has written them to its mine for the reactor.
+
+    minion
+        The minion (string).
+
+    Returns a dict of lists of strings by kind, each of them its own word.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.reported_places kvm1
+    """
+    found, findings = {}, _mine(minion).get("findings")
+    for finding in findings[:1000] if isinstance(findings, list) else ():
+        words = (finding.get("kind"), finding.get("on")) if isinstance(finding, dict) else ()
+        if words and all(isinstance(word, str) for word in words):
+            found.setdefault(words[0], []).append(words[1])
+    return found
+
+
 def reported_names(minion):
     """
     The names by which the pillar's ``servers`` may mean a minion, as it has written them to its mine.

@@ -98,13 +98,14 @@ def remediate(minion):
         if found is None:
             return f"{minion} has reported nothing that could be repaired"
         past, given_up = _past(minion, cache, found, at)
+        about = __salt__["gluster_one.reported_places"](minion)
         if given_up:
-            _tell(minion, given_up)
+            _tell(minion, given_up, about)
         said = {kind: _waits(past.get(kind), at) for kind in _repairs() if kind in found}
         back = [kind for kind in said if kind in past and _rests(past[kind]) and not past[kind].get("told")]
         back = [kind for kind in back if past[kind]["at"] != at]  # an event is anybody's, and no look
         if back:
-            _tell(minion, {kind: _come_back(past[kind]) for kind in back})
+            _tell(minion, {kind: _come_back(past[kind]) for kind in back}, about)
             for kind in back:
                 past[kind]["told"] = True
         # Also where nothing is done, so that what is gone is forgotten, and what was said is not said again.
@@ -131,7 +132,7 @@ def remediate(minion):
                 else:
                     mods[kind] = sls
             if mods:
-                said.update(_put_right(minion, at, mods, past, part))
+                said.update(_put_right(minion, at, mods, past, part, about))
                 _keep(minion, past, cache)
         if not said:
             return f"{minion} has reported nothing that could be repaired"
@@ -155,7 +156,8 @@ def forget(minions):
     """
     cache, known = salt.cache.factory(__opts__), []
     for minion in sorted(set(split_input(minions)) & set(__salt__["gluster_one.accepted"]())):
-        known += [minion] if cache.fetch(BANK, minion) else []
+        recorded = __salt__["gluster_one.forget_repairs"](minion)
+        known += [minion] if recorded or cache.fetch(BANK, minion) else []
         cache.flush(BANK, minion)
     return known
 
@@ -207,9 +209,15 @@ def _judge(kind, known, still):
     return None
 
 
-def _tell(minion, given_up):
+def _tell(minion, given_up, about):
     why = "; ".join(dict.fromkeys(given_up.values()))
     __salt__["event.send"](f"gluster_one/{minion}/gave_up", {"kinds": list(given_up), "why": why})
+    _record(minion, [{"kind": kind, "did": "gave_up", "why": why} for kind, why in given_up.items()], about)
+
+
+def _record(minion, repairs, about):
+    repairs = [{**one, "on": about.get(one["kind"], [])} for one in repairs]
+    __salt__["gluster_one.record_repairs"](minion, repairs)
 
 
 def _looked_just_now(minion, cache):
@@ -297,19 +305,20 @@ def _repairs():
     return {kind: has["repair"] for kind, has in __salt__["gluster_one.kinds"]().items() if "repair" in has}
 
 
-def _put_right(minion, at, mods, past, part):
+def _put_right(minion, at, mods, past, part, about):
     """
-    Apply the SLS of each kind of finding, keep in ``past`` what came of it, and say it: a dict by kind.
+    Apply the SLS of each kind of finding, keep in ``past`` what came of it, record and say it: a dict by kind.
     """
-    came = _repair(minion, mods.values(), part)
+    begin = time.time()
+    came, jid = _repair(minion, mods.values(), part)
     if NO_ANSWER in came.values() and _reported(minion)[0] != at:  # it was restarted, and the job was lost with it
-        came = _repair(minion, mods.values(), part)
+        came, jid = _repair(minion, mods.values(), part)
     waits = {kind: came[sls] for kind, sls in mods.items() if isinstance(came[sls], _Waits)}
     mods = {kind: sls for kind, sls in mods.items() if kind not in waits}
     # What it has found since is counted when it has looked again; it may have come right meanwhile by itself.
     looked, still = _reported(minion)
     looked, still = (at, mods) if still is None else (looked, still)
-    done = {}
+    done, repairs = {}, []
     for kind, sls in mods.items():
         was, now = past.get(kind, {}), time.time()
         past[kind] = {
@@ -320,6 +329,10 @@ def _put_right(minion, at, mods, past, part):
         if kind not in still:
             _judge(kind, past[kind], False)
         done[kind] = f"could not be repaired: {came[sls]}" if failed else "repaired"
+        did = {"did": "failed", "why": came[sls]} if failed else {"did": "repaired"}
+        repairs.append({"kind": kind, **did, "sls": sls, "jid": jid, "seconds": round(time.time() - begin, 1)})
+    if repairs:
+        _record(minion, repairs, about)
     return {**done, **waits}
 
 
@@ -437,8 +450,8 @@ def _reported(minion):
 
 def _repair(minion, mods, part):
     """
-    Apply these SLS in one job; returns what failed of each, or None, by its name. That nothing was changed fails, too:
-    what was found is still there.
+    Apply these SLS in one job; returns what failed of each, or None, by its name, and the job, None where there was
+    none. That nothing was changed fails, too: what was found is still there.
     """
     mods = list(dict.fromkeys(mods))
     # What only starts what is down takes nothing from the pool, so no server is asked.
@@ -447,28 +460,28 @@ def _repair(minion, mods, part):
     # Before the turn, which others wait for: to ask takes a while.
     why = _in_the_way(minion, beside)
     if why:
-        return dict.fromkeys(mods, _Waits(why))
+        return dict.fromkeys(mods, _Waits(why)), None
     with _Turn(minion, set(mods) & set(ONE_AT_A_TIME), TURN if beside else PATIENCE) as turn:
         if not turn.held:
-            return dict.fromkeys(mods, _Waits("another server is being repaired"))
+            return dict.fromkeys(mods, _Waits("another server is being repaired")), None
         if "gluster_one.glusterd" in mods and set(_unfinished(minion)) - set(beside):
-            return dict.fromkeys(mods, _Waits("the job on another server is still running"))
+            return dict.fromkeys(mods, _Waits("the job on another server is still running")), None
         # The answer is from before what another one has done in its turn meanwhile.
         why = _in_the_way(minion, beside) if _last_turn() != last else None
         if why:
-            return dict.fromkeys(mods, _Waits(why))
+            return dict.fromkeys(mods, _Waits(why)), None
         turn.begin = time.monotonic()
         longest = GRACE + part["timeout"] * max(1, len(part["servers"]))
         try:
-            answer = _job(minion, mods, longest, turn)
+            answer, jid = _job(minion, mods, longest, turn)
         except SaltClientError as exc:
-            return dict.fromkeys(mods, str(exc))
+            return dict.fromkeys(mods, str(exc)), None
     if isinstance(answer, _Waits):
-        return dict.fromkeys(mods, answer)
+        return dict.fromkeys(mods, answer), jid
     if not isinstance(answer, dict):
         said = _visible(answer)
         silent = not answer or said.startswith("Minion did not return")
-        return dict.fromkeys(mods, NO_ANSWER if silent else said)
+        return dict.fromkeys(mods, NO_ANSWER if silent else said), jid
     came = {}
     for sls in mods:
         own = ("gluster_one.pillar", sls)
@@ -480,7 +493,7 @@ def _repair(minion, mods, part):
         ]
         changed = any(state.get("result") is True and state.get("changes") for state in states)
         came[sls] = "; ".join(failed[:5]) or (None if changed else UNCHANGED)
-    return came
+    return came, jid
 
 
 def _in_the_way(minion, beside):
@@ -496,7 +509,8 @@ def _in_the_way(minion, beside):
 
 def _job(minion, mods, longest, turn):
     """
-    What a job has returned, a sentence when it has not ended in time, None when the minion does not run it.
+    What a job has returned, a sentence when it has not ended in time, None when the minion does not run it; and the
+    job's number.
 
     It is what the master has kept: an event may be anybody's. Only a master that keeps nothing has but the event.
     """
@@ -507,7 +521,7 @@ def _job(minion, mods, longest, turn):
             listen=True,
         )  # fmt: skip
         if not job:
-            return None
+            return None, None
         more = {"timeout": ASK_AFTER, "tgt": [minion], "tgt_type": "list", "block": False}
         returned, broken, lost = {}, None, False
         try:
@@ -541,8 +555,9 @@ def _job(minion, mods, longest, turn):
     if minion in returned:
         with contextlib.suppress(FileNotFoundError):
             os.remove(_file("unfinished", minion))
-        return returned[minion]["ret"]
-    return broken or (f"the job did not end within {longest} s" if time.monotonic() > deadline and not lost else None)
+        return returned[minion]["ret"], job["jid"]
+    late = f"the job did not end within {longest} s" if time.monotonic() > deadline and not lost else None
+    return broken or late, job["jid"]
 
 
 def _visible(said):

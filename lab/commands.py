@@ -16,7 +16,7 @@ TASKS = {
         "state.apply gluster_one.beacon",
     ),
     "See what is wrong": (
-        "gluster_one.status", "gluster_one.check", "gluster_one_pillar.node",
+        "gluster_one.status", "gluster_one.history", "gluster_one.check", "gluster_one_pillar.node",
         "gluster_one.hidden_modules",
     ),
     "Look at a node": (

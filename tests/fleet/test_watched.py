@@ -33,6 +33,19 @@ def test_is_put_right_or_reported(fleet_of_module, around, name):
     suffer(fleet_of_module, *around, fault)
 
 
+def test_what_was_repaired_is_in_the_history(fleet_of_module, around):
+    """As the reactor's own jobs have it."""
+    fleet, jobs = fleet_of_module, around[0].jobs(0)
+    repairs = fleet.runner("gluster_one.history")[1]["repairs"]
+    assert {one["kind"] for one in repairs} >= {"mount_dead", "mount_gone", "fstab"}
+    assert {one["minion"] for one in repairs} == set(jobs)
+    for minion, sls in jobs.items():
+        assert len({one["jid"] for one in repairs if one["minion"] == minion}) == len(sls)
+    _, kept = fleet.runner("jobs.lookup_jid", repairs[0]["jid"])
+    assert list(kept) == [repairs[0]["minion"]]
+    assert fleet.lab.run("gluster_one.history").stdout.startswith("NODE")
+
+
 @pytest.mark.parametrize(
     "other, said",
     [

@@ -1,5 +1,6 @@
 """Execution and state modules imported as plain Python, their Salt names given by the test."""
 
+import copy
 import importlib.util
 import inspect
 import re
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import salt._logging
+import salt.cache
 import salt.utils.minions
 
 salt._logging.shutdown_temp_handler()  # it would write what is logged to a stream of pytest that is closed by then
@@ -52,6 +54,22 @@ def util():
     return lambda name, **dunders: loaded(CHECKOUT / "_utils" / f"{name}.py", **dunders)
 
 
+class Bank(dict):
+    """The master's cache."""
+
+    def fetch(self, bank, key):
+        return copy.deepcopy(self.get((bank, key), {}))
+
+    def store(self, bank, key, data):
+        self[bank, key] = copy.deepcopy(data)
+
+    def flush(self, bank, key):
+        self.pop((bank, key), None)
+
+    def list(self, bank):
+        return [key for there, key in self if there == bank]
+
+
 class Master:
     """
     The runner on a master with these minions: `pillars` has the value of gluster_one by minion, `grains` what they say
@@ -60,6 +78,7 @@ class Master:
 
     def __init__(self, monkeypatch, pillars, grains=None, **opts):
         self.pillars, self.grains, self.answers, self.rendered = pillars, grains or {}, {}, []
+        self.bank = Bank()
         self.salt = {"pillar.show_pillar": self.pillar, "event.send": lambda tag, data: None}
         names = {"__salt__": self.salt, "__opts__": {"cachedir": "/nowhere", **opts}}
         self.files = {path.stem: imported(path, **names) for path in sorted((CHECKOUT / "_runners").glob("*.py"))}
@@ -69,6 +88,7 @@ class Master:
                     self.salt[f"gluster_one.{name}"] = function
         self.salt["gluster_one.hidden_modules"] = list  # the master's file roots are not faked
         self.runner, self.remediation = self.files["gluster_one"], self.files["gluster_one_remediate"]
+        monkeypatch.setattr(salt.cache, "factory", lambda opts: self.bank)
         monkeypatch.setattr(salt.utils.minions, "CkMinions", lambda opts: self)
         monkeypatch.setattr(
             salt.utils.minions,

@@ -4,7 +4,6 @@ import contextlib
 import time
 
 import pytest
-import salt.cache
 import salt.client
 
 from ..conftest import Master
@@ -13,19 +12,6 @@ CHANGED = {"a": {"name": "x", "result": True, "changes": {"x": "y"}, "comment": 
 NOTHING = {"a": {"name": "x", "result": True, "changes": {}, "comment": "as wanted"}}
 FAILED = {"a": {"name": "x", "result": False, "changes": {}, "comment": "no way"}}
 SERVER = {"volumes": {"one_vol": {"servers": ["kvm1", "kvm2"]}}}
-
-
-class Bank(dict):
-    """The master's cache."""
-
-    def fetch(self, bank, key):
-        return dict(self.get((bank, key), {}))
-
-    def store(self, bank, key, data):
-        self[bank, key] = data
-
-    def flush(self, bank, key):
-        self.pop((bank, key), None)
 
 
 class Minion:
@@ -42,16 +28,16 @@ class Minion:
         self.runner.__salt__["gluster_one.kept_returns"] = self.kept_returns
         self.runner.__salt__["event.send"] = lambda tag, data: self.fired.append((tag, data))
         monkeypatch.setattr(self.runner.time, "time", lambda: self.now)
-        flock, bank = self.runner.fcntl.flock, Bank()
+        flock = self.runner.fcntl.flock
         monkeypatch.setattr(
             self.runner.fcntl, "flock", lambda stream, how: self.turns.append(stream.name) or flock(stream, how)
         )
-        monkeypatch.setattr(salt.cache, "factory", lambda opts: bank)
         monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: contextlib.nullcontext(self))
 
     def mine(self, minions, *words):
         self.mines += 1
-        return {"kvm1": {"at": self.at, "findings": [{"kind": kind} for kind in self.found], "names": self.names}}
+        found = [{"kind": kind, "on": f"/of/{kind}"} for kind in self.found]
+        return {"kvm1": {"at": self.at, "findings": found, "names": self.names}}
 
     @property
     def pillar(self):

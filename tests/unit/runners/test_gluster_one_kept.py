@@ -152,7 +152,8 @@ def follow(request, monkeypatch, tmp_path):
             answer = master.runner._ask(["kvm1"], "test.ping", timeout=1)["kvm1"]
         else:
             turn = master.remediation._Turn("kvm1", False, 1)
-            answer = master.remediation._job("kvm1", ["gluster_one.mount"], 5, turn)
+            answer, jid = master.remediation._job("kvm1", ["gluster_one.mount"], 5, turn)
+            assert jid == JID
         assert loads == []
         return answer
 
