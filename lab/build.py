@@ -211,8 +211,7 @@ def make_host(lab, name, names, auth, relay, base):
         (home / "work").mkdir(parents=True)
         root.mkdir()
         files.make_upper(home / "upper", base)
-        options = f"lowerdir={base},upperdir={home}/upper,workdir={home}/work,index=off,metacopy=off"
-        run("mount", "-t", "overlay", "-o", options, "overlay", root)
+        mount_root(home, base)
         if name in lab.servers:
             (home / "data").mkdir()
             run("mount", "-t", "tmpfs", "-o", "mode=755,size=2g", "data", home / "data")
@@ -222,6 +221,25 @@ def make_host(lab, name, names, auth, relay, base):
         files.prepare(root, name, lab, auth or "oneadmin:opennebula", relay)
     files.write(root / "etc/hosts", files.etc_hosts(name, names))
     connect(lab, name)
+
+
+def mount_root(home, base):
+    """The root directory of a host: what it writes lies above its base."""
+    options = f"lowerdir={base},upperdir={home}/upper,workdir={home}/work,index=off,metacopy=off"
+    run("mount", "-t", "overlay", "-o", options, "overlay", home / "root")
+
+
+def exchange_base(lab, name, release, base):
+    """Give a host that is down the root of another release, as an upgrade does: what it has written stays."""
+    home = lab.state / "hosts" / name
+    unmount_all(home / "root")
+    for file in files.ACCOUNTS:  # each release numbers its own system users
+        (home / "upper/etc" / file).unlink(missing_ok=True)
+    mount_root(home, base)
+    files.add_oneadmin(home / "root")
+    shape = lab.shape
+    shape["releases"][name] = release
+    (lab.state / "shape").write_text(json.dumps(shape))
 
 
 def boot(lab, name):

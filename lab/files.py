@@ -14,6 +14,7 @@ EMPTY = ["var/lib/one", "var/log", "var/cache/salt", "var/tmp", "etc/salt", "etc
 SKELETON = ["var/log", "etc/libvirt/qemu"]
 # What a host has of its own from its first process on; whatever the machine has there is not seen.
 HIDDEN = ["/tmp", "/run", "/dev", "/proc", "/sys", *(f"/{name}" for name in EMPTY)]
+ACCOUNTS = ["group", "passwd", "shadow"]  # in /etc
 GONE = [".dockerenv", "usr/sbin/policy-rc.d", "etc/cron.d"]
 # Geo-replication's program, which Fedora has in a package of its own. Each `gluster` asks it for its version, and
 # a glusterd that starts sets its configuration, line by line: a quarter of the processor's time that all tests took.

@@ -221,13 +221,27 @@ class Lab:
             lock.remove()
             return there
 
-    def reboot(self, *names):
-        """End hosts as a power cut does and start them again; returns when they and their minions are back."""
+    def reboot(self, *names, release=None):
+        """End hosts as a power cut does and start them again; returns when they and their minions are back.
+
+        With a release they come back with that one, as after an upgrade of all their packages.
+        """
         for name in names:
             self.way_in(name)
+        self.start_again(*names, release=release)
+
+    def start_again(self, *names, release=None):
+        """The same of hosts that may be down already."""
+        if release:
+            tree.releases([f"{name}={release}" for name in names], self.hosts)
+            if not set(names) <= set(self.shape["releases"]):
+                raise LabError("reboot --release is for hosts that `lab/lab up --release` has made")
         with self._lock():
+            base = release and tree.ready(release, Path(self.shape["minion_venv"]), self.say, self.shape["bare"])
             for name in names:
                 self.power_off(name)
+                if release:
+                    build.exchange_base(self, name, release, base)
             self.say(f"{', '.join(names)} without power, and on again")
             with ThreadPoolExecutor(len(names)) as pool:
                 list(pool.map(lambda name: build.start_host(self, name), names))

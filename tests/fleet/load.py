@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from lab import build, files
+from lab import files
 from lab.system import wait_for
 
 from .fleet import HYPERVISORS, MOUNT, disk_path
@@ -85,11 +85,11 @@ WantedBy=multi-user.target
 
 
 class Load:
-    """Writers on every node and a reader on kvm3, from now to :meth:`end`."""
+    """Writers on every node and a reader on one, from now to :meth:`end`."""
 
-    def __init__(self, fleet):
+    def __init__(self, fleet, reader="kvm3"):
         self.fleet = fleet
-        self.jobs = {**dict.fromkeys(fleet.lab.hosts, "write"), "kvm3 disk": "read"}
+        self.jobs = {**dict.fromkeys(fleet.lab.hosts, "write"), f"{reader} disk": "read"}
         image = f"{MOUNT}/{IMAGE}"
         make = f"qemu-img create -q -f raw {image} 1M && qemu-io -f raw -c 'write -q -P 0xab 0 1M' {image}"
         fleet.sh("head", make, user="oneadmin")
@@ -133,10 +133,10 @@ class Load:
             self.fleet.sh(job.split()[0], f"systemctl stop load-{kind} || true")
         return felt
 
-    def without(self, host):
+    def without(self, host, release=None):
         """
         What they felt, but for those on this host, while it goes down in order and for some seconds more; then it
-        comes back, and they end.
+        comes back, with another release if one is named, and they end.
         """
         fleet = self.fleet
         link = fleet.sh(host, "ip -o route get 10.255.255.1 2>/dev/null || ip -o route").split("dev ")[1].split()[0]
@@ -145,10 +145,8 @@ class Load:
         fleet.lab.exec(host, "systemctl", "poweroff", timeout=60)
         wait_for(f"the end of {host}", lambda: fleet.lab.pid(host) is None, 60)
         time.sleep(8)
-        fleet.lab.power_off(host)
         felt = {job: self.felt(job) for job in self.jobs if job.split()[0] != host}
-        build.start_host(fleet.lab, host)
-        fleet.lab.wait_for_minions([host])
+        fleet.lab.start_again(host, release=release)
         self.end()
         return felt
 

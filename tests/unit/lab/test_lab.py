@@ -129,6 +129,15 @@ def test_which_hosts_are_of_another_release():
         tree.releases(["kvm9=forky"], hosts)
 
 
+def test_only_a_host_over_a_tree_comes_back_with_another_release(monkeypatch):
+    monkeypatch.setattr(Lab, "hosts", ["head", "kvm1"])
+    monkeypatch.setattr(Lab, "shape", {"releases": {"kvm1": "bookworm"}})
+    with pytest.raises(LabError, match="reboot --release is for hosts that `lab/lab up --release` has made"):
+        Lab("unit").start_again("kvm1", "head", release="trixie")
+    with pytest.raises(LabError, match="kvm1=sarge: the release is one of bookworm, trixie, forky"):
+        Lab("unit").start_again("kvm1", release="sarge")
+
+
 def test_each_release_has_the_lock_files_of_its_python():
     newest = re.search(r"^SALTS := (\S+)", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)[1]
     for release in tree.RELEASES:
