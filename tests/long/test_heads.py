@@ -71,9 +71,9 @@ def test_and_then_nothing_is_due(heads):
 
 
 def test_a_rollout_does_one_after_the_other(heads):
-    code, steps, said = heads.orchestrate("rollout", {})
-    assert (code, steps) == (0, {}), said
-    assert all(f"({head})" in said for head in HEADS), said
+    code, _, said = heads.orchestrate("rollout", {})
+    assert code == 0, said
+    assert all(f"head ({head})" in said for head in HEADS), said
 
 
 def test_a_front_end_that_is_lost_is_made_anew_by_one_run(heads):
