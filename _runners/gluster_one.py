@@ -17,7 +17,6 @@ import time
 import salt.loader
 import salt.utils.atomicfile
 import salt.utils.files
-import salt.utils.minions
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 from salt.utils.args import split_input
 
@@ -70,15 +69,16 @@ def status(target="*", native=False, timeout=15, html=None, verbose=False, metri
         salt-run gluster_one.status
     """
     begin, metrics = time.monotonic(), metrics and _place(metrics)
-    asked = _ours(target)
+    everyone = _ours("*")
+    asked = everyone if target == "*" else _ours(target)
     if not asked:
         raise SaltInvocationError(_nobody(target))
     pillars = {}  # as rendered once; who goes by which name is known only when all have answered
-    marks = _marks(timeout, {"pillars": pillars})
+    marks = _marks(everyone, timeout, {"pillars": pillars})
     words = {"native": native, "marks": marks}
     answers = _ask(asked, "gluster_one.report", words, timeout)
     answers.update(_with_hosts(answers, words, timeout, {"pillars": pillars}))
-    fleet = __salt__["gluster_one.overview"](answers, asked, asked == _ours("*"), {"pillars": pillars})
+    fleet = __salt__["gluster_one.overview"](answers, asked, asked == everyone, {"pillars": pillars})
     fleet.update(verbose=verbose, at=time.time(), seconds=time.monotonic() - begin)
     if html:
         with salt.utils.files.fopen(html, "w") as stream:
@@ -126,12 +126,12 @@ def _nobody(target):
     return f"target is {target!r}: no accepted minion of that name has gluster_one in its pillar{more}"
 
 
-def _marks(timeout, known):
+def _marks(everyone, timeout, known):
     """
     What the head has just written to each volume, for the others to see.
     """
     mark = f"{time.time_ns():020d} {secrets.token_hex(8)}"
-    heads = [minion for minion in _ours("*") if _has(minion, "roles", "head")]
+    heads = [minion for minion in everyone if _has(minion, "roles", "head")]
     heads = [minion for minion in heads if "head" in __salt__["gluster_one.part"](minion, known)["roles"]]
     left = _ask(heads, "gluster_one.mark", {"text": mark}, timeout) if heads else {}
     own = {minion: __salt__["gluster_one.part"](minion, known)["volumes"] for minion in left}
@@ -166,12 +166,9 @@ def _cached(minion):
     where one minion has left what cannot be loaded.
     """
     try:
-        pillar = salt.utils.minions.get_minion_data(minion, __opts__)[2]
+        return __salt__["gluster_one.kept_of"](minion)[1]
     except Exception:  # pylint: disable=broad-except
         return None
-    if pillar is None and not __opts__.get("minion_data_cache"):
-        return None
-    return pillar if isinstance(pillar, dict) else {}
 
 
 def _unrendered(pillar):

@@ -293,7 +293,7 @@ def names(minion, known=None):
     kept = {} if known is None else known.setdefault("names", {})
     if minion not in kept:
         try:
-            grains = salt.utils.minions.get_minion_data(minion, __opts__)[1]
+            grains = __salt__["gluster_one.kept_of"](minion)[0]
         except Exception:  # pylint: disable=broad-except
             grains = None
         grains = grains if isinstance(grains, dict) else {}

@@ -40,6 +40,8 @@ GRACE = 60
 TURN, REST = 30, 5
 # Seconds for which a finding has to stay away before its failures are forgotten, and a job that never ended with it.
 FORGOTTEN = 600
+# Repairs that run at a time: each has the master render pillars and serve files.
+JOBS = 20
 # Seconds in which a minion's events are looked at once, unless its mine is another.
 LOOKS_APART = 3
 
@@ -367,6 +369,24 @@ def _lock(path, patience=0, last=None):
         yield stream
 
 
+@contextlib.contextmanager
+def _place():
+    """
+    One of the places for the repairs that run at a time; yields None when all were taken for too long.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        for number in range(JOBS):
+            with _lock(_file("places", str(number))) as held:
+                if held:
+                    yield held
+                    return
+        if time.monotonic() >= deadline:
+            yield None
+            return
+        time.sleep(0.5)
+
+
 def _had_it(stream, minion):
     stream.seek(0)
     return stream.read(1000) == minion and 0 <= time.time() - os.fstat(stream.fileno()).st_mtime < REST
@@ -470,12 +490,15 @@ def _repair(minion, mods, part):
         why = _in_the_way(minion, beside) if _last_turn() != last else None
         if why:
             return dict.fromkeys(mods, _Waits(why)), None
-        turn.begin = time.monotonic()
         longest = GRACE + part["timeout"] * max(1, len(part["servers"]))
-        try:
-            answer, jid = _job(minion, mods, longest, turn)
-        except SaltClientError as exc:
-            return dict.fromkeys(mods, str(exc)), None
+        with _place() as place:
+            if place is None:
+                return dict.fromkeys(mods, _Waits(f"{JOBS} other repairs are running")), None
+            turn.begin = time.monotonic()
+            try:
+                answer, jid = _job(minion, mods, longest, turn)
+            except SaltClientError as exc:
+                return dict.fromkeys(mods, str(exc)), None
     if isinstance(answer, _Waits):
         return dict.fromkeys(mods, answer), jid
     if not isinstance(answer, dict):

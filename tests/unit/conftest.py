@@ -55,10 +55,11 @@ def util():
 
 
 class Bank(dict):
-    """The master's cache."""
+    """The master's cache; a function there is called for what it returns."""
 
     def fetch(self, bank, key):
-        return copy.deepcopy(self.get((bank, key), {}))
+        found = self.get((bank, key), {})
+        return found() if callable(found) else copy.deepcopy(found)
 
     def store(self, bank, key, data):
         self[bank, key] = copy.deepcopy(data)
@@ -87,14 +88,10 @@ class Master:
                 if callable(function) and getattr(function, "__module__", None) == module.__name__ and name[0] != "_":
                     self.salt[f"gluster_one.{name}"] = function
         self.salt["gluster_one.hidden_modules"] = list  # the master's file roots are not faked
+        self.salt["gluster_one.kept_of"] = lambda minion: [self.grains.get(minion), self.cached(minion)]
         self.runner, self.remediation = self.files["gluster_one"], self.files["gluster_one_remediate"]
         monkeypatch.setattr(salt.cache, "factory", lambda opts: self.bank)
         monkeypatch.setattr(salt.utils.minions, "CkMinions", lambda opts: self)
-        monkeypatch.setattr(
-            salt.utils.minions,
-            "get_minion_data",
-            lambda minion, opts: (minion, self.grains.get(minion), self.cached(minion)),
-        )
         monkeypatch.setattr(self.runner, "_ask", self.ask)
 
     def pillar(self, minion):

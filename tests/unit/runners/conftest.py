@@ -24,7 +24,7 @@ class Minion:
         self.jobs, self.fired, self.turns, self.mines = [], [], [], 0
         self.master = Master(monkeypatch, {"kvm1": SERVER, "kvm2": SERVER}, cachedir=str(tmp_path))
         self.runner = self.master.remediation
-        self.runner.__salt__["mine.get"] = self.mine
+        self.master.bank["mine", "kvm1"] = self.mine
         self.runner.__salt__["gluster_one.kept_returns"] = self.kept_returns
         self.runner.__salt__["event.send"] = lambda tag, data: self.fired.append((tag, data))
         monkeypatch.setattr(self.runner.time, "time", lambda: self.now)
@@ -34,10 +34,10 @@ class Minion:
         )
         monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: contextlib.nullcontext(self))
 
-    def mine(self, minions, *words):
+    def mine(self):
         self.mines += 1
         found = [{"kind": kind, "on": f"/of/{kind}"} for kind in self.found]
-        return {"kvm1": {"at": self.at, "findings": found, "names": self.names}}
+        return {"gluster_one.findings": {"at": self.at, "findings": found, "names": self.names}}
 
     @property
     def pillar(self):

@@ -101,7 +101,7 @@ def test_a_minions_word_is_cut_and_cleaned(minion, history):
     "found", [None, "x", [None, 1, {"kind": []}, {"kind": "link"}, {"kind": "link", "on": {}}, {"on": "/"}]]
 )
 def test_a_mine_of_any_shape(minion, found):
-    minion.runner.__salt__["mine.get"] = lambda *words: {"kvm1": {"findings": found}}
+    minion.master.bank["mine", "kvm1"] = {"gluster_one.findings": {"findings": found}}
     assert minion.master.salt["gluster_one.reported_places"]("kvm1") == {}
 
 

@@ -143,7 +143,6 @@ def follow(request, monkeypatch, tmp_path):
     with monkeypatch.context() as nothing:
         master = Master(nothing, {}, cachedir=str(tmp_path))
     monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: Client())
-    master.salt["mine.get"] = lambda *words: {}
     master.salt["gluster_one.kept_returns"] = lambda jid, minions: {"kvm1": "kept"}
 
     def follow(events):
@@ -208,7 +207,6 @@ def test_a_flood_of_returns_is_not_followed_for_ever(monkeypatch, follow, floode
         monkeypatch.setattr(master.runner, "PATIENCE", 2)
         master.runner._ask(["kvm1", "liar"], "test.ping", timeout=0.5)
     else:
-        master.salt["mine.get"] = lambda *words: {}
         monkeypatch.setattr(master.remediation, "ASK_AFTER", 0.5)
         turn = master.remediation._Turn("kvm1", False, 1)
         master.remediation._job("liar", ["gluster_one.mount"], 1, turn)
@@ -219,16 +217,44 @@ def test_a_flood_of_returns_is_not_followed_for_ever(monkeypatch, follow, floode
 def test_what_a_minion_leaves_is_not_loaded_where_it_is_too_large(monkeypatch, tmp_path, place):
     """The reactor's process does everybody's repairs."""
     master = Master(monkeypatch, {"kvm1": {}}, cachedir=str(tmp_path))
+    mine, loads = {"at": 5, "findings": [{"kind": "link"}]}, []
     monkeypatch.setattr(master.files["gluster_one_kept"], "MOST", 1000)
-    monkeypatch.setattr(salt.cache, "factory", lambda opts: None)
-    master.salt["mine.get"] = lambda *words: pytest.fail("it was loaded")
+    master.bank["mine", "kvm1"] = lambda: loads.append(1) or {"gluster_one.findings": mine}
     path = tmp_path / f"{place}.p"
     path.parent.mkdir(parents=True)
     path.write_bytes(bytes(1001))
     assert master.remediation.remediate("kvm1") == "kvm1 has reported nothing that could be repaired"
+    assert loads == []
     path.write_bytes(bytes(1000))
-    master.salt["mine.get"] = lambda *words: {"kvm1": {"at": 5, "findings": [{"kind": "link"}]}}
     assert master.salt["gluster_one.reported"]("kvm1") == (5, {"link"})
+
+
+FOUND = {"at": 5, "findings": [{"kind": "link"}]}
+
+
+@pytest.mark.parametrize("bank", [("mine", "kvm1"), ("minions/kvm1", "mine")], ids=["3008", "before"])
+@pytest.mark.parametrize("entry", [FOUND, {"__data__": FOUND, "__saltmine_acl__": 1, "allow_tgt": "*"}])
+def test_a_mine_is_read_where_salt_keeps_it(monkeypatch, bank, entry):
+    """Salt's own `mine.get` makes a minion of the master for each, with all grains."""
+    master = Master(monkeypatch, {"kvm1": {}})
+    master.bank[bank] = {"gluster_one.findings": entry, "network.ip_addrs": []}
+    assert master.salt["gluster_one.reported"]("kvm1") == (5, {"link"})
+    master.bank[bank] = lambda: 1 / 0
+    assert master.salt["gluster_one.reported"]("kvm1") == (None, None)
+
+
+def test_of_three_thousand_minions_the_drivers_of_the_cache_are_loaded_once(monkeypatch):
+    master, made = Master(monkeypatch, {}, minion_data_cache=True), []
+    kept_of = master.files["gluster_one_kept"].kept_of
+    monkeypatch.setattr(salt.cache, "factory", lambda opts: made.append(1) or master.bank)
+    master.bank["grains", "kvm1"], master.bank["pillar", "kvm1"] = {"host": "kvm1"}, {"gluster_one": {}}
+    master.bank["minions/kvm2", "data"] = {"grains": {"host": "kvm2"}, "pillar": "x"}
+    master.bank["grains", "kvm3"] = master.bank["minions/kvm3", "data"] = [1]
+    assert kept_of("kvm1") == [{"host": "kvm1"}, {"gluster_one": {}}]
+    assert kept_of("kvm2") == [{"host": "kvm2"}, {}] and kept_of("kvm3") == kept_of("kvm4") == [{}, {}]
+    assert made == [1]
+    master = Master(monkeypatch, {}, minion_data_cache=False)
+    assert master.files["gluster_one_kept"].kept_of("kvm1") == [None, None]
 
 
 class Busy(salt.client.LocalClient):

@@ -141,6 +141,7 @@ def keys(monkeypatch, tmp_path):
         leave(cache, minion, {"host": minion}, {"gluster_one": settings})
     with monkeypatch.context() as nothing:
         master = Master(nothing, pillars, **opts)
+    master.salt["gluster_one.kept_of"] = master.files["gluster_one_kept"].kept_of
     master.cache = cache
     return master
 

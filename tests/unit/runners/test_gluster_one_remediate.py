@@ -246,7 +246,7 @@ def test_what_came_right_meanwhile_is_no_failure(minion):
 def test_a_mine_of_any_shape_is_nothing_to_do(minion):
     for mine in (None, [], {"findings": 1}, {"findings": [1, {}, {"kind": ["x"]}, {"kind": "other"}]}):
         minion.now += 5
-        minion.runner.__salt__["mine.get"] = lambda *words, mine=mine: {"kvm1": mine}
+        minion.master.bank["mine", "kvm1"] = {"gluster_one.findings": mine}
         assert minion.runner.remediate("kvm1") == "kvm1 has reported nothing that could be repaired"
 
 

@@ -1,5 +1,6 @@
 """What the reactor's runner makes of jobs that do not end, and who has the servers' turn meanwhile."""
 
+import contextlib
 import fcntl
 import itertools
 import os
@@ -106,6 +107,21 @@ def test_waiting_for_another_server_is_no_failure(minion, clock):
     assert minion.fired == []
     minion.runner.time.sleep = lambda seconds: None
     assert "brick_down repaired" in minion.reports("brick_down")
+
+
+def test_twenty_repairs_run_at_a_time(minion, clock):
+    """A rack that has its network back sends hundreds of events in a second."""
+    with contextlib.ExitStack() as others:
+        for number in range(20):
+            others.enter_context(minion.runner._lock(minion.runner._file("places", str(number))))
+        now = itertools.count(0, 100)
+        minion.runner.time.monotonic = lambda: next(now)
+        minion.runner.time.sleep = lambda seconds: None
+        for _ in range(5):
+            said = minion.reports("mount_dead")
+            assert said == "kvm1: mount_dead waits for its turn: 20 other repairs are running"
+    assert (minion.jobs, minion.fired) == ([], []), "which is no failure"
+    assert minion.reports("mount_dead") == "kvm1: mount_dead repaired"
 
 
 @pytest.mark.parametrize("ok", [True, False])

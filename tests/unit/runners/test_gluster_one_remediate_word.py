@@ -1,7 +1,6 @@
 """What the reactor's runner makes of a minion's word, which is not worth much."""
 
 import pytest
-import salt.utils.minions
 from hypothesis import given
 
 from .conftest import CHANGED, FAILED
@@ -13,11 +12,11 @@ def test_an_odd_mine_resets_no_failures(minion, mine):
     minion.answer = FAILED
     for _ in range(3):
         minion.reports("mount_dead")
-    kept = minion.runner.__salt__["mine.get"]
+    kept = minion.master.bank["mine", "kvm1"]
     minion.now += 5
-    minion.runner.__salt__["mine.get"] = lambda *words: {"kvm1": mine}
+    minion.master.bank["mine", "kvm1"] = {"gluster_one.findings": mine}
     assert minion.runner.remediate("kvm1") == "kvm1 has reported nothing that could be repaired"
-    minion.runner.__salt__["mine.get"] = kept
+    minion.master.bank["mine", "kvm1"] = kept
     assert minion.reports("mount_dead") == "kvm1: mount_dead was given up after 3 failures"
     assert len(minion.jobs) == 3
 
@@ -85,14 +84,12 @@ def test_a_time_that_is_none_starts_no_job_after_another(minion, at):
     assert len(minion.jobs) == 1
 
 
-def test_of_other_minions_no_grains_are_read(minion, monkeypatch):
+def test_of_other_minions_no_grains_are_read(minion):
     read, names = [], [f"node{number}" for number in range(50)]
     servers = {"volumes": {"one_vol": {"servers": ["10.0.0.1", "10.0.0.2", "gl3"]}}}
     minion.master.pillars.update(dict.fromkeys(["kvm1", *names], servers))
     grains = {"kvm1": {"ipv4": ["10.0.0.1"]}}
-    monkeypatch.setattr(
-        salt.utils.minions, "get_minion_data", lambda name, opts: read.append(name) or (name, grains.get(name), None)
-    )
+    minion.master.salt["gluster_one.kept_of"] = lambda name: read.append(name) or [grains.get(name), None]
     assert minion.reports("brick_down", "mount_dead") == "kvm1: brick_down repaired; mount_dead repaired"
     assert set(read) == {"kvm1"}
 
@@ -151,7 +148,7 @@ RETURN = {"a": {**CHANGED["a"], "__sls__": "gluster_one.mount"}, "b": {**FAILED[
 @many
 @given(mine=answers(MINE), returned=answers(RETURN))
 def test_whatever_a_mine_and_a_job_say_it_goes_on(minion, mine, returned):
-    minion.runner.__salt__["mine.get"] = lambda *words: {"kvm1": mine}
+    minion.master.bank["mine", "kvm1"] = {"gluster_one.findings": mine}
     minion.cmd = lambda *words, **more: minion.jobs.append(words[2][0]) or {"kvm1": returned}
     minion.now += 100000
     said = minion.runner.remediate("kvm1")
