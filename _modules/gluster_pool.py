@@ -159,6 +159,7 @@ def _peer(peer, pool, here):
         )
     elif state == "Peer Rejected":
         cure = f"here, for each volume: gluster volume set VOLUME user.checked yes; then on {name}: {stop}; {start}"
+        cure = f"after an upgrade of Gluster, docs/upgrade.md; else {cure}"
     else:
         files = f"/var/lib/glusterd/peers/{uuid}"
         cure = f"if nobody probes it now, here: {stop}; state=3 in {files}; {start}"
