@@ -390,7 +390,7 @@ def write_error():
     return None if fine else UNWRITABLE.format("read-only file system")
 
 
-def wanted_line(path, volume, servers, options=None, like=None):
+def wanted_line(path, volume, servers, options=None, like=None, dropped=None):
     """
     The line that /etc/fstab is to have for a directory. Of a line that is there the options are kept, and the server
     that is mounted from, if it is one of the volume's. ``nosuid`` and ``nodev`` are always among the options.
@@ -410,6 +410,9 @@ def wanted_line(path, volume, servers, options=None, like=None):
     like
         A line for another directory (dict as :func:`line` returns it) from which options and server are taken where
         there is none for this one (default none), but for those that would keep the volume away, such as ``noauto``.
+
+    dropped
+        Options of the line that go, and what stands in their place, None for nothing (dict of strings, default none).
 
     Returns a dict::
 
@@ -436,12 +439,9 @@ def wanted_line(path, volume, servers, options=None, like=None):
     keeps_away = __salt__["gluster_one_arguments.keeps_away"]
     if like and not there:
         there = {**like, "opts": [option for option in like["opts"] if not keeps_away(option)]}
-    device, first = f"{servers[0]}:/{volume}", {servers[0]}
-    opts = [
-        option
-        for option in there.get("opts", ["defaults"])
-        if not __salt__["gluster_one_arguments.undoes_flags"](option)
-    ]
+    device, first, dropped = f"{servers[0]}:/{volume}", {servers[0]}, dropped or {}
+    opts = [dropped.get(option, option) for option in there.get("opts", ["defaults"])]
+    opts = [option for option in opts if option and not __salt__["gluster_one_arguments.undoes_flags"](option)]
     if there:
         check_servers(there["device"], backups(opts), servers, f"is what /etc/fstab mounts on {path}")
         named = {host: _server(host, servers) for host in device_servers(there["device"])}

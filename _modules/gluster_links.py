@@ -31,6 +31,11 @@ MOST_MARK = 1024  # bytes
 SHARED = {"9p", "afs", "beegfs", "ceph", "ceph-fuse", "cephfs", "cifs", "davfs", "davfs2", "gfs", "gfs2", "glusterfs",
           "gpfs", "juicefs", "lizardfs", "lustre", "moosefs", "mfs", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs",
           "pvfs2", "saunafs", "seaweedfs", "smb3", "smbfs", "sshfs", "virtiofs", "vboxsf", "wekafs"}  # fmt: skip
+PLACES = "/var/lib/gluster_one/"  # where volumes are mounted by default
+OTHER = (
+    "a datastore does not move to another volume: leave it in the pillar where it is, and move its images to a new one "
+    "(docs/changes.md, Another volume)"
+)
 # A node's own files are there, whatever it is on, as on a node without a disk.
 OWN = ("/", "/var/lib")
 # In a mount namespace of its own, the directory above is mounted elsewhere: without what is mounted in it. Over itself
@@ -686,6 +691,8 @@ def link_changes(target, volume, paths, former=()):
         found = link_state(path, target, volume)
         if set(found["ends"]) & set(former):
             changes[label] = {"old": f"{path} -> {_visible(found['target'])}", "new": f"{path} -> {target}"}
+        elif leads_to_other(found, volume):
+            raise CommandExecutionError(f"{path} {found['detail']} and cannot become a link to {target}: {OTHER}")
         elif found["state"] == "blocked":
             cure = "move what it holds there (images of a datastore that was not on Gluster?), or remove it"
             cure = "unmount that" if path in __salt__["gluster_mount.mounts"]() else cure
@@ -695,6 +702,32 @@ def link_changes(target, volume, paths, former=()):
         elif found["state"] != "linked":
             changes[label] = {"old": None, "new": f"{path} -> {target}"}
     return changes
+
+
+def leads_to_other(found, volume):
+    """
+    Whether a link leads to the mount of another Gluster volume, or to where a run has mounted one: what a datastore
+    holds is there.
+
+    found
+        What :func:`link_state` returned (dict).
+
+    volume
+        The volume to which it should lead (string).
+
+    Returns True or False.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_links.leads_to_other '{state: blocked, ends: [/var/lib/gluster_one/old_vol]}' one_vol
+    """
+    if found["state"] != "blocked" or not found["ends"]:
+        return False
+    mounts, end = __salt__["gluster_mount.mounts"](), found["ends"][-1]
+    shown = mounts.get(end, {}).get("volume")
+    return shown != volume if shown else end not in mounts and end.startswith(PLACES)
 
 
 def files_beneath(path):

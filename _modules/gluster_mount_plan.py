@@ -36,10 +36,67 @@ BARE = "root root 0755"
 # Where they were before 0.1.0, beside the datastores' directory.
 FORMER = "gluster"
 PLACES, MOUNTS = "/var/lib/gluster_one/", "mounts"  # where they are by default; the record's key for other places
+OPTIONS = "mount_options"  # and for the options of a volume's line that the pillar has brought
 
 
 def __virtual__():
     return __virtualname__
+
+
+def wanted_line(path, volume, servers, options=None, like=None):
+    """
+    The line that /etc/fstab is to have for a directory, without options that an earlier run has put there and that are
+    not asked for any more.
+
+    path, volume, servers, options, like
+        See ``gluster_fstab.wanted_line``, as which it returns and raises.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount_plan.wanted_line /var/lib/gluster_one/one_vol one_vol '[kvm1, kvm2, kvm3]'
+    """
+    ours = __salt__["gluster_one_record.recorded"](OPTIONS).get(volume, {})
+    dropped = {option: old for option, old in ours.items() if option not in (options or ())}
+    return __salt__["gluster_fstab.wanted_line"](path, volume, servers, options, like=like, dropped=dropped)
+
+
+def record_options(volume, options=None, before=None):
+    """
+    Record which options of a volume's line the pillar has brought, and what stood in their place.
+
+    volume
+        The volume (string).
+
+    options
+        Mount options of the pillar (list of strings, default none).
+
+    before
+        The options that the line had before (list of strings). Default: there was no line.
+
+    Returns True.
+
+    Raises CommandExecutionError when the record cannot be read or written.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount_plan.record_options one_vol '[log-level=WARNING]' '[defaults, _netdev]'
+    """
+    known = __salt__["gluster_one_record.recorded"](OPTIONS).get(volume, {})
+    alike = {option.partition("=")[0]: option for option in before or ()}
+    found = {option: known[option] for option in options or () if option in known}
+    for option in options or ():
+        if option not in known and option not in (before or ()):
+            old = alike.get(option.partition("=")[0])
+            found[option] = known.get(old, old)
+    if found == known:
+        return True
+    if not found:
+        return __salt__["gluster_one_record.forget"](OPTIONS, [volume])
+    return __salt__["gluster_one_record.record"](OPTIONS, {volume: found})
 
 
 def changes(path, volume, wanted):
@@ -53,7 +110,7 @@ def changes(path, volume, wanted):
         The volume (string).
 
     wanted
-        Its line of /etc/fstab, as ``gluster_fstab.wanted_line`` returns it (dict).
+        Its line of /etc/fstab, as ``wanted_line`` returns it (dict).
 
     Returns a dict with what differs of ``cover`` (see ``gluster_mount.cover``), ``directory`` (the bare mount point),
     ``fstab``, ``mount``, ``flags`` (on which mounts of the volume ``nosuid`` or ``nodev`` is missing) and ``boot`` (the
@@ -160,7 +217,7 @@ def outdated_client(path, wanted):
         The directory (string).
 
     wanted
-        Its line of /etc/fstab, as ``gluster_fstab.wanted_line`` returns it (dict).
+        Its line of /etc/fstab, as ``wanted_line`` returns it (dict).
 
     Returns a string such as ``kvm3`` or ``kvm1, kvm2 with acl, without log-level=WARNING``, None where the FUSE client
     was started as the line has it, the servers in their order, or none runs. The options that are compared are those
@@ -261,10 +318,57 @@ def is_ours(path, volume):
     return path.startswith(PLACES) or __salt__["gluster_one_record.recorded"](MOUNTS).get(path) == volume
 
 
+def left_places(volumes):
+    """
+    Where runs have mounted volumes, or would have them mounted after a boot, that are no longer to be mounted here.
+
+    volumes
+        The volumes that are to be (list of strings).
+
+    Returns a dict of volumes by directory: ``{"/var/lib/gluster_one/old_vol": "old_vol"}``.
+
+    Raises CommandExecutionError when the record cannot be read.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount_plan.left_places '[one_vol]'
+    """
+    found = [*__salt__["gluster_fstab.gluster_lines"](), *__salt__["gluster_mount.mount_table"]()]
+    return {
+        each["path"]: each["volume"]
+        for each in found
+        if each["volume"] and each["volume"] not in volumes and is_ours(each["path"], each["volume"])
+    }
+
+
+def our_places(volume):
+    """
+    Where runs mount a volume by default, and where else they have mounted it.
+
+    volume
+        The volume (string).
+
+    Returns a list of directories, the default first.
+
+    Raises CommandExecutionError when the record cannot be read.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount_plan.our_places one_vol
+    """
+    recorded = __salt__["gluster_one_record.recorded"](MOUNTS)
+    return [__salt__["gluster_mount.place"](None, volume), *(path for path in recorded if recorded[path] == volume)]
+
+
 def former_places(path, volume, datastores_dir, user=None):
     """
     Where a volume is mounted, or would be after a boot, although it is to be mounted elsewhere: where somebody else
-    than root can exchange directories, and where versions before 0.1.0 mounted it by default.
+    than root can exchange directories, where versions before 0.1.0 mounted it by default, and where runs have mounted
+    it before the pillar had another place.
 
     path
         The directory on which it is to be mounted (string).
@@ -278,10 +382,10 @@ def former_places(path, volume, datastores_dir, user=None):
     user
         See ``gluster_mount.place``.
 
-    Returns a dict by directory, those with a line in /etc/fstab first, and the former default in any case. ``line`` is
+    Returns a dict by directory, those with a line in /etc/fstab first, and places of runs in any case. ``line`` is
     that line as ``gluster_fstab.line`` returns it, an empty dict where there is none; ``mounted`` is what is mounted
     there of the volume, or None; ``cover`` is what lies over that, see ``gluster_mount.cover``; ``made`` says whether
-    it is the former default, which the formula made itself::
+    it is a default, whose directory the formula made itself::
 
         {"/var/lib/one/gluster/one_vol": {"line": {"device": "kvm1:/one_vol", ...}, "mounted": "kvm1:/one_vol",
                                           "cover": None, "made": True}}
@@ -297,15 +401,16 @@ def former_places(path, volume, datastores_dir, user=None):
         mount["path"]: mount["device"] for mount in __salt__["gluster_mount.mount_table"]() if mount["volume"] == volume
     }
     default = os.path.join(os.path.dirname(os.path.normpath(datastores_dir)), FORMER, volume)
+    ours = [default, *our_places(volume)]
     return {
         place: {
             "line": lines.get(place, {}),
             "mounted": mounts.get(place),
             "cover": __salt__["gluster_mount.cover"](place) if place in mounts else None,
-            "made": place == default,
+            "made": place in ours[:2],
         }
-        for place in dict.fromkeys([*lines, *mounts, default])
-        if place != path and (place == default or __salt__["gluster_mount.foreign_parent"](place, user))
+        for place in dict.fromkeys([*lines, *mounts, *ours])
+        if place != path and (place in ours or __salt__["gluster_mount.foreign_parent"](place, user))
     }
 
 
@@ -338,6 +443,6 @@ def former_services(path, former, user=None):
         and (
             place in former
             or not __salt__["gluster_fstab.lines"](place)
-            and __salt__["gluster_mount.foreign_parent"](place, user)
+            and (place.startswith(PLACES) or __salt__["gluster_mount.foreign_parent"](place, user))
         )
     }

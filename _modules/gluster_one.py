@@ -169,6 +169,7 @@ def report(native=False, heal=True, node=None, pool=True, marks=None, hosts=()):
             "server": (_server, "server" in roles),
             "datastores": (functools.partial(_datastores, heal=heal), "head" in roles),
             "volumes": (functools.partial(_volumes, volumes=volumes, look=look), volumes),
+            "left": (_left, True),
         }
         for name, (part, here) in parts.items():
             if here:
@@ -250,7 +251,7 @@ def _mount(seen, node, name, volume):
     former = __salt__["gluster_mount_plan.former_places"](wanted, name, node["datastores_dir"], node["user"])
     path, expected = _mounted_at(wanted, former), f"volume {name}, mounted"
     line = __salt__["gluster_fstab.line"](path)
-    entry = __salt__["gluster_fstab.wanted_line"](path, name, volume["servers"], volume["mount_options"])
+    entry = __salt__["gluster_mount_plan.wanted_line"](path, name, volume["servers"], volume["mount_options"])
     _former(seen, node, wanted, path, former)
     if path == wanted and (line.get("device"), line.get("opts")) != (entry["device"], entry["opts"]):
         has = f"{line['device']} {','.join(line['opts'])}" if line else "no line"
@@ -341,6 +342,28 @@ def _former(seen, node, wanted, path, former):
             what = f"still mounted from before, and used by {_some(users)}" if users else "still mounted from before"
             cure = f"{_apply(node, 'remount')}, once nothing uses it"
             _find(seen, "mount_former", other, what, f"mounted on {wanted} alone", cure)
+
+
+def _left(seen, node):
+    """
+    Nothing is left on this node of volumes that the pillar no longer has for it, or of a role that it no longer has.
+    """
+    mounts = node["volumes"] if {"hypervisor", "head"} & set(node["roles"]) else {}
+    for path, name in __salt__["gluster_mount_plan.left_places"](list(mounts)).items():
+        what = f"a run has mounted volume {name} there, and by the pillar this node does not need it any more"
+        cure = f"salt {node['id']} state.single gluster_one.datastore_unmounted {path} volume={name} "
+        cure += f"datastores_dir={node['datastores_dir']}"
+        _find(seen, "mount_left", path, what, "nothing mounted", cure)
+    if "server" not in node["roles"]:
+        return
+    known = __salt__["gluster_one_record.recorded"]("volumes")
+    for name, info in __salt__["glusterd.volumes"]().items():
+        if name in known and name not in node["volumes"]:
+            options = ", ".join(__utils__["gluster_options.dropped"](info["options"])[0])
+            cure = f"once nothing uses it: salt {node['id']} state.single gluster_one.volume_restored {name}"
+            if options:
+                what = f"runs have set {options}, and the pillar no longer has the volume"
+                _find(seen, "volume_left", name, what, "in the pillar, or as it was", cure, volume=name)
 
 
 def _dead(seen, path, expected, cure):
@@ -434,8 +457,11 @@ def _links(seen, node, name, volume, path, numbers, former):
         outdated = set(state["ends"]) & set(former)
         if state["state"] == "blocked" and not outdated:
             move = "umount it" if other in __salt__["gluster_mount.mounts"]() else f"move it to {path}"
-            move += f", then {_apply(node, 'mount')}"
-            _find(seen, "blocked", other, f"it {state['detail']}", expected, move)
+            move, what = f"{move}, then {_apply(node, 'mount')}", f"it {state['detail']}"
+            if __salt__["gluster_links.leads_to_other"](state, name):
+                move = "correct the pillar: a datastore stays on its volume (docs/changes.md, Another volume)"
+                what += ": another volume is there"  # by which the master knows it
+            _find(seen, "blocked", other, what, expected, move)
             continue
         try:
             if store and not outdated:
@@ -525,11 +551,20 @@ def _server(seen, node):
         )
         _find(seen, "not_in_pool", service, alone, "a member of the pool", cure)
     else:
-        wanted = node.get("pool", {}).get("options", {})  # which the plan of an older beacon does not have
-        there = __salt__["glusterd.pool_options"]() if wanted else {}
+        # Which the plan of an older beacon does not have.
+        wanted, dropped = (node.get("pool", {}).get(key, {}) for key in ("options", "dropped"))
+        there = __salt__["glusterd.pool_options"]() if wanted or dropped else {}
         for name, change in __utils__["gluster_options.pool_option_changes"](there, wanted).items():
             what = f"{name} is {change['old'] or 'not set'}"
             _find(seen, "pool_option", "pool", what, change["new"], _apply(node, "pool_options"))
+        ours = __salt__["gluster_one_record.recorded"]("pool_options") if dropped else {}
+        for name, change in __utils__["gluster_options.undone"](there, ours).items():
+            if name in dropped and change["new"] != "?":
+                what, back = (
+                    f"{name} is {change['old']}, which the pillar no longer asks for",
+                    change["new"] or "not set",
+                )
+                _find(seen, "pool_option", "pool", what, back, _apply(node, "pool_options"))
     if not alone and not any(volume["coordinator"] for volume in node["volumes"].values()):  # which asks Gluster
         for peer in __salt__["glusterd.stored_snapshot"]()["pool"]:
             if not peer["connected"]:

@@ -357,6 +357,67 @@ def volumes_with_id(name):
     return found
 
 
+def dropped(names=None, run=None, **connection):
+    """
+    The datastores whose identifiers this head has left on volumes, that OpenNebula has, and the pillar no longer.
+
+    names
+        The pillar's datastores, of all volumes (list of strings). Default: those that the master says now.
+
+    run, connection
+        As in ``opennebula.datastore_list``.
+
+    Returns a dict by name of what that returns, empty where the pillar has no datastores.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head gluster_one_ids.dropped
+    """
+    if names is None:
+        names = [name for volume in _pillar_volumes().values() for name in volume["datastores"]]
+    # By any mount point: a volume may have had another one then.
+    kept = (value for key, value in __salt__["data.load"]().items() if key.startswith("gluster_one_ids.publish_id:"))
+    left = {name: number for own in kept if names for name, number in own.items() if name not in names}
+    there = __salt__["opennebula.datastore_list"](run=run, **connection) if left else []
+    return {store["name"]: store for store in there if left.get(store["name"]) == store["id"]}
+
+
+def refuse_second(name, kind, run=None, **connection):
+    """
+    Reject a new datastore where one that runs have made is no longer in the pillar: it has another name there now, or
+    has to be decided about first.
+
+    name
+        The new datastore's name (string).
+
+    kind
+        Its type (string).
+
+    run, connection
+        As in ``opennebula.datastore_list``.
+
+    Returns True.
+
+    Raises CommandExecutionError that names the other one, and what to do.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head gluster_one_ids.refuse_second images IMAGE_DS
+    """
+    for old, store in dropped(run=run, **connection).items():
+        if store["type"] == kind:
+            raise CommandExecutionError(
+                f"Datastore {name}: OpenNebula has none of that name, and {old} ({store['id']}), which runs have made, "
+                f"is no longer in the pillar: if {name} is its new name, add `datastore_id: {store['id']}` to it; if "
+                f"{name} is another one, keep {old} in the pillar, or delete it first (docs/changes.md)"
+            )
+    return True
+
+
 def forget_id(path, name):
     """
     Take a datastore's identifier from a mounted volume, so that no node waits for it or links it.

@@ -6,6 +6,7 @@ The formula's defaults, the check of every key and value, and the roles: the SLS
 the states, and touch nothing when there is an error.
 """
 
+import contextlib
 import difflib
 import posixpath
 import re
@@ -63,7 +64,7 @@ def node(pillar=None):
          "package": "qemu-block-extra",
          "datastores_dir": "/var/lib/one/datastores", "opennebula": {}, "beacon": {"interval": 60}, "batch": 10,
          "restart": {"keep_bricks": True, "outage": None}, "free_percent": 10, "heal_files": 100,
-         "names": ["10.0.0.1", "kvm1"], "pool": {"servers": ["kvm1", "kvm2"], "options": {}},
+         "names": ["10.0.0.1", "kvm1"], "pool": {"servers": ["kvm1", "kvm2"], "options": {}, "dropped": []},
          "volumes": {"one_vol": {"id": None, "servers": ["kvm1", "kvm2"], "server": True, "coordinator": True,
                                  "access": ["native"],
                                  "mount": "/var/lib/gluster_one/one_vol", "links": [], "mount_options": [],
@@ -72,9 +73,9 @@ def node(pillar=None):
                                  "datastores": {"glusterds": {"volume": "one_vol", "host": "kvm1"}}}}}
 
     ``pool`` has what this node does for its pool: the servers that are to be in it, itself among them, none where no
-    volume of its own has ``create``; and the pool's options, none where another node sets them. ``create`` of a volume
-    has what ``gluster_layout.creation`` returns, of each brick whether it is this node's, and the option group of a new
-    volume::
+    volume of its own has ``create``; the pool's options, none where another node sets them; and those that this node
+    has set and the pillar no longer has. ``create`` of a volume has what ``gluster_layout.creation`` returns, of each
+    brick whether it is this node's, and the option group of a new volume::
 
         {"arguments": {"replica": 2, ..., "bricks": ["kvm1:/data/one_vol/brick", ...]}, "group": "virt",
          "bricks": [{"server": "kvm1", "path": "/data/one_vol/brick", "device": None, "own": True}, ...]}
@@ -148,7 +149,14 @@ def _pool(pillar, names):
     volumes = pillar["volumes"].values()
     servers = _in_one_pool([volume["servers"] for volume in volumes if "create" in volume], names)
     known = _in_one_pool([volume["servers"] for volume in volumes], names)
-    return {"servers": servers, "options": pillar.get("pool_options", {}) if _names_one(known[:1], names) else {}}
+    wanted, ours = pillar.get("pool_options", {}), {}
+    with contextlib.suppress(CommandExecutionError):  # an error of the plan's volumes
+        ours = __salt__["gluster_one_record.recorded"]("pool_options")
+    return {
+        "servers": servers,
+        "options": wanted if _names_one(known[:1], names) else {},
+        "dropped": __utils__["gluster_options.missing"](ours, wanted),
+    }
 
 
 def _in_one_pool(lists, names):

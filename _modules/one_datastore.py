@@ -23,6 +23,7 @@ GIVEN = ("DISK_TYPE", "RESTRICTED_DIRS", "SAFE_DIRS")
 # Its own elements that are attributes, too; a template may have them from the first update on.
 ELEMENTS = ("TYPE", "DS_MAD", "TM_MAD")
 KVM = ("kvm", "qemu")
+CLUSTERS = "clusters"  # the record's key for the clusters to which runs have added datastores
 # What a datastore has that is opened natively alone, besides DISK_TYPE.
 GLUSTER = ("GLUSTER_HOST", "GLUSTER_VOLUME")
 
@@ -321,7 +322,10 @@ def difference(name, wanted, current, arguments=None, run=None, **connection):
                 f"{current['id']}`): leave clusters out"
             )
         joined = _cluster_ids(name, clusters, run, connection)
-        joined = sorted({*joined, *(() if clusters_exact else current.get("clusters", ()))})
+        # What a run has added it to goes again; what else it is in was there before.
+        ours = __salt__["gluster_one_record.recorded"](CLUSTERS).get(str(current.get("id")), ())
+        others = [] if clusters_exact else [each for each in current.get("clusters", ()) if each not in ours]
+        joined = sorted({*joined, *others})
         if joined != sorted(current.get("clusters", [None])):
             differing["clusters"] = {"old": current.get("clusters"), "new": joined}
     return differing
@@ -390,6 +394,31 @@ def apply(name, changes, current, secrets=None, **connection):
         exc.done = done
         raise
     return store
+
+
+def record_clusters(store, change):
+    """
+    Record to which clusters runs have added a datastore.
+
+    store
+        Its identifier (int).
+
+    change
+        Its ``clusters`` as :func:`difference` has them (dict).
+
+    Returns True.
+
+    Raises CommandExecutionError when the record cannot be read or written.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt head one_datastore.record_clusters 101 '{old: [0], new: [0, 100]}'
+    """
+    before = __salt__["gluster_one_record.recorded"](CLUSTERS).get(str(store), ())
+    ours = [each for each in change["new"] if each in before or each not in (change["old"] or ())]
+    return __salt__["gluster_one_record.record"](CLUSTERS, {str(store): ours})
 
 
 def _sent(name, changes, current, secrets, connection):
@@ -538,6 +567,8 @@ def compare(name, arguments, planned=(), run=None, **connection):
     """
     wanted = template(arguments)
     current = find(name, arguments.get("datastore_id"), run=run, **connection)
+    if not current:
+        __salt__["gluster_one_ids.refuse_second"](name, wanted["TYPE"], run=run, **connection)
     if (
         current.get("images", []) != []
         and not arguments.get("driver")

@@ -376,7 +376,7 @@ def pool_options_set(name, options, timeout=120):
         return {**ret, "result": False, "comment": str(exc)}
 
 
-def pool_options_restored(name, timeout=120):
+def pool_options_restored(name, options=None, timeout=120):
     """
     The whole pool has the options again that it had before ``pool_options_set``. For the node that has set them.
 
@@ -385,6 +385,9 @@ def pool_options_restored(name, timeout=120):
 
     name
         Any text (string).
+
+    options
+        Those alone (list of strings). Default: all.
 
     timeout
         Seconds to wait for each of: the peers, Gluster's lock (int, default 120).
@@ -399,6 +402,7 @@ def pool_options_restored(name, timeout=120):
 
     def look():
         found = __utils__["gluster_options.undone"](__salt__["glusterd.pool_options"](), known(RECORD))
+        found = {option: change for option, change in found.items() if options is None or option in options}
         return __utils__["gluster_options.known"](found)
 
     try:

@@ -105,7 +105,8 @@ def one_datastore_present(
 
     clusters, clusters_exact
         Names or identifiers of clusters that the datastore is added to (list), and whether it is removed from all
-        others (bool, default False). A new datastore is in these alone, or in OpenNebula's cluster 0.
+        others (bool, default False); from one to which an earlier run has added it, and which the list no longer has,
+        it is removed in any case. A new datastore is in these alone, or in OpenNebula's cluster 0.
 
     owner, group, permissions
         Names of OpenNebula's user and group (strings), and letters such as ``um-u-----`` or digits such as ``640``.
@@ -182,6 +183,8 @@ def one_datastore_present(
             store = send(name, left, current, found["secrets"]) if left else current["id"]
             changes = {**changes, **left} if unsure else left
         ret["changes"] = changes
+        if "clusters" in changes:
+            __salt__["one_datastore.record_clusters"](store, changes["clusters"])
         links = _directory_changes(name, volume, mount, datastores_dir, store, datastore_id)
         if "link" in links:
             path, old = os.path.join(datastores_dir, str(store)), links["link"]["old"]

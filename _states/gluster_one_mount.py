@@ -151,6 +151,8 @@ def datastore_mounted(
                 refused = __salt__["gluster_mount.set_flags"](volume)
                 done["flags"] = changes["flags"]
         if "fstab" in changes:
+            before = __salt__["gluster_fstab.line"](name).get("opts")
+            __salt__["gluster_mount_plan.record_options"](volume, options, before)
             __salt__["gluster_fstab.set_line"](name, entry["device"], entry["opts"])
             if not changes["fstab"]["old"] and not __salt__["gluster_mount_plan.is_ours"](name, volume):
                 __salt__["gluster_one_record.record"]("mounts", {name: volume})
@@ -285,7 +287,7 @@ def _look(name, volume, servers, options, user, former):
         what = f"is what /etc/fstab mounts on {__utils__['gluster_process.visible'](path)}"
         __salt__["gluster_fstab.check_servers"](line["device"], hosts, servers, what)
     like = next(iter(lines.values()), None)
-    entry = __salt__["gluster_fstab.wanted_line"](name, volume, servers, options, like=like)
+    entry = __salt__["gluster_mount_plan.wanted_line"](name, volume, servers, options, like=like)
     changes = __salt__["gluster_mount_plan.changes"](name, volume, entry)
     goes = {_label(path): f"{line['device']} {','.join(line['opts'])}" for path, line in lines.items()}
     services = __salt__["gluster_mount_plan.former_services"](name, former, user)

@@ -67,7 +67,7 @@ def datastore_remounted(
         asked = os.path.normpath(name)
         name = __salt__["gluster_mount.place"](asked, volume, user)
         links = [asked, *map(os.path.normpath, links or [])]
-        entry = __salt__["gluster_fstab.wanted_line"](name, volume, servers, options)
+        entry = __salt__["gluster_mount_plan.wanted_line"](name, volume, servers, options)
         first = {"cover", "fstab", "mount"} & set(__salt__["gluster_mount_plan.changes"](name, volume, entry))
         if first and not __opts__["test"]:
             raise CommandExecutionError(f"{name} is not mounted, or not from fstab: apply datastore_mounted first")
@@ -96,6 +96,7 @@ def datastore_remounted(
                 __salt__["gluster_links.link"](path, name)
             elif former[path]["made"]:
                 __salt__["gluster_links.remove_mount_point"](path)
+            __salt__["gluster_one_record.forget"]("mounts", [path])
         if "client" in changes:
             __salt__["gluster_mount.unmount"](name, lazy=False)
             mount = functools.partial(__salt__["gluster_mount.mount"], name, timeout)

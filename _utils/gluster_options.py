@@ -424,6 +424,28 @@ def dropped(current, wanted=()):
     return changes, stays
 
 
+def missing(found, wanted):
+    """
+    Which options are recorded and not asked for.
+
+    found
+        What is recorded of them (dict by option).
+
+    wanted
+        Option names (a dict or list of strings).
+
+    Returns a list of option names.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_options.missing"]({"cluster.server-quorum-ratio": {}}, {})
+    """
+    asked = {_full(name, found) for name in wanted}
+    return [option for option in found if option not in asked]
+
+
 def _was(recorded):
     """
     What is recorded of an option; a version before wrote down only what it was set to.

@@ -79,7 +79,9 @@ ARGUMENTS = {
     "attributes": _argument("attributes", "Any other attributes and their values"),
     "absent_attributes": _argument("names", "Attributes to remove"),
     "datastore_id": _argument("number", "The identifier of an existing datastore, which gets this name"),
-    "clusters": _argument("clusters", "Clusters that it is added to, by name or identifier"),
+    "clusters": _argument(
+        "clusters", "Clusters that it is added to, by name or identifier; one that a run has added goes with its entry"
+    ),
     "clusters_exact": _argument("boolean", "Remove it from all other clusters", default=False),
     "owner": _argument("text", "The name of OpenNebula's user that owns it"),
     "group": _argument("text", "The name of OpenNebula's group that owns it"),

@@ -1,4 +1,4 @@
-{#- The first server of a pool: set the pool's options. -#}
+{#- The first server of a pool: set the pool's options; the one that has set them: set dropped ones back. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pillar
@@ -7,5 +7,12 @@ include:
 gluster_one_pool_options:
   gluster.pool_options_set:
     - options: {{ node.pool.options | json }}
+    - timeout: {{ node.timeout }}
+{%- endif %}
+{%- if not node.errors and node.pool.dropped %}
+
+gluster_one_pool_options_dropped:
+  gluster.pool_options_restored:
+    - options: {{ node.pool.dropped | json }}
     - timeout: {{ node.timeout }}
 {%- endif %}

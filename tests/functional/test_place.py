@@ -143,6 +143,43 @@ def test_what_is_there_is_moved_while_it_is_used(placed, states, modules, former
     assert not host.mounted(former) and host.mounted(PLACE) and not former.parent.exists()
 
 
+@pytest.fixture
+def forgotten(place):
+    yield
+    for path in (PLACE, place / "volumes/small_vol"):
+        host.forget_retry(path)
+
+
+def test_another_place_in_the_pillar_moves_the_mount_while_it_is_used(
+    mounted, states, place, identifiers, no_retry, forgotten
+):
+    identifiers()
+    link, about = place / "101", {"volume": "small_vol", "servers": ["kvm1", "kvm2", "kvm3"]}
+    other = str(place / "volumes/small_vol")
+    assert mounted(name=PLACE, datastores=["glusterds"]).result is True
+    for old, new in ((PLACE, other), (other, PLACE)):
+
+        def remounted(test=False, new=new):
+            return states.gluster_one.datastore_remounted(new, datastores_dir=str(place), test=test, **about)
+
+        client = host.fuse_client(old)
+        with open(f"{old}/open", "w") as held:
+            run = four_runs(mounted, name=new, datastores=["glusterds"], paths=[place])
+            assert run.changes.keys() == {
+                "directory", "fstab", "mount", "boot", "link for glusterds", f"fstab for {old}", f"boot for {old}",
+            }  # fmt: skip
+            assert f"also still mounted on {old}, until gluster_one.remount" in run.comment
+            assert (os.readlink(link), host.fuse_client(old)) == (new, client)
+            assert [line.split()[1] for line in host.FSTAB.read_text().splitlines() if "small_vol" in line] == [new]
+            held.write("written")
+            assert f"{old} stays as it is while it is used by " in fails(remounted).comment
+        assert four_runs(remounted).changes == {f"mount on {old}": {"old": "mounted", "new": None}}
+        assert not host.mounted(old) and (link / "open").read_text() == "written"
+        os.unlink(link / "open")
+        idle(mounted, name=new, datastores=["glusterds"])
+    assert not list(Path(other).iterdir()), "an administrator may have made it"
+
+
 def a_file_in_place_of_a_link(home, former, identifiers):
     as_oneadmin(f"rm {home}/datastores/101; touch {home}/datastores/101")
     return contextlib.nullcontext(f"{home}/datastores/101 is a file and cannot become a link to {PLACE}")

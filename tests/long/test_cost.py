@@ -82,6 +82,7 @@ def test_three_options_are_one_command(fleet):
     new = [line for line in fleet.history() if line not in before]
     assert len(new) == 1, new
     assert " volume set one_vol " in new[0]
+    assert fleet.apply("gluster_one.volume", on=["kvm1"]).failures == {}  # without the third one
 
 
 def test_requests_are_as_many_for_two_datastores_as_for_two_hundred(fleet):

@@ -179,3 +179,4 @@ def test_gluster_lock_of_another_command_delays_the_run(fleet):
     assert run["kvm1"]["gluster_one_volume_one_vol"]["duration"] > 1000
     options = fleet.sh("kvm1", f"{GLUSTER} info one_vol")
     assert "user.held: yes" in options and "user.refused" not in options
+    assert fleet.apply("gluster_one.volume", on=["kvm1"]).failures == {}  # without ping-timeout again

@@ -267,3 +267,20 @@ def test_links_by_their_own_text_go_and_nothing_else(walked, tmp_path):
         assert walked.remove_link(str(tmp_path / name), "/place/vol") is False
     assert {"101", "102", "103", "104", "105"} <= set(os.listdir(tmp_path)) and "100" not in os.listdir(tmp_path)
     assert walked.links_to(str(tmp_path / "none"), "/place/vol") == {}
+
+
+@pytest.mark.parametrize(
+    ("end", "volume", "other"),
+    [
+        ("/srv/old", "old", True), ("/srv/old/", "vol", False), ("/srv/none", None, False), ("/srv/gone", None, False),
+        ("/var/lib/gluster_one/old", None, True), ("/var/lib/gluster_one/old", "old", True),
+    ],
+)  # fmt: skip
+def test_a_link_to_another_volume_is_not_turned(walked, tmp_path, end, volume, other):
+    end = os.path.normpath(end)
+    mounts = {end: {"volume": volume, "read_only": True}} if volume or end == "/srv/none" else {}
+    walked.__salt__.update({"gluster_mount.mounts": lambda: mounts, "gluster_mount.may_hang": lambda path: True})
+    (tmp_path / "101").symlink_to(end)
+    with pytest.raises(CommandExecutionError) as raised:
+        walked.link_changes("/target", "vol", {"link": str(tmp_path / "101")})
+    assert ("a datastore does not move to another volume" in str(raised.value)) == other

@@ -104,7 +104,7 @@ def test_every_line_and_every_mount_of_the_volume_counts(module, root, execution
     os.chown(root / "var/one", 9869, 9869)
     fstab = execution("gluster_fstab")
     monkeypatch.setattr(fstab, "FSTAB", str(root / "fstab"))
-    points = ("/var/one/datastores/0", "/var/one/a\\040b/", "/srv/by_hand", "/place")
+    points = ("/var/one/datastores/0", "/var/one/a\\040b/", "/srv/by_hand", "/srv/ours", "/place")
     lines = [f"kvm1:/vol {point} glusterfs ro 0 0\n" for point in points]
     (root / "fstab").write_text("".join([*lines, "kvm1:/other /var/one/c glusterfs\n", "kvm1:/vol /var/one/d nfs\n"]))
     mounted = {"/var/one/a b": "vol", "/var/one/e": "vol", "/srv/e": "vol", "/var/one/f": "other", "/var/one/g": None}
@@ -115,8 +115,11 @@ def test_every_line_and_every_mount_of_the_volume_counts(module, root, execution
     # Over one of them, and over another one's: what is beneath counts.
     mounts += [{"path": "/var/one/e", "volume": None, "device": "x", "fstype": "fuse", "user": "9869"}]
     monkeypatch.setattr(module, "mount_table", lambda: mounts)
+    recorded = {"/srv/ours": "vol", "/srv/e": "other", "/place": "vol", "/srv/gone": "vol"}
     module.__salt__.update({
         "gluster_fstab.volume_lines": fstab.volume_lines, "file.uid_to_user": str,
+        "gluster_one_record.recorded": {"mounts": recorded}.get,
+        "gluster_mount.place": module.place,
         **{f"gluster_mount.{name}": getattr(module, name) for name in ("cover", "foreign_parent", "mount_table")},
     })  # fmt: skip
     found = execution("gluster_mount_plan", __salt__=module.__salt__).former_places(
@@ -125,12 +128,66 @@ def test_every_line_and_every_mount_of_the_volume_counts(module, root, execution
     assert {path: each["cover"] for path, each in found.items() if each["cover"]} == {
         "/var/one/e": "x (fuse), mounted by 9869"
     }
-    assert [(path, bool(each["line"]), each["mounted"]) for path, each in found.items()] == [
-        ("/var/one/datastores/0", True, None),
-        ("/var/one/a b", True, "kvm1:/vol"),
-        ("/var/one/e", False, "kvm1:/vol"),
-        ("/new/one/gluster/vol", False, None),
+    assert [(path, bool(each["line"]), each["mounted"], each["made"]) for path, each in found.items()] == [
+        ("/var/one/datastores/0", True, None, False),
+        ("/var/one/a b", True, "kvm1:/vol", False),
+        ("/srv/ours", True, None, False),
+        ("/var/one/e", False, "kvm1:/vol", False),
+        ("/new/one/gluster/vol", False, None, True),
+        ("/var/lib/gluster_one/vol", False, None, True),
+        ("/srv/gone", False, None, False),
     ]
+
+
+def test_options_of_the_line_go_that_the_pillar_has_brought(execution, monkeypatch, tmp_path):
+    (tmp_path / "fstab").write_text("kvm1:/vol /srv/m glusterfs defaults,acl,log-level=INFO,_netdev 0 0\n")
+    fstab = execution("gluster_fstab", __salt__={
+        "gluster_one_arguments.keeps_away": lambda option: False,
+        "gluster_one_arguments.undoes_flags": lambda option: False,
+    }, __utils__={"gluster_hosts.known_as": lambda *about: None, "gluster_hosts.own_names": set})  # fmt: skip
+    monkeypatch.setattr(fstab, "FSTAB", str(tmp_path / "fstab"))
+    recorded = {}
+    plan = execution("gluster_mount_plan", __salt__={
+        "gluster_one_record.recorded": lambda kind: recorded,
+        "gluster_one_record.record": lambda kind, values: recorded.update(values),
+        "gluster_one_record.forget": lambda kind, names: recorded.clear(),
+        "gluster_fstab.wanted_line": fstab.wanted_line,
+    })  # fmt: skip
+
+    def run(*options):
+        line = plan.wanted_line("/srv/m", "vol", ["kvm1"], list(options))
+        plan.record_options("vol", options, fstab.line("/srv/m")["opts"])
+        text = ",".join(line["opts"])
+        (tmp_path / "fstab").write_text(f"kvm1:/vol /srv/m glusterfs {text} 0 0\n")
+        return text
+
+    first = "defaults,acl,log-level={},_netdev,nosuid,nodev"
+    assert run("acl") == first.format("INFO") and recorded == {}, "what was there is not ours"
+    assert run("log-level=WARNING", "lru-limit=9") == f"{first.format('WARNING')},lru-limit=9"
+    assert run("log-level=ERROR") == first.format("ERROR")
+    assert recorded == {"vol": {"log-level=ERROR": "log-level=INFO"}}
+    assert run() == first.format("INFO") == run() and recorded == {}
+    assert plan.record_options("vol", ["acl"]) is None and recorded == {"vol": {"acl": None}}, "a line of our own"
+
+
+def test_a_mount_of_a_run_that_is_not_needed_any_more(execution):
+    lines = {
+        "/var/lib/gluster_one/old": "old",
+        "/var/lib/gluster_one/vol": "vol",
+        "/srv/theirs": "old",
+        "/srv/a": "old",
+    }
+    mounts = {"/srv/a": "old", "/var/lib/gluster_one/b": "older", "/srv/b": "older", "/srv/c": None, "/srv/v": "vol"}
+    table = [[{"path": path, "volume": volume} for path, volume in each.items()] for each in (lines, mounts)]
+    salt = {
+        "gluster_fstab.gluster_lines": lambda: table[0],
+        "gluster_mount.mount_table": lambda: table[1],
+        "gluster_one_record.recorded": {"mounts": {"/srv/a": "old", "/srv/b": "other"}}.get,
+    }
+    module = execution("gluster_mount_plan", __salt__=salt)
+    left = {"/var/lib/gluster_one/old": "old", "/srv/a": "old", "/var/lib/gluster_one/b": "older"}
+    assert module.left_places(["vol"]) == left
+    assert module.left_places(["vol", "old", "older"]) == {}
 
 
 def test_a_service_of_before_is_found_without_its_line(module, root, execution, monkeypatch):
@@ -141,7 +198,8 @@ def test_a_service_of_before_is_found_without_its_line(module, root, execution, 
     monkeypatch.setattr(fstab, "FSTAB", str(root / "fstab"))
     monkeypatch.setattr(fstab, "WANTS", str(root))
     (root / "fstab").write_text("kvm1:/vol /var/one/line glusterfs\nkvm1:/other /var/one/other glusterfs\n")
-    for word in (r"var-one-a\x20b\x2dc", "var-one-line", "var-one-other", "srv-by_hand", "var-lib-gluster_one-vol"):
+    for word in (r"var-one-a\x20b\x2dc", "var-one-line", "var-one-other", "srv-by_hand", "var-lib-gluster_one-vol",
+                 "var-lib-gluster_one-old"):  # fmt: skip
         (root / f"gluster-one-mount@{word}.service").touch()
     module.__salt__.update({
         "gluster_fstab.retry_services": fstab.retry_services, "gluster_fstab.lines": fstab.lines,
@@ -152,6 +210,7 @@ def test_a_service_of_before_is_found_without_its_line(module, root, execution, 
     ) == {
         "/var/one/a b-c": r"gluster-one-mount@var-one-a\x20b\x2dc.service",
         "/var/one/line": "gluster-one-mount@var-one-line.service",
+        "/var/lib/gluster_one/old": "gluster-one-mount@var-lib-gluster_one-old.service",
     }
 
 

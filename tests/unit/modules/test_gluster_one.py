@@ -18,7 +18,7 @@ def module(execution):
     return execution(
         "gluster_one",
         __salt__={
-            "gluster_fstab.wanted_line": entry_wanted,
+            "gluster_mount_plan.wanted_line": entry_wanted,
             "gluster_fstab.line": lambda path: {"device": f"kvm1:/{path[1:]}", "opts": ["defaults"]},
             "gluster_mount.place": lambda path, name, user: path,
             "gluster_mount_plan.former_places": lambda path, name, datastores_dir, user: {},
@@ -33,6 +33,9 @@ def module(execution):
             "gluster_one_ids.volume_files": lambda path, name: {"ids": {}, "errors": {}},
             "gluster_one_ids.datastore_numbers": lambda stores, left: {},
             "gluster_mount.mounts": lambda: {},
+            "gluster_mount_plan.left_places": lambda names: {},
+            "gluster_one_record.recorded": lambda kind: {},
+            "glusterd.volumes": dict,
             "gluster_native.native_read_error": lambda name, hosts, user: None if "kvm1" in hosts else "no such file",
         },
     )
@@ -208,7 +211,7 @@ def test_a_volume_that_was_used_and_is_gone_is_created_by_no_run(module, known, 
 ])  # fmt: skip
 def test_a_full_volume_is_said_once_and_an_error_has_its_own_cure(module, execution, error, kinds, cure):
     module.__salt__.update({
-        "gluster_fstab.wanted_line": lambda path, name, *about: {"device": f"kvm1:/{path[1:]}", "opts": ["defaults"]},
+        "gluster_mount_plan.wanted_line": lambda path, *about: {"device": f"kvm1:/{path[1:]}", "opts": ["defaults"]},
         "gluster_mount.mount_health": lambda path: {"state": "alive", "volume": path[1:]},
         "gluster_mount.write_error": lambda path, user: error and f"sh: 1: cannot create /one_vol/x: {error}",
         "gluster_mount.write_cure": execution("gluster_mount").write_cure,
@@ -324,3 +327,49 @@ def test_a_brick_is_started_by_force_only_where_its_directory_is_the_brick(modul
     plan = {**node("one_vol", coordinator=True), "roles": ["server"]}
     said = module.report(heal=False, node=plan)["findings"]
     assert [one["kind"] for one in said] == list(found) and seen["findings"][0]["seen"] == said[0]["seen"]
+
+
+@pytest.mark.parametrize(
+    ("roles", "volumes", "found"),
+    [
+        (["hypervisor"], ["vol", "old"], []),
+        (["hypervisor"], ["vol"], [("mount_left", "/var/lib/gluster_one/old")]),
+        (["server"], ["vol", "old"], [("mount_left", "/var/lib/gluster_one/old")]),
+        (["head", "server"], ["vol"], [("mount_left", "/var/lib/gluster_one/old"), ("volume_left", "old")]),
+    ],
+)
+def test_what_the_pillar_of_before_has_left(execution, roles, volumes, found):
+    place = {"/var/lib/gluster_one/old": "old"}
+    options = {"nfs.disable": "on", "user.gluster_one.set": "nfs.disable=on"}
+    stored = {name: {"options": options} for name in ("old", "vol", "never_ours")}
+    module = execution("gluster_one", __salt__={
+        "gluster_mount_plan.left_places": lambda names: place if "old" not in names else {},
+        "gluster_one_record.recorded": {"volumes": {"old": "1", "vol": "2"}}.get,
+        "glusterd.volumes": lambda: stored,
+    })  # fmt: skip
+    seen = {"findings": []}
+    module._left(seen, {**node(*volumes), "roles": roles, "datastores_dir": "/var/lib/one/datastores"})
+    assert [(each["kind"], each["on"]) for each in seen["findings"]] == found
+    for each in seen["findings"]:
+        state, _, more = each["cure"].partition("salt kvm2 state.single gluster_one.")[2].partition(" ")
+        assert state == {"mount_left": "datastore_unmounted", "volume_left": "volume_restored"}[each["kind"]]
+        assert more.split()[0] == each["on"]
+
+
+def test_an_option_of_the_pool_that_is_dropped_is_found(module):
+    ratio, more = "cluster.server-quorum-ratio", "cluster.brick-multiplex"
+    module.__salt__.update({
+        "glusterd.service": lambda name: {"running": True},
+        "glusterd.stopped_processes": dict,
+        "glusterd.options": lambda path: {"rpc-auth-allow-insecure": "on"},
+        "glusterd.not_in_pool": lambda servers: None,
+        "glusterd.pool_options": lambda: {ratio: "51%", more: "on"},
+        "glusterd.stored_snapshot": lambda: {"pool": []},
+        "gluster_one_record.recorded": lambda kind: {ratio: {"old": "60%25", "new": "51%25"}, more: "on"},
+    })  # fmt: skip
+    plan = {**node(), "names": [], "restart": {"keep_bricks": False}, "glusterd": {"service": "g", "path": "/g"}}
+    seen = {"findings": [], "looked": []}
+    module._server(seen, {**plan, "pool": {"options": {}, "dropped": [ratio, more]}})
+    assert [(one["kind"], one["seen"], one["expected"]) for one in seen["findings"]] == [
+        ("pool_option", f"{ratio} is 51%, which the pillar no longer asks for", "60%")
+    ]

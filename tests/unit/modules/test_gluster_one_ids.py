@@ -36,6 +36,8 @@ def ids(execution):
     salt = {
         "gluster_mount.mounts": lambda: mounts,
         "data.get": own.get,
+        "data.load": lambda: {**own, "another": 1},
+        "gluster_one_pillar.node": lambda: {"volumes": {"x": {"datastores": {"new": {}}}}},
         "data.update": lambda key, value: own.update({key: value}),
     }
     module = execution("gluster_one_ids", __salt__=salt)
@@ -65,3 +67,20 @@ def test_what_cannot_be_read_any_more_is_not_written_over(ids):
     ):
         module.forget_id("/srv/x", "old")
     assert left["/srv/x"] == {}
+
+
+def test_a_datastore_of_another_name_is_not_made_beside_the_old_one(ids):
+    """A key of the pillar that changes may be a new name, or another datastore."""
+    module, _, own = ids
+    own["gluster_one_ids.publish_id:/srv/before"] = {"gone": 5, "other": 6}  # where the volume was mounted before
+    there = {"old": 101, "other": 9, "new": 102}
+    stores = [{"name": name, "id": number, "type": "IMAGE_DS"} for name, number in there.items()]
+    module.__salt__["opennebula.datastore_list"] = lambda run=None: stores
+    assert module.dropped().keys() == {"old"}
+    assert module.dropped(["old", "new"]) == {} == module.dropped([]), "no pillar says nothing"
+    assert module.refuse_second("images", "SYSTEM_DS")
+    said = r"Datastore images: .* old \(101\), which runs have made, is no longer in the pillar: .*`datastore_id: 101`"
+    with pytest.raises(CommandExecutionError, match=said):
+        module.refuse_second("images", "IMAGE_DS")
+    del stores[0]
+    assert module.refuse_second("images", "IMAGE_DS")

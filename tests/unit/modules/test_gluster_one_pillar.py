@@ -448,6 +448,7 @@ def test_without_an_account_of_that_name_nothing_begins(execution, monkeypatch):
         __salt__={
             "gluster_one_arguments.argument_needed": execution("gluster_one_arguments").argument_needed,
             "gluster_mount.place": lambda path, volume, user: f"/{volume}",
+            "gluster_one_record.recorded": lambda kind: {},
         },
         __grains__={"id": "kvm9"},
     )

@@ -22,6 +22,7 @@ def node(execution, monkeypatch):
         "gluster_one_arguments.argument_needed": execution("gluster_one_arguments").argument_needed,
         "gluster_mount.place": execution("gluster_mount", __salt__=NO_MOUNTS).place,
         "glusterd.peers": lambda: [],
+        "gluster_one_record.recorded": lambda kind: {},
         "gluster_one_record.other_volume": lambda *words: None,
     }
     utils = {"gluster_hosts.own_names": lambda servers=(): {MINION}}

@@ -1,6 +1,7 @@
 """What the pillar makes of ``create`` of a volume, and of the pool that it needs."""
 
 import pytest
+from salt.exceptions import CommandExecutionError
 
 from .test_gluster_one_pillar import with_create
 
@@ -29,7 +30,7 @@ def test_how_a_volume_is_created(node, keys, bricks):
         assert [f"{brick['server']}:{brick['path']}" for brick in made["bricks"]] == named
         assert all(brick["own"] == (brick["server"] == minion) for brick in made["bricks"])
         own = ["kvm1", "kvm2", "kvm3"] if minion != "head" else []
-        assert plan["pool"] == {"servers": own, "options": {}}
+        assert plan["pool"] == {"servers": own, "options": {}, "dropped": []}
 
 
 def test_volumes_that_share_a_server_are_in_one_pool(node):
@@ -43,6 +44,20 @@ def test_volumes_that_share_a_server_are_in_one_pool(node):
         assert pool["servers"] == [f"kvm{number}" for number in expected.split()]
         # All are in one pool by the volume that is there, and its options are one node's.
         assert pool["options"] == (pillar["pool_options"] if minion == "kvm1" else {})
+
+
+def test_an_option_of_the_pool_that_the_pillar_drops_is_set_back_where_it_was_set(node):
+    recorded = {"pool_options": {"cluster.server-quorum-ratio": {}, "cluster.brick-multiplex": {}}}.get
+    ratio = {"cluster.server-quorum-ratio": "51%"}
+    pillar = {"volumes": {"one_vol": {"servers": ["kvm1", "kvm2"]}}, "pool_options": ratio}
+    for minion, options in {"kvm1": ratio, "kvm2": {}}.items():  # kvm2 was the first before
+        pool = node(pillar, minion, recorded=recorded)["pool"]
+        assert (pool["options"], pool["dropped"]) == (options, ["cluster.brick-multiplex"])
+
+    def unreadable(kind):
+        raise CommandExecutionError("restore it")
+
+    assert node(pillar, "kvm2", recorded=unreadable)["pool"]["dropped"] == []
 
 
 def test_a_new_pool_s_first_server_need_not_be_in_it(node):

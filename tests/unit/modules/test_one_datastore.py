@@ -43,6 +43,8 @@ def store(execution):
                     "clusters", [{"id": 0, "name": "default"}, {"id": 100, "name": "kvm"}]
                 ),
                 "one_datastore.is_native": check.is_native,
+                "gluster_one_record.recorded": lambda kind: {},
+                "gluster_one_ids.refuse_second": answer("second", True),
             },
         )
         module.drivers = answer("drivers", DRIVERS if drivers is None else drivers)
@@ -500,3 +502,28 @@ def test_the_size_is_the_volumes(execution, current, volume, what):
     """A datastore that was there before its directory became a link has the size of a local disk until oned looks."""
     salt = {"gluster_mount.space": lambda _: volume and {"total_mb": volume, "free_percent": 50}}
     assert execution("one_datastore", __salt__=salt).unmeasured(current, "/v") == what
+
+
+@pytest.mark.parametrize(
+    ("clusters", "exact", "has", "ours", "wanted"),
+    [
+        (["kvm"], False, [0], [], [0, 100]),
+        ([0], False, [0, 100], [100], [0]),  # which a run has added
+        ([0], False, [0, 100], [], [0, 100]),
+        ([0], False, [0, 100, 101], [100], [0, 101]),
+        ([0], True, [0, 100], [], [0]),
+        ([], False, [0, 100], [100], None),  # it has to be in one
+        (None, False, [0, 100], [100], None),
+    ],
+)
+def test_a_cluster_that_a_run_has_added_goes_with_the_pillar_s(store, clusters, exact, has, ours, wanted):
+    module, recorded = store(), {"101": ours}
+    module.__salt__["gluster_one_record.recorded"] = lambda kind: recorded
+    module.__salt__["gluster_one_record.record"] = lambda kind, values: recorded.update(values)
+    arguments = {"clusters": clusters, "clusters_exact": exact}
+    found = module.difference("images", {}, {**THERE, "name": "images", "clusters": has}, arguments)
+    wanted = has if wanted is None else wanted
+    assert found.get("clusters") == ({"old": has, "new": wanted} if wanted != has else None)
+    if "clusters" in found:
+        module.record_clusters(101, found["clusters"])
+        assert recorded["101"] == [each for each in wanted if each not in has or each in ours]

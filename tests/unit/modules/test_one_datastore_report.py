@@ -4,6 +4,13 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 
+@pytest.fixture
+def execution(execution):
+    """With a head that has left no other datastore's identifier."""
+    nothing = {"gluster_one_ids.dropped": lambda names, run: {}}
+    return lambda name, __salt__=(): execution(name, __salt__={**nothing, **dict(__salt__)})
+
+
 def test_the_check_knows_all_datastores_of_the_pillar(execution):
     """Their transfer drivers may have been changed together."""
     asked = {}
@@ -102,3 +109,16 @@ def test_the_directory_of_a_datastore_is_named_where_it_is_plain(execution, path
     assert module._size(space, "glusterds", store)[0][4] == "ls -ld /d/101 on the head"
     cure = module._size(space, "glusterds", {**store, "base_path": path})[0][4]
     assert cure.startswith("see BASE_PATH in `onedatastore show 101`")
+
+
+def test_a_datastore_that_the_pillar_has_dropped_is_named(execution):
+    salt = {
+        "gluster_mount.mount_health": lambda _: {"state": "absent"},
+        "one_datastore.compare": lambda *words, **_: {"current": {}, "changes": {}},
+        "gluster_one_ids.dropped": lambda names, run: {"old": {"id": 101}} if names == ["d", "e"] else {},
+    }
+    node = {"id": "head", "volumes": {each: {"mount": "/v", "datastores": {each: {}}} for each in "de"}}
+    found = execution("one_datastore_report", __salt__=salt).report(node, heal=False)["findings"]
+    assert found[-1][:3] == [
+        "datastore_left", "old", "a run has made it (101), and the pillar no longer has it: new nodes do not link it"
+    ]  # fmt: skip

@@ -406,6 +406,14 @@ def test_options_of_the_pool_go_back_to_what_they_were(gluster):
     assert gluster.run("pool_options_restored", "pool")[:2] == (True, {}) and gluster.record["pool_options"] == {}
 
 
+def test_of_the_pool_s_options_those_that_are_dropped_go_back(gluster):
+    options = {"cluster.server-quorum-ratio": "51%", "cluster.brick-multiplex": True}
+    assert gluster.run("pool_options_set", "pool", options)[0] is True
+    changes = {"cluster.brick-multiplex": {"old": "on", "new": None}}
+    assert gluster.run("pool_options_restored", "pool", options=["cluster.brick-multiplex"])[:2] == (True, changes)
+    assert gluster.pool_options == {"cluster.server-quorum-ratio": "51%"} and len(gluster.record["pool_options"]) == 1
+
+
 def test_an_option_of_which_nobody_knows_what_it_was_stays(gluster):
     """An earlier version recorded only what it had set it to."""
     gluster.pool_options.update({"cluster.server-quorum-ratio": "51%"})

@@ -172,7 +172,7 @@ def test_the_files_on_the_volume_are_read_before_and_after_it_is_mounted(monkeyp
         "gluster_mount_plan.former_services": lambda *words: {},
         "gluster_mount_plan.changes": lambda *words: {},
         "gluster_mount_plan.outdated_client": lambda *words: None,
-        "gluster_fstab.wanted_line": lambda *words, **more: {"device": "kvm1:/one_vol", "opts": []},
+        "gluster_mount_plan.wanted_line": lambda *words, **more: {"device": "kvm1:/one_vol", "opts": []},
         "gluster_mount.write_error": lambda *words: None,
         "gluster_one_ids.published_ids": lambda path, volume: looks.append("ids") or {},
         "gluster_one_ids.volume_files": files,

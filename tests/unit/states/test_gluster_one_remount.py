@@ -24,7 +24,7 @@ def remounted(execution):
             "gluster_mount_plan.outdated_client": lambda *about: None,
             "gluster_mount.client": mount.client,
             "gluster_mount.client_servers": mount.client_servers,
-            "gluster_fstab.wanted_line": lambda *about: {"device": "kvm1:/vol", "opts": []},
+            "gluster_mount_plan.wanted_line": lambda *about: {"device": "kvm1:/vol", "opts": []},
             "gluster_fstab.check_servers": fstab.check_servers,
         }
         state = imported(CHECKOUT / "_states/gluster_one_remount.py", __salt__=salt, __opts__={"test": True})
