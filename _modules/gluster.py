@@ -1117,7 +1117,7 @@ def brick_restart(volume, brick, timeout=120):
     rows = [row for rows in snapshot()["status"].values() for row in rows or [] if row["hostname"] == host]
     pid = next((row["pid"] for row in rows if row["path"] == path and row["online"]), None)
     if pid is None:
-        raise CommandExecutionError(f"{brick} is down: start it with `gluster volume start {volume} force`")
+        raise CommandExecutionError(f"{brick} is down: apply gluster_one.started to its server")
     others = [row["path"] for row in rows if row["pid"] == pid and row["path"] != path]
     if others:
         raise CommandExecutionError(

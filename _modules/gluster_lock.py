@@ -136,7 +136,7 @@ def lock(timeout=120, run=None):
     and has it mounted nowhere.
 
     Raises CommandExecutionError when the turn does not come, or the lock cannot be had although there is a volume for
-    it, with the reason.
+    it, with the reason; ``taken`` of it is True where another server has the lock.
 
     CLI Example:
 
@@ -203,10 +203,12 @@ def _hold(volume, begin, timeout):
         passed = time.monotonic() - begin
         if passed > timeout:
             _end(holder)
-            raise CommandExecutionError(
+            error = CommandExecutionError(
                 f"This server's turn did not come within {timeout} s (.gluster_one/lock: {seen}), and it was left as "
                 f"it is: run again{advice}"
             )
+            error.taken = bool(advice)
+            raise error
         if word in ("", "taken"):
             __utils__["gluster_states.announce_wait"]("It was not this server's turn", seen, passed)
 

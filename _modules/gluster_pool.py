@@ -501,7 +501,7 @@ def restart_blockers(service="glusterd"):
     """
     found, own = [], __salt__["glusterd.info"]()["uuid"]
     up = [brick for name in __salt__["glusterd.volumes"]() for brick in __salt__["glusterd.bricks"](name)["up"]]
-    if up and __salt__["glusterd.kept_changes"](service):
+    if up and __salt__["glusterd.service"](service).get("kill_mode") != "process":  # nor is it where systemd is silent
         found.append(
             f"{', '.join(up)} would end with {service}: `keep_bricks: true` in the pillar and gluster_one.glusterd "
             "keep bricks running"

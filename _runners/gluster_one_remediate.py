@@ -474,7 +474,7 @@ def _repair(minion, mods, part):
     none. That nothing was changed fails, too: what was found is still there.
     """
     mods = list(dict.fromkeys(mods))
-    # What only starts what is down takes nothing from the pool, so no server is asked.
+    # What only starts what is down takes its turn on the servers themselves, and others need not have ended.
     beside = _unfinished(minion) if "gluster_one.glusterd" in mods else []
     last = _last_turn()
     # Before the turn, which others wait for: to ask takes a while.

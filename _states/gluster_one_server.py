@@ -146,7 +146,8 @@ def bricks_running(name, service="glusterd", timeout=120):
     one whose file system is not mounted Gluster would make an empty brick, which dies, and only its own server can look
     there. So ``gluster volume start VOLUME force``, which starts all that are down, is used only where no other
     server's are. Else glusterd is restarted, which starts those of its own server alone: one server after the other, by
-    their uuids, and only while the bricks that run are kept and no volume loses its servers' quorum.
+    the lock that restarts take or, where no volume can have one, by their uuids; and only while the bricks that run are
+    kept and no volume loses its servers' quorum.
 
     name
         The volume (string).
@@ -247,7 +248,7 @@ def glusterd_restarted(
         if name in changes:
             restart = functools.partial(__salt__["glusterd.restart"], name)
             blockers = functools.partial(__salt__["gluster_pool.stop_blockers"], {"this server": ["localhost"]})
-            _in_turn(restart, name, blockers, outage, orchestrated, timeout)
+            _in_turn(restart, name, blockers, outage, orchestrated, timeout, name)
         left = __salt__["glusterd.restart_changes"](name, path, keep_bricks)
         return __utils__["gluster_states.changed"](ret, changes, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
@@ -366,7 +367,7 @@ def _own_bricks(name):
     return [brick for brick in own if brick in refusing], own, "client.bind-insecure" not in info["options"]
 
 
-def _in_turn(restart, what, blockers, outage, orchestrated, timeout):
+def _in_turn(restart, what, blockers, outage, orchestrated, timeout, service="glusterd"):
     """
     Restart something of this server while no other server does, when no client loses anything by it; then wait until
     the next server may.
@@ -390,13 +391,13 @@ def _in_turn(restart, what, blockers, outage, orchestrated, timeout):
             )
         __salt__["gluster_lock.lock_held"]()
         restart()
-        _bricks_back(what, timeout)
+        _bricks_back(what, timeout, service)
         __utils__["gluster_states.wait_for"]("gluster_pool.unsettled_reason", timeout, after)
     finally:
         __salt__["gluster_lock.unlock"]()
 
 
-def _bricks_back(what, timeout):
+def _bricks_back(what, timeout, service):
     """
     Wait until the bricks of this server run again, and start those again that have not come back, for example because
     the port of one was in use.
@@ -413,7 +414,7 @@ def _bricks_back(what, timeout):
     except CommandExecutionError as exc:
         log.warning("%s: they are started again", exc)
         for name, bricks in down().items():
-            _start_anew(name, bricks, timeout)
+            _start_anew(name, bricks, timeout, service)
         cure = (
             f": see why in /var/log/glusterfs/bricks on {__grains__['id']} (such as no free port up to max-port of "
             "glusterd.vol), then gluster_one.started starts it; the next server waits for it"
@@ -455,29 +456,53 @@ def _others_up(name, undone, timeout):
 
 def _start(name, timeout, service):
     """
-    Start those bricks of this server that are down, and no other server's. Of several servers that have some down the
-    one with the lowest uuid begins: two glusterds that restart at once may cost a third one its quorum.
+    Start those bricks of this server that are down, and no other server's. Two glusterds that restart at once may cost
+    a third one its quorum, so that each waits for its turn.
     """
-    others, own = __salt__["gluster_pool.others_down"](name), __salt__["glusterd.info"]()["uuid"]
-    turn = len({server for server in others.values() if server < own})
     down = lambda: ", ".join(__salt__["gluster_pool.others_down"](name))  # noqa: E731
-    if others:
-        failure = f"bricks of volume {name} on other servers did not run"
-        with contextlib.suppress(CommandExecutionError):
-            __utils__["gluster_states.wait_for"](down, min(BACK * turn, timeout), failure)
-    if not down():
-        __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
-        return
-    because = __salt__["gluster_pool.restart_blockers"](service)
-    if because:
-        raise CommandExecutionError(
-            f"volume {name} is not started by force, because {down()} would be started as well, perhaps over an empty "
-            f"directory; nor is {service} restarted, which would start this server's bricks alone: {'; '.join(because)}"
-            "; or apply gluster_one.started to the other servers first"
-        )
-    __salt__["glusterd.restart"](service)
-    failure = f"{service} was restarted, and the pool was not together"
-    __utils__["gluster_states.wait_for"]("gluster_pool.peers_apart", timeout, failure)
+    had = not down() or __salt__["gluster_lock.lock_held"]()
+    try:
+        if not had:
+            _await_turn(timeout)
+        if not down():
+            __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
+            return
+        because = __salt__["gluster_pool.restart_blockers"](service)
+        if because:
+            raise CommandExecutionError(
+                f"volume {name} is not started by force, because {down()} would be started as well, perhaps over an "
+                f"empty directory; nor is {service} restarted, which would start this server's bricks alone: "
+                f"{'; '.join(because)}; or apply gluster_one.started to the other servers first"
+            )
+        __salt__["gluster_lock.lock_held"]()
+        __salt__["glusterd.restart"](service)
+        failure = f"{service} was restarted, and the pool was not together"
+        __utils__["gluster_states.wait_for"]("gluster_pool.peers_apart", timeout, failure)
+    finally:
+        if not had:
+            __salt__["gluster_lock.unlock"]()
+
+
+def _await_turn(timeout):
+    """
+    Wait for the lock; where no volume can have it, as none has its bricks, for those servers that have bricks down and
+    a lower uuid.
+    """
+    try:
+        if __salt__["gluster_lock.lock"](min(2 * BACK, timeout)):
+            return
+    except CommandExecutionError as exc:
+        if getattr(exc, "taken", False):
+            raise
+    own, names = __salt__["glusterd.info"]()["uuid"], sorted(__salt__["glusterd.volumes"]())
+
+    def before():
+        servers = {server for name in names for server in __salt__["gluster_pool.others_down"](name).values()}
+        return sorted(server for server in servers if server < own)
+
+    seen, failure = lambda: ", ".join(before()), "servers whose turn is before this one's have bricks that are down"  # noqa: E731
+    with contextlib.suppress(CommandExecutionError):
+        __utils__["gluster_states.wait_for"](seen, min(2 * BACK * len(before()), timeout), failure)
 
 
 def _start_anew(name, bricks, timeout, service="glusterd"):

@@ -369,8 +369,10 @@ def kept_group(current, wanted=()):
     wanted
         Option names (a dict or list of strings, default none): those are asked for.
 
-    Returns a dict of option names and values, of those options that the formula has set and nobody has changed since.
-    It is empty where the volume has its shards from somebody else, or none, or this node has no such group.
+    Returns a dict of option names and values, of those options that the formula has set and nobody has changed since;
+    those of the shards as they are. It is empty where the volume has its shards from somebody else, or none.
+
+    Raises CommandExecutionError where this node has no such group, or an empty one: without it the options would go.
 
     Example:
 
@@ -378,15 +380,14 @@ def kept_group(current, wanted=()):
 
         __utils__["gluster_options.kept_group"]({"features.shard": "on", "user.gluster_one.set": "features.shard=on"})
     """
-    ours = undone(current)
-    if SHARDS[0] not in ours:
-        return {}
-    try:
-        group = group_options(MADE_WITH)
-    except CommandExecutionError:
-        return {}
+    recorded = {_full(name, current) for name in _recorded(current)}
+    sharded = SHARDS[0] in recorded and _canonical(SHARDS[0], current.get(SHARDS[0], "off")) == _canonical("", "on")
     asked = {_full(name, current) for name in wanted}
-    return {option: value for option, value in group.items() if option in ours and option not in asked}
+    ours = [option for option in undone(current) if option not in asked] if sharded else []
+    group = group_options(MADE_WITH) if ours else {}
+    if ours and not group:
+        raise CommandExecutionError(f"Option group {MADE_WITH} is empty: {os.path.join(GROUPS, MADE_WITH)}")
+    return {option: current[option] if option in SHARDS else group[option] for option in group if option in ours}
 
 
 def dropped(current, wanted=()):

@@ -607,7 +607,7 @@ def test_the_bricks_of_other_servers_that_are_down(execution):
     assert module.others_down("one_vol") == {}
 
 
-def restarted(execution, options, away=(), online=BRICKS, kept=True):
+def restarted(execution, options, away=(), online=BRICKS, kept="process"):
     """What a restart of kvm1's glusterd would cost."""
     module = execution("gluster_pool")
     rows = [{"hostname": brick[:4], "path": "/b", "online": brick in online} for brick in BRICKS]
@@ -615,7 +615,7 @@ def restarted(execution, options, away=(), online=BRICKS, kept=True):
         "glusterd.info": lambda: {"uuid": uuid("kvm1")},
         "glusterd.volumes": lambda: {"one_vol": {}},
         "glusterd.bricks": lambda name: {"up": {"kvm1:/b": 7}},
-        "glusterd.kept_changes": lambda service: {} if kept else {"KillMode": {}},
+        "glusterd.service": lambda service: {"kill_mode": kept} if kept else {},
         "gluster.snapshot": lambda: {
             "pool": pool(*away), "volumes": {"one_vol": served({**REPLICA, **options})}, "status": {"one_vol": rows},
         },
@@ -637,6 +637,8 @@ def test_a_restart_of_glusterd_must_not_cost_others_their_quorum(execution, opti
     assert found == ["without it 1 of 3 servers are connected, too few for volume one_vol's server quorum"] * lost
 
 
-def test_a_restart_of_glusterd_must_not_end_bricks(execution):
-    (found,) = restarted(execution, {}, kept=False)
+@pytest.mark.parametrize("kept", ["control-group", None])
+def test_a_restart_of_glusterd_must_not_end_bricks(execution, kept):
+    """Also where systemd does not say."""
+    (found,) = restarted(execution, {}, kept=kept)
     assert found.startswith("kvm1:/b would end with glusterd: `keep_bricks: true` in the pillar and")

@@ -35,7 +35,7 @@ def back(monkeypatch):
         path = CHECKOUT / "_states/gluster_one_server.py"
         module = imported(path, __salt__=salt, __grains__={"id": "kvm1"}, __opts__=opts)
         monkeypatch.setattr(module, "BACK", 0)
-        return lambda: module._bricks_back("glusterd", 0.3), started
+        return lambda: module._bricks_back("glusterd", 0.3, "glusterd"), started
 
     return make
 
@@ -91,7 +91,7 @@ def server(monkeypatch):
     down stays so until it is started.
     """
 
-    def make(others, blockers=(), own=("kvm1:/b",), marked=True, others_start=False):
+    def make(others, blockers=(), own=("kvm1:/b",), marked=True, others_start=False, lock="one_vol"):
         seen, done = {"own": list(own), "others": dict(others)}, []
 
         def start(what):
@@ -100,14 +100,24 @@ def server(monkeypatch):
 
         def waited(look, timeout, failure, cure=""):
             look = salt[look] if isinstance(look, str) else look
-            if failure.endswith("on other servers did not run"):
+            if failure.startswith("servers whose turn is before"):
                 done.append(f"waited {timeout} s")
                 if others_start:
                     seen["others"] = {}
             if look():
                 raise CommandExecutionError(f"{failure} (last seen: {look()}){cure}")
 
+        def locked(timeout):
+            if others_start:
+                seen["others"] = {}
+            if isinstance(lock, CommandExecutionError):
+                raise lock
+            return lock
+
         salt = {
+            "gluster_lock.lock": locked,
+            "gluster_lock.lock_held": lambda: False,
+            "gluster_lock.unlock": lambda: done.append("unlocked"),
             "gluster_one_arguments.require_arguments": lambda *_, **__: None,
             "glusterd.volumes": lambda: {"one_vol": {}, "other_vol": {}},
             "glusterd.info": lambda: {"uuid": "2"},
@@ -144,21 +154,41 @@ def test_a_server_starts_its_own_bricks_by_force_where_no_other_s_are_down(serve
     assert (ret["result"], ret["changes"], done) == (True, OWN, ["one_vol started by force"])
 
 
-@pytest.mark.parametrize(
-    "others, waits", [({"kvm3:/b": "3"}, 0), ({"kvm0:/b": "1"}, 15), ({"a:/b": "0", "b:/b": "1"}, 30)]
-)
-def test_bricks_of_another_server_are_never_started(server, others, waits):
+def failed(taken):
+    error = CommandExecutionError("the lock")
+    error.taken = taken
+    return error
+
+
+def test_bricks_of_another_server_are_never_started(server):
     """Its directory may be empty, and a start by force would mark it. A glusterd that starts starts its own alone."""
-    module, done = server(others)
+    module, done = server({"kvm3:/b": "3"})
     ret = module.bricks_running("one_vol", service="gluster")
     assert (ret["result"], ret["changes"]) == (True, OWN), ret["comment"]
-    assert done == [f"waited {waits} s", "gluster restarted"]
+    assert done == ["gluster restarted", "unlocked"]
+
+
+@pytest.mark.parametrize(
+    "others, waits", [({"kvm3:/b": "3"}, 0), ({"kvm0:/b": "1"}, 30), ({"a:/b": "0", "b:/b": "1"}, 60)]
+)
+@pytest.mark.parametrize("lock", [None, failed(False)])
+def test_where_no_volume_can_have_the_lock_the_servers_go_by_their_uuids(server, lock, others, waits):
+    module, done = server(others, lock=lock)
+    ret = module.bricks_running("one_vol", service="gluster")
+    assert (ret["result"], ret["changes"]) == (True, OWN), ret["comment"]
+    assert done == [f"waited {waits} s", "gluster restarted", "unlocked"]
+
+
+def test_while_another_server_has_the_lock_nothing_is_restarted(server):
+    module, done = server({"kvm3:/b": "3"}, lock=failed(True))
+    ret = module.bricks_running("one_vol")
+    assert (ret["result"], ret["changes"], ret["comment"], done) == (False, {}, "the lock", ["unlocked"])
 
 
 def test_one_that_another_server_has_started_meanwhile_is_no_reason_to_restart_glusterd(server):
     module, done = server({"kvm0:/b": "1"}, others_start=True)
     assert module.bricks_running("one_vol")["changes"] == OWN
-    assert done == ["waited 15 s", "one_vol started by force"]
+    assert done == ["one_vol started by force", "unlocked"]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +203,7 @@ def test_nothing_is_started_where_it_would_cost_other_bricks(server, settings, w
     ret = module.bricks_running("one_vol")
     assert (ret["result"], ret["changes"]) == (False, {})
     assert re.search(why, ret["comment"])
-    assert done in ([], ["waited 0 s"])
+    assert done in ([], ["unlocked"])
 
 
 def test_a_server_whose_own_bricks_run_starts_none_and_names_the_others(server):

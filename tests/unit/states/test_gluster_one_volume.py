@@ -33,7 +33,7 @@ def configured(execution):
         }
 
         def group_options(name):
-            if not virt:
+            if virt is None:
                 raise CommandExecutionError(f"Option group {name} is not on this node")
             return dict(virt)
 
@@ -106,6 +106,32 @@ def test_a_volume_of_virt_keeps_its_group(configured, made):
     assert twice(configured, there, **made) == {"network.ping-timeout": {"old": "10", "new": "20"}}
     ret = configured(there)[0]  # nothing says any more that it has the group
     assert ret["changes"] == {} and "2 options of the group virt, which runs have set, stay" in ret["comment"]
+
+
+def test_a_volume_whose_shards_were_asked_off_gets_none(configured):
+    there = volume("Started", **{"network.ping-timeout": "42"})
+    configured(there, options={"features.shard": "off", "network.ping-timeout": 10})
+    assert twice(configured, there) == {"network.ping-timeout": {"old": "10", "new": "42"}}
+    assert there["options"]["features.shard"] == "off"
+
+
+@pytest.mark.parametrize("virt", [None, {}])
+def test_without_the_group_s_file_its_options_stay(configured, virt):
+    """Who empties /var/lib/glusterd to be taken into the pool again has no groups either."""
+    there = volume("Created")
+    configured(there, new_group="virt")
+    there["status"], before = "Started", dict(there["options"])
+    ret = configured(there, new_group="virt", virt=virt)[0]
+    assert (ret["result"], ret["changes"], there["options"]) == (False, {}, before), ret
+
+
+def test_shards_in_other_words_are_shards(configured):
+    there = volume("Created")
+    configured(there, new_group="virt")
+    there["status"] = "Started"
+    there["options"]["features.shard"] = "enable"
+    before = dict(there["options"])
+    assert (configured(there, new_group="virt")[0]["changes"], there["options"]) == ({}, before)
 
 
 def test_what_cannot_be_set_back_is_said(configured):
