@@ -34,7 +34,7 @@ SAY = 2
 STEADY, QUIET = 8, 12
 
 
-def status(target="*", native=False, timeout=15, html=None, verbose=False, metrics=None):
+def status(target="*", native=False, timeout=15, html=None, verbose=False, metrics=None, reload=None):
     """
     Show the whole fleet: the causes of what is wrong, each with what to do, then volumes, nodes and datastores.
 
@@ -50,7 +50,8 @@ def status(target="*", native=False, timeout=15, html=None, verbose=False, metri
         long: 150 seconds. One that has not, for Salt's ``gather_job_timeout`` more.
 
     html
-        A file to which to write the same as a page for a browser, with a picture of the fleet (string, default none).
+        A file to which to write the same as a page for a browser, with a picture of the fleet, in one step (string,
+        default none).
 
     verbose
         Show the names of the nodes and VMs that feel a cause, and what was found of each volume, node and datastore
@@ -58,6 +59,9 @@ def status(target="*", native=False, timeout=15, html=None, verbose=False, metri
 
     metrics
         A file to which to write metrics for Prometheus, in one step (string, default none): docs/monitoring.md.
+
+    reload
+        Seconds after which a browser loads the page again, for one that a timer writes (int, default: it does not).
 
     On a terminal it is a table; ``--out json`` gives the data. The exit status is 0 only when all nodes answer and
     nothing is found.
@@ -68,7 +72,11 @@ def status(target="*", native=False, timeout=15, html=None, verbose=False, metri
 
         salt-run gluster_one.status
     """
-    begin, metrics = time.monotonic(), metrics and _place(metrics)
+    begin = time.monotonic()
+    html = html and _place("html", html, "/var/www/html/gluster_one.html")
+    metrics = metrics and _place("metrics", metrics, "/var/lib/prometheus/node-exporter/gluster_one.prom")
+    if reload is not None and not (html and type(reload) is int and reload > 0):
+        raise SaltInvocationError(f"reload is {reload!r}: a number of seconds above 0 is needed, such as 60, with html")
     everyone = _ours("*")
     asked = everyone if target == "*" else _ours(target)
     if not asked:
@@ -81,17 +89,22 @@ def status(target="*", native=False, timeout=15, html=None, verbose=False, metri
     fleet = __salt__["gluster_one.overview"](answers, asked, asked == everyone, {"pillars": pillars})
     fleet.update(verbose=verbose, at=time.time(), seconds=time.monotonic() - begin)
     if html:
-        with salt.utils.files.fopen(html, "w") as stream:
-            # The option --out, which is for what is shown, would win in salt.output.
-            stream.write(salt.loader.outputters(__opts__)["gluster_one_html"](fleet))
+        # The option --out, which is for what is shown, would win in salt.output.
+        _write(html, salt.loader.outputters(__opts__)["gluster_one_html"]({**fleet, "reload": reload}))
     if metrics:
-        # Nobody reads half of it, nor the metrics of another look.
-        with salt.utils.atomicfile.atomic_open(metrics, "wb") as stream:
-            stream.write(__salt__["gluster_one.metrics"](fleet).encode("utf-8", "backslashreplace"))
+        _write(metrics, __salt__["gluster_one.metrics"](fleet))
     return {"data": fleet, "outputter": "gluster_one"}
 
 
-def _place(path):
+def _write(path, text):
+    """
+    Write a file in one step: nobody reads half of it, nor that of another look.
+    """
+    with salt.utils.atomicfile.atomic_open(path, "wb") as stream:
+        stream.write(text.encode("utf-8", "backslashreplace"))
+
+
+def _place(key, path, example):
     """
     The path of a file that can be written in one step, by renaming another one to it.
     """
@@ -99,8 +112,7 @@ def _place(path):
     there = os.path.exists(place) and not os.path.islink(place)
     if not os.path.isdir(os.path.dirname(place)) or (there and not os.path.isfile(place)):
         raise SaltInvocationError(
-            f"metrics is {path!r}: a file in a directory that is there is needed, such as "
-            "/var/lib/prometheus/node-exporter/gluster_one.prom"
+            f"{key} is {path!r}: a file in a directory that is there is needed, such as {example}"
         )
     return place
 

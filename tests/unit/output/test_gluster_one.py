@@ -4,6 +4,7 @@ import html.parser
 import re
 
 import pytest
+from salt.exceptions import SaltInvocationError
 
 from ..conftest import CHECKOUT, Master, imported
 
@@ -387,11 +388,78 @@ def test_the_page_shows_nodes_bricks_and_why():
     seen = page(data)
     assert "gone (expected: mounted)" in seen.text and "kvm9: does not answer" in seen.text
     # The legend has one of each.
-    assert [len(seen.boxes(kind)) for kind in ("fine", "warning", "error")] == [1 + 2, 1, 1 + 3]
+    assert [len(seen.boxes(kind)) for kind in ("fine", "felt", "warning", "error")] == [1 + 2, 1, 1, 1 + 3]
     assert (
         seen.text.index("kvm2: /0: gone") < seen.text.index("kvm9 does not answer") < seen.text.index("Volume one_vol")
     )
     assert not [each for _, each in seen.elements if {"src", "href"} & set(each)], "it needs nothing but itself"
+
+
+def test_the_picture_is_painted_by_whose_fault_it_is():
+    down = {**DEAD, "kind": "brick_down", "on": "kvm3:/b", "seen": "it is down", "volume": "one_vol"}
+    lost = {**DEAD, "kind": "client_bricks", "seen": "not connected to kvm3:/b"}
+    nodes = {f"kvm{number}": {"roles": [], "looked": [], "findings": [{**lost}]} for number in range(12)}
+    nodes["kvm1"]["findings"].append(down)
+    nodes["kvm2"]["findings"] = []
+    seen = page(fleet(nodes))
+    assert [len(seen.boxes(kind)) for kind in ("fine", "felt", "error")] == [1 + 1, 1 + 11, 1]
+    picture = seen.text[seen.text.rindex("Nodes") :]
+    assert picture.index("kvm2") < picture.index("kvm10"), "numbers by what they are worth"
+
+
+@pytest.mark.parametrize("count, look", [(39, "whole"), (300, "named"), (3000, "dots")])
+def test_many_nodes_are_small(count, look):
+    nodes = {f"kvm{number}": {"roles": ["hypervisor"], "looked": [], "findings": []} for number in range(count)}
+    seen = page(fleet(nodes))
+    assert [each for _, each in seen.elements if each.get("class") == f"boxes {look}"]
+    assert ("hypervisor" in seen.text) is (look == "whole")
+    assert sum(each.get("title", "").startswith("kvm") for _, each in seen.elements) == count, "for who points at it"
+
+
+def test_many_causes_are_folded_up():
+    nodes = {f"kvm{number}": {"roles": [], "looked": [], "findings": [{**DEAD, "on": f"/{number}"}]}
+             for number in range(30)}  # fmt: skip
+    seen = page(fleet(nodes))
+    assert "10 more causes" in seen.text and seen.text.index("kvm29: /29") < seen.text.index("Nodes")
+
+
+@pytest.mark.parametrize("reload", [None, 60])
+def test_the_page_reloads_itself_only_when_asked_to(reload):
+    metas = [each for tag, each in page({**fleet({}), "reload": reload}).elements if tag == "meta"]
+    asked = [each["content"] for each in metas if each.get("http-equiv") == "refresh"]
+    assert asked == ([str(reload)] if reload else [])
+
+
+def test_the_page_is_written_in_one_step(monkeypatch, tmp_path):
+    """A browser that reloads it never sees half of it."""
+    path = tmp_path / "fleet.html"
+    outputters = {"gluster_one_html": lambda data: f"a page: {data['reload']}"}
+    monkeypatch.setattr("salt.loader.outputters", lambda opts: outputters)
+    for reload in (60, None):
+        number = path.stat().st_ino if path.exists() else None
+        status(monkeypatch, {"kvm1": ANSWER}, html=str(path), reload=reload)
+        assert path.read_text() == f"a page: {reload}" and path.stat().st_ino != number
+    assert [each.name for each in tmp_path.iterdir()] == ["fleet.html"]
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (
+            {"html": "/dev/null"},
+            "html is '/dev/null': a file in a directory that is there is needed, such as /var/www/",
+        ),
+        ({"html": "/tmp/x.html", "reload": 0}, "reload is 0: a number of seconds above 0 is needed, such as 60"),
+        ({"html": "/tmp/x.html", "reload": "6"}, "reload is '6': a number"),
+        ({"html": "/tmp/x.html", "reload": True}, "reload is True: a number"),
+        ({"reload": 60}, "reload is 60: .* with html"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anybody_is_asked(monkeypatch, words, said):
+    asked = []
+    with pytest.raises(SaltInvocationError, match=said):
+        status(monkeypatch, {"kvm1": asked.append}, **words)
+    assert asked == []
 
 
 def test_a_size_that_is_not_known_is_a_dash():
