@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from lab.fleet import CHECKOUT
-from lab.system import wait_for
+from lab.system import LabError, wait_for
 
 STORES = "/var/lib/one/datastores"
 MOUNT = "/var/lib/gluster_one/one_vol"
@@ -334,7 +334,11 @@ class Fleet:
     def wait_healed(self):
         """Wait until no file of one_vol waits to be healed."""
         nothing = {"pending": 0, "split_brain": 0}
-        wait_for("no file to heal", lambda: self.heal_counts() == nothing, 120, every=1)
+        try:
+            wait_for("no file to heal", lambda: self.heal_counts() == nothing, 120, every=1)
+        except LabError as error:
+            waits = self.sh("kvm1", "gluster --mode=script volume heal one_vol info")
+            raise LabError(f"{error}; {self.heal_counts()}: {waits}") from None
 
     def heal_counts(self):
         """What waits to be healed on one_vol, and what is in split-brain; None while kvm1 does not know."""
