@@ -56,7 +56,7 @@ def test_a_brick_by_whatever_address_of_its_server(volumes, monkeypatch, server)
     monkeypatch.setattr(psutil.Process, "cmdline", lambda self: ["glusterfsd", "/b/c"])
     module = volumes({"hostname": server, "path": "/b/c", "online": True, "pid": psutil.Process().pid})
     assert module.brick_restart("one_vol", f"{server}:/b/c") is True
-    with pytest.raises(CommandExecutionError, match="is down: start it"):
+    with pytest.raises(CommandExecutionError, match="is down: apply gluster_one.started"):
         module.brick_restart("one_vol", f"{server}:/b/d")
 
 
