@@ -43,13 +43,13 @@ def fleet(_fleet):
         yield _fleet
 
 
-def command(words, test=False):
-    return ("--out=json", *REPLACE, f"pillar={json.dumps(words)}", *(["test=True"] if test else []))
+def command(words, test=False, orchestration=REPLACE):
+    return ("--out=json", *orchestration, f"pillar={json.dumps(words)}", *(["test=True"] if test else []))
 
 
-def carried_out(fleet, words, test=False):
+def carried_out(fleet, words, test=False, orchestration=REPLACE):
     """(exit status, {step: {minion: {state: changes}}}, all that was said) of the orchestration."""
-    done = fleet.lab.run(*command(words, test))
+    done = fleet.lab.run(*command(words, test, orchestration))
     answer = json.loads(done.stdout[done.stdout.index("{") :])
     (states,) = answer["data"].values()
     steps = {}
