@@ -441,6 +441,17 @@ STATES = {
             "a device below /dev is needed, best one of `ls -l /dev/disk/by-id`, which names this disk and no other",
         ),
     },
+    "peers_accepted": {
+        "name": _A_SERVICE,
+        "peers": (
+            lambda value: (
+                isinstance(value, dict) and value and all(map(_is_list(_is_text, empty=False), value.values()))
+            ),
+            "the names of peers by their uuids are needed",
+        ),
+    },
+    "probes_forgotten": {"name": _A_SERVICE},
+    "volume_renewed": {"name": _A_VOLUME},
     "bricks_running": {"name": _A_VOLUME, "service": _A_SERVICE},
     "bricks_restarted": {"name": _A_VOLUME},
     "heal_daemon_connected": {"name": _A_VOLUME},

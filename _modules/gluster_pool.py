@@ -43,7 +43,8 @@ def snapshot(heal=(), ask=True, service="glusterd"):
 
     Returns what ``gluster.snapshot`` returns, or instead what ``glusterd.stored_snapshot`` does. A peer that is
     connected and no member is asked, too: its dict has the uuid by which it calls itself as ``own_uuid``, None where it
-    does not say.
+    does not say. ``unfinished``, where there are some, are the servers that were probed and have not answered
+    (list of names): meanwhile Gluster itself does not say who is in the pool.
 
     Raises CommandExecutionError when glusterd does not answer.
 
@@ -53,16 +54,23 @@ def snapshot(heal=(), ask=True, service="glusterd"):
 
         salt kvm1 gluster_pool.snapshot
     """
-    silent = __salt__["glusterd.silent_peers"]()
+    silent, unfinished = __salt__["glusterd.silent_peers"](), sorted(__salt__["glusterd.unfinished_probes"]())
+    seen = None
     if ask and not silent and __salt__["glusterd.service"](service).get("running", True):
-        seen = __salt__["gluster.snapshot"](heal=heal)
+        try:
+            seen = __salt__["gluster.snapshot"](heal=heal)
+        except CommandExecutionError:
+            if not unfinished:
+                raise
+    if seen:
         for peer in seen["pool"]:
             if not peer["connected"] and peer.get("state") not in (None, MEMBER):
                 peer["own_uuid"] = None
                 with contextlib.suppress(CommandExecutionError):
                     peer["own_uuid"] = _uuid(__salt__["gluster.pool_list"](server=peer["hostname"]))
-        return seen
-    return __salt__["glusterd.stored_snapshot"](silent)
+    else:
+        seen = __salt__["glusterd.stored_snapshot"](silent)
+    return {**seen, "unfinished": unfinished} if unfinished else seen
 
 
 def _uuid(pool):
@@ -98,6 +106,9 @@ def volume_report(name, volume, seen, node):
     away = [peer for peer in pool if not peer["connected"]]
     facts = {"peers": [len(pool) - len(away) - 1, len(pool) - 1], **unknown}
     found = [_peer(peer, pool, volume["servers"][0]) for peer in away]
+    for server in seen.get("unfinished", ()):
+        what = "a probe of it has not ended: while it goes on, Gluster does not say who is in the pool"
+        found.append(["peer_rejected", server, what, MEMBER, _repair(server)])
     what = _missing(set(volume["servers"]), pool, node)
     makes = volume.get("create")  # which the plan of an older beacon does not have
     if what:
@@ -158,12 +169,22 @@ def _peer(peer, pool, here):
             f"with the lines uuid={own}, state=3, hostname1={here}; {start}; if bricks were lost, too: {PAGE}"
         )
     elif state == "Peer Rejected":
-        cure = f"here, for each volume: gluster volume set VOLUME user.checked yes; then on {name}: {stop}; {start}"
+        cure = (
+            f"{_repair(name)}; by hand, here, for each volume: gluster volume set VOLUME user.checked yes; then on "
+            f"{name}: {stop}; {start}"
+        )
         cure = f"after an upgrade of Gluster, docs/upgrade.md; else {cure}"
     else:
         files = f"/var/lib/glusterd/peers/{uuid}"
-        cure = f"if nobody probes it now, here: {stop}; state=3 in {files}; {start}"
+        cure = f"if nobody probes it now: {_repair(name)}; by hand, here: {stop}; state=3 in {files}; {start}"
     return ["peer_rejected", name, what, MEMBER, cure]
+
+
+def _repair(server):
+    return (
+        f"salt-run state.orchestrate gluster_one.orchestrate.repair_peer pillar='{{peer: {server}}}' "
+        "(docs/repair-peer.md)"
+    )
 
 
 def _options(name, volume, info, node):
@@ -499,21 +520,37 @@ def restart_blockers(service="glusterd"):
 
         salt kvm1 gluster_pool.restart_blockers
     """
-    found, own = [], __salt__["glusterd.info"]()["uuid"]
-    up = [brick for name in __salt__["glusterd.volumes"]() for brick in __salt__["glusterd.bricks"](name)["up"]]
+    seen, found = snapshot(service=service), []
+    here = {name: __salt__["glusterd.bricks"](name) for name in seen["volumes"]}
+    up = [brick for own in here.values() for brick in own["up"]]
     if up and __salt__["glusterd.service"](service).get("kill_mode") != "process":  # nor is it where systemd is silent
         found.append(
             f"{', '.join(up)} would end with {service}: `keep_bricks: true` in the pillar and gluster_one.glusterd "
             "keep bricks running"
         )
-    seen = __salt__["gluster.snapshot"]()
-    rest = [{**peer, "connected": peer["connected"] and peer["uuid"] != own} for peer in seen["pool"]]
+    views = _views_of_others(seen["pool"])
     for name, info in sorted(seen["volumes"].items()):
-        online = _online(seen, name)
-        others = [brick for brick, server in zip(info["bricks"], info["servers"]) if server != own]
+        online = _online(seen, name) if seen["status"] is not None else None
+        others = set(info["bricks"]) - set(here[name]["names"])
         if info["status"] == "Started" and (online is None or online.intersection(others)):
-            found += [f"without it {text}" for text in _server_quorum(name, info, rest)]
+            lost = [text for view in views for text in _server_quorum(name, info, view)]
+            found += [f"without it {text}" for text in lost[:1]]
     return found
+
+
+def _views_of_others(pool):
+    """
+    The pool as each of the others would see it while this server's glusterd is away. One whose own word is not to be
+    had sees what this server sees.
+    """
+    own, views = __salt__["glusterd.info"]()["uuid"], []
+    for peer in [peer["hostname"] for peer in pool if peer["hostname"] != "localhost"]:
+        view = [{**each, "connected": each["connected"] and each["hostname"] != "localhost"} for each in pool]
+        with contextlib.suppress(CommandExecutionError):
+            there = __salt__["gluster.pool_list"](server=peer)
+            view = [{**each, "connected": each["connected"] and each["uuid"] != own} for each in there]
+        views.append(view)
+    return views
 
 
 def _down(info, online, pool):

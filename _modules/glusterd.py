@@ -48,6 +48,7 @@ except OSError as exc:
     sys.exit(exc.errno != errno.ENODATA)
 """
 STATUS = {"0": "Created", "1": "Started", "2": "Stopped"}
+NOBODY = "00000000-0000-0000-0000-000000000000"  # a peer's uuid before it has answered
 # As `gluster peer status` has them.
 PEER = {"0": "Establishing Connection", "1": "Probe Sent to Peer", "2": "Probe Received from Peer",
         "3": "Peer in Cluster", "4": "Accepted peer request", "5": "Sent and Received peer request",
@@ -487,12 +488,78 @@ def _peers():
     """
     By which names this server knows each other member of its pool, and the member's state.
     """
+    return [(peer["hostnames"], peer["state"]) for peer in stored_peers()]
+
+
+def _hostnames(peer):
+    return [value for key, value in sorted(peer.items()) if key.startswith("hostname")]
+
+
+def stored_peers():
+    """
+    The other members of this server's pool as glusterd keeps them on disk; Gluster is not asked.
+
+    Returns a list of dicts as ``gluster.peer_status`` returns them; none counts as connected.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 glusterd.stored_peers
+    """
     files = [_stored(path) for path in sorted(glob.glob(os.path.join(DIRECTORY, "peers/*")))]
     return [
-        ([value for key, value in sorted(peer.items()) if key.startswith("hostname")], PEER.get(peer.get("state")))
+        {"uuid": peer.get("uuid"), "hostnames": _hostnames(peer), "connected": False,
+         "state": PEER.get(peer.get("state"))}
         for peer in files
-        if peer
-    ]
+        if peer and peer.get("uuid") != NOBODY
+    ]  # fmt: skip
+
+
+def unfinished_probes():
+    """
+    Servers that this one has begun to probe and that have not answered.
+
+    While glusterd waits for such a server it answers neither ``peer status`` nor ``pool list``; at its next start it
+    does not read the file any more, which stays.
+
+    Returns a dict of the files in glusterd's directory by host name: ``{"kvm4": "/var/lib/glusterd/peers/kvm4"}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 glusterd.unfinished_probes
+    """
+    files = {path: _stored(path) for path in sorted(glob.glob(os.path.join(DIRECTORY, "peers/*")))}
+    return {name: path for path, peer in files.items() if peer.get("uuid") == NOBODY for name in _hostnames(peer)}
+
+
+def definitions():
+    """
+    The versions of the volumes that this server's glusterd keeps on disk.
+
+    A server with the same version of a volume and another checksum is rejected by the others; where the versions
+    differ, all take over the highest.
+
+    Returns a dict ``{"one_vol": {"id": "...", "version": 7, "checksum": "871155875"}}``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 glusterd.definitions
+    """
+    found = {}
+    for path in sorted(glob.glob(os.path.join(DIRECTORY, "vols/*/info"))):
+        kept, directory = _stored(path), os.path.dirname(path)
+        version = kept.get("version", "")
+        found[os.path.basename(directory)] = {
+            "id": kept.get("volume-id"),
+            "version": int(version) if version.isdecimal() else 0,
+            "checksum": _stored(os.path.join(directory, "cksum")).get("info"),
+        }
+    return found
 
 
 def identity_changes(uuid, peers):

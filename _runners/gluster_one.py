@@ -627,6 +627,51 @@ def _unready(going, lost, servers, witnesses):
         time.sleep(2)
 
 
+def repair_plan(peer=None):
+    """
+    Whether a peer can become a full member of its pool again, and the steps of the orchestration for it.
+
+    peer
+        The server, by the name that the pool has for it (string).
+
+    Returns a dict; ``errors`` are sentences that say why nothing may be begun, each with what to do; ``fine`` says what
+    is so where there is nothing to do::
+
+        {"errors": [], "fine": "kvm3 is a full member of its pool, ...", "timeout": 120,
+         "steps": [{"id": "volumes on kvm1", "minions": ["kvm1"], "sls": "gluster_one.repair",
+                    "pillar": {"gluster_one_repair": {"renew": {"one_vol": 7}}}}]}
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.repair_plan kvm3
+    """
+    wrong = __salt__["gluster_one.repair_misnamed"](peer)
+    if wrong:
+        return {"errors": [wrong]}
+    nodes = _ask(_ours("*"), "gluster_one_pillar.node", timeout=5)
+    nodes = {minion: __salt__["gluster_one.sound_node"](node) for minion, node in nodes.items()}
+    known = {"said": {minion: node["names"] for minion, node in nodes.items() if node and not node["errors"]}}
+    parts = {minion: __salt__["gluster_one.part"](minion, known) for minion in _ours("*")}
+    servers = [minion for minion, part in parts.items() if "server" in part["roles"]]
+    at = __salt__["gluster_one.called"](peer, known)
+    if len(at) > 1:
+        return {"errors": [f"the minions {', '.join(at)} go by {peer}: give its name in the pillar's servers"]}
+    target = at[0] if at else None
+    others = __salt__["gluster_one.replace_others"](target, parts) if target in servers else servers
+    others = [minion for minion in others if minion != target]
+    if not others:
+        return {"errors": [f"no other server of the pool of {peer} is among the minions that have gluster_one"]}
+    asked = [*others, *([target] if target else [])]
+    _ask(asked, "saltutil.refresh_pillar", {"wait": True})
+    _ask(asked, "state.show_sls", {"mods": "gluster_one", "queue": True})  # which syncs the modules
+    said = _ask(asked, "gluster_repair.view", timeout=30)
+    views = {minion: said.get(minion) for minion in others}
+    found = __salt__["gluster_one.repair_decided"](peer, views, said.get(target), target, target in servers)
+    return {**found, "timeout": max(parts[minion]["timeout"] for minion in others)}
+
+
 def heal_awaited(volumes, minions, timeout=86400, hosts=()):
     """
     Wait until volumes have all their bricks online and connected to all clients, and nothing waits to be healed, and

@@ -34,6 +34,9 @@ TASKS = {
         "gluster_replace.replace_brick", "gluster_replace.unhealed",
     ),
     "Repair and restart": (
+        "state.orchestrate gluster_one.orchestrate.repair_peer", "gluster_one.repair_plan",
+        "state.apply gluster_one.repair", "gluster_repair.view", "gluster_repair.accept_changes",
+        "gluster_repair.accept", "gluster_repair.forget", "gluster_repair.renew", "gluster_repair.not_joined",
         "gluster_one.remediate", "state.apply gluster_one.started", "state.apply gluster_one.restart",
         "state.apply gluster_one.bricks", "state.apply gluster_one.remount",
         "state.orchestrate gluster_one.orchestrate.restart", "state.orchestrate gluster_one.orchestrate.remount",
@@ -48,7 +51,8 @@ TASKS = {
         "glusterd.restart_changes", "glusterd.restart",
         "glusterd.peers", "glusterd.silent_peers", "glusterd.volumes", "glusterd.pool_options", "glusterd.bricks",
         "glusterd.end_brick", "glusterd.brick_ids", "glusterd.identity_changes", "glusterd.restore_identity",
-        "glusterd.stored_snapshot", "glusterd.not_in_pool", "glusterd.stopped_processes",
+        "glusterd.stored_snapshot", "glusterd.stored_peers", "glusterd.unfinished_probes", "glusterd.definitions",
+        "glusterd.not_in_pool", "glusterd.stopped_processes",
     ),
     "The datastores in OpenNebula": (
         "opennebula.datastore_list", "opennebula.datastore_info", "opennebula.image_list", "opennebula.vm_list",

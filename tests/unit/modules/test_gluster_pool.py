@@ -211,6 +211,7 @@ def test_no_server_may_go_and_gluster_is_not_asked_while_a_peer_is_silent(execut
 def test_gluster_is_asked_while_it_runs_and_all_peers_hosts_answer(execution, silent, ask, unit, asked):
     salt = {
         "glusterd.silent_peers": lambda: silent,
+        "glusterd.unfinished_probes": dict,
         "gluster.snapshot": lambda heal: {"pool": pool(), "heal": heal},
         "glusterd.stored_snapshot": lambda away: away,
     }
@@ -447,6 +448,7 @@ def test_a_peer_that_is_no_member_is_named_with_its_cure(execution, state, calls
 
     look = {"pool": with_state(state), "volumes": {}, "status": {}, "heal": {}}
     salt = {"glusterd.silent_peers": list, "glusterd.service": lambda name: {}, "gluster.snapshot": lambda heal: look,
+            "glusterd.unfinished_probes": dict,
             "gluster.pool_list": pool_list, "glusterd.peers": lambda: [["kvm2"], ["kvm3"]]}  # fmt: skip
     module = execution("gluster_pool", __salt__=salt)
     seen = module.snapshot()
@@ -463,11 +465,32 @@ def test_a_peer_that_does_not_say_who_it_is_hides_nothing(execution):
         raise CommandExecutionError("glusterd is not running on kvm3")
 
     salt = {"glusterd.silent_peers": list, "glusterd.service": lambda name: {}, "gluster.pool_list": silent,
+            "glusterd.unfinished_probes": dict,
             "gluster.snapshot": lambda heal: {"pool": with_state("Peer Rejected"), "volumes": {}}}  # fmt: skip
     module = execution("gluster_pool", __salt__=salt)
     (peer,) = [each for each in module.snapshot()["pool"] if each["hostname"] == "kvm3"]
     kind, on, what, *_ = module._peer(peer, pool(), "kvm1")
     assert (kind, on, what) == ("peer_rejected", "kvm3", "Peer Rejected: it is not a member of the pool")
+
+
+def test_a_probe_that_does_not_end_is_named(execution):
+    """Gluster does not say who is in the pool then; what it keeps on disk does."""
+
+    def failed(heal=()):
+        raise CommandExecutionError("pool list: failed")
+
+    salt = {"glusterd.silent_peers": list, "glusterd.service": lambda name: {}, "gluster.snapshot": failed,
+            "glusterd.unfinished_probes": lambda: {"kvm4": "/var/lib/glusterd/peers/kvm4"},
+            "glusterd.stored_snapshot": lambda away: {"pool": pool(), "volumes": {}, "status": None, "heal": {}},
+            "glusterd.peers": lambda: [["kvm2"], ["kvm3"]]}  # fmt: skip
+    module = execution("gluster_pool", __salt__=salt)
+    seen, volume = module.snapshot(), {"servers": ALL, "uid": 0, "gid": 0, "options": {}}
+    facts, (found, _) = module.volume_report("one_vol", volume, seen, {"id": "kvm1", "names": ["kvm1"], "volumes": {}})
+    assert found[:2] == ["peer_rejected", "kvm4"] and "a probe of it has not ended" in found[2]
+    assert "gluster_one.orchestrate.repair_peer pillar='{peer: kvm4}'" in found[4] and facts["peers"] == [2, 2]
+    salt["glusterd.unfinished_probes"] = dict
+    with pytest.raises(CommandExecutionError):
+        module.snapshot()
 
 
 def test_a_peer_that_is_no_member_holds_everything(execution, blockers):
@@ -607,19 +630,26 @@ def test_the_bricks_of_other_servers_that_are_down(execution):
     assert module.others_down("one_vol") == {}
 
 
-def restarted(execution, options, away=(), online=BRICKS, kept="process"):
-    """What a restart of kvm1's glusterd would cost."""
+def restarted(execution, options, away=(), online=BRICKS, kept="process", odd=()):
+    """What a restart of kvm1's glusterd would cost; it alone takes some for no members."""
     module = execution("gluster_pool")
-    rows = [{"hostname": brick[:4], "path": "/b", "online": brick in online} for brick in BRICKS]
+
+    def pool_list(server):
+        if server in away:
+            raise CommandExecutionError(f"glusterd is not running on {server}")
+        return [{"hostname": name, "uuid": uuid(name), "connected": name not in away} for name in ALL]
+
+    rows = [{"hostname": brick[:4], "path": "/b", "online": brick in (online or ())} for brick in BRICKS]
     module.__salt__.update({
         "glusterd.info": lambda: {"uuid": uuid("kvm1")},
-        "glusterd.volumes": lambda: {"one_vol": {}},
-        "glusterd.bricks": lambda name: {"up": {"kvm1:/b": 7}},
+        "gluster.pool_list": pool_list,
+        "glusterd.bricks": lambda name: {"names": ["kvm1:/b"], "up": {"kvm1:/b": 7}},
         "glusterd.service": lambda service: {"kill_mode": kept} if kept else {},
-        "gluster.snapshot": lambda: {
-            "pool": pool(*away), "volumes": {"one_vol": served({**REPLICA, **options})}, "status": {"one_vol": rows},
-        },
     })  # fmt: skip
+    module.snapshot = lambda service: {
+        "pool": pool(*away, *odd), "volumes": {"one_vol": {**REPLICA, **options}},
+        "status": {"one_vol": rows} if online is not None else None,
+    }  # fmt: skip
     return module.restart_blockers()
 
 
@@ -629,12 +659,18 @@ def restarted(execution, options, away=(), online=BRICKS, kept="process"):
         (QUORUM, (), BRICKS, 0),
         (QUORUM, ("kvm2",), BRICKS, 1),
         (QUORUM, ("kvm2",), BRICKS[:1], 0),  # nothing that runs elsewhere would end
+        (QUORUM, ("kvm2",), None, 1),  # it is not known
         ({}, ("kvm2",), BRICKS, 0),
     ],
 )
 def test_a_restart_of_glusterd_must_not_cost_others_their_quorum(execution, options, away, online, lost):
     found = restarted(execution, options, away, online)
     assert found == ["without it 1 of 3 servers are connected, too few for volume one_vol's server quorum"] * lost
+
+
+def test_what_others_see_counts_for_their_quorum(execution):
+    """As where this server alone does not take another one for a member."""
+    assert restarted(execution, QUORUM, odd=("kvm3",)) == []
 
 
 @pytest.mark.parametrize("kept", ["control-group", None])

@@ -1,0 +1,202 @@
+"""
+A peer that is no full member of its pool becomes one again, without loss
+=========================================================================
+
+What the servers of a pool say before, and what each of them does. The ways were measured with Gluster 10.3:
+docs/repair-peer.md.
+"""
+
+import contextlib
+import os
+
+from salt.exceptions import CommandExecutionError
+
+__virtualname__ = "gluster_repair"
+
+MEMBER = "Peer in Cluster"
+# Options that every volume has, with their values: one of them is set to what it is, for a newer version of the volume.
+SAME = ("storage.fips-mode-rchecksum", "transport.address-family", "nfs.disable")
+MOST = 100  # how much newer a version can become
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def view():
+    """
+    How this server and its peers take each other, for the plan of a repair.
+
+    Returns a dict; ``peers`` are those on disk where Gluster does not say it, as while a probe goes on, ``unfinished``
+    the servers that were probed and have not answered::
+
+        {"uuid": "...", "operating_version": 100000, "running": True, "unfinished": ["kvm4"],
+         "peers": [{"uuid": "...", "hostnames": ["kvm2"], "connected": True, "state": "Peer in Cluster"}],
+         "volumes": {"one_vol": {"id": "...", "version": 7, "checksum": "871155875"}}}
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_repair.view
+    """
+    found = {
+        **__salt__["glusterd.info"](),
+        "running": True,
+        "unfinished": sorted(__salt__["glusterd.unfinished_probes"]()),
+        "volumes": __salt__["glusterd.definitions"](),
+    }
+    try:
+        found["peers"] = __salt__["gluster.peer_status"]()
+    except CommandExecutionError:
+        found["running"] = bool(found["unfinished"])  # glusterd that waits for an answer says nothing
+        found["peers"] = __salt__["glusterd.stored_peers"]()
+    return found
+
+
+def accept_changes(peers):
+    """
+    Which peers this server's glusterd does not keep as full members.
+
+    peers
+        The names of each by its uuid (dict of lists of strings).
+
+    Returns a dict of changes, an empty one where it keeps all so.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_repair.accept_changes '{1c7e...: [kvm3]}'
+    """
+    states = {peer["uuid"]: peer["state"] for peer in __salt__["glusterd.stored_peers"]()}
+    wrong = {uuid: names for uuid, names in peers.items() if states.get(uuid) != MEMBER}
+    return {names[0]: {"old": states.get(uuid), "new": MEMBER} for uuid, names in wrong.items()}
+
+
+def accept(peers, service="glusterd"):
+    """
+    Have this server's glusterd keep some peers as full members; it is restarted for that, and its bricks run on.
+
+    peers
+        The names of each by its uuid (dict of lists of strings).
+
+    service
+        glusterd's service (string, default ``glusterd``).
+
+    Returns True.
+
+    Raises CommandExecutionError, before anything is done, where the restart would cost bricks.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_repair.accept '{1c7e...: [kvm3]}'
+    """
+    _require_restartable(service)
+    own = __salt__["glusterd.info"]()
+    __salt__["service.stop"](service)
+    try:
+        __salt__["glusterd.restore_identity"](own["uuid"], own["operating_version"], peers)
+    finally:
+        __salt__["glusterd.restart"](service)
+    return True
+
+
+def _require_restartable(service):
+    because = __salt__["gluster_pool.restart_blockers"](service)
+    if because:
+        raise CommandExecutionError(f"{service} was not restarted: {'; '.join(because)}")
+
+
+def forget(names, service="glusterd"):
+    """
+    Have this server's glusterd forget probes that have not ended; it is restarted for that, and its bricks run on.
+
+    names
+        The servers that were probed (list of strings).
+
+    service
+        glusterd's service (string, default ``glusterd``).
+
+    Returns True.
+
+    Raises CommandExecutionError, before anything is done, where the restart would cost bricks.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_repair.forget '[kvm4]'
+    """
+    _require_restartable(service)
+    __salt__["service.stop"](service)
+    try:
+        for name, path in __salt__["glusterd.unfinished_probes"]().items():
+            if name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+    finally:
+        __salt__["glusterd.restart"](service)
+    return True
+
+
+def renew(volume, above, timeout=120):
+    """
+    Give a volume a higher version on the members of the pool, so that a server which is rejected takes over theirs.
+
+    An option is set to the value that it has.
+
+    volume
+        The volume (string).
+
+    above
+        The version that is to be exceeded (int).
+
+    timeout
+        Seconds for Gluster's lock (int, default 120).
+
+    Returns True.
+
+    Raises CommandExecutionError with Gluster's message, where there is no option to set, or where the versions are far
+    apart.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_repair.renew one_vol 7
+    """
+    for _ in range(MOST):
+        if __salt__["glusterd.definitions"]().get(volume, {}).get("version", 0) > above:
+            return True
+        options = __salt__["gluster.volume_info"](volume).get(volume, {}).get("options", {})
+        option = next((option for option in SAME if option in options), None)
+        if option is None:
+            raise CommandExecutionError(
+                f"volume {volume} has none of the options {', '.join(SAME)}, which could be set to what it is: "
+                f"`gluster volume set {volume} nfs.disable on`, and run again"
+            )
+        __salt__["gluster.volume_set"](volume, {option: options[option]}, timeout)
+    raise CommandExecutionError(f"the version of volume {volume} is still not above {above}: run again")
+
+
+def not_joined():
+    """
+    Which servers of the pool do not see each other as full members, and which probes have not ended.
+
+    Returns a sentence, None where all are.
+
+    Raises CommandExecutionError when glusterd does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_repair.not_joined
+    """
+    unfinished = sorted(__salt__["glusterd.unfinished_probes"]())
+    if unfinished:
+        return f"a probe of {', '.join(unfinished)} has not ended"
+    return __salt__["gluster_pool.peers_apart"]()

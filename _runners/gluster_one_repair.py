@@ -1,0 +1,277 @@
+"""
+Whether a peer that is no full member of its pool can become one without loss, and how
+======================================================================================
+
+More of the runner ``gluster_one``: Salt joins modules of one virtual name. Nothing is asked here: what minions have
+said comes in, and a plan or reasons go out.
+"""
+
+import re
+
+__virtualname__ = "gluster_one"
+
+MEMBER, REJECTED = "Peer in Cluster", "Peer Rejected"
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+HOST = r"[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?"
+PAGE = "docs/status.md, A server that is not in the pool"
+JOIN = "a run takes it in where the pillar has create, else `gluster peer probe {}` on a member"
+
+
+def __virtual__():
+    return __virtualname__
+
+
+def repair_misnamed(peer):
+    """
+    What is wrong with the argument of :func:`repair_plan`.
+
+    peer
+        See there.
+
+    Returns a sentence, None where nothing is.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.repair_misnamed kvm3
+    """
+    if isinstance(peer, str) and re.fullmatch(HOST, peer):
+        return None
+    return f"the pillar has peer: {peer!r}: give the name that the pool has for the server, such as {{peer: kvm3}}"
+
+
+def repair_decided(peer, views, own, target, listed):
+    """
+    What is to be done, by what all servers of the pool say.
+
+    peer
+        The server that is no full member (string).
+
+    views
+        What each of the other servers' minions said to ``gluster_repair.view`` (dict); None of one that said nothing.
+
+    own
+        What the minion of the peer itself said to it; None where there is none, or it said nothing.
+
+    target
+        Its minion (string), None where there is none.
+
+    listed
+        Whether the pillar has it as a server (bool).
+
+    Returns a dict: ``errors``, sentences with what to do; ``fine``, what is so where there is nothing to do; ``steps``
+    for ``orchestrate/steps.jinja``.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.repair_decided kvm3 '{}' '{}' kvm3 true
+    """
+    fine = f"{peer} is a full member of its pool, and takes all others for members"
+    found = {"errors": [], "fine": fine, "steps": []}
+    wrong = [f"{minion} does not say how it takes its peers: {_said(said)}" for minion, said in sorted(views.items())
+             if not _is_view(said)]  # fmt: skip
+    if own is not None and not _is_view(own):
+        wrong.append(f"the minion of {peer} does not say how it takes its peers: {_said(own)}")
+    wrong = wrong or [
+        f"glusterd does not run on {minion}: start it, and run again"
+        for minion, said in sorted(views.items())
+        if not said["running"]
+    ]
+    if wrong:
+        return {**found, "errors": wrong}
+    records = {minion: _record(said, peer, own) for minion, said in views.items()}
+    probing = sorted(minion for minion, said in views.items() if _named(peer, said["unfinished"]))
+    if not any(records.values()):
+        return _forgotten(found, peer, views, own if own and own["running"] else None, probing, listed)
+    if own and not own["running"]:
+        start = f"glusterd does not run on {peer}: `salt {target} state.apply gluster_one.started`"
+        return {**found, "errors": [start]}
+    wrong = _strange(peer, views, records, own)
+    if wrong:
+        return {**found, "errors": wrong}
+    return _joined(found, peer, views, records, own, target, probing)
+
+
+def _record(view, peer, own):
+    """
+    The peer as another server has it, None where that does not know it.
+    """
+    named = [each for each in view["peers"] if _named(peer, each["hostnames"])]
+    return next(iter(named or [each for each in view["peers"] if own and each["uuid"] == own["uuid"]]), None)
+
+
+def _named(peer, names):
+    return peer.casefold() in {name.casefold() for name in names}
+
+
+def _strange(peer, views, records, own):
+    """
+    What cannot be repaired without loss, or by this, as sentences.
+    """
+    known = sorted({record["uuid"] for record in records.values() if record})
+    if len(known) > 1:
+        return [f"the servers know {peer} by several uuids, {', '.join(known)}: see {PAGE}"]
+    if own and own["uuid"] != known[0]:
+        return [
+            f"{peer} calls itself {own['uuid']}, and the pool knows it as {known[0]}: its /var/lib/glusterd was lost; "
+            f"replace it by itself: salt-run state.orchestrate gluster_one.orchestrate.replace pillar='{{old: {peer}, "
+            f"new: {peer}}}' (docs/replace.md)"
+        ]
+    found, members = [], {said["uuid"]: minion for minion, said in views.items()}
+    for minion, said in sorted(views.items()):
+        there = {each["uuid"]: each for each in said["peers"]}
+        for uuid, other in sorted(members.items()):
+            state = there[uuid]["state"] if uuid in there else "no peer"
+            if uuid != said["uuid"] and state != MEMBER:
+                found.append(f"{minion} sees {other} as {state!r}: repair that one first")
+            elif uuid != said["uuid"] and not (there[uuid]["connected"] or said["unfinished"]):
+                found.append(f"{minion} sees {other} disconnected: start glusterd there, and run again")
+        for uuid, each in sorted(there.items()):
+            if uuid not in members and uuid != known[0]:
+                found.append(
+                    f"{each['hostnames'][-1]}, a member of the pool, is not among the servers that were asked: name it "
+                    "in the pillar's servers, by its minion's identifier"
+                )
+    if own:
+        pool = {*members, *(each["uuid"] for said in views.values() for each in said["peers"])}
+        strangers = [each["hostnames"][-1] for each in own["peers"] if each["uuid"] not in pool]
+        if strangers:
+            found.append(f"{peer} is in a pool with {', '.join(strangers)}, who are not in this one: see {PAGE}")
+    volumes = {minion: said["volumes"] for minion, said in views.items()}
+    first = min(volumes)
+    others = [minion for minion in sorted(volumes) if volumes[minion] != volumes[first]]
+    if others:
+        found.append(
+            f"{first} and {', '.join(others)} have other definitions of volumes: repair these first, see {PAGE}"
+        )
+    for name, volume in sorted(own["volumes"].items()) if own else ():
+        if (volumes[first].get(name) or {}).get("id") != volume["id"]:
+            found.append(
+                f"{peer} has a volume {name} ({volume['id']}) that the others do not have: it would stay apart; see "
+                f"`gluster volume info {name}` there, and delete it if nobody needs it"
+            )
+    return list(dict.fromkeys(found))
+
+
+def _forgotten(found, peer, views, own, probing, listed):
+    """
+    A peer that was probed and has never answered; it holds nothing of the pool.
+    """
+    if not probing:
+        text = f"{peer} is not in the pool of {', '.join(sorted(views))}: correct the name; {JOIN.format(peer)}"
+        return {**found, "errors": [text]}
+    steps = [_step(f"forget the probe of {peer}", minion, forget=[peer]) for minion in probing]
+    first = min(views)
+    if own and listed and not own["peers"] and not own["volumes"]:
+        part = {"gluster_one_replace": {"take_in": peer}}
+        steps.append({"id": f"take in {peer} on {first}", "minions": [first], "sls": "gluster_one.replace",
+                      "pillar": part})  # fmt: skip
+    steps.append(_step("members", first, joined=True))
+    return {**found, "steps": steps}
+
+
+def _joined(found, peer, views, records, own, target, probing):
+    """
+    A peer that others, or itself, do not keep as a full member.
+    """
+    members = {said["uuid"]: minion for minion, said in views.items()}
+    lacking = [minion for minion, record in sorted(records.items()) if not record or record["state"] != MEMBER]
+    apart = own and {each["uuid"]: each["state"] for each in own["peers"]}
+    if not lacking and (own is None or all(apart.get(uuid) == MEMBER for uuid in members)):
+        if own is None:
+            return {**found, "errors": [f"no minion speaks for {peer}, or it does not answer: start the host"]}
+        return found if not probing else {**found, "steps": [
+            _step(f"forget the probe of {peer}", minion, forget=[peer]) for minion in probing
+        ]}  # fmt: skip
+    if own is None:
+        return {**found, "errors": [
+            f"{', '.join(lacking)} has {peer} as {records[lacking[0]] and records[lacking[0]]['state']!r}, and its own "
+            "minion does not answer: start the host, its minion and its glusterd, and run again"
+        ]}  # fmt: skip
+    first = min(views)
+    steps = [_step(f"forget the probe of {peer}", minion, forget=[peer]) for minion in probing]
+    there = views[first]["volumes"]
+    # The higher version wins; of two that are equal and differ, neither.
+    above = {
+        name: volume["version"]
+        for name, volume in sorted(own["volumes"].items())
+        if volume != there[name] and volume["version"] >= there[name]["version"]
+    }
+    if above:
+        steps.append(_step("volumes", first, renew=above))
+    names = {}
+    for said in views.values():
+        for each in said["peers"]:
+            names.setdefault(each["uuid"], each["hostnames"][::-1])
+    names.update({uuid: names.get(uuid) or [minion] for uuid, minion in members.items()})
+    names.update({each["uuid"]: each["hostnames"] for each in own["peers"]})
+    steps.append(_step(f"{peer} keeps its peers", target, peers={uuid: names[uuid] for uuid in sorted(members)}))
+    for minion in lacking:
+        record = records[minion]
+        if record is None or record["state"] != REJECTED:  # which ends by itself when both have the same volumes
+            called = record["hostnames"] if record else [peer]
+            steps.append(_step(f"keep {peer}", minion, peers={own["uuid"]: called}))
+    # Once more with all of them: an option that was set without one leaves the sizes of its bricks wrong.
+    again = {name: version + 1 for name, version in above.items()}
+    steps.append(_step("members", first, joined=True, **({"renew": again} if again else {})))
+    return {**found, "steps": steps}
+
+
+def _step(what, minion, **part):
+    pillar = {"gluster_one_repair": part}
+    return {"id": f"{what} on {minion}", "minions": [minion], "sls": "gluster_one.repair", "pillar": pillar}
+
+
+def _said(said):
+    return __salt__["gluster_one.visible"]("no answer" if said is None else said)
+
+
+def _is_text(said, pattern):
+    return isinstance(said, str) and len(said) < 256 and bool(re.fullmatch(pattern, said))
+
+
+def _is_list(said, fits):
+    return isinstance(said, list) and len(said) <= 1000 and all(map(fits, said))
+
+
+def _is_host(said):
+    return _is_text(said, HOST)
+
+
+def _is_view(said):
+    """
+    Whether it is an answer of ``gluster_repair.view``.
+    """
+    return (
+        isinstance(said, dict)
+        and _is_text(said.get("uuid"), UUID)
+        and isinstance(said.get("running"), bool)
+        and _is_list(said.get("unfinished"), _is_host)
+        and _is_list(said.get("peers"), _is_peer)
+        and isinstance(said.get("volumes"), dict)
+        and all(_is_text(name, r"[\w-]{1,255}") and _is_volume(each) for name, each in said["volumes"].items())
+    )
+
+
+def _is_peer(said):
+    return (
+        isinstance(said, dict)
+        and _is_text(said.get("uuid"), UUID)
+        and _is_list(said.get("hostnames"), _is_host)
+        and said["hostnames"] != []
+        and isinstance(said.get("state"), str)
+        and isinstance(said.get("connected"), bool)
+    )
+
+
+def _is_volume(said):
+    return (
+        isinstance(said, dict)
+        and _is_text(said.get("id"), UUID)
+        and type(said.get("version")) is int
+        and 0 <= said["version"] < 2**31
+        and _is_text(said.get("checksum"), "[0-9]+")
+    )

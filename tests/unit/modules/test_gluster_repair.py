@@ -1,0 +1,107 @@
+"""What servers of a pool say and do so that a peer becomes a full member again."""
+
+import pytest
+from salt.exceptions import CommandExecutionError
+
+MEMBER = "Peer in Cluster"
+INFO = "volume-id=5b1e0f9c-7d0e-4f1c-9e55-0a1c7a6f3c11\nversion=7\nstatus=1\n"
+
+
+@pytest.fixture
+def stored(execution, tmp_path):
+    """glusterd's directory, with a member, one that was probed half, and one that has never answered."""
+    module = execution("glusterd")
+    module.DIRECTORY = str(tmp_path)
+    (tmp_path / "peers").mkdir()
+    for number, state in (("2", 3), ("3", 4)):
+        (tmp_path / "peers" / number).write_text(f"uuid={number}\nstate={state}\nhostname1=kvm{number}\n")
+    (tmp_path / "peers/kvm4").write_text(f"uuid={module.NOBODY}\nstate=0\nhostname1=kvm4\n")
+    (tmp_path / "vols/one_vol").mkdir(parents=True)
+    (tmp_path / "vols/one_vol/info").write_text(INFO)
+    (tmp_path / "vols/one_vol/cksum").write_text("info=871155875\n")
+    return module
+
+
+def test_one_that_has_never_answered_is_no_peer(stored, tmp_path):
+    states = {peer["uuid"]: peer["state"] for peer in stored.stored_peers()}
+    assert states == {"2": MEMBER, "3": "Accepted peer request"}
+    assert stored.peers() == [["kvm2"], ["kvm3"]]
+    assert stored.unfinished_probes() == {"kvm4": str(tmp_path / "peers/kvm4")}
+
+
+def test_the_definitions_of_volumes(stored):
+    assert stored.definitions() == {
+        "one_vol": {"id": "5b1e0f9c-7d0e-4f1c-9e55-0a1c7a6f3c11", "version": 7, "checksum": "871155875"}
+    }
+
+
+@pytest.fixture
+def repair(execution, stored):
+    """The module on that server; what it has done is in repair.done."""
+    module, done = execution("gluster_repair"), []
+    module.done, module.blockers = done, []
+    module.__salt__.update({
+        "glusterd.info": lambda: {"uuid": "1", "operating_version": 100000},
+        "glusterd.stored_peers": stored.stored_peers,
+        "glusterd.unfinished_probes": stored.unfinished_probes,
+        "glusterd.definitions": stored.definitions,
+        "glusterd.restore_identity": lambda *words: done.append(words),
+        "glusterd.restart": lambda service: done.append(f"start {service}"),
+        "service.stop": lambda service: done.append(f"stop {service}"),
+        "gluster_pool.restart_blockers": lambda service: module.blockers,
+    })  # fmt: skip
+    return module
+
+
+def test_while_a_probe_goes_on_what_is_on_disk_counts(repair):
+    def failed():
+        raise CommandExecutionError("peer status: failed")
+
+    repair.__salt__["gluster.peer_status"] = failed
+    said = repair.view()
+    assert (said["running"], said["unfinished"]) == (True, ["kvm4"])
+    assert [peer["hostnames"] for peer in said["peers"]] == [["kvm2"], ["kvm3"]]
+    repair.__salt__["glusterd.unfinished_probes"] = dict
+    assert repair.view()["running"] is False
+
+
+def test_a_peer_is_accepted_while_glusterd_is_stopped(repair):
+    peers = {"2": ["kvm2"], "3": ["kvm3"]}
+    assert repair.accept_changes(peers) == {"kvm3": {"old": "Accepted peer request", "new": MEMBER}}
+    repair.accept(peers)
+    assert repair.done == ["stop glusterd", ("1", 100000, peers), "start glusterd"]
+
+
+def test_a_probe_is_forgotten_while_glusterd_is_stopped(repair, stored):
+    repair.forget(["kvm4", "kvm9"])
+    assert repair.done == ["stop glusterd", "start glusterd"]
+    assert stored.unfinished_probes() == {}
+
+
+def test_no_glusterd_is_stopped_where_that_costs_bricks(repair):
+    repair.blockers = ["without it too few"]
+    for call in (lambda: repair.accept({"3": ["kvm3"]}), lambda: repair.forget(["kvm4"])):
+        with pytest.raises(CommandExecutionError, match="glusterd was not restarted: without it too few"):
+            call()
+    assert repair.done == []
+
+
+def test_a_volume_gets_a_higher_version_by_the_value_that_it_has(repair):
+    seen = {"version": 7, "set": []}
+
+    def volume_set(name, options, timeout):
+        seen["version"] += 1
+        seen["set"].append(options)
+
+    repair.__salt__.update({
+        "glusterd.definitions": lambda: {"one_vol": {"version": seen["version"]}},
+        "gluster.volume_info": lambda name: {name: {"options": {"nfs.disable": "on", "network.ping-timeout": "3"}}},
+        "gluster.volume_set": volume_set,
+    })  # fmt: skip
+    assert repair.renew("one_vol", 9) is True
+    assert seen["set"] == [{"nfs.disable": "on"}] * 3
+    repair.renew("one_vol", 9)
+    assert len(seen["set"]) == 3
+    repair.__salt__["gluster.volume_info"] = lambda name: {}
+    with pytest.raises(CommandExecutionError, match="has none of the options"):
+        repair.renew("one_vol", 10)

@@ -1,0 +1,156 @@
+"""Whether a peer can become a full member again, by what all servers of its pool say."""
+
+import pytest
+
+from ..conftest import Master
+
+VOLUMES = {"one_vol": {"servers": ["kvm1", "kvm2", "kvm3"]}}
+MEMBER, REJECTED = "Peer in Cluster", "Peer Rejected"
+
+
+def uuid(number):
+    return f"00000000-0000-0000-0000-00000000000{number}"
+
+
+def peer(number, state=MEMBER):
+    return {"uuid": uuid(number), "hostnames": [f"kvm{number}"], "connected": state == MEMBER, "state": state}
+
+
+def volume(version=7, checksum="1", name=9):
+    return {"id": uuid(name), "version": version, "checksum": checksum}
+
+
+def view(number, *peers, unfinished=(), running=True, **volumes):
+    return {
+        "uuid": uuid(number), "operating_version": 100000, "running": running, "unfinished": list(unfinished),
+        "peers": list(peers), "volumes": {"one_vol": volume(), **volumes},
+    }  # fmt: skip
+
+
+class Fleet:
+    """Three servers; how kvm3 is taken, and takes the others, each test says."""
+
+    def __init__(self, monkeypatch):
+        names = ["kvm1", "kvm2", "kvm3", "kvm4"]
+        self.master = Master(monkeypatch, {name: {"volumes": VOLUMES} for name in names})
+        self.views = {
+            "kvm1": view(1, peer(2), peer(3)),
+            "kvm2": view(2, peer(1), peer(3)),
+            "kvm3": view(3, peer(1), peer(2)),
+        }
+
+    def plan(self, server="kvm3"):
+        names = {name: {"errors": [], "roles": [], "names": [name], "volumes": {}, "batch": 1, "timeout": 9}
+                 for name in ("kvm1", "kvm2", "kvm3", "kvm4")}  # fmt: skip
+        self.master.answers = {"gluster_one_pillar.node": names, "gluster_repair.view": self.views}
+        return self.master.runner.repair_plan(server)
+
+    def rejected(self, **own):
+        for name in ("kvm1", "kvm2"):
+            self.views[name]["peers"][1] = peer(3, REJECTED)
+        self.views["kvm3"] = view(3, peer(1, REJECTED), peer(2, REJECTED), **own)
+
+
+@pytest.fixture
+def fleet(monkeypatch):
+    return Fleet(monkeypatch)
+
+
+def parts(plan):
+    assert plan["errors"] == []
+    return [(step["minions"], step["pillar"].get("gluster_one_repair") or step["sls"]) for step in plan["steps"]]
+
+
+ITS_PEERS = {uuid(1): ["kvm1"], uuid(2): ["kvm2"]}
+
+
+def test_where_all_is_well_nothing_is_done(fleet):
+    plan = fleet.plan()
+    assert (plan["errors"], plan["steps"]) == ([], [])
+    assert plan["fine"] == "kvm3 is a full member of its pool, and takes all others for members"
+
+
+@pytest.mark.parametrize("version", [7, 12])
+def test_a_rejected_one_takes_over_what_the_others_have(fleet, version):
+    """Its own version, where it is not lower, would win, or keep it out: that of the others has to be above it."""
+    fleet.rejected(one_vol=volume(version, "2"))
+    assert parts(fleet.plan()) == [
+        (["kvm1"], {"renew": {"one_vol": version}}),
+        (["kvm3"], {"peers": ITS_PEERS}),
+        (["kvm1"], {"joined": True, "renew": {"one_vol": version + 1}}),
+    ]
+
+
+def test_one_whose_version_is_lower_needs_no_newer_one(fleet):
+    fleet.rejected(one_vol=volume(6, "2"))
+    assert parts(fleet.plan()) == [(["kvm3"], {"peers": ITS_PEERS}), (["kvm1"], {"joined": True})]
+
+
+@pytest.mark.parametrize("state", ["Accepted peer request", "Sent and Received peer request", "Probe Sent to Peer"])
+def test_a_half_probed_one_is_kept_by_each_that_does_not(fleet, state):
+    fleet.views["kvm2"]["peers"][1] = peer(3, state)
+    assert parts(fleet.plan()) == [
+        (["kvm3"], {"peers": ITS_PEERS}),
+        (["kvm2"], {"peers": {uuid(3): ["kvm3"]}}),
+        (["kvm1"], {"joined": True}),
+    ]
+
+
+def test_one_that_knows_only_who_has_probed_it(fleet):
+    fleet.views["kvm1"]["peers"][1] = peer(3, "Accepted peer request")
+    fleet.views["kvm2"]["peers"] = [peer(1)]
+    fleet.views["kvm3"].update(peers=[peer(1, "Accepted peer request")], volumes={})
+    assert parts(fleet.plan()) == [
+        (["kvm3"], {"peers": ITS_PEERS}),
+        (["kvm1"], {"peers": {uuid(3): ["kvm3"]}}),
+        (["kvm2"], {"peers": {uuid(3): ["kvm3"]}}),
+        (["kvm1"], {"joined": True}),
+    ]
+
+
+@pytest.mark.parametrize("there", [True, False, None])
+def test_a_probe_that_does_not_end_is_forgotten(fleet, there):
+    """Whoever it was for holds nothing; it is taken in where it answers."""
+    for name in ("kvm1", "kvm2"):
+        fleet.views[name]["peers"].pop()
+    fleet.views["kvm1"]["unfinished"] = ["kvm3"]
+    fleet.views["kvm3"] = {**view(3, running=there), "volumes": {}} if there is not None else None
+    taken_in = [(["kvm1"], "gluster_one.replace")] if there else []
+    assert parts(fleet.plan()) == [(["kvm1"], {"forget": ["kvm3"]}), *taken_in, (["kvm1"], {"joined": True})]
+
+
+def test_one_that_was_wiped_is_replaced(fleet):
+    fleet.rejected()
+    fleet.views["kvm3"] = {**view(7), "volumes": {}}
+    (error,) = fleet.plan()["errors"]
+    assert f"kvm3 calls itself {uuid(7)}, and the pool knows it as {uuid(3)}" in error
+    assert "gluster_one.orchestrate.replace pillar='{old: kvm3, new: kvm3}'" in error
+
+
+@pytest.mark.parametrize(
+    "change, text",
+    [
+        (lambda views: views.update(kvm3=None), "no minion speaks for kvm3, or it does not answer: start the host"),
+        (lambda views: views["kvm3"].update(running=False), "`salt kvm3 state.apply gluster_one.started`"),
+        (lambda views: views["kvm1"].update(running=False), "glusterd does not run on kvm1: start it"),
+        (lambda views: views.update(kvm1="x"), "kvm1 does not say how it takes its peers: x"),
+        (lambda views: views["kvm1"]["peers"].__setitem__(0, peer(2, REJECTED)), "sees kvm2 as 'Peer Rejected': rep"),
+        (lambda views: views["kvm1"]["peers"][0].update(connected=False), "kvm1 sees kvm2 disconnected: start glu"),
+        (lambda views: views["kvm1"]["volumes"].update(one_vol=volume(8)), "have other definitions of volumes"),
+        (lambda views: views["kvm3"]["volumes"].update(own=volume()), "kvm3 has a volume own"),
+        (lambda views: views["kvm3"]["peers"].append(peer(8)), "kvm3 is in a pool with kvm8, who are not in this one"),
+        (lambda views: views["kvm1"]["peers"].append(peer(8)), "kvm8, a member of the pool, is not among the servers"),
+        (lambda views: views["kvm2"]["peers"].__setitem__(1, {**peer(3), "uuid": uuid(6)}), "by several uuids"),
+    ],
+)
+def test_what_cannot_be_repaired_is_said(fleet, change, text):
+    change(fleet.views)
+    plan = fleet.plan()
+    assert plan.get("steps", []) == []
+    assert text in " ".join(plan["errors"]), plan["errors"]
+
+
+def test_a_name_that_nobody_has(fleet):
+    assert "is not in the pool of kvm1, kvm2, kvm3" in fleet.plan("kvm9")["errors"][0]
+    for name in (None, "", "a b", ["kvm3"]):
+        assert "give the name that the pool has for the server" in fleet.plan(name)["errors"][0]
