@@ -428,7 +428,7 @@ def with_state(state, name="kvm3"):
             "Peer Rejected",
             None,
             "Peer Rejected: it is not a member of the pool",
-            "docs/upgrade.md; else here, for each volume: gluster volume set VOLUME user.checked yes; then on kvm3:",
+            "docs/upgrade.md; else salt-run state.orchestrate gluster_one.orchestrate.repair_peer",
         ),
         ("Peer Rejected", "other", "it calls itself other, and the pool knows it as uuid of 3", "UUID=uuid of 3 in"),
         (
