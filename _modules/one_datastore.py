@@ -23,7 +23,7 @@ GIVEN = ("DISK_TYPE", "RESTRICTED_DIRS", "SAFE_DIRS")
 # Its own elements that are attributes, too; a template may have them from the first update on.
 ELEMENTS = ("TYPE", "DS_MAD", "TM_MAD")
 KVM = ("kvm", "qemu")
-CLUSTERS = "clusters"  # the record's key for the clusters to which runs have added datastores
+CLUSTERS = "one_datastore.clusters"  # what the head keeps: the clusters to which runs have added datastores
 # What a datastore has that is opened natively alone, besides DISK_TYPE.
 GLUSTER = ("GLUSTER_HOST", "GLUSTER_VOLUME")
 
@@ -323,7 +323,7 @@ def difference(name, wanted, current, arguments=None, run=None, **connection):
             )
         joined = _cluster_ids(name, clusters, run, connection)
         # What a run has added it to goes again; what else it is in was there before.
-        ours = __salt__["gluster_one_record.recorded"](CLUSTERS).get(str(current.get("id")), ())
+        ours = (__salt__["data.get"](CLUSTERS) or {}).get(str(current.get("id")), ())
         others = [] if clusters_exact else [each for each in current.get("clusters", ()) if each not in ours]
         joined = sorted({*joined, *others})
         if joined != sorted(current.get("clusters", [None])):
@@ -398,7 +398,7 @@ def apply(name, changes, current, secrets=None, **connection):
 
 def record_clusters(store, change):
     """
-    Record to which clusters runs have added a datastore.
+    Keep, in the minion's own data, to which clusters runs have added a datastore.
 
     store
         Its identifier (int).
@@ -408,17 +408,16 @@ def record_clusters(store, change):
 
     Returns True.
 
-    Raises CommandExecutionError when the record cannot be read or written.
-
     CLI Example:
 
     .. code-block:: bash
 
         salt head one_datastore.record_clusters 101 '{old: [0], new: [0, 100]}'
     """
-    before = __salt__["gluster_one_record.recorded"](CLUSTERS).get(str(store), ())
+    known = __salt__["data.get"](CLUSTERS) or {}
+    before = known.pop(str(store), ())
     ours = [each for each in change["new"] if each in before or each not in (change["old"] or ())]
-    return __salt__["gluster_one_record.record"](CLUSTERS, {str(store): ours})
+    return __salt__["data.update"](CLUSTERS, {**known, **({str(store): ours} if ours else {})})
 
 
 def _sent(name, changes, current, secrets, connection):

@@ -43,7 +43,7 @@ def store(execution):
                     "clusters", [{"id": 0, "name": "default"}, {"id": 100, "name": "kvm"}]
                 ),
                 "one_datastore.is_native": check.is_native,
-                "gluster_one_record.recorded": lambda kind: {},
+                "data.get": lambda key: None,
                 "gluster_one_ids.refuse_second": answer("second", True),
             },
         )
@@ -517,13 +517,13 @@ def test_the_size_is_the_volumes(execution, current, volume, what):
     ],
 )
 def test_a_cluster_that_a_run_has_added_goes_with_the_pillar_s(store, clusters, exact, has, ours, wanted):
-    module, recorded = store(), {"101": ours}
-    module.__salt__["gluster_one_record.recorded"] = lambda kind: recorded
-    module.__salt__["gluster_one_record.record"] = lambda kind, values: recorded.update(values)
+    module, kept = store(), {"one_datastore.clusters": {"101": ours, "102": [7]}}
+    module.__salt__.update({"data.get": kept.get, "data.update": lambda key, value: kept.update({key: value})})
     arguments = {"clusters": clusters, "clusters_exact": exact}
     found = module.difference("images", {}, {**THERE, "name": "images", "clusters": has}, arguments)
     wanted = has if wanted is None else wanted
     assert found.get("clusters") == ({"old": has, "new": wanted} if wanted != has else None)
     if "clusters" in found:
         module.record_clusters(101, found["clusters"])
-        assert recorded["101"] == [each for each in wanted if each not in has or each in ours]
+        left = [each for each in wanted if each not in has or each in ours]
+        assert kept["one_datastore.clusters"] == {"102": [7], **({"101": left} if left else {})}
