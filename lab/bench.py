@@ -1,15 +1,19 @@
 #!/usr/bin/python3
-"""What a run costs: `make bench`. A converged hypervisor against five test.nop, options against Ansible's collection.
+"""What a run costs: `make bench`. A converged hypervisor against five test.nop, options against Ansible's collection,
+and what a minion pays for each.
 
 Everything is measured in pairs, one after the other on the same lab, so that a busy machine slows both.
 """
 
+import contextlib
+import json
 import os
 import shutil
 import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -95,6 +99,99 @@ def against_nothing(lab):
     print(f"| ratio within a pair | {middle([b / a for a, b in pairs], '{:.2f}')} |")
 
 
+class Minion:
+    """What the minion of a host takes, with all that it starts, by its cgroup."""
+
+    def __init__(self, lab, host):
+        self.group = next(lab.cgroups.paths(host)[-1].glob("**/salt-minion.service"))
+        self.seconds, self.megabytes = 0.0, 0.0
+
+    def __enter__(self):
+        self.ended, self.begin = threading.Event(), self.taken()
+        self.thread = threading.Thread(target=self.watch)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        time.sleep(0.5)  # in which the process of a job ends after its answer
+        self.ended.set()
+        self.thread.join()
+        self.seconds = self.taken() - self.begin
+
+    def taken(self):
+        """The seconds of the processor so far."""
+        words = (self.group / "cpu.stat").read_text().split()
+        return int(words[words.index("usage_usec") + 1]) / 1e6
+
+    def watch(self):
+        """The most memory that its processes have had together, what they share counted once."""
+        while not self.ended.wait(0.05):
+            self.megabytes = max(self.megabytes, sum(map(self.memory, self.pids())) / 1024)
+
+    def pids(self):
+        return [pid for path in self.group.glob("**/cgroup.procs") for pid in path.read_text().split()]
+
+    def memory(self, pid):
+        try:
+            words = Path(f"/proc/{pid}/smaps_rollup").read_text().split()
+            return int(words[words.index("Pss:") + 1])
+        except (OSError, ValueError):  # it has ended
+            return 0
+
+
+def called(lab, host, *words):
+    """A job on a host, which is well there."""
+    done = lab.salt(host, *words, "--no-color")
+    if done.returncode:
+        raise LabError(done.stdout + done.stderr)
+
+
+# What a minion does: as a run, as a job, and by itself.
+DOES = {
+    "`state.apply` of five `test.nop`": ("state.apply", "nothing"),
+    "`state.apply gluster_one`": ("state.apply", "gluster_one"),
+    "`test.ping`": ("test.ping",),
+    "`gluster_one.check heal=False`, as the beacon looks": ("gluster_one.check", "heal=False"),
+    "`gluster_one.report`, for `status`": ("gluster_one.report",),
+}
+IDLE, EVERY = 30, 1  # seconds
+
+
+def what_a_minion_pays(lab):
+    """The processor and the memory of a minion that is the coordinator, of a hypervisor's, and of the head's."""
+    print("\nWhat a minion takes: seconds of the processor, and the most memory\n")
+    hosts = {"kvm1": "first server", "kvm2": "hypervisor", "head": "head"}
+    print(f"| | {' | '.join(hosts.values())} |\n|---|{'---|' * len(hosts)}")
+    found = {}
+    for _ in range(PAIRS):
+        for what, words in DOES.items():
+            for host in hosts:
+                with Minion(lab, host) as minion:
+                    called(lab, host, *words)
+                found.setdefault((what, host), []).append(minion)
+    for what in DOES:
+        cells = [
+            f"{middle([each.seconds for each in found[what, host]])}, "
+            f"{max(each.megabytes for each in found[what, host]):.0f} MB"
+            for host in hosts
+        ]
+        print(f"| {what} | {' | '.join(cells)} |")
+    idle = {}
+    for beacon in (False, {"interval": EVERY}):
+        pillar = json.dumps({"gluster_one": {"beacon": beacon}})
+        called(lab, "*", "state.apply", "gluster_one.beacon", f"pillar={pillar}")
+        time.sleep(10)
+        minions = {host: Minion(lab, host) for host in hosts}
+        with contextlib.ExitStack() as stack:
+            for minion in minions.values():
+                stack.enter_context(minion)
+            time.sleep(IDLE)
+        idle[bool(beacon)] = {host: minion.seconds for host, minion in minions.items()}
+    looks = [f"{1000 * (idle[True][host] - idle[False][host]) * EVERY / IDLE:.0f} ms" for host in hosts]
+    print(f"| a look of the beacon, of {IDLE // EVERY} | {' | '.join(looks)} |")
+    print(f"| {IDLE} s without a beacon | {' | '.join(f'{idle[False][host]:.2f} s' for host in hosts)} |")
+
+
 def against_ansible(lab, folder):
     """The guide's three options on ten volumes, then nothing to do, by either."""
     program = folder / "ansible-playbook"
@@ -120,7 +217,7 @@ def against_ansible(lab, folder):
 
 
 def main():
-    """Both tables; returns the exit status."""
+    """All tables; returns the exit status."""
     folder = ansible()
     lab = Lab(f"bench-{default_name()[-6:]}", quiet=True)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -136,6 +233,7 @@ def main():
         (lab.root("kvm1") / "srv/bench.yml").write_text(PLAYBOOK)
         salt(lab, "*", "gluster_one", True)
         against_nothing(lab)
+        what_a_minion_pays(lab)
         for volume in VOLUMES:
             bricks = " ".join(f"kvm{number}:/data/{volume}" for number in (1, 2, 3))
             gluster = "gluster --mode=script volume"
