@@ -1,0 +1,219 @@
+"""A pillar that changes: what a run does then, what it refuses, and what of the old is named and can be taken away."""
+
+import json
+import os
+
+import pytest
+import yaml
+
+from tests.fleet.fleet import HYPERVISORS, MOUNT, NATIVE, STORES, standard
+
+pytestmark = pytest.mark.timeout(900)  # each change is four runs of all nodes, and more
+TWO = "/var/lib/gluster_one/two_vol"
+OPTIONS = {"network.ping-timeout": 10, "performance.quick-read": False}
+
+
+class Mind:
+    """A fleet and the pillar that it has now, which each test changes for good."""
+
+    def __init__(self, fleet):
+        self.fleet, self.pillar = fleet, standard()
+        self.all = self.pillar["gluster_one"]
+        self.all["timeout"] = 20
+        self.volume = self.all["volumes"]["one_vol"]
+        self.stores = self.volume["datastores"]
+
+    def write(self):
+        self.fleet.lab.pillar_dir.joinpath("gluster_one.sls").write_text(yaml.safe_dump(self.pillar, sort_keys=False))
+
+    def run(self, on="*"):
+        """{minion: {state: changes}} of a run, as test=True has foretold it; the next one finds nothing."""
+        self.write()
+        foretold = self.fleet.apply(on=on, test=True)
+        run = self.fleet.apply(on=on)
+        assert not run.failures, run.failures
+        assert run.changes == foretold.changes
+        self.comments = {name: state["comment"] for states in run.values() for name, state in states.items()}
+        again = self.fleet.apply(on=on)
+        assert (again.failures, again.changes) == ({}, {})
+        return {minion: {name[12:]: each for name, each in states.items()} for minion, states in run.changes.items()}
+
+    def make(self):
+        """A run that makes what has no number before; the next one finds nothing."""
+        self.write()
+        assert self.fleet.apply().failures == {}
+        again = self.fleet.apply()
+        assert (again.failures, again.changes) == ({}, {})
+
+    def refused(self, on="head"):
+        """What a run and one with test=True fail with there, in one text; nothing changes."""
+        self.write()
+        before = self.look()
+        foretold, run = self.fleet.apply(on=[on], test=True), self.fleet.apply(on=[on])
+        assert foretold.own_failures == run.own_failures and run.changes == foretold.changes == {}
+        assert self.look() == before
+        return " ".join(run.own_failures[on].values())
+
+    def look(self):
+        look = self.fleet.look_all(reads=False)
+        return {**look, "history": None}
+
+    def found(self, minion, *kinds):
+        """What a check says of these kinds: {what it is on: its cure}."""
+        done = self.fleet.lab.salt("--out=json", "--no-color", minion, "gluster_one.check")
+        return {each["on"]: each["cure"] for each in json.loads(done.stdout)[minion] if each["kind"] in kinds}
+
+    def options(self):
+        return self.fleet.sh("kvm1", "gluster --mode=script volume info one_vol")
+
+    def links(self, host="kvm2"):
+        root = self.fleet.lab.root(host) / STORES[1:]
+        return {path.name: os.readlink(path) for path in root.iterdir() if path.is_symlink()}
+
+
+@pytest.fixture(scope="module")
+def mind(fleet_of_module):
+    """The standard fleet, where somebody writes to a file of a datastore for as long as it lasts."""
+    fleet = fleet_of_module
+    fleet.stage = "used"
+    mind = Mind(fleet)
+    number = fleet.datastores()["glusterds"]["ID"]
+    mind.image = fleet.oned("one.image.allocate", "NAME=kept\nTYPE=DATABLOCK\nSIZE=1\n", number)
+    hold = f"exec 9>>{STORES}/{number}/held; while sleep 0.2; do echo x >&9 || echo $? >/run/failed; done"
+    fleet.sh("kvm2", f"setsid sh -c '{hold}' >/dev/null 2>&1 & echo $! >/run/holder")
+    yield mind
+    fleet.sh("kvm2", "kill $(cat /run/holder) || true")
+
+
+def is_written(fleet):
+    return fleet.sh("kvm2", "ls /run/failed 2>/dev/null || true") == ""
+
+
+def test_an_option_that_is_dropped_is_what_it_was(mind):
+    fleet = mind.fleet
+    fleet.sh("kvm1", "gluster --mode=script volume set one_vol network.ping-timeout 30 performance.io-cache on")
+    mind.volume["options"] = dict(OPTIONS)
+    assert set(mind.run()["kvm1"]["volume_one_vol"]) == OPTIONS.keys()
+    del mind.volume["options"]
+    mind.write()
+    assert set(mind.found("kvm1", "volume_option")) == {"one_vol"}
+    back = {"network.ping-timeout": {"old": "10", "new": "30"}, "performance.quick-read": {"old": "off", "new": None}}
+    assert mind.run() == {"kvm1": {"volume_one_vol": back}}
+    assert "ping-timeout: 30" in mind.options() and "io-cache: on" in mind.options()
+    assert not mind.found("kvm1", "volume_option")
+
+
+def test_an_option_of_the_pool_goes_where_it_was_set_although_another_server_is_the_first(mind):
+    mind.all["pool_options"] = {"cluster.server-quorum-ratio": "60%"}
+    assert set(mind.run()) == {"kvm1"}
+    mind.volume["servers"] = ["kvm2", "kvm3", "kvm1"]
+    changed = mind.run()
+    host = {"GLUSTER_HOST": {"old": "kvm1:24007", "new": "kvm2:24007"}}
+    assert changed == ({"head": {"datastore_glusterds": host}} if NATIVE else {}), "mounts keep their server"
+    assert not NATIVE or "existing VMs keep the old GLUSTER_HOST" in mind.comments["gluster_one_datastore_glusterds"]
+    del mind.all["pool_options"]
+    mind.write()
+    assert set(mind.found("kvm1", "pool_option")) == {"pool"}
+    ratio = {"cluster.server-quorum-ratio": {"old": "60%", "new": None}}
+    assert mind.run() == {"kvm1": {"pool_options_dropped": ratio}}
+    mind.volume["servers"] = list(HYPERVISORS)
+    mind.run()
+
+
+@pytest.mark.skipif(not NATIVE, reason="a datastore of files has no host")
+def test_another_host_of_a_datastore_is_for_new_vms(mind):
+    mind.stores["glusterds"] = {"host": "kvm3"}
+    host = {"GLUSTER_HOST": {"old": "kvm1:24007", "new": "kvm3:24007"}}
+    assert mind.run() == {"head": {"datastore_glusterds": host}}
+    mind.stores["glusterds"] = {}
+    mind.run()
+
+
+def test_a_mount_option_that_is_dropped_goes_from_the_line(mind):
+    mind.volume["mount_options"] = ["log-level=WARNING"]
+    added = mind.run()
+    mind.volume["mount_options"] = []
+    dropped = mind.run()
+    assert set(added) == set(dropped) == set(mind.fleet.lab.hosts)
+    for host, changes in dropped.items():
+        (before,), (after,) = added[host].values(), changes.values()
+        assert after["fstab"] == {"old": before["fstab"]["new"], "new": before["fstab"]["old"]}
+
+
+def test_a_mount_moves_under_what_is_open_on_it(mind):
+    fleet, number = mind.fleet, str(mind.fleet.datastores()["glusterds"]["ID"])
+    for old, new in ((MOUNT, "/srv/one_vol"), ("/srv/one_vol", MOUNT)):
+        mind.volume["mount"] = new
+        changed = mind.run()
+        assert set(changed) == set(fleet.lab.hosts)
+        for host in fleet.lab.hosts:
+            made = changed[host]["mount_one_vol"]
+            assert {"fstab", "mount", f"fstab for {old}", f"boot for {old}"} <= set(made)
+            assert mind.links(host)[number] == new and set(fleet.mounts(host)) == {old, new}
+        assert "also still mounted on " + old in mind.comments["gluster_one_mount_one_vol"]
+        assert set(mind.found("kvm2", "mount_former")) == {old}
+        remounts = fleet.apply("gluster_one.remount")
+        assert set(remounts.own_failures) == ({"kvm2"} if old == MOUNT else set())
+        assert is_written(fleet)
+        if old == MOUNT:
+            fleet.sh("kvm2", "kill $(cat /run/holder)")
+            assert not fleet.apply("gluster_one.remount", on=["kvm2"]).failures
+        for host in fleet.lab.hosts:
+            assert set(fleet.mounts(host)) == {new} and not mind.found(host, "mount_former", "mount_place")
+    assert "kept" in fleet.oned("one.image.info", mind.image, False)
+
+
+def test_a_cluster_that_is_taken_away_again(mind):
+    fleet = mind.fleet
+    cluster = fleet.oned("one.cluster.allocate", "more")
+    before = fleet.datastores()["glusterds"]["CLUSTERS"]
+    mind.stores["glusterds"] = {"clusters": [0, "more"]}
+    assert mind.run() == {"head": {"datastore_glusterds": {"clusters": {"old": [0], "new": [0, cluster]}}}}
+    mind.stores["glusterds"] = {"clusters": [0]}
+    assert mind.run() == {"head": {"datastore_glusterds": {"clusters": {"old": [0, cluster], "new": [0]}}}}
+    assert fleet.datastores()["glusterds"]["CLUSTERS"] == before
+    mind.stores["glusterds"] = {}
+    assert mind.run() == {}
+
+
+def test_a_datastore_under_another_key_is_not_made_twice(mind):
+    fleet = mind.fleet
+    before, settings = fleet.datastores(), mind.stores.pop("glusterds")
+    number = before["glusterds"]["ID"]
+    mind.write()
+    assert set(mind.found("head", "datastore_left")) == {"glusterds"}
+    mind.stores["images"] = settings
+    said = mind.refused()
+    assert f"glusterds ({number}), which runs have made, is no longer in the pillar" in said
+    mind.stores["images"] = {**settings, "datastore_id": number}
+    changed = mind.run()
+    assert set(changed) == {"head"} and set(changed["head"]) == {"datastore_images"}
+    after = fleet.datastores()
+    assert after.keys() == {*before, "images"} - {"glusterds"} and after["images"]["ID"] == number
+    mind.stores["images"] = settings
+    assert mind.run() == {} and not mind.found("head", "datastore_left")
+
+
+def test_a_datastore_stays_on_its_volume(mind):
+    fleet = mind.fleet
+    bricks = " ".join(f"{host}:/data/two_vol" for host in HYPERVISORS)
+    fleet.sh("kvm1", f"gluster --mode=script volume create two_vol replica 3 {bricks}")
+    fleet.sh("kvm1", "gluster --mode=script volume start two_vol")
+    two = {"servers": list(HYPERVISORS), "datastores": {}, "options": {"network.ping-timeout": 15}}
+    if not NATIVE:
+        two["access"] = "fuse"
+    mind.all["volumes"]["two_vol"] = two
+    mind.make()
+    two["datastores"]["images"] = mind.stores.pop("images")
+    said = mind.refused()
+    assert "images and 0 VMs, and changing GLUSTER_VOLUME" in said or "does not move to another volume" in said
+    two["datastores"]["images"] = {"in_use": "allow"}
+    assert "a datastore does not move to another volume" in mind.refused()
+    two["datastores"]["images"] = {"datastore_id": fleet.datastores()["images"]["ID"]}
+    assert "a datastore does not move to another volume" in mind.refused("kvm2")
+    assert any("docs/changes.md" in cure for cure in mind.found("kvm2", "blocked").values())
+    # Its images go to one of the other volume.
+    mind.stores["images"] = {}
+    two["datastores"] = {"more_images": {}}
+    mind.make()
+    assert mind.links()[str(fleet.datastores()["more_images"]["ID"])] == TWO
