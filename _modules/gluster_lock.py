@@ -136,7 +136,8 @@ def lock(timeout=120, run=None):
     and has it mounted nowhere.
 
     Raises CommandExecutionError when the turn does not come, or the lock cannot be had although there is a volume for
-    it, with the reason; ``taken`` of it is True where another server has the lock.
+    it, with the reason; ``taken`` of it is True where another server has the lock,
+    or something else lies in its place.
 
     CLI Example:
 
@@ -197,7 +198,9 @@ def _hold(volume, begin, timeout):
             _end(holder)
             failure = f"There is no lock for the servers' turns on volume {volume}: {more}"
             if mounted or volume in [each["volume"] for each in __salt__["gluster_mount.mount_table"]()]:
-                raise CommandExecutionError(f"{failure}; this server was left as it is")
+                error = CommandExecutionError(f"{failure}; this server was left as it is")
+                error.taken = more.endswith(": remove it")
+                raise error
             log.warning("%s", failure)
             return None
         passed = time.monotonic() - begin

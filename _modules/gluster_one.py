@@ -351,7 +351,8 @@ def _left(seen, node):
     mounts = node["volumes"] if {"hypervisor", "head"} & set(node["roles"]) else {}
     for path, name in __salt__["gluster_mount_plan.left_places"](list(mounts)).items():
         what = f"a run has mounted volume {name} there, and by the pillar this node does not need it any more"
-        cure = f"salt {node['id']} state.single gluster_one.datastore_unmounted {path} volume={name} "
+        cure = "put it back into the pillar, or, once OpenNebula has no datastore on it, or no VMs for this node: salt "
+        cure += f"{node['id']} state.single gluster_one.datastore_unmounted {path} volume={name} "
         cure += f"datastores_dir={node['datastores_dir']}"
         _find(seen, "mount_left", path, what, "nothing mounted", cure)
     if "server" not in node["roles"]:

@@ -21,6 +21,7 @@ MARK_FILE = ".gluster_one/mark"
 MARK = re.compile(r"([0-9]{20}) [0-9a-f]{16}")
 OVERVIEW = 600 * 10**9  # nanoseconds within which another status may have written a later one
 MOST_NAMED = 5  # of those that are no files
+SEEN = "gluster_one_ids.seen"  # in the minion's data: the datastores that its pillar has had
 ABSENT = 3  # the status of ON_VOLUME where there is no such file
 MOST_IDS, MOST_BYTES = 1000, 1_000_000
 LONGEST_NAME = 128  # of a datastore, in OpenNebula
@@ -379,7 +380,11 @@ def dropped(names=None, run=None, **connection):
         names = [name for volume in _pillar_volumes().values() for name in volume["datastores"]]
     # By any mount point: a volume may have had another one then.
     kept = (value for key, value in __salt__["data.load"]().items() if key.startswith("gluster_one_ids.publish_id:"))
-    left = {name: number for own in kept if names for name, number in own.items() if name not in names}
+    # A state of one's own beside the pillar leaves some there, too.
+    seen = set(__salt__["data.get"](SEEN) or ())
+    if not seen.issuperset(names):
+        __salt__["data.update"](SEEN, sorted({*seen, *names}))
+    left = {name: own[name] for own in kept if names for name in own if name in seen and name not in names}
     there = __salt__["opennebula.datastore_list"](run=run, **connection) if left else []
     return {store["name"]: store for store in there if left.get(store["name"]) == store["id"]}
 

@@ -170,7 +170,8 @@ def _peer(peer, pool, here):
         )
     elif state == "Peer Rejected":
         cure = (
-            f"{_repair(name)}; by hand, here, for each volume: gluster volume set VOLUME user.checked yes; then on "
+            f"where the volumes' definitions here are to stay: {_repair(name)}; by hand, here, for each volume: "
+            "gluster volume set VOLUME user.checked yes; then on "
             f"{name}: {stop}; {start}"
         )
         cure = f"after an upgrade of Gluster, docs/upgrade.md; else {cure}"

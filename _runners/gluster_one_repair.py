@@ -14,6 +14,10 @@ MEMBER, REJECTED = "Peer in Cluster", "Peer Rejected"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 HOST = r"[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?"
 PAGE = "docs/status.md, A server that is not in the pool"
+NEWER = (
+    "if that of the others is to stay, `gluster volume set {} user.checked yes` on one of them until its version is "
+    "the higher one (docs/repair-peer.md)"
+)
 JOIN = "a run takes it in where the pillar has create, else `gluster peer probe {}` on a member"
 
 
@@ -153,6 +157,12 @@ def _strange(peer, views, records, own):
                 f"{peer} has a volume {name} ({volume['id']}) that the others do not have: it would stay apart; see "
                 f"`gluster volume info {name}` there, and delete it if nobody needs it"
             )
+        elif volume["version"] > volumes[first][name]["version"]:
+            than = f"{', '.join(sorted(views))} ({volumes[first][name]['version']})"
+            found.append(
+                f"{peer} has a newer definition of volume {name} ({volume['version']}) than {than}: compare `gluster "
+                f"volume info {name}` of both; {NEWER.format(name)}"
+            )
     return list(dict.fromkeys(found))
 
 
@@ -165,7 +175,11 @@ def _forgotten(found, peer, views, own, probing, listed):
         return {**found, "errors": [text]}
     steps = [_step(f"forget the probe of {peer}", minion, forget=[peer]) for minion in probing]
     first = min(views)
-    if own and listed and not own["peers"] and not own["volumes"]:
+    # Through a server that is not a full member itself it would come into a pool of its own.
+    others = [each for said in views.values() for each in said["peers"]]
+    whole = all(each["state"] == MEMBER for each in others)
+    whole = whole and all(said["volumes"] == views[first]["volumes"] for said in views.values())
+    if own and listed and whole and not own["peers"] and not own["volumes"]:
         part = {"gluster_one_replace": {"take_in": peer}}
         steps.append({"id": f"take in {peer} on {first}", "minions": [first], "sls": "gluster_one.replace",
                       "pillar": part})  # fmt: skip
@@ -194,11 +208,11 @@ def _joined(found, peer, views, records, own, target, probing):
     first = min(views)
     steps = [_step(f"forget the probe of {peer}", minion, forget=[peer]) for minion in probing]
     there = views[first]["volumes"]
-    # The higher version wins; of two that are equal and differ, neither.
+    # The higher version wins; of two that are equal and differ, neither. One that is newer there has been refused.
     above = {
         name: volume["version"]
         for name, volume in sorted(own["volumes"].items())
-        if volume != there[name] and volume["version"] >= there[name]["version"]
+        if volume != there[name] and volume["version"] == there[name]["version"]
     }
     if above:
         steps.append(_step("volumes", first, renew=above))

@@ -175,6 +175,8 @@ def one_datastore_present(
             unsure, refused = getattr(exc, "unsure", False), getattr(exc, "code", None) == 8192
             created = refused and not current and not exc.done and __salt__["opennebula.datastore_info"](name, **api)
             if not unsure and not created:
+                if "clusters" in exc.done and current:
+                    __salt__["one_datastore.record_clusters"](current["id"], exc.done["clusters"])
                 raise
             # What may have been done is looked at; or somebody else has created it since.
             ret["changes"] = exc.done

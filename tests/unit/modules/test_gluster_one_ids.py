@@ -76,6 +76,9 @@ def test_a_datastore_of_another_name_is_not_made_beside_the_old_one(ids):
     there = {"old": 101, "other": 9, "new": 102}
     stores = [{"name": name, "id": number, "type": "IMAGE_DS"} for name, number in there.items()]
     module.__salt__["opennebula.datastore_list"] = lambda run=None: stores
+    assert module.dropped() == {}, "a state beside the pillar may have made it"
+    assert own["gluster_one_ids.seen"] == ["new"]
+    own["gluster_one_ids.seen"] += ["old", "other", "gone"]
     assert module.dropped().keys() == {"old"}
     assert module.dropped(["old", "new"]) == {} == module.dropped([]), "no pillar says nothing"
     assert module.refuse_second("images", "SYSTEM_DS")

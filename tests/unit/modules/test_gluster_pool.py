@@ -428,7 +428,7 @@ def with_state(state, name="kvm3"):
             "Peer Rejected",
             None,
             "Peer Rejected: it is not a member of the pool",
-            "docs/upgrade.md; else salt-run state.orchestrate gluster_one.orchestrate.repair_peer",
+            "docs/upgrade.md; else where the volumes' definitions here are to stay: salt-run state.orchestrate",
         ),
         ("Peer Rejected", "other", "it calls itself other, and the pool knows it as uuid of 3", "UUID=uuid of 3 in"),
         (

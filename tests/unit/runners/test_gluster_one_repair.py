@@ -70,15 +70,30 @@ def test_where_all_is_well_nothing_is_done(fleet):
     assert plan["fine"] == "kvm3 is a full member of its pool, and takes all others for members"
 
 
-@pytest.mark.parametrize("version", [7, 12])
-def test_a_rejected_one_takes_over_what_the_others_have(fleet, version):
+def test_a_rejected_one_takes_over_what_the_others_have(fleet):
     """Its own version, where it is not lower, would win, or keep it out: that of the others has to be above it."""
-    fleet.rejected(one_vol=volume(version, "2"))
+    fleet.rejected(one_vol=volume(7, "2"))
     assert parts(fleet.plan()) == [
-        (["kvm1"], {"renew": {"one_vol": version}}),
+        (["kvm1"], {"renew": {"one_vol": 7}}),
         (["kvm3"], {"peers": ITS_PEERS}),
-        (["kvm1"], {"joined": True, "renew": {"one_vol": version + 1}}),
+        (["kvm1"], {"joined": True, "renew": {"one_vol": 8}}),
     ]
+
+
+def test_a_newer_definition_is_not_given_up(fleet):
+    """Somebody has changed the volume through it, or its bricks."""
+    fleet.rejected(one_vol=volume(12, "2"))
+    (error,) = fleet.plan()["errors"]
+    assert "kvm3 has a newer definition of volume one_vol (12) than kvm1, kvm2 (7): compare" in error
+
+
+def test_nobody_is_taken_in_through_a_server_that_is_rejected(fleet):
+    for name in ("kvm1", "kvm2"):
+        fleet.views[name]["peers"].pop()
+    fleet.views["kvm1"].update(unfinished=["kvm3"])
+    fleet.views["kvm1"]["peers"][0] = peer(2, REJECTED)
+    fleet.views["kvm3"] = {**view(3, running=True), "volumes": {}}
+    assert parts(fleet.plan()) == [(["kvm1"], {"forget": ["kvm3"]}), (["kvm1"], {"joined": True})]
 
 
 def test_one_whose_version_is_lower_needs_no_newer_one(fleet):
