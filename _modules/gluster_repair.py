@@ -8,6 +8,7 @@ docs/repair-peer.md.
 
 import contextlib
 import os
+import time
 
 from salt.exceptions import CommandExecutionError
 
@@ -155,7 +156,7 @@ def renew(volume, above, timeout=120):
         The version that is to be exceeded (int).
 
     timeout
-        Seconds for Gluster's lock (int, default 120).
+        Seconds for Gluster's lock, and for other refusals to end (int, default 120).
 
     Returns True.
 
@@ -168,6 +169,7 @@ def renew(volume, above, timeout=120):
 
         salt kvm1 gluster_repair.renew one_vol 7
     """
+    end = time.monotonic() + timeout
     for _ in range(MOST):
         if __salt__["glusterd.definitions"]().get(volume, {}).get("version", 0) > above:
             return True
@@ -178,7 +180,12 @@ def renew(volume, above, timeout=120):
                 f"volume {volume} has none of the options {', '.join(SAME)}, which could be set to what it is: "
                 f"`gluster volume set {volume} nfs.disable on`, and run again"
             )
-        __salt__["gluster.volume_set"](volume, {option: options[option]}, timeout)
+        try:
+            __salt__["gluster.volume_set"](volume, {option: options[option]}, timeout)
+        except CommandExecutionError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(2)  # a glusterd that has just come back refuses it for a moment
     raise CommandExecutionError(f"the version of volume {volume} is still not above {above}: run again")
 
 
