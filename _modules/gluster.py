@@ -749,6 +749,32 @@ def volume_create(name, words, timeout=120):
     return _change("volume", "create", name, *words, timeout=timeout)
 
 
+def volume_add_bricks(name, bricks, timeout=120):
+    """
+    Add bricks to a volume, in whole sets.
+
+    name
+        The volume (string).
+
+    bricks
+        The bricks (list of strings), set by set, such as ``kvm4:/data/one_vol/brick``.
+
+    timeout
+        Seconds to wait for Gluster's answer and, while another command holds it, for its lock (int, default 120).
+
+    Returns True.
+
+    Raises CommandExecutionError with Gluster's own message.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.volume_add_bricks new_vol '["kvm3:/data/b", "kvm4:/data/b"]'
+    """
+    return _change("volume", "add-brick", name, *bricks, timeout=timeout)
+
+
 def volume_start(name, force=False, timeout=120):
     """
     Start a volume.

@@ -422,7 +422,7 @@ STATES = {
         "server": KINDS["boolean"],
         "id": (_is_like(UUID), "the identifier of a volume is needed, as `gluster volume info` has it"),
     },
-    "volume_present": {"name": _A_VOLUME, "split_brain": KINDS["allow"]},
+    "volume_present": {"name": _A_VOLUME, "split_brain": KINDS["allow"], "grow": KINDS["boolean"]},
     "volume_started": {"name": _A_VOLUME},
     "volume_restored": {"name": _A_VOLUME},
     "volume_files_absent": {"name": _A_VOLUME},

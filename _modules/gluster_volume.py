@@ -249,6 +249,34 @@ def create(name, layout, timeout=120):
         return _error("gluster.volume_create", name, words, timeout)
 
 
+def grow(name, layout, timeout=120):
+    """
+    Add whole sets of bricks to a volume. What it holds stays where it is.
+
+    name
+        The volume (string).
+
+    layout
+        See ``gluster_layout.layout``, with the new bricks alone, which are to be fit: see ``gluster_bricks.unready``.
+
+    timeout
+        Seconds for each of: the peers, Gluster's lock (int, default 120).
+
+    Returns Gluster's error (string), None where there was none: the bricks may be there nevertheless.
+
+    Raises CommandExecutionError when a peer is not connected: then nothing was done.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_volume.grow next_vol '{replica: 1, size: 1, bricks: ["kvm2:/data/next_vol"]}'
+    """
+    with _whole_pool(f"Volume {name} got no new bricks", timeout):
+        __salt__["gluster_bricks.use_words"](layout)
+        return _error("gluster.volume_add_bricks", name, layout["bricks"], timeout)
+
+
 def start(name, timeout=120):
     """
     Start a volume and wait for its bricks.

@@ -167,6 +167,7 @@ def volume_present(
     disperse=None,
     redundancy=None,
     split_brain=None,
+    grow=False,
     timeout=120,
 ):
     """
@@ -174,7 +175,8 @@ def volume_present(
 
     It is created once, never with ``force``, when all its servers are in the pool and have said that their bricks are
     fit (``gluster.brick_prepared``), and not started. One that is there with other bricks is left, and is an error that
-    says what differs; and so is one that is gone although this node has used it (``gluster_one.volume_known``).
+    says what differs; and so is one that is gone although this node has used it (``gluster_one.volume_known``). With
+    ``grow`` one that lacks whole sets of these bricks gets them, in the same way; nothing is rebalanced.
 
     name
         The volume (string).
@@ -198,6 +200,9 @@ def volume_present(
     split_brain
         ``allow`` for two copies without an arbiter (string).
 
+    grow
+        Whether a volume gets whole sets of bricks that it lacks (bool, default False).
+
     timeout
         Seconds to wait for each of: the other servers' word, the peers, Gluster's lock (int, default 120).
 
@@ -212,32 +217,43 @@ def volume_present(
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     try:
         __salt__["gluster_one_arguments.require_arguments"](
-            "volume_present", name=name, bricks=bricks, servers=servers, split_brain=split_brain, timeout=timeout
+            "volume_present",
+            name=name,
+            bricks=bricks,
+            servers=servers,
+            split_brain=split_brain,
+            grow=grow,
+            timeout=timeout,
         )
         layout = __utils__["gluster_layout.layout"](
             bricks, servers, replica, arbiter, disperse, redundancy, split_brain
         )
         fine = f"volume {name} is {__utils__['gluster_layout.describe'](layout)}"
-        if _is_there(name, layout, run=_run()):
+        lacking = _lacking(name, layout, grow)
+        bricks = lacking(_run())
+        if not bricks:
             return {**ret, "comment": fine}
-        changes = {name: {"old": "not there", "new": __utils__["gluster_layout.describe"](layout)}}
-        _refuse_again(name, layout)
-        __salt__["gluster_bricks.require_own_fit"](layout, run=_run())
+        part, grows = {**layout, "bricks": bricks}, bricks != layout["bricks"]
+        old = f"without {', '.join(bricks)}" if grows else "not there"
+        changes = {name: {"old": old, "new": __utils__["gluster_layout.describe"](layout)}}
+        if not grows:
+            _refuse_again(name, layout)
+        __salt__["gluster_bricks.require_own_fit"](part, run=_run())
         if __opts__["test"]:
-            __salt__["gluster_volume.predict"](name, _run(), **__salt__["gluster_volume.fresh"](layout))
+            if not grows:
+                __salt__["gluster_volume.predict"](name, _run(), **__salt__["gluster_volume.fresh"](layout))
             return __utils__["gluster_states.would_change"](ret, changes, fine)
-        # Another node may create it meanwhile.
-        unready = lambda: None if _is_there(name, layout) else __salt__["gluster_bricks.unready"](layout)  # noqa: E731
-        __utils__["gluster_states.wait_for"](
-            unready, timeout, f"Volume {name} was not created: not all was ready for it"
-        )
-        if _is_there(name, layout):
+        # Another node may do it meanwhile.
+        unready = lambda: __salt__["gluster_bricks.unready"](part) if lacking() else None  # noqa: E731
+        undone = "got no new bricks" if grows else "was not created"
+        __utils__["gluster_states.wait_for"](unready, timeout, f"Volume {name} {undone}: not all was ready for it")
+        if not lacking():
             return {**ret, "comment": fine}
-        error = __salt__["gluster_volume.create"](name, layout, timeout)
-        there = _is_there(name, layout)
-        if error and not there:
+        error = __salt__["gluster_volume.grow" if grows else "gluster_volume.create"](name, part, timeout)
+        left = lacking()
+        if error and left:
             raise CommandExecutionError(f"{error}: {REFUSED}")
-        return __utils__["gluster_states.changed"](ret, changes, {} if there else changes, fine)
+        return __utils__["gluster_states.changed"](ret, changes, changes if left else {}, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -425,18 +441,30 @@ def _run():
     return globals().get("__instance_id__")
 
 
-def _is_there(name, layout, run=None):
+def _lacking(name, layout, grow):
     """
-    Whether a volume is there; one that differs from the layout is an error.
+    What returns the bricks of a layout that a volume has yet to get: all where it is not there. One that differs is an
+    error; with ``grow`` it may lack whole sets.
     """
-    info = __salt__["gluster_volume.info"](name, run=run)
-    found = __salt__["gluster_peers.identify"](__utils__["gluster_layout.servers_of"](layout), run=run) if info else {}
-    hosts = {server: member and member["uuid"] for server, member in found.items()}
-    predicted = "servers" not in info  # in a run with test=True, or not there
-    differing = [] if predicted else __utils__["gluster_layout.differences"](layout, info, hosts)
-    if differing:
-        raise CommandExecutionError(f"Volume {name} was left as it is: {'; '.join(differing)}")
-    return bool(info)
+    # It is asked from within a util, too, where there is no __utils__.
+    rules = [__utils__[f"gluster_layout.{rule}"] for rule in ("servers_of", "differences", "growth")]
+    servers_of, differences, growth = rules
+
+    def look(run=None):
+        info = __salt__["gluster_volume.info"](name, run=run)
+        found = __salt__["gluster_peers.identify"](servers_of(layout), run=run) if info else {}
+        hosts = {server: member and member["uuid"] for server, member in found.items()}
+        predicted = "servers" not in info  # in a run with test=True, or not there
+        differing = [] if predicted else differences(layout, info, hosts)
+        if differing:
+            more = growth(layout, info, hosts)
+            if more and grow:
+                return more
+            way = ": `salt-run state.orchestrate gluster_one.orchestrate.grow` adds it (docs/grow.md)" if more else ""
+            raise CommandExecutionError(f"Volume {name} was left as it is: {'; '.join(differing)}{way}")
+        return [] if info else layout["bricks"]
+
+    return look
 
 
 def _volume(name, timeout):

@@ -392,19 +392,53 @@ def differences(layout, info, hosts):
         __utils__["gluster_layout.differences"]({"size": 1, "bricks": []}, {"bricks": [], "servers": []}, {"kvm1": "1"})
     """
     found = [f"{key} is {info[key]}, not {layout[key]}" for key in COUNTS if info.get(key) != layout.get(key)]
-    wanted = [(hosts[brick.partition(":/")[0]], _brick_path(brick)) for brick in layout["bricks"]]
-    there = list(zip(info["servers"], map(_brick_path, info["bricks"])))
+    wanted, there = _places(layout, info, hosts)
     missing = [brick for brick, one in zip(layout["bricks"], wanted) if one not in there]
     more = [brick for brick, one in zip(info["bricks"], there) if one not in wanted]
     found += [f"{', '.join(missing)} is not among its bricks"] * bool(missing)
     found += [f"{', '.join(more)} is"] * bool(more)
     size = layout["size"]
-    if not found:
-        last = -1 if layout.get("arbiter") else size  # an arbiter is the last one of its set
-        sets = [{(frozenset(one), one[last:]) for one in map(tuple, _sets(each, size))} for each in (wanted, there)]
-        if sets[0] != sets[1]:
-            found.append(f"its bricks are in other sets: {', '.join(map(' '.join, _sets(info['bricks'], size)))}")
+    if not found and set(_compared(wanted, layout)) != set(_compared(there, layout)):
+        found.append(f"its bricks are in other sets: {', '.join(map(' '.join, _sets(info['bricks'], size)))}")
     return found
+
+
+def growth(layout, info, hosts):
+    """
+    The bricks of the sets that a volume lacks, where that is all by which it differs from a layout.
+
+    layout, info, hosts
+        As for :func:`differences`.
+
+    Returns a list of bricks, set by set; an empty one where it lacks none, or differs in something else.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_layout.growth"]({"size": 1, "bricks": []}, {"bricks": [], "servers": []}, {"kvm1": "1"})
+    """
+    wanted, there = (_compared(places, layout) for places in _places(layout, info, hosts))
+    if any(info.get(key) != layout.get(key) for key in COUNTS) or not set(there) < set(wanted):
+        return []
+    sets = zip(_sets(layout["bricks"], layout["size"]), wanted)
+    return [brick for bricks, one in sets if one not in there for brick in bricks]
+
+
+def _places(layout, info, hosts):
+    """
+    The bricks of a layout, and of a volume, each by its server's uuid and its path.
+    """
+    wanted = [(hosts[brick.partition(":/")[0]], _brick_path(brick)) for brick in layout["bricks"]]
+    return wanted, list(zip(info["servers"], map(_brick_path, info["bricks"])))
+
+
+def _compared(places, layout):
+    """
+    The sets of bricks, so that two are equal that hold the same: an arbiter is the last one of its set.
+    """
+    last = -1 if layout.get("arbiter") else layout["size"]
+    return [(frozenset(one), one[last:]) for one in map(tuple, _sets(places, layout["size"]))]
 
 
 def _brick_path(brick):

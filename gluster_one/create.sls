@@ -1,5 +1,5 @@
 {#- Every server of a volume with `create`: look whether its bricks are fit. The first: create the volume if it is not there,
-    set its options, and start it. -#}
+    set its options, and start it; in gluster_one.orchestrate.grow: add the sets of bricks that it lacks. -#}
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pool
@@ -25,6 +25,7 @@ gluster_one_created_{{ name }}:
 {%- for key, value in volume.create.arguments.items() %}
     - {{ key }}: {{ value | json }}
 {%- endfor %}
+    - grow: {{ pillar.get('gluster_one_grow', False) }}
     - timeout: {{ node.timeout }}
     - require: {{ ([{'gluster': 'gluster_one_pool'}] + bricks) | json }}
     - require_in:

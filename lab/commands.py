@@ -33,6 +33,9 @@ TASKS = {
         "gluster_replace.restore", "gluster_replace.is_in_place", "gluster_replace.brick_changes",
         "gluster_replace.replace_brick", "gluster_replace.unhealed",
     ),
+    "Grow": (
+        "state.orchestrate gluster_one.orchestrate.grow",
+    ),
     "Repair and restart": (
         "state.orchestrate gluster_one.orchestrate.repair_peer", "gluster_one.repair_plan",
         "state.apply gluster_one.repair", "gluster_repair.view", "gluster_repair.accept_changes",

@@ -123,17 +123,19 @@ def test_another_server_is_asked_for_its_volumes(answering):
 
 def test_what_changes_the_pool_and_makes_a_volume(answering):
     both = f"{PEERS}\n{INFO}"
-    module, commands = answering(both, INFO, both, INFO, both)
+    module, commands = answering(both, INFO, both, INFO, INFO, both)
     module.peer_status(run="1")
     assert module.peer_probe("kvm3")
     module.peer_status(run="1")
     assert module.volume_create("one_vol", ["replica", "3", "kvm1:/b", "kvm2:/b", "kvm3:/b"])
+    assert module.volume_add_bricks("one_vol", ["kvm4:/b", "kvm5:/b", "kvm6:/b"])
     module.peer_status(run="1")
     assert [command[4:] for command in commands if command[0] != "timeout"] == [
         ["peer", "probe", "kvm3"],
         ["volume", "create", "one_vol", "replica", "3", "kvm1:/b", "kvm2:/b", "kvm3:/b"],
+        ["volume", "add-brick", "one_vol", "kvm4:/b", "kvm5:/b", "kvm6:/b"],
     ]
-    assert len(commands) == 5
+    assert len(commands) == 6
 
 
 def test_failure_in_the_xml_with_status_0_is_a_failure(answering):

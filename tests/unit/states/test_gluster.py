@@ -26,6 +26,7 @@ class Gluster:
         self.salt = {
             "gluster.volume_info": self.volume_info,
             "gluster.volume_create": self.create,
+            "gluster.volume_add_bricks": self.add_bricks,
             "gluster.volume_start": lambda name, force, timeout: self.change("start", name, status="Started"),
             "gluster.volume_set": lambda name, options, timeout: self.change("set", name, more=options),
             "gluster_peers.identify": lambda servers, run=None: {
@@ -85,6 +86,13 @@ class Gluster:
         if self.refuses:
             raise CommandExecutionError(self.refuses)
         self.there(name)
+
+    def add_bricks(self, name, bricks, timeout):
+        self.done.append(("add-brick", name, *bricks))
+        if self.refuses:
+            raise CommandExecutionError(self.refuses)
+        info = self.volumes[name]
+        self.there(name, info["bricks"] + bricks, servers=info["servers"] + [brick[3] for brick in bricks])
 
     def there(self, name, bricks=BRICKS, **more):
         options = {"nfs.disable": "on", "cluster.granular-entry-heal": "on"}
@@ -315,6 +323,43 @@ def test_a_volume_with_other_bricks_is_left(gluster):
         result, changes, comment = gluster.run("volume_present", "one_vol", test=test, **LAYOUT)
         assert (result, changes, gluster.done) == (False, {}, [])
         assert "left as it is: kvm3:/data/b is not among its bricks; kvm3:/data/c is" in comment
+
+
+SIX = {**LAYOUT, "servers": [*THREE, "kvm4", "kvm5", "kvm6"]}
+MORE = [f"kvm{number}:/data/b" for number in (4, 5, 6)]
+GROWN = {"one_vol": {"old": f"without {', '.join(MORE)}", "new": f"replica 3: {' '.join(BRICKS)}, {' '.join(MORE)}"}}
+
+
+def test_a_volume_gets_the_sets_that_it_lacks_where_that_is_asked_for(gluster):
+    gluster.there("one_vol")
+    for test in (False, True):
+        result, changes, comment = gluster.run("volume_present", "one_vol", test=test, **SIX)
+        assert (result, changes, gluster.done) == (False, {}, [])
+        assert comment.endswith("`salt-run state.orchestrate gluster_one.orchestrate.grow` adds it (docs/grow.md)")
+    gluster.known["one_vol"] = "80225bd0"  # that it was used here is no reason not to
+    assert gluster.run("volume_present", "one_vol", grow=True, test=True, **SIX)[:2] == (None, GROWN)
+    assert gluster.done == []
+    assert gluster.run("volume_present", "one_vol", grow=True, **SIX)[:2] == (True, GROWN)
+    assert gluster.done == [("use words",), ("add-brick", "one_vol", *MORE)]
+    for test in (False, True):
+        assert gluster.run("volume_present", "one_vol", grow=True, test=test, **SIX)[:2] == (True, {})
+    assert len(gluster.done) == 2
+
+
+def test_no_brick_is_added_before_all_is_ready_or_where_more_differs(gluster):
+    gluster.there("one_vol")
+    gluster.unready = "kvm4 has not said whether /data/b is fit"
+    result, changes, comment = gluster.run("volume_present", "one_vol", grow=True, timeout=0, **SIX)
+    assert (result, changes, gluster.done) == (False, {}, [])
+    assert "one_vol got no new bricks: not all was ready for it within 0 s (last seen: kvm4 has not said" in comment
+    gluster.unready, gluster.refuses = None, "add-brick: failed"
+    result, changes, comment = gluster.run("volume_present", "one_vol", grow=True, **SIX)
+    assert (result, changes) == (False, {}) and comment.startswith("add-brick: failed: ")
+    gluster.done.clear()
+    gluster.there("one_vol", [*BRICKS[:2], "kvm3:/data/c"])
+    result, changes, comment = gluster.run("volume_present", "one_vol", grow=True, **SIX)
+    assert (result, changes, gluster.done) == (False, {}, [])
+    assert "kvm3:/data/c is" in comment and "orchestrate.grow" not in comment
 
 
 def test_bricks_in_another_notation_are_the_same(gluster):

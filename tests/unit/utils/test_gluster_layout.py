@@ -216,6 +216,24 @@ def test_another_arbiter_differs(layouts):
     assert "other sets" in layouts.differences(layout, there, dict(zip(THREE, "123")))[0]
 
 
+def test_what_a_volume_lacks_in_whole_sets(layouts):
+    servers = ["kvm4", "kvm5", "kvm6", *THREE]
+    hosts = {server: server[-1] for server in THREE}
+    hosts.update(dict.fromkeys(servers[:3]))  # they are yet to join the pool
+    wanted, there = layouts.layout("/data/b", servers, replica=3), volume(*named("/data/b", *THREE))
+    assert layouts.growth(wanted, there, hosts) == named("/data/b", *servers[:3])
+    same = layouts.layout("/data/b", THREE, replica=3)
+    assert layouts.growth(same, there, hosts) == []
+    for other in (
+        volume(*named("/data/c", *THREE)),
+        volume(*named("/data/b", *THREE), arbiter=1),
+        volume(*named("/data/b", *THREE), *named("/data/c", *THREE), uuids="123123"),
+    ):
+        assert layouts.growth(wanted, other, hosts) == []
+    mixed = layouts.layout("/data/b", ["kvm1", "kvm2", "kvm4", "kvm3", "kvm5", "kvm6"], replica=3)
+    assert layouts.growth(mixed, there, hosts) == [], "no brick changes its set"
+
+
 def brick(server, path, device=None):
     return {"server": server, "path": path, **({"device": device} if device else {})}
 
