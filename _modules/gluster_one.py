@@ -559,13 +559,11 @@ def _server(seen, node):
             what = f"{name} is {change['old'] or 'not set'}"
             _find(seen, "pool_option", "pool", what, change["new"], _apply(node, "pool_options"))
         ours = __salt__["gluster_one_record.recorded"]("pool_options") if dropped else {}
-        for name, change in __utils__["gluster_options.undone"](there, ours).items():
-            if name in dropped and change["new"] != "?":
-                what, back = (
-                    f"{name} is {change['old']}, which the pillar no longer asks for",
-                    change["new"] or "not set",
-                )
-                _find(seen, "pool_option", "pool", what, back, _apply(node, "pool_options"))
+        changes = __utils__["gluster_options.known"](__utils__["gluster_options.undone"](there, ours))
+        for name, change in changes.items():
+            if name in dropped:
+                what = f"{name} is {change['old']}, which the pillar no longer asks for"
+                _find(seen, "pool_option", "pool", what, change["new"] or "not set", _apply(node, "pool_options"))
     if not alone and not any(volume["coordinator"] for volume in node["volumes"].values()):  # which asks Gluster
         for peer in __salt__["glusterd.stored_snapshot"]()["pool"]:
             if not peer["connected"]:

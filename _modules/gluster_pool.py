@@ -170,11 +170,10 @@ def _peer(peer, pool, here):
         )
     elif state == "Peer Rejected":
         cure = (
-            f"where the volumes' definitions here are to stay: {_repair(name)}; by hand, here, for each volume: "
-            "gluster volume set VOLUME user.checked yes; then on "
+            "after an upgrade of Gluster, docs/upgrade.md; else where the volumes' definitions here are to stay: "
+            f"{_repair(name)}; by hand, here, for each volume: gluster volume set VOLUME user.checked yes; then on "
             f"{name}: {stop}; {start}"
         )
-        cure = f"after an upgrade of Gluster, docs/upgrade.md; else {cure}"
     else:
         files = f"/var/lib/glusterd/peers/{uuid}"
         cure = f"if nobody probes it now: {_repair(name)}; by hand, here: {stop}; state=3 in {files}; {start}"

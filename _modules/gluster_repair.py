@@ -95,20 +95,25 @@ def accept(peers, service="glusterd"):
 
         salt kvm1 gluster_repair.accept '{1c7e...: [kvm3]}'
     """
-    _require_restartable(service)
-    own = __salt__["glusterd.info"]()
-    __salt__["service.stop"](service)
-    try:
+    with _stopped(service) as own:
         __salt__["glusterd.restore_identity"](own["uuid"], own["operating_version"], peers)
-    finally:
-        __salt__["glusterd.restart"](service)
     return True
 
 
-def _require_restartable(service):
+@contextlib.contextmanager
+def _stopped(service):
+    """
+    glusterd does not run, where that costs no brick; yields what it was before, and starts it again in any case.
+    """
     because = __salt__["gluster_pool.restart_blockers"](service)
     if because:
         raise CommandExecutionError(f"{service} was not restarted: {'; '.join(because)}")
+    own = __salt__["glusterd.info"]()
+    __salt__["service.stop"](service)
+    try:
+        yield own
+    finally:
+        __salt__["glusterd.restart"](service)
 
 
 def forget(names, service="glusterd"):
@@ -131,15 +136,11 @@ def forget(names, service="glusterd"):
 
         salt kvm1 gluster_repair.forget '[kvm4]'
     """
-    _require_restartable(service)
-    __salt__["service.stop"](service)
-    try:
+    with _stopped(service):
         for name, path in __salt__["glusterd.unfinished_probes"]().items():
             if name in names:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
-    finally:
-        __salt__["glusterd.restart"](service)
     return True
 
 

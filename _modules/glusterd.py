@@ -491,6 +491,10 @@ def _peers():
     return [(peer["hostnames"], peer["state"]) for peer in stored_peers()]
 
 
+def _peer_files():
+    return {path: _stored(path) for path in sorted(glob.glob(os.path.join(DIRECTORY, "peers/*")))}
+
+
 def _hostnames(peer):
     return [value for key, value in sorted(peer.items()) if key.startswith("hostname")]
 
@@ -507,11 +511,10 @@ def stored_peers():
 
         salt kvm2 glusterd.stored_peers
     """
-    files = [_stored(path) for path in sorted(glob.glob(os.path.join(DIRECTORY, "peers/*")))]
     return [
         {"uuid": peer.get("uuid"), "hostnames": _hostnames(peer), "connected": False,
          "state": PEER.get(peer.get("state"))}
-        for peer in files
+        for peer in _peer_files().values()
         if peer and peer.get("uuid") != NOBODY
     ]  # fmt: skip
 
@@ -531,8 +534,8 @@ def unfinished_probes():
 
         salt kvm1 glusterd.unfinished_probes
     """
-    files = {path: _stored(path) for path in sorted(glob.glob(os.path.join(DIRECTORY, "peers/*")))}
-    return {name: path for path, peer in files.items() if peer.get("uuid") == NOBODY for name in _hostnames(peer)}
+    files = _peer_files().items()
+    return {name: path for path, peer in files if peer.get("uuid") == NOBODY for name in _hostnames(peer)}
 
 
 def definitions():

@@ -571,11 +571,7 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None, accept_onl
     case = __salt__["gluster_one.replace_case"](old, new, brick, leave, to, accept_only_copy)
     if case["errors"]:
         return {"errors": case["errors"]}
-    nodes = _ask(_ours("*"), "gluster_one_pillar.node", timeout=5)  # one that is lost is among those
-    nodes = {minion: __salt__["gluster_one.sound_node"](node) for minion, node in nodes.items()}
-    known = {"said": {minion: node["names"] for minion, node in nodes.items() if node and not node["errors"]}}
-    parts = {minion: __salt__["gluster_one.part"](minion, known) for minion in _ours("*")}
-    servers = [minion for minion, part in parts.items() if "server" in part["roles"]]
+    known, parts, servers = _everyone()
     at = {name: __salt__["gluster_one.called"](name, known) for name in (case["old"], case["new"])}
     wrong = __salt__["gluster_one.replace_misnamed"](case, at, servers)
     if wrong:
@@ -584,8 +580,7 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None, accept_onl
     others = [minion for minion in __salt__["gluster_one.replace_others"](target, parts) if [minion] != at[case["old"]]]
     if not others:
         return {"errors": [f"no other server of {case['new']}'s volumes is among the minions that have gluster_one"]}
-    _ask([*others, target], "saltutil.refresh_pillar", {"wait": True})
-    _ask([*others, target], "state.show_sls", {"mods": "gluster_one", "queue": True})  # which syncs the modules
+    _refresh([*others, target])
     answers = _ask(others, "gluster_replace.view", {"servers": [case["old"], case["new"]]}, timeout=30)
     views = {minion: answers.get(minion) for minion in others}
     standing = _ask([target], "gluster_replace.standing").get(target)
@@ -627,6 +622,26 @@ def _unready(going, lost, servers, witnesses):
         time.sleep(2)
 
 
+def _everyone():
+    """
+    What is known of all nodes now: by what names they say that they go, their parts in the pillar by minion, and which
+    of them are servers.
+    """
+    nodes = _ask(_ours("*"), "gluster_one_pillar.node", timeout=5)  # one that is lost is among those
+    nodes = {minion: __salt__["gluster_one.sound_node"](node) for minion, node in nodes.items()}
+    known = {"said": {minion: node["names"] for minion, node in nodes.items() if node and not node["errors"]}}
+    parts = {minion: __salt__["gluster_one.part"](minion, known) for minion in _ours("*")}
+    return known, parts, [minion for minion, part in parts.items() if "server" in part["roles"]]
+
+
+def _refresh(minions):
+    """
+    Have minions read their pillar, and sync the modules, anew.
+    """
+    _ask(minions, "saltutil.refresh_pillar", {"wait": True})
+    _ask(minions, "state.show_sls", {"mods": "gluster_one", "queue": True})  # which syncs the modules
+
+
 def repair_plan(peer=None):
     """
     Whether a peer can become a full member of its pool again, and the steps of the orchestration for it.
@@ -650,11 +665,7 @@ def repair_plan(peer=None):
     wrong = __salt__["gluster_one.repair_misnamed"](peer)
     if wrong:
         return {"errors": [wrong]}
-    nodes = _ask(_ours("*"), "gluster_one_pillar.node", timeout=5)
-    nodes = {minion: __salt__["gluster_one.sound_node"](node) for minion, node in nodes.items()}
-    known = {"said": {minion: node["names"] for minion, node in nodes.items() if node and not node["errors"]}}
-    parts = {minion: __salt__["gluster_one.part"](minion, known) for minion in _ours("*")}
-    servers = [minion for minion, part in parts.items() if "server" in part["roles"]]
+    known, parts, servers = _everyone()
     at = __salt__["gluster_one.called"](peer, known)
     if len(at) > 1:
         return {"errors": [f"the minions {', '.join(at)} go by {peer}: give its name in the pillar's servers"]}
@@ -664,8 +675,7 @@ def repair_plan(peer=None):
     if not others:
         return {"errors": [f"no other server of the pool of {peer} is among the minions that have gluster_one"]}
     asked = [*others, *([target] if target else [])]
-    _ask(asked, "saltutil.refresh_pillar", {"wait": True})
-    _ask(asked, "state.show_sls", {"mods": "gluster_one", "queue": True})  # which syncs the modules
+    _refresh(asked)
     said = _ask(asked, "gluster_repair.view", timeout=30)
     views = {minion: said.get(minion) for minion in others}
     found = __salt__["gluster_one.repair_decided"](peer, views, said.get(target), target, target in servers)

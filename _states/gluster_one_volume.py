@@ -101,7 +101,7 @@ def volume_configured(
         if __opts__["test"] or not {**changes, **dropped, **bricks}:
             ret = __utils__["gluster_states.would_change"](ret, {**changes, **dropped, **bricks}, fine)
             return {**ret, "comment": ret["comment"] + remark}
-        fine += remark
+        fine, left, still = fine + remark, {}, {}
         if opening:
             __salt__["data.update"](CLOSED + name, True)
         if changes:
@@ -122,8 +122,7 @@ def volume_configured(
                 raise CommandExecutionError(error)
         if opening or bricks:
             fine += _let_in(name, info, timeout)
-        left = {**(left if changes else {}), **(still if dropped else {})}
-        return __utils__["gluster_states.changed"](ret, {**changes, **dropped, **bricks}, left, fine)
+        return __utils__["gluster_states.changed"](ret, {**changes, **dropped, **bricks}, {**left, **still}, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 

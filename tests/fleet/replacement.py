@@ -2,6 +2,8 @@
 
 from lab.system import wait_for
 
+from .load import Load
+
 BRICK = "/data/one_vol"
 LOST = f"pkill -9 -o -x glusterfsd; sleep 1; find {BRICK} -delete"
 FILES = f"cd {BRICK} && find . -path ./.glusterfs -prune -o -type f -print0 | sort -z | xargs -0 -r sha256sum"
@@ -24,3 +26,18 @@ def unnoticed(load):
     """Writers and reader saw no error, and never waited for long."""
     felt = load.end()
     assert all(longest < 15 and not error and number > 20 for number, longest, error in felt.values()), felt
+
+
+def replaced_disk(fleet):
+    """A disk is lost and replaced as test=True has shown it, under writers and a reader, who notice nothing."""
+    words = {"brick": f"kvm3:{BRICK}"}
+    load = Load(fleet)
+    fleet.sh("kvm3", LOST)
+    down(fleet)
+    _, predicted, _ = fleet.orchestrate("replace", words, test=True)
+    code, steps, said = fleet.orchestrate("replace", words)
+    assert code == 0, said
+    change = {f"kvm3:{BRICK}": {"old": "lost", "new": "a brick of volume one_vol"}}
+    assert steps == predicted == {"brick on kvm3": {"kvm3": {f"gluster_one_replace_kvm3:{BRICK}": change}}}
+    unnoticed(load)
+    return words

@@ -8,7 +8,7 @@ import pytest
 from lab.system import wait_for
 from tests.fleet.fleet import HYPERVISORS, changed, orchestration
 from tests.fleet.load import Load
-from tests.fleet.replacement import BRICK, LOST, down, same_files, unnoticed
+from tests.fleet.replacement import BRICK, down, replaced_disk, same_files, unnoticed
 
 # All that a reinstallation takes away of Gluster; the host itself goes on, with those who write on it.
 REINSTALLED = """
@@ -72,16 +72,7 @@ def refused(fleet, words, text):
 
 @pytest.mark.timeout(900)
 def test_a_disk(fleet):
-    words = {"brick": f"kvm3:{BRICK}"}
-    load = Load(fleet)
-    fleet.sh("kvm3", LOST)
-    down(fleet)
-    _, predicted, _ = fleet.orchestrate("replace", words, test=True)
-    code, steps, said = fleet.orchestrate("replace", words)
-    assert code == 0, said
-    change = {f"kvm3:{BRICK}": {"old": "lost", "new": "a brick of volume one_vol"}}
-    assert steps == predicted == {"brick on kvm3": {"kvm3": {f"gluster_one_replace_kvm3:{BRICK}": change}}}
-    unnoticed(load)
+    words = replaced_disk(fleet)
     code, steps, said = fleet.orchestrate("replace", words)
     assert (code, steps) == (0, {}), said
     same_files(fleet, "kvm1", "kvm2", "kvm3")
