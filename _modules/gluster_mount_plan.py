@@ -343,6 +343,34 @@ def left_places(volumes):
     }
 
 
+def forget_gone():
+    """
+    Forget what the record has of volumes of which nothing is there any more: places with neither a line in /etc/fstab,
+    a mount, nor a service, and options of volumes without a line. What somebody puts there later is not the formula's.
+
+    Returns True.
+
+    Raises CommandExecutionError when the record cannot be read or written.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount_plan.forget_gone
+    """
+    lines = __salt__["gluster_fstab.gluster_lines"]()
+    mounts = [*lines, *__salt__["gluster_mount.mount_table"]()]
+    there = {(each["path"], each["volume"]) for each in mounts}
+    services = __salt__["gluster_fstab.retry_services"]()
+    places = __salt__["gluster_one_record.recorded"](MOUNTS)
+    gone = [path for path, volume in places.items() if (path, volume) not in there and path not in services]
+    if gone:
+        __salt__["gluster_one_record.forget"](MOUNTS, gone)
+    volumes = {line["volume"] for line in lines}
+    gone = [volume for volume in __salt__["gluster_one_record.recorded"](OPTIONS) if volume not in volumes]
+    return __salt__["gluster_one_record.forget"](OPTIONS, gone) if gone else True
+
+
 def our_places(volume):
     """
     Where runs mount a volume by default, and where else they have mounted it.

@@ -66,11 +66,12 @@ def datastore_unmounted(name, volume, links=None, user="oneadmin", datastores_di
         users = __salt__["gluster_native.volume_users"](name) if found["changes"] else []
         if users:
             raise CommandExecutionError(__utils__["gluster_states.used"](name, users))
-        if __opts__["test"] or not found["changes"]:
+        if __opts__["test"]:
             return __utils__["gluster_states.would_change"](ret, found["changes"], found["fine"])
         for label, step in found["steps"].items():
             step()
             ret["changes"][label] = found["changes"][label]
+        __salt__["gluster_mount_plan.forget_gone"]()
         left = look()
         return __utils__["gluster_states.changed"](ret, found["changes"], left["changes"], left["fine"])
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
