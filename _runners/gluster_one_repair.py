@@ -89,14 +89,36 @@ def repair_decided(peer, views, own, target, listed):
     records = {minion: _record(said, peer, own) for minion, said in views.items()}
     probing = sorted(minion for minion, said in views.items() if _named(peer, said["unfinished"]))
     if not any(records.values()):
-        return _forgotten(found, peer, views, own if own and own["running"] else None, probing, listed)
+        there = own if own and own["running"] else None
+        return _kept(_forgotten(found, peer, views, there, probing, listed), views, target, own)
     if own and not own["running"]:
         start = f"glusterd does not run on {peer}: `salt {target} state.apply gluster_one.started`"
         return {**found, "errors": [start]}
     wrong = _strange(peer, views, records, own)
     if wrong:
         return {**found, "errors": wrong}
-    return _joined(found, peer, views, records, own, target, probing)
+    return _kept(_joined(found, peer, views, records, own, target, probing), views, target, own)
+
+
+def _kept(found, views, target, own):
+    """
+    A plan, without its steps where one restarts a glusterd that must not be. Which servers count for a quorum, a step
+    may change for those behind it.
+    """
+    said = {**views, target: own}
+    servers = [
+        step["minions"][0]
+        for step in found["steps"]
+        if {"forget", "peers"} & set(step["pillar"].get("gluster_one_repair", ()))
+    ]
+    wrong = []
+    for number, minion in enumerate(dict.fromkeys(servers)):
+        losses = said[minion]["restart"]
+        because = [*losses["bricks"], *(losses["quorum"] if number == 0 else [])]
+        if because:
+            text = "; ".join(map(__salt__["gluster_one.visible"], because))
+            wrong.append(f"glusterd of {minion} has to be restarted, and is not: {text}")
+    return {**found, "errors": wrong, "steps": []} if wrong else found
 
 
 def _record(view, peer, own):
@@ -255,6 +277,10 @@ def _is_host(said):
     return _is_text(said, HOST)
 
 
+def _is_sentence(said):
+    return isinstance(said, str)
+
+
 def _is_view(said):
     """
     Whether it is an answer of ``gluster_repair.view``.
@@ -265,6 +291,8 @@ def _is_view(said):
         and isinstance(said.get("running"), bool)
         and _is_list(said.get("unfinished"), _is_host)
         and _is_list(said.get("peers"), _is_peer)
+        and isinstance(said.get("restart"), dict)
+        and all(_is_list(said["restart"].get(kind), _is_sentence) for kind in ("bricks", "quorum"))
         and isinstance(said.get("volumes"), dict)
         and all(_is_text(name, r"[\w-]{1,255}") and _is_volume(each) for name, each in said["volumes"].items())
     )

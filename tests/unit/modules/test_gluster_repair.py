@@ -6,6 +6,8 @@ from salt.exceptions import CommandExecutionError
 MEMBER = "Peer in Cluster"
 INFO = "volume-id=5b1e0f9c-7d0e-4f1c-9e55-0a1c7a6f3c11\nversion=7\nstatus=1\n"
 
+NODE = {"errors": [], "glusterd": {"service": "gluster"}, "restart": {"keep_bricks": True}}
+
 
 @pytest.fixture
 def stored(execution, tmp_path):
@@ -48,7 +50,9 @@ def repair(execution, stored):
         "glusterd.restore_identity": lambda *words: done.append(words),
         "glusterd.restart": lambda service: done.append(f"start {service}"),
         "service.stop": lambda service: done.append(f"stop {service}"),
-        "gluster_pool.restart_blockers": lambda service: module.blockers,
+        "gluster_pool.restart_blockers": lambda service, kept: module.blockers,
+        "gluster_pool.restart_losses": lambda *about: done.append(about) or {"bricks": module.blockers, "quorum": []},
+        "gluster_one_pillar.node": lambda: NODE,
     })  # fmt: skip
     return module
 
@@ -65,6 +69,23 @@ def test_while_a_probe_goes_on_what_is_on_disk_counts(repair):
     assert repair.view()["running"] is False
 
 
+def test_what_a_restart_would_cost_is_said_before(repair, monkeypatch):
+    """As the pillar will have the unit by then; where glusterd cannot say it, that is the reason."""
+    repair.__salt__["gluster.peer_status"] = list
+    repair.blockers = ["kvm1:/b would end"]
+    assert repair.view()["restart"] == {"bricks": ["kvm1:/b would end"], "quorum": []}
+    assert repair.done == [("gluster", True)]
+    monkeypatch.setitem(NODE, "errors", ["odd"])
+    repair.view()
+    assert repair.done[1] == ()
+
+    def failed(*about):
+        raise CommandExecutionError("no answer")
+
+    repair.__salt__["gluster_pool.restart_losses"] = failed
+    assert repair.view()["restart"] == {"bricks": [], "quorum": ["no answer"]}
+
+
 def test_a_peer_is_accepted_while_glusterd_is_stopped(repair):
     peers = {"2": ["kvm2"], "3": ["kvm3"]}
     assert repair.accept_changes(peers) == {"kvm3": {"old": "Accepted peer request", "new": MEMBER}}
@@ -78,10 +99,17 @@ def test_a_probe_is_forgotten_while_glusterd_is_stopped(repair, stored):
     assert stored.unfinished_probes() == {}
 
 
+@pytest.mark.parametrize("written", ["KVM4", "kvm4"])
+def test_a_probe_is_known_by_its_name_in_any_case(repair, stored, written):
+    assert repair.forget_changes([written, "kvm9"]) == {"kvm4": {"old": "probed", "new": "forgotten"}}
+    repair.forget([written])
+    assert stored.unfinished_probes() == {} == repair.forget_changes([written])
+
+
 def test_no_glusterd_is_stopped_where_that_costs_bricks(repair):
     repair.blockers = ["without it too few"]
     for call in (lambda: repair.accept({"3": ["kvm3"]}), lambda: repair.forget(["kvm4"])):
-        with pytest.raises(CommandExecutionError, match="glusterd was not restarted: without it too few"):
+        with pytest.raises(CommandExecutionError, match="glusterd is not restarted: without it too few"):
             call()
     assert repair.done == []
 

@@ -23,7 +23,7 @@ def volume(version=7, checksum="1", name=9):
 def view(number, *peers, unfinished=(), running=True, **volumes):
     return {
         "uuid": uuid(number), "operating_version": 100000, "running": running, "unfinished": list(unfinished),
-        "peers": list(peers), "volumes": {"one_vol": volume(), **volumes},
+        "peers": list(peers), "volumes": {"one_vol": volume(), **volumes}, "restart": {"bricks": [], "quorum": []},
     }  # fmt: skip
 
 
@@ -163,6 +163,29 @@ def test_what_cannot_be_repaired_is_said(fleet, change, text):
     plan = fleet.plan()
     assert plan.get("steps", []) == []
     assert text in " ".join(plan["errors"]), plan["errors"]
+
+
+@pytest.mark.parametrize(
+    "minion, kind, refused",
+    [("kvm3", "bricks", True), ("kvm3", "quorum", True), ("kvm2", "bricks", True), ("kvm2", "quorum", False),
+     ("kvm1", "bricks", False)],
+)  # fmt: skip
+def test_a_restart_that_costs_bricks_is_refused_before_anything_is_done(fleet, minion, kind, refused):
+    """kvm3 is restarted first, and may count for kvm2's quorum then; kvm1 is not restarted."""
+    fleet.views["kvm2"]["peers"][1] = peer(3, "Accepted peer request")
+    fleet.views[minion]["restart"][kind] = ["too\x1b few"]
+    plan = fleet.plan()
+    assert plan["errors"] == [f"glusterd of {minion} has to be restarted, and is not: too\\x1b few"] * refused
+    assert bool(plan["steps"]) is not refused
+
+
+def test_the_restart_that_forgets_a_probe_is_refused_too(fleet):
+    for name in ("kvm1", "kvm2"):
+        fleet.views[name]["peers"].pop()
+    fleet.views["kvm1"].update(unfinished=["kvm3"], restart={"bricks": [], "quorum": ["too few"]})
+    fleet.views["kvm3"] = None
+    plan = fleet.plan()
+    assert (plan["errors"], plan["steps"]) == (["glusterd of kvm1 has to be restarted, and is not: too few"], [])
 
 
 def test_a_name_that_nobody_has(fleet):
