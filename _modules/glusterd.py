@@ -545,7 +545,10 @@ def definitions():
     A server with the same version of a volume and another checksum is rejected by the others; where the versions
     differ, all take over the highest.
 
-    Returns a dict ``{"one_vol": {"id": "...", "version": 7, "checksum": "871155875"}}``.
+    Returns a dict of dicts::
+
+        {"one_vol": {"id": "...", "version": 7, "checksum": "871155875",
+                     "bricks": ["kvm1:/data/one_vol", "kvm2:/data/one_vol", "kvm3:/data/one_vol"]}}
 
     CLI Example:
 
@@ -554,13 +557,14 @@ def definitions():
         salt kvm2 glusterd.definitions
     """
     found = {}
-    for path in sorted(glob.glob(os.path.join(DIRECTORY, "vols/*/info"))):
-        kept, directory = _stored(path), os.path.dirname(path)
-        version = kept.get("version", "")
-        found[os.path.basename(directory)] = {
-            "id": kept.get("volume-id"),
+    for name, made in volumes().items():
+        directory = os.path.join(DIRECTORY, "vols", name)
+        version = _stored(os.path.join(directory, "info")).get("version", "")
+        found[name] = {
+            "id": made["id"],
             "version": int(version) if version.isdecimal() else 0,
             "checksum": _stored(os.path.join(directory, "cksum")).get("info"),
+            "bricks": made["bricks"],
         }
     return found
 

@@ -174,18 +174,29 @@ def _strange(peer, views, records, own):
             f"{first} and {', '.join(others)} have other definitions of volumes: repair these first, see {PAGE}"
         )
     for name, volume in sorted(own["volumes"].items()) if own else ():
-        if (volumes[first].get(name) or {}).get("id") != volume["id"]:
+        others = ", ".join(sorted(views))
+        there = volumes[first].get(name) or {"id": None}
+        if there["id"] != volume["id"]:
             found.append(
                 f"{peer} has a volume {name} ({volume['id']}) that the others do not have: it would stay apart; see "
                 f"`gluster volume info {name}` there, and delete it if nobody needs it"
             )
-        elif volume["version"] > volumes[first][name]["version"]:
-            than = f"{', '.join(sorted(views))} ({volumes[first][name]['version']})"
+        elif volume["version"] > there["version"]:
             found.append(
-                f"{peer} has a newer definition of volume {name} ({volume['version']}) than {than}: compare `gluster "
-                f"volume info {name}` of both; {NEWER.format(name)}"
+                f"{peer} has a newer definition of volume {name} ({volume['version']}) than {others} "
+                f"({there['version']}): compare `gluster volume info {name}` of both; {NEWER.format(name)}"
+            )
+        elif volume["version"] == there["version"] and volume["bricks"] != there["bricks"]:
+            found.append(
+                f"{peer} and {others} have changed the bricks of volume {name} apart: it is made of {_bricks(volume)} "
+                f"there, and of {_bricks(there)} here, and neither definition is newer ({volume['version']}); "
+                f"{NEWER.format(name)}"
             )
     return list(dict.fromkeys(found))
+
+
+def _bricks(volume):
+    return __salt__["gluster_one.visible"](" ".join(volume["bricks"]))
 
 
 def _forgotten(found, peer, views, own, probing, listed):
@@ -209,6 +220,40 @@ def _forgotten(found, peer, views, own, probing, listed):
     return {**found, "steps": steps}
 
 
+def _apart(peer, views, records, own):
+    """
+    Why a peer that all keep as a full member, and that keeps them so, is none yet, as sentences.
+    """
+    members, found = {said["uuid"]: minion for minion, said in views.items()}, []
+    unseen = [
+        (minion, peer)
+        for minion, record in sorted(records.items())
+        if not (record["connected"] or views[minion]["unfinished"])
+    ]
+    unseen += [
+        (peer, members[each["uuid"]])
+        for each in own["peers"]
+        if each["uuid"] in members and not (each["connected"] or own["unfinished"])
+    ]
+    for minion, other in unseen:
+        found.append(
+            f"{minion} sees {other} disconnected: start glusterd there, see that port 24007 is open for each of them, "
+            "and run again"
+        )
+    first = min(views)
+    there = views[first]["volumes"]
+    for name in sorted(there.keys() | own["volumes"].keys()):
+        here, volume = own["volumes"].get(name), there.get(name)
+        if here != volume and not found:
+            version = "none" if here is None else f"version {here['version']}"
+            found.append(
+                f"{peer} has another definition of volume {name} ({version}) than {', '.join(sorted(views))} (version "
+                f"{volume['version']}), although all take each other for members: `systemctl restart glusterd` on "
+                f"{peer}, and run again: it takes over what is newer, or is rejected, which this repairs"
+            )
+    return found
+
+
 def _joined(found, peer, views, records, own, target, probing):
     """
     A peer that others, or itself, do not keep as a full member.
@@ -219,6 +264,9 @@ def _joined(found, peer, views, records, own, target, probing):
     if not lacking and (own is None or all(apart.get(uuid) == MEMBER for uuid in members)):
         if own is None:
             return {**found, "errors": [f"no minion speaks for {peer}, or it does not answer: start the host"]}
+        wrong = _apart(peer, views, records, own)
+        if wrong:
+            return {**found, "errors": wrong}
         return found if not probing else {**found, "steps": [
             _step(f"forget the probe of {peer}", minion, forget=[peer]) for minion in probing
         ]}  # fmt: skip
@@ -316,4 +364,5 @@ def _is_volume(said):
         and type(said.get("version")) is int
         and 0 <= said["version"] < 2**31
         and _is_text(said.get("checksum"), "[0-9]+")
+        and _is_list(said.get("bricks"), _is_sentence)
     )

@@ -4,7 +4,7 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 MEMBER = "Peer in Cluster"
-INFO = "volume-id=5b1e0f9c-7d0e-4f1c-9e55-0a1c7a6f3c11\nversion=7\nstatus=1\n"
+INFO = "volume-id=5b1e0f9c-7d0e-4f1c-9e55-0a1c7a6f3c11\nversion=7\nstatus=1\nbrick-0=kvm2:-b\n"
 
 NODE = {"errors": [], "glusterd": {"service": "gluster"}, "restart": {"keep_bricks": True}}
 
@@ -20,6 +20,8 @@ def stored(execution, tmp_path):
     (tmp_path / "peers/kvm4").write_text(f"uuid={module.NOBODY}\nstate=0\nhostname1=kvm4\n")
     (tmp_path / "vols/one_vol").mkdir(parents=True)
     (tmp_path / "vols/one_vol/info").write_text(INFO)
+    (tmp_path / "vols/one_vol/bricks").mkdir()
+    (tmp_path / "vols/one_vol/bricks/kvm2:-b").write_text("hostname=kvm2\npath=/b\n")
     (tmp_path / "vols/one_vol/cksum").write_text("info=871155875\n")
     return module
 
@@ -33,8 +35,10 @@ def test_one_that_has_never_answered_is_no_peer(stored, tmp_path):
 
 def test_the_definitions_of_volumes(stored):
     assert stored.definitions() == {
-        "one_vol": {"id": "5b1e0f9c-7d0e-4f1c-9e55-0a1c7a6f3c11", "version": 7, "checksum": "871155875"}
-    }
+        "one_vol": {
+            "id": "5b1e0f9c-7d0e-4f1c-9e55-0a1c7a6f3c11", "version": 7, "checksum": "871155875", "bricks": ["kvm2:/b"]
+        }
+    }  # fmt: skip
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ def peer(number, state=MEMBER):
     return {"uuid": uuid(number), "hostnames": [f"kvm{number}"], "connected": state == MEMBER, "state": state}
 
 
-def volume(version=7, checksum="1", name=9):
-    return {"id": uuid(name), "version": version, "checksum": checksum}
+def volume(version=7, checksum="1", name=9, bricks=("kvm1:/b", "kvm2:/b", "kvm3:/b")):
+    return {"id": uuid(name), "version": version, "checksum": checksum, "bricks": list(bricks)}
 
 
 def view(number, *peers, unfinished=(), running=True, **volumes):
@@ -85,6 +85,43 @@ def test_a_newer_definition_is_not_given_up(fleet):
     fleet.rejected(one_vol=volume(12, "2"))
     (error,) = fleet.plan()["errors"]
     assert "kvm3 has a newer definition of volume one_vol (12) than kvm1, kvm2 (7): compare" in error
+
+
+def test_of_two_that_are_as_new_and_have_other_bricks_neither_is_given_up(fleet):
+    """Both sides have changed them."""
+    fleet.rejected(one_vol=volume(7, "2", bricks=["kvm3:/b", "kvm3:/\x1bc"]))
+    plan = fleet.plan()
+    ((error,), steps) = plan["errors"], plan["steps"]
+    assert "it is made of kvm3:/b kvm3:/\\x1bc there, and of kvm1:/b kvm2:/b kvm3:/b here" in error
+    assert "`gluster volume set one_vol user.checked yes` on one of them" in error and steps == []
+
+
+def test_other_bricks_in_an_older_definition_are_those_of_before(fleet):
+    fleet.rejected(one_vol=volume(6, "2", bricks=["kvm3:/b"]))
+    assert parts(fleet.plan())[0] == (["kvm3"], {"peers": ITS_PEERS})
+
+
+@pytest.mark.parametrize(
+    "change, text",
+    [
+        (lambda views: views["kvm2"]["peers"][1].update(connected=False), "kvm2 sees kvm3 disconnected: start glu"),
+        (lambda views: views["kvm3"]["peers"][0].update(connected=False), "kvm3 sees kvm1 disconnected: start glu"),
+        (lambda views: views["kvm3"]["volumes"].update(one_vol=volume(7, "2")), "(version 7) than kvm1, kvm2 (ver"),
+        (lambda views: views["kvm3"]["volumes"].update(one_vol=volume(6)), "(version 6) than kvm1, kvm2 (version 7)"),
+        (lambda views: views["kvm3"]["volumes"].clear(), "(none) than kvm1, kvm2 (version 7)"),
+    ],
+)
+def test_a_member_that_is_apart_is_not_fine(fleet, change, text):
+    change(fleet.views)
+    plan = fleet.plan()
+    assert (plan["steps"], len(plan["errors"])) == ([], 1)
+    assert text in plan["errors"][0]
+
+
+def test_while_a_probe_goes_on_nobody_says_who_is_connected(fleet):
+    """What is on disk does not have it; then it is the probe that is forgotten."""
+    fleet.views["kvm1"].update(unfinished=["kvm3"], peers=[{**each, "connected": False} for each in (peer(2), peer(3))])
+    assert parts(fleet.plan()) == [(["kvm1"], {"forget": ["kvm3"]})]
 
 
 def test_nobody_is_taken_in_through_a_server_that_is_rejected(fleet):
