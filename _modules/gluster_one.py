@@ -590,27 +590,24 @@ def _bricks(seen, node, name, alone):
         cure = start if marked else f"{start}, if its directory carries the volume's identifier"
         _find(seen, "brick_down", brick, what, "online", cure, volume=name)
     unmarked = [f"/{brick.partition(':/')[2]}" for brick, marked in bricks["down"].items() if marked is False]
-    look = ["stat", "-c", "%u %g %d"]
-    on = {brick: __utils__["gluster_process.run"]([*look, brick])[1].split() for brick in bricks["sharing"]}
-    devices = [words[2] for words in on.values() if words]
-    for brick, sharing in bricks["sharing"].items():
-        if not on[brick]:
+    for brick, directory in __salt__["glusterd.directories"](name).items():
+        if directory is None:
             _find(seen, "brick_gone", brick, "its directory does not answer", "it is there", "mount its file system")
             continue
         if brick in unmarked:
             what = f"its directory is not the brick: {UNMARKED}"
             _find(seen, "brick_gone", brick, what, "the brick", LOST)
             continue
-        *owner, device = on[brick]
+        owner = directory["owner"]
         wrong = [has for has, wanted in zip(owner, bricks["owner"]) if wanted not in ("-1", has)]
         if wrong:
             what, expected = f"its root belongs to {':'.join(owner)}", ":".join(bricks["owner"])
             _find(seen, "brick_owner", brick, what, expected, f"chown {expected} on a mount of volume {name}")
-        # A volume set while this glusterd was down makes each brick count all of this server as on one file system.
-        if sharing not in (None, devices.count(device)):
-            what = f"Gluster counts it as one of {sharing} on its file system: volume {name} looks smaller"
+        if directory["miscounted"]:
+            counted, sharing = directory["miscounted"]
+            what = f"Gluster counts it as one of {counted} on its file system: volume {name} looks smaller"
             cure = f"systemctl restart {node['glusterd']['service']}, then gluster volume set {name} user.checked yes"
-            _find(seen, "brick_size", brick, what, f"one of {devices.count(device)}", cure)
+            _find(seen, "brick_size", brick, what, f"one of {sharing}", cure)
         _space(seen, node, brick, "make room, or add bricks")
 
 

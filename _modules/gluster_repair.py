@@ -30,12 +30,13 @@ def view():
 
     Returns a dict; ``peers`` are those on disk where Gluster does not say it, as while a probe goes on, ``unfinished``
     the servers that were probed and have not answered, ``restart`` what a restart of glusterd would cost here, as
-    ``gluster_pool.restart_losses`` has it, once the run has done what the pillar says of its unit::
+    ``gluster_pool.restart_losses`` has it, once the run has done what the pillar says of its unit, ``miscounted`` the
+    volumes of whose bricks here Gluster takes the sizes wrong::
 
         {"uuid": "...", "operating_version": 100000, "running": True, "unfinished": ["kvm4"],
          "peers": [{"uuid": "...", "hostnames": ["kvm2"], "connected": True, "state": "Peer in Cluster"}],
          "volumes": {"one_vol": {"id": "...", "version": 7, "checksum": "871155875"}},
-         "restart": {"bricks": [], "quorum": []}}
+         "restart": {"bricks": [], "quorum": []}, "miscounted": []}
 
     CLI Example:
 
@@ -54,6 +55,11 @@ def view():
     except CommandExecutionError:
         found["running"] = bool(found["unfinished"])  # glusterd that waits for an answer says nothing
         found["peers"] = __salt__["glusterd.stored_peers"]()
+    found["miscounted"] = [
+        name
+        for name in sorted(found["volumes"])
+        if any(brick and brick["miscounted"] for brick in __salt__["glusterd.directories"](name).values())
+    ]
     plan = __salt__["gluster_one_pillar.node"]()
     about = [] if plan["errors"] else [plan["glusterd"]["service"], plan["restart"]["keep_bricks"]]
     try:

@@ -741,20 +741,59 @@ def _sharing(volume, server, brick):
     return None
 
 
-def bricks(volume):
+def _own_bricks(volume):
+    files = [_stored(path) for path in sorted(glob.glob(os.path.join(DIRECTORY, "vols", volume, "bricks/*")))]
+    own = info()["uuid"]
+    return [brick for brick in files if own and brick.get("uuid") == own]
+
+
+def directories(volume):
     """
-    A volume's bricks on this server: which are down, which share a file system, and who is to own the volume's root.
+    The directories of a volume's bricks on this server: whose they are, and whether Gluster counts them right.
+
+    A brick's size is divided by how many bricks of its server are on its file system. A ``volume set`` while this
+    server's glusterd was down makes each count all of them.
 
     volume
         The volume (string).
 
-    Returns a dict ``{"names": ["kvm2:/data/one_vol"], "sharing": {"/data/one_vol": 1}, "owner": ["9869", "9869"],
-    "down": {"kvm2:/data/one_vol": True}, "up": {}}``: the bricks; by their paths of how many on one file system each
-    counts itself, by which its size is divided, None where that is not known; the options ``storage.owner-uid`` and
-    ``storage.owner-gid``, ``-1`` for one that nobody has set; and, where the volume is started, the bricks whose
-    process is not there, each with whether its directory carries the volume's identifier, None where it does not
-    answer: over one that does not, ``gluster volume start VOLUME force`` would make an empty brick that dies; and those
-    that run, each with the seconds since its process has begun.
+    Returns a dict by path of dicts, None for a directory that does not answer; ``miscounted`` is of how many bricks
+    Gluster takes it for one, and of how many it is one, None where that is right, or not known::
+
+        {"/data/a/one_vol": {"owner": ["9869", "9869"], "miscounted": [2, 1]}, "/data/b/one_vol": None}
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 glusterd.directories one_vol
+    """
+    volume = str(volume)
+    counted = {brick["path"]: _sharing(volume, brick["hostname"], brick["path"]) for brick in _own_bricks(volume)}
+    run = __utils__["gluster_process.run"]
+    seen = {path: run(["stat", "-c", "%u %g %d", path])[1].split() for path in counted}
+    devices = [words[-1] for words in seen.values() if words]
+    found = {}
+    for path, words in seen.items():
+        sharing = devices.count(words[-1]) if words else 0
+        wrong = len(devices) == len(seen) and counted[path] not in (None, sharing)
+        found[path] = {"owner": words[:2], "miscounted": [counted[path], sharing] if wrong else None} if words else None
+    return found
+
+
+def bricks(volume):
+    """
+    A volume's bricks on this server: which are down, and who is to own the volume's root.
+
+    volume
+        The volume (string).
+
+    Returns a dict ``{"names": ["kvm2:/data/one_vol"], "owner": ["9869", "9869"], "down": {"kvm2:/data/one_vol": True},
+    "up": {}}``: the bricks; the options ``storage.owner-uid`` and ``storage.owner-gid``, ``-1`` for one that nobody has
+    set; and, where the volume is started, the bricks whose process is not there, each with whether its directory
+    carries the volume's identifier, None where it does not answer: over one that does not, ``gluster volume start
+    VOLUME force`` would make an empty brick that dies; and those that run, each with the seconds since its process has
+    begun.
 
     CLI Example:
 
@@ -762,15 +801,12 @@ def bricks(volume):
 
         salt kvm2 glusterd.bricks one_vol
     """
-    volume, own = str(volume), info()["uuid"]  # digits alone are a number on a command line
-    files = [_stored(path) for path in sorted(glob.glob(os.path.join(DIRECTORY, "vols", volume, "bricks/*")))]
-    kept = _stored(os.path.join(DIRECTORY, "vols", volume, "info"))
-    mine = [brick for brick in files if own and brick.get("uuid") == own]
+    volume = str(volume)  # digits alone are a number on a command line
+    kept, mine = _stored(os.path.join(DIRECTORY, "vols", volume, "info")), _own_bricks(volume)
     started = STATUS.get(kept.get("status")) == "Started"
     running = {brick["path"]: _process(volume, brick["hostname"], brick["path"]) for brick in mine if started}
     return {
         "names": [f"{brick['hostname']}:{brick['path']}" for brick in mine],
-        "sharing": {brick["path"]: _sharing(volume, brick["hostname"], brick["path"]) for brick in mine},
         "owner": [kept.get(f"storage.owner-{kind}", "-1") for kind in ("uid", "gid")],
         "down": {
             f"{brick['hostname']}:{brick['path']}": _marked(brick["path"], kept.get("volume-id"))

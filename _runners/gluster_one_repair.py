@@ -258,7 +258,8 @@ def _joined(found, peer, views, records, own, target, probing):
     """
     A peer that others, or itself, do not keep as a full member.
     """
-    members = {said["uuid"]: minion for minion, said in views.items()}
+    members, first = {said["uuid"]: minion for minion, said in views.items()}, min(views)
+    there = views[first]["volumes"]
     lacking = [minion for minion, record in sorted(records.items()) if not record or record["state"] != MEMBER]
     apart = own and {each["uuid"]: each["state"] for each in own["peers"]}
     if not lacking and (own is None or all(apart.get(uuid) == MEMBER for uuid in members)):
@@ -267,17 +268,16 @@ def _joined(found, peer, views, records, own, target, probing):
         wrong = _apart(peer, views, records, own)
         if wrong:
             return {**found, "errors": wrong}
-        return found if not probing else {**found, "steps": [
-            _step(f"forget the probe of {peer}", minion, forget=[peer]) for minion in probing
-        ]}  # fmt: skip
+        steps = [_step(f"forget the probe of {peer}", minion, forget=[peer]) for minion in probing]
+        # A run that was killed before its last step has left the sizes of its bricks wrong.
+        again = {name: there[name]["version"] for name in own["miscounted"] if name in there}
+        return {**found, "steps": [*steps, *([_step("members", first, joined=True, renew=again)] if again else [])]}
     if own is None:
         return {**found, "errors": [
             f"{', '.join(lacking)} has {peer} as {records[lacking[0]] and records[lacking[0]]['state']!r}, and its own "
             "minion does not answer: start the host, its minion and its glusterd, and run again"
         ]}  # fmt: skip
-    first = min(views)
     steps = [_step(f"forget the probe of {peer}", minion, forget=[peer]) for minion in probing]
-    there = views[first]["volumes"]
     # The higher version wins; of two that are equal and differ, neither. One that is newer there has been refused.
     above = {
         name: volume["version"]
@@ -299,7 +299,8 @@ def _joined(found, peer, views, records, own, target, probing):
             called = record["hostnames"] if record else [peer]
             steps.append(_step(f"keep {peer}", minion, peers={own["uuid"]: called}))
     # Once more with all of them: an option that was set without one leaves the sizes of its bricks wrong.
-    again = {name: version + 1 for name, version in above.items()}
+    taken = {name for name, volume in there.items() if own["volumes"].get(name) != volume}
+    again = {name: there[name]["version"] + (name in above) for name in sorted(taken | {*own["miscounted"]} & {*there})}
     steps.append(_step("members", first, joined=True, **({"renew": again} if again else {})))
     return {**found, "steps": steps}
 
@@ -341,6 +342,7 @@ def _is_view(said):
         and _is_list(said.get("peers"), _is_peer)
         and isinstance(said.get("restart"), dict)
         and all(_is_list(said["restart"].get(kind), _is_sentence) for kind in ("bricks", "quorum"))
+        and _is_list(said.get("miscounted"), _is_sentence)
         and isinstance(said.get("volumes"), dict)
         and all(_is_text(name, r"[\w-]{1,255}") and _is_volume(each) for name, each in said["volumes"].items())
     )

@@ -308,13 +308,13 @@ def test_a_brick_is_started_by_force_only_where_its_directory_is_the_brick(modul
     """And a server that is the coordinator, too, says it once."""
     bricks = {
         "names": ["kvm2:/data/b"],
-        "sharing": {"/data/b": 1},
         "owner": ["-1", "-1"],
         "down": {"kvm2:/data/b": marked},
         "up": {},
     }
     module.__salt__["glusterd.bricks"] = lambda name: bricks
-    module.__utils__["gluster_process.run"] = lambda words: (0, "" if marked is None else "0 0 7", "")
+    directory = None if marked is None else {"owner": ["0", "0"], "miscounted": None}
+    module.__salt__["glusterd.directories"] = lambda name: {"/data/b": directory}
     module._space = lambda *words: None
     seen = {"findings": []}
     module._bricks(seen, {"id": "kvm2"}, "one_vol", alone=None)

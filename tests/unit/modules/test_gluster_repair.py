@@ -45,7 +45,7 @@ def test_the_definitions_of_volumes(stored):
 def repair(execution, stored):
     """The module on that server; what it has done is in repair.done."""
     module, done = execution("gluster_repair"), []
-    module.done, module.blockers = done, []
+    module.done, module.blockers, module.miscounted = done, [], None
     module.__salt__.update({
         "glusterd.info": lambda: {"uuid": "1", "operating_version": 100000},
         "glusterd.stored_peers": stored.stored_peers,
@@ -57,6 +57,7 @@ def repair(execution, stored):
         "gluster_pool.restart_blockers": lambda service, kept: module.blockers,
         "gluster_pool.restart_losses": lambda *about: done.append(about) or {"bricks": module.blockers, "quorum": []},
         "gluster_one_pillar.node": lambda: NODE,
+        "glusterd.directories": lambda name: {"/b": None, "/c": {"owner": ["0", "0"], "miscounted": module.miscounted}},
     })  # fmt: skip
     return module
 
@@ -88,6 +89,13 @@ def test_what_a_restart_would_cost_is_said_before(repair, monkeypatch):
 
     repair.__salt__["gluster_pool.restart_losses"] = failed
     assert repair.view()["restart"] == {"bricks": [], "quorum": ["no answer"]}
+
+
+@pytest.mark.parametrize("miscounted, said", [(None, []), ([2, 1], ["one_vol"])])
+def test_bricks_that_are_counted_wrong_are_said(repair, miscounted, said):
+    repair.__salt__["gluster.peer_status"] = list
+    repair.miscounted = miscounted
+    assert repair.view()["miscounted"] == said
 
 
 def test_a_peer_is_accepted_while_glusterd_is_stopped(repair):

@@ -170,6 +170,34 @@ def test_the_store_of_glusterd(execution, monkeypatch, tmp_path):
     assert module._sharing("one_vol", "kvm1", "/srv") == 2
 
 
+@pytest.mark.parametrize(
+    "counted, devices, wrong",
+    [
+        ((2, 2), (7, 8), {"/a": [2, 1], "/b": [2, 1]}),
+        ((1, 1), (7, 7), {"/a": [1, 2], "/b": [1, 2]}),
+        ((2, 2), (7, 7), {}),
+        ((None, 1), (7, 8), {}),
+        ((2, 2), (7, None), {}),  # nobody knows whether it is on the same one
+    ],
+)
+def test_the_sizes_of_bricks_that_gluster_takes_wrong(execution, monkeypatch, tmp_path, counted, devices, wrong):
+    volume = tmp_path / "vols/one_vol"
+    (volume / "bricks").mkdir(parents=True)
+    (tmp_path / "glusterd.info").write_text("UUID=1\n")
+    for path, number in zip("ab", counted):
+        (volume / f"bricks/kvm1:-{path}").write_text(f"uuid=1\nhostname=kvm1\npath=/{path}\n")
+        text = f"    option shared-brick-count {number}\n" if number else ""
+        (volume / f"one_vol.kvm1.{path}.vol").write_text(text)
+    (volume / "bricks/kvm2:-c").write_text("uuid=2\nhostname=kvm2\npath=/c\n")
+    shown = dict(zip(("/a", "/b"), devices))
+    shown = {path: (0, f"9 9 {device}", "") if device else (None, "", "late") for path, device in shown.items()}
+    module = execution("glusterd", __utils__={"gluster_process.run": lambda words: shown[words[-1]]})
+    monkeypatch.setattr(module, "DIRECTORY", str(tmp_path))
+    found = module.directories("one_vol")
+    assert [bool(each) for each in found.values()] == [bool(device) for device in devices]
+    assert {path: each["miscounted"] for path, each in found.items() if each and each["miscounted"]} == wrong
+
+
 @pytest.mark.parametrize("given", [None, "", "rpc-auth-allow-insecure", ["x"], 5])
 def test_options_that_are_none_are_named(execution, given):
     with pytest.raises(SaltInvocationError, match="^options is .*: names and values are needed, such as "):

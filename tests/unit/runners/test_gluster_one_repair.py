@@ -24,6 +24,7 @@ def view(number, *peers, unfinished=(), running=True, **volumes):
     return {
         "uuid": uuid(number), "operating_version": 100000, "running": running, "unfinished": list(unfinished),
         "peers": list(peers), "volumes": {"one_vol": volume(), **volumes}, "restart": {"bricks": [], "quorum": []},
+        "miscounted": [],
     }  # fmt: skip
 
 
@@ -134,8 +135,19 @@ def test_nobody_is_taken_in_through_a_server_that_is_rejected(fleet):
 
 
 def test_one_whose_version_is_lower_needs_no_newer_one(fleet):
+    """But the sizes of its bricks are wrong once it has taken that over: an option was set while it was away."""
     fleet.rejected(one_vol=volume(6, "2"))
-    assert parts(fleet.plan()) == [(["kvm3"], {"peers": ITS_PEERS}), (["kvm1"], {"joined": True})]
+    last = (["kvm1"], {"joined": True, "renew": {"one_vol": 7}})
+    assert parts(fleet.plan()) == [(["kvm3"], {"peers": ITS_PEERS}), last]
+
+
+def test_the_sizes_that_a_killed_run_has_left_wrong_are_put_right(fleet):
+    """It was killed after the peer had taken over the volume."""
+    fleet.views["kvm3"]["miscounted"] = ["one_vol", "no_such"]
+    last = (["kvm1"], {"joined": True, "renew": {"one_vol": 7}})
+    assert parts(fleet.plan()) == [last]
+    fleet.views["kvm2"]["peers"][1] = peer(3, "Accepted peer request")
+    assert parts(fleet.plan())[-1] == last
 
 
 @pytest.mark.parametrize("state", ["Accepted peer request", "Sent and Received peer request", "Probe Sent to Peer"])
@@ -156,7 +168,7 @@ def test_one_that_knows_only_who_has_probed_it(fleet):
         (["kvm3"], {"peers": ITS_PEERS}),
         (["kvm1"], {"peers": {uuid(3): ["kvm3"]}}),
         (["kvm2"], {"peers": {uuid(3): ["kvm3"]}}),
-        (["kvm1"], {"joined": True}),
+        (["kvm1"], {"joined": True, "renew": {"one_vol": 7}}),
     ]
 
 
