@@ -35,7 +35,7 @@ CLIENT_OPTIONS = (
 BARE = "root root 0755"
 # Where they were before 0.1.0, beside the datastores' directory.
 FORMER = "gluster"
-PLACES, MOUNTS = "/var/lib/gluster_one/", "mounts"  # where they are by default; the record's key for other places
+MOUNTS = "mounts"  # the record's key for places that are not the default
 OPTIONS = "mount_options"  # and for the options of a volume's line that the pillar has brought
 
 
@@ -315,7 +315,8 @@ def is_ours(path, volume):
 
         salt kvm1 gluster_mount_plan.is_ours /var/lib/gluster_one/one_vol one_vol
     """
-    return path.startswith(PLACES) or __salt__["gluster_one_record.recorded"](MOUNTS).get(path) == volume
+    default = __salt__["gluster_mount.is_default_place"](path)
+    return default or __salt__["gluster_one_record.recorded"](MOUNTS).get(path) == volume
 
 
 def left_places(volumes):
@@ -471,6 +472,9 @@ def former_services(path, former, user=None):
         and (
             place in former
             or not __salt__["gluster_fstab.lines"](place)
-            and (place.startswith(PLACES) or __salt__["gluster_mount.foreign_parent"](place, user))
+            and (
+                __salt__["gluster_mount.is_default_place"](place)
+                or __salt__["gluster_mount.foreign_parent"](place, user)
+            )
         )
     }

@@ -47,6 +47,8 @@ try:
 except OSError as exc:
     sys.exit(exc.errno != errno.ENODATA)
 """
+# What to do about a brick whose directory is not the brick; gluster_one/findings.yaml has it for the master.
+LOST = "mount its file system; if its files are lost, replace the brick: docs/replace.md, One disk"
 STATUS = {"0": "Created", "1": "Started", "2": "Stopped"}
 NOBODY = "00000000-0000-0000-0000-000000000000"  # a peer's uuid before it has answered
 # As `gluster peer status` has them.
@@ -789,11 +791,11 @@ def bricks(volume):
         The volume (string).
 
     Returns a dict ``{"names": ["kvm2:/data/one_vol"], "owner": ["9869", "9869"], "down": {"kvm2:/data/one_vol": True},
-    "up": {}}``: the bricks; the options ``storage.owner-uid`` and ``storage.owner-gid``, ``-1`` for one that nobody has
-    set; and, where the volume is started, the bricks whose process is not there, each with whether its directory
-    carries the volume's identifier, None where it does not answer: over one that does not, ``gluster volume start
-    VOLUME force`` would make an empty brick that dies; and those that run, each with the seconds since its process has
-    begun.
+    "lost": {}, "up": {}}``: the bricks; the options ``storage.owner-uid`` and ``storage.owner-gid``, ``-1`` for one
+    that nobody has set; and, where the volume is started, the bricks whose process is not there, each with whether its
+    directory carries the volume's identifier, None where it does not answer; of these the ones that lack it, each with
+    what to do: over such a directory ``gluster volume start VOLUME force`` would make an empty brick that dies; and
+    those that run, each with the seconds since its process has begun.
 
     CLI Example:
 
@@ -805,14 +807,16 @@ def bricks(volume):
     kept, mine = _stored(os.path.join(DIRECTORY, "vols", volume, "info")), _own_bricks(volume)
     started = STATUS.get(kept.get("status")) == "Started"
     running = {brick["path"]: _process(volume, brick["hostname"], brick["path"]) for brick in mine if started}
+    down = {
+        f"{brick['hostname']}:{brick['path']}": _marked(brick["path"], kept.get("volume-id"))
+        for brick in mine
+        if started and not running[brick["path"]]
+    }
     return {
         "names": [f"{brick['hostname']}:{brick['path']}" for brick in mine],
         "owner": [kept.get(f"storage.owner-{kind}", "-1") for kind in ("uid", "gid")],
-        "down": {
-            f"{brick['hostname']}:{brick['path']}": _marked(brick["path"], kept.get("volume-id"))
-            for brick in mine
-            if started and not running[brick["path"]]
-        },
+        "down": down,
+        "lost": {brick: LOST for brick, marked in down.items() if marked is False},
         "up": {
             f"{brick['hostname']}:{brick['path']}": max(0, int(time.time() - running[brick["path"]].create_time()))
             for brick in mine

@@ -443,11 +443,11 @@ def _require_marked(name):
     """
     A start by force would make an empty brick of a directory that is not the brick, and that brick dies.
     """
-    wrong = [brick for brick, marked in __salt__["glusterd.bricks"](name)["down"].items() if marked is False]
-    if wrong:
+    lost = __salt__["glusterd.bricks"](name)["lost"]
+    if lost:
         raise CommandExecutionError(
-            f"volume {name} is not started by force: the directory of {', '.join(wrong)} lacks its identifier: mount "
-            "its file system; if its files are lost, replace the brick: docs/replace.md, One disk"
+            f"volume {name} is not started by force: the directory of {', '.join(lost)} lacks its identifier: "
+            f"{next(iter(lost.values()))}"
         )
 
 

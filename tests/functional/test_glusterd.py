@@ -71,13 +71,14 @@ def test_the_bricks_of_this_server(modules, small_vol, new_volume):
     own = modules.glusterd.bricks(small_vol)
     path = f"/data/{small_vol}/0"
     assert 0 <= own.pop("up")[f"kvm1:{path}"] < 3600
-    assert own == {"names": [f"kvm1:{path}"], "owner": ["9869", "9869"], "down": {}}
+    assert own == {"names": [f"kvm1:{path}"], "owner": ["9869", "9869"], "down": {}, "lost": {}}
     assert modules.glusterd.directories(small_vol) == {path: {"owner": ["9869", "9869"], "miscounted": None}}
     assert modules.glusterd.bricks(new_volume("plain_vol"))["owner"] == ["-1", "-1"]
     assert modules.glusterd.bricks("no_such_vol") == {
         "names": [],
         "owner": ["-1", "-1"],
         "down": {},
+        "lost": {},
         "up": {},
     }
 

@@ -182,6 +182,7 @@ def test_a_mount_of_a_run_that_is_not_needed_any_more(execution):
     salt = {
         "gluster_fstab.gluster_lines": lambda: table[0],
         "gluster_mount.mount_table": lambda: table[1],
+        "gluster_mount.is_default_place": execution("gluster_mount").is_default_place,
         "gluster_one_record.recorded": {"mounts": {"/srv/a": "old", "/srv/b": "other"}}.get,
     }
     module = execution("gluster_mount_plan", __salt__=salt)
@@ -227,6 +228,7 @@ def test_a_service_of_before_is_found_without_its_line(module, root, execution, 
     module.__salt__.update({
         "gluster_fstab.retry_services": fstab.retry_services, "gluster_fstab.lines": fstab.lines,
         "gluster_mount.foreign_parent": module.foreign_parent,
+        "gluster_mount.is_default_place": module.is_default_place,
     })  # fmt: skip
     assert execution("gluster_mount_plan", __salt__=module.__salt__).former_services(
         "/var/lib/gluster_one/vol", {"/var/one/line": {}}

@@ -310,6 +310,7 @@ def test_a_brick_is_started_by_force_only_where_its_directory_is_the_brick(modul
         "names": ["kvm2:/data/b"],
         "owner": ["-1", "-1"],
         "down": {"kvm2:/data/b": marked},
+        "lost": {"kvm2:/data/b": "if its files are lost, replace the brick"} if marked is False else {},
         "up": {},
     }
     module.__salt__["glusterd.bricks"] = lambda name: bricks

@@ -3,7 +3,10 @@
 import re
 
 import pytest
+import yaml
 from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+from ..conftest import CHECKOUT
 
 DEBIAN = """volume management
     type mgmt/glusterd
@@ -299,3 +302,8 @@ def test_another_server_is_not_made_that_one(lost, tmp_path, path, text, said):
         with pytest.raises(CommandExecutionError, match=said):
             call("3333", POOL)
     assert "7777" in (tmp_path / "glusterd.info").read_text()
+
+
+def test_what_to_do_about_a_lost_brick_is_said_alike(execution):
+    cures = yaml.safe_load((CHECKOUT / "gluster_one/findings.yaml").read_text())["brick_gone"]["cures"]
+    assert list(cures.values()) == [f"on {{minion}}: {execution('glusterd').LOST}"]

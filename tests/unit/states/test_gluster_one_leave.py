@@ -66,6 +66,7 @@ class Node:
             "gluster_mount.mount_health": self.health,
             "gluster_mount.mount_table": table,
             "gluster_mount.uncover": accepted,
+            "gluster_mount.is_default_place": lambda path: path == MOUNT,
             "gluster_mount.unmount": self.unmounted,
             "gluster_mount_plan.is_ours": lambda path, volume: self.ours,
             "gluster_mount_plan.forget_gone": lambda: self.forgotten.append(dict(self.lines)),

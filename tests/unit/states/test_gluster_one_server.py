@@ -23,6 +23,7 @@ def back(monkeypatch):
             "glusterd.bricks": lambda name: {
                 "names": ["kvm1:/b"],
                 "down": {} if lost else dict.fromkeys(down(name), marked),
+                "lost": {} if marked or lost else dict.fromkeys(down(name), "mount its file system"),
             },
             "glusterd.end_brick": lambda name, brick: lost and started.append((brick, "ended")),
             "gluster_pool.bricks_down": lambda name: down(name) + ["kvm2:/b"] if lost else [],
@@ -124,6 +125,7 @@ def server(monkeypatch):
             "glusterd.bricks": lambda name: {
                 "names": ["kvm1:/b"],
                 "down": dict.fromkeys(seen["own"], marked),
+                "lost": {} if marked else dict.fromkeys(seen["own"], "mount its file system"),
             },
             "glusterd.restart": lambda name: start(f"{name} restarted"),
             "glusterd.end_brick": lambda name, brick: False,
