@@ -341,7 +341,7 @@ def test_a_brick_is_started_by_force_only_where_its_directory_is_the_brick(modul
 )
 def test_what_the_pillar_of_before_has_left(execution, roles, volumes, found):
     place = {"/var/lib/gluster_one/old": "old"}
-    options = {"nfs.disable": "on", "user.gluster_one.set": "nfs.disable=on"}
+    options = {"nfs.disable": "on", "user.gluster_one.set": "nfs.disable=on<"}
     stored = {name: {"options": options} for name in ("old", "vol", "never_ours")}
     module = execution("gluster_one", __salt__={
         "gluster_mount_plan.left_places": lambda names: place if "old" not in names else {},

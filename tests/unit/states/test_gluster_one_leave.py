@@ -306,7 +306,7 @@ def test_a_volume_has_the_options_that_it_had_before(volume):
     assert volume.done == ["reset", "reset", "set"]
     assert volume.options == {
         "network.ping-timeout": "20", "nfs.disable": "on", "features.shard": "on",
-        "diagnostics.client-log-level": "ERROR", "user.gluster_one.set": "features.shard=on",
+        "diagnostics.client-log-level": "ERROR", "user.gluster_one.set": "features.shard=on<",
     }  # fmt: skip
     assert (volume.run()["result"], volume.run()["changes"]) == (True, {})
 
