@@ -30,13 +30,13 @@ def view():
 
     Returns a dict; ``peers`` are those on disk where Gluster does not say it, as while a probe goes on, ``unfinished``
     the servers that were probed and have not answered, ``restart`` what a restart of glusterd would cost here, as
-    ``gluster_pool.restart_losses`` has it, once the run has done what the pillar says of its unit, ``miscounted`` the
-    volumes of whose bricks here Gluster takes the sizes wrong::
+    ``gluster_pool.restart_losses`` has it, once the run has done what the pillar says of its unit, ``counted`` the
+    volumes with several bricks here, each with whether Gluster takes the sizes of these right::
 
         {"uuid": "...", "operating_version": 100000, "running": True, "unfinished": ["kvm4"],
          "peers": [{"uuid": "...", "hostnames": ["kvm2"], "connected": True, "state": "Peer in Cluster"}],
          "volumes": {"one_vol": {"id": "...", "version": 7, "checksum": "871155875"}},
-         "restart": {"bricks": [], "quorum": []}, "miscounted": []}
+         "restart": {"bricks": [], "quorum": []}, "counted": {"two_vol": True}}
 
     CLI Example:
 
@@ -55,11 +55,11 @@ def view():
     except CommandExecutionError:
         found["running"] = bool(found["unfinished"])  # glusterd that waits for an answer says nothing
         found["peers"] = __salt__["glusterd.stored_peers"]()
-    found["miscounted"] = [
-        name
-        for name in sorted(found["volumes"])
-        if any(brick and brick["miscounted"] for brick in __salt__["glusterd.directories"](name).values())
-    ]
+    found["counted"] = {}
+    for name in sorted(found["volumes"]):
+        bricks = __salt__["glusterd.directories"](name).values()
+        if len(bricks) > 1:
+            found["counted"][name] = not any(brick and brick["miscounted"] for brick in bricks)
     plan = __salt__["gluster_one_pillar.node"]()
     about = [] if plan["errors"] else [plan["glusterd"]["service"], plan["restart"]["keep_bricks"]]
     try:
@@ -149,6 +149,27 @@ def _stopped(service):
         yield own
     finally:
         __salt__["glusterd.restart"](service)
+
+
+def start_again(service="glusterd"):
+    """
+    Restart this server's glusterd, while its bricks run on.
+
+    service
+        glusterd's service (string, default ``glusterd``).
+
+    Returns True.
+
+    Raises CommandExecutionError, before anything is done, where the restart would cost bricks.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_repair.start_again
+    """
+    with _stopped(service):
+        return True
 
 
 def forget_changes(names):

@@ -109,7 +109,7 @@ def _kept(found, views, target, own):
     servers = [
         step["minions"][0]
         for step in found["steps"]
-        if {"forget", "peers"} & set(step["pillar"].get("gluster_one_repair", ()))
+        if {"forget", "peers", "again"} & set(step["pillar"].get("gluster_one_repair", ()))
     ]
     wrong = []
     for number, minion in enumerate(dict.fromkeys(servers)):
@@ -269,9 +269,7 @@ def _joined(found, peer, views, records, own, target, probing):
         if wrong:
             return {**found, "errors": wrong}
         steps = [_step(f"forget the probe of {peer}", minion, forget=[peer]) for minion in probing]
-        # A run that was killed before its last step has left the sizes of its bricks wrong.
-        again = {name: there[name]["version"] for name in own["miscounted"] if name in there}
-        return {**found, "steps": [*steps, *([_step("members", first, joined=True, renew=again)] if again else [])]}
+        return {**found, "steps": [*steps, *_counted(views, own, target, {})]}
     if own is None:
         return {**found, "errors": [
             f"{', '.join(lacking)} has {peer} as {records[lacking[0]] and records[lacking[0]]['state']!r}, and its own "
@@ -298,11 +296,26 @@ def _joined(found, peer, views, records, own, target, probing):
         if record is None or record["state"] != REJECTED:  # which ends by itself when both have the same volumes
             called = record["hostnames"] if record else [peer]
             steps.append(_step(f"keep {peer}", minion, peers={own["uuid"]: called}))
-    # Once more with all of them: an option that was set without one leaves the sizes of its bricks wrong.
-    taken = {name for name, volume in there.items() if own["volumes"].get(name) != volume}
-    again = {name: there[name]["version"] + (name in above) for name in sorted(taken | {*own["miscounted"]} & {*there})}
-    steps.append(_step("members", first, joined=True, **({"renew": again} if again else {})))
-    return {**found, "steps": steps}
+    steps.append(_step("members", first, joined=True))
+    return {**found, "steps": [*steps, *_counted(views, own, target, above)]}
+
+
+def _counted(views, own, target, above):
+    """
+    The steps by which Gluster takes the sizes of the peer's bricks right, where it has several of a volume. An option
+    that was set while it was away leaves them wrong, until its glusterd has been started once more, as a member, and an
+    option is set again; so does a run that was killed in between. `above` are the volumes that a step has set before.
+    """
+    first = min(views)
+    there = views[first]["volumes"]
+    again = {
+        name: there[name]["version"] + (name in above)
+        for name, right in sorted(own["counted"].items())
+        if name in there and not (right and own["volumes"].get(name) == there[name])
+    }
+    if not again:
+        return []
+    return [_step("glusterd again", target, again=True), _step("sizes", first, joined=True, renew=again)]
 
 
 def _step(what, minion, **part):
@@ -342,7 +355,8 @@ def _is_view(said):
         and _is_list(said.get("peers"), _is_peer)
         and isinstance(said.get("restart"), dict)
         and all(_is_list(said["restart"].get(kind), _is_sentence) for kind in ("bricks", "quorum"))
-        and _is_list(said.get("miscounted"), _is_sentence)
+        and isinstance(said.get("counted"), dict)
+        and all(_is_text(name, r"[\w-]{1,255}") and isinstance(each, bool) for name, each in said["counted"].items())
         and isinstance(said.get("volumes"), dict)
         and all(_is_text(name, r"[\w-]{1,255}") and _is_volume(each) for name, each in said["volumes"].items())
     )

@@ -48,9 +48,10 @@ def _restarted(ret, differing, fine, change):
     """
     What a state returns that changes something while glusterd is stopped.
     """
-    name, changes = ret["name"], differing()
+    changes = differing()
     if not changes:
         return __utils__["gluster_states.would_change"](ret, {}, fine)
+    name = ret["name"]
     changes[name] = {"old": "running", "new": "restarted"}
     if __opts__["test"]:
         wrong = __salt__["gluster_repair.restart_error"](name, _unit_to_change())
@@ -67,6 +68,35 @@ def _unit_to_change():
     """
     ran = globals().get("__running__") or {}
     return any(ran[tag]["changes"] for tag in ran if tag.endswith("_|-bricks_kept"))
+
+
+def glusterd_started_again(name="glusterd"):
+    """
+    glusterd is restarted, each time, as by ``peers_accepted``. For a server with several bricks of a volume.
+
+    While it was away, or no member, the volume may have changed: then it takes the sizes of these bricks wrong, until
+    it has been started once more and an option of the volume is set.
+
+    name
+        glusterd's service (string, default ``glusterd``).
+
+    .. code-block:: yaml
+
+        glusterd:
+          gluster_one.glusterd_started_again: []
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    try:
+        __salt__["gluster_one_arguments.require_arguments"]("glusterd_started_again", name=name)
+        left = {name: {"old": "running", "new": "restarted"}}
+
+        def again():
+            __salt__["gluster_repair.start_again"](name)
+            left.clear()
+
+        return _restarted(ret, lambda: dict(left), f"{name} runs", again)
+    except (CommandExecutionError, SaltInvocationError, OSError) as exc:
+        return {**ret, "result": False, "comment": str(exc)}
 
 
 def probes_forgotten(name="glusterd", servers=None):

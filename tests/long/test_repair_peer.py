@@ -74,7 +74,7 @@ def test_a_rejected_one(fleet):
     fleet.sh("kvm3", REJECTED)
     cure = found(fleet, "kvm3")["cure"]
     assert "gluster_one.orchestrate.repair_peer pillar='{peer: kvm3}'" in cure
-    assert as_predicted(fleet, "kvm3") == ["volumes on kvm1", "kvm3 keeps its peers on kvm3", "members on kvm1"]
+    assert as_predicted(fleet, "kvm3") == ["volumes on kvm1", "kvm3 keeps its peers on kvm3"]
     assert "nfs.disable=on" in fleet.sh("kvm3", f"cat {INFO}")
     assert {**fleet.bricks(), "kvm3": own} == {**bricks, "kvm3": own}
     unnoticed(load)
@@ -103,17 +103,17 @@ def test_one_whose_repair_was_killed(fleet, two_bricks, steps):
     fleet.sh("kvm3", REJECTED.replace("one_vol", two_bricks))
     found(fleet, "kvm3")
     plan = fleet.runner("gluster_one.repair_plan", "kvm3")[1]
-    assert len(plan["steps"]) == 3, plan
+    assert len(plan["steps"]) == 5, plan
     for step in plan["steps"][:steps]:
         words = (*step["minions"], "state.apply", step["sls"], f"pillar={json.dumps(step['pillar'])}")
         assert fleet.salt(*words).returncode == 0
-    miscounted = lambda: fleet.lab.call("kvm3", "gluster_repair.view")["kvm3"]["miscounted"]  # noqa: E731
+    counted = lambda: fleet.lab.call("kvm3", "gluster_repair.view")["kvm3"]["counted"]  # noqa: E731
     if steps == 2:
         members(fleet)
-        assert miscounted() == [two_bricks]
-    left = ["kvm3 keeps its peers on kvm3", "members on kvm1"][steps - 1 :]
+        assert counted() == {two_bricks: False}
+    left = ["kvm3 keeps its peers on kvm3", "glusterd again on kvm3", "sizes on kvm1"][steps - 1 :]
     assert as_predicted(fleet, "kvm3") == left
-    assert miscounted() == []
+    assert counted() == {two_bricks: True}
     fleet.healed()
     well(fleet)
 

@@ -91,11 +91,13 @@ def test_what_a_restart_would_cost_is_said_before(repair, monkeypatch):
     assert repair.view()["restart"] == {"bricks": [], "quorum": ["no answer"]}
 
 
-@pytest.mark.parametrize("miscounted, said", [(None, []), ([2, 1], ["one_vol"])])
-def test_bricks_that_are_counted_wrong_are_said(repair, miscounted, said):
+@pytest.mark.parametrize("miscounted, said", [(None, {"one_vol": True}), ([2, 1], {"one_vol": False})])
+def test_whether_several_bricks_are_counted_right_is_said(repair, miscounted, said):
     repair.__salt__["gluster.peer_status"] = list
     repair.miscounted = miscounted
-    assert repair.view()["miscounted"] == said
+    assert repair.view()["counted"] == said
+    repair.__salt__["glusterd.directories"] = lambda name: {"/b": {"owner": ["0", "0"], "miscounted": None}}
+    assert repair.view()["counted"] == {}
 
 
 def test_a_peer_is_accepted_while_glusterd_is_stopped(repair):
@@ -118,9 +120,14 @@ def test_a_probe_is_known_by_its_name_in_any_case(repair, stored, written):
     assert stored.unfinished_probes() == {} == repair.forget_changes([written])
 
 
+def test_glusterd_is_started_again(repair):
+    repair.start_again("gluster")
+    assert repair.done == ["stop gluster", "start gluster"]
+
+
 def test_no_glusterd_is_stopped_where_that_costs_bricks(repair):
     repair.blockers = ["without it too few"]
-    for call in (lambda: repair.accept({"3": ["kvm3"]}), lambda: repair.forget(["kvm4"])):
+    for call in (lambda: repair.accept({"3": ["kvm3"]}), lambda: repair.forget(["kvm4"]), repair.start_again):
         with pytest.raises(CommandExecutionError, match="glusterd is not restarted: without it too few"):
             call()
     assert repair.done == []

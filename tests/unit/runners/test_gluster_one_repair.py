@@ -24,7 +24,7 @@ def view(number, *peers, unfinished=(), running=True, **volumes):
     return {
         "uuid": uuid(number), "operating_version": 100000, "running": running, "unfinished": list(unfinished),
         "peers": list(peers), "volumes": {"one_vol": volume(), **volumes}, "restart": {"bricks": [], "quorum": []},
-        "miscounted": [],
+        "counted": {},
     }  # fmt: skip
 
 
@@ -77,8 +77,14 @@ def test_a_rejected_one_takes_over_what_the_others_have(fleet):
     assert parts(fleet.plan()) == [
         (["kvm1"], {"renew": {"one_vol": 7}}),
         (["kvm3"], {"peers": ITS_PEERS}),
-        (["kvm1"], {"joined": True, "renew": {"one_vol": 8}}),
+        (["kvm1"], {"joined": True}),
     ]
+    fleet.views["kvm3"]["counted"] = {"one_vol": True}
+    assert parts(fleet.plan())[2:] == [
+        (["kvm1"], {"joined": True}),
+        (["kvm3"], {"again": True}),
+        (["kvm1"], {"joined": True, "renew": {"one_vol": 8}}),
+    ], "with several bricks there"
 
 
 def test_a_newer_definition_is_not_given_up(fleet):
@@ -135,19 +141,26 @@ def test_nobody_is_taken_in_through_a_server_that_is_rejected(fleet):
 
 
 def test_one_whose_version_is_lower_needs_no_newer_one(fleet):
-    """But the sizes of its bricks are wrong once it has taken that over: an option was set while it was away."""
+    """But an option was set while it was away, which leaves the sizes of its bricks wrong, where it has several."""
     fleet.rejected(one_vol=volume(6, "2"))
-    last = (["kvm1"], {"joined": True, "renew": {"one_vol": 7}})
-    assert parts(fleet.plan()) == [(["kvm3"], {"peers": ITS_PEERS}), last]
+    steps = [(["kvm3"], {"peers": ITS_PEERS}), (["kvm1"], {"joined": True})]
+    assert parts(fleet.plan()) == steps
+    fleet.views["kvm3"]["counted"] = {"one_vol": True}
+    assert parts(fleet.plan()) == [*steps, *counted(7)]
+
+
+def counted(version):
+    return [(["kvm3"], {"again": True}), (["kvm1"], {"joined": True, "renew": {"one_vol": version}})]
 
 
 def test_the_sizes_that_a_killed_run_has_left_wrong_are_put_right(fleet):
     """It was killed after the peer had taken over the volume."""
-    fleet.views["kvm3"]["miscounted"] = ["one_vol", "no_such"]
-    last = (["kvm1"], {"joined": True, "renew": {"one_vol": 7}})
-    assert parts(fleet.plan()) == [last]
+    fleet.views["kvm3"]["counted"] = {"one_vol": False, "no_such": False, "right": True}
+    assert parts(fleet.plan()) == counted(7)
     fleet.views["kvm2"]["peers"][1] = peer(3, "Accepted peer request")
-    assert parts(fleet.plan())[-1] == last
+    assert parts(fleet.plan())[-2:] == counted(7)
+    fleet.views["kvm3"]["restart"]["bricks"] = ["they would end"]
+    assert fleet.plan()["errors"] == ["glusterd of kvm3 has to be restarted, and is not: they would end"]
 
 
 @pytest.mark.parametrize("state", ["Accepted peer request", "Sent and Received peer request", "Probe Sent to Peer"])
@@ -168,7 +181,7 @@ def test_one_that_knows_only_who_has_probed_it(fleet):
         (["kvm3"], {"peers": ITS_PEERS}),
         (["kvm1"], {"peers": {uuid(3): ["kvm3"]}}),
         (["kvm2"], {"peers": {uuid(3): ["kvm3"]}}),
-        (["kvm1"], {"joined": True, "renew": {"one_vol": 7}}),
+        (["kvm1"], {"joined": True}),
     ]
 
 

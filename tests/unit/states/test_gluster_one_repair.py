@@ -27,6 +27,7 @@ def server():
             "gluster_repair.forget_changes": lambda servers: dict(left["forget"]),
             "gluster_repair.accept": lambda peers, name: act("accept"),
             "gluster_repair.forget": lambda servers, name: act("forget"),
+            "gluster_repair.start_again": lambda name: act("again"),
             "gluster_repair.restart_error": lambda name, kept: ENDS if ends and not kept else None,
         }
         more = {"__running__": {tag: {"changes": changes} for tag, changes in running}}
@@ -52,6 +53,17 @@ def test_the_restart_of_glusterd_is_named_before(server, what):
     assert done == [what]
     again = call(state)
     assert (again["result"], again["changes"], done) == (True, {}, [what])
+
+
+def test_glusterd_is_restarted_each_time(server):
+    assert server(test=True)[0].glusterd_started_again("gluster")["changes"] == RESTART
+    state, done = server(test=False)
+    for _ in range(2):
+        ret = state.glusterd_started_again("gluster")
+        assert (ret["result"], ret["changes"]) == (True, RESTART)
+    assert done == ["again", "again"]
+    ret = server(test=True, ends=True)[0].glusterd_started_again("gluster")
+    assert (ret["result"], ret["changes"], ret["comment"]) == (False, {}, ENDS)
 
 
 @pytest.mark.parametrize("what", CALLS)
