@@ -281,7 +281,7 @@ def is_in_place(volume, brick):
 
     Returns a bool: False where its directory is empty, or not there.
 
-    Raises SaltInvocationError where it is another server's brick.
+    Raises SaltInvocationError where it is another server's brick; CommandExecutionError where it does not answer.
 
     CLI Example:
 
@@ -294,7 +294,7 @@ def is_in_place(volume, brick):
         return False
     if dict(zip(info["bricks"], info["servers"]))[brick] != __salt__["glusterd.info"]()["uuid"]:
         raise SaltInvocationError(f"{brick} is not a brick of this server")
-    return __salt__["gluster_bricks.marks"](_path(brick)) == {"volume": info["id"], "root": True}
+    return __salt__["glusterd.marks"](_path(brick)) == {"volume": info["id"], "root": True}
 
 
 def _path(brick):

@@ -40,12 +40,15 @@ ExecStopPost=/bin/sh -c '[ "$(systemctl is-system-running)" != stopping ] || pki
 SHOWN = "glusterd.shown"  # in the context: of which unit and run, and what systemd has said
 DIRECTORY = "/var/lib/glusterd"
 PIDS = "/run/gluster/vols"
-# The uuid of the volume that a directory is a brick of, as Gluster marks it; nothing where it has none.
-MARK = """import os, sys, errno
-try:
-    print(os.getxattr(sys.argv[1], "trusted.glusterfs.volume-id", follow_symlinks=False).hex())
-except OSError as exc:
-    sys.exit(exc.errno != errno.ENODATA)
+# What Gluster has written to a directory that is a brick: the uuid of its volume, and that its brick has run.
+MARKS = """import os, sys, errno
+for name in ("trusted.glusterfs.volume-id", "trusted.gfid"):
+    try:
+        print(os.getxattr(sys.argv[1], name, follow_symlinks=False).hex())
+    except OSError as exc:
+        if exc.errno not in (errno.ENODATA, errno.EOPNOTSUPP):
+            sys.exit(2 if exc.errno in (errno.ENOENT, errno.ENOTDIR) else str(exc))
+        print()
 """
 # What to do about a brick whose directory is not the brick; gluster_one/findings.yaml has it for the master.
 LOST = "mount its file system; if its files are lost, replace the brick: docs/replace.md, One disk"
@@ -825,13 +828,40 @@ def bricks(volume):
     }
 
 
+def marks(path):
+    """
+    What Gluster has written to the root of a brick. It is looked at in a process of its own, which is waited for 3 s.
+
+    path
+        The directory (string).
+
+    Returns a dict: the identifier of its volume, None where it has none, and whether its brick has run:
+    ``{"volume": "5b1e0f9c-...", "root": True}``. None where there is no such directory.
+
+    Raises CommandExecutionError where it does not answer, or cannot be read.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 glusterd.marks /data/one_vol/brick
+    """
+    status, out, error = __utils__["gluster_process.run"]([sys.executable, "-I", "-S", "-c", MARKS, path])
+    if status == 2:
+        return None
+    if status != 0:
+        raise CommandExecutionError(f"{path} does not answer: {error}")
+    volume, root = (bytes.fromhex(line) for line in out.splitlines())
+    return {"volume": str(uuid.UUID(bytes=volume[:16].ljust(16, b"\0"))) if volume else None, "root": bool(root)}
+
+
 def _marked(path, volume):
     """
-    Whether a directory carries the identifier of a volume, None where it does not answer.
+    Whether a directory carries the identifier of a volume, None where it does not answer, or is not there.
     """
-    status, out, _ = __utils__["gluster_process.run"]([sys.executable, "-I", "-S", "-c", MARK, path])
-    with contextlib.suppress(ValueError):
-        return None if status else out.strip() == uuid.UUID(volume or "").hex
+    with contextlib.suppress(CommandExecutionError):
+        found = marks(path)
+        return found and found["volume"] == volume
     return None
 
 

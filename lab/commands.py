@@ -54,7 +54,7 @@ TASKS = {
         "glusterd.kept_changes", "glusterd.keep_bricks", "glusterd.drop_in", "glusterd.remove_drop_in",
         "glusterd.restart_changes", "glusterd.restart",
         "glusterd.peers", "glusterd.silent_peers", "glusterd.volumes", "glusterd.pool_options", "glusterd.bricks",
-        "glusterd.directories",
+        "glusterd.directories", "glusterd.marks",
         "glusterd.end_brick", "glusterd.brick_ids", "glusterd.identity_changes", "glusterd.restore_identity",
         "glusterd.stored_snapshot", "glusterd.stored_peers", "glusterd.unfinished_probes", "glusterd.definitions",
         "glusterd.not_in_pool", "glusterd.stopped_processes",

@@ -260,7 +260,7 @@ class Place:
             __salt__={
                 "gluster.volume_info": lambda name: {name: info} if known else {},
                 "glusterd.info": lambda: {"uuid": "4"},
-                "gluster_bricks.marks": lambda path: marks or {"volume": None, "root": False},
+                "glusterd.marks": lambda path: marks or {"volume": None, "root": False},
                 "gluster_bricks.unfit": lambda path: unfit,
                 "gluster_disks.is_planned": lambda path, run: planned,
                 "gluster.brick_replace": lambda *words, timeout: self.sent.append(words),

@@ -307,3 +307,40 @@ def test_another_server_is_not_made_that_one(lost, tmp_path, path, text, said):
 def test_what_to_do_about_a_lost_brick_is_said_alike(execution):
     cures = yaml.safe_load((CHECKOUT / "gluster_one/findings.yaml").read_text())["brick_gone"]["cures"]
     assert list(cures.values()) == [f"on {{minion}}: {execution('glusterd').LOST}"]
+
+
+VOLUME = "5b1e0f9c-7d0e-4f1c-9e55-0a1c7a6f3c11"
+
+
+@pytest.mark.parametrize(
+    "answer, found, marked",
+    [
+        ((0, f"{VOLUME.replace('-', '')}\n00\n"), {"volume": VOLUME, "root": True}, True),
+        ((0, f"{VOLUME.replace('-', '')}\n\n"), {"volume": VOLUME, "root": False}, True),
+        ((0, "00\n\n"), {"volume": "00000000-0000-0000-0000-000000000000", "root": False}, False),
+        ((0, "\n\n"), {"volume": None, "root": False}, False),
+        ((2, ""), None, None),
+    ],
+)
+def test_what_gluster_has_written_to_a_directory(execution, answer, found, marked):
+    module = execution("glusterd", __utils__={"gluster_process.run": lambda words: (*answer, "")})
+    assert module.marks("/data") == found
+    assert module._marked("/data", VOLUME) is marked
+
+
+def test_a_directory_that_does_not_answer_has_no_marks_that_are_known(execution):
+    """Not that it has none: then somebody would put something in its place."""
+    module = execution("glusterd", __utils__={"gluster_process.run": lambda words: (None, "", "no answer within 3 s")})
+    with pytest.raises(CommandExecutionError, match="^/data does not answer: no answer within 3 s$"):
+        module.marks("/data")
+    assert module._marked("/data", VOLUME) is None
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_look_at_marks_runs_as_it_is(execution, util, tmp_path, there):
+    run = util("gluster_process", __opts__={"cachedir": str(tmp_path)}).run
+    module = execution("glusterd", __utils__={"gluster_process.run": run})
+    path = tmp_path / "brick"
+    if there:
+        path.mkdir()
+    assert module.marks(str(path)) == ({"volume": None, "root": False} if there else None)
