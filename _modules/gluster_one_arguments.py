@@ -451,6 +451,7 @@ STATES = {
         ),
     },
     "probes_forgotten": {"name": _A_SERVICE},
+    "glusterd_started_again": {"name": _A_SERVICE},
     "volume_renewed": {"name": _A_VOLUME},
     "bricks_running": {"name": _A_VOLUME, "service": _A_SERVICE},
     "bricks_restarted": {"name": _A_VOLUME},

@@ -105,7 +105,7 @@ def brick_prepared(name, device=None):
         path = os.path.normpath(name)
         seen, disk, unfit = __salt__["gluster_bricks.look"](path, run=_run()), {}, None
         if seen["volume"]:
-            if not __salt__["gluster_bricks.marks"](path)["volume"]:
+            if not (__salt__["glusterd.marks"](path) or {}).get("volume"):
                 raise CommandExecutionError(
                     f"{path} is a brick of volume {seen['volume']}, and nothing of it is there: mount its file system; "
                     "if its files are lost, see docs/replace.md"

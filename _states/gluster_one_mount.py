@@ -197,6 +197,7 @@ def datastore_mounted(
                 done[label] = change
         fine += f" (waited {waited} s for the head)" if waited else ""
         fine += "".join(f"; {place}: {error}" for place, error in files.get("errors", {}).items())
+        __salt__["gluster_mount_plan.forget_gone"]()
         left_former = former_places()
         fine += _still_mounted(left_former)
         _, left, left_goes = look(left_former)

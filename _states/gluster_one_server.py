@@ -147,7 +147,7 @@ def bricks_running(name, service="glusterd", timeout=120):
     there. So ``gluster volume start VOLUME force``, which starts all that are down, is used only where no other
     server's are. Else glusterd is restarted, which starts those of its own server alone: one server after the other, by
     the lock that restarts take or, where no volume can have one, by their uuids; and only while the bricks that run are
-    kept and no volume loses its servers' quorum.
+    kept and no volume loses its servers' quorum: else the state fails, also with ``test=True``.
 
     name
         The volume (string).
@@ -174,17 +174,24 @@ def bricks_running(name, service="glusterd", timeout=120):
         if not down:
             return {**ret, "comment": f"all bricks of volume {name} on this server run{remark}"}
         _require_marked(name)
+        restart = {service: {"old": "running", "new": "restarted"}}
         if __opts__["test"]:
-            return {**ret, "result": None, "changes": changes, "comment": f"would start {', '.join(down)}{remark}"}
-        _start(name, timeout, service)
+            how = ""
+            if others:
+                _require_restart(name, others, service)
+                changes, how = {**changes, **restart}, f" by a restart of {service}, unless {others} runs by then"
+            return {**ret, "result": None, "changes": changes, "comment": f"would start {', '.join(down)}{how}{remark}"}
+        ret["changes"] = restart if _start(name, timeout, service) else {}
         seen = lambda: ", ".join(_own_down(name))  # noqa: E731
         failure = f"the bricks of volume {name} on this server did not all run"
         with contextlib.suppress(CommandExecutionError):
             __utils__["gluster_states.wait_for"](seen, min(BACK, timeout), failure)
-        _start_anew(name, _own_down(name), timeout, service)
+        if _start_anew(name, _own_down(name), timeout, service):
+            ret["changes"] = restart
         cure = ": see the brick's log in /var/log/glusterfs/bricks"
         __utils__["gluster_states.wait_for"](seen, timeout, failure, cure)
-        return {**ret, "changes": changes, "comment": f"started {', '.join(changes)}"}
+        how = f" by a restart of {service}" if ret["changes"] else ""
+        return {**ret, "changes": {**changes, **ret["changes"]}, "comment": f"started {', '.join(changes)}{how}"}
     except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -436,11 +443,11 @@ def _require_marked(name):
     """
     A start by force would make an empty brick of a directory that is not the brick, and that brick dies.
     """
-    wrong = [brick for brick, marked in __salt__["glusterd.bricks"](name)["down"].items() if marked is False]
-    if wrong:
+    lost = __salt__["glusterd.bricks"](name)["lost"]
+    if lost:
         raise CommandExecutionError(
-            f"volume {name} is not started by force: the directory of {', '.join(wrong)} lacks its identifier: mount "
-            "its file system; if its files are lost, replace the brick: docs/replace.md, One disk"
+            f"volume {name} is not started by force: the directory of {', '.join(lost)} lacks its identifier: "
+            f"{next(iter(lost.values()))}"
         )
 
 
@@ -457,7 +464,7 @@ def _others_up(name, undone, timeout):
 def _start(name, timeout, service):
     """
     Start those bricks of this server that are down, and no other server's. Two glusterds that restart at once may cost
-    a third one its quorum, so that each waits for its turn.
+    a third one its quorum, so that each waits for its turn. Returns whether glusterd was restarted.
     """
     down = lambda: ", ".join(__salt__["gluster_pool.others_down"](name))  # noqa: E731
     had = not down() or __salt__["gluster_lock.lock_held"]()
@@ -466,21 +473,29 @@ def _start(name, timeout, service):
             _await_turn(timeout)
         if not down():
             __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
-            return
-        because = __salt__["gluster_pool.restart_blockers"](service)
-        if because:
-            raise CommandExecutionError(
-                f"volume {name} is not started by force, because {down()} would be started as well, perhaps over an "
-                f"empty directory; nor is {service} restarted, which would start this server's bricks alone: "
-                f"{'; '.join(because)}; or apply gluster_one.started to the other servers first"
-            )
+            return False
+        _require_restart(name, down(), service)
         __salt__["gluster_lock.lock_held"]()
         __salt__["glusterd.restart"](service)
         failure = f"{service} was restarted, and the pool was not together"
         __utils__["gluster_states.wait_for"]("gluster_pool.peers_apart", timeout, failure)
+        return True
     finally:
         if not had:
             __salt__["gluster_lock.unlock"]()
+
+
+def _require_restart(name, others, service):
+    """
+    Reject to start bricks of this server where glusterd would have to be restarted for that, and it costs other bricks.
+    """
+    because = __salt__["gluster_pool.restart_blockers"](service)
+    if because:
+        raise CommandExecutionError(
+            f"volume {name} is not started by force, because {others} would be started as well, perhaps over an "
+            f"empty directory; nor is {service} restarted, which would start this server's bricks alone: "
+            f"{'; '.join(because)}; or apply gluster_one.started to the other servers first"
+        )
 
 
 def _await_turn(timeout):
@@ -508,11 +523,10 @@ def _await_turn(timeout):
 def _start_anew(name, bricks, timeout, service="glusterd"):
     """
     Start bricks of this server that stayed down; a process of theirs that glusterd does not know is ended before, if
-    nobody needs it.
+    nobody needs it. Returns whether glusterd was restarted.
     """
     _require_marked(name)
     for brick in bricks:
         if not __salt__["gluster_pool.brick_blockers"](name, brick):
             __salt__["glusterd.end_brick"](name, brick)
-    if bricks:
-        _start(name, timeout, service)
+    return _start(name, timeout, service) if bricks else False

@@ -241,7 +241,7 @@ def test_an_option_that_a_run_has_set_and_the_pillar_no_longer_has_is_found(exec
     volume = {"servers": ALL, "uid": 0, "gid": 0, "options": {"performance.quick-read": False}}
     options = {"server.allow-insecure": "on", "storage.owner-uid": "0", "storage.owner-gid": "0", "nfs.disable": "on",
                "performance.quick-read": "off", "network.ping-timeout": "10",
-               "user.gluster_one.set": "network.ping-timeout=10<20 performance.quick-read=off"}  # fmt: skip
+               "user.gluster_one.set": "network.ping-timeout=10<20 performance.quick-read=off<"}  # fmt: skip
     kept = {"status": "Stopped", "options": options, "bricks": BRICKS}
     seen = {"pool": pool(), "volumes": {"one_vol": kept}, "status": None, "heal": {}}
     node = {"id": "kvm1", "names": ["kvm1"], "volumes": {}}

@@ -150,7 +150,7 @@ def follow(request, monkeypatch, tmp_path):
         if request.param == "ask":
             answer = master.runner._ask(["kvm1"], "test.ping", timeout=1)["kvm1"]
         else:
-            turn = master.remediation._Turn("kvm1", False, 1)
+            turn = master.remediation._Turn("kvm1", False)
             answer, jid = master.remediation._job("kvm1", ["gluster_one.mount"], 5, turn)
             assert jid == JID
         assert loads == []
@@ -208,7 +208,7 @@ def test_a_flood_of_returns_is_not_followed_for_ever(monkeypatch, follow, floode
         master.runner._ask(["kvm1", "liar"], "test.ping", timeout=0.5)
     else:
         monkeypatch.setattr(master.remediation, "ASK_AFTER", 0.5)
-        turn = master.remediation._Turn("kvm1", False, 1)
+        turn = master.remediation._Turn("kvm1", False)
         master.remediation._job("liar", ["gluster_one.mount"], 1, turn)
     assert time.monotonic() < limit
 

@@ -42,7 +42,7 @@ class Gluster:
             "gluster_lock.unlock": lambda: None,
             "gluster_auth.refuse_shutting_out": lambda *words: True,
             "gluster_bricks.look": lambda path, run=None: dict(self.look),
-            "gluster_bricks.marks": lambda path: {"volume": self.mark, "root": bool(self.mark)},
+            "glusterd.marks": lambda path: {"volume": self.mark, "root": bool(self.mark)},
             "gluster_bricks.require_own_fit": self.require_own_fit,
             "gluster_bricks.unready": lambda layout: self.unready,
             "gluster_bricks.use_words": lambda layout: self.done.append(("use words",)),

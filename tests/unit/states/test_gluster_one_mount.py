@@ -170,6 +170,7 @@ def test_the_files_on_the_volume_are_read_once_unless_an_identifier_is_waited_fo
         "gluster_mount.place": lambda path, volume, user: path,
         "gluster_mount_plan.former_places": lambda *words: {},
         "gluster_mount_plan.former_services": lambda *words: {},
+        "gluster_mount_plan.forget_gone": lambda: True,
         "gluster_mount_plan.changes": lambda *words: {},
         "gluster_mount_plan.outdated_client": lambda *words: None,
         "gluster_mount_plan.wanted_line": lambda *words, **more: {"device": "kvm1:/one_vol", "opts": []},

@@ -23,6 +23,7 @@ def back(monkeypatch):
             "glusterd.bricks": lambda name: {
                 "names": ["kvm1:/b"],
                 "down": {} if lost else dict.fromkeys(down(name), marked),
+                "lost": {} if marked or lost else dict.fromkeys(down(name), "mount its file system"),
             },
             "glusterd.end_brick": lambda name, brick: lost and started.append((brick, "ended")),
             "gluster_pool.bricks_down": lambda name: down(name) + ["kvm2:/b"] if lost else [],
@@ -91,7 +92,7 @@ def server(monkeypatch):
     down stays so until it is started.
     """
 
-    def make(others, blockers=(), own=("kvm1:/b",), marked=True, others_start=False, lock="one_vol"):
+    def make(others, blockers=(), own=("kvm1:/b",), marked=True, others_start=False, lock="one_vol", test=False):
         seen, done = {"own": list(own), "others": dict(others)}, []
 
         def start(what):
@@ -124,6 +125,7 @@ def server(monkeypatch):
             "glusterd.bricks": lambda name: {
                 "names": ["kvm1:/b"],
                 "down": dict.fromkeys(seen["own"], marked),
+                "lost": {} if marked else dict.fromkeys(seen["own"], "mount its file system"),
             },
             "glusterd.restart": lambda name: start(f"{name} restarted"),
             "glusterd.end_brick": lambda name, brick: False,
@@ -138,7 +140,7 @@ def server(monkeypatch):
             "gluster.heal_daemon_restart": lambda name, timeout: start("self-heal daemon restarted"),
         }
         utils = {"gluster_states.wait_for": waited}
-        opts = {"test": False, "id": "kvm1", "file_client": "local"}
+        opts = {"test": test, "id": "kvm1", "file_client": "local"}
         path = CHECKOUT / "_states/gluster_one_server.py"
         return imported(path, __salt__=salt, __utils__=utils, __grains__={"id": "kvm1"}, __opts__=opts), done
 
@@ -146,6 +148,7 @@ def server(monkeypatch):
 
 
 OWN = {"kvm1:/b": {"old": "down", "new": "online"}}
+RESTART = {"gluster": {"old": "running", "new": "restarted"}}
 
 
 def test_a_server_starts_its_own_bricks_by_force_where_no_other_s_are_down(server):
@@ -164,7 +167,7 @@ def test_bricks_of_another_server_are_never_started(server):
     """Its directory may be empty, and a start by force would mark it. A glusterd that starts starts its own alone."""
     module, done = server({"kvm3:/b": "3"})
     ret = module.bricks_running("one_vol", service="gluster")
-    assert (ret["result"], ret["changes"]) == (True, OWN), ret["comment"]
+    assert (ret["result"], ret["changes"]) == (True, {**OWN, **RESTART}), ret["comment"]
     assert done == ["gluster restarted", "unlocked"]
 
 
@@ -175,7 +178,7 @@ def test_bricks_of_another_server_are_never_started(server):
 def test_where_no_volume_can_have_the_lock_the_servers_go_by_their_uuids(server, lock, others, waits):
     module, done = server(others, lock=lock)
     ret = module.bricks_running("one_vol", service="gluster")
-    assert (ret["result"], ret["changes"]) == (True, OWN), ret["comment"]
+    assert (ret["result"], ret["changes"]) == (True, {**OWN, **RESTART}), ret["comment"]
     assert done == [f"waited {waits} s", "gluster restarted", "unlocked"]
 
 
@@ -198,12 +201,23 @@ def test_one_that_another_server_has_started_meanwhile_is_no_reason_to_restart_g
         ({"marked": False}, "the directory of kvm1:/b lacks its identifier"),
     ],
 )
-def test_nothing_is_started_where_it_would_cost_other_bricks(server, settings, why):
-    module, done = server({"kvm3:/b": "3"}, **settings)
+@pytest.mark.parametrize("test", [True, False])
+def test_nothing_is_started_where_it_would_cost_other_bricks(server, settings, why, test):
+    module, done = server({"kvm3:/b": "3"}, test=test, **settings)
     ret = module.bricks_running("one_vol")
     assert (ret["result"], ret["changes"]) == (False, {})
     assert re.search(why, ret["comment"])
     assert done in ([], ["unlocked"])
+
+
+def test_the_restart_of_glusterd_is_predicted(server):
+    module, done = server({"kvm3:/b": "3"}, test=True)
+    ret = module.bricks_running("one_vol", service="gluster")
+    assert (ret["result"], ret["changes"], done) == (None, {**OWN, **RESTART}, [])
+    assert "would start kvm1:/b by a restart of gluster, unless kvm3:/b runs by then; kvm3:/b down" in ret["comment"]
+    module, done = server({}, test=True)
+    ret = module.bricks_running("one_vol", service="gluster")
+    assert (ret["result"], ret["changes"], ret["comment"]) == (None, OWN, "would start kvm1:/b")
 
 
 def test_a_server_whose_own_bricks_run_starts_none_and_names_the_others(server):
