@@ -158,7 +158,8 @@ def rights(minion, known=None):
     known = {} if known is None else known
     pillars = known.setdefault("pillars", {})
     try:
-        pillar = pillars[minion] = pillars.get(minion) or __salt__["pillar.show_pillar"](minion)
+        with __salt__["gluster_one.loading"]():
+            pillar = pillars[minion] = pillars.get(minion) or __salt__["pillar.show_pillar"](minion)
         settings, error = _dict(_dict(pillar).get("gluster_one")), _dict(pillar).get("_errors")
     except Exception as exc:  # pylint: disable=broad-except
         settings, error = {}, exc

@@ -13,7 +13,6 @@ import os
 import re
 import time
 
-import salt.cache
 import salt.utils.files
 from salt.exceptions import SaltClientError
 from salt.utils.args import split_input
@@ -96,7 +95,7 @@ def remediate(minion):
     with _lock(_file("minions", minion)) as held:
         if not held:
             return f"{minion} is being repaired already"
-        cache = salt.cache.factory(__opts__)
+        cache = __salt__["gluster_one.cache"]()
         if _looked_just_now(minion, cache):
             return f"{minion} was checked just now"
         at, found = _reported(minion)
@@ -159,7 +158,7 @@ def forget(minions):
 
         salt-run gluster_one.forget kvm2
     """
-    cache, known = salt.cache.factory(__opts__), []
+    cache, known = __salt__["gluster_one.cache"](), []
     for minion in sorted(set(split_input(minions)) & set(__salt__["gluster_one.accepted"]())):
         recorded = __salt__["gluster_one.forget_repairs"](minion)
         known += [minion] if recorded or cache.fetch(BANK, minion) else []
