@@ -261,7 +261,8 @@ def test_a_self_heal_daemon_that_was_refused_is_restarted(states, modules, new_v
     host.eventually("it is connected", lambda: apart(name) == [])
     idle(connected, name)
     host.gluster("volume", "set", name, "server.allow-insecure", "off")
-    modules.gluster.heal_daemon_restart(name)
+    modules.gluster.heal_daemon_end(name)
+    modules.gluster.volume_start(name, force=True)
     bricks = [f"kvm1:/data/{name}/{number}" for number in (0, 1)]
     host.eventually("it is refused", lambda: apart(name) == bricks)
     host.gluster("volume", "set", name, "server.allow-insecure", "on")
@@ -269,6 +270,31 @@ def test_a_self_heal_daemon_that_was_refused_is_restarted(states, modules, new_v
     run = four_runs(connected, name, look=lambda: apart(name))
     assert run.changes == {"self-heal daemon": {"old": f"not connected to {', '.join(bricks)}", "new": "restarted"}}
     assert (apart(name), apart(one_vol)) == ([], [])
+    modules.gluster.heal_daemon_end(name)
+    run = four_runs(connected, name, look=lambda: apart(name))
+    assert run.changes == {"self-heal daemon": {"old": f"not connected to {', '.join(bricks)}", "new": "restarted"}}
+
+
+def test_a_self_heal_daemon_is_started_without_a_brick_over_an_empty_directory(states, modules, new_volume, one_vol):
+    """As `volume start force` would: that brick would be marked, and die."""
+    name = new_volume("empty_vol", copies=2)
+    host.eventually("its bricks run", lambda: host.bricks_online(name))
+    apart, path = modules.gluster.heal_daemon_apart, f"/data/{name}/0"
+    states.gluster_one.bricks_kept("glusterd")
+    host.kill(host.brick_pids(name)[0])
+    host.sh("mv", path, f"{path}.aside")
+    host.sh("mkdir", path)
+    host.eventually("it is down", lambda: modules.glusterd.bricks(name)["lost"])
+    modules.gluster.heal_daemon_end(name)
+    try:
+        run = four_runs(states.gluster_one.heal_daemon_connected, name, look=lambda: os.listxattr(path))
+        missing = {"old": f"not connected to kvm1:/data/{name}/1", "new": "restarted"}
+        assert run.changes == {"self-heal daemon": missing, "glusterd": {"old": "running", "new": "restarted"}}
+        assert apart(name) == [] and os.listdir(path) == [] and "trusted.glusterfs.volume-id" not in os.listxattr(path)
+    finally:
+        host.sh("rmdir", path)
+        host.sh("mv", f"{path}.aside", path)
+        host.eventually("the pool is whole", host.pool_whole)
 
 
 def test_a_brick_that_serves_clients_is_restarted_only_when_told(bricks, small_vol):
