@@ -182,7 +182,7 @@ def bricks_running(name, service="glusterd", timeout=120):
                 _require_restart(name, others, service)
                 changes, how = {**changes, **restart}, f" by a restart of {service}, unless {others} runs by then"
             return {**ret, "result": None, "changes": changes, "comment": f"would start {', '.join(down)}{how}{remark}"}
-        ret["changes"] = restart if _start(name, timeout, service) else {}
+        ret["changes"] = restart if _start([name], timeout, service) else {}
         seen = lambda: ", ".join(_own_down(name))  # noqa: E731
         failure = f"the bricks of volume {name} on this server did not all run"
         with contextlib.suppress(CommandExecutionError):
@@ -267,7 +267,8 @@ def heal_daemon_connected(name, service="glusterd", timeout=120):
     """
     This server's self-heal daemon is connected to all running bricks of a volume; if not, it is restarted.
 
-    No client notices. For every server; see ``gluster.heal_daemon_apart``. As for ``bricks_running`` glusterd is
+    No client notices. For every server; see ``gluster.heal_daemon_apart``. It is one for all volumes: those that are
+    not ``name`` get it back as well. As for ``bricks_running`` glusterd is
     restarted where ``gluster volume start VOLUME force`` would start other bricks as well, or one over a directory that
     is not the brick.
 
@@ -291,19 +292,23 @@ def heal_daemon_connected(name, service="glusterd", timeout=120):
         __salt__["gluster_one_arguments.require_arguments"](
             "heal_daemon_connected", name=name, service=service, timeout=timeout
         )
-        info = __salt__["gluster.volume_info"](name).get(name, {})
-        if info.get("status") != "Started" or not (info["replica"] > 1 or info["disperse"]):
+        healed = [
+            each
+            for each, info in sorted(__salt__["gluster.volume_info"]().items())
+            if info["status"] == "Started" and (info["replica"] > 1 or info["disperse"])
+        ]
+        if name not in healed:
             return {**ret, "comment": f"volume {name} needs no self-heal daemon"}
         apart = lambda: ", ".join(__salt__["gluster.heal_daemon_apart"](name))  # noqa: E731
         missing = apart()
         changes = {"self-heal daemon": {"old": f"not connected to {missing}", "new": "restarted"}} if missing else {}
-        if __opts__["test"] and changes and _not_by_force(name):
-            _require_restart(name, _not_by_force(name), service)
+        if __opts__["test"] and changes and _not_by_force(healed):
+            _require_restart(name, _not_by_force(healed), service)
             changes[service] = RESTART
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
         end = functools.partial(__salt__["gluster.heal_daemon_end"], name)
-        if _start(name, timeout, service, end):
+        if _start(healed, timeout, service, end):
             changes[service] = RESTART
         failure = "the self-heal daemon was restarted and is not connected to all bricks"
         __utils__["gluster_states.wait_for"](apart, timeout, failure)
@@ -456,7 +461,7 @@ def _require_marked(name):
     """
     A start by force would make an empty brick of a directory that is not the brick, and that brick dies.
     """
-    lost = __salt__["glusterd.bricks"](name)["lost"]
+    lost = _lost(name)
     if lost:
         raise CommandExecutionError(
             f"volume {name} is not started by force: the directory of {', '.join(lost)} lacks its identifier: "
@@ -474,31 +479,36 @@ def _others_up(name, undone, timeout):
     __utils__["gluster_states.wait_for"](down, timeout, failure, cure)
 
 
-def _not_by_force(name):
+def _not_by_force(volumes):
     """
-    Which bricks `gluster volume start VOLUME force` would start that nobody means, or over another directory: those of
-    other servers that are down, and those here whose directory is not the brick; as a text.
+    Which bricks `gluster volume start VOLUME force` of these would start that nobody means, or over another directory:
+    those of other servers that are down, and those here whose directory is not the brick; as a text.
     """
-    others = __salt__["gluster_pool.others_down"](name)
-    return ", ".join([*others, *__salt__["glusterd.bricks"](name)["lost"]])
+    looks = [look for name in volumes for look in (__salt__["gluster_pool.others_down"](name), _lost(name))]
+    return ", ".join(brick for found in looks for brick in found)
 
 
-def _start(name, timeout, service, before=lambda: None):
+def _lost(name):
+    return __salt__["glusterd.bricks"](name)["lost"]
+
+
+def _start(volumes, timeout, service, before=lambda: None):
     """
-    Start what is down of this server's part of a volume, and no other server's bricks. Two glusterds that restart at
+    Start what is down of this server's part of volumes, and no other server's bricks. Two glusterds that restart at
     once may cost a third one its quorum, so that each waits for its turn. ``before`` is called when nothing is in the
     way any more. Returns whether glusterd was restarted.
     """
-    down = functools.partial(_not_by_force, name)
+    down = functools.partial(_not_by_force, volumes)
     had = not down() or __salt__["gluster_lock.lock_held"]()
     try:
         if not had:
             _await_turn(timeout)
         if not down():
             before()
-            __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
+            for name in volumes:
+                __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
             return False
-        _require_restart(name, down(), service)
+        _require_restart(volumes[0], down(), service)
         before()
         __salt__["gluster_lock.lock_held"]()
         __salt__["glusterd.restart"](service)
@@ -554,4 +564,4 @@ def _start_anew(name, bricks, timeout, service="glusterd"):
     for brick in bricks:
         if not __salt__["gluster_pool.brick_blockers"](name, brick):
             __salt__["glusterd.end_brick"](name, brick)
-    return _start(name, timeout, service) if bricks else False
+    return _start([name], timeout, service) if bricks else False

@@ -135,7 +135,12 @@ def server(monkeypatch):
             "gluster_pool.peers_apart": lambda: None,
             "gluster_pool.brick_blockers": lambda name, brick: [],
             "gluster.volume_start": lambda name, force, timeout: start(f"{name} started by force"),
-            "gluster.volume_info": lambda name: {name: {"status": "Started", "replica": 3, "disperse": 0}},
+            "gluster.volume_info": lambda name=None: {
+                "one_vol": {"status": "Started", "replica": 3, "disperse": 0},
+                "ec_vol": {"status": "Started", "replica": 1, "disperse": 3},
+                "plain_vol": {"status": "Started", "replica": 1, "disperse": 0},
+                "stopped_vol": {"status": "Stopped", "replica": 3, "disperse": 0},
+            },
             "gluster.heal_daemon_apart": lambda name: [] if seen["daemon"] else ["kvm2:/b"],
             "gluster.heal_daemon_end": lambda name: done.append("self-heal daemon ended"),
         }
@@ -242,7 +247,8 @@ def test_a_self_heal_daemon_is_not_started_by_force_over_another_directory(serve
     module, done = server(others, marked=marked)
     ret = module.heal_daemon_connected("one_vol", "gluster")
     assert (ret["result"], ret["changes"]) == (True, changes), ret["comment"]
-    by = ["gluster restarted", "unlocked"] if restarts else ["one_vol started by force"]
+    # It is one for all volumes.
+    by = ["gluster restarted", "unlocked"] if restarts else ["ec_vol started by force", "one_vol started by force"]
     assert done == ["self-heal daemon ended", *by]
     assert module.heal_daemon_connected("one_vol", "gluster")["changes"] == {}
 
