@@ -247,8 +247,12 @@ def _healing(name, counts, limit):
         try:
             __salt__["gluster.heal"](name)
         except CommandExecutionError as exc:
-            # Self-heal daemons that bricks once rejected, as while server.allow-insecure was off, do not try again.
-            cure = f"once all bricks run, on each server: pkill -f [g]lustershd; gluster volume start {name} force"
+            # Self-heal daemons that bricks once rejected, as while server.allow-insecure was off, do not try again. A
+            # start of glusterd starts them, and no brick over an empty directory, as `volume start force` does.
+            cure = (
+                "salt SERVERS state.apply gluster_one.bricks; by hand, on one server after another, whose bricks run "
+                "on while glusterd restarts (gluster_one.glusterd): pkill -f [g]lustershd; systemctl restart glusterd"
+            )
             if not re.search("Another transaction|Locking failed", str(exc)):  # then it is not known
                 found.append(["heal_daemon", name, str(exc), "the self-heal daemons heal", cure])
     if counts["split_brain"]:

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 RECORD = "glusterd"  # its key for the options of glusterd's volume file, by the file's path
 # Seconds in which bricks come up after a start of glusterd.
 BACK = 15
+RESTART = {"old": "running", "new": "restarted"}
 
 
 def __virtual__():
@@ -174,14 +175,14 @@ def bricks_running(name, service="glusterd", timeout=120):
         if not down:
             return {**ret, "comment": f"all bricks of volume {name} on this server run{remark}"}
         _require_marked(name)
-        restart = {service: {"old": "running", "new": "restarted"}}
+        restart = {service: RESTART}
         if __opts__["test"]:
             how = ""
             if others:
                 _require_restart(name, others, service)
                 changes, how = {**changes, **restart}, f" by a restart of {service}, unless {others} runs by then"
             return {**ret, "result": None, "changes": changes, "comment": f"would start {', '.join(down)}{how}{remark}"}
-        ret["changes"] = restart if _start(name, timeout, service) else {}
+        ret["changes"] = restart if _start([name], timeout, service) else {}
         seen = lambda: ", ".join(_own_down(name))  # noqa: E731
         failure = f"the bricks of volume {name} on this server did not all run"
         with contextlib.suppress(CommandExecutionError):
@@ -262,14 +263,20 @@ def glusterd_restarted(
         return {**ret, "result": False, "comment": str(exc)}
 
 
-def heal_daemon_connected(name, timeout=120):
+def heal_daemon_connected(name, service="glusterd", timeout=120):
     """
     This server's self-heal daemon is connected to all running bricks of a volume; if not, it is restarted.
 
-    No client notices. For every server; see ``gluster.heal_daemon_apart``.
+    No client notices. For every server; see ``gluster.heal_daemon_apart``. It is one for all volumes: those that are
+    not ``name`` get it back as well. As for ``bricks_running`` glusterd is
+    restarted where ``gluster volume start VOLUME force`` would start other bricks as well, or one over a directory that
+    is not the brick.
 
     name
         The volume (string).
+
+    service
+        glusterd's service (string, default ``glusterd``).
 
     timeout
         Seconds to wait until it is connected (int, default 120).
@@ -282,17 +289,27 @@ def heal_daemon_connected(name, timeout=120):
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     fine = f"the self-heal daemon is connected to the bricks of volume {name}"
     try:
-        __salt__["gluster_one_arguments.require_arguments"]("heal_daemon_connected", name=name, timeout=timeout)
-        info = __salt__["gluster.volume_info"](name).get(name, {})
-        if info.get("status") != "Started" or not (info["replica"] > 1 or info["disperse"]):
+        __salt__["gluster_one_arguments.require_arguments"](
+            "heal_daemon_connected", name=name, service=service, timeout=timeout
+        )
+        healed = [
+            each
+            for each, info in sorted(__salt__["gluster.volume_info"]().items())
+            if info["status"] == "Started" and (info["replica"] > 1 or info["disperse"])
+        ]
+        if name not in healed:
             return {**ret, "comment": f"volume {name} needs no self-heal daemon"}
         apart = lambda: ", ".join(__salt__["gluster.heal_daemon_apart"](name))  # noqa: E731
         missing = apart()
         changes = {"self-heal daemon": {"old": f"not connected to {missing}", "new": "restarted"}} if missing else {}
+        if __opts__["test"] and changes and _not_by_force(healed):
+            _require_restart(name, _not_by_force(healed), service)
+            changes[service] = RESTART
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
-        _others_up(name, "the self-heal daemon was not restarted", timeout)
-        __salt__["gluster.heal_daemon_restart"](name, timeout)
+        end = functools.partial(__salt__["gluster.heal_daemon_end"], name)
+        if _start(healed, timeout, service, end):
+            changes[service] = RESTART
         failure = "the self-heal daemon was restarted and is not connected to all bricks"
         __utils__["gluster_states.wait_for"](apart, timeout, failure)
         return __utils__["gluster_states.changed"](ret, changes, {}, fine)
@@ -335,6 +352,7 @@ def bricks_restarted(name, every=False, outage=None, orchestrated=False, timeout
             changes.update({brick: {"old": "online", "new": "restarted"} for brick in own if brick not in refusing})
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
+        _require_marked(name)
         for brick in changes:
             restart = functools.partial(__salt__["gluster.brick_restart"], name, brick, timeout)
             if brick in refusing and alone:
@@ -443,7 +461,7 @@ def _require_marked(name):
     """
     A start by force would make an empty brick of a directory that is not the brick, and that brick dies.
     """
-    lost = __salt__["glusterd.bricks"](name)["lost"]
+    lost = _lost(name)
     if lost:
         raise CommandExecutionError(
             f"volume {name} is not started by force: the directory of {', '.join(lost)} lacks its identifier: "
@@ -461,20 +479,37 @@ def _others_up(name, undone, timeout):
     __utils__["gluster_states.wait_for"](down, timeout, failure, cure)
 
 
-def _start(name, timeout, service):
+def _not_by_force(volumes):
     """
-    Start those bricks of this server that are down, and no other server's. Two glusterds that restart at once may cost
-    a third one its quorum, so that each waits for its turn. Returns whether glusterd was restarted.
+    Which bricks `gluster volume start VOLUME force` of these would start that nobody means, or over another directory:
+    those of other servers that are down, and those here whose directory is not the brick; as a text.
     """
-    down = lambda: ", ".join(__salt__["gluster_pool.others_down"](name))  # noqa: E731
+    looks = [look for name in volumes for look in (__salt__["gluster_pool.others_down"](name), _lost(name))]
+    return ", ".join(brick for found in looks for brick in found)
+
+
+def _lost(name):
+    return __salt__["glusterd.bricks"](name)["lost"]
+
+
+def _start(volumes, timeout, service, before=lambda: None):
+    """
+    Start what is down of this server's part of volumes, and no other server's bricks. Two glusterds that restart at
+    once may cost a third one its quorum, so that each waits for its turn. ``before`` is called when nothing is in the
+    way any more. Returns whether glusterd was restarted.
+    """
+    down = functools.partial(_not_by_force, volumes)
     had = not down() or __salt__["gluster_lock.lock_held"]()
     try:
         if not had:
             _await_turn(timeout)
         if not down():
-            __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
+            before()
+            for name in volumes:
+                __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
             return False
-        _require_restart(name, down(), service)
+        _require_restart(volumes[0], down(), service)
+        before()
         __salt__["gluster_lock.lock_held"]()
         __salt__["glusterd.restart"](service)
         failure = f"{service} was restarted, and the pool was not together"
@@ -529,4 +564,4 @@ def _start_anew(name, bricks, timeout, service="glusterd"):
     for brick in bricks:
         if not __salt__["gluster_pool.brick_blockers"](name, brick):
             __salt__["glusterd.end_brick"](name, brick)
-    return _start(name, timeout, service) if bricks else False
+    return _start([name], timeout, service) if bricks else False

@@ -93,11 +93,11 @@ def server(monkeypatch):
     """
 
     def make(others, blockers=(), own=("kvm1:/b",), marked=True, others_start=False, lock="one_vol", test=False):
-        seen, done = {"own": list(own), "others": dict(others)}, []
+        seen, done = {"own": list(own), "others": dict(others), "daemon": False}, []
 
         def start(what):
             done.append(what)
-            seen["own"] = []
+            seen.update(own=[], daemon=True)
 
         def waited(look, timeout, failure, cure=""):
             look = salt[look] if isinstance(look, str) else look
@@ -135,9 +135,14 @@ def server(monkeypatch):
             "gluster_pool.peers_apart": lambda: None,
             "gluster_pool.brick_blockers": lambda name, brick: [],
             "gluster.volume_start": lambda name, force, timeout: start(f"{name} started by force"),
-            "gluster.volume_info": lambda name: {name: {"status": "Started", "replica": 3, "disperse": 0}},
-            "gluster.heal_daemon_apart": lambda name: ["kvm1:/b"],
-            "gluster.heal_daemon_restart": lambda name, timeout: start("self-heal daemon restarted"),
+            "gluster.volume_info": lambda name=None: {
+                "one_vol": {"status": "Started", "replica": 3, "disperse": 0},
+                "ec_vol": {"status": "Started", "replica": 1, "disperse": 3},
+                "plain_vol": {"status": "Started", "replica": 1, "disperse": 0},
+                "stopped_vol": {"status": "Stopped", "replica": 3, "disperse": 0},
+            },
+            "gluster.heal_daemon_apart": lambda name: [] if seen["daemon"] else ["kvm2:/b"],
+            "gluster.heal_daemon_end": lambda name: done.append("self-heal daemon ended"),
         }
         utils = {"gluster_states.wait_for": waited}
         opts = {"test": test, "id": "kvm1", "file_client": "local"}
@@ -227,8 +232,39 @@ def test_a_server_whose_own_bricks_run_starts_none_and_names_the_others(server):
     assert ret["comment"].endswith("on this server run; kvm3:/b down: apply gluster_one.started to its server")
 
 
-def test_a_self_heal_daemon_is_not_restarted_by_force_over_bricks_of_others(server):
-    module, done = server({"kvm3:/b": "3"})
+DAEMON = {"self-heal daemon": {"old": "not connected to kvm2:/b", "new": "restarted"}}
+
+
+@pytest.mark.parametrize(
+    "others, marked, restarts",
+    [({}, True, False), ({"kvm3:/b": "3"}, True, True), ({}, False, True)],
+)
+def test_a_self_heal_daemon_is_not_started_by_force_over_another_directory(server, others, marked, restarts):
+    """Of another server's brick that is down, or of an own one: a start of glusterd leaves it alone."""
+    changes = {**DAEMON, **(RESTART if restarts else {})}
+    predicted = server(others, marked=marked, test=True)[0].heal_daemon_connected("one_vol", "gluster")
+    assert (predicted["result"], predicted["changes"]) == (None, changes)
+    module, done = server(others, marked=marked)
+    ret = module.heal_daemon_connected("one_vol", "gluster")
+    assert (ret["result"], ret["changes"]) == (True, changes), ret["comment"]
+    # It is one for all volumes.
+    by = ["gluster restarted", "unlocked"] if restarts else ["ec_vol started by force", "one_vol started by force"]
+    assert done == ["self-heal daemon ended", *by]
+    assert module.heal_daemon_connected("one_vol", "gluster")["changes"] == {}
+
+
+@pytest.mark.parametrize("test", [True, False])
+def test_a_self_heal_daemon_is_not_ended_where_it_could_not_be_started(server, test):
+    module, done = server({"kvm3:/b": "3"}, blockers=["without it 1 of 2"], test=test)
     ret = module.heal_daemon_connected("one_vol")
+    assert (ret["result"], ret["changes"]) == (False, {}) and "without it 1 of 2" in ret["comment"]
+    assert "self-heal daemon ended" not in done
+
+
+def test_no_brick_is_restarted_by_force_beside_one_that_is_lost(server):
+    """It would be started as well, over a directory that is not the brick."""
+    module, done = server({}, marked=False)
+    module._own_bricks = lambda name: (["kvm1:/b"], ["kvm1:/b"], True)
+    ret = module.bricks_restarted("one_vol")
     assert (ret["result"], ret["changes"], done) == (False, {}, [])
-    assert "(last seen: kvm3:/b): they would be started as well, perhaps over empty directories" in ret["comment"]
+    assert "the directory of kvm1:/b lacks its identifier" in ret["comment"]
