@@ -144,7 +144,8 @@ def known(run):
 
 def test_run_does_what_was_predicted(predicted, first):
     assert {minion: set(states) for minion, states in first["run"].items()} == {
-        minion: set(states) for minion, states in predicted["run"].items()
+        minion: set(states) - {"gluster_one_modules"}  # synced for the prediction
+        for minion, states in predicted["run"].items()
     }
     assert known(first["run"]) == known(predicted["run"])
 
