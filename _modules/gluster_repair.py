@@ -18,6 +18,7 @@ MEMBER = "Peer in Cluster"
 # Options that every volume has, with their values: one of them is set to what it is, for a newer version of the volume.
 SAME = ("storage.fips-mode-rchecksum", "transport.address-family", "nfs.disable")
 MOST = 100  # how much newer a version can become
+ANSWER = 10  # seconds for glusterd's answer, which takes a tenth of one: the plan waits for the slowest server
 
 
 def __virtual__():
@@ -29,7 +30,7 @@ def view():
     How this server and its peers take each other, for the plan of a repair.
 
     Returns a dict; ``peers`` are those on disk where Gluster does not say it, as while a probe goes on, ``unfinished``
-    the servers that were probed and have not answered::
+    the servers that were probed and have not answered, and ``running`` is False, too, where glusterd hangs::
 
         {"uuid": "...", "operating_version": 100000, "running": True, "unfinished": ["kvm4"],
          "peers": [{"uuid": "...", "hostnames": ["kvm2"], "connected": True, "state": "Peer in Cluster"}],
@@ -48,7 +49,7 @@ def view():
         "volumes": __salt__["glusterd.definitions"](),
     }
     try:
-        found["peers"] = __salt__["gluster.peer_status"]()
+        found["peers"] = __salt__["gluster.peer_status"](timeout=ANSWER)
     except CommandExecutionError:
         found["running"] = bool(found["unfinished"])  # glusterd that waits for an answer says nothing
         found["peers"] = __salt__["glusterd.stored_peers"]()
