@@ -5,6 +5,7 @@ import re
 import pytest
 import yaml
 
+from lab import files
 from lab.system import wait_for
 from tests.fleet.fleet import HYPERVISORS, STORES
 from tests.fleet.fleet import MOUNT as PLACE
@@ -447,7 +448,7 @@ def test_a_host_on_which_nobody_has_mounted_it(by_hand):
 def test_bricks_and_mounts_by_address(by_hand):
     """The last one: the volume is made anew by servers that the pool knows by their addresses as well."""
     fleet = by_hand.fleet
-    addresses = {host: fleet.sh(host, f"getent hosts {host} | cut -d' ' -f1").strip() for host in HYPERVISORS}
+    addresses = {host: files.address(host) for host in HYPERVISORS}
     fleet.sh("kvm1", f"{VOLUME} stop one_vol force; {VOLUME} delete one_vol")
     for host, other in zip(HYPERVISORS, ("kvm2", "kvm3", "kvm1"), strict=True):
         fleet.sh(other, f"gluster --mode=script peer probe {addresses[host]}")
