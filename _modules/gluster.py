@@ -229,12 +229,15 @@ def volume_info(name=None, run=None, server=None):
     return {name: volumes[name]} if name in volumes else {}
 
 
-def peer_status(run=None):
+def peer_status(run=None, timeout=120):
     """
     The other members of the trusted pool as this node's glusterd sees them.
 
     run
         See :func:`volume_info`, with which it shares one process.
+
+    timeout
+        Seconds to wait for Gluster's answer where it is a process of its own (int, default 120).
 
     Returns a list of dicts; the names are all by which the pool knows the peer, addresses among them, and the state is
     in Gluster's words, ``Peer in Cluster`` for a member, ``Peer Rejected`` for one whose volumes are not the pool's.
@@ -250,10 +253,10 @@ def peer_status(run=None):
 
         salt kvm1 gluster.peer_status
     """
-    return _read("peer status", run)
+    return _read("peer status", run, timeout)
 
 
-def _read(command, run):
+def _read(command, run, timeout=120):
     """
     What ``peer status`` or ``volume info`` says. In one run one process reads both, and once while nothing is changed.
     """
@@ -262,7 +265,7 @@ def _read(command, run):
     if command not in found:
         roots = _together(list(PLAIN), timeout=13)[0] if run is not None else {}
         if command not in roots:
-            roots[command] = _run(*command.split())
+            roots[command] = _run(*command.split(), timeout=timeout)
         found = {command: PLAIN[command](root) for command, root in roots.items()}
         __context__["gluster.read"] = (run, found)
     return found[command]

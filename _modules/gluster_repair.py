@@ -18,6 +18,7 @@ MEMBER = "Peer in Cluster"
 # Options that every volume has, with their values: one of them is set to what it is, for a newer version of the volume.
 SAME = ("storage.fips-mode-rchecksum", "transport.address-family", "nfs.disable")
 MOST = 100  # how much newer a version can become
+ANSWER = 10  # seconds for glusterd's answer, which takes a tenth of one: the plan waits for the slowest server
 
 
 def __virtual__():
@@ -29,9 +30,10 @@ def view():
     How this server and its peers take each other, for the plan of a repair.
 
     Returns a dict; ``peers`` are those on disk where Gluster does not say it, as while a probe goes on, ``unfinished``
-    the servers that were probed and have not answered, ``restart`` what a restart of glusterd would cost here, as
-    ``gluster_pool.restart_losses`` has it, once the run has done what the pillar says of its unit, ``counted`` the
-    volumes with several bricks here, each with whether Gluster takes the sizes of these right::
+    the servers that were probed and have not answered, ``running`` is False, too, where glusterd hangs, ``restart``
+    what a restart of glusterd would cost here, as ``gluster_pool.restart_losses`` has it, once the run has done what
+    the pillar says of its unit, ``counted`` the volumes with several bricks here, each with whether Gluster takes the
+    sizes of these right::
 
         {"uuid": "...", "operating_version": 100000, "running": True, "unfinished": ["kvm4"],
          "peers": [{"uuid": "...", "hostnames": ["kvm2"], "connected": True, "state": "Peer in Cluster"}],
@@ -51,7 +53,7 @@ def view():
         "volumes": __salt__["glusterd.definitions"](),
     }
     try:
-        found["peers"] = __salt__["gluster.peer_status"]()
+        found["peers"] = __salt__["gluster.peer_status"](timeout=ANSWER)
     except CommandExecutionError:
         found["running"] = bool(found["unfinished"])  # glusterd that waits for an answer says nothing
         found["peers"] = __salt__["glusterd.stored_peers"]()
@@ -63,6 +65,8 @@ def view():
     plan = __salt__["gluster_one_pillar.node"]()
     about = [] if plan["errors"] else [plan["glusterd"]["service"], plan["restart"]["keep_bricks"]]
     try:
+        if not found["running"]:
+            raise CommandExecutionError("glusterd does not answer")  # nor is it waited for a second time
         found["restart"] = __salt__["gluster_pool.restart_losses"](*about)
     except CommandExecutionError as exc:
         found["restart"] = {"bricks": [], "quorum": [str(exc)]}

@@ -18,6 +18,10 @@ NEWER = (
     "if that of the others is to stay, `gluster volume set {} user.checked yes` on one of them until its version is "
     "the higher one (docs/repair-peer.md)"
 )
+START = (
+    "start it (`salt {0} state.apply gluster_one.started`), or restart it where it hangs (`salt {0} service.restart "
+    "glusterd`), and run again"
+)
 JOIN = "a run takes it in where the pillar has create, else `gluster peer probe {}` on a member"
 
 
@@ -80,7 +84,7 @@ def repair_decided(peer, views, own, target, listed):
     if own is not None and not _is_view(own):
         wrong.append(f"the minion of {peer} does not say how it takes its peers: {_said(own)}")
     wrong = wrong or [
-        f"glusterd does not run on {minion}: start it, and run again"
+        f"glusterd does not answer on {minion}: {START.format(minion)}"
         for minion, said in sorted(views.items())
         if not said["running"]
     ]
@@ -92,8 +96,7 @@ def repair_decided(peer, views, own, target, listed):
         there = own if own and own["running"] else None
         return _kept(_forgotten(found, peer, views, there, probing, listed), views, target, own)
     if own and not own["running"]:
-        start = f"glusterd does not run on {peer}: `salt {target} state.apply gluster_one.started`"
-        return {**found, "errors": [start]}
+        return {**found, "errors": [f"glusterd does not answer on {peer}: {START.format(target)}"]}
     wrong = _strange(peer, views, records, own)
     if wrong:
         return {**found, "errors": wrong}

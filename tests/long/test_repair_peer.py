@@ -1,6 +1,7 @@
 """A peer that is no full member becomes one again, and nobody who writes or reads notices; or it is said why not."""
 
 import json
+import time
 
 import pytest
 
@@ -140,13 +141,36 @@ def test_a_probe_of_a_host_that_is_silent(fleet):
         fleet.sh("kvm1", "timeout 5 gluster --mode=script peer probe kvm4", check=False)
         finding = found(fleet, "kvm4")
         assert "a probe of it has not ended" in finding["seen"] and "{peer: kvm4}" in finding["cure"]
+        begin = time.monotonic()
         _, predicted, _ = repaired(fleet, "kvm4", test=True)
+        assert time.monotonic() - begin < 60, "the plan waits for no answer of glusterd on kvm4"
         code, steps, said = repaired(fleet, "kvm4")
         assert (code, steps) == (0, predicted), said
         assert list(steps) == ["forget the probe of kvm4 on kvm1"]
         members(fleet)
     finally:
         fleet.sh("kvm4", "kill -CONT $(pidof glusterd)")
+    unnoticed(load)
+    fleet.healed()
+    well(fleet)
+
+
+@pytest.mark.timeout(900)
+def test_a_member_that_hangs_is_named_with_its_cure(fleet):
+    load = Load(fleet)
+    fleet.sh("kvm3", "kill -STOP $(pidof glusterd)")
+    try:
+        for peer in ("kvm3", "kvm2"):
+            begin = time.monotonic()
+            code, steps, said = repaired(fleet, peer)
+            assert time.monotonic() - begin < 60
+            assert (code != 0, steps) == (True, {})
+            assert "glusterd does not answer on kvm3" in said and "`salt kvm3 service.restart glusterd`" in said
+        assert fleet.lab.call("kvm3", "service.restart", "glusterd") == {"kvm3": True}
+        members(fleet)
+    finally:
+        fleet.sh("kvm3", "kill -CONT $(pidof glusterd)")
+    assert repaired(fleet, "kvm3")[:2] == (0, {})
     unnoticed(load)
     fleet.healed()
     well(fleet)

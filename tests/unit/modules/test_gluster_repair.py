@@ -63,7 +63,7 @@ def repair(execution, stored):
 
 
 def test_while_a_probe_goes_on_what_is_on_disk_counts(repair):
-    def failed():
+    def failed(timeout):
         raise CommandExecutionError("peer status: failed")
 
     repair.__salt__["gluster.peer_status"] = failed

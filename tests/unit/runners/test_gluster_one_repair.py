@@ -209,7 +209,7 @@ def test_one_that_was_wiped_is_replaced(fleet):
     [
         (lambda views: views.update(kvm3=None), "no minion speaks for kvm3, or it does not answer: start the host"),
         (lambda views: views["kvm3"].update(running=False), "`salt kvm3 state.apply gluster_one.started`"),
-        (lambda views: views["kvm1"].update(running=False), "glusterd does not run on kvm1: start it"),
+        (lambda views: views["kvm1"].update(running=False), "glusterd does not answer on kvm1: start it (`salt"),
         (lambda views: views.update(kvm1="x"), "kvm1 does not say how it takes its peers: x"),
         (lambda views: views["kvm1"]["peers"].__setitem__(0, peer(2, REJECTED)), "sees kvm2 as 'Peer Rejected': rep"),
         (lambda views: views["kvm1"]["peers"][0].update(connected=False), "kvm1 sees kvm2 disconnected: start glu"),
