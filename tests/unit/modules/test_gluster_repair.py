@@ -76,7 +76,7 @@ def test_while_a_probe_goes_on_what_is_on_disk_counts(repair):
 
 def test_what_a_restart_would_cost_is_said_before(repair, monkeypatch):
     """As the pillar will have the unit by then; where glusterd cannot say it, that is the reason."""
-    repair.__salt__["gluster.peer_status"] = list
+    repair.__salt__["gluster.peer_status"] = lambda timeout: []
     repair.blockers = ["kvm1:/b would end"]
     assert repair.view()["restart"] == {"bricks": ["kvm1:/b would end"], "quorum": []}
     assert repair.done == [("gluster", True)]
@@ -93,7 +93,7 @@ def test_what_a_restart_would_cost_is_said_before(repair, monkeypatch):
 
 @pytest.mark.parametrize("miscounted, said", [(None, {"one_vol": True}), ([2, 1], {"one_vol": False})])
 def test_whether_several_bricks_are_counted_right_is_said(repair, miscounted, said):
-    repair.__salt__["gluster.peer_status"] = list
+    repair.__salt__["gluster.peer_status"] = lambda timeout: []
     repair.miscounted = miscounted
     assert repair.view()["counted"] == said
     repair.__salt__["glusterd.directories"] = lambda name: {"/b": {"owner": ["0", "0"], "miscounted": None}}
