@@ -445,12 +445,13 @@ class _Turn:
         ended, self.stream = self.stream, None
         self.stack.close()
         if ended:
-            _call_next()
+            _call_waiting()
 
 
-def _call_next():
+def _call_waiting():
     """
-    Have the reactor look again at the server that has waited longest for its turn; a beacon's event is but a hint.
+    Have the reactor look again at the servers that wait for their turn, first at the one that has waited longest; a
+    beacon's event is but a hint. One alone might take no turn, and nobody would call the others then.
     """
     directory, waiting = os.path.dirname(_file("waiting")), []
     for name in os.listdir(directory):
@@ -460,9 +461,8 @@ def _call_next():
     for at, path, minion in sorted(waiting):
         with contextlib.suppress(FileNotFoundError):  # another turn has ended, too
             os.remove(path)
-            if 0 <= time.time() - at < FORGOTTEN:  # its beacon has reminded of it since
+            if 0 <= time.time() - at < FORGOTTEN:
                 __salt__["event.send"](f"salt/beacon/{minion}/gluster_one/changed", {"id": minion})
-                return
 
 
 def _last_turn():

@@ -253,6 +253,12 @@ def volume_present(
         left = lacking()
         if error and left:
             raise CommandExecutionError(f"{error}: {REFUSED}")
+        behind = __salt__["gluster_volume.behind"](name) if error else []
+        if behind:
+            raise CommandExecutionError(
+                f"{error}; {', '.join(behind)} did not take it over: restart glusterd there, one after the other "
+                "(docs/restart.md)"
+            )
         return __utils__["gluster_states.changed"](ret, changes, changes if left else {}, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}

@@ -350,9 +350,10 @@ def bricks_restarted(name, every=False, outage=None, orchestrated=False, timeout
         changes = {brick: {"old": "rejects clients", "new": "restarted"} for brick in refusing}
         if every:
             changes.update({brick: {"old": "online", "new": "restarted"} for brick in own if brick not in refusing})
+        if changes:
+            _require_marked(name)
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
-        _require_marked(name)
         for brick in changes:
             restart = functools.partial(__salt__["gluster.brick_restart"], name, brick, timeout)
             if brick in refusing and alone:

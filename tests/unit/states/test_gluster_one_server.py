@@ -261,9 +261,10 @@ def test_a_self_heal_daemon_is_not_ended_where_it_could_not_be_started(server, t
     assert "self-heal daemon ended" not in done
 
 
-def test_no_brick_is_restarted_by_force_beside_one_that_is_lost(server):
+@pytest.mark.parametrize("test", [True, False])
+def test_no_brick_is_restarted_by_force_beside_one_that_is_lost(server, test):
     """It would be started as well, over a directory that is not the brick."""
-    module, done = server({}, marked=False)
+    module, done = server({}, marked=False, test=test)
     module._own_bricks = lambda name: (["kvm1:/b"], ["kvm1:/b"], True)
     ret = module.bricks_restarted("one_vol")
     assert (ret["result"], ret["changes"], done) == (False, {}, [])
