@@ -60,7 +60,8 @@ def snapshot(heal=(), ask=True, service="glusterd"):
         try:
             seen = __salt__["gluster.snapshot"](heal=heal)
         except CommandExecutionError:
-            if not unfinished:
+            silent = __salt__["glusterd.silent_peers"]()  # one may have fallen silent meanwhile
+            if not (unfinished or silent):
                 raise
     if seen:
         for peer in seen["pool"]:

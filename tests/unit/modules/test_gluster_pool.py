@@ -491,6 +491,9 @@ def test_a_probe_that_does_not_end_is_named(execution):
     salt["glusterd.unfinished_probes"] = dict
     with pytest.raises(CommandExecutionError):
         module.snapshot()
+    silent = iter([[], ["kvm3"]])
+    salt["glusterd.silent_peers"] = lambda: next(silent)
+    assert module.snapshot()["pool"] == pool(), "one that falls silent while Gluster is asked is seen as silent"
 
 
 def test_a_peer_that_is_no_member_holds_everything(execution, blockers):
