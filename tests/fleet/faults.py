@@ -77,7 +77,7 @@ LINES = {
     "master restarted meanwhile": IS_DEAD,
     "the same ten times in a minute": IS_DEAD,
     "Gluster's lock held for 40 s": f"one_vol: storage.owner-uid is 0 -> {VOLUME}",
-}  # a node that is rebooted is back before a status has ended
+}  # a node that is rebooted may be back before a status has ended
 FAULTS = [
     Fault("FUSE client killed", "kvm2", CLIENT, HEALED, {"mount_dead"}, MOUNTED, within=DEAD, jobs={"kvm2": 1}),
     Fault("umount by hand", "kvm2", UMOUNT, HEALED, {"mount_gone"}, MOUNTED, within=DEAD, jobs={"kvm2": 1}),
@@ -302,6 +302,7 @@ def first_line(fleet, fault):
     """The only line of the status while a fault is there; fails unless it is what it has to be."""
     if not fault.line:
         return "-"
+    time.sleep(2)  # it may only begin
     found = wait_for("a cause", lambda: lines(fleet), 60, every=1)
     assert len(found) == 1 and re.fullmatch(fault.line, found[0]), found
     return found[0]
