@@ -218,7 +218,14 @@ class Scene:
             time.sleep(40)
         finally:
             self.fleet.sh("kvm3", "pkill -CONT -x glusterd")
-        self.fleet.sh("kvm1", f"{ONE_VOL} set one_vol storage.owner-uid 0", timeout=200)
+        wait_for("the lock to be free", self._set_owner, 60, every=1)
+
+    def _set_owner(self):
+        """Whether the option could be set: the command before may be under way still, or the repair of what it did."""
+        done = self.fleet.lab.exec("kvm1", "sh", "-c", f"{ONE_VOL} set one_vol storage.owner-uid 0", timeout=200)
+        said = done.stdout + done.stderr
+        assert done.returncode == 0 or "Another transaction is in progress" in said, said
+        return done.returncode == 0
 
 
 def calm(fleet):

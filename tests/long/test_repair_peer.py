@@ -75,10 +75,46 @@ def test_a_rejected_one(fleet):
     fleet.sh("kvm3", REJECTED)
     cure = found(fleet, "kvm3")["cure"]
     assert "gluster_one.orchestrate.repair_peer pillar='{peer: kvm3}'" in cure
-    assert as_predicted(fleet, "kvm3") == ["volumes on kvm1", "kvm3 keeps its peers on kvm3", "members on kvm1"]
+    assert as_predicted(fleet, "kvm3") == ["volumes on kvm1", "kvm3 keeps its peers on kvm3"]
     assert "nfs.disable=on" in fleet.sh("kvm3", f"cat {INFO}")
     assert {**fleet.bricks(), "kvm3": own} == {**bricks, "kvm3": own}
     unnoticed(load)
+    fleet.healed()
+    well(fleet)
+
+
+@pytest.fixture
+def two_bricks(fleet):
+    """A volume with two bricks on kvm3, on a file system each."""
+    script = """
+        mkdir -p /srv/a /srv/b; for each in a b; do mount -t tmpfs -o size=100m $each /srv/$each; done
+        gluster --mode=script volume create two_vol kvm3:/srv/a/brick kvm3:/srv/b/brick
+        gluster --mode=script volume start two_vol
+    """
+    fleet.sh("kvm3", script)
+    yield "two_vol"
+    fleet.sh("kvm3", "gluster --mode=script volume stop two_vol; gluster --mode=script volume delete two_vol")
+    fleet.sh("kvm3", "umount /srv/a /srv/b")
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("steps", [1, 2], ids=["before the peer", "after the peer"])
+def test_one_whose_repair_was_killed(fleet, two_bricks, steps):
+    """What was set while the peer was away leaves the sizes of its bricks wrong, until it is set once more."""
+    fleet.sh("kvm3", REJECTED.replace("one_vol", two_bricks))
+    found(fleet, "kvm3")
+    plan = fleet.runner("gluster_one.repair_plan", "kvm3")[1]
+    assert len(plan["steps"]) == 5, plan
+    for step in plan["steps"][:steps]:
+        words = (*step["minions"], "state.apply", step["sls"], f"pillar={json.dumps(step['pillar'])}")
+        assert fleet.salt(*words).returncode == 0
+    counted = lambda: fleet.lab.call("kvm3", "gluster_repair.view")["kvm3"]["counted"]  # noqa: E731
+    if steps == 2:
+        members(fleet)
+        assert counted() == {two_bricks: False}
+    left = ["kvm3 keeps its peers on kvm3", "glusterd again on kvm3", "sizes on kvm1"][steps - 1 :]
+    assert as_predicted(fleet, "kvm3") == left
+    assert counted() == {two_bricks: True}
     fleet.healed()
     well(fleet)
 
