@@ -272,12 +272,15 @@ def test_a_volume_that_is_taken_out_is_named_until_it_is_taken_away(mind):
     assert mind.run() == {} and mind.look() == before
     assert set(mind.found("head", "datastore_left")) == {"more_images"}
     mind.single("salt head state.single gluster_one.one_datastore_absent more_images")
-    for host in fleet.lab.hosts:
+
+    def taken_away(host):
         ((place, cure),) = mind.found(host, "mount_left").items()
         gone = mind.single(cure)
         assert place == TWO and {"mount", "boot", "fstab", f"{STORES}/{number}"} <= set(gone)
         assert number not in mind.links(host) and set(fleet.mounts(host)) == {MOUNT}
         assert not mind.found(host, "mount_left", "datastore_left")
+
+    fleet.everywhere(taken_away)
     cures = {host: mind.found(host, "volume_left") for host in HYPERVISORS}
     assert [set(cure) for cure in cures.values()] == 3 * [{"two_vol"}]
     gone = mind.single(cures["kvm1"]["two_vol"])
@@ -302,9 +305,8 @@ base:
 
 def test_a_node_that_is_no_hypervisor_any_more(mind):
     fleet = mind.fleet
-    with fleet.pillar(
-        top=TOP.format(head="head", other="kvm2"), gluster_one_other={"gluster_one": {"roles": ["server"]}}
-    ):
+    other = {"gluster_one": {"roles": ["server"]}}
+    with fleet.pillar(top=TOP.format("head", "kvm2"), gluster_one_other=other):
         before = mind.look()
         assert mind.run() == {} and mind.look() == before
         ((place, cure),) = mind.found("kvm2", "mount_left").items()
