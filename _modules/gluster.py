@@ -1097,7 +1097,7 @@ def _looking(what):
 
 def heal_daemon_end(name):
     """
-    End the self-heal daemon of this server, which is one for all volumes.
+    End the self-heal daemon of a volume on this server, which may be that of others, too.
 
     Nothing of a volume starts it again but ``volume start VOLUME force``, which starts bricks that are down as well,
     also over an empty directory: a start of glusterd does, and leaves such a directory alone (Gluster 10.3).

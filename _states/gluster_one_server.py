@@ -267,10 +267,9 @@ def heal_daemon_connected(name, service="glusterd", timeout=120):
     """
     This server's self-heal daemon is connected to all running bricks of a volume; if not, it is restarted.
 
-    No client notices. For every server; see ``gluster.heal_daemon_apart``. It is one for all volumes: those that are
-    not ``name`` get it back as well. As for ``bricks_running`` glusterd is
-    restarted where ``gluster volume start VOLUME force`` would start other bricks as well, or one over a directory that
-    is not the brick.
+    No client notices. For every server; see ``gluster.heal_daemon_apart``. It may be that of several volumes: all get
+    it back. As for ``bricks_running`` glusterd is restarted where ``gluster volume start VOLUME force`` would start
+    other bricks as well, or one over a directory that is not the brick.
 
     name
         The volume (string).

@@ -247,7 +247,7 @@ def test_a_self_heal_daemon_is_not_started_by_force_over_another_directory(serve
     module, done = server(others, marked=marked)
     ret = module.heal_daemon_connected("one_vol", "gluster")
     assert (ret["result"], ret["changes"]) == (True, changes), ret["comment"]
-    # It is one for all volumes.
+    # It may be one for all volumes.
     by = ["gluster restarted", "unlocked"] if restarts else ["ec_vol started by force", "one_vol started by force"]
     assert done == ["self-heal daemon ended", *by]
     assert module.heal_daemon_connected("one_vol", "gluster")["changes"] == {}
