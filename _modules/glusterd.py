@@ -51,7 +51,10 @@ for name in ("trusted.glusterfs.volume-id", "trusted.gfid"):
         print()
 """
 # What to do about a brick whose directory is not the brick; gluster_one/findings.yaml has it for the master.
-LOST = "mount its file system; if its files are lost, replace the brick: docs/replace.md, One disk"
+LOST = (
+    "mount its file system, and apply gluster_one.started; if its files are lost, replace the brick: docs/replace.md, "
+    "One disk"
+)
 STATUS = {"0": "Created", "1": "Started", "2": "Stopped"}
 NOBODY = "00000000-0000-0000-0000-000000000000"  # a peer's uuid before it has answered
 # As `gluster peer status` has them.

@@ -11,6 +11,9 @@ import salt.utils.color
 
 __virtualname__ = "gluster_one"
 
+# Of which the status itself says nothing.
+BEFORE_A_STOP = "before a server is stopped or rebooted: salt-run gluster_one.ok_to_stop SERVER"
+
 
 def __virtual__():
     return __virtualname__
@@ -32,7 +35,8 @@ def output(data, **kwargs):  # pylint: disable=unused-argument
         return "\n".join(map(_visible, str(data).split("\n")))
     tables = [_volumes(data), _nodes(data), _datastores(data)]
     causes = [_columns(_causes(data))] if data["causes"] else []
-    return "\n\n".join([*causes, *(_table(table) for table in tables if len(table) > 1), data["summary"]])
+    ends = data["summary"] + (f"\n{BEFORE_A_STOP}" if causes else "")
+    return "\n\n".join([*causes, *(_table(table) for table in tables if len(table) > 1), ends])
 
 
 def _visible(text):
@@ -109,7 +113,7 @@ def _colored(cell, size, colors):
     """
     A cell, filled up with blanks; what is wrong in red, what is not known in yellow.
     """
-    name = "LIGHT_RED" if cell.endswith("!") else "YELLOW" if cell == "-" else None
+    name = "LIGHT_RED" if cell.endswith("!") else "YELLOW" if cell in ("-", "?") else None
     around = (colors[name], colors["ENDC"]) if colors and name else ("", "")
     return f"{around[0]}{cell}{around[1]}".ljust(size + len("".join(map(str, around))))
 
@@ -151,17 +155,17 @@ def _volumes(data):
     of = {name: [each for each in data["findings"] if name in (each["on"], each.get("volume"))] for name in volumes}
     for name, volume in _worst_first(volumes, of):
         cells = [_part(volume["bricks"]), _part(volume["peers"]), _count(volume["heal"]), _count(volume["split_brain"])]
-        free = f"{volume['free_percent']} %" if volume.get("free_percent") is not None else "-"
+        free = f"{volume['free_percent']} %" if volume.get("free_percent") is not None else "?"
         rows.append([name, *cells, free, _first(volume["wrong"], "see the nodes") if data.get("verbose") else []])
     return rows
 
 
 def _part(pair):
-    return "-" if pair is None else f"{pair[0]}/{pair[1]}" + (" !" if pair[0] < pair[1] else "")
+    return "?" if pair is None else f"{pair[0]}/{pair[1]}" + (" !" if pair[0] < pair[1] else "")
 
 
 def _count(number):
-    return "-" if number is None else f"{number} !" if number else "0"
+    return "?" if number is None else f"{number} !" if number else "0"
 
 
 # What was looked at; the runner says which findings are about it.

@@ -53,7 +53,7 @@ def test_worst_first_and_the_rest_in_one_line():
     assert lines[8].split() == ["kvm7", "hypervisor", "dead", "!", "ok", "ok", "ok"]
     assert lines[9].startswith("kvm99") and lines[9].endswith("does not answer")
     assert lines[10].startswith("29 more nodes")
-    assert lines[-1] == "done"
+    assert lines[-2] == "done" and lines[-1].endswith("salt-run gluster_one.ok_to_stop SERVER")
     lines = shown(fleet(nodes, absent=["kvm99"], verbose=True))
     assert lines[5].endswith("61 %  down") and lines[8].endswith("/0: gone: apply")
 

@@ -164,7 +164,7 @@ def test_one_cause(master, name):
          "salt kvm3 state.apply gluster_one.started"),
         ([of_volume("brick_down", B3, "it is down"),
           finding("brick_gone", "/data/one_vol", "not the brick: it lacks the volume's identifier")],
-         "on kvm3: mount its file system; if its files are lost, replace the brick: docs/replace.md"),
+         "on kvm3: mount its file system, and apply gluster_one.started; if its files are lost, replace the brick"),
     ],
 )  # fmt: skip
 def test_force_is_a_cure_only_where_the_brick_s_server_has_looked(master, said, cure):
