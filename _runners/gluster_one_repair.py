@@ -76,8 +76,8 @@ def repair_decided(peer, views, own, target, listed):
     fine = f"{peer} is a full member of its pool, and takes all others for members"
     found = {"errors": [], "fine": fine, "steps": []}
     wrong = [f"{minion} does not say how it takes its peers: {_said(said)}" for minion, said in sorted(views.items())
-             if not _is_view(said)]  # fmt: skip
-    if own is not None and not _is_view(own):
+             if not is_repair_view(said)]  # fmt: skip
+    if own is not None and not is_repair_view(own):
         wrong.append(f"the minion of {peer} does not say how it takes its peers: {_said(own)}")
     wrong = wrong or [
         f"glusterd does not run on {minion}: start it, and run again"
@@ -97,6 +97,32 @@ def repair_decided(peer, views, own, target, listed):
     if wrong:
         return {**found, "errors": wrong}
     return _joined(found, peer, views, records, own, target, probing)
+
+
+def is_repair_view(said):
+    """
+    Whether it is an answer of ``gluster_repair.view``.
+
+    said
+        Anything.
+
+    Returns a bool.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.is_repair_view '{}'
+    """
+    return (
+        isinstance(said, dict)
+        and _is_text(said.get("uuid"), UUID)
+        and isinstance(said.get("running"), bool)
+        and _is_list(said.get("unfinished"), _is_host)
+        and _is_list(said.get("peers"), _is_peer)
+        and isinstance(said.get("volumes"), dict)
+        and all(_is_text(name, r"[\w-]{1,255}") and _is_volume(each) for name, each in said["volumes"].items())
+    )
 
 
 def _record(view, peer, own):
@@ -253,21 +279,6 @@ def _is_list(said, fits):
 
 def _is_host(said):
     return _is_text(said, HOST)
-
-
-def _is_view(said):
-    """
-    Whether it is an answer of ``gluster_repair.view``.
-    """
-    return (
-        isinstance(said, dict)
-        and _is_text(said.get("uuid"), UUID)
-        and isinstance(said.get("running"), bool)
-        and _is_list(said.get("unfinished"), _is_host)
-        and _is_list(said.get("peers"), _is_peer)
-        and isinstance(said.get("volumes"), dict)
-        and all(_is_text(name, r"[\w-]{1,255}") and _is_volume(each) for name, each in said["volumes"].items())
-    )
 
 
 def _is_peer(said):
