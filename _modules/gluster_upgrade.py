@@ -169,8 +169,12 @@ def convert(versions, members, service="glusterd", timeout=120):
     if newer:
         raise CommandExecutionError(f"{', '.join(newer)} has been changed meanwhile: run the same command again")
     _require_kept(service)
+    own = __salt__["glusterd.info"]()
+    names = {peer["uuid"]: peer["hostnames"] for peer in __salt__["glusterd.stored_peers"]() if peer["uuid"] in members}
     __salt__["service.stop"](service)
     try:
+        # As of one that is rejected it would begin without the servers' quorum, and end its bricks.
+        __salt__["glusterd.restore_identity"](own["uuid"], own["operating_version"], names)
         for name in conversion_changes(versions):
             lines = [f"version={versions[name]}" if line.startswith("version=") else line for line in _lines(name)]
             text = "".join(f"{line}\n" for line in lines if line not in DROPPED)

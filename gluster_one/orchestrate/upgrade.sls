@@ -9,7 +9,7 @@
 {{ refused(plan.errors, 'do not upgrade it now' if 'before' in given else 'nothing was begun') }}
 {%- else %}
 {%- set all = [] %}
-{%- for step in plan.steps if not (opts.test and step.unforeseen) %}
+{%- for step in plan.steps if not (opts.test and step.unforeseen is defined) %}
 {%- do all.append(step) %}
 {%- endfor %}
 {{ steps(all, plan.timeout) }}
