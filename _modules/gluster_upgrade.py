@@ -103,6 +103,34 @@ def _lines(volume):
         return stream.read().splitlines()
 
 
+def unhealed(volumes):
+    """
+    What waits to be healed of volumes, also where their servers reject each other.
+
+    volumes
+        The volumes (list of strings).
+
+    Returns a sentence, None where nothing does; a volume without replicas has nothing to heal.
+
+    Raises CommandExecutionError when glusterd does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 gluster_upgrade.unhealed '[one_vol]'
+    """
+    seen = __salt__["gluster.snapshot"](heal=volumes)
+    started = [name for name in volumes if seen["volumes"].get(name, {}).get("status") == "Started"]
+    pending = {name: seen["heal"].get(name, {}).get("pending") for name in started}
+    for name in started:
+        if pending[name] is None:
+            return f"it is not known what waits to be healed on volume {name}"
+        if pending[name]:
+            return f"{pending[name]} files of volume {name} wait to be healed"
+    return None
+
+
 def hold(service="glusterd"):
     """
     Stop glusterd, while its bricks run on, so that it does not lose the servers' quorum and end them.
@@ -139,7 +167,8 @@ def convert(versions, members, service="glusterd", timeout=120):
     Write this server's definitions of volumes as a newer version of Gluster does, while its glusterd is stopped.
 
     The upgraded servers take it for a member then. Other ways in which they come to agree restart the bricks of all
-    servers that take over a definition, at the same time; this one restarts none.
+    servers that take over a definition, at the same time. Here at most those of this server are, where glusterd is for
+    a moment without the servers' quorum.
 
     versions
         See :func:`conversion_changes`.
@@ -169,12 +198,8 @@ def convert(versions, members, service="glusterd", timeout=120):
     if newer:
         raise CommandExecutionError(f"{', '.join(newer)} has been changed meanwhile: run the same command again")
     _require_kept(service)
-    own = __salt__["glusterd.info"]()
-    names = {peer["uuid"]: peer["hostnames"] for peer in __salt__["glusterd.stored_peers"]() if peer["uuid"] in members}
     __salt__["service.stop"](service)
     try:
-        # As of one that is rejected it would begin without the servers' quorum, and end its bricks.
-        __salt__["glusterd.restore_identity"](own["uuid"], own["operating_version"], names)
         for name in conversion_changes(versions):
             lines = [f"version={versions[name]}" if line.startswith("version=") else line for line in _lines(name)]
             text = "".join(f"{line}\n" for line in lines if line not in DROPPED)

@@ -350,7 +350,11 @@ def _conversion(views):
         members = [views[other]["uuid"] for other in new]
         steps.append(_step(f"definitions on {minion}", minion, convert=versions, members=members))
         new.append(minion)
-    return [*steps, _step("members", new[-1], joined=True)] if steps else []
+    if not steps:
+        return []
+    # Bricks of one that is converted may end for some seconds.
+    waits = {"volumes": names, "minions": new[-1:], "rejected": True}
+    return [{"id": "heal before", "minions": new[-1:], "waits": waits}, *steps, _step("members", new[-1], joined=True)]
 
 
 def _step(what, minion, **part):

@@ -29,8 +29,8 @@ TASKS = {
     "Upgrade": (
         "state.orchestrate gluster_one.orchestrate.upgrade", "gluster_one.upgrade_plan",
         "state.apply gluster_one.upgrade", "gluster_upgrade.view", "gluster_upgrade.driver",
-        "gluster_upgrade.conversion_changes", "gluster_upgrade.hold", "gluster_upgrade.convert",
-        "gluster_upgrade.op_versions", "gluster_upgrade.set_op_version",
+        "gluster_upgrade.unhealed", "gluster_upgrade.conversion_changes", "gluster_upgrade.hold",
+        "gluster_upgrade.convert", "gluster_upgrade.op_versions", "gluster_upgrade.set_op_version",
     ),
     "Replace a server or a disk": (
         "state.orchestrate gluster_one.orchestrate.replace", "gluster_one.replace_plan",

@@ -594,8 +594,8 @@ def test_what_else_keeps_a_brick_from_being_replaced_is_not_waited_for(answering
     assert len(commands) == 2
 
 
-SPEAKING = """<?xml version="1.0"?><cliOutput><opRet>0</opRet><volStatus><volumes><volume><node><hostname>kvm1</hostname>
-<path>/data/b</path><clientsStatus><clientCount>3</clientCount>
+SPEAKING = """<?xml version="1.0"?><cliOutput><opRet>0</opRet><volStatus><volumes><volume><node>
+<hostname>kvm1</hostname><path>/data/b</path><clientsStatus><clientCount>3</clientCount>
 <client><hostname>10.0.0.1:49149</hostname><bytesWrite>9</bytesWrite><opVersion>110000</opVersion></client>
 <client><hostname>10.0.0.1:49148</hostname><bytesWrite>9</bytesWrite><opVersion>100000</opVersion></client>
 <client><hostname>10.0.0.2:49148</hostname><bytesWrite>9</bytesWrite></client>

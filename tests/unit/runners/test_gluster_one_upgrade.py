@@ -156,7 +156,9 @@ def part(what, **words):
 
 
 SAME = {"one_vol": 7}
+BEFORE = ("heal before", None)
 CONVERTED = [
+    BEFORE,
     part("hold kvm3 meanwhile", hold=True),
     part("definitions on kvm2", convert=SAME, members=[uuid(1)]),
     part("definitions on kvm3", convert=SAME, members=[uuid(1), uuid(2)]),
@@ -179,6 +181,7 @@ def test_after_the_first_one_the_others_are_converted(fleet, rejected):
     plan = fleet.plan(after="kvm1", heal_timeout=5)
     assert steps(plan) == [*CONVERTED, *REST]
     assert plan["steps"][-2]["waits"] == {**WAITS, "timeout": 5}
+    assert plan["steps"][0]["waits"] == {**WAITS, "timeout": 5, "minions": ["kvm3"], "rejected": True}
     assert [step["id"] for step in plan["steps"] if step.get("unforeseen")] == ["formula on kvm1"] * rejected
 
 
@@ -189,7 +192,7 @@ def test_after_a_run_that_was_killed_only_the_rest_is_converted(fleet):
         peers = fleet.views[name]["peers"]
         peers[:] = [peer(3, REJECTED) if each["uuid"] == uuid(3) else each for each in peers]
     fleet.views["kvm3"]["peers"] = [peer(1, REJECTED), peer(2, REJECTED)]
-    assert steps(fleet.plan(after="kvm1")) == [*CONVERTED[2:], *REST]
+    assert steps(fleet.plan(after="kvm1")) == [BEFORE, *CONVERTED[3:], *REST]
 
 
 def test_after_the_same_was_set_on_the_others_more_often(fleet):
@@ -198,8 +201,8 @@ def test_after_the_same_was_set_on_the_others_more_often(fleet):
         fleet.views[name]["volumes"] = {"one_vol": volume(9)}
     fleet.upgraded(1)
     plan = steps(fleet.plan(after="kvm1"))
-    assert plan[0] == part("definitions on kvm1", convert={"one_vol": 9})
-    assert plan[2] == part("definitions on kvm2", convert={"one_vol": 9}, members=[uuid(1)])
+    assert plan[1] == part("definitions on kvm1", convert={"one_vol": 9})
+    assert plan[3] == part("definitions on kvm2", convert={"one_vol": 9}, members=[uuid(1)])
 
 
 def test_after_what_was_set_on_one_side_alone_is_refused(fleet):
@@ -235,7 +238,7 @@ def test_nobody_is_left_without_the_majority_and_with_its_glusterd(fleet, server
     for n in range(1, upgraded + 1):
         views[f"kvm{n}"]["volumes"] = {"one_vol": volume(checksum="2")}
     found = fleet.runner._conversion(views)
-    assert (found and [re.sub(r"(\w+) (on )?kvm(\d).*", r"\1 \3", step["id"]) for step in found[:-1]]) == expected
+    assert (found and [re.sub(r"(\w+) (on )?kvm(\d).*", r"\1 \3", step["id"]) for step in found[1:-1]]) == expected
 
 
 @pytest.mark.parametrize(
