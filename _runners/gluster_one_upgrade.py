@@ -342,11 +342,14 @@ def _conversion(views):
     ]
     for minion in old:
         rest = old[old.index(minion) + 1 :]
-        if rest and len(rest) * 2 <= len(views):
-            if (len(new) + 1) * 2 <= len(views):
-                return None
-            if not any(step["id"].startswith("hold ") for step in steps):
-                steps += [_step(f"hold {other} meanwhile", other, hold=True) for other in rest]
+        few = len(rest) * 2 <= len(views)
+        behind = any(
+            views[other]["volumes"][name]["version"] != version for other in rest for name, version in versions.items()
+        )
+        if rest and (few and (len(new) + 1) * 2 <= len(views) or behind and not few):  # those would take it over
+            return None
+        if rest and few and not any(step["id"].startswith("hold ") for step in steps):
+            steps += [_step(f"hold {other} meanwhile", other, hold=True) for other in rest]
         members = [views[other]["uuid"] for other in new]
         steps.append(_step(f"definitions on {minion}", minion, convert=versions, members=members))
         new.append(minion)
