@@ -211,9 +211,13 @@ def upgrade_before(server, target, views, driver, reasons):
 
         salt-run gluster_one.upgrade_before kvm2 kvm2 '{}' '{}' '[]'
     """
-    errors = _unready(views)
-    if not errors:
-        errors = _rejections(views)
+    errors = _unready(views) or _rejections(views) or _incompatible(views)
+    if not errors and _conversion(views) != []:
+        first = _again("after", max(sorted(views), key=lambda minion: _number(views[minion])))
+        errors.append(
+            "the servers' definitions of volumes differ in words, and bricks would be restarted when "
+            f"{server} comes back: first `{first}`"
+        )
     vms = re.compile(r"\d+ VMs? on ")
     errors += [f"{reason}: migrate {'it' if reason[:2] == '1 ' else 'them'} away" if vms.match(reason) else reason
                for reason in reasons]  # fmt: skip

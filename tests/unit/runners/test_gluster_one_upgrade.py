@@ -141,6 +141,14 @@ def test_before_names_one_that_is_rejected_since_its_upgrade(fleet):
     assert errors and all(f"{REJECTED!r}: `{AGAIN.format('after: kvm1')}`" in error for error in errors)
 
 
+@pytest.mark.parametrize("version", [6, 7])
+def test_before_the_definitions_have_to_be_the_same(fleet, version):
+    """One that is a version behind would take over that of the next one that comes back, just then."""
+    fleet.upgraded(1, rejected=False, one_vol=volume(version, "2"))
+    (error,) = fleet.plan(before="kvm2")["errors"]
+    assert error.endswith(f"bricks would be restarted when kvm2 comes back: first `{AGAIN.format('after: kvm1')}`")
+
+
 @pytest.mark.parametrize("driver, said", [({"candidate": None}, True), ({"candidate": None, "needed": False}, False)])
 def test_before_says_what_apt_does_not_know(fleet, driver, said):
     fleet.driver = {**DRIVER, **driver}
