@@ -10,8 +10,8 @@ from tests.fleet.replacement import same_files, unnoticed
 
 from .test_replace import well
 
-AGAIN = "glusterd --version | head -1; systemctl reset-failed glusterd; systemctl restart glusterd"
-VERSION = "gluster --mode=script volume get all cluster.op-version | grep -o '[0-9]*$'"
+AGAIN = "systemctl reset-failed glusterd; systemctl restart glusterd"
+VERSION = "gluster --mode=script volume get all cluster.op-version | awk '/^cluster.op-version/ {print $2}'"
 
 
 @pytest.fixture(scope="module")
