@@ -122,6 +122,17 @@ def upgrade_plan(before=None, after=None, op_version=None, heal_timeout=None):
         found = upgrade_before(server, target, {minion: views.get(minion) for minion in minions}, said, reasons)
         return {**found, "steps": [], "timeout": timeout}
     found = upgrade_after(server, target, _settled(server, target, minions, timeout))
+    held = [
+        step["minions"][0]
+        for step in found["steps"]
+        if step.get("pillar", {}).get("gluster_one_upgrade", {}).get("hold")
+    ]
+    watched = [minion for minion in held if not parts[minion]["maintenance"]]
+    if watched and "gluster_one" in str(__opts__.get("reactor")):
+        return {"errors": [
+            f"glusterd of {', '.join(watched)} is to be stopped for a while, and the reactor would start it meanwhile: "
+            "put `maintenance: true` into the pillar there (docs/remediation.md), and take it out after this"
+        ]}  # fmt: skip
     for step in [step for step in found["steps"] if "waits" in step]:
         hosts = __salt__["gluster_one.hosts_of_several"](known)
         step["waits"].update(timeout=heal_timeout or 86400, hosts=hosts)

@@ -193,6 +193,15 @@ def test_after_the_first_one_the_others_are_converted(fleet, rejected):
     assert [step["id"] for step in plan["steps"] if step.get("unforeseen")] == ["formula on kvm1"] * rejected
 
 
+def test_after_the_reactor_must_not_start_what_is_held(fleet):
+    fleet.upgraded(1)
+    fleet.runner.__opts__["reactor"] = [{"gluster_one/findings": ["/srv/salt/gluster_one/reactor/remediate.sls"]}]
+    (error,) = fleet.plan(after="kvm1")["errors"]
+    assert error.startswith("glusterd of kvm3 is to be stopped for a while, and the reactor would start it meanwhile")
+    fleet.master.pillars["kvm3"] = {"volumes": VOLUMES, "maintenance": True}
+    assert steps(fleet.plan(after="kvm1")) == [*CONVERTED, *REST]
+
+
 def test_after_a_run_that_was_killed_only_the_rest_is_converted(fleet):
     fleet.upgraded(1, rejected=False)
     fleet.views["kvm2"].update(volumes={"one_vol": volume(checksum="2")}, settings={"one_vol": NEW})
