@@ -229,12 +229,15 @@ def volume_info(name=None, run=None, server=None):
     return {name: volumes[name]} if name in volumes else {}
 
 
-def peer_status(run=None):
+def peer_status(run=None, timeout=120):
     """
     The other members of the trusted pool as this node's glusterd sees them.
 
     run
         See :func:`volume_info`, with which it shares one process.
+
+    timeout
+        Seconds to wait for Gluster's answer where it is a process of its own (int, default 120).
 
     Returns a list of dicts; the names are all by which the pool knows the peer, addresses among them, and the state is
     in Gluster's words, ``Peer in Cluster`` for a member, ``Peer Rejected`` for one whose volumes are not the pool's.
@@ -250,10 +253,10 @@ def peer_status(run=None):
 
         salt kvm1 gluster.peer_status
     """
-    return _read("peer status", run)
+    return _read("peer status", run, timeout)
 
 
-def _read(command, run):
+def _read(command, run, timeout=120):
     """
     What ``peer status`` or ``volume info`` says. In one run one process reads both, and once while nothing is changed.
     """
@@ -262,7 +265,7 @@ def _read(command, run):
     if command not in found:
         roots = _together(list(PLAIN), timeout=13)[0] if run is not None else {}
         if command not in roots:
-            roots[command] = _run(*command.split())
+            roots[command] = _run(*command.split(), timeout=timeout)
         found = {command: PLAIN[command](root) for command, root in roots.items()}
         __context__["gluster.read"] = (run, found)
     return found[command]
@@ -1083,7 +1086,8 @@ def heal_daemon_apart(name):
     name
         The volume (string).
 
-    Returns a list of bricks such as ``kvm2:/data/one_vol``, an empty one where no self-heal daemon runs.
+    Returns a list of bricks such as ``kvm2:/data/one_vol``: all of them where the daemon does not run, none where there
+    is to be none (``cluster.self-heal-daemon`` is off).
 
     Raises CommandExecutionError when the volume does not exist or is not started.
 
@@ -1093,10 +1097,13 @@ def heal_daemon_apart(name):
 
         salt kvm1 gluster.heal_daemon_apart one_vol
     """
-    rows = [row for row in volume_status(name) if row["online"]]
+    every = volume_status(name)
+    rows = [row for row in every if row["online"]]
+    bricks = [f"{row['hostname']}:{row['path']}" for row in rows if row["path"].startswith("/")]
     daemon = _heal_daemon(rows)
     if daemon is None:
-        return []
+        named = [row for row in every if row["hostname"] == "Self-heal Daemon" and row["path"] == "localhost"]
+        return bricks if any(not row["online"] for row in named) else []
     # psutil 6 has given it another name.
     connections = getattr(daemon, "net_connections", None) or daemon.connections
     with _looking("the self-heal daemon"):
@@ -1107,7 +1114,6 @@ def heal_daemon_apart(name):
         if "Commit failed" not in str(exc):
             raise
         there = {}  # none has had one
-    bricks = [f"{row['hostname']}:{row['path']}" for row in rows if row["path"].startswith("/")]
     return [brick for brick in bricks if own.isdisjoint(client for client, _ in there.get(brick, []))]
 
 
@@ -1132,17 +1138,17 @@ def _looking(what):
         raise CommandExecutionError(f"{what}: {exc}; run again") from exc
 
 
-def heal_daemon_restart(name, timeout=120):
+def heal_daemon_end(name):
     """
-    End the self-heal daemon of this server, which is one for all volumes, and start it again.
+    End the self-heal daemon of a volume on this server, which may be that of others, too.
+
+    Nothing of a volume starts it again but ``volume start VOLUME force``, which starts bricks that are down as well,
+    also over an empty directory: a start of glusterd does, and leaves such a directory alone (Gluster 10.3).
 
     name
         A volume (string).
 
-    timeout
-        Seconds for Gluster's lock (int, default 120).
-
-    Returns True.
+    Returns whether it was running (bool).
 
     Raises CommandExecutionError when the volume does not exist or is not started.
 
@@ -1150,12 +1156,12 @@ def heal_daemon_restart(name, timeout=120):
 
     .. code-block:: bash
 
-        salt kvm1 gluster.heal_daemon_restart one_vol
+        salt kvm1 gluster.heal_daemon_end one_vol
     """
     daemon = _heal_daemon(volume_status(name))
     if daemon:
         __utils__["gluster_process.end"](daemon)
-    return volume_start(name, force=True, timeout=timeout)
+    return bool(daemon)
 
 
 def brick_restart(volume, brick, timeout=120):

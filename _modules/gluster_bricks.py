@@ -95,25 +95,6 @@ def unfit(path):
     return _place_unfit(path) or _content_unfit(path)
 
 
-def marks(path):
-    """
-    What Gluster has written to the root of a brick.
-
-    path
-        The directory (string).
-
-    Returns a dict: the identifier of its volume, None where it has none, and whether its brick has run:
-    ``{"volume": "5b1e0f9c-...", "root": True}``.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm1 gluster_bricks.marks /data/one_vol/brick
-    """
-    return {"volume": _mark(path) if _has(path, VOLUME_ID) else None, "root": _has(path, GFID)}
-
-
 def _place_unfit(path):
     """
     Why there can be no brick at a place, whatever it holds.

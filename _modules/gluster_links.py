@@ -31,7 +31,6 @@ MOST_MARK = 1024  # bytes
 SHARED = {"9p", "afs", "beegfs", "ceph", "ceph-fuse", "cephfs", "cifs", "davfs", "davfs2", "gfs", "gfs2", "glusterfs",
           "gpfs", "juicefs", "lizardfs", "lustre", "moosefs", "mfs", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs",
           "pvfs2", "saunafs", "seaweedfs", "smb3", "smbfs", "sshfs", "virtiofs", "vboxsf", "wekafs"}  # fmt: skip
-PLACES = "/var/lib/gluster_one/"  # where volumes are mounted by default
 OTHER = (
     "a datastore does not move to another volume: leave it in the pillar where it is, and move its images to a new one "
     "(docs/changes.md, Another volume)"
@@ -727,7 +726,7 @@ def leads_to_other(found, volume):
         return False
     mounts, end = __salt__["gluster_mount.mounts"](), found["ends"][-1]
     shown = mounts.get(end, {}).get("volume")
-    return shown != volume if shown else end not in mounts and end.startswith(PLACES)
+    return shown != volume if shown else end not in mounts and __salt__["gluster_mount.is_default_place"](end)
 
 
 def files_beneath(path):

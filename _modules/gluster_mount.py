@@ -801,6 +801,24 @@ def place(path, volume, user=None):
     return os.path.join(PLACES, volume.replace("/", "."))  # no volume has a dot in its name
 
 
+def is_default_place(path):
+    """
+    Whether a directory is where volumes are mounted that the pillar has no other place for.
+
+    path
+        The directory (string).
+
+    Returns True or False.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount.is_default_place /var/lib/gluster_one/one_vol
+    """
+    return path.startswith(f"{PLACES}/")
+
+
 def foreign_parent(path, user=None):
     """
     The first directory above a path in which others than root may create or replace files. One that a process

@@ -35,7 +35,7 @@ CLIENT_OPTIONS = (
 BARE = "root root 0755"
 # Where they were before 0.1.0, beside the datastores' directory.
 FORMER = "gluster"
-PLACES, MOUNTS = "/var/lib/gluster_one/", "mounts"  # where they are by default; the record's key for other places
+MOUNTS = "mounts"  # the record's key for places that are not the default
 OPTIONS = "mount_options"  # and for the options of a volume's line that the pillar has brought
 
 
@@ -315,7 +315,8 @@ def is_ours(path, volume):
 
         salt kvm1 gluster_mount_plan.is_ours /var/lib/gluster_one/one_vol one_vol
     """
-    return path.startswith(PLACES) or __salt__["gluster_one_record.recorded"](MOUNTS).get(path) == volume
+    default = __salt__["gluster_mount.is_default_place"](path)
+    return default or __salt__["gluster_one_record.recorded"](MOUNTS).get(path) == volume
 
 
 def left_places(volumes):
@@ -341,6 +342,34 @@ def left_places(volumes):
         for each in found
         if each["volume"] and each["volume"] not in volumes and is_ours(each["path"], each["volume"])
     }
+
+
+def forget_gone():
+    """
+    Forget what the record has of volumes of which nothing is there any more: places with neither a line in /etc/fstab,
+    a mount, nor a service, and options of volumes without a line. What somebody puts there later is not the formula's.
+
+    Returns True.
+
+    Raises CommandExecutionError when the record cannot be read or written.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_mount_plan.forget_gone
+    """
+    lines = __salt__["gluster_fstab.gluster_lines"]()
+    mounts = [*lines, *__salt__["gluster_mount.mount_table"]()]
+    there = {(each["path"], each["volume"]) for each in mounts}
+    services = __salt__["gluster_fstab.retry_services"]()
+    places = __salt__["gluster_one_record.recorded"](MOUNTS)
+    gone = [path for path, volume in places.items() if (path, volume) not in there and path not in services]
+    if gone:
+        __salt__["gluster_one_record.forget"](MOUNTS, gone)
+    volumes = {line["volume"] for line in lines}
+    gone = [volume for volume in __salt__["gluster_one_record.recorded"](OPTIONS) if volume not in volumes]
+    return __salt__["gluster_one_record.forget"](OPTIONS, gone) if gone else True
 
 
 def our_places(volume):
@@ -443,6 +472,9 @@ def former_services(path, former, user=None):
         and (
             place in former
             or not __salt__["gluster_fstab.lines"](place)
-            and (place.startswith(PLACES) or __salt__["gluster_mount.foreign_parent"](place, user))
+            and (
+                __salt__["gluster_mount.is_default_place"](place)
+                or __salt__["gluster_mount.foreign_parent"](place, user)
+            )
         )
     }

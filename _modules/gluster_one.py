@@ -28,7 +28,6 @@ MOST_BRICKS = 1000
 YOUNG = 3600  # seconds for which a brick has just come back: what waits to be healed comes from that
 # By what they end with the master knows these findings' cure: see gluster_one/findings.yaml.
 MARKED, UNMARKED = "its directory is the brick's", "it lacks the volume's identifier"
-LOST = "mount its file system; if its files are lost, replace the brick: docs/replace.md, One disk"
 FULL, MORE_ROOM = "No space left on device", "delete images, or add bricks"
 TRIAL = 5  # seconds for a look whether a volume that is not mounted can be
 MOST_NAMED = 5  # mounts without flags: whoever makes mount namespaces makes many
@@ -589,28 +588,25 @@ def _bricks(seen, node, name, alone):
         what = f"it is down: {MARKED}" if marked else "it is down"
         cure = start if marked else f"{start}, if its directory carries the volume's identifier"
         _find(seen, "brick_down", brick, what, "online", cure, volume=name)
-    unmarked = [f"/{brick.partition(':/')[2]}" for brick, marked in bricks["down"].items() if marked is False]
-    look = ["stat", "-c", "%u %g %d"]
-    on = {brick: __utils__["gluster_process.run"]([*look, brick])[1].split() for brick in bricks["sharing"]}
-    devices = [words[2] for words in on.values() if words]
-    for brick, sharing in bricks["sharing"].items():
-        if not on[brick]:
+    lost = {f"/{brick.partition(':/')[2]}": cure for brick, cure in bricks["lost"].items()}
+    for brick, directory in __salt__["glusterd.directories"](name).items():
+        if directory is None:
             _find(seen, "brick_gone", brick, "its directory does not answer", "it is there", "mount its file system")
             continue
-        if brick in unmarked:
+        if brick in lost:
             what = f"its directory is not the brick: {UNMARKED}"
-            _find(seen, "brick_gone", brick, what, "the brick", LOST)
+            _find(seen, "brick_gone", brick, what, "the brick", lost[brick])
             continue
-        *owner, device = on[brick]
+        owner = directory["owner"]
         wrong = [has for has, wanted in zip(owner, bricks["owner"]) if wanted not in ("-1", has)]
         if wrong:
             what, expected = f"its root belongs to {':'.join(owner)}", ":".join(bricks["owner"])
             _find(seen, "brick_owner", brick, what, expected, f"chown {expected} on a mount of volume {name}")
-        # A volume set while this glusterd was down makes each brick count all of this server as on one file system.
-        if sharing not in (None, devices.count(device)):
-            what = f"Gluster counts it as one of {sharing} on its file system: volume {name} looks smaller"
+        if directory["miscounted"]:
+            counted, sharing = directory["miscounted"]
+            what = f"Gluster counts it as one of {counted} on its file system: volume {name} looks smaller"
             cure = f"systemctl restart {node['glusterd']['service']}, then gluster volume set {name} user.checked yes"
-            _find(seen, "brick_size", brick, what, f"one of {devices.count(device)}", cure)
+            _find(seen, "brick_size", brick, what, f"one of {sharing}", cure)
         _space(seen, node, brick, "make room, or add bricks")
 
 

@@ -453,6 +453,7 @@ STATES = {
         ),
     },
     "probes_forgotten": {"name": _A_SERVICE},
+    "glusterd_started_again": {"name": _A_SERVICE},
     "volume_renewed": {"name": _A_VOLUME},
     "definitions_converted": {
         "name": _A_SERVICE,
@@ -473,7 +474,7 @@ STATES = {
     },
     "bricks_running": {"name": _A_VOLUME, "service": _A_SERVICE},
     "bricks_restarted": {"name": _A_VOLUME},
-    "heal_daemon_connected": {"name": _A_VOLUME},
+    "heal_daemon_connected": {"name": _A_VOLUME, "service": _A_SERVICE},
     "glusterd_configured": {
         "name": _A_SERVICE,
         "options": (

@@ -60,7 +60,8 @@ def snapshot(heal=(), ask=True, service="glusterd"):
         try:
             seen = __salt__["gluster.snapshot"](heal=heal)
         except CommandExecutionError:
-            if not unfinished:
+            silent = __salt__["glusterd.silent_peers"]()  # one may have fallen silent meanwhile
+            if not (unfinished or silent):
                 raise
     if seen:
         for peer in seen["pool"]:
@@ -247,8 +248,12 @@ def _healing(name, counts, limit):
         try:
             __salt__["gluster.heal"](name)
         except CommandExecutionError as exc:
-            # Self-heal daemons that bricks once rejected, as while server.allow-insecure was off, do not try again.
-            cure = f"once all bricks run, on each server: pkill -f [g]lustershd; gluster volume start {name} force"
+            # Self-heal daemons that bricks once rejected, as while server.allow-insecure was off, do not try again. A
+            # start of glusterd starts them, and no brick over an empty directory, as `volume start force` does.
+            cure = (
+                "salt SERVERS state.apply gluster_one.bricks; by hand, on one server after another, whose bricks run "
+                "on while glusterd restarts (gluster_one.glusterd): pkill -f [g]lustershd; systemctl restart glusterd"
+            )
             if not re.search("Another transaction|Locking failed", str(exc)):  # then it is not known
                 found.append(["heal_daemon", name, str(exc), "the self-heal daemons heal", cure])
     if counts["split_brain"]:
@@ -502,13 +507,12 @@ def others_down(name):
     return {brick: server for brick, server in zip(info["bricks"], info["servers"]) if brick in down} if info else {}
 
 
-def restart_blockers(service="glusterd"):
+def restart_blockers(service="glusterd", kept=False):
     """
-    What a restart of this server's glusterd would cost: bricks of its own that end with it, and bricks of other
-    servers, which end where their volume loses its servers' quorum meanwhile.
+    What a restart of this server's glusterd would cost: see :func:`restart_losses`.
 
-    service
-        glusterd's service (string, default ``glusterd``).
+    service, kept
+        See there.
 
     Returns a list of sentences, an empty one where it costs nothing.
 
@@ -520,11 +524,36 @@ def restart_blockers(service="glusterd"):
 
         salt kvm1 gluster_pool.restart_blockers
     """
-    seen, found = snapshot(service=service), []
+    return sum(restart_losses(service, kept).values(), [])
+
+
+def restart_losses(service="glusterd", kept=False):
+    """
+    What a restart of this server's glusterd would cost: bricks of its own that end with it, and bricks of other
+    servers, which end where their volume loses its servers' quorum meanwhile.
+
+    service
+        glusterd's service (string, default ``glusterd``).
+
+    kept
+        Whether its unit will keep bricks running by then (bool, default False). Otherwise it is looked at.
+
+    Returns a dict of two lists of sentences, ``bricks`` and ``quorum``; both are empty where it costs nothing.
+
+    Raises CommandExecutionError when glusterd does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_pool.restart_losses
+    """
+    seen, found = snapshot(service=service), {"bricks": [], "quorum": []}
     here = {name: __salt__["glusterd.bricks"](name) for name in seen["volumes"]}
     up = [brick for own in here.values() for brick in own["up"]]
-    if up and __salt__["glusterd.service"](service).get("kill_mode") != "process":  # nor is it where systemd is silent
-        found.append(
+    unit = __salt__["glusterd.service"](service)  # empty where systemd says nothing, and keeps none
+    if up and not (unit and kept) and unit.get("kill_mode") != "process":
+        found["bricks"].append(
             f"{', '.join(up)} would end with {service}: `keep_bricks: true` in the pillar and gluster_one.glusterd "
             "keep bricks running"
         )
@@ -534,7 +563,7 @@ def restart_blockers(service="glusterd"):
         others = set(info["bricks"]) - set(here[name]["names"])
         if info["status"] == "Started" and (online is None or online.intersection(others)):
             lost = [text for view in views for text in _server_quorum(name, info, view)]
-            found += [f"without it {text}" for text in lost[:1]]
+            found["quorum"] += [f"without it {text}" for text in lost[:1]]
     return found
 
 

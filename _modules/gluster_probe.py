@@ -30,6 +30,8 @@ OVER = 124  # timeout's status
 UNKNOWN = {"why": "", "cure": "", "lasts": False}
 # From a port that only root may use, of which server.allow-insecure does not speak.
 LOW_PORT = "xlator-option=*-client-*.client-bind-insecure=off"
+# Also what a brick leaves that ends, but not twice: then it is gone.
+CLOSED = r"rpc_clnt_ping_cbk\].*socket disconnected|connection to \S+ failed \(Broken pipe\)"
 # What a client says in its log when it cannot have its volume: what that means, what to do, and whether it stays so
 # however long it is waited for, as nothing of the formula changes it. The first that is found counts.
 REASONS = (
@@ -59,10 +61,10 @@ REASONS = (
     ),
     (REJECTED, "the bricks reject this node", None, False),
     (
-        r"rpc_clnt_ping_cbk\].*socket disconnected|connection to \S+ failed \(Broken pipe\)",
+        CLOSED,
         "bricks of volume {volume} close the connection: their TLS is not this node's",
         "compare client.ssl and server.ssl in `gluster volume get {volume} all`, and the certificates",
-        False,
+        True,
     ),
     (
         r"client_dump_version_cbk\].*received RPC status error",
@@ -190,6 +192,8 @@ def mount_refusal(device, options=(), timeout=20):
         salt kvm1 gluster_probe.mount_refusal kvm1:/one_vol
     """
     done = _trial(device, options, timeout)
+    if done["retcode"] and re.search(CLOSED, done["stdout"]):
+        done = _trial(device, options, timeout)
     if done["retcode"] == OVER and not any(
         lasts and re.search(pattern, done["stdout"]) for pattern, *_, lasts in REASONS
     ):

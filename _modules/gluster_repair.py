@@ -18,6 +18,7 @@ MEMBER = "Peer in Cluster"
 # Options that every volume has, with their values: one of them is set to what it is, for a newer version of the volume.
 SAME = ("storage.fips-mode-rchecksum", "transport.address-family", "nfs.disable")
 MOST = 100  # how much newer a version can become
+ANSWER = 10  # seconds for glusterd's answer, which takes a tenth of one: the plan waits for the slowest server
 
 
 def __virtual__():
@@ -29,11 +30,15 @@ def view():
     How this server and its peers take each other, for the plan of a repair.
 
     Returns a dict; ``peers`` are those on disk where Gluster does not say it, as while a probe goes on, ``unfinished``
-    the servers that were probed and have not answered::
+    the servers that were probed and have not answered, ``running`` is False, too, where glusterd hangs, ``restart``
+    what a restart of glusterd would cost here, as ``gluster_pool.restart_losses`` has it, once the run has done what
+    the pillar says of its unit, ``counted`` the volumes with several bricks here, each with whether Gluster takes the
+    sizes of these right::
 
         {"uuid": "...", "operating_version": 100000, "running": True, "unfinished": ["kvm4"],
          "peers": [{"uuid": "...", "hostnames": ["kvm2"], "connected": True, "state": "Peer in Cluster"}],
-         "volumes": {"one_vol": {"id": "...", "version": 7, "checksum": "871155875"}}}
+         "volumes": {"one_vol": {"id": "...", "version": 7, "checksum": "871155875"}},
+         "restart": {"bricks": [], "quorum": []}, "counted": {"two_vol": True}}
 
     CLI Example:
 
@@ -48,10 +53,23 @@ def view():
         "volumes": __salt__["glusterd.definitions"](),
     }
     try:
-        found["peers"] = __salt__["gluster.peer_status"]()
+        found["peers"] = __salt__["gluster.peer_status"](timeout=ANSWER)
     except CommandExecutionError:
         found["running"] = bool(found["unfinished"])  # glusterd that waits for an answer says nothing
         found["peers"] = __salt__["glusterd.stored_peers"]()
+    found["counted"] = {}
+    for name in sorted(found["volumes"]):
+        bricks = __salt__["glusterd.directories"](name).values()
+        if len(bricks) > 1:
+            found["counted"][name] = not any(brick and brick["miscounted"] for brick in bricks)
+    plan = __salt__["gluster_one_pillar.node"]()
+    about = [] if plan["errors"] else [plan["glusterd"]["service"], plan["restart"]["keep_bricks"]]
+    try:
+        if not found["running"]:
+            raise CommandExecutionError("glusterd does not answer")  # nor is it waited for a second time
+        found["restart"] = __salt__["gluster_pool.restart_losses"](*about)
+    except CommandExecutionError as exc:
+        found["restart"] = {"bricks": [], "quorum": [str(exc)]}
     return found
 
 
@@ -73,6 +91,27 @@ def accept_changes(peers):
     states = {peer["uuid"]: peer["state"] for peer in __salt__["glusterd.stored_peers"]()}
     wrong = {uuid: names for uuid, names in peers.items() if states.get(uuid) != MEMBER}
     return {names[0]: {"old": states.get(uuid), "new": MEMBER} for uuid, names in wrong.items()}
+
+
+def restart_error(service="glusterd", kept=False):
+    """
+    Why glusterd is not restarted here for a repair.
+
+    service, kept
+        See ``gluster_pool.restart_losses``.
+
+    Returns a sentence, None where it costs no brick.
+
+    Raises CommandExecutionError when glusterd does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_repair.restart_error
+    """
+    because = __salt__["gluster_pool.restart_blockers"](service, kept)
+    return f"{service} is not restarted: {'; '.join(because)}" if because else None
 
 
 def accept(peers, service="glusterd"):
@@ -105,15 +144,62 @@ def _stopped(service):
     """
     glusterd does not run, where that costs no brick; yields what it was before, and starts it again in any case.
     """
-    because = __salt__["gluster_pool.restart_blockers"](service)
-    if because:
-        raise CommandExecutionError(f"{service} was not restarted: {'; '.join(because)}")
+    wrong = restart_error(service)
+    if wrong:
+        raise CommandExecutionError(wrong)
     own = __salt__["glusterd.info"]()
     __salt__["service.stop"](service)
     try:
         yield own
     finally:
         __salt__["glusterd.restart"](service)
+
+
+def start_again(service="glusterd"):
+    """
+    Restart this server's glusterd, while its bricks run on.
+
+    service
+        glusterd's service (string, default ``glusterd``).
+
+    Returns True.
+
+    Raises CommandExecutionError, before anything is done, where the restart would cost bricks.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_repair.start_again
+    """
+    with _stopped(service):
+        return True
+
+
+def forget_changes(names):
+    """
+    Which of these servers this one has probed without an answer.
+
+    names
+        The servers (list of strings).
+
+    Returns a dict of changes by the name with which each was probed, an empty one where there is none.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_repair.forget_changes '[kvm4]'
+    """
+    return {name: {"old": "probed", "new": "forgotten"} for name in _probes(names)}
+
+
+def _probes(names):
+    """
+    The files of those probes that have not ended, by the servers' names, which may be written in any case.
+    """
+    wanted = {name.casefold() for name in names}
+    return {name: path for name, path in __salt__["glusterd.unfinished_probes"]().items() if name.casefold() in wanted}
 
 
 def forget(names, service="glusterd"):
@@ -137,10 +223,9 @@ def forget(names, service="glusterd"):
         salt kvm1 gluster_repair.forget '[kvm4]'
     """
     with _stopped(service):
-        for name, path in __salt__["glusterd.unfinished_probes"]().items():
-            if name in names:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
+        for path in _probes(names).values():
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
     return True
 
 

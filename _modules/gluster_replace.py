@@ -6,10 +6,9 @@ What the servers of a pool say before it begins, and what the one that has the n
 with Gluster 10.3: docs/replace.md.
 """
 
-import errno
 import functools
 import os
-import re
+import sys
 import time
 
 from salt.exceptions import CommandExecutionError, SaltInvocationError
@@ -18,12 +17,42 @@ __virtualname__ = "gluster_replace"
 
 MEMBER = "Peer in Cluster"
 RESTORED = "restored"  # the record's key: how far a glusterd is that gets back its place, by uuid
-GFID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-# How Gluster itself names a directory: any other link is a file of a user's.
-DIRECTORY = re.compile(r"\.\./\.\./[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f-]{36}/[^/]+")
-# The root of a volume, which is such a link, too, with another text.
-ROOT = "00000000-0000-0000-0000-000000000001"
 VERSION = "trusted.ec.version"
+# A look at the files of a brick that Gluster has marked, in a process of its own, since its file system may hang: how
+# many have changes in some attributes or, with a limit, what these hold of each (hexadecimal digits). The root of a
+# volume is a link like a directory, with another text, and is the brick itself.
+INDEX = """import errno, os, re, sys
+path, most, *names = sys.argv[1:]
+GFID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# How Gluster itself names a directory: any other link is a file of a user's.
+DIRECTORY = re.compile(r"\\.\\./\\.\\./[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f-]{36}/[^/]+")
+ROOT = "00000000-0000-0000-0000-000000000001"
+
+def held(gfid):
+    file = path if gfid == ROOT else os.path.join(path, ".glusterfs", gfid[:2], gfid[2:4], gfid)
+    try:
+        there = os.listxattr(file, follow_symlinks=False)
+        if "trusted.gfid" not in there and os.path.islink(file):  # a link of a user's has one, whatever its text is
+            text = os.readlink(file)
+            if DIRECTORY.fullmatch(text):
+                file = os.path.join(os.path.dirname(file), text)
+                there = os.listxattr(file, follow_symlinks=False)
+        return "".join(os.getxattr(file, name, follow_symlinks=False).hex() for name in names if name in there)
+    except OSError as exc:
+        if exc.errno not in (errno.ENOENT, errno.ENODATA):
+            raise
+        return ""  # healed meanwhile
+
+try:
+    marked = filter(GFID.fullmatch, os.listdir(os.path.join(path, ".glusterfs/indices/xattrop")))
+    if int(most):
+        for gfid, _ in zip(marked, range(int(most) + 1)):
+            print(gfid, held(gfid))
+    else:
+        print(sum(bool(held(gfid).strip("0")) for gfid in marked))
+except OSError as exc:
+    sys.exit(str(exc))
+"""
 # Seconds for a look at all that waits to be healed, and how many files of a dispersed set can be compared.
 LOOK, MOST = 60, 20_000
 
@@ -132,60 +161,38 @@ def readiness(going, servers=()):
             for brick in [brick for brick in stay if len(stay) < len(together) and server[brick] == own]:
                 path = _path(brick)
                 if info["disperse"]:
-                    files = _waiting(path, [VERSION], until)
-                    if len(files) > MOST:
+                    lines = _index(path, MOST, [VERSION], until).splitlines()
+                    if len(lines) > MOST:
                         raise CommandExecutionError(
                             f"more than {MOST} files of {brick} wait to be healed, too many to be compared with the "
                             "other bricks': wait until there are fewer (`gluster volume heal VOLUME info summary`)"
                         )
+                    files = {gfid: text for gfid, _, text in (line.partition(" ") for line in lines)}
                     found["versions"].setdefault(together[0], {})[brick] = files
                 else:
                     lacking = [f"trusted.afr.{ids[other]}" for other in stay if other != brick]
-                    found["backlog"][brick] = sum(map(_is_set, _waiting(path, lacking, until).values()))
+                    found["backlog"][brick] = int(_index(path, 0, lacking, until))
     return found
 
 
-def _is_set(text):
-    return set(text) - {"0"} != set()
-
-
-def _waiting(path, names, until):
+def _index(path, most, names, until):
     """
-    The files of a brick that Gluster has marked, each with what some of its attributes hold (hexadecimal digits).
+    What a look at the index of a brick has printed: see INDEX.
     """
-    found = {}
-    try:
-        for gfid in filter(GFID.fullmatch, os.listdir(os.path.join(path, ".glusterfs/indices/xattrop"))):
-            if time.monotonic() > until:
-                raise CommandExecutionError(
-                    f"{path}: so many files wait to be healed that it is not known within {LOOK} s which: try again "
-                    "later"
-                )
-            found[gfid] = _attributes(path, gfid, names)
-    except OSError as exc:
+    status, out, error = __utils__["gluster_process.run"](
+        [sys.executable, "-I", "-S", "-c", INDEX, path, str(most), *names],
+        timeout=max(1, until - time.monotonic()), most=100 * (MOST + 1),
+    )  # fmt: skip
+    if status is None:
         raise CommandExecutionError(
-            f"what waits to be healed in {path} cannot be read ({exc}): repair that brick's disk first"
-        ) from exc
-    return found
-
-
-def _attributes(path, gfid, names):
-    """
-    What some attributes of a brick's file hold (hexadecimal digits); nothing of one that was healed meanwhile.
-    """
-    file = path if gfid == ROOT else os.path.join(path, ".glusterfs", gfid[:2], gfid[2:4], gfid)
-    try:
-        there = os.listxattr(file, follow_symlinks=False)
-        if "trusted.gfid" not in there and os.path.islink(file):  # a link of a user's has one, whatever its text is
-            text = os.readlink(file)
-            if DIRECTORY.fullmatch(text):
-                file = os.path.join(os.path.dirname(file), text)
-                there = os.listxattr(file, follow_symlinks=False)
-        return "".join(os.getxattr(file, name, follow_symlinks=False).hex() for name in names if name in there)
-    except OSError as exc:
-        if exc.errno not in (errno.ENOENT, errno.ENODATA):
-            raise
-        return ""
+            f"{path}: it is not known within {LOOK} s what waits to be healed ({error}): so many files, or its file "
+            "system hangs; try again later"
+        )
+    if status:
+        raise CommandExecutionError(
+            f"what waits to be healed in {path} cannot be read ({error}): repair that brick's disk first"
+        )
+    return out
 
 
 def restore_changes(uuid, peers):
@@ -274,7 +281,7 @@ def is_in_place(volume, brick):
 
     Returns a bool: False where its directory is empty, or not there.
 
-    Raises SaltInvocationError where it is another server's brick.
+    Raises SaltInvocationError where it is another server's brick; CommandExecutionError where it does not answer.
 
     CLI Example:
 
@@ -287,7 +294,7 @@ def is_in_place(volume, brick):
         return False
     if dict(zip(info["bricks"], info["servers"]))[brick] != __salt__["glusterd.info"]()["uuid"]:
         raise SaltInvocationError(f"{brick} is not a brick of this server")
-    return __salt__["gluster_bricks.marks"](_path(brick)) == {"volume": info["id"], "root": True}
+    return __salt__["glusterd.marks"](_path(brick)) == {"volume": info["id"], "root": True}
 
 
 def _path(brick):

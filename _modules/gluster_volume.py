@@ -277,6 +277,34 @@ def grow(name, layout, timeout=120):
         return _error("gluster.volume_add_bricks", name, layout["bricks"], timeout)
 
 
+def behind(name):
+    """
+    The servers of the pool whose definition of a volume has other bricks than that of this one, as after a change that
+    one of them could not commit.
+
+    name
+        The volume (string).
+
+    Returns a list of names; of a server that does not answer it is not known, and it is among them.
+
+    Raises CommandExecutionError when this node's glusterd does not answer.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_volume.behind one_vol
+    """
+    here, found = __salt__["gluster.volume_info"](name), []
+    for peer in __salt__["gluster.peer_status"]():
+        there = {}
+        with contextlib.suppress(CommandExecutionError):
+            there = __salt__["gluster.volume_info"](name, server=peer["hostnames"][-1])
+        if there.get(name, {}).get("bricks") != here[name]["bricks"]:
+            found.append(peer["hostnames"][-1])
+    return found
+
+
 def start(name, timeout=120):
     """
     Start a volume and wait for its bricks.

@@ -40,13 +40,18 @@ ExecStopPost=/bin/sh -c '[ "$(systemctl is-system-running)" != stopping ] || pki
 SHOWN = "glusterd.shown"  # in the context: of which unit and run, and what systemd has said
 DIRECTORY = "/var/lib/glusterd"
 PIDS = "/run/gluster/vols"
-# The uuid of the volume that a directory is a brick of, as Gluster marks it; nothing where it has none.
-MARK = """import os, sys, errno
-try:
-    print(os.getxattr(sys.argv[1], "trusted.glusterfs.volume-id", follow_symlinks=False).hex())
-except OSError as exc:
-    sys.exit(exc.errno != errno.ENODATA)
+# What Gluster has written to a directory that is a brick: the uuid of its volume, and that its brick has run.
+MARKS = """import os, sys, errno
+for name in ("trusted.glusterfs.volume-id", "trusted.gfid"):
+    try:
+        print(os.getxattr(sys.argv[1], name, follow_symlinks=False).hex())
+    except OSError as exc:
+        if exc.errno not in (errno.ENODATA, errno.EOPNOTSUPP):
+            sys.exit(2 if exc.errno in (errno.ENOENT, errno.ENOTDIR) else str(exc))
+        print()
 """
+# What to do about a brick whose directory is not the brick; gluster_one/findings.yaml has it for the master.
+LOST = "mount its file system; if its files are lost, replace the brick: docs/replace.md, One disk"
 STATUS = {"0": "Created", "1": "Started", "2": "Stopped"}
 NOBODY = "00000000-0000-0000-0000-000000000000"  # a peer's uuid before it has answered
 # As `gluster peer status` has them.
@@ -545,7 +550,10 @@ def definitions():
     A server with the same version of a volume and another checksum is rejected by the others; where the versions
     differ, all take over the highest.
 
-    Returns a dict ``{"one_vol": {"id": "...", "version": 7, "checksum": "871155875"}}``.
+    Returns a dict of dicts::
+
+        {"one_vol": {"id": "...", "version": 7, "checksum": "871155875",
+                     "bricks": ["kvm1:/data/one_vol", "kvm2:/data/one_vol", "kvm3:/data/one_vol"]}}
 
     CLI Example:
 
@@ -554,13 +562,14 @@ def definitions():
         salt kvm2 glusterd.definitions
     """
     found = {}
-    for path in sorted(glob.glob(os.path.join(DIRECTORY, "vols/*/info"))):
-        kept, directory = _stored(path), os.path.dirname(path)
-        version = kept.get("version", "")
-        found[os.path.basename(directory)] = {
-            "id": kept.get("volume-id"),
+    for name, made in volumes().items():
+        directory = os.path.join(DIRECTORY, "vols", name)
+        version = _stored(os.path.join(directory, "info")).get("version", "")
+        found[name] = {
+            "id": made["id"],
             "version": int(version) if version.isdecimal() else 0,
             "checksum": _stored(os.path.join(directory, "cksum")).get("info"),
+            "bricks": made["bricks"],
         }
     return found
 
@@ -737,20 +746,59 @@ def _sharing(volume, server, brick):
     return None
 
 
-def bricks(volume):
+def _own_bricks(volume):
+    files = [_stored(path) for path in sorted(glob.glob(os.path.join(DIRECTORY, "vols", volume, "bricks/*")))]
+    own = info()["uuid"]
+    return [brick for brick in files if own and brick.get("uuid") == own]
+
+
+def directories(volume):
     """
-    A volume's bricks on this server: which are down, which share a file system, and who is to own the volume's root.
+    The directories of a volume's bricks on this server: whose they are, and whether Gluster counts them right.
+
+    A brick's size is divided by how many bricks of its server are on its file system. A ``volume set`` while this
+    server's glusterd was down makes each count all of them.
 
     volume
         The volume (string).
 
-    Returns a dict ``{"names": ["kvm2:/data/one_vol"], "sharing": {"/data/one_vol": 1}, "owner": ["9869", "9869"],
-    "down": {"kvm2:/data/one_vol": True}, "up": {}}``: the bricks; by their paths of how many on one file system each
-    counts itself, by which its size is divided, None where that is not known; the options ``storage.owner-uid`` and
-    ``storage.owner-gid``, ``-1`` for one that nobody has set; and, where the volume is started, the bricks whose
-    process is not there, each with whether its directory carries the volume's identifier, None where it does not
-    answer: over one that does not, ``gluster volume start VOLUME force`` would make an empty brick that dies; and those
-    that run, each with the seconds since its process has begun.
+    Returns a dict by path of dicts, None for a directory that does not answer; ``miscounted`` is of how many bricks
+    Gluster takes it for one, and of how many it is one, None where that is right, or not known::
+
+        {"/data/a/one_vol": {"owner": ["9869", "9869"], "miscounted": [2, 1]}, "/data/b/one_vol": None}
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 glusterd.directories one_vol
+    """
+    volume = str(volume)
+    counted = {brick["path"]: _sharing(volume, brick["hostname"], brick["path"]) for brick in _own_bricks(volume)}
+    run = __utils__["gluster_process.run"]
+    seen = {path: run(["stat", "-c", "%u %g %d", path])[1].split() for path in counted}
+    devices = [words[-1] for words in seen.values() if words]
+    found = {}
+    for path, words in seen.items():
+        sharing = devices.count(words[-1]) if words else 0
+        wrong = len(devices) == len(seen) and counted[path] not in (None, sharing)
+        found[path] = {"owner": words[:2], "miscounted": [counted[path], sharing] if wrong else None} if words else None
+    return found
+
+
+def bricks(volume):
+    """
+    A volume's bricks on this server: which are down, and who is to own the volume's root.
+
+    volume
+        The volume (string).
+
+    Returns a dict ``{"names": ["kvm2:/data/one_vol"], "owner": ["9869", "9869"], "down": {"kvm2:/data/one_vol": True},
+    "lost": {}, "up": {}}``: the bricks; the options ``storage.owner-uid`` and ``storage.owner-gid``, ``-1`` for one
+    that nobody has set; and, where the volume is started, the bricks whose process is not there, each with whether its
+    directory carries the volume's identifier, None where it does not answer; of these the ones that lack it, each with
+    what to do: over such a directory ``gluster volume start VOLUME force`` would make an empty brick that dies; and
+    those that run, each with the seconds since its process has begun.
 
     CLI Example:
 
@@ -758,21 +806,20 @@ def bricks(volume):
 
         salt kvm2 glusterd.bricks one_vol
     """
-    volume, own = str(volume), info()["uuid"]  # digits alone are a number on a command line
-    files = [_stored(path) for path in sorted(glob.glob(os.path.join(DIRECTORY, "vols", volume, "bricks/*")))]
-    kept = _stored(os.path.join(DIRECTORY, "vols", volume, "info"))
-    mine = [brick for brick in files if own and brick.get("uuid") == own]
+    volume = str(volume)  # digits alone are a number on a command line
+    kept, mine = _stored(os.path.join(DIRECTORY, "vols", volume, "info")), _own_bricks(volume)
     started = STATUS.get(kept.get("status")) == "Started"
     running = {brick["path"]: _process(volume, brick["hostname"], brick["path"]) for brick in mine if started}
+    down = {
+        f"{brick['hostname']}:{brick['path']}": _marked(brick["path"], kept.get("volume-id"))
+        for brick in mine
+        if started and not running[brick["path"]]
+    }
     return {
         "names": [f"{brick['hostname']}:{brick['path']}" for brick in mine],
-        "sharing": {brick["path"]: _sharing(volume, brick["hostname"], brick["path"]) for brick in mine},
         "owner": [kept.get(f"storage.owner-{kind}", "-1") for kind in ("uid", "gid")],
-        "down": {
-            f"{brick['hostname']}:{brick['path']}": _marked(brick["path"], kept.get("volume-id"))
-            for brick in mine
-            if started and not running[brick["path"]]
-        },
+        "down": down,
+        "lost": {brick: LOST for brick, marked in down.items() if marked is False},
         "up": {
             f"{brick['hostname']}:{brick['path']}": max(0, int(time.time() - running[brick["path"]].create_time()))
             for brick in mine
@@ -781,13 +828,40 @@ def bricks(volume):
     }
 
 
+def marks(path):
+    """
+    What Gluster has written to the root of a brick. It is looked at in a process of its own, which is waited for 3 s.
+
+    path
+        The directory (string).
+
+    Returns a dict: the identifier of its volume, None where it has none, and whether its brick has run:
+    ``{"volume": "5b1e0f9c-...", "root": True}``. None where there is no such directory.
+
+    Raises CommandExecutionError where it does not answer, or cannot be read.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 glusterd.marks /data/one_vol/brick
+    """
+    status, out, error = __utils__["gluster_process.run"]([sys.executable, "-I", "-S", "-c", MARKS, path])
+    if status == 2:
+        return None
+    if status != 0:
+        raise CommandExecutionError(f"{path} does not answer: {error}")
+    volume, root = (bytes.fromhex(line) for line in out.splitlines())
+    return {"volume": str(uuid.UUID(bytes=volume[:16].ljust(16, b"\0"))) if volume else None, "root": bool(root)}
+
+
 def _marked(path, volume):
     """
-    Whether a directory carries the identifier of a volume, None where it does not answer.
+    Whether a directory carries the identifier of a volume, None where it does not answer, or is not there.
     """
-    status, out, _ = __utils__["gluster_process.run"]([sys.executable, "-I", "-S", "-c", MARK, path])
-    with contextlib.suppress(ValueError):
-        return None if status else out.strip() == uuid.UUID(volume or "").hex
+    with contextlib.suppress(CommandExecutionError):
+        found = marks(path)
+        return found and found["volume"] == volume
     return None
 
 

@@ -51,9 +51,7 @@ def report(node, heal=True):
         names = [store for volume in node["volumes"].values() for store in volume["datastores"]]
         for store, current in __salt__["gluster_one_ids.dropped"](names, run=run).items():
             what = f"a run has made it ({current['id']}), and the pillar no longer has it: new nodes do not link it"
-            cure = (
-                "put it back into the pillar, or delete it if it is empty: docs/changes.md, A datastore that is dropped"
-            )
+            cure = "put it back into the pillar, or delete it if it is empty: docs/changes.md, A datastore dropped"
             seen["findings"].append(["datastore_left", store, what, "in the pillar, or deleted", cure])
         if clusters:
             there = _asked(seen, "OpenNebula's hosts", "opennebula.host_list", run=run)

@@ -166,7 +166,7 @@ def _count(number):
 
 # What was looked at; the runner says which findings are about it.
 COLUMNS = ("MOUNT", "LINKS", "WRITABLE", "NATIVE")
-# Nodes of which the same is to be said share a line where they are more: those with findings, those without.
+# Nodes of which the same is to be said share a line where they are more: those with findings or silent, and the others.
 ALIKE, FINE = 3, 10
 # Findings that are shown of one node, volume or datastore: a node that goes wrong, or lies, may have a thousand.
 MOST = 20
@@ -194,7 +194,8 @@ def _nodes(data):
         alike.setdefault(bool(worst), {}).setdefault(key, []).append(name)
     rows = [["NODE", "ROLES", *COLUMNS, []]]
     rows += _alike(data, alike.get(True, {}), lambda names: len(names) <= ALIKE, True)
-    rows += [[name, "-", *["-"] * len(COLUMNS), ["does not answer"]] for name in data["absent"]]
+    silent = {(("-",) * len(COLUMNS), (("does not answer",),), ""): data["absent"]} if data["absent"] else {}
+    rows += _alike(data, silent, lambda names: verbose or len(names) <= ALIKE, True)
     few = sum(map(len, alike.get(False, {}).values())) <= FINE
     return rows + _alike(data, alike.get(False, {}), lambda names: few, False, " more" if len(rows) > 1 else "")
 
@@ -217,7 +218,7 @@ def _alike(data, alike, each, named, more=""):
 
 
 def _roles(data, name):
-    return " ".join(data["nodes"][name]["roles"])
+    return " ".join(data["nodes"][name]["roles"]) if name in data["nodes"] else "-"
 
 
 def _cells(node):

@@ -26,6 +26,7 @@ VERSION = 2
 YOUNG = 3600  # seconds for which a brick has just come back
 # Keys of every answer, and those that one has unless its pillar is wrong.
 ALWAYS, USUALLY = ("roles", "looked", "findings", "volumes", "datastores"), ("names", "coordinates", "hosts")
+STORES = "/var/lib/one/datastores"  # as gluster_one/os.yaml has it
 READ = "see what it says: salt {minion} gluster_one.check"
 
 
@@ -80,7 +81,8 @@ def part(minion, known=None):
 
         {"roles": ["hypervisor", "server"], "kinds": ["boot", ...], "datastores": {"glusterds": "one_vol"},
          "volumes": {"one_vol": {"coordinator": True, "server": True, "first": ["kvm1"], "names": ["kvm1"]}},
-         "remediate": None, "maintenance": False, "batch": 10, "timeout": 120, "error": None}
+         "remediate": None, "maintenance": False, "batch": 10, "timeout": 120,
+         "datastores_dir": "/var/lib/one/datastores", "error": None}
 
     CLI Example:
 
@@ -145,7 +147,7 @@ def rights(minion, known=None):
 
         {"roles": ["hypervisor"], "kinds": ["boot", ...], "servers": {"one_vol": ["kvm1", "kvm2"]}, "creates": False,
          "datastores": {"glusterds": "one_vol"}, "remediate": None, "maintenance": False, "batch": 10, "timeout": 120,
-         "error": None}
+         "datastores_dir": "/var/lib/one/datastores", "error": None}
 
     CLI Example:
 
@@ -156,7 +158,8 @@ def rights(minion, known=None):
     known = {} if known is None else known
     pillars = known.setdefault("pillars", {})
     try:
-        pillar = pillars[minion] = pillars.get(minion) or __salt__["pillar.show_pillar"](minion)
+        with __salt__["gluster_one.loading"]():
+            pillar = pillars[minion] = pillars.get(minion) or __salt__["pillar.show_pillar"](minion)
         settings, error = _dict(_dict(pillar).get("gluster_one")), _dict(pillar).get("_errors")
     except Exception as exc:  # pylint: disable=broad-except
         settings, error = {}, exc
@@ -170,6 +173,7 @@ def rights(minion, known=None):
         "maintenance": bool(settings.get("maintenance")),
         "batch": batch if batch and _number(batch) else BATCH,
         "timeout": settings.get("timeout") if _number(settings.get("timeout"), 86400) else TIMEOUT,
+        "datastores_dir": str(settings.get("datastores_dir") or STORES),
         "error": visible(error) if error else None,
     }
     able = {"anybody", *found["roles"]}
@@ -318,7 +322,7 @@ def keeps_mine():
     return bool(__opts__.get("minion_data_cache", True) or __opts__.get("enforce_mine_cache"))
 
 
-def cure(finding, minion, volume=None, head=False):
+def cure(finding, minion, volume=None, head=False, known=None):
     """
     What to do about a finding, by the master's own table.
 
@@ -333,6 +337,9 @@ def cure(finding, minion, volume=None, head=False):
 
     head
         Whether the minion is the head (bool, default False), which links the datastores where it creates them.
+
+    known
+        As for :func:`part`.
 
     Returns a string.
 
@@ -355,9 +362,11 @@ def cure(finding, minion, volume=None, head=False):
     if ("{on}" in words and not path) or ("{host}" in words and not host):
         words = READ
     above, name = posixpath.split(on) if path else ("", "")
+    # Few need it, and the pillar may have to be rendered for it.
+    stores = rights(minion, known)["datastores_dir"] if "{datastores_dir}" in words else ""
     return words.format(
         minion=shlex.quote(minion), volume=shlex.quote(volume) if volume else "VOLUME", on=on, host=on, above=above,
-        name=name,
+        name=name, datastores_dir=shlex.quote(stores),
     )  # fmt: skip
 
 

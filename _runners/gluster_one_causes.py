@@ -190,6 +190,8 @@ class _Causes:
             offers += [("unseen", name)] if name and not self.volumes.get(name, {}).get("sets") else []
         elif who == "server":
             offers += [("host", minion)] if "volume" not in finding else []
+            # Of a coordinator whose Gluster hangs it is not known whose pool that is.
+            offers += [("pool", True)] if on == "glusterd" else []
             volume, brick = self.brick(minion, finding) or (None, None)
             offers += [("brick", brick)] if brick else []
             if brick and not (finding["kind"] in REFUTED and brick in self.online):
@@ -208,6 +210,8 @@ class _Causes:
             return minion
         if by == "place":
             return minion, finding["on"]
+        if by == "pool":
+            return True
         if by == "client":
             address = re.match(r"a client at (\S+) is not connected", finding["seen"])
             return next(iter(self.one(address and address[1])), None), item

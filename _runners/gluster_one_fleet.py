@@ -241,7 +241,8 @@ class _Look:
                 finding["volume"] = finding["on"]  # what it could not look at
             self.own(minion, finding)
             head = "head" in self.said[minion]["roles"]
-            finding["cure"] = __salt__["gluster_one.cure"](finding, minion, self.volume_of(finding), head)
+            volume = self.volume_of(finding)
+            finding["cure"] = __salt__["gluster_one.cure"](finding, minion, volume, head, self.known)
             found.append(finding)
         # Of many findings the first are shown: what is wrong with the answer does not hide behind them.
         return self.misfits(minion) + sorted(found, key=lambda finding: finding["severity"] != "error")

@@ -10,7 +10,6 @@ have to be read. What a minion has said stands there as a cleaned text.
 import logging
 import time
 
-import salt.cache
 from salt.exceptions import SaltInvocationError
 
 log = logging.getLogger(__name__)
@@ -114,7 +113,7 @@ def record_repairs(minion, repairs):
 
         salt-run gluster_one.record_repairs kvm2 '[]'
     """
-    cache, now = salt.cache.factory(__opts__), time.time()
+    cache, now = __salt__["gluster_one.cache"](), time.time()
     new = [
         {
             "at": now, "seconds": None, "sls": None, "jid": None, **one,
@@ -140,7 +139,7 @@ def forget_repairs(minion):
 
         salt-run gluster_one.forget_repairs kvm2
     """
-    cache = salt.cache.factory(__opts__)
+    cache = __salt__["gluster_one.cache"]()
     known = bool(_of(minion, cache))
     cache.flush(BANK, minion)
     return known
@@ -150,7 +149,7 @@ def _recorded(minions):
     """
     What is recorded of these minions, oldest first, without those of which nothing is.
     """
-    cache = salt.cache.factory(__opts__)
+    cache = __salt__["gluster_one.cache"]()
     there = set(cache.list(BANK))
     return {minion: _of(minion, cache) for minion in sorted(there.intersection(minions))}
 

@@ -32,6 +32,8 @@ __virtualname__ = "gluster_one"
 MOST = 16 * 1024 * 1024
 # Seconds for reading a cache that is not made of files.
 LOOK = 10
+# Held while Salt loads modules, and for how many seconds a thread waits for it at most.
+_LOADING, PATIENCE = threading.Lock(), 60
 # Bytes of memory that it may take, for the returns of all.
 MEMORY = 2 * 1024**3
 # Names that a minion may have.
@@ -116,9 +118,9 @@ def kept_returns(jid, minions):
 
         salt-run gluster_one.kept_returns 20250101000000000000 '[kvm1]'
     """
-    cache = __opts__.get("master_job_cache", "local_cache")
-    if cache != "local_cache":
-        return _asked_of(cache, jid, minions)
+    keeper = __opts__.get("master_job_cache", "local_cache")
+    if keeper != "local_cache":
+        return _asked_of(keeper, jid, minions)
     jobs = os.path.join(__opts__["cachedir"], "jobs")
     directory = salt.utils.jid.jid_dir(jid, jobs, __opts__.get("hash_type", "sha256"))
     kept = {}
@@ -148,9 +150,9 @@ def kept_of(minion):
     """
     if not __opts__.get("minion_data_cache"):
         return [None, None]
-    found = [_cache().fetch(bank, minion) for bank in ("grains", "pillar")]
+    found = [cache().fetch(bank, minion) for bank in ("grains", "pillar")]
     if not any(found):  # before Salt 3008
-        data = _cache().fetch(f"minions/{minion}", "data")
+        data = cache().fetch(f"minions/{minion}", "data")
         found = [data.get(key) for key in ("grains", "pillar")] if isinstance(data, dict) else found
     return [each if isinstance(each, dict) else {} for each in found]
 
@@ -230,7 +232,7 @@ def _mine(minion):
     found = {}
     if not _keeps_too_much(minion):
         try:
-            found = _cache().fetch("mine", minion) or _cache().fetch(f"minions/{minion}", "mine")
+            found = cache().fetch("mine", minion) or cache().fetch(f"minions/{minion}", "mine")
         except Exception as exc:  # pylint: disable=broad-except
             log.warning("gluster_one: the mine of %s cannot be read: %s", minion, exc)
     mine = found.get("gluster_one.findings") if isinstance(found, dict) else None
@@ -239,14 +241,48 @@ def _mine(minion):
     return mine if isinstance(mine, dict) else {}
 
 
-def _cache():
+@contextlib.contextmanager
+def loading():
+    """
+    Let no other thread of this process have Salt load modules meanwhile, as for a pillar or a cache: while two load,
+    one of them may be told that there is no renderer, or what Python no longer has in its own cache of paths. The
+    reactor's threads are in one process. After a minute it goes on all the same.
+
+    Returns a context manager; for other functions of this runner alone.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.loading
+    """
+    held = _LOADING.acquire(timeout=PATIENCE)
+    try:
+        yield
+    finally:
+        if held:
+            _LOADING.release()
+
+
+def cache():
     """
     The master's cache. Salt loads its drivers anew for each that is made, which takes a millisecond; the reactor's
     threads have one each.
+
+    Returns Salt's object; for other functions of this runner alone.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.cache
     """
     key = f"gluster_one.cache.{threading.get_ident()}"
     if key not in __context__:
-        __context__[key] = salt.cache.factory(__opts__)
+        with loading():
+            made = salt.cache.factory(__opts__)
+            made.fetch("mine", "-")  # it loads its driver when it is first asked
+        __context__[key] = made
     return __context__[key]
 
 
@@ -278,13 +314,13 @@ def _loads(data):
         return UNREADABLE
 
 
-def _asked_of(cache, jid, minions):
+def _asked_of(keeper, jid, minions):
     """
     The same of a returner, in a process of its own: it loads what others have returned, too, and may not come back.
     """
     fork = multiprocessing.get_context("fork")
     ours, its = fork.Pipe(duplex=False)
-    child = fork.Process(target=_ask_returner, args=(cache, jid, minions, its))
+    child = fork.Process(target=_ask_returner, args=(keeper, jid, minions, its))
     child.start()
     its.close()
     kept, deadline = {}, time.monotonic() + LOOK
@@ -301,11 +337,11 @@ def _asked_of(cache, jid, minions):
     return kept
 
 
-def _ask_returner(cache, jid, minions, pipe):
+def _ask_returner(keeper, jid, minions, pipe):
     with open("/proc/self/statm", encoding="ascii") as stream:
         used = int(stream.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
-    found = salt.loader.returners(__opts__, {})[f"{cache}.get_jid"](jid)
+    found = salt.loader.returners(__opts__, {})[f"{keeper}.get_jid"](jid)
     for minion in minions:
         if "return" in found.get(minion, ()):
             data = salt.payload.dumps({"return": found[minion]["return"]})

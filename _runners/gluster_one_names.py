@@ -42,7 +42,8 @@ def accepted(target="*"):
         salt-run gluster_one.accepted 'kvm*'
     """
     # Salt 3008 counts what a minion registers as its resources, under any name, among those of a glob or a list.
-    matched = salt.utils.minions.CkMinions(__opts__).check_minions(fnmatch.translate(str(target)), "pcre")
+    with __salt__["gluster_one.loading"]():
+        matched = salt.utils.minions.CkMinions(__opts__).check_minions(fnmatch.translate(str(target)), "pcre")
     return matched["minions"]
 
 

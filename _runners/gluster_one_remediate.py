@@ -13,7 +13,6 @@ import os
 import re
 import time
 
-import salt.cache
 import salt.utils.files
 from salt.exceptions import SaltClientError
 from salt.utils.args import split_input
@@ -30,8 +29,11 @@ ATTEMPTS = 3
 BACK_OFF = 15
 NO_ANSWER = "the minion did not answer"
 UNCHANGED = "the formula finds nothing to change there"
-# Seconds that a server waits for the others; that is no failure of its own.
+# Seconds that a repair waits for a place; that is no failure of its own.
 PATIENCE = 600
+# Seconds that a server waits for the others, in one of the reactor's few threads. Then it is looked at again when a
+# turn ends. Longer than LOOKS_APART and REST, within which it would be for nothing.
+WAIT = 10
 # Seconds after which a minion is asked, again and again, whether the job still runs there.
 ASK_AFTER = 15
 # Seconds that a job may take beyond the pillar's timeout for each volume, whatever the minion says: then it has failed.
@@ -93,7 +95,7 @@ def remediate(minion):
     with _lock(_file("minions", minion)) as held:
         if not held:
             return f"{minion} is being repaired already"
-        cache = salt.cache.factory(__opts__)
+        cache = __salt__["gluster_one.cache"]()
         if _looked_just_now(minion, cache):
             return f"{minion} was checked just now"
         at, found = _reported(minion)
@@ -156,7 +158,7 @@ def forget(minions):
 
         salt-run gluster_one.forget kvm2
     """
-    cache, known = salt.cache.factory(__opts__), []
+    cache, known = __salt__["gluster_one.cache"](), []
     for minion in sorted(set(split_input(minions)) & set(__salt__["gluster_one.accepted"]())):
         recorded = __salt__["gluster_one.forget_repairs"](minion)
         known += [minion] if recorded or cache.fetch(BANK, minion) else []
@@ -397,15 +399,18 @@ class _Turn:
     The turn of one server of the pool among the others. A job that takes longer than a turn goes on without it.
     """
 
-    def __init__(self, minion, needed, patience):
-        self.minion, self.needed, self.patience, self.begin = minion, needed, patience, time.monotonic()
+    def __init__(self, minion, needed):
+        self.minion, self.needed, self.begin = minion, needed, time.monotonic()
         self.stack = contextlib.ExitStack()
         self.stream = None
 
     def __enter__(self):
         if self.needed:
-            self.stream = self.stack.enter_context(_lock(_file("servers"), self.patience, self.minion))
+            self.stream = self.stack.enter_context(_lock(_file("servers"), WAIT, self.minion))
             self.begin = time.monotonic()
+            if not self.stream:
+                with salt.utils.files.fopen(_file("waiting", self.minion), "w") as stream:
+                    stream.write(self.minion)
         return self
 
     def __exit__(self, *_):
@@ -437,8 +442,27 @@ class _Turn:
             self.stream.truncate()
             self.stream.write(self.minion)
             self.stream.flush()
-        self.stream = None
+        ended, self.stream = self.stream, None
         self.stack.close()
+        if ended:
+            _call_waiting()
+
+
+def _call_waiting():
+    """
+    Have the reactor look again at the servers that wait for their turn, first at the one that has waited longest; a
+    beacon's event is but a hint. One alone might take no turn, and nobody would call the others then.
+    """
+    directory, waiting = os.path.dirname(_file("waiting")), []
+    for name in os.listdir(directory):
+        path = os.path.join(directory, name)
+        with contextlib.suppress(OSError), salt.utils.files.fopen(path) as stream:
+            waiting.append((os.fstat(stream.fileno()).st_mtime, path, stream.read(1000)))
+    for at, path, minion in sorted(waiting):
+        with contextlib.suppress(FileNotFoundError):  # another turn has ended, too
+            os.remove(path)
+            if 0 <= time.time() - at < FORGOTTEN:
+                __salt__["event.send"](f"salt/beacon/{minion}/gluster_one/changed", {"id": minion})
 
 
 def _last_turn():
@@ -481,7 +505,7 @@ def _repair(minion, mods, part):
     why = _in_the_way(minion, beside)
     if why:
         return dict.fromkeys(mods, _Waits(why)), None
-    with _Turn(minion, set(mods) & set(ONE_AT_A_TIME), TURN if beside else PATIENCE) as turn:
+    with _Turn(minion, set(mods) & set(ONE_AT_A_TIME)) as turn:
         if not turn.held:
             return dict.fromkeys(mods, _Waits("another server is being repaired")), None
         if "gluster_one.glusterd" in mods and set(_unfinished(minion)) - set(beside):

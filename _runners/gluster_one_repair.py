@@ -18,6 +18,10 @@ NEWER = (
     "if that of the others is to stay, `gluster volume set {} user.checked yes` on one of them until its version is "
     "the higher one (docs/repair-peer.md)"
 )
+START = (
+    "start it (`salt {0} state.apply gluster_one.started`), or restart it where it hangs (`salt {0} service.restart "
+    "glusterd`), and run again"
+)
 JOIN = "a run takes it in where the pillar has create, else `gluster peer probe {}` on a member"
 
 
@@ -80,7 +84,7 @@ def repair_decided(peer, views, own, target, listed):
     if own is not None and not is_repair_view(own):
         wrong.append(f"the minion of {peer} does not say how it takes its peers: {_said(own)}")
     wrong = wrong or [
-        f"glusterd does not run on {minion}: start it, and run again"
+        f"glusterd does not answer on {minion}: {START.format(minion)}"
         for minion, said in sorted(views.items())
         if not said["running"]
     ]
@@ -89,14 +93,35 @@ def repair_decided(peer, views, own, target, listed):
     records = {minion: _record(said, peer, own) for minion, said in views.items()}
     probing = sorted(minion for minion, said in views.items() if _named(peer, said["unfinished"]))
     if not any(records.values()):
-        return _forgotten(found, peer, views, own if own and own["running"] else None, probing, listed)
+        there = own if own and own["running"] else None
+        return _kept(_forgotten(found, peer, views, there, probing, listed), views, target, own)
     if own and not own["running"]:
-        start = f"glusterd does not run on {peer}: `salt {target} state.apply gluster_one.started`"
-        return {**found, "errors": [start]}
+        return {**found, "errors": [f"glusterd does not answer on {peer}: {START.format(target)}"]}
     wrong = _strange(peer, views, records, own)
     if wrong:
         return {**found, "errors": wrong}
-    return _joined(found, peer, views, records, own, target, probing)
+    return _kept(_joined(found, peer, views, records, own, target, probing), views, target, own)
+
+
+def _kept(found, views, target, own):
+    """
+    A plan, without its steps where one restarts a glusterd that must not be. Which servers count for a quorum, a step
+    may change for those behind it.
+    """
+    said = {**views, target: own}
+    servers = [
+        step["minions"][0]
+        for step in found["steps"]
+        if {"forget", "peers", "again"} & set(step["pillar"].get("gluster_one_repair", ()))
+    ]
+    wrong = []
+    for number, minion in enumerate(dict.fromkeys(servers)):
+        losses = said[minion]["restart"]
+        because = [*losses["bricks"], *(losses["quorum"] if number == 0 else [])]
+        if because:
+            text = "; ".join(map(__salt__["gluster_one.visible"], because))
+            wrong.append(f"glusterd of {minion} has to be restarted, and is not: {text}")
+    return {**found, "errors": wrong, "steps": []} if wrong else found
 
 
 def is_repair_view(said):
@@ -120,6 +145,10 @@ def is_repair_view(said):
         and isinstance(said.get("running"), bool)
         and _is_list(said.get("unfinished"), _is_host)
         and _is_list(said.get("peers"), _is_peer)
+        and isinstance(said.get("restart"), dict)
+        and all(_is_list(said["restart"].get(kind), _is_sentence) for kind in ("bricks", "quorum"))
+        and isinstance(said.get("counted"), dict)
+        and all(_is_text(name, r"[\w-]{1,255}") and isinstance(each, bool) for name, each in said["counted"].items())
         and isinstance(said.get("volumes"), dict)
         and all(_is_text(name, r"[\w-]{1,255}") and _is_volume(each) for name, each in said["volumes"].items())
     )
@@ -178,18 +207,29 @@ def _strange(peer, views, records, own):
             f"{first} and {', '.join(others)} have other definitions of volumes: repair these first, see {PAGE}"
         )
     for name, volume in sorted(own["volumes"].items()) if own else ():
-        if (volumes[first].get(name) or {}).get("id") != volume["id"]:
+        others = ", ".join(sorted(views))
+        there = volumes[first].get(name) or {"id": None}
+        if there["id"] != volume["id"]:
             found.append(
                 f"{peer} has a volume {name} ({volume['id']}) that the others do not have: it would stay apart; see "
                 f"`gluster volume info {name}` there, and delete it if nobody needs it"
             )
-        elif volume["version"] > volumes[first][name]["version"]:
-            than = f"{', '.join(sorted(views))} ({volumes[first][name]['version']})"
+        elif volume["version"] > there["version"]:
             found.append(
-                f"{peer} has a newer definition of volume {name} ({volume['version']}) than {than}: compare `gluster "
-                f"volume info {name}` of both; {NEWER.format(name)}"
+                f"{peer} has a newer definition of volume {name} ({volume['version']}) than {others} "
+                f"({there['version']}): compare `gluster volume info {name}` of both; {NEWER.format(name)}"
+            )
+        elif volume["version"] == there["version"] and volume["bricks"] != there["bricks"]:
+            found.append(
+                f"{peer} and {others} have changed the bricks of volume {name} apart: it is made of {_bricks(volume)} "
+                f"there, and of {_bricks(there)} here, and neither definition is newer ({volume['version']}); "
+                f"{NEWER.format(name)}"
             )
     return list(dict.fromkeys(found))
+
+
+def _bricks(volume):
+    return __salt__["gluster_one.visible"](" ".join(volume["bricks"]))
 
 
 def _forgotten(found, peer, views, own, probing, listed):
@@ -213,27 +253,62 @@ def _forgotten(found, peer, views, own, probing, listed):
     return {**found, "steps": steps}
 
 
+def _apart(peer, views, records, own):
+    """
+    Why a peer that all keep as a full member, and that keeps them so, is none yet, as sentences.
+    """
+    members, found = {said["uuid"]: minion for minion, said in views.items()}, []
+    unseen = [
+        (minion, peer)
+        for minion, record in sorted(records.items())
+        if not (record["connected"] or views[minion]["unfinished"])
+    ]
+    unseen += [
+        (peer, members[each["uuid"]])
+        for each in own["peers"]
+        if each["uuid"] in members and not (each["connected"] or own["unfinished"])
+    ]
+    for minion, other in unseen:
+        found.append(
+            f"{minion} sees {other} disconnected: start glusterd there, see that port 24007 is open for each of them, "
+            "and run again"
+        )
+    first = min(views)
+    there = views[first]["volumes"]
+    for name in sorted(there.keys() | own["volumes"].keys()):
+        here, volume = own["volumes"].get(name), there.get(name)
+        if here != volume and not found:
+            version = "none" if here is None else f"version {here['version']}"
+            found.append(
+                f"{peer} has another definition of volume {name} ({version}) than {', '.join(sorted(views))} (version "
+                f"{volume['version']}), although all take each other for members: `systemctl restart glusterd` on "
+                f"{peer}, and run again: it takes over what is newer, or is rejected, which this repairs"
+            )
+    return found
+
+
 def _joined(found, peer, views, records, own, target, probing):
     """
     A peer that others, or itself, do not keep as a full member.
     """
-    members = {said["uuid"]: minion for minion, said in views.items()}
+    members, first = {said["uuid"]: minion for minion, said in views.items()}, min(views)
+    there = views[first]["volumes"]
     lacking = [minion for minion, record in sorted(records.items()) if not record or record["state"] != MEMBER]
     apart = own and {each["uuid"]: each["state"] for each in own["peers"]}
     if not lacking and (own is None or all(apart.get(uuid) == MEMBER for uuid in members)):
         if own is None:
             return {**found, "errors": [f"no minion speaks for {peer}, or it does not answer: start the host"]}
-        return found if not probing else {**found, "steps": [
-            _step(f"forget the probe of {peer}", minion, forget=[peer]) for minion in probing
-        ]}  # fmt: skip
+        wrong = _apart(peer, views, records, own)
+        if wrong:
+            return {**found, "errors": wrong}
+        steps = [_step(f"forget the probe of {peer}", minion, forget=[peer]) for minion in probing]
+        return {**found, "steps": [*steps, *_counted(views, own, target, {})]}
     if own is None:
         return {**found, "errors": [
             f"{', '.join(lacking)} has {peer} as {records[lacking[0]] and records[lacking[0]]['state']!r}, and its own "
             "minion does not answer: start the host, its minion and its glusterd, and run again"
         ]}  # fmt: skip
-    first = min(views)
     steps = [_step(f"forget the probe of {peer}", minion, forget=[peer]) for minion in probing]
-    there = views[first]["volumes"]
     # The higher version wins; of two that are equal and differ, neither. One that is newer there has been refused.
     above = {
         name: volume["version"]
@@ -254,10 +329,26 @@ def _joined(found, peer, views, records, own, target, probing):
         if record is None or record["state"] != REJECTED:  # which ends by itself when both have the same volumes
             called = record["hostnames"] if record else [peer]
             steps.append(_step(f"keep {peer}", minion, peers={own["uuid"]: called}))
-    # Once more with all of them: an option that was set without one leaves the sizes of its bricks wrong.
-    again = {name: version + 1 for name, version in above.items()}
-    steps.append(_step("members", first, joined=True, **({"renew": again} if again else {})))
-    return {**found, "steps": steps}
+    steps.append(_step("members", first, joined=True))
+    return {**found, "steps": [*steps, *_counted(views, own, target, above)]}
+
+
+def _counted(views, own, target, above):
+    """
+    The steps by which Gluster takes the sizes of the peer's bricks right, where it has several of a volume. An option
+    that was set while it was away leaves them wrong, until its glusterd has been started once more, as a member, and an
+    option is set again; so does a run that was killed in between. `above` are the volumes that a step has set before.
+    """
+    first = min(views)
+    there = views[first]["volumes"]
+    again = {
+        name: there[name]["version"] + (name in above)
+        for name, right in sorted(own["counted"].items())
+        if name in there and not (right and own["volumes"].get(name) == there[name])
+    }
+    if not again:
+        return []
+    return [_step("glusterd again", target, again=True), _step("sizes", first, joined=True, renew=again)]
 
 
 def _step(what, minion, **part):
@@ -281,6 +372,10 @@ def _is_host(said):
     return _is_text(said, HOST)
 
 
+def _is_sentence(said):
+    return isinstance(said, str)
+
+
 def _is_peer(said):
     return (
         isinstance(said, dict)
@@ -299,4 +394,5 @@ def _is_volume(said):
         and type(said.get("version")) is int
         and 0 <= said["version"] < 2**31
         and _is_text(said.get("checksum"), "[0-9]+")
+        and _is_list(said.get("bricks"), _is_sentence)
     )

@@ -105,7 +105,7 @@ def brick_prepared(name, device=None):
         path = os.path.normpath(name)
         seen, disk, unfit = __salt__["gluster_bricks.look"](path, run=_run()), {}, None
         if seen["volume"]:
-            if not __salt__["gluster_bricks.marks"](path)["volume"]:
+            if not (__salt__["glusterd.marks"](path) or {}).get("volume"):
                 raise CommandExecutionError(
                     f"{path} is a brick of volume {seen['volume']}, and nothing of it is there: mount its file system; "
                     "if its files are lost, see docs/replace.md"
@@ -253,6 +253,12 @@ def volume_present(
         left = lacking()
         if error and left:
             raise CommandExecutionError(f"{error}: {REFUSED}")
+        behind = __salt__["gluster_volume.behind"](name) if error else []
+        if behind:
+            raise CommandExecutionError(
+                f"{error}; {', '.join(behind)} did not take it over: restart glusterd there, one after the other "
+                "(docs/restart.md)"
+            )
         return __utils__["gluster_states.changed"](ret, changes, changes if left else {}, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}

@@ -220,9 +220,11 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
 
-    def refused():
+    def unnamed():
         if not __salt__["gluster_one_ids.published_ids"](mount):
             return "the head has written no datastore's identifier there yet"
+
+    def unread():
         return __salt__["gluster_native.native_read_error"](volume, hosts, user)
 
     try:
@@ -231,13 +233,13 @@ def native_readable(name, volume, host, mount, user="oneadmin", timeout=120):
         )
         hosts = [each.removesuffix(":24007") for each in __utils__["one_datastore_rules.gluster_host"](host).split()]
         server = " or ".join(hosts)
-        seen = refused()
+        seen = unread()
         if seen and __opts__["test"]:
-            return {**ret, "comment": f"the run will show it; now {user} cannot read {volume}: {seen}"}
+            return {**ret, "comment": f"the run will show it; now {user} cannot read {volume}: {unnamed() or seen}"}
         if seen:
             failure = f"{user} could not read {volume} over gluster://{server}"
             try:
-                __utils__["gluster_states.wait_for"](refused, timeout, failure)
+                __utils__["gluster_states.wait_for"](lambda: unnamed() or unread(), timeout, failure)
             except CommandExecutionError as exc:
                 errors = __salt__["gluster_one_ids.volume_files"](mount)["errors"]
                 raise CommandExecutionError("; ".join([str(exc), *map(": ".join, errors.items())])) from None

@@ -13,7 +13,6 @@ from salt.exceptions import CommandExecutionError, SaltException, SaltInvocation
 
 __virtualname__ = "gluster_one"
 
-PLACES = "/var/lib/gluster_one"  # where the mount points are by default
 # What this node's minion has kept or sent for the formula, by the first words of its names.
 KEPT = ("gluster_one.", "gluster_one_ids.", "gluster_native.", "gluster_bricks.", "one_datastore.")
 MINE = ("gluster_one.findings", "gluster_native.native_access")
@@ -66,11 +65,12 @@ def datastore_unmounted(name, volume, links=None, user="oneadmin", datastores_di
         users = __salt__["gluster_native.volume_users"](name) if found["changes"] else []
         if users:
             raise CommandExecutionError(__utils__["gluster_states.used"](name, users))
-        if __opts__["test"] or not found["changes"]:
+        if __opts__["test"]:
             return __utils__["gluster_states.would_change"](ret, found["changes"], found["fine"])
         for label, step in found["steps"].items():
             step()
             ret["changes"][label] = found["changes"][label]
+        __salt__["gluster_mount_plan.forget_gone"]()
         left = look()
         return __utils__["gluster_states.changed"](ret, found["changes"], left["changes"], left["fine"])
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
@@ -108,7 +108,8 @@ def _look(name, volume, directories):
             line = "; ".join(f"{line['device']} {','.join(line['opts'])}" for line in lines)
             steps["fstab"] = line, lambda: __salt__["gluster_fstab.remove_lines"](name, volume)
         # Elsewhere an administrator may have made it.
-        directory, remark = _directory(name, mounted) if os.path.dirname(name) == PLACES else (False, None)
+        default = __salt__["gluster_mount.is_default_place"](name)
+        directory, remark = _directory(name, mounted) if default else (False, None)
         if directory:
             steps["directory"] = name, lambda: __salt__["gluster_links.remove_mount_point"](name)
         remarks += [remark] if remark else []

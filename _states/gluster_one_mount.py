@@ -121,11 +121,11 @@ def datastore_mounted(
         look = functools.partial(_look, name, volume, servers, options, user)
         look_links = functools.partial(_look_links, name, volume, links, stores, datastores_dir, list(former))
         entry, changes, goes = look(former)
-        link_changes, problems = look_links()
         stale = __salt__["gluster_mount_plan.outdated_client"](name, entry) if "mount" not in changes else None
         if stale:
             fine += f"; from {stale}, and by fstab from the next mount on"
         if __opts__["test"]:
+            link_changes, problems = look_links()
             ret = __utils__["gluster_states.would_change"](ret, {**changes, **goes, **link_changes}, fine)
             refused = _trial(entry) if "mount" in changes else None
             if refused and refused["lasts"] and not _may_come(refused["why"], awaited):
@@ -197,6 +197,7 @@ def datastore_mounted(
                 done[label] = change
         fine += f" (waited {waited} s for the head)" if waited else ""
         fine += "".join(f"; {place}: {error}" for place, error in files.get("errors", {}).items())
+        __salt__["gluster_mount_plan.forget_gone"]()
         left_former = former_places()
         fine += _still_mounted(left_former)
         _, left, left_goes = look(left_former)

@@ -96,11 +96,11 @@ def datastore_remounted(
                 __salt__["gluster_links.link"](path, name)
             elif former[path]["made"]:
                 __salt__["gluster_links.remove_mount_point"](path)
-            __salt__["gluster_one_record.forget"]("mounts", [path])
         if "client" in changes:
             __salt__["gluster_mount.unmount"](name, lazy=False)
             mount = functools.partial(__salt__["gluster_mount.mount"], name, timeout)
             __utils__["gluster_states.wait_for"](mount, timeout, f"Volume {volume} was not mounted on {name}")
+        __salt__["gluster_mount_plan.forget_gone"]()
         left = {**_changes(name, entry), **_former_changes(name, look_former(), links, datastores_dir)}
         return __utils__["gluster_states.changed"](ret, changes, left, fine)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:

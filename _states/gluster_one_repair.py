@@ -19,7 +19,8 @@ def peers_accepted(name="glusterd", peers=None):
     """
     glusterd keeps these peers as full members. For a server that does not, or is not taken for one by them.
 
-    It is restarted for that, while its bricks run on.
+    It is restarted for that, while its bricks run on. Where they would not, or where a volume would lose its servers'
+    quorum meanwhile, the state fails before it does anything, also with ``test=True``.
 
     name
         glusterd's service (string, default ``glusterd``).
@@ -37,11 +38,63 @@ def peers_accepted(name="glusterd", peers=None):
     try:
         __salt__["gluster_one_arguments.require_arguments"]("peers_accepted", name=name, peers=peers)
         differing = lambda: __salt__["gluster_repair.accept_changes"](peers)  # noqa: E731
-        changes, fine = differing(), f"{name} keeps {', '.join(names[0] for names in peers.values())} as a member"
-        if __opts__["test"] or not changes:
-            return __utils__["gluster_states.would_change"](ret, changes, fine)
-        __salt__["gluster_repair.accept"](peers, name)
-        return __utils__["gluster_states.changed"](ret, changes, differing(), fine)
+        fine = f"{name} keeps {', '.join(names[0] for names in peers.values())} as a member"
+        return _restarted(ret, differing, fine, lambda: __salt__["gluster_repair.accept"](peers, name))
+    except (CommandExecutionError, SaltInvocationError, OSError) as exc:
+        return {**ret, "result": False, "comment": str(exc)}
+
+
+def _restarted(ret, differing, fine, change):
+    """
+    What a state returns that changes something while glusterd is stopped.
+    """
+    changes = differing()
+    if not changes:
+        return __utils__["gluster_states.would_change"](ret, {}, fine)
+    name = ret["name"]
+    changes[name] = {"old": "running", "new": "restarted"}
+    if __opts__["test"]:
+        wrong = __salt__["gluster_repair.restart_error"](name, _unit_to_change())
+        if wrong:
+            raise CommandExecutionError(wrong)
+        return __utils__["gluster_states.would_change"](ret, changes, fine)
+    change()
+    return __utils__["gluster_states.changed"](ret, changes, differing(), fine)
+
+
+def _unit_to_change():
+    """
+    Whether a state of this run, before this one, would have glusterd's unit keep the bricks.
+    """
+    ran = globals().get("__running__") or {}
+    return any(ran[tag]["changes"] for tag in ran if tag.endswith("_|-bricks_kept"))
+
+
+def glusterd_started_again(name="glusterd"):
+    """
+    glusterd is restarted, each time, as by ``peers_accepted``. For a server with several bricks of a volume.
+
+    While it was away, or no member, the volume may have changed: then it takes the sizes of these bricks wrong, until
+    it has been started once more and an option of the volume is set.
+
+    name
+        glusterd's service (string, default ``glusterd``).
+
+    .. code-block:: yaml
+
+        glusterd:
+          gluster_one.glusterd_started_again: []
+    """
+    ret = {"name": name, "result": True, "changes": {}, "comment": ""}
+    try:
+        __salt__["gluster_one_arguments.require_arguments"]("glusterd_started_again", name=name)
+        left = {name: {"old": "running", "new": "restarted"}}
+
+        def again():
+            __salt__["gluster_repair.start_again"](name)
+            left.clear()
+
+        return _restarted(ret, lambda: dict(left), f"{name} runs", again)
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -50,7 +103,7 @@ def probes_forgotten(name="glusterd", servers=None):
     """
     glusterd does not wait for the answer of servers that were probed. For the server that has probed them.
 
-    It is restarted for that, while its bricks run on.
+    It is restarted for that, as by ``peers_accepted``.
 
     name
         glusterd's service (string, default ``glusterd``).
@@ -65,18 +118,11 @@ def probes_forgotten(name="glusterd", servers=None):
             - servers: [kvm4]
     """
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
-
-    def differing():
-        begun = __salt__["glusterd.unfinished_probes"]()
-        return {server: {"old": "probed", "new": "forgotten"} for server in servers if server in begun}
-
     try:
         __salt__["gluster_one_arguments.require_arguments"]("probes_forgotten", name=name, servers=servers)
-        changes, fine = differing(), f"{name} waits for no answer of {', '.join(servers)}"
-        if __opts__["test"] or not changes:
-            return __utils__["gluster_states.would_change"](ret, changes, fine)
-        __salt__["gluster_repair.forget"](servers, name)
-        return __utils__["gluster_states.changed"](ret, changes, differing(), fine)
+        differing = lambda: __salt__["gluster_repair.forget_changes"](servers)  # noqa: E731
+        fine = f"{name} waits for no answer of {', '.join(servers)}"
+        return _restarted(ret, differing, fine, lambda: __salt__["gluster_repair.forget"](servers, name))
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 

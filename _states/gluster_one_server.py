@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 RECORD = "glusterd"  # its key for the options of glusterd's volume file, by the file's path
 # Seconds in which bricks come up after a start of glusterd.
 BACK = 15
+RESTART = {"old": "running", "new": "restarted"}
 
 
 def __virtual__():
@@ -147,7 +148,7 @@ def bricks_running(name, service="glusterd", timeout=120):
     there. So ``gluster volume start VOLUME force``, which starts all that are down, is used only where no other
     server's are. Else glusterd is restarted, which starts those of its own server alone: one server after the other, by
     the lock that restarts take or, where no volume can have one, by their uuids; and only while the bricks that run are
-    kept and no volume loses its servers' quorum.
+    kept and no volume loses its servers' quorum: else the state fails, also with ``test=True``.
 
     name
         The volume (string).
@@ -174,17 +175,24 @@ def bricks_running(name, service="glusterd", timeout=120):
         if not down:
             return {**ret, "comment": f"all bricks of volume {name} on this server run{remark}"}
         _require_marked(name)
+        restart = {service: RESTART}
         if __opts__["test"]:
-            return {**ret, "result": None, "changes": changes, "comment": f"would start {', '.join(down)}{remark}"}
-        _start(name, timeout, service)
+            how = ""
+            if others:
+                _require_restart(name, others, service)
+                changes, how = {**changes, **restart}, f" by a restart of {service}, unless {others} runs by then"
+            return {**ret, "result": None, "changes": changes, "comment": f"would start {', '.join(down)}{how}{remark}"}
+        ret["changes"] = restart if _start([name], timeout, service) else {}
         seen = lambda: ", ".join(_own_down(name))  # noqa: E731
         failure = f"the bricks of volume {name} on this server did not all run"
         with contextlib.suppress(CommandExecutionError):
             __utils__["gluster_states.wait_for"](seen, min(BACK, timeout), failure)
-        _start_anew(name, _own_down(name), timeout, service)
+        if _start_anew(name, _own_down(name), timeout, service):
+            ret["changes"] = restart
         cure = ": see the brick's log in /var/log/glusterfs/bricks"
         __utils__["gluster_states.wait_for"](seen, timeout, failure, cure)
-        return {**ret, "changes": changes, "comment": f"started {', '.join(changes)}"}
+        how = f" by a restart of {service}" if ret["changes"] else ""
+        return {**ret, "changes": {**changes, **ret["changes"]}, "comment": f"started {', '.join(changes)}{how}"}
     except (CommandExecutionError, SaltInvocationError) as exc:
         return {**ret, "result": False, "comment": str(exc)}
 
@@ -255,14 +263,19 @@ def glusterd_restarted(
         return {**ret, "result": False, "comment": str(exc)}
 
 
-def heal_daemon_connected(name, timeout=120):
+def heal_daemon_connected(name, service="glusterd", timeout=120):
     """
     This server's self-heal daemon is connected to all running bricks of a volume; if not, it is restarted.
 
-    No client notices. For every server; see ``gluster.heal_daemon_apart``.
+    No client notices. For every server; see ``gluster.heal_daemon_apart``. It may be that of several volumes: all get
+    it back. As for ``bricks_running`` glusterd is restarted where ``gluster volume start VOLUME force`` would start
+    other bricks as well, or one over a directory that is not the brick.
 
     name
         The volume (string).
+
+    service
+        glusterd's service (string, default ``glusterd``).
 
     timeout
         Seconds to wait until it is connected (int, default 120).
@@ -275,17 +288,27 @@ def heal_daemon_connected(name, timeout=120):
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
     fine = f"the self-heal daemon is connected to the bricks of volume {name}"
     try:
-        __salt__["gluster_one_arguments.require_arguments"]("heal_daemon_connected", name=name, timeout=timeout)
-        info = __salt__["gluster.volume_info"](name).get(name, {})
-        if info.get("status") != "Started" or not (info["replica"] > 1 or info["disperse"]):
+        __salt__["gluster_one_arguments.require_arguments"](
+            "heal_daemon_connected", name=name, service=service, timeout=timeout
+        )
+        healed = [
+            each
+            for each, info in sorted(__salt__["gluster.volume_info"]().items())
+            if info["status"] == "Started" and (info["replica"] > 1 or info["disperse"])
+        ]
+        if name not in healed:
             return {**ret, "comment": f"volume {name} needs no self-heal daemon"}
         apart = lambda: ", ".join(__salt__["gluster.heal_daemon_apart"](name))  # noqa: E731
         missing = apart()
         changes = {"self-heal daemon": {"old": f"not connected to {missing}", "new": "restarted"}} if missing else {}
+        if __opts__["test"] and changes and _not_by_force(healed):
+            _require_restart(name, _not_by_force(healed), service)
+            changes[service] = RESTART
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
-        _others_up(name, "the self-heal daemon was not restarted", timeout)
-        __salt__["gluster.heal_daemon_restart"](name, timeout)
+        end = functools.partial(__salt__["gluster.heal_daemon_end"], name)
+        if _start(healed, timeout, service, end):
+            changes[service] = RESTART
         failure = "the self-heal daemon was restarted and is not connected to all bricks"
         __utils__["gluster_states.wait_for"](apart, timeout, failure)
         return __utils__["gluster_states.changed"](ret, changes, {}, fine)
@@ -326,6 +349,8 @@ def bricks_restarted(name, every=False, outage=None, orchestrated=False, timeout
         changes = {brick: {"old": "rejects clients", "new": "restarted"} for brick in refusing}
         if every:
             changes.update({brick: {"old": "online", "new": "restarted"} for brick in own if brick not in refusing})
+        if changes:
+            _require_marked(name)
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
         for brick in changes:
@@ -436,11 +461,11 @@ def _require_marked(name):
     """
     A start by force would make an empty brick of a directory that is not the brick, and that brick dies.
     """
-    wrong = [brick for brick, marked in __salt__["glusterd.bricks"](name)["down"].items() if marked is False]
-    if wrong:
+    lost = _lost(name)
+    if lost:
         raise CommandExecutionError(
-            f"volume {name} is not started by force: the directory of {', '.join(wrong)} lacks its identifier: mount "
-            "its file system; if its files are lost, replace the brick: docs/replace.md, One disk"
+            f"volume {name} is not started by force: the directory of {', '.join(lost)} lacks its identifier: "
+            f"{next(iter(lost.values()))}"
         )
 
 
@@ -454,33 +479,58 @@ def _others_up(name, undone, timeout):
     __utils__["gluster_states.wait_for"](down, timeout, failure, cure)
 
 
-def _start(name, timeout, service):
+def _not_by_force(volumes):
     """
-    Start those bricks of this server that are down, and no other server's. Two glusterds that restart at once may cost
-    a third one its quorum, so that each waits for its turn.
+    Which bricks `gluster volume start VOLUME force` of these would start that nobody means, or over another directory:
+    those of other servers that are down, and those here whose directory is not the brick; as a text.
     """
-    down = lambda: ", ".join(__salt__["gluster_pool.others_down"](name))  # noqa: E731
+    looks = [look for name in volumes for look in (__salt__["gluster_pool.others_down"](name), _lost(name))]
+    return ", ".join(brick for found in looks for brick in found)
+
+
+def _lost(name):
+    return __salt__["glusterd.bricks"](name)["lost"]
+
+
+def _start(volumes, timeout, service, before=lambda: None):
+    """
+    Start what is down of this server's part of volumes, and no other server's bricks. Two glusterds that restart at
+    once may cost a third one its quorum, so that each waits for its turn. ``before`` is called when nothing is in the
+    way any more. Returns whether glusterd was restarted.
+    """
+    down = functools.partial(_not_by_force, volumes)
     had = not down() or __salt__["gluster_lock.lock_held"]()
     try:
         if not had:
             _await_turn(timeout)
         if not down():
-            __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
-            return
-        because = __salt__["gluster_pool.restart_blockers"](service)
-        if because:
-            raise CommandExecutionError(
-                f"volume {name} is not started by force, because {down()} would be started as well, perhaps over an "
-                f"empty directory; nor is {service} restarted, which would start this server's bricks alone: "
-                f"{'; '.join(because)}; or apply gluster_one.started to the other servers first"
-            )
+            before()
+            for name in volumes:
+                __salt__["gluster.volume_start"](name, force=True, timeout=timeout)
+            return False
+        _require_restart(volumes[0], down(), service)
+        before()
         __salt__["gluster_lock.lock_held"]()
         __salt__["glusterd.restart"](service)
         failure = f"{service} was restarted, and the pool was not together"
         __utils__["gluster_states.wait_for"]("gluster_pool.peers_apart", timeout, failure)
+        return True
     finally:
         if not had:
             __salt__["gluster_lock.unlock"]()
+
+
+def _require_restart(name, others, service):
+    """
+    Reject to start bricks of this server where glusterd would have to be restarted for that, and it costs other bricks.
+    """
+    because = __salt__["gluster_pool.restart_blockers"](service)
+    if because:
+        raise CommandExecutionError(
+            f"volume {name} is not started by force, because {others} would be started as well, perhaps over an "
+            f"empty directory; nor is {service} restarted, which would start this server's bricks alone: "
+            f"{'; '.join(because)}; or apply gluster_one.started to the other servers first"
+        )
 
 
 def _await_turn(timeout):
@@ -508,11 +558,10 @@ def _await_turn(timeout):
 def _start_anew(name, bricks, timeout, service="glusterd"):
     """
     Start bricks of this server that stayed down; a process of theirs that glusterd does not know is ended before, if
-    nobody needs it.
+    nobody needs it. Returns whether glusterd was restarted.
     """
     _require_marked(name)
     for brick in bricks:
         if not __salt__["gluster_pool.brick_blockers"](name, brick):
             __salt__["glusterd.end_brick"](name, brick)
-    if bricks:
-        _start(name, timeout, service)
+    return _start([name], timeout, service) if bricks else False

@@ -214,9 +214,9 @@ def record(current, changes):
         What :func:`option_changes` returned (dict).
 
     Returns a dict of one option and its value, which Gluster keeps and does not read. Behind ``<`` stands what somebody
-    else had set before, ``?`` where that was too long::
+    else had set before, ``?`` where that was too long, or is not known, nothing where nobody had set it::
 
-        {"user.gluster_one.set": "network.ping-timeout=10<20 server.allow-insecure=on"}
+        {"user.gluster_one.set": "network.ping-timeout=10<20 server.allow-insecure=on<"}
 
     Example:
 
@@ -228,7 +228,7 @@ def record(current, changes):
 
 
 def _words(found):
-    words = [f"{option}={was['new']}{'' if was['old'] is None else '<' + was['old']}" for option, was in found.items()]
+    words = [f"{option}={was['new']}<{was['old'] or ''}" for option, was in found.items()]
     while sum(map(len, words)) + len(words) > LONGEST:  # what has no record is not ours, and is left
         words.pop(0)
     return " ".join(words)
@@ -250,7 +250,7 @@ def unrecorded(current, options):
 
     .. code-block:: python
 
-        __utils__["gluster_options.unrecorded"]({"user.gluster_one.set": "nfs.disable=on"}, ["nfs.disable"])
+        __utils__["gluster_options.unrecorded"]({"user.gluster_one.set": "nfs.disable=on<"}, ["nfs.disable"])
     """
     found = {option: was for option, was in _recorded(current).items() if _full(option, current) not in options}
     return {RECORD: _words(found) or "-"}
@@ -286,7 +286,7 @@ def noted(found, changes):
             old = None
         else:
             old = _quoted(change["old"])
-            old = old if old == _shortened(change["old"]) else UNKNOWN
+            old = old if old and old == _shortened(change["old"]) else UNKNOWN
         found[option] = {"old": old, "new": _shortened(change["new"])}
     return found
 
@@ -304,7 +304,7 @@ def recorded(current):
 
     .. code-block:: python
 
-        __utils__["gluster_options.recorded"]({"nfs.disable": "on", "user.gluster_one.set": "nfs.disable=on"})
+        __utils__["gluster_options.recorded"]({"nfs.disable": "on", "user.gluster_one.set": "nfs.disable=on<"})
     """
     return list(undone(current, _recorded(current)))
 
@@ -328,7 +328,7 @@ def undone(current, found=None):
 
     .. code-block:: python
 
-        __utils__["gluster_options.undone"]({"nfs.disable": "on", "user.gluster_one.set": "nfs.disable=on"})
+        __utils__["gluster_options.undone"]({"nfs.disable": "on", "user.gluster_one.set": "nfs.disable=on<"})
     """
     found = _recorded(current) if found is None else found
     found = {_full(option, current): _was(recorded) for option, recorded in found.items()}
@@ -378,7 +378,7 @@ def kept_group(current, wanted=()):
 
     .. code-block:: python
 
-        __utils__["gluster_options.kept_group"]({"features.shard": "on", "user.gluster_one.set": "features.shard=on"})
+        __utils__["gluster_options.kept_group"]({"features.shard": "on", "user.gluster_one.set": "features.shard=on<"})
     """
     recorded = {_full(name, current) for name in _recorded(current)}
     sharded = SHARDS[0] in recorded and _canonical(SHARDS[0], current.get(SHARDS[0], "off")) == _canonical("", "on")
@@ -409,14 +409,14 @@ def dropped(current, wanted=()):
 
     .. code-block:: python
 
-        __utils__["gluster_options.dropped"]({"nfs.disable": "on", "user.gluster_one.set": "nfs.disable=on"})
+        __utils__["gluster_options.dropped"]({"nfs.disable": "on", "user.gluster_one.set": "nfs.disable=on<"})
     """
     asked, stays = {_full(name, current) for name in wanted}, {}
     changes = {option: change for option, change in undone(current).items() if option not in asked}
     for option in list(changes):
         if option in SHARDS:
             stays[option] = "files may be stored in shards, which nobody could read then"
-        elif changes[option]["new"] == UNKNOWN:
+        elif changes[option]["new"] == UNKNOWN and option != INSECURE:
             stays[option] = "what it was before is not known"
         if option in stays:
             del changes[option]
@@ -457,7 +457,11 @@ def _was(recorded):
 def _recorded(current):
     words = [word.partition("=") for word in current.get(RECORD, "").split()]
     values = {option: value.partition("<") for option, equals, value in words if equals}
-    return {option: {"old": old if less else None, "new": new} for option, (new, less, old) in values.items()}
+    return {
+        # A version before wrote no <, whether somebody had set the option or nobody.
+        option: {"old": (old or None) if less else UNKNOWN, "new": new}
+        for option, (new, less, old) in values.items()
+    }
 
 
 def _quoted(value):

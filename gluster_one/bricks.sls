@@ -15,6 +15,7 @@ gluster_one_bricks_restarted_{{ name }}:
 gluster_one_heal_daemon_connected_{{ name }}:
   gluster_one.heal_daemon_connected:
     - name: {{ name | json }}
+    - service: {{ node.glusterd.service | json }}
     - timeout: {{ node.timeout }}
     - require:
       - gluster_one: gluster_one_bricks_restarted_{{ name }}

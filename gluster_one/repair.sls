@@ -5,7 +5,7 @@ include:
   - gluster_one.pillar
 {%- if not node.errors %}
 {%- set kept = [] %}
-{%- if node.restart.keep_bricks and (part.get('forget') or part.get('peers')) %}
+{%- if node.restart.keep_bricks and (part.get('forget') or part.get('peers') or part.get('again')) %}
 {%- do kept.append({'gluster_one': 'gluster_one_repair_bricks_kept'}) %}
 
 gluster_one_repair_bricks_kept:
@@ -18,6 +18,13 @@ gluster_one_repair_forgotten:
   gluster_one.probes_forgotten:
     - name: {{ node.glusterd.service | json }}
     - servers: {{ part.get('forget') | json }}
+    - require: {{ kept | json }}
+{%- endif %}
+{%- if part.get('again') %}
+
+gluster_one_repair_again:
+  gluster_one.glusterd_started_again:
+    - name: {{ node.glusterd.service | json }}
     - require: {{ kept | json }}
 {%- endif %}
 {%- if part.get('joined') %}

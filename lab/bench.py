@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""What a run costs: `make bench`. A converged hypervisor against five test.nop, options against Ansible's collection,
-and what a minion pays for each.
+"""What a run costs: `make bench`. A converged hypervisor against five test.nop, what a minion pays for each, the first
+run of one more hypervisor, options against Ansible's collection.
 
 Everything is measured in pairs, one after the other on the same lab, so that a busy machine slows both.
 """
@@ -13,7 +13,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -22,10 +21,12 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from lab.files import GSYNCD  # noqa: E402
 from lab.fleet import Lab, default_name  # noqa: E402
-from lab.system import LabError  # noqa: E402
+from lab.system import LabError, Lock  # noqa: E402
+from lab.taken import Minion, parts  # noqa: E402
 
 ANSIBLE = "ansible==9.13.0"  # the last that brings the collection gluster.gluster along
 PAIRS = int(os.environ.get("PAIRS") or 10)
+MORE = 3  # hypervisors that join
 VOLUMES = [f"bench{number}" for number in range(10)]
 OPTIONS = {"server.allow-insecure": "on", "storage.owner-uid": "9869", "storage.owner-gid": "9869"}
 STARTED = "/var/log/started"
@@ -49,9 +50,11 @@ PLAYBOOK = f"""\
 def ansible():
     """The folder of Ansible's programs, in a virtual environment of its own."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gluster_one" / ANSIBLE
-    if not (cache / "bin/ansible-playbook").exists():
-        subprocess.run([sys.executable, "-m", "venv", cache], check=True)
-        subprocess.run([cache / "bin/pip", "install", "-q", ANSIBLE], check=True)
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    with Lock(cache.with_suffix(".lock"), lambda: None):  # two that measure make one
+        if not (cache / "bin/ansible-playbook").exists():
+            subprocess.run([sys.executable, "-m", "venv", cache], check=True)
+            subprocess.run([cache / "bin/pip", "install", "-q", ANSIBLE], check=True)
     return cache / "bin"
 
 
@@ -97,46 +100,6 @@ def against_nothing(lab):
     print("| SLS | time |\n|---|---|")
     print(f"| five `test.nop` | {middle(nothing)} |\n| `gluster_one` | {middle(ours)} |")
     print(f"| ratio within a pair | {middle([b / a for a, b in pairs], '{:.2f}')} |")
-
-
-class Minion:
-    """What the minion of a host takes, with all that it starts, by its cgroup."""
-
-    def __init__(self, lab, host):
-        self.group = next(lab.cgroups.paths(host)[-1].glob("**/salt-minion.service"))
-        self.seconds, self.megabytes = 0.0, 0.0
-
-    def __enter__(self):
-        self.ended, self.begin = threading.Event(), self.taken()
-        self.thread = threading.Thread(target=self.watch)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        time.sleep(0.5)  # in which the process of a job ends after its answer
-        self.ended.set()
-        self.thread.join()
-        self.seconds = self.taken() - self.begin
-
-    def taken(self):
-        """The seconds of the processor so far."""
-        words = (self.group / "cpu.stat").read_text().split()
-        return int(words[words.index("usage_usec") + 1]) / 1e6
-
-    def watch(self):
-        """The most memory that its processes have had together, what they share counted once."""
-        while not self.ended.wait(0.05):
-            self.megabytes = max(self.megabytes, sum(map(self.memory, self.pids())) / 1024)
-
-    def pids(self):
-        return [pid for path in self.group.glob("**/cgroup.procs") for pid in path.read_text().split()]
-
-    def memory(self, pid):
-        try:
-            words = Path(f"/proc/{pid}/smaps_rollup").read_text().split()
-            return int(words[words.index("Pss:") + 1])
-        except (OSError, ValueError):  # it has ended
-            return 0
 
 
 def called(lab, host, *words):
@@ -192,6 +155,41 @@ def what_a_minion_pays(lab):
     print(f"| {IDLE} s without a beacon | {' | '.join(f'{idle[False][host]:.2f} s' for host in hosts)} |")
 
 
+# On a hypervisor that is new: what is applied to it, one after the other, as the second one sees it.
+STEPS = {
+    "five `test.nop`": "nothing",
+    "`gluster_one.pillar`, the first time: it syncs the modules": "gluster_one.pillar",
+    "`gluster_one.pillar` again: it renders": "gluster_one.pillar",
+    "`gluster_one`, the first time": "gluster_one",
+    "`gluster_one` again": "gluster_one",
+}
+
+
+def one_more(lab):
+    """The first run of a hypervisor that joins a fleet which runs, beside its second one, taken apart."""
+    found = {}
+    for number in range(4, 4 + MORE):
+        host = f"kvm{number}"
+        lab.up(hosts=number)
+        for what, sls in STEPS.items():
+            before, begin = parts(lab), time.monotonic()
+            (states,) = lab.call(host, "state.apply", sls).values()
+            seconds, after = time.monotonic() - begin, parts(lab)
+            if not isinstance(states, dict) or not all(state["result"] for state in states.values()):
+                raise LabError(f"{host}, {sls}: {states}")
+            mount = sum(state["duration"] for name, state in states.items() if "gluster_one_mount" in name) / 1000
+            others = sum(state["duration"] for state in states.values()) / 1000 - mount
+            took = {"all": seconds, "mount": mount, "other": others}
+            found.setdefault(what, []).append({**took, **{part: after[part] - before[part] for part in after}})
+    print(f"\nOne more hypervisor on a fleet that runs, median of {MORE}\n")
+    print("| | time | of it the mount's state | all other states | processor: minions | other | master |")
+    print("|---|---|---|---|---|---|---|")
+    for what, rows in found.items():
+        keys = ("all", "mount", "other", "minions", "else", "master")
+        cells = [f"{statistics.median(row[key] for row in rows):.2f} s" for key in keys]
+        print(f"| {what} | {' | '.join(cells)} |")
+
+
 def against_ansible(lab, folder):
     """The guide's three options on ten volumes, then nothing to do, by either."""
     program = folder / "ansible-playbook"
@@ -234,6 +232,7 @@ def main():
         salt(lab, "*", "gluster_one", True)
         against_nothing(lab)
         what_a_minion_pays(lab)
+        one_more(lab)
         for volume in VOLUMES:
             bricks = " ".join(f"kvm{number}:/data/{volume}" for number in (1, 2, 3))
             gluster = "gluster --mode=script volume"

@@ -45,7 +45,8 @@ TASKS = {
     "Repair and restart": (
         "state.orchestrate gluster_one.orchestrate.repair_peer", "gluster_one.repair_plan",
         "state.apply gluster_one.repair", "gluster_repair.view", "gluster_repair.accept_changes",
-        "gluster_repair.accept", "gluster_repair.forget", "gluster_repair.renew", "gluster_repair.not_joined",
+        "gluster_repair.restart_error", "gluster_repair.accept", "gluster_repair.start_again",
+        "gluster_repair.forget_changes", "gluster_repair.forget", "gluster_repair.renew", "gluster_repair.not_joined",
         "gluster_one.remediate", "state.apply gluster_one.started", "state.apply gluster_one.restart",
         "state.apply gluster_one.bricks", "state.apply gluster_one.remount",
         "state.orchestrate gluster_one.orchestrate.restart", "state.orchestrate gluster_one.orchestrate.remount",
@@ -59,6 +60,7 @@ TASKS = {
         "glusterd.kept_changes", "glusterd.keep_bricks", "glusterd.drop_in", "glusterd.remove_drop_in",
         "glusterd.restart_changes", "glusterd.restart",
         "glusterd.peers", "glusterd.silent_peers", "glusterd.volumes", "glusterd.pool_options", "glusterd.bricks",
+        "glusterd.directories", "glusterd.marks",
         "glusterd.end_brick", "glusterd.brick_ids", "glusterd.identity_changes", "glusterd.restore_identity",
         "glusterd.stored_snapshot", "glusterd.stored_peers", "glusterd.unfinished_probes", "glusterd.definitions",
         "glusterd.not_in_pool", "glusterd.stopped_processes",

@@ -38,7 +38,10 @@ def before(clean):
         machine = pool.submit(started, clean)
         read = clean.disk_read("kvm2", "before", "read 0 512")
     clean.requests()
-    return {"look": clean.look_all(), "read": read, "machine": machine.result()}
+    look, refused = clean.look_all(), machine.result()
+    # On a busy machine libvirt's message may lack what QEMU said, which its log has.
+    log = clean.lab.exec("kvm2", "cat", "/var/log/libvirt/qemu/one-7.log").stdout
+    return {"look": look, "read": read, "machine": refused, "why": refused.stderr + log}
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +96,7 @@ def test_before_the_run_oneadmin_can_write_nowhere_on_the_volume(before):
 def test_before_the_run_the_machine_does_not_start(before):
     assert before["machine"].returncode != 0
     native = "Unknown driver 'gluster'" if BARE else "failed to initialize gluster connection"
-    assert (native if NATIVE else "No such file or directory") in before["machine"].stderr
+    assert (native if NATIVE else "No such file or directory") in before["why"]
 
 
 # test=True
@@ -141,7 +144,8 @@ def known(run):
 
 def test_run_does_what_was_predicted(predicted, first):
     assert {minion: set(states) for minion, states in first["run"].items()} == {
-        minion: set(states) for minion, states in predicted["run"].items()
+        minion: set(states) - {"gluster_one_modules"}  # synced for the prediction
+        for minion, states in predicted["run"].items()
     }
     assert known(first["run"]) == known(predicted["run"])
 

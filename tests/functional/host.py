@@ -232,13 +232,16 @@ def retry_of(path):
 
 
 def fuse_client(path):
-    """The process that serves a mount."""
+    """The process that serves a mount: the newest, as that of a mount before may be ending still."""
+    found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             words = (process / "cmdline").read_bytes().decode().split("\0")[:-1]
             if words and words[0].endswith("glusterfs") and words[-1] == str(path):
-                return int(process.name)
-    raise AssertionError(f"no FUSE client for {path}")
+                started = (process / "stat").read_text().rpartition(")")[2].split()[19]
+                found.append((int(started), int(process.name)))
+    assert found, f"no FUSE client for {path}"
+    return max(found)[1]
 
 
 @contextlib.contextmanager

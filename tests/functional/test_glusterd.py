@@ -71,13 +71,16 @@ def test_the_bricks_of_this_server(modules, small_vol, new_volume):
     own = modules.glusterd.bricks(small_vol)
     path = f"/data/{small_vol}/0"
     assert 0 <= own.pop("up")[f"kvm1:{path}"] < 3600
-    assert own == {"names": [f"kvm1:{path}"], "sharing": {path: 1}, "owner": ["9869", "9869"], "down": {}}
+    assert own == {"names": [f"kvm1:{path}"], "owner": ["9869", "9869"], "down": {}, "lost": {}}
+    assert modules.glusterd.directories(small_vol) == {path: {"owner": ["9869", "9869"], "miscounted": None}}
+    assert modules.glusterd.marks(path) == {"volume": modules.glusterd.volumes()[small_vol]["id"], "root": True}
+    assert modules.glusterd.marks("/data") == {"volume": None, "root": False} and not modules.glusterd.marks("/none")
     assert modules.glusterd.bricks(new_volume("plain_vol"))["owner"] == ["-1", "-1"]
     assert modules.glusterd.bricks("no_such_vol") == {
         "names": [],
-        "sharing": {},
         "owner": ["-1", "-1"],
         "down": {},
+        "lost": {},
         "up": {},
     }
 

@@ -58,12 +58,14 @@ def test_tls_of_one_side_or_without_certificates(states, modules, tls_vol, clien
 
 
 def test_the_mount_says_why_in_one_line(states, modules, tls_vol, place):
+    """And does not wait for what stays so."""
     set_tls(tls_vol, "off", "on")
-    run = states.gluster_one.datastore_mounted(
-        str(place / "0"), volume=tls_vol, servers=SERVERS, datastores_dir=str(place), timeout=2
-    )
-    assert run.result is False and ONE_SIDE in run.comment
-    assert "_gf_log_callingfn" not in run.comment and "-->" not in run.comment
+    arguments = {"volume": tls_vol, "servers": SERVERS, "datastores_dir": str(place), "timeout": 300}
+    for test in (True, False):
+        with host.seconds(60):
+            run = states.gluster_one.datastore_mounted(str(place / "0"), test=test, **arguments)
+        assert run.result is False and ONE_SIDE in run.comment
+        assert "_gf_log_callingfn" not in run.comment and "-->" not in run.comment
 
 
 def test_the_cure_of_tls(modules, tls_vol):

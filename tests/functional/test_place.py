@@ -275,6 +275,30 @@ def test_the_guide_s_way_becomes_a_link_once_nothing_uses_it(placed, states, hom
     idle(placed, name=point, links=links)
 
 
+def test_a_former_place_is_ours_as_long_as_a_line_or_a_mount_is_there(mounted, states, modules, place):
+    """Whoever makes a line there later keeps it: after a remount, and after a mount that was gone already."""
+    former, new = place / "former", place / "new"
+    recorded = lambda: modules.gluster_one_record.recorded("mounts")  # noqa: E731
+    arguments = {"volume": "small_vol", "servers": ["kvm1", "kvm2", "kvm3"], "datastores_dir": str(place)}
+    for by_hand in (False, True):
+        assert mounted(name=former).result is True
+        assert mounted(name=new).changes[f"fstab for {former}"]["new"] is None
+        assert recorded() == {str(former): "small_vol", str(new): "small_vol"}
+        if by_hand:
+            host.sh("umount", former)
+            assert mounted(name=new).result is True
+        else:
+            assert states.gluster_one.datastore_remounted(str(new), **arguments).result is True
+        assert recorded() == {str(new): "small_vol"}
+        assert not host.mounted(former)
+        before = host.FSTAB.read_bytes()
+        host.FSTAB.write_bytes(before + f"kvm1:/small_vol {former} glusterfs ro 0 0\n".encode())
+        idle(mounted, name=new)
+        host.FSTAB.write_bytes(before)
+        assert states.gluster_one.datastore_unmounted(str(new), volume="small_vol", datastores_dir=str(place)).result
+        assert recorded() == {}
+
+
 def test_the_mount_of_somebody_else_is_not_taken_away_instead(modules, home, former, tmp_path):
     """oneadmin has put a link to another mount in the place of the former one's directory."""
     other = host.open_directory("victim")

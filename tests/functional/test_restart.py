@@ -261,14 +261,43 @@ def test_a_self_heal_daemon_that_was_refused_is_restarted(states, modules, new_v
     host.eventually("it is connected", lambda: apart(name) == [])
     idle(connected, name)
     host.gluster("volume", "set", name, "server.allow-insecure", "off")
-    modules.gluster.heal_daemon_restart(name)
+    modules.gluster.heal_daemon_end(name)
+    for volume in (name, one_vol):
+        modules.gluster.volume_start(volume, force=True)
     bricks = [f"kvm1:/data/{name}/{number}" for number in (0, 1)]
     host.eventually("it is refused", lambda: apart(name) == bricks)
     host.gluster("volume", "set", name, "server.allow-insecure", "on")
     time.sleep(5)  # after three seconds it would ask again
     run = four_runs(connected, name, look=lambda: apart(name))
     assert run.changes == {"self-heal daemon": {"old": f"not connected to {', '.join(bricks)}", "new": "restarted"}}
-    assert (apart(name), apart(one_vol)) == ([], [])
+    host.eventually("those of all volumes are connected", lambda: (apart(name), apart(one_vol)) == ([], []))
+    modules.gluster.heal_daemon_end(name)  # whether the other volume's ends with it, is Gluster's
+    host.eventually("it is gone", lambda: apart(name) == bricks)
+    run = four_runs(connected, name, look=lambda: apart(name))
+    host.eventually("those of all volumes are connected", lambda: (apart(name), apart(one_vol)) == ([], []))
+    assert run.changes == {"self-heal daemon": {"old": f"not connected to {', '.join(bricks)}", "new": "restarted"}}
+
+
+def test_a_self_heal_daemon_is_started_without_a_brick_over_an_empty_directory(states, modules, new_volume, one_vol):
+    """As `volume start force` would: that brick would be marked, and die."""
+    name = new_volume("empty_vol", copies=2)
+    host.eventually("its bricks run", lambda: host.bricks_online(name))
+    apart, path = modules.gluster.heal_daemon_apart, f"/data/{name}/0"
+    states.gluster_one.bricks_kept("glusterd")
+    host.kill(int(Path(f"/run/gluster/vols/{name}/kvm1-data-{name}-0.pid").read_text()))
+    host.sh("mv", path, f"{path}.aside")
+    host.sh("mkdir", path)
+    host.eventually("it is down", lambda: modules.glusterd.bricks(name)["lost"])
+    modules.gluster.heal_daemon_end(name)
+    try:
+        run = four_runs(states.gluster_one.heal_daemon_connected, name, look=lambda: os.listxattr(path))
+        missing = {"old": f"not connected to kvm1:/data/{name}/1", "new": "restarted"}
+        assert run.changes == {"self-heal daemon": missing, "glusterd": {"old": "running", "new": "restarted"}}
+        assert apart(name) == [] and os.listdir(path) == [] and "trusted.glusterfs.volume-id" not in os.listxattr(path)
+    finally:
+        host.sh("rmdir", path)
+        host.sh("mv", f"{path}.aside", path)
+        host.eventually("the pool is whole", host.pool_whole)
 
 
 def test_a_brick_that_serves_clients_is_restarted_only_when_told(bricks, small_vol):
@@ -334,7 +363,8 @@ def test_a_server_starts_no_brick_of_another_one(states, modules, one_vol, small
         states.gluster_one.bricks_kept("glusterd")
         small = host.brick_pids(small_vol)
         run = four_runs(running, one_vol, timeout=5, look=down)
-        assert run.changes == {own: {"old": "down", "new": "online"}}
+        restart = {"glusterd": {"old": "running", "new": "restarted"}}
+        assert run.changes == {own: {"old": "down", "new": "online"}, **restart}
         assert (down(), host.brick_pids(small_vol)) == ({other}, small)
     finally:
         host.gluster("volume", "start", one_vol, "force")

@@ -42,7 +42,7 @@ def test_what_the_guide_asks_for(configured, volume):
     assert "server.allow-insecure: off -> on, storage.owner-uid: 9869" in run.comment
     (command,) = host.commands()[len(before) :]
     assert command.startswith(f"volume set {volume} ")
-    record = "server.allow-insecure=on<off storage.owner-uid=9869 storage.owner-gid=9869"
+    record = "server.allow-insecure=on<off storage.owner-uid=9869< storage.owner-gid=9869<"
     assert host.set_options(volume)[RECORD] == record and RECORD in command
 
 

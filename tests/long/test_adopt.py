@@ -5,6 +5,7 @@ import re
 import pytest
 import yaml
 
+from lab import files
 from lab.system import wait_for
 from tests.fleet.fleet import HYPERVISORS, STORES
 from tests.fleet.fleet import MOUNT as PLACE
@@ -26,11 +27,30 @@ GLUSTER_VOLUME = {volume}
 """
 
 
+# What somebody, or a run, changes on a host's own disk, as it was before the first fleet.
+KEPT = "etc/fstab etc/hosts etc/glusterfs etc/systemd/system"
+SAVE = f"tar -C / -cf /root/kept.tar {KEPT}"
+END = """
+touch /run/let-go
+systemctl stop 'holder*' 'native*' || true
+systemctl reset-failed
+for path in $(awk '$3 == "fuse.glusterfs" {print $2}' /proc/mounts); do umount -l $path; done
+rm -f /run/let-go
+"""
+SET_BACK = f"""
+cd / && rm -rf etc/glusterfs etc/systemd/system && tar -xf /root/kept.tar
+rm -rf /var/lib/gluster_one /srv/* /var/cache/salt/minion/extmods/* /var/cache/salt/minion/datastore
+systemctl daemon-reload
+cd {STORES} && find . -mindepth 1 -maxdepth 1 -type l -delete
+find . -mindepth 1 -maxdepth 1 -type d -empty -delete
+"""
+
+
 class ByHand:
     """A fleet with one_vol mounted somewhere and datastores that lead to it; what uses it while the run goes on."""
 
     def __init__(self, fleet):
-        self.fleet, self.mounted = fleet, {}
+        self.fleet, self.mounted, self.number, self.registered, self.added = fleet, {}, 0, [], None
         fleet.stage = "used"
         script = f"""
             {VOLUME} set one_vol server.allow-insecure on
@@ -44,7 +64,34 @@ class ByHand:
                 fleet.sh(host, f"pkill -9 {pattern}; sleep 1; {VOLUME} start one_vol force")
             wait_for("every brick", lambda: all(fleet.bricks().values()), 30)
         for host in fleet.lab.hosts:  # no modules, no cache, no pillar: as before the formula
-            fleet.sh(host, "sed -i /glusterfs/d /etc/fstab")
+            fleet.sh(host, f"sed -i /glusterfs/d /etc/fstab; {SAVE}")
+        self.own = {store["ID"]: store for store in fleet.datastores().values()}
+
+    def set_back(self):
+        """The next fleet: nothing is mounted, and nobody knows anything of the last one."""
+        fleet = self.fleet
+        fleet.everywhere(lambda host: fleet.sh(host, END))
+        for image in self.registered:
+            fleet.oned("one.image.delete", image)
+        if self.added is not None:
+            fleet.oned("one.host.delete", self.added)
+        for store in [store["ID"] for store in fleet.datastores().values() if store["ID"] not in self.own]:
+            fleet.oned("one.datastore.delete", store)
+        for number, store in self.own.items():
+            text = "\n".join(f'{key}="{value}"' for key, value in store.items() if key not in ("ID", "CLUSTERS"))
+            fleet.oned("one.datastore.update", number, text, 0)
+        script = f"""
+            mount -t glusterfs kvm1:/one_vol /mnt
+            find /mnt -mindepth 1 -delete
+            umount /mnt
+            for name in $({VOLUME} list | grep -v one_vol); do {VOLUME} stop $name force; {VOLUME} delete $name; done
+            {VOLUME} reset one_vol
+            {VOLUME} set one_vol server.allow-insecure on storage.owner-uid 9869 storage.owner-gid 9869
+        """
+        fleet.sh("kvm1", script)
+        fleet.everywhere(lambda host: fleet.sh(host, SET_BACK))
+        self.mounted, self.registered, self.added, self.number = {}, [], None, self.number + 1
+        return self
 
     def mount(self, host, path, options="", server="kvm1", fstab=None):
         command = f"mount -t glusterfs {f'-o {options}' if options else ''} {server}:/one_vol {path}"
@@ -74,15 +121,17 @@ class ByHand:
         image = f"{path}/held"
         make = f"qemu-img create -q -f raw {image} 1M && qemu-io -f raw -c 'write -P 0xab 0 1M' {image}"
         self.fleet.sh("head", make, user="oneadmin")
+        self.fleet.sh("head", f"head -c 3000000 /dev/urandom >{path}/kept", user="oneadmin")
+        self.sum = self.fleet.sh("head", f"sha256sum <{path}/kept")
         run = ("systemd-run", "--quiet", "--uid=oneadmin")
         for host, where in self.mounted.items():
-            self.fleet.lab.exec(host, *run, "--unit=holder", "python3", "-c", HOLDER, where, check=True)
+            self.fleet.lab.exec(host, *run, f"--unit=holder{self.number}", "python3", "-c", HOLDER, where, check=True)
         native = (
             "(until test -e /run/let-go; do sleep 0.2; done; echo 'read -P 0xab 0 1M'; echo quit)"
             " | qemu-io -r -f raw gluster://kvm2/one_vol/held"
         )
         wait_for("a native read", lambda: "read 512/512" in self.fleet.disk_read("kvm3", "held", "read 0 512"), 60)
-        self.fleet.lab.exec("kvm3", *run, "--unit=native", "sh", "-c", native, check=True)
+        self.fleet.lab.exec("kvm3", *run, f"--unit=native{self.number}", "sh", "-c", native, check=True)
         wait_for("the native open", lambda: self.fleet.sh("kvm3", "pgrep -x qemu-io", check=False), 30)
 
     def adopt(self):
@@ -122,7 +171,7 @@ class ByHand:
         assert all(before["clients"].values()) and all(before["bricks"].values())
         for host, mounts in after.pop("mounts").items():
             assert before["mounts"][host].items() <= mounts.items()
-            assert set(mounts) - set(before["mounts"][host]) <= {PLACE}
+            assert set(mounts) - set(before["mounts"][host]) <= {PLACE, *self.mounted.values()}
         before.pop("mounts")
         assert after == before
         return run
@@ -131,16 +180,17 @@ class ByHand:
         """What was open was usable throughout, and what was written is there."""
         fleet = self.fleet
         for host in self.mounted:
-            assert fleet.sh(host, "systemctl is-active holder").strip() == "active"
+            assert fleet.sh(host, f"systemctl is-active holder{self.number}").strip() == "active"
         for host in {*self.mounted, "kvm3"}:
             fleet.sh(host, "touch /run/let-go")
-        said = "journalctl -u holder -o cat"
+        said = f"journalctl -u holder{self.number} -o cat"
         for host in self.mounted:
             wait_for(f"the holder on {host}", lambda host=host: "wrote" in fleet.sh(host, said), 20)
             (times,) = re.findall(r"wrote (\d+) times", fleet.sh(host, said))
-            other = "kvm1" if host != "kvm1" else "kvm2"
+            other = "kvm1" if host != "kvm1" else "kvm3"
             assert int(fleet.sh(other, f"head -c 8 {self.mounted[other]}/held-{host}")) == int(times) - 1
-        native = lambda: fleet.sh("kvm3", "journalctl -u native -o cat")  # noqa: E731
+            assert fleet.sh(host, f"sha256sum <{self.mounted[host]}/kept") == self.sum
+        native = lambda: fleet.sh("kvm3", f"journalctl -u native{self.number} -o cat")  # noqa: E731
         wait_for("the native read", lambda: "read 1048576/1048576" in native(), 90)
         assert "failed" not in native()
 
@@ -150,10 +200,16 @@ def _named(changes):
     return {minion: {name: set(what) for name, what in each.items()} for minion, each in changes.items()}
 
 
-@pytest.fixture
-def by_hand(_fleet):
+@pytest.fixture(scope="module")
+def hand(_fleet):
     _fleet.new()
     return ByHand(_fleet)
+
+
+@pytest.fixture
+def by_hand(hand):
+    """Each fleet is set up where the last one was: a lab of its own would take longer than the test."""
+    return hand.set_back()
 
 
 def remarks(hand, *texts):
@@ -255,12 +311,164 @@ def test_several_volumes_by_names_with_a_domain(by_hand):
 
 
 def test_a_directory_of_a_volume_is_said_and_left(by_hand):
+    """Beside a datastore in the root of the same volume, which is taken over."""
     fleet = by_hand.fleet
     fleet.sh("kvm1", "mount -t glusterfs kvm1:/one_vol /mnt; mkdir /mnt/sub; chown oneadmin: /mnt/sub; umount /mnt")
-    store = by_hand.images(ds_mad="fs", volume="one_vol/sub")
+    below = IMAGES.format(host="kvm1", ds_mad="fs", volume="one_vol/sub", more="").replace("by_hand", "below")
+    below = fleet.oned("one.datastore.allocate", below, 0)
     for host in fleet.lab.hosts:
-        fleet.sh(host, f"rmdir {STORES}/{store} 2>/dev/null || true; mkdir -p {STORES}/{store}")
-        fleet.sh(host, f"mount -t glusterfs kvm1:/one_vol/sub {STORES}/{store}")
+        fleet.sh(host, f"rmdir {STORES}/{below} 2>/dev/null || true; mkdir -p {STORES}/{below}")
+        fleet.sh(host, f"mount -t glusterfs kvm1:/one_vol/sub {STORES}/{below}")
     done = fleet.lab.run("gluster_one.adopt")
     assert yaml.safe_load(done.stdout) is None, done.stdout
-    assert f"datastore by_hand ({store}) has GLUSTER_VOLUME one_vol/sub" in done.stdout
+    left = f"datastore below ({below}) has GLUSTER_VOLUME one_vol/sub"
+    assert left in done.stdout
+    store = by_hand.images(ds_mad="fs", more="DRIVER = raw")
+    for host in fleet.lab.hosts:
+        by_hand.mount(host, "/srv/one")
+        by_hand.link(host, store, "/srv/one")
+    by_hand.use()
+    found = by_hand.adopt()
+    assert found["volumes"]["one_vol"] == {
+        "servers": list(HYPERVISORS), "mount": "/srv/one", "datastores": {"by_hand": {"datastore_id": store}},
+    }  # fmt: skip
+    remarks(by_hand, left)
+    by_hand.runs()
+    below = f"stat -c %a {STORES}/{below} && mountpoint {STORES}/{below}"
+    assert all("is a mountpoint" in fleet.sh(host, below) for host in fleet.lab.hosts)
+    by_hand.let_go()
+
+
+def test_opennebulas_own_datastores_one_a_link_to_the_other(by_hand):
+    """1 is a link to 0, where the volume is mounted from fstab without backups; both are GLUSTER by hand."""
+    fleet = by_hand.fleet
+    fleet.oned("one.datastore.update", 0, "TM_MAD=shared", 1)
+    native = "DS_MAD=shared\nTM_MAD=shared\nDISK_TYPE=GLUSTER\nGLUSTER_HOST=kvm1\nGLUSTER_VOLUME=one_vol"
+    fleet.oned("one.datastore.update", 1, native, 1)
+    for host in fleet.lab.hosts:
+        by_hand.mount(host, GUIDE, fstab="defaults,_netdev")
+        by_hand.link(host, 1, "0" if host == "kvm2" else GUIDE)
+    by_hand.use()
+    found = by_hand.adopt()
+    stores = {"system": {"datastore_id": 0, "type": "SYSTEM_DS"}, "default": {"datastore_id": 1}}
+    assert found == {"volumes": {"one_vol": {"servers": list(HYPERVISORS), "datastores": stores}}}
+    remarks(by_hand, "without backup-volfile-servers", "datastore default (1) has DS_MAD shared")
+    changes = by_hand.runs().changes
+    assert set(changes["head"]["gluster_one_datastore_default"]) >= {"DS_MAD", "DRIVER"}
+    by_hand.let_go()
+
+
+def test_with_images_and_an_option_that_is_no_backup(by_hand):
+    """Each node has mounted it elsewhere; a datastore without DRIVER has an image, which keeps its format."""
+    fleet = by_hand.fleet
+    fleet.oned("one.datastore.update", 0, "TM_MAD=shared", 1)
+    store = by_hand.images(ds_mad="fs")
+    for number, host in enumerate(fleet.lab.hosts):
+        by_hand.mount(host, f"/srv/one{number}", fstab="defaults,_netdev,backupvolfile-server=kvm2")
+        for each in (0, store):
+            by_hand.link(host, each, f"/srv/one{number}")
+    fleet.sh("head", "truncate -s 1M /var/tmp/image")
+    image = 'NAME = "image"\nPATH = "/var/tmp/image"\nSIZE = 1'
+    by_hand.registered.append(fleet.oned("one.image.allocate", image, store, True))
+    by_hand.use()
+    found = by_hand.adopt()
+    assert found["volumes"]["one_vol"]["datastores"]["by_hand"] == {"datastore_id": store}
+    remarks(by_hand, "without backup-volfile-servers", "`salt HEAD gluster_one.images` names those")
+    changes = by_hand.runs().changes
+    assert "DRIVER" not in changes["head"]["gluster_one_datastore_by_hand"]
+    by_hand.let_go()
+
+
+def test_disks_as_files_on_the_mount(by_hand):
+    """No gluster:// by OpenNebula: both datastores are plain ones of files, in directories of their own mounts."""
+    fleet = by_hand.fleet
+    fleet.oned("one.datastore.update", 0, "TM_MAD=shared", 1)
+    store = fleet.oned("one.datastore.allocate", "NAME=by_hand\nTYPE=IMAGE_DS\nDS_MAD=fs\nTM_MAD=shared", 0)
+    for host in fleet.lab.hosts:
+        by_hand.mount(host, "/srv/one", server="kvm3", options="backup-volfile-servers=kvm1:kvm2")
+        for each in (0, store):
+            by_hand.link(host, each, "/srv/one")
+    by_hand.use()
+    found = by_hand.adopt()
+    assert found["volumes"]["one_vol"]["datastores"]["by_hand"] == {"datastore_id": store, "access": "fuse"}
+    by_hand.runs()
+    assert fleet.datastores()["by_hand"].get("DISK_TYPE") != "GLUSTER"
+    by_hand.let_go()
+
+
+def test_one_that_is_as_the_formula_would_have_it(by_hand):
+    """The present guide to the letter: the option of glusterd, the group virt, a line with backups, DRIVER raw."""
+    fleet = by_hand.fleet
+    fleet.oned("one.datastore.update", 0, "TM_MAD=shared", 1)
+    fleet.sh("kvm1", f"{VOLUME} set one_vol group virt")
+    line = "s/^end-volume/    option rpc-auth-allow-insecure on\\nend-volume/"
+    store = by_hand.images(ds_mad="fs", more="DRIVER = raw")
+    options = "defaults,_netdev,nosuid,nodev,backup-volfile-servers=kvm2:kvm3"
+    for host in fleet.lab.hosts:
+        fleet.sh(host, f"sed -i '{line}' /etc/glusterfs/glusterd.vol")
+        by_hand.mount(host, "/srv/one", options="backup-volfile-servers=kvm2:kvm3", fstab=options)
+        for each in (0, store):
+            by_hand.link(host, each, "/srv/one")
+    by_hand.use()
+    found = by_hand.adopt()
+    assert found["volumes"]["one_vol"].keys() == {"servers", "mount", "group", "datastores"}
+    changes = by_hand.runs().changes
+    assert not any("gluster_one_volume_one_vol" in states for states in changes.values())
+    assert all(set(changes[host].get("gluster_one_mount_one_vol", ())) <= {"boot", "flags"} for host in fleet.lab.hosts)
+    assert set(changes["head"]["gluster_one_datastore_by_hand"]) <= {"identifier"}
+    by_hand.let_go()
+
+
+def test_a_host_on_which_nobody_has_mounted_it(by_hand):
+    """OpenNebula has kvm2 as a host, the run mounts the volume there; options that were typed in stay."""
+    fleet = by_hand.fleet
+    by_hand.added = fleet.oned("one.host.allocate", "kvm2", "kvm", "kvm", 0)
+    fleet.oned("one.datastore.update", 0, "TM_MAD=shared", 1)
+    fleet.sh(
+        "kvm1", f"{VOLUME} set one_vol network.ping-timeout 20 performance.quick-read off cluster.lookup-optimize on"
+    )
+    store = by_hand.images(host="kvm3", ds_mad="fs", more="DRIVER = raw")
+    for host in ("head", "kvm1", "kvm3"):
+        by_hand.mount(host, "/srv/one", server="kvm3")
+        for each in (0, store):
+            by_hand.link(host, each, "/srv/one")
+    by_hand.use()
+    found = by_hand.adopt()
+    assert found["volumes"]["one_vol"]["options"] == {
+        "cluster.lookup-optimize": "on", "network.ping-timeout": "20", "performance.quick-read": "off",
+    }  # fmt: skip
+    assert found["volumes"]["one_vol"]["datastores"]["by_hand"]["host"] == "kvm3"
+    remarks(by_hand, "kvm2: volume one_vol is not mounted: the run mounts it")
+    changes = by_hand.runs().changes
+    assert "gluster_one_volume_one_vol" not in changes["kvm1"]
+    assert [host for host in changes if "mount" in changes[host]["gluster_one_mount_one_vol"]] == ["kvm2"]
+    by_hand.let_go()
+
+
+def test_bricks_and_mounts_by_address(by_hand):
+    """The last one: the volume is made anew by servers that the pool knows by their addresses as well."""
+    fleet = by_hand.fleet
+    addresses = {host: files.address(host) for host in HYPERVISORS}
+    fleet.sh("kvm1", f"{VOLUME} stop one_vol force; {VOLUME} delete one_vol")
+    for host, other in zip(HYPERVISORS, ("kvm2", "kvm3", "kvm1"), strict=True):
+        fleet.sh(other, f"gluster --mode=script peer probe {addresses[host]}")
+        fleet.sh(host, "rm -rf /data/one_vol")
+    bricks = " ".join(f"{address}:/data/one_vol" for address in addresses.values())
+    fleet.sh("kvm1", f"{VOLUME} create one_vol replica 3 {bricks}; {VOLUME} start one_vol")
+    fleet.sh("kvm1", f"{VOLUME} set one_vol server.allow-insecure on storage.owner-uid 9869 storage.owner-gid 9869")
+    fleet.oned("one.datastore.update", 0, "TM_MAD=shared", 1)
+    first = addresses["kvm1"]
+    store = by_hand.images(host=f"{first}:24007", ds_mad="fs", more="DRIVER = raw")
+    for host in fleet.lab.hosts:
+        by_hand.mount(
+            host, GUIDE, server=first, options="log-level=warning,backup-volfile-servers=" + addresses["kvm2"]
+        )
+        by_hand.link(host, store, GUIDE)
+    by_hand.use()
+    found = by_hand.adopt()
+    stores = {"system": {"datastore_id": 0, "type": "SYSTEM_DS"}, "by_hand": {"datastore_id": store}}
+    assert found["volumes"]["one_vol"] == {
+        "servers": list(addresses.values()), "mount_options": ["log-level=WARNING"], "datastores": stores,
+    }  # fmt: skip
+    by_hand.runs()
+    by_hand.let_go()

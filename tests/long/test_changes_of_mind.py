@@ -2,11 +2,13 @@
 
 import json
 import os
+import shlex
 
 import pytest
 import yaml
 
-from tests.fleet.fleet import HYPERVISORS, MOUNT, NATIVE, STORES, standard
+from lab.system import wait_for
+from tests.fleet.fleet import HYPERVISORS, MOUNT, NATIVE, STORES, Run, standard
 
 pytestmark = pytest.mark.timeout(900)  # each change is four runs of all nodes, and more
 TWO = "/var/lib/gluster_one/two_vol"
@@ -62,6 +64,15 @@ class Mind:
         """What a check says of these kinds: {what it is on: its cure}."""
         done = self.fleet.lab.salt("--out=json", "--no-color", minion, "gluster_one.check")
         return {each["on"]: each["cure"] for each in json.loads(done.stdout)[minion] if each["kind"] in kinds}
+
+    def single(self, cure):
+        """What the command in a cure changes, as test=True has foretold it; the next time it changes nothing."""
+        words = shlex.split(cure[cure.index("salt ") :])[1:]
+        foretold, run, again = (Run(self.fleet.salt(*words, *more)) for more in (["test=True"], [], []))
+        assert foretold.failures == run.failures == again.failures == again.changes == {}
+        assert run.changes == foretold.changes
+        ((changes,),) = ([*states.values()] for states in run.changes.values())
+        return changes
 
     def options(self):
         return self.fleet.sh("kvm1", "gluster --mode=script volume info one_vol")
@@ -168,11 +179,45 @@ def test_a_cluster_that_is_taken_away_again(mind):
     cluster = fleet.oned("one.cluster.allocate", "more")
     before = fleet.datastores()["glusterds"]["CLUSTERS"]
     mind.stores["glusterds"] = {"clusters": [0, "more"]}
-    assert mind.run() == {"head": {"datastore_glusterds": {"clusters": {"old": [0], "new": [0, cluster]}}}}
-    mind.stores["glusterds"] = {"clusters": [0]}
-    assert mind.run() == {"head": {"datastore_glusterds": {"clusters": {"old": [0, cluster], "new": [0]}}}}
-    assert fleet.datastores()["glusterds"]["CLUSTERS"] == before
+    assert mind.run(["head"]) == {"head": {"datastore_glusterds": {"clusters": {"old": [0], "new": [0, cluster]}}}}
+    gone = {"head": {"datastore_glusterds": {"clusters": {"old": [0, cluster], "new": [0]}}}}
     mind.stores["glusterds"] = {}
+    assert mind.run(["head"]) == {}, "without the key all of them stay"
+    mind.stores["glusterds"] = {"clusters": [0]}
+    assert mind.run(["head"]) == gone
+    assert fleet.datastores()["glusterds"]["CLUSTERS"] == before
+    fleet.oned("one.cluster.adddatastore", cluster, fleet.datastores()["glusterds"]["ID"])
+    assert mind.run(["head"]) == {}, "somebody else has added it"
+    mind.stores["glusterds"] = {"clusters": [0], "clusters_exact": True}
+    assert mind.run(["head"]) == gone
+    mind.stores["glusterds"] = {}
+    assert mind.run(["head"]) == {}
+
+
+def test_an_attribute_that_is_dropped_stays_until_it_is_named(mind):
+    added = {"NOTE": {"old": None, "new": "x"}}
+    mind.stores["glusterds"] = {"attributes": {"NOTE": "x"}, "permissions": "660"}
+    assert mind.run(["head"])["head"]["datastore_glusterds"].items() >= added.items()
+    mind.stores["glusterds"] = {}
+    assert mind.run(["head"]) == {}
+    mind.stores["glusterds"] = {"absent_attributes": ["NOTE"]}
+    assert mind.run(["head"]) == {"head": {"datastore_glusterds": {"NOTE": {"old": "x", "new": None}}}}
+    mind.stores["glusterds"] = {}
+    assert mind.run(["head"]) == {} and "NOTE" not in mind.fleet.datastores()["glusterds"]
+
+
+def test_a_datastore_that_is_dropped_is_named_until_it_is_deleted(mind):
+    fleet = mind.fleet
+    mind.stores["brief"] = {}
+    mind.make()
+    number = fleet.datastores()["brief"]["ID"]
+    del mind.stores["brief"]
+    assert mind.run() == {}
+    assert set(mind.found("head", "datastore_left")) == {"brief"} and mind.links()[str(number)] == MOUNT
+    gone = mind.single("salt head state.single gluster_one.one_datastore_absent brief")
+    assert set(gone) == {"datastore", f"identifier on {MOUNT}"} and "brief" not in fleet.datastores()
+    assert mind.run(["head"]) == {} and not mind.found("head", "datastore_left")
+    fleet.everywhere(lambda host: fleet.sh(host, f"rm {STORES}/{number}"))
     assert mind.run() == {}
 
 
@@ -217,3 +262,111 @@ def test_a_datastore_stays_on_its_volume(mind):
     two["datastores"] = {"more_images": {}}
     mind.make()
     assert mind.links()[str(fleet.datastores()["more_images"]["ID"])] == TWO
+
+
+def test_a_volume_that_is_taken_out_is_named_until_it_is_taken_away(mind):
+    fleet = mind.fleet
+    number = str(fleet.datastores()["more_images"]["ID"])
+    del mind.all["volumes"]["two_vol"]
+    before = mind.look()
+    assert mind.run() == {} and mind.look() == before
+    assert set(mind.found("head", "datastore_left")) == {"more_images"}
+    mind.single("salt head state.single gluster_one.one_datastore_absent more_images")
+
+    def taken_away(host):
+        ((place, cure),) = mind.found(host, "mount_left").items()
+        gone = mind.single(cure)
+        assert place == TWO and {"mount", "boot", "fstab", f"{STORES}/{number}"} <= set(gone)
+        assert number not in mind.links(host) and set(fleet.mounts(host)) == {MOUNT}
+        assert not mind.found(host, "mount_left", "datastore_left")
+
+    fleet.everywhere(taken_away)
+    cures = {host: mind.found(host, "volume_left") for host in HYPERVISORS}
+    assert [set(cure) for cure in cures.values()] == 3 * [{"two_vol"}]
+    gone = mind.single(cures["kvm1"]["two_vol"])
+    assert gone["network.ping-timeout"] == {"old": "15", "new": None}
+    assert set(mind.single("salt kvm1 state.single gluster_one.volume_files_absent two_vol")) == {"files"}
+    assert not any(mind.found(host, "volume_left") for host in HYPERVISORS)
+    assert "ping-timeout" not in fleet.sh("kvm1", "gluster --mode=script volume info two_vol")
+    assert mind.run() == {}
+
+
+# The roles of a minion of its own, beside the head's.
+TOP = """
+base:
+  '*':
+    - gluster_one
+  {}:
+    - gluster_one_head
+  {}:
+    - gluster_one_other
+"""
+
+
+def test_a_node_that_is_no_hypervisor_any_more(mind):
+    fleet = mind.fleet
+    other = {"gluster_one": {"roles": ["server"]}}
+    with fleet.pillar(top=TOP.format("head", "kvm2"), gluster_one_other=other):
+        before = mind.look()
+        assert mind.run() == {} and mind.look() == before
+        ((place, cure),) = mind.found("kvm2", "mount_left").items()
+        assert place == MOUNT
+        fleet.sh("kvm2", "kill $(cat /run/holder) || true")
+        fleet.sh("kvm2", f"systemd-run --quiet --unit=user sh -c 'exec 3>{MOUNT}/used; exec sleep 999'; sleep 0.5")
+        words = shlex.split(cure[cure.index("salt ") :])[1:]
+        used = Run(fleet.salt(*words))
+        assert "sleep (" in str(used.failures) and used.changes == {} and MOUNT in fleet.mounts("kvm2")
+        fleet.sh("kvm2", f"systemctl stop user; rm {MOUNT}/used")
+        assert {"mount", "boot", "fstab", "directory"} <= set(mind.single(cure))
+        assert not fleet.mounts("kvm2") and not mind.links("kvm2") and all(fleet.bricks().values())
+        assert not mind.found("kvm2", "mount_left") and mind.run() == {}
+    assert set(mind.run()) == {"kvm2"} and fleet.mounts("kvm2").keys() == {MOUNT} and mind.links("kvm2")
+
+
+# The new front end has OpenNebula's database and configuration; here it asks the old one's oned.
+FORWARD = "socat TCP-LISTEN:{},reuseaddr,fork TCP:{}:{}"
+
+
+def test_another_head_finds_the_datastores_by_their_names(mind):
+    fleet = mind.fleet
+    secret = fleet.sh("head", "cat /var/lib/one/.one/one_auth").strip()
+    fleet.sh("kvm3", "install -d -o oneadmin -m 700 /var/lib/one/.one")
+    fleet.sh("kvm3", f"umask 077; echo '{secret}' >/var/lib/one/.one/one_auth; chown oneadmin: /var/lib/one/.one/*")
+    fleet.sh("head", f"systemd-run --quiet --unit=forward {FORWARD.format(2634, '127.0.0.1', 2633)}")
+    fleet.sh("kvm3", f"systemd-run --quiet --unit=forward {FORWARD.format(2633, 'head', 2634)}")
+    there = lambda: fleet.lab.exec("kvm3", "curl", "-s", "http://127.0.0.1:2633/").returncode == 0  # noqa: E731
+    wait_for("oned on the new head", there, 30)
+    before, both = fleet.datastores(), {"gluster_one": {"roles": ["head", "hypervisor"]}}
+    with fleet.pillar(top=TOP.format("kvm3", "head"), gluster_one_head=both, gluster_one_other={}):
+        assert mind.run() == {}
+        assert fleet.datastores() == before and is_written(fleet)
+        mind.stores["later"] = {}
+        mind.make()
+        number = str(fleet.datastores()["later"]["ID"])
+        assert all(mind.links(host)[number] == MOUNT for host in fleet.lab.hosts)
+    assert mind.run() == {} and fleet.datastores().keys() == {*before, "later"}
+    fleet.everywhere(lambda host: fleet.sh(host, "systemctl stop forward || true"), ["head", "kvm3"])
+
+
+def test_a_server_that_is_taken_out_of_servers_is_no_longer_mounted_from(mind):
+    mind.volume["servers"] = ["kvm2", "kvm3"]
+    changed = mind.run()
+    assert all("fstab" in changed[host]["mount_one_vol"] for host in mind.fleet.lab.hosts)
+    assert "kvm1" in mind.comments["gluster_one_mount_one_vol"]
+    mind.volume["servers"] = list(HYPERVISORS)
+    mind.run()
+
+
+def test_options_of_a_group_that_is_dropped(mind):
+    """Those of virt are what images are stored by, and stay; those of another one go."""
+    mind.volume["group"] = "metadata-cache"
+    (added,) = mind.run(["kvm1"])["kvm1"].values()
+    del mind.volume["group"]
+    (gone,) = mind.run(["kvm1"])["kvm1"].values()
+    assert gone == {option: {"old": change["new"], "new": change["old"]} for option, change in added.items()}
+    mind.volume["group"] = "virt"
+    mind.run(["kvm1"])
+    options = mind.options()
+    del mind.volume["group"]
+    assert mind.run(["kvm1"]) == {} and mind.options() == options
+    assert "options of the group virt, which runs have set, stay" in mind.comments["gluster_one_volume_one_vol"]

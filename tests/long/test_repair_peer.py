@@ -1,6 +1,7 @@
 """A peer that is no full member becomes one again, and nobody who writes or reads notices; or it is said why not."""
 
 import json
+import time
 
 import pytest
 
@@ -74,10 +75,46 @@ def test_a_rejected_one(fleet):
     fleet.sh("kvm3", REJECTED)
     cure = found(fleet, "kvm3")["cure"]
     assert "gluster_one.orchestrate.repair_peer pillar='{peer: kvm3}'" in cure
-    assert as_predicted(fleet, "kvm3") == ["volumes on kvm1", "kvm3 keeps its peers on kvm3", "members on kvm1"]
+    assert as_predicted(fleet, "kvm3") == ["volumes on kvm1", "kvm3 keeps its peers on kvm3"]
     assert "nfs.disable=on" in fleet.sh("kvm3", f"cat {INFO}")
     assert {**fleet.bricks(), "kvm3": own} == {**bricks, "kvm3": own}
     unnoticed(load)
+    fleet.healed()
+    well(fleet)
+
+
+@pytest.fixture
+def two_bricks(fleet):
+    """A volume with two bricks on kvm3, on a file system each."""
+    script = """
+        mkdir -p /srv/a /srv/b; for each in a b; do mount -t tmpfs -o size=100m $each /srv/$each; done
+        gluster --mode=script volume create two_vol kvm3:/srv/a/brick kvm3:/srv/b/brick
+        gluster --mode=script volume start two_vol
+    """
+    fleet.sh("kvm3", script)
+    yield "two_vol"
+    fleet.sh("kvm3", "gluster --mode=script volume stop two_vol; gluster --mode=script volume delete two_vol")
+    fleet.sh("kvm3", "umount /srv/a /srv/b")
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("steps", [1, 2], ids=["before the peer", "after the peer"])
+def test_one_whose_repair_was_killed(fleet, two_bricks, steps):
+    """What was set while the peer was away leaves the sizes of its bricks wrong, until it is set once more."""
+    fleet.sh("kvm3", REJECTED.replace("one_vol", two_bricks))
+    found(fleet, "kvm3")
+    plan = fleet.runner("gluster_one.repair_plan", "kvm3")[1]
+    assert len(plan["steps"]) == 5, plan
+    for step in plan["steps"][:steps]:
+        words = (*step["minions"], "state.apply", step["sls"], f"pillar={json.dumps(step['pillar'])}")
+        assert fleet.salt(*words).returncode == 0
+    counted = lambda: fleet.lab.call("kvm3", "gluster_repair.view")["kvm3"]["counted"]  # noqa: E731
+    if steps == 2:
+        members(fleet)
+        assert counted() == {two_bricks: False}
+    left = ["kvm3 keeps its peers on kvm3", "glusterd again on kvm3", "sizes on kvm1"][steps - 1 :]
+    assert as_predicted(fleet, "kvm3") == left
+    assert counted() == {two_bricks: True}
     fleet.healed()
     well(fleet)
 
@@ -104,13 +141,36 @@ def test_a_probe_of_a_host_that_is_silent(fleet):
         fleet.sh("kvm1", "timeout 5 gluster --mode=script peer probe kvm4", check=False)
         finding = found(fleet, "kvm4")
         assert "a probe of it has not ended" in finding["seen"] and "{peer: kvm4}" in finding["cure"]
+        begin = time.monotonic()
         _, predicted, _ = repaired(fleet, "kvm4", test=True)
+        assert time.monotonic() - begin < 60, "the plan waits for no answer of glusterd on kvm4"
         code, steps, said = repaired(fleet, "kvm4")
         assert (code, steps) == (0, predicted), said
         assert list(steps) == ["forget the probe of kvm4 on kvm1"]
         members(fleet)
     finally:
         fleet.sh("kvm4", "kill -CONT $(pidof glusterd)")
+    unnoticed(load)
+    fleet.healed()
+    well(fleet)
+
+
+@pytest.mark.timeout(900)
+def test_a_member_that_hangs_is_named_with_its_cure(fleet):
+    load = Load(fleet)
+    fleet.sh("kvm3", "kill -STOP $(pidof glusterd)")
+    try:
+        for peer in ("kvm3", "kvm2"):
+            begin = time.monotonic()
+            code, steps, said = repaired(fleet, peer)
+            assert time.monotonic() - begin < 60
+            assert (code != 0, steps) == (True, {})
+            assert "glusterd does not answer on kvm3" in said and "`salt kvm3 service.restart glusterd`" in said
+        assert fleet.lab.call("kvm3", "service.restart", "glusterd") == {"kvm3": True}
+        members(fleet)
+    finally:
+        fleet.sh("kvm3", "kill -CONT $(pidof glusterd)")
+    assert repaired(fleet, "kvm3")[:2] == (0, {})
     unnoticed(load)
     fleet.healed()
     well(fleet)

@@ -2,11 +2,13 @@
 
 import json
 import re
+import statistics
 import time
 from datetime import datetime
 
 import pytest
 
+from lab.taken import parts
 from tests.fleet.fleet import changed, standard
 
 from .test_cost import counting
@@ -106,6 +108,58 @@ def test_nobody_who_changes_a_volume_is_in_the_way_of_those_who_look(twenty, say
     said = twenty.sh("kvm2", script, timeout=600)
     say("100 x volume set", round(time.monotonic() - begin))
     assert said == "user.n: 100\n"
+
+
+NOTHING = "".join(f"nothing_{number}:\n  test.nop: []\n" for number in range(5))
+# What is applied to all one after the other. The first of the formula's own SLS files syncs the modules.
+STEPS = {
+    "five test.nop, the first job": "nothing",
+    "five test.nop": "nothing",
+    "gluster_one.pillar: syncs the modules": "gluster_one.pillar",
+    "gluster_one.pillar: renders": "gluster_one.pillar",
+    "gluster_one, the first run": "gluster_one",
+    "gluster_one, the second run": "gluster_one",
+}
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("hosts", [20, 50])
+def test_where_the_first_run_spends_its_time(_fleet, capsys, hosts):
+    """By the minions' answers and the cgroups: seconds of the processor are those of all together."""
+    fleet = _fleet
+    fleet.new(hosts=hosts)
+    fleet.stage = "used"
+    (fleet.lab.state / "salt/nothing.sls").write_text(NOTHING)
+    with capsys.disabled():
+        columns = "first state after", "mounts", "other states", "minions", "other", "master"
+        print(f"\n{hosts} hosts and the head{'':<18}  seconds  {'  '.join(columns)}")
+    taken = {}
+    for what, sls in STEPS.items():
+        before, begin, clock = parts(fleet.lab), time.monotonic(), datetime.now()
+        run = fleet.apply(sls)
+        seconds, after = time.monotonic() - begin, parts(fleet.lab)
+        assert (run.failures, len(run)) == ({}, hosts + 1)
+        assert "second" not in what or run.changes == {}
+        taken[what] = {part: after[part] - before[part] for part in after}
+        spent = [spent_by_states(states, clock) for minion, states in run.items() if minion.startswith("kvm")]
+        cells = [f"{statistics.median(each):.1f} ({max(each):.1f})" for each in zip(*spent)]
+        cells += [f"{each:.0f}" for each in taken[what].values()]
+        with capsys.disabled():
+            widths = [len(column) for column in columns]
+            print(f"{what:<38}  {seconds:>7.1f}  {'  '.join(map(str.ljust, cells, widths))}".rstrip())
+    base = taken["five test.nop"]["minions"]
+    # Before a name that is not there yet was not looked for, it was ten times as much to sync.
+    most = {"gluster_one.pillar: syncs the modules": 6, "gluster_one, the second run": 4}
+    for what, times in most.items():
+        assert taken[what]["minions"] < times * base, what
+
+
+def spent_by_states(states, clock):
+    """Seconds from then until a minion's first state began, those of its mounts, those of its other states."""
+    times = [datetime.strptime(state["start_time"], "%H:%M:%S.%f").time() for state in states.values()]
+    before = min(datetime.combine(clock, when) for when in times) - clock
+    mounts = sum(state["duration"] for name, state in states.items() if name.startswith("gluster_one_mount")) / 1000
+    return before.total_seconds(), mounts, sum(state["duration"] for state in states.values()) / 1000 - mounts
 
 
 @pytest.mark.timeout(3600)

@@ -13,6 +13,7 @@ def fleet(request, _fleet):
     _fleet.new()
     with watched(_fleet):
         _fleet.stage = "used"
+        _fleet.healed()  # the daemons that the bricks rejected before the first run
         yield _fleet
 
 
@@ -32,15 +33,13 @@ def pytest_terminal_summary(terminalreporter, config):
     rows = config.stash.get(ROWS, [])
     if rows:
         terminalreporter.section("faults", sep="-")
-        head = (
-            "fault",
-            "noticed after",
-            "healed after",
-            "jobs",
-            "records lost",
-            "images damaged",
-            "first line of status",
-        )
-        widths = [max(len(str(row[column])) for row in [head, *rows]) for column in range(len(head))]
-        for row in [head, *rows]:
-            terminalreporter.line("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths)).rstrip())
+        head = ("fault", "noticed after", "healed after", "jobs", "records lost", "images damaged")
+        table(terminalreporter, [head, *(row[:-1] for row in rows)])
+        terminalreporter.line("")
+        table(terminalreporter, [("fault", "first line of status"), *((row[0], row[-1]) for row in rows)])
+
+
+def table(terminalreporter, rows):
+    widths = [max(len(str(row[column])) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        terminalreporter.line("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths)).rstrip())

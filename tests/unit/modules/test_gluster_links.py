@@ -276,10 +276,13 @@ def test_links_by_their_own_text_go_and_nothing_else(walked, tmp_path):
         ("/var/lib/gluster_one/old", None, True), ("/var/lib/gluster_one/old", "old", True),
     ],
 )  # fmt: skip
-def test_a_link_to_another_volume_is_not_turned(walked, tmp_path, end, volume, other):
+def test_a_link_to_another_volume_is_not_turned(walked, execution, tmp_path, end, volume, other):
     end = os.path.normpath(end)
     mounts = {end: {"volume": volume, "read_only": True}} if volume or end == "/srv/none" else {}
-    walked.__salt__.update({"gluster_mount.mounts": lambda: mounts, "gluster_mount.may_hang": lambda path: True})
+    walked.__salt__.update({
+        "gluster_mount.mounts": lambda: mounts, "gluster_mount.may_hang": lambda path: True,
+        "gluster_mount.is_default_place": execution("gluster_mount").is_default_place,
+    })  # fmt: skip
     (tmp_path / "101").symlink_to(end)
     with pytest.raises(CommandExecutionError) as raised:
         walked.link_changes("/target", "vol", {"link": str(tmp_path / "101")})

@@ -182,12 +182,36 @@ def test_a_mount_of_a_run_that_is_not_needed_any_more(execution):
     salt = {
         "gluster_fstab.gluster_lines": lambda: table[0],
         "gluster_mount.mount_table": lambda: table[1],
+        "gluster_mount.is_default_place": execution("gluster_mount").is_default_place,
         "gluster_one_record.recorded": {"mounts": {"/srv/a": "old", "/srv/b": "other"}}.get,
     }
     module = execution("gluster_mount_plan", __salt__=salt)
     left = {"/var/lib/gluster_one/old": "old", "/srv/a": "old", "/var/lib/gluster_one/b": "older"}
     assert module.left_places(["vol"]) == left
     assert module.left_places(["vol", "old", "older"]) == {}
+
+
+def test_a_place_of_which_nothing_is_there_any_more_is_forgotten(execution):
+    """Whoever has a line or a mount there later has made it. What cannot be taken away yet stays ours."""
+    lines = [{"path": "/srv/line", "volume": "vol"}, {"path": "/srv/theirs", "volume": "other"}]
+    table = [{"path": "/srv/mount", "volume": "vol"}, {"path": "/srv/theirs", "volume": "other"}]
+    places = dict.fromkeys(["/srv/line", "/srv/mount", "/srv/service", "/srv/gone", "/srv/theirs"], "vol")
+    recorded = {"mounts": places, "mount_options": {"vol": {"acl": None}, "old": {"acl": None}}}
+    forgotten = []
+    salt = {
+        "gluster_fstab.gluster_lines": lambda: lines,
+        "gluster_fstab.retry_services": lambda: {"/srv/service": "x.service"},
+        "gluster_mount.mount_table": lambda: table,
+        "gluster_one_record.recorded": recorded.get,
+        "gluster_one_record.forget": lambda *about: forgotten.append(about),
+    }
+    module = execution("gluster_mount_plan", __salt__=salt)
+    module.forget_gone()
+    assert forgotten == [("mounts", ["/srv/gone", "/srv/theirs"]), ("mount_options", ["old"])]
+    places.pop("/srv/gone"), places.pop("/srv/theirs"), recorded["mount_options"].pop("old")
+    forgotten.clear()
+    module.forget_gone()
+    assert forgotten == [], "nothing is written where nothing is gone"
 
 
 def test_a_service_of_before_is_found_without_its_line(module, root, execution, monkeypatch):
@@ -204,6 +228,7 @@ def test_a_service_of_before_is_found_without_its_line(module, root, execution, 
     module.__salt__.update({
         "gluster_fstab.retry_services": fstab.retry_services, "gluster_fstab.lines": fstab.lines,
         "gluster_mount.foreign_parent": module.foreign_parent,
+        "gluster_mount.is_default_place": module.is_default_place,
     })  # fmt: skip
     assert execution("gluster_mount_plan", __salt__=module.__salt__).former_services(
         "/var/lib/gluster_one/vol", {"/var/one/line": {}}

@@ -308,13 +308,14 @@ def test_a_brick_is_started_by_force_only_where_its_directory_is_the_brick(modul
     """And a server that is the coordinator, too, says it once."""
     bricks = {
         "names": ["kvm2:/data/b"],
-        "sharing": {"/data/b": 1},
         "owner": ["-1", "-1"],
         "down": {"kvm2:/data/b": marked},
+        "lost": {"kvm2:/data/b": "if its files are lost, replace the brick"} if marked is False else {},
         "up": {},
     }
     module.__salt__["glusterd.bricks"] = lambda name: bricks
-    module.__utils__["gluster_process.run"] = lambda words: (0, "" if marked is None else "0 0 7", "")
+    directory = None if marked is None else {"owner": ["0", "0"], "miscounted": None}
+    module.__salt__["glusterd.directories"] = lambda name: {"/data/b": directory}
     module._space = lambda *words: None
     seen = {"findings": []}
     module._bricks(seen, {"id": "kvm2"}, "one_vol", alone=None)
@@ -340,7 +341,7 @@ def test_a_brick_is_started_by_force_only_where_its_directory_is_the_brick(modul
 )
 def test_what_the_pillar_of_before_has_left(execution, roles, volumes, found):
     place = {"/var/lib/gluster_one/old": "old"}
-    options = {"nfs.disable": "on", "user.gluster_one.set": "nfs.disable=on"}
+    options = {"nfs.disable": "on", "user.gluster_one.set": "nfs.disable=on<"}
     stored = {name: {"options": options} for name in ("old", "vol", "never_ours")}
     module = execution("gluster_one", __salt__={
         "gluster_mount_plan.left_places": lambda names: place if "old" not in names else {},

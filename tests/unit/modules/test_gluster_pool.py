@@ -241,7 +241,7 @@ def test_an_option_that_a_run_has_set_and_the_pillar_no_longer_has_is_found(exec
     volume = {"servers": ALL, "uid": 0, "gid": 0, "options": {"performance.quick-read": False}}
     options = {"server.allow-insecure": "on", "storage.owner-uid": "0", "storage.owner-gid": "0", "nfs.disable": "on",
                "performance.quick-read": "off", "network.ping-timeout": "10",
-               "user.gluster_one.set": "network.ping-timeout=10<20 performance.quick-read=off"}  # fmt: skip
+               "user.gluster_one.set": "network.ping-timeout=10<20 performance.quick-read=off<"}  # fmt: skip
     kept = {"status": "Stopped", "options": options, "bricks": BRICKS}
     seen = {"pool": pool(), "volumes": {"one_vol": kept}, "status": None, "heal": {}}
     node = {"id": "kvm1", "names": ["kvm1"], "volumes": {}}
@@ -491,6 +491,9 @@ def test_a_probe_that_does_not_end_is_named(execution):
     salt["glusterd.unfinished_probes"] = dict
     with pytest.raises(CommandExecutionError):
         module.snapshot()
+    silent = iter([[], ["kvm3"]])
+    salt["glusterd.silent_peers"] = lambda: next(silent)
+    assert module.snapshot()["pool"] == pool(), "one that falls silent while Gluster is asked is seen as silent"
 
 
 def test_a_peer_that_is_no_member_holds_everything(execution, blockers):

@@ -18,7 +18,7 @@ def test_the_bricks_of_other_servers_that_are_down(execution):
     assert module.others_down("one_vol") == {}
 
 
-def restarted(execution, options, away=(), online=BRICKS, kept="process", odd=()):
+def restarted(execution, options, away=(), online=BRICKS, kept="process", odd=(), by_then=False):
     """What a restart of kvm1's glusterd would cost; it alone takes some for no members."""
     module = execution("gluster_pool")
 
@@ -38,7 +38,7 @@ def restarted(execution, options, away=(), online=BRICKS, kept="process", odd=()
         "pool": pool(*away, *odd), "volumes": {"one_vol": {**REPLICA, **options}},
         "status": {"one_vol": rows} if online is not None else None,
     }  # fmt: skip
-    return module.restart_blockers()
+    return module.restart_blockers(kept=by_then)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,5 @@ def test_a_restart_of_glusterd_must_not_end_bricks(execution, kept):
     """Also where systemd does not say."""
     (found,) = restarted(execution, {}, kept=kept)
     assert found.startswith("kvm1:/b would end with glusterd: `keep_bricks: true` in the pillar and")
+    # Nobody has the unit keep them where there is none.
+    assert restarted(execution, {}, kept=kept, by_then=True) == ([] if kept else [found])

@@ -59,8 +59,8 @@ def refusal(execution, monkeypatch):
         (NO_CERT + ROOT, "client.ssl of volume one_vol is on, and this node has no such key or certificate for it: "
                          "cert at /usr/lib/ssl/glusterfs.pem", True),
         (NO_RDMA, "volume one_vol is reached by rdma alone, which Gluster of this node does not have", True),
-        (CLOSED + ENDED, "bricks of volume one_vol close the connection: their TLS is not this node's", False),
-        (BROKEN + ROOT, "bricks of volume one_vol close the connection: their TLS is not this node's", False),
+        (CLOSED + ENDED, "bricks of volume one_vol close the connection: their TLS is not this node's", True),
+        (BROKEN + ROOT, "bricks of volume one_vol close the connection: their TLS is not this node's", True),
         (CLOSED, "server.allow-insecure of volume one_vol is off", False),
         (NO_NAME + ROOT, "kvm9 cannot be resolved here", False),
         (NO_PORT + ROOT, "the volume is not started, or bricks of it are down", False),
@@ -88,6 +88,24 @@ def test_a_client_that_waits_for_good_has_said_why(execution, status, log, why):
     assert found is why if why is None else (bool(found["why"]), why in found["why"]) == (bool(why), True)
     ((words, more),) = ran
     assert more["timeout"] == 6 and any("LIMIT=4; " in word for word in words)
+
+
+@pytest.mark.parametrize(
+    "logs, why, lasts",
+    [([ENDED, ENDED], "their TLS is not", True), ([ENDED, NO_PORT], "bricks of it are down", False),
+     ([BROKEN, None], None, None)],
+)  # fmt: skip
+def test_a_brick_that_closes_the_connection_once_may_just_have_ended(execution, logs, why, lasts):
+    """Of server.ssl alone a client without TLS says the same."""
+    logs = list(logs)
+
+    def run_all(words, **more):
+        log = logs.pop(0)
+        return {"retcode": int(log is not None), "stdout": log or ""}
+
+    found = execution("gluster_probe", __salt__={"cmd.run_all": run_all}).mount_refusal("kvm1:/v")
+    assert logs == []
+    assert found is None if why is None else (why in found["why"], found["lasts"]) == (True, lasts)
 
 
 @pytest.mark.parametrize("low", [True, False])

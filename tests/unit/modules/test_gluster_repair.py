@@ -4,7 +4,9 @@ import pytest
 from salt.exceptions import CommandExecutionError
 
 MEMBER = "Peer in Cluster"
-INFO = "volume-id=5b1e0f9c-7d0e-4f1c-9e55-0a1c7a6f3c11\nversion=7\nstatus=1\n"
+INFO = "volume-id=5b1e0f9c-7d0e-4f1c-9e55-0a1c7a6f3c11\nversion=7\nstatus=1\nbrick-0=kvm2:-b\n"
+
+NODE = {"errors": [], "glusterd": {"service": "gluster"}, "restart": {"keep_bricks": True}}
 
 
 @pytest.fixture
@@ -18,6 +20,8 @@ def stored(execution, tmp_path):
     (tmp_path / "peers/kvm4").write_text(f"uuid={module.NOBODY}\nstate=0\nhostname1=kvm4\n")
     (tmp_path / "vols/one_vol").mkdir(parents=True)
     (tmp_path / "vols/one_vol/info").write_text(INFO)
+    (tmp_path / "vols/one_vol/bricks").mkdir()
+    (tmp_path / "vols/one_vol/bricks/kvm2:-b").write_text("hostname=kvm2\npath=/b\n")
     (tmp_path / "vols/one_vol/cksum").write_text("info=871155875\n")
     return module
 
@@ -31,15 +35,17 @@ def test_one_that_has_never_answered_is_no_peer(stored, tmp_path):
 
 def test_the_definitions_of_volumes(stored):
     assert stored.definitions() == {
-        "one_vol": {"id": "5b1e0f9c-7d0e-4f1c-9e55-0a1c7a6f3c11", "version": 7, "checksum": "871155875"}
-    }
+        "one_vol": {
+            "id": "5b1e0f9c-7d0e-4f1c-9e55-0a1c7a6f3c11", "version": 7, "checksum": "871155875", "bricks": ["kvm2:/b"]
+        }
+    }  # fmt: skip
 
 
 @pytest.fixture
 def repair(execution, stored):
     """The module on that server; what it has done is in repair.done."""
     module, done = execution("gluster_repair"), []
-    module.done, module.blockers = done, []
+    module.done, module.blockers, module.miscounted = done, [], None
     module.__salt__.update({
         "glusterd.info": lambda: {"uuid": "1", "operating_version": 100000},
         "glusterd.stored_peers": stored.stored_peers,
@@ -48,13 +54,16 @@ def repair(execution, stored):
         "glusterd.restore_identity": lambda *words: done.append(words),
         "glusterd.restart": lambda service: done.append(f"start {service}"),
         "service.stop": lambda service: done.append(f"stop {service}"),
-        "gluster_pool.restart_blockers": lambda service: module.blockers,
+        "gluster_pool.restart_blockers": lambda service, kept: module.blockers,
+        "gluster_pool.restart_losses": lambda *about: done.append(about) or {"bricks": module.blockers, "quorum": []},
+        "gluster_one_pillar.node": lambda: NODE,
+        "glusterd.directories": lambda name: {"/b": None, "/c": {"owner": ["0", "0"], "miscounted": module.miscounted}},
     })  # fmt: skip
     return module
 
 
 def test_while_a_probe_goes_on_what_is_on_disk_counts(repair):
-    def failed():
+    def failed(timeout):
         raise CommandExecutionError("peer status: failed")
 
     repair.__salt__["gluster.peer_status"] = failed
@@ -63,6 +72,32 @@ def test_while_a_probe_goes_on_what_is_on_disk_counts(repair):
     assert [peer["hostnames"] for peer in said["peers"]] == [["kvm2"], ["kvm3"]]
     repair.__salt__["glusterd.unfinished_probes"] = dict
     assert repair.view()["running"] is False
+
+
+def test_what_a_restart_would_cost_is_said_before(repair, monkeypatch):
+    """As the pillar will have the unit by then; where glusterd cannot say it, that is the reason."""
+    repair.__salt__["gluster.peer_status"] = lambda timeout: []
+    repair.blockers = ["kvm1:/b would end"]
+    assert repair.view()["restart"] == {"bricks": ["kvm1:/b would end"], "quorum": []}
+    assert repair.done == [("gluster", True)]
+    monkeypatch.setitem(NODE, "errors", ["odd"])
+    repair.view()
+    assert repair.done[1] == ()
+
+    def failed(*about):
+        raise CommandExecutionError("no answer")
+
+    repair.__salt__["gluster_pool.restart_losses"] = failed
+    assert repair.view()["restart"] == {"bricks": [], "quorum": ["no answer"]}
+
+
+@pytest.mark.parametrize("miscounted, said", [(None, {"one_vol": True}), ([2, 1], {"one_vol": False})])
+def test_whether_several_bricks_are_counted_right_is_said(repair, miscounted, said):
+    repair.__salt__["gluster.peer_status"] = lambda timeout: []
+    repair.miscounted = miscounted
+    assert repair.view()["counted"] == said
+    repair.__salt__["glusterd.directories"] = lambda name: {"/b": {"owner": ["0", "0"], "miscounted": None}}
+    assert repair.view()["counted"] == {}
 
 
 def test_a_peer_is_accepted_while_glusterd_is_stopped(repair):
@@ -78,10 +113,22 @@ def test_a_probe_is_forgotten_while_glusterd_is_stopped(repair, stored):
     assert stored.unfinished_probes() == {}
 
 
+@pytest.mark.parametrize("written", ["KVM4", "kvm4"])
+def test_a_probe_is_known_by_its_name_in_any_case(repair, stored, written):
+    assert repair.forget_changes([written, "kvm9"]) == {"kvm4": {"old": "probed", "new": "forgotten"}}
+    repair.forget([written])
+    assert stored.unfinished_probes() == {} == repair.forget_changes([written])
+
+
+def test_glusterd_is_started_again(repair):
+    repair.start_again("gluster")
+    assert repair.done == ["stop gluster", "start gluster"]
+
+
 def test_no_glusterd_is_stopped_where_that_costs_bricks(repair):
     repair.blockers = ["without it too few"]
-    for call in (lambda: repair.accept({"3": ["kvm3"]}), lambda: repair.forget(["kvm4"])):
-        with pytest.raises(CommandExecutionError, match="glusterd was not restarted: without it too few"):
+    for call in (lambda: repair.accept({"3": ["kvm3"]}), lambda: repair.forget(["kvm4"]), repair.start_again):
+        with pytest.raises(CommandExecutionError, match="glusterd is not restarted: without it too few"):
             call()
     assert repair.done == []
 

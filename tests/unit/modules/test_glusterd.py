@@ -3,7 +3,10 @@
 import re
 
 import pytest
+import yaml
 from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+from ..conftest import CHECKOUT
 
 DEBIAN = """volume management
     type mgmt/glusterd
@@ -170,6 +173,34 @@ def test_the_store_of_glusterd(execution, monkeypatch, tmp_path):
     assert module._sharing("one_vol", "kvm1", "/srv") == 2
 
 
+@pytest.mark.parametrize(
+    "counted, devices, wrong",
+    [
+        ((2, 2), (7, 8), {"/a": [2, 1], "/b": [2, 1]}),
+        ((1, 1), (7, 7), {"/a": [1, 2], "/b": [1, 2]}),
+        ((2, 2), (7, 7), {}),
+        ((None, 1), (7, 8), {}),
+        ((2, 2), (7, None), {}),  # nobody knows whether it is on the same one
+    ],
+)
+def test_the_sizes_of_bricks_that_gluster_takes_wrong(execution, monkeypatch, tmp_path, counted, devices, wrong):
+    volume = tmp_path / "vols/one_vol"
+    (volume / "bricks").mkdir(parents=True)
+    (tmp_path / "glusterd.info").write_text("UUID=1\n")
+    for path, number in zip("ab", counted):
+        (volume / f"bricks/kvm1:-{path}").write_text(f"uuid=1\nhostname=kvm1\npath=/{path}\n")
+        text = f"    option shared-brick-count {number}\n" if number else ""
+        (volume / f"one_vol.kvm1.{path}.vol").write_text(text)
+    (volume / "bricks/kvm2:-c").write_text("uuid=2\nhostname=kvm2\npath=/c\n")
+    shown = dict(zip(("/a", "/b"), devices))
+    shown = {path: (0, f"9 9 {device}", "") if device else (None, "", "late") for path, device in shown.items()}
+    module = execution("glusterd", __utils__={"gluster_process.run": lambda words: shown[words[-1]]})
+    monkeypatch.setattr(module, "DIRECTORY", str(tmp_path))
+    found = module.directories("one_vol")
+    assert [bool(each) for each in found.values()] == [bool(device) for device in devices]
+    assert {path: each["miscounted"] for path, each in found.items() if each and each["miscounted"]} == wrong
+
+
 @pytest.mark.parametrize("given", [None, "", "rpc-auth-allow-insecure", ["x"], 5])
 def test_options_that_are_none_are_named(execution, given):
     with pytest.raises(SaltInvocationError, match="^options is .*: names and values are needed, such as "):
@@ -271,3 +302,45 @@ def test_another_server_is_not_made_that_one(lost, tmp_path, path, text, said):
         with pytest.raises(CommandExecutionError, match=said):
             call("3333", POOL)
     assert "7777" in (tmp_path / "glusterd.info").read_text()
+
+
+def test_what_to_do_about_a_lost_brick_is_said_alike(execution):
+    cures = yaml.safe_load((CHECKOUT / "gluster_one/findings.yaml").read_text())["brick_gone"]["cures"]
+    assert list(cures.values()) == [f"on {{minion}}: {execution('glusterd').LOST}"]
+
+
+VOLUME = "5b1e0f9c-7d0e-4f1c-9e55-0a1c7a6f3c11"
+
+
+@pytest.mark.parametrize(
+    "answer, found, marked",
+    [
+        ((0, f"{VOLUME.replace('-', '')}\n00\n"), {"volume": VOLUME, "root": True}, True),
+        ((0, f"{VOLUME.replace('-', '')}\n\n"), {"volume": VOLUME, "root": False}, True),
+        ((0, "00\n\n"), {"volume": "00000000-0000-0000-0000-000000000000", "root": False}, False),
+        ((0, "\n\n"), {"volume": None, "root": False}, False),
+        ((2, ""), None, None),
+    ],
+)
+def test_what_gluster_has_written_to_a_directory(execution, answer, found, marked):
+    module = execution("glusterd", __utils__={"gluster_process.run": lambda words: (*answer, "")})
+    assert module.marks("/data") == found
+    assert module._marked("/data", VOLUME) is marked
+
+
+def test_a_directory_that_does_not_answer_has_no_marks_that_are_known(execution):
+    """Not that it has none: then somebody would put something in its place."""
+    module = execution("glusterd", __utils__={"gluster_process.run": lambda words: (None, "", "no answer within 3 s")})
+    with pytest.raises(CommandExecutionError, match="^/data does not answer: no answer within 3 s$"):
+        module.marks("/data")
+    assert module._marked("/data", VOLUME) is None
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_look_at_marks_runs_as_it_is(execution, util, tmp_path, there):
+    run = util("gluster_process", __opts__={"cachedir": str(tmp_path)}).run
+    module = execution("glusterd", __utils__={"gluster_process.run": run})
+    path = tmp_path / "brick"
+    if there:
+        path.mkdir()
+    assert module.marks(str(path)) == ({"volume": None, "root": False} if there else None)

@@ -100,6 +100,17 @@ def test_nodes_with_the_same_finding_share_a_line(monkeypatch):
     assert "gone: salt NODE state.apply gluster_one.mount on kvm0, kvm1, kvm2, kvm3, kvm4, ..." in every
 
 
+def test_silent_nodes_share_a_line():
+    names = [f"kvm{number}" for number in range(30)]
+    lines = shown(fleet({}, absent=names))
+    (line,) = [line.split() for line in lines[row(lines, "NODE") :] if "does not answer" in line]
+    assert line[:2] == ["30", "nodes"] and line[2:6] == ["-"] * 4
+    assert "on kvm0, kvm1, kvm2, kvm3, kvm4, ..." in " ".join(lines)
+    for few in (fleet({}, absent=names[:3]), fleet({}, absent=names, verbose=True)):
+        lines = shown(few)[row(shown(few), "NODE") + 1 :]
+        assert [line.split()[0] for line in lines[: len(few["absent"])]] == few["absent"]
+
+
 @pytest.mark.parametrize("columns", [80, 200])
 @pytest.mark.parametrize("color", [True, False])
 def test_reads_well_in_a_terminal(monkeypatch, columns, color):

@@ -4,10 +4,11 @@ import copy
 import json
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ..conftest import Master
+from ..conftest import CHECKOUT, Master
 
 VOLUME = {"servers": ["kvm1", "kvm2"], "datastores": {"glusterds": {}}}
 PILLARS = {
@@ -305,6 +306,27 @@ def test_a_cure_is_the_masters_own(master, kind, cure):
     master.answers = {"gluster_one.report": {**REPORTS, "kvm2": said, EVIL: report(EVIL)}}
     (found,) = master.runner.status()["data"]["findings"]
     assert (found["kind"], found["cure"]) == (kind, cure)
+
+
+@pytest.mark.parametrize(
+    "settings, stores",
+    [({}, "/var/lib/one/datastores"), ({"datastores_dir": "/srv/stores"}, "/srv/stores"),
+     ({"datastores_dir": "/srv/a b"}, "'/srv/a b'")],
+)  # fmt: skip
+def test_a_mount_that_is_left_goes_with_its_links(master, settings, stores):
+    """They are where the pillar has the datastores; the state would look at the usual place."""
+    master.pillars["kvm2"] = {**master.pillars["kvm2"], **settings}
+    said = report("kvm2", findings=[{**FINDING, "kind": "mount_left", "on": "/var/lib/gluster_one/old"}])
+    master.answers = {"gluster_one.report": {**REPORTS, "kvm2": said, EVIL: report(EVIL)}}
+    (found,) = master.runner.status()["data"]["findings"]
+    assert "salt kvm2 state.single gluster_one.datastore_unmounted /var/lib/gluster_one/old volume=" in found["cure"]
+    assert f" datastores_dir={stores} (docs/changes.md" in found["cure"]
+
+
+def test_the_usual_place_of_datastores_is_that_of_the_systems(master):
+    systems = yaml.safe_load((CHECKOUT / "gluster_one/os.yaml").read_text())
+    usual = {each["datastores_dir"] for each in systems.values() if "datastores_dir" in (each or {})}
+    assert usual == {master.files["gluster_one_answer"].STORES}
 
 
 @pytest.mark.parametrize("said", ["no", {}])

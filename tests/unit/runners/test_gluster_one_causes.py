@@ -10,7 +10,7 @@ from lab.stamp import CHECKOUT
 from ..conftest import Master
 
 TABLE = yaml.safe_load((CHECKOUT / "gluster_one/findings.yaml").read_text())
-BY = {"node", "place", "volume", "brick", "host", "client", "datastore", "unseen"}
+BY = {"node", "place", "volume", "brick", "host", "client", "datastore", "pool", "unseen"}
 MOUNT, B3 = "/var/lib/gluster_one/one_vol", "kvm3:/data/one_vol"
 NODES = ("head", "kvm1", "kvm2", "kvm3", "kvm9")
 PILLAR = {"volumes": {"one_vol": {"servers": ["kvm1", "kvm2", "kvm3"], "datastores": {"glusterds": {}}}}}
@@ -119,6 +119,10 @@ CASES = {
     ),
     "a frozen brick": (
         joined(HUNG, {"kvm3": [finding("process_stopped", B3)]}), SETS, [], ("process_stopped", B3), 5,
+    ),
+    "a frozen glusterd": (
+        {"kvm1": [finding("check_failed", "volumes", "gluster did not answer within 30 s: a peer or a brick hangs")],
+         "kvm3": [finding("process_stopped", "glusterd")]}, None, [], ("process_stopped", "glusterd"), 2,
     ),
     "the same on many": (DEAD, SETS, [], ("mount_dead", MOUNT), 5),
     "a volume that is stopped": (

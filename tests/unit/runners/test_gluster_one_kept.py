@@ -4,6 +4,7 @@ import inspect
 import itertools
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import msgpack
 import pytest
@@ -150,7 +151,7 @@ def follow(request, monkeypatch, tmp_path):
         if request.param == "ask":
             answer = master.runner._ask(["kvm1"], "test.ping", timeout=1)["kvm1"]
         else:
-            turn = master.remediation._Turn("kvm1", False, 1)
+            turn = master.remediation._Turn("kvm1", False)
             answer, jid = master.remediation._job("kvm1", ["gluster_one.mount"], 5, turn)
             assert jid == JID
         assert loads == []
@@ -208,7 +209,7 @@ def test_a_flood_of_returns_is_not_followed_for_ever(monkeypatch, follow, floode
         master.runner._ask(["kvm1", "liar"], "test.ping", timeout=0.5)
     else:
         monkeypatch.setattr(master.remediation, "ASK_AFTER", 0.5)
-        turn = master.remediation._Turn("kvm1", False, 1)
+        turn = master.remediation._Turn("kvm1", False)
         master.remediation._job("liar", ["gluster_one.mount"], 1, turn)
     assert time.monotonic() < limit
 
@@ -255,6 +256,40 @@ def test_of_three_thousand_minions_the_drivers_of_the_cache_are_loaded_once(monk
     assert made == [1]
     master = Master(monkeypatch, {}, minion_data_cache=False)
     assert master.files["gluster_one_kept"].kept_of("kvm1") == [None, None]
+
+
+def test_threads_have_salt_load_modules_one_after_the_other(monkeypatch):
+    """Two that render pillars at once make Salt's loader fail, once in some hundred times: an event would be lost."""
+    master, inside, most = Master(monkeypatch, {f"kvm{number}": {} for number in range(8)}), [], []
+    show, check, factory = master.pillar, master.check_minions, salt.cache.factory
+
+    def noting(function):
+        def called(*words):
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0.02)
+            inside.pop()
+            return function(*words)
+
+        return called
+
+    master.salt["pillar.show_pillar"] = noting(show)
+    monkeypatch.setattr(master, "check_minions", noting(check))
+    monkeypatch.setattr(salt.cache, "factory", noting(factory))
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(master.salt["gluster_one.rights"], master.pillars))
+        list(pool.map(master.salt["gluster_one.reported"], master.pillars))
+        list(pool.map(master.salt["gluster_one.accepted"], master.pillars))
+    assert not any(each["error"] for each in found)
+    assert len(most) >= 17 and max(most) == 1
+
+
+def test_a_pillar_that_is_rendered_for_ever_delays_the_others_and_no_more(monkeypatch):
+    master = Master(monkeypatch, {"kvm1": {}, "kvm2": {}})
+    monkeypatch.setattr(master.files["gluster_one_kept"], "PATIENCE", 0.1)
+    with master.salt["gluster_one.loading"]():
+        assert master.salt["gluster_one.rights"]("kvm1")["error"] is None
+    assert master.salt["gluster_one.rights"]("kvm2")["error"] is None
 
 
 class Busy(salt.client.LocalClient):

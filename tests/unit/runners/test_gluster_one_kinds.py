@@ -43,7 +43,7 @@ def test_a_row(kind):
     for sls in {row.get("repair"), row.get("holds"), *row.get("repairs", {}).values()} - {None}:
         assert (CHECKOUT / f"{sls.replace('.', '/')}.sls").exists()
     for cure in [row["cure"], *row.get("cures", {}).values()]:
-        cure.format(minion="", volume="", on="", host="", above="", name="")
+        cure.format(minion="", volume="", on="", host="", above="", name="", datastores_dir="")
 
 
 def test_what_the_modules_find_has_a_row():

@@ -153,7 +153,7 @@ def test_others_are_asked_again_when_a_server_had_its_turn_meanwhile(minion, oth
     def ask(*words, **more):
         asked.append(words)
         if other and len(asked) == 1:
-            with minion.runner._Turn("kvm3", True, 1) as turn:
+            with minion.runner._Turn("kvm3", True) as turn:
                 assert turn.held
         good = ok or len(asked) == 1
         return {"ok": good, "reasons": [] if good else ["kvm3 heals"]}
@@ -173,3 +173,55 @@ def test_a_minion_called_servers_has_a_lock_of_its_own(minion):
     assert len(files) == 5 and minion.runner._file("servers") not in files
     with minion.runner._lock(minion.runner._file("servers")) as held:
         assert held and minion.reports("mount_dead") == "kvm1: mount_dead repaired"
+
+
+CALLED = "salt/beacon/{}/gluster_one/changed"
+
+
+def waits(minion, name, at):
+    """A server that has not got its turn."""
+    path = minion.runner._file("waiting", name)
+    with open(path, "w") as stream:
+        stream.write(name)
+    os.utime(path, (at, at))
+
+
+def test_a_server_that_waits_for_its_turn_holds_no_thread(minion, monkeypatch):
+    """The reactor has ten. It is looked at again when the turn of another one ends."""
+    monkeypatch.setattr(minion.runner, "WAIT", 0)
+    with open(minion.runner._file("servers"), "a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        said = minion.reports("brick_down")
+        assert said == "kvm1: brick_down waits for its turn: another server is being repaired"
+        assert minion.reports("mount_dead") == "kvm1: mount_dead repaired", "which needs no turn"
+        assert (minion.jobs, minion.fired) == (["gluster_one.mount"], [])
+    with minion.runner._Turn("kvm2", True) as turn:
+        assert turn.held and minion.fired == []
+        since = os.stat(minion.runner._file("waiting", "kvm1")).st_mtime
+        monkeypatch.setattr(minion.runner.time, "time", lambda: since)
+    assert minion.fired == [(CALLED.format("kvm1"), {"id": "kvm1"})]
+    with minion.runner._Turn("kvm3", True):
+        pass
+    assert len(minion.fired) == 1, "once"
+
+
+def test_all_that_wait_are_called_who_has_waited_longest_first(minion):
+    """One that is called may take no turn. What has waited for too long may be of a master that was ended."""
+    for name, since in (("kvm4", 5), ("kvm3", 30), ("kvm2", 601), ("kvm5", 20)):
+        waits(minion, name, minion.now - since)
+    with minion.runner._Turn("kvm9", True) as turn:
+        assert turn.held
+        turn.begin -= 1000
+        turn.late()
+    assert [data["id"] for _, data in minion.fired] == ["kvm3", "kvm5", "kvm4"]
+    assert os.listdir(os.path.dirname(minion.runner._file("waiting"))) == []
+
+
+def test_a_server_that_has_not_got_its_turn_calls_nobody(minion, monkeypatch):
+    monkeypatch.setattr(minion.runner, "WAIT", 0)
+    waits(minion, "kvm3", minion.now)
+    with open(minion.runner._file("servers"), "a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with minion.runner._Turn("kvm1", True) as turn:
+            assert not turn.held
+    assert minion.fired == []

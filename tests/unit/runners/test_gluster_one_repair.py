@@ -16,14 +16,15 @@ def peer(number, state=MEMBER):
     return {"uuid": uuid(number), "hostnames": [f"kvm{number}"], "connected": state == MEMBER, "state": state}
 
 
-def volume(version=7, checksum="1", name=9):
-    return {"id": uuid(name), "version": version, "checksum": checksum}
+def volume(version=7, checksum="1", name=9, bricks=("kvm1:/b", "kvm2:/b", "kvm3:/b")):
+    return {"id": uuid(name), "version": version, "checksum": checksum, "bricks": list(bricks)}
 
 
 def view(number, *peers, unfinished=(), running=True, **volumes):
     return {
         "uuid": uuid(number), "operating_version": 100000, "running": running, "unfinished": list(unfinished),
-        "peers": list(peers), "volumes": {"one_vol": volume(), **volumes},
+        "peers": list(peers), "volumes": {"one_vol": volume(), **volumes}, "restart": {"bricks": [], "quorum": []},
+        "counted": {},
     }  # fmt: skip
 
 
@@ -76,8 +77,14 @@ def test_a_rejected_one_takes_over_what_the_others_have(fleet):
     assert parts(fleet.plan()) == [
         (["kvm1"], {"renew": {"one_vol": 7}}),
         (["kvm3"], {"peers": ITS_PEERS}),
-        (["kvm1"], {"joined": True, "renew": {"one_vol": 8}}),
+        (["kvm1"], {"joined": True}),
     ]
+    fleet.views["kvm3"]["counted"] = {"one_vol": True}
+    assert parts(fleet.plan())[2:] == [
+        (["kvm1"], {"joined": True}),
+        (["kvm3"], {"again": True}),
+        (["kvm1"], {"joined": True, "renew": {"one_vol": 8}}),
+    ], "with several bricks there"
 
 
 def test_a_newer_definition_is_not_given_up(fleet):
@@ -85,6 +92,43 @@ def test_a_newer_definition_is_not_given_up(fleet):
     fleet.rejected(one_vol=volume(12, "2"))
     (error,) = fleet.plan()["errors"]
     assert "kvm3 has a newer definition of volume one_vol (12) than kvm1, kvm2 (7): compare" in error
+
+
+def test_of_two_that_are_as_new_and_have_other_bricks_neither_is_given_up(fleet):
+    """Both sides have changed them."""
+    fleet.rejected(one_vol=volume(7, "2", bricks=["kvm3:/b", "kvm3:/\x1bc"]))
+    plan = fleet.plan()
+    ((error,), steps) = plan["errors"], plan["steps"]
+    assert "it is made of kvm3:/b kvm3:/\\x1bc there, and of kvm1:/b kvm2:/b kvm3:/b here" in error
+    assert "`gluster volume set one_vol user.checked yes` on one of them" in error and steps == []
+
+
+def test_other_bricks_in_an_older_definition_are_those_of_before(fleet):
+    fleet.rejected(one_vol=volume(6, "2", bricks=["kvm3:/b"]))
+    assert parts(fleet.plan())[0] == (["kvm3"], {"peers": ITS_PEERS})
+
+
+@pytest.mark.parametrize(
+    "change, text",
+    [
+        (lambda views: views["kvm2"]["peers"][1].update(connected=False), "kvm2 sees kvm3 disconnected: start glu"),
+        (lambda views: views["kvm3"]["peers"][0].update(connected=False), "kvm3 sees kvm1 disconnected: start glu"),
+        (lambda views: views["kvm3"]["volumes"].update(one_vol=volume(7, "2")), "(version 7) than kvm1, kvm2 (ver"),
+        (lambda views: views["kvm3"]["volumes"].update(one_vol=volume(6)), "(version 6) than kvm1, kvm2 (version 7)"),
+        (lambda views: views["kvm3"]["volumes"].clear(), "(none) than kvm1, kvm2 (version 7)"),
+    ],
+)
+def test_a_member_that_is_apart_is_not_fine(fleet, change, text):
+    change(fleet.views)
+    plan = fleet.plan()
+    assert (plan["steps"], len(plan["errors"])) == ([], 1)
+    assert text in plan["errors"][0]
+
+
+def test_while_a_probe_goes_on_nobody_says_who_is_connected(fleet):
+    """What is on disk does not have it; then it is the probe that is forgotten."""
+    fleet.views["kvm1"].update(unfinished=["kvm3"], peers=[{**each, "connected": False} for each in (peer(2), peer(3))])
+    assert parts(fleet.plan()) == [(["kvm1"], {"forget": ["kvm3"]})]
 
 
 def test_nobody_is_taken_in_through_a_server_that_is_rejected(fleet):
@@ -97,8 +141,26 @@ def test_nobody_is_taken_in_through_a_server_that_is_rejected(fleet):
 
 
 def test_one_whose_version_is_lower_needs_no_newer_one(fleet):
+    """But an option was set while it was away, which leaves the sizes of its bricks wrong, where it has several."""
     fleet.rejected(one_vol=volume(6, "2"))
-    assert parts(fleet.plan()) == [(["kvm3"], {"peers": ITS_PEERS}), (["kvm1"], {"joined": True})]
+    steps = [(["kvm3"], {"peers": ITS_PEERS}), (["kvm1"], {"joined": True})]
+    assert parts(fleet.plan()) == steps
+    fleet.views["kvm3"]["counted"] = {"one_vol": True}
+    assert parts(fleet.plan()) == [*steps, *counted(7)]
+
+
+def counted(version):
+    return [(["kvm3"], {"again": True}), (["kvm1"], {"joined": True, "renew": {"one_vol": version}})]
+
+
+def test_the_sizes_that_a_killed_run_has_left_wrong_are_put_right(fleet):
+    """It was killed after the peer had taken over the volume."""
+    fleet.views["kvm3"]["counted"] = {"one_vol": False, "no_such": False, "right": True}
+    assert parts(fleet.plan()) == counted(7)
+    fleet.views["kvm2"]["peers"][1] = peer(3, "Accepted peer request")
+    assert parts(fleet.plan())[-2:] == counted(7)
+    fleet.views["kvm3"]["restart"]["bricks"] = ["they would end"]
+    assert fleet.plan()["errors"] == ["glusterd of kvm3 has to be restarted, and is not: they would end"]
 
 
 @pytest.mark.parametrize("state", ["Accepted peer request", "Sent and Received peer request", "Probe Sent to Peer"])
@@ -147,7 +209,7 @@ def test_one_that_was_wiped_is_replaced(fleet):
     [
         (lambda views: views.update(kvm3=None), "no minion speaks for kvm3, or it does not answer: start the host"),
         (lambda views: views["kvm3"].update(running=False), "`salt kvm3 state.apply gluster_one.started`"),
-        (lambda views: views["kvm1"].update(running=False), "glusterd does not run on kvm1: start it"),
+        (lambda views: views["kvm1"].update(running=False), "glusterd does not answer on kvm1: start it (`salt"),
         (lambda views: views.update(kvm1="x"), "kvm1 does not say how it takes its peers: x"),
         (lambda views: views["kvm1"]["peers"].__setitem__(0, peer(2, REJECTED)), "sees kvm2 as 'Peer Rejected': rep"),
         (lambda views: views["kvm1"]["peers"][0].update(connected=False), "kvm1 sees kvm2 disconnected: start glu"),
@@ -163,6 +225,29 @@ def test_what_cannot_be_repaired_is_said(fleet, change, text):
     plan = fleet.plan()
     assert plan.get("steps", []) == []
     assert text in " ".join(plan["errors"]), plan["errors"]
+
+
+@pytest.mark.parametrize(
+    "minion, kind, refused",
+    [("kvm3", "bricks", True), ("kvm3", "quorum", True), ("kvm2", "bricks", True), ("kvm2", "quorum", False),
+     ("kvm1", "bricks", False)],
+)  # fmt: skip
+def test_a_restart_that_costs_bricks_is_refused_before_anything_is_done(fleet, minion, kind, refused):
+    """kvm3 is restarted first, and may count for kvm2's quorum then; kvm1 is not restarted."""
+    fleet.views["kvm2"]["peers"][1] = peer(3, "Accepted peer request")
+    fleet.views[minion]["restart"][kind] = ["too\x1b few"]
+    plan = fleet.plan()
+    assert plan["errors"] == [f"glusterd of {minion} has to be restarted, and is not: too\\x1b few"] * refused
+    assert bool(plan["steps"]) is not refused
+
+
+def test_the_restart_that_forgets_a_probe_is_refused_too(fleet):
+    for name in ("kvm1", "kvm2"):
+        fleet.views[name]["peers"].pop()
+    fleet.views["kvm1"].update(unfinished=["kvm3"], restart={"bricks": [], "quorum": ["too few"]})
+    fleet.views["kvm3"] = None
+    plan = fleet.plan()
+    assert (plan["errors"], plan["steps"]) == (["glusterd of kvm1 has to be restarted, and is not: too few"], [])
 
 
 def test_a_name_that_nobody_has(fleet):

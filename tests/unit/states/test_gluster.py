@@ -20,6 +20,7 @@ class Gluster:
 
     def __init__(self):
         self.volumes, self.done, self.words, self.pool_options = {}, [], [], {}
+        self.elsewhere = {}  # what other servers have of volumes, where it is not the same
         self.plans = [{"changes": {}, "waiting": None}]
         self.refuses = self.unready = self.apart = self.unfit = None
         self.opts = {"test": False, "id": "kvm1", "file_client": "remote"}
@@ -34,6 +35,7 @@ class Gluster:
             },
             "gluster_peers.plan": self.plan,
             "gluster_peers.probe": lambda server, timeout: self.done.append(("probe", server)),
+            "gluster.peer_status": lambda: [{"hostnames": ["10.0.0.2", "kvm2"]}, {"hostnames": ["kvm3"]}],
             "gluster_pool.peers_apart": lambda run=None: self.apart,
             "gluster_pool.peers_away": lambda: None,
             "gluster_pool.bricks_down": lambda name: [],
@@ -42,7 +44,7 @@ class Gluster:
             "gluster_lock.unlock": lambda: None,
             "gluster_auth.refuse_shutting_out": lambda *words: True,
             "gluster_bricks.look": lambda path, run=None: dict(self.look),
-            "gluster_bricks.marks": lambda path: {"volume": self.mark, "root": bool(self.mark)},
+            "glusterd.marks": lambda path: {"volume": self.mark, "root": bool(self.mark)},
             "gluster_bricks.require_own_fit": self.require_own_fit,
             "gluster_bricks.unready": lambda layout: self.unready,
             "gluster_bricks.use_words": lambda layout: self.done.append(("use words",)),
@@ -78,8 +80,9 @@ class Gluster:
             raise plan
         return plan
 
-    def volume_info(self, name=None, run=None):
-        return {one: info for one, info in self.volumes.items() if name in (None, one)}
+    def volume_info(self, name=None, run=None, server=None):
+        volumes = self.volumes if server is None else self.elsewhere.get(server, self.volumes)
+        return {one: info for one, info in volumes.items() if name in (None, one)}
 
     def create(self, name, words, timeout):
         self.done.append(("create", name, *words))
@@ -394,6 +397,14 @@ def test_a_volume_that_is_there_although_gluster_failed_counts(gluster):
     gluster.refuses = "timed out"
     gluster.salt["gluster_bricks.use_words"] = lambda layout: gluster.there("one_vol")
     assert gluster.run("volume_present", "one_vol", **LAYOUT)[:2] == (True, CREATED)
+
+
+def test_servers_that_did_not_take_over_what_was_done_are_named(gluster):
+    gluster.refuses, gluster.elsewhere = "Commit failed on kvm3", {"kvm3": {}}
+    gluster.salt["gluster_bricks.use_words"] = lambda layout: gluster.there("one_vol")
+    result, _, comment = gluster.run("volume_present", "one_vol", **LAYOUT)
+    assert result is False
+    assert comment.startswith("Commit failed on kvm3; kvm3 did not take it over: restart glusterd there")
 
 
 @pytest.mark.parametrize("name", ["all", "help", "-v", "a b", "", None, 7])

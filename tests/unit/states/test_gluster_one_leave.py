@@ -16,7 +16,7 @@ class Node:
     """A node on which one_vol is mounted for two datastores, as far as the states ask for it."""
 
     def __init__(self, mount=MOUNT):
-        self.mount, self.done, self.users = mount, [], []
+        self.mount, self.done, self.users, self.forgotten = mount, [], [], []
         self.mounted = {mount: {"device": "kvm1:/one_vol", "volume": "one_vol"}}
         self.lines = {mount: {"device": "kvm1:/one_vol", "opts": ["defaults", "_netdev"], "volume": "one_vol"}}
         self.services = {mount: SERVICE}
@@ -66,8 +66,10 @@ class Node:
             "gluster_mount.mount_health": self.health,
             "gluster_mount.mount_table": table,
             "gluster_mount.uncover": accepted,
+            "gluster_mount.is_default_place": lambda path: path == MOUNT,
             "gluster_mount.unmount": self.unmounted,
             "gluster_mount_plan.is_ours": lambda path, volume: self.ours,
+            "gluster_mount_plan.forget_gone": lambda: self.forgotten.append(dict(self.lines)),
             "gluster_native.volume_users": lambda path: self.users,
             "gluster_fstab.retry_services": lambda: self.services,
             "gluster_fstab.disable_boot_retry": self.disabled,
@@ -128,6 +130,15 @@ def test_what_is_left_of_a_run_that_was_killed_goes(node):
     node.mounted.clear()
     node.links.clear()
     assert set(node.run()["changes"]) == {"boot", "fstab", "directory"}
+
+
+def test_what_is_gone_is_no_longer_ours(node):
+    """Nor is what somebody has taken away by hand."""
+    node.run(test=True)
+    assert node.forgotten == []
+    node.run()
+    node.run()
+    assert node.forgotten == [{}, {}]
 
 
 def test_a_step_that_fails_leaves_the_others_for_the_next_run(node):
@@ -295,7 +306,7 @@ def test_a_volume_has_the_options_that_it_had_before(volume):
     assert volume.done == ["reset", "reset", "set"]
     assert volume.options == {
         "network.ping-timeout": "20", "nfs.disable": "on", "features.shard": "on",
-        "diagnostics.client-log-level": "ERROR", "user.gluster_one.set": "features.shard=on",
+        "diagnostics.client-log-level": "ERROR", "user.gluster_one.set": "features.shard=on<",
     }  # fmt: skip
     assert (volume.run()["result"], volume.run()["changes"]) == (True, {})
 

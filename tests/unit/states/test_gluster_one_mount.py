@@ -153,13 +153,13 @@ def test_a_volume_that_another_node_creates_is_waited_for(execution, log, comes,
 
 
 @pytest.mark.parametrize("late", [0, 2])
-def test_the_files_on_the_volume_are_read_before_and_after_it_is_mounted(monkeypatch, late):
+def test_the_files_on_the_volume_are_read_once_unless_an_identifier_is_waited_for(monkeypatch, late):
     """Each look is a process; again only while the head has not named a datastore."""
     looks, links = [], {}
 
     def files(path):
         looks.append("all")
-        ids = {"glusterds": 101} if len(looks) > late + 1 else {}
+        ids = {"glusterds": 101} if len(looks) > late else {}
         return {"ids": ids, "errors": {f"{path}/x": "it is a FIFO"}}
 
     def link_changes(name, volume, paths, former):
@@ -170,11 +170,11 @@ def test_the_files_on_the_volume_are_read_before_and_after_it_is_mounted(monkeyp
         "gluster_mount.place": lambda path, volume, user: path,
         "gluster_mount_plan.former_places": lambda *words: {},
         "gluster_mount_plan.former_services": lambda *words: {},
+        "gluster_mount_plan.forget_gone": lambda: True,
         "gluster_mount_plan.changes": lambda *words: {},
         "gluster_mount_plan.outdated_client": lambda *words: None,
         "gluster_mount_plan.wanted_line": lambda *words, **more: {"device": "kvm1:/one_vol", "opts": []},
         "gluster_mount.write_error": lambda *words: None,
-        "gluster_one_ids.published_ids": lambda path, volume: looks.append("ids") or {},
         "gluster_one_ids.volume_files": files,
         "gluster_one_ids.datastore_numbers": lambda given, left: {store: left.get(store) for store in given},
         "gluster_one_ids.require_number": lambda *words: True,
@@ -188,4 +188,4 @@ def test_the_files_on_the_volume_are_read_before_and_after_it_is_mounted(monkeyp
     ret = state.datastore_mounted("/srv/vol", "one_vol", ["kvm1"], datastores=["glusterds"], datastores_dir="/stores")
     assert (ret["result"], list(links)) == (True, ["/stores/101"])
     assert ret["comment"].count("/srv/vol/x: it is a FIFO") == 1
-    assert looks == ["ids", *["all"] * (late + 1)]
+    assert looks == ["all"] * (late + 1)

@@ -23,6 +23,7 @@ def back(monkeypatch):
             "glusterd.bricks": lambda name: {
                 "names": ["kvm1:/b"],
                 "down": {} if lost else dict.fromkeys(down(name), marked),
+                "lost": {} if marked or lost else dict.fromkeys(down(name), "mount its file system"),
             },
             "glusterd.end_brick": lambda name, brick: lost and started.append((brick, "ended")),
             "gluster_pool.bricks_down": lambda name: down(name) + ["kvm2:/b"] if lost else [],
@@ -91,12 +92,12 @@ def server(monkeypatch):
     down stays so until it is started.
     """
 
-    def make(others, blockers=(), own=("kvm1:/b",), marked=True, others_start=False, lock="one_vol"):
-        seen, done = {"own": list(own), "others": dict(others)}, []
+    def make(others, blockers=(), own=("kvm1:/b",), marked=True, others_start=False, lock="one_vol", test=False):
+        seen, done = {"own": list(own), "others": dict(others), "daemon": False}, []
 
         def start(what):
             done.append(what)
-            seen["own"] = []
+            seen.update(own=[], daemon=True)
 
         def waited(look, timeout, failure, cure=""):
             look = salt[look] if isinstance(look, str) else look
@@ -124,6 +125,7 @@ def server(monkeypatch):
             "glusterd.bricks": lambda name: {
                 "names": ["kvm1:/b"],
                 "down": dict.fromkeys(seen["own"], marked),
+                "lost": {} if marked else dict.fromkeys(seen["own"], "mount its file system"),
             },
             "glusterd.restart": lambda name: start(f"{name} restarted"),
             "glusterd.end_brick": lambda name, brick: False,
@@ -133,12 +135,17 @@ def server(monkeypatch):
             "gluster_pool.peers_apart": lambda: None,
             "gluster_pool.brick_blockers": lambda name, brick: [],
             "gluster.volume_start": lambda name, force, timeout: start(f"{name} started by force"),
-            "gluster.volume_info": lambda name: {name: {"status": "Started", "replica": 3, "disperse": 0}},
-            "gluster.heal_daemon_apart": lambda name: ["kvm1:/b"],
-            "gluster.heal_daemon_restart": lambda name, timeout: start("self-heal daemon restarted"),
+            "gluster.volume_info": lambda name=None: {
+                "one_vol": {"status": "Started", "replica": 3, "disperse": 0},
+                "ec_vol": {"status": "Started", "replica": 1, "disperse": 3},
+                "plain_vol": {"status": "Started", "replica": 1, "disperse": 0},
+                "stopped_vol": {"status": "Stopped", "replica": 3, "disperse": 0},
+            },
+            "gluster.heal_daemon_apart": lambda name: [] if seen["daemon"] else ["kvm2:/b"],
+            "gluster.heal_daemon_end": lambda name: done.append("self-heal daemon ended"),
         }
         utils = {"gluster_states.wait_for": waited}
-        opts = {"test": False, "id": "kvm1", "file_client": "local"}
+        opts = {"test": test, "id": "kvm1", "file_client": "local"}
         path = CHECKOUT / "_states/gluster_one_server.py"
         return imported(path, __salt__=salt, __utils__=utils, __grains__={"id": "kvm1"}, __opts__=opts), done
 
@@ -146,6 +153,7 @@ def server(monkeypatch):
 
 
 OWN = {"kvm1:/b": {"old": "down", "new": "online"}}
+RESTART = {"gluster": {"old": "running", "new": "restarted"}}
 
 
 def test_a_server_starts_its_own_bricks_by_force_where_no_other_s_are_down(server):
@@ -164,7 +172,7 @@ def test_bricks_of_another_server_are_never_started(server):
     """Its directory may be empty, and a start by force would mark it. A glusterd that starts starts its own alone."""
     module, done = server({"kvm3:/b": "3"})
     ret = module.bricks_running("one_vol", service="gluster")
-    assert (ret["result"], ret["changes"]) == (True, OWN), ret["comment"]
+    assert (ret["result"], ret["changes"]) == (True, {**OWN, **RESTART}), ret["comment"]
     assert done == ["gluster restarted", "unlocked"]
 
 
@@ -175,7 +183,7 @@ def test_bricks_of_another_server_are_never_started(server):
 def test_where_no_volume_can_have_the_lock_the_servers_go_by_their_uuids(server, lock, others, waits):
     module, done = server(others, lock=lock)
     ret = module.bricks_running("one_vol", service="gluster")
-    assert (ret["result"], ret["changes"]) == (True, OWN), ret["comment"]
+    assert (ret["result"], ret["changes"]) == (True, {**OWN, **RESTART}), ret["comment"]
     assert done == [f"waited {waits} s", "gluster restarted", "unlocked"]
 
 
@@ -198,12 +206,23 @@ def test_one_that_another_server_has_started_meanwhile_is_no_reason_to_restart_g
         ({"marked": False}, "the directory of kvm1:/b lacks its identifier"),
     ],
 )
-def test_nothing_is_started_where_it_would_cost_other_bricks(server, settings, why):
-    module, done = server({"kvm3:/b": "3"}, **settings)
+@pytest.mark.parametrize("test", [True, False])
+def test_nothing_is_started_where_it_would_cost_other_bricks(server, settings, why, test):
+    module, done = server({"kvm3:/b": "3"}, test=test, **settings)
     ret = module.bricks_running("one_vol")
     assert (ret["result"], ret["changes"]) == (False, {})
     assert re.search(why, ret["comment"])
     assert done in ([], ["unlocked"])
+
+
+def test_the_restart_of_glusterd_is_predicted(server):
+    module, done = server({"kvm3:/b": "3"}, test=True)
+    ret = module.bricks_running("one_vol", service="gluster")
+    assert (ret["result"], ret["changes"], done) == (None, {**OWN, **RESTART}, [])
+    assert "would start kvm1:/b by a restart of gluster, unless kvm3:/b runs by then; kvm3:/b down" in ret["comment"]
+    module, done = server({}, test=True)
+    ret = module.bricks_running("one_vol", service="gluster")
+    assert (ret["result"], ret["changes"], ret["comment"]) == (None, OWN, "would start kvm1:/b")
 
 
 def test_a_server_whose_own_bricks_run_starts_none_and_names_the_others(server):
@@ -213,8 +232,40 @@ def test_a_server_whose_own_bricks_run_starts_none_and_names_the_others(server):
     assert ret["comment"].endswith("on this server run; kvm3:/b down: apply gluster_one.started to its server")
 
 
-def test_a_self_heal_daemon_is_not_restarted_by_force_over_bricks_of_others(server):
-    module, done = server({"kvm3:/b": "3"})
+DAEMON = {"self-heal daemon": {"old": "not connected to kvm2:/b", "new": "restarted"}}
+
+
+@pytest.mark.parametrize(
+    "others, marked, restarts",
+    [({}, True, False), ({"kvm3:/b": "3"}, True, True), ({}, False, True)],
+)
+def test_a_self_heal_daemon_is_not_started_by_force_over_another_directory(server, others, marked, restarts):
+    """Of another server's brick that is down, or of an own one: a start of glusterd leaves it alone."""
+    changes = {**DAEMON, **(RESTART if restarts else {})}
+    predicted = server(others, marked=marked, test=True)[0].heal_daemon_connected("one_vol", "gluster")
+    assert (predicted["result"], predicted["changes"]) == (None, changes)
+    module, done = server(others, marked=marked)
+    ret = module.heal_daemon_connected("one_vol", "gluster")
+    assert (ret["result"], ret["changes"]) == (True, changes), ret["comment"]
+    # It may be one for all volumes.
+    by = ["gluster restarted", "unlocked"] if restarts else ["ec_vol started by force", "one_vol started by force"]
+    assert done == ["self-heal daemon ended", *by]
+    assert module.heal_daemon_connected("one_vol", "gluster")["changes"] == {}
+
+
+@pytest.mark.parametrize("test", [True, False])
+def test_a_self_heal_daemon_is_not_ended_where_it_could_not_be_started(server, test):
+    module, done = server({"kvm3:/b": "3"}, blockers=["without it 1 of 2"], test=test)
     ret = module.heal_daemon_connected("one_vol")
+    assert (ret["result"], ret["changes"]) == (False, {}) and "without it 1 of 2" in ret["comment"]
+    assert "self-heal daemon ended" not in done
+
+
+@pytest.mark.parametrize("test", [True, False])
+def test_no_brick_is_restarted_by_force_beside_one_that_is_lost(server, test):
+    """It would be started as well, over a directory that is not the brick."""
+    module, done = server({}, marked=False, test=test)
+    module._own_bricks = lambda name: (["kvm1:/b"], ["kvm1:/b"], True)
+    ret = module.bricks_restarted("one_vol")
     assert (ret["result"], ret["changes"], done) == (False, {}, [])
-    assert "(last seen: kvm3:/b): they would be started as well, perhaps over empty directories" in ret["comment"]
+    assert "the directory of kvm1:/b lacks its identifier" in ret["comment"]

@@ -35,9 +35,9 @@ def volume(util):
 
 def test_what_a_run_has_set_is_recorded_beside_it(volume):
     volume.set(server__allow_insecure=True, network__ping_timeout=10)
-    assert volume[RECORD] == "server.allow-insecure=on network.ping-timeout=10"
+    assert volume[RECORD] == "server.allow-insecure=on< network.ping-timeout=10<"
     volume.set(network__ping_timeout=11, storage__owner_uid=9869)
-    assert volume[RECORD] == "server.allow-insecure=on network.ping-timeout=11 storage.owner-uid=9869"
+    assert volume[RECORD] == "server.allow-insecure=on< network.ping-timeout=11< storage.owner-uid=9869<"
     assert volume.ours == ["server.allow-insecure", "network.ping-timeout", "storage.owner-uid"]
 
 
@@ -84,7 +84,7 @@ def undone(volume):
 def test_what_somebody_had_set_before_comes_back(volume):
     volume.update({"network.ping-timeout": "20", "auth.allow": "10.0.0.1, 10.0.0.2"})
     volume.set(network__ping_timeout=10, auth__allow="10.*", storage__owner_uid=9869)
-    assert volume[RECORD] == "network.ping-timeout=10<20 auth.allow=10.*<10.0.0.1,10.0.0.2 storage.owner-uid=9869"
+    assert volume[RECORD] == "network.ping-timeout=10<20 auth.allow=10.*<10.0.0.1,10.0.0.2 storage.owner-uid=9869<"
     volume.set(network__ping_timeout=11)
     assert undone(volume) == {
         "auth.allow": "10.0.0.1,10.0.0.2",
@@ -102,6 +102,21 @@ def test_what_is_too_long_for_the_record_is_not_known(volume):
     assert undone(volume) == {"auth.allow": "?"}
     volume.set(auth__allow="11.*")
     assert undone(volume) == {"auth.allow": "?"}
+
+
+def test_what_a_version_before_has_recorded_says_nothing_of_what_was_there(volume):
+    """It wrote the same whether somebody had set the option or nobody."""
+    volume.update({"network.ping-timeout": "10", "nfs.disable": "on", "server.allow-insecure": "on"})
+    volume[RECORD] = "network.ping-timeout=10 nfs.disable=on< server.allow-insecure=on"
+    assert undone(volume) == {"network.ping-timeout": "?", "nfs.disable": None, "server.allow-insecure": "?"}
+    changes, stays = volume.module.dropped(volume)
+    # That one goes back to its default in any case.
+    assert {option: change["new"] for option, change in changes.items()} == {
+        "nfs.disable": None, "server.allow-insecure": None,
+    }  # fmt: skip
+    assert stays == {"network.ping-timeout": "what it was before is not known"}
+    volume.set(network__ping_timeout=11)
+    assert undone(volume)["network.ping-timeout"] == "?", "nor is it known later"
 
 
 @pytest.mark.parametrize("value", ["?", "a<b", "a=b c%20"])

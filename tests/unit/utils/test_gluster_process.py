@@ -30,7 +30,7 @@ def volumes(execution):
 
 def test_a_process_that_has_ended(volumes):
     module = volumes(DAEMON)
-    for call in (module.heal_daemon_apart, module.heal_daemon_restart):
+    for call in (module.heal_daemon_apart, module.heal_daemon_end):
         with pytest.raises(CommandExecutionError, match="the self-heal daemon: .*; run again"):
             call("one_vol")
     with pytest.raises(CommandExecutionError, match="kvm1:/b: .*; run again"):
@@ -62,10 +62,18 @@ def test_a_brick_by_whatever_address_of_its_server(volumes, monkeypatch, server)
 
 def test_a_process_of_which_gluster_knows_no_number_is_not_this_one(volumes):
     module = volumes({**DAEMON, "pid": None})
-    assert module.heal_daemon_apart("one_vol") == []
+    assert module.heal_daemon_apart("one_vol") == [] and module.heal_daemon_end("one_vol") is False
     assert module._heal_daemon([{**DAEMON, "pid": None}]) is None
     with pytest.raises(CommandExecutionError, match="kvm1:/b is down"):
         volumes({**BRICK, "pid": None}).brick_restart("one_vol", "kvm1:/b")
+
+
+@pytest.mark.parametrize("rows, apart", [([BRICK], []), ([BRICK, {**DAEMON, "online": False}], ["kvm1:/b"])])
+def test_a_self_heal_daemon_that_does_not_run_is_connected_to_no_brick(volumes, rows, apart):
+    """Where it is off Gluster does not name it."""
+    module = volumes(BRICK)
+    module.volume_status = lambda name: rows
+    assert module.heal_daemon_apart("one_vol") == apart
 
 
 # Commands that may hang
