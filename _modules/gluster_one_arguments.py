@@ -26,7 +26,6 @@ REQUIRED = {
     "options_set": ("name", "options"),
     "pool_options_set": ("name", "options"),
     "op_version_set": ("name", "version"),
-    "definitions_converted": ("name", "versions", "members"),
 }
 VOLUME = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 HOST = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
@@ -455,17 +454,6 @@ STATES = {
     "probes_forgotten": {"name": _A_SERVICE},
     "glusterd_started_again": {"name": _A_SERVICE},
     "volume_renewed": {"name": _A_VOLUME},
-    "definitions_converted": {
-        "name": _A_SERVICE,
-        "versions": (
-            lambda value: (
-                isinstance(value, dict) and all(map(_is_like(VOLUME), value)) and all(map(_is_whole, value.values()))
-            ),
-            "versions by volume are needed, such as {one_vol: 7}",
-        ),
-        "members": (_is_list(_is_like(UUID)), "a list of uuids of servers is needed"),
-    },
-    "glusterd_held": {"name": _A_SERVICE},
     "op_version_set": {
         "version": (
             lambda value: _is_whole(value) and 0 < value < 2**31,

@@ -10,7 +10,6 @@ import os
 import re
 
 import psutil
-import salt.utils.files
 import salt.utils.path
 from salt.exceptions import CommandExecutionError
 
@@ -18,9 +17,6 @@ __virtualname__ = "gluster_upgrade"
 
 PROGRAMS = ("glusterd", "glusterfsd", "glusterfs")
 PROTOCOL = "cluster.op-version"
-INFO = "/var/lib/glusterd/vols/{}/info"
-# What Gluster 11 of Debian, which is built without the NFS server, does not know, and leaves out when it writes INFO.
-DROPPED = ("nfs.disable=on", "nfs.disable=enable", "nfs.disable=yes", "nfs.disable=true", "nfs.disable=1")
 
 
 def __virtual__():
@@ -29,13 +25,13 @@ def __virtual__():
 
 def view():
     """
-    This server as ``gluster_repair.view`` has it, and which version of Gluster is installed.
+    This server as ``gluster_repair.membership`` has it, and whether its upgrade has come to an end.
 
-    Returns a dict with three keys more: ``version``, None where it is not known; ``replaced``, the programs that run
-    and whose file has been replaced since, as by an upgrade that no reboot has followed; and ``settings``, what is set
-    for each volume, its bricks and its options::
+    Returns a dict with two keys more: ``replaced`` are the programs of root that run and whose file has been replaced
+    since, as by an upgrade that no reboot has followed, and ``settings`` what is set for each volume, its bricks and
+    its options::
 
-        {..., "version": "11.1", "replaced": ["glusterfsd"],
+        {..., "replaced": ["glusterfsd"],
          "settings": {"one_vol": {"bricks": "kvm1:/data/one_vol kvm2:/data/one_vol", "nfs.disable": "on"}}}
 
     CLI Example:
@@ -48,174 +44,18 @@ def view():
         name: {**volume["options"], "status": str(volume["status"]), "bricks": " ".join(volume["bricks"])}
         for name, volume in __salt__["glusterd.volumes"]().items()
     }
-    return {**__salt__["gluster_repair.view"](), "version": _version(), "replaced": _replaced(), "settings": settings}
-
-
-def _version():
-    program = salt.utils.path.which("glusterd")
-    if not program:
-        return None
-    done = __salt__["cmd.run_all"]([program, "--version"], python_shell=False, ignore_retcode=True, timeout=10)
-    found = re.match(r"glusterfs (\d+(\.\d+)*)", done["stdout"])
-    return found and found[1]
+    return {**__salt__["gluster_repair.membership"](), "replaced": _replaced(), "settings": settings}
 
 
 def _replaced():
     found = set()
-    for process in psutil.process_iter(["name"]):
-        if process.info["name"] in PROGRAMS:
+    for process in psutil.process_iter(["name", "uids"]):
+        # Anybody can name a program like one of these.
+        if process.info["name"] in PROGRAMS and process.info["uids"] and process.info["uids"].effective == 0:
             with contextlib.suppress(OSError):  # it has ended
                 if os.readlink(f"/proc/{process.pid}/exe").endswith(" (deleted)"):
                     found.add(process.info["name"])
     return sorted(found)
-
-
-def conversion_changes(versions):
-    """
-    How this server's definitions of volumes differ from those that a newer version of Gluster writes.
-
-    versions
-        The version that the definition of each volume is to have (dict of ints by volume).
-
-    Returns a dict of changes, an empty one where nothing is to be done::
-
-        {"one_vol": {"old": "version 7, nfs.disable=on", "new": "version 7"}}
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm2 gluster_upgrade.conversion_changes '{one_vol: 7}'
-    """
-    changes = {}
-    for name, version in sorted(versions.items()):
-        lines = _lines(name)
-        old = [f"version {line[8:]}" for line in lines if line.startswith("version=")] + [
-            line for line in lines if line in DROPPED
-        ]
-        if old != [f"version {version}"]:
-            changes[name] = {"old": ", ".join(old), "new": f"version {version}"}
-    return changes
-
-
-def _lines(volume):
-    with salt.utils.files.fopen(INFO.format(volume)) as stream:
-        return stream.read().splitlines()
-
-
-def unhealed(volumes):
-    """
-    What waits to be healed of volumes, also where their servers reject each other.
-
-    volumes
-        The volumes (list of strings).
-
-    Returns a sentence, None where nothing does; a volume without replicas has nothing to heal.
-
-    Raises CommandExecutionError when glusterd does not answer.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm2 gluster_upgrade.unhealed '[one_vol]'
-    """
-    seen = __salt__["gluster.snapshot"](heal=volumes)
-    started = [name for name in volumes if seen["volumes"].get(name, {}).get("status") == "Started"]
-    pending = {name: seen["heal"].get(name, {}).get("pending") for name in started}
-    for name in started:
-        if pending[name] is None:
-            return f"it is not known what waits to be healed on volume {name}"
-        if pending[name]:
-            return f"{pending[name]} files of volume {name} wait to be healed"
-    return None
-
-
-def hold(service="glusterd"):
-    """
-    Stop glusterd, while its bricks run on, so that it does not lose the servers' quorum and end them.
-
-    service
-        glusterd's service (string, default ``glusterd``).
-
-    Returns True.
-
-    Raises CommandExecutionError, before anything is done, where bricks would end with it.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm3 gluster_upgrade.hold
-    """
-    _require_kept(service)
-    return __salt__["service.stop"](service)
-
-
-def _require_kept(service):
-    up = [brick for name in __salt__["glusterd.volumes"]() for brick in __salt__["glusterd.bricks"](name)["up"]]
-    seen = __salt__["glusterd.service"](service)
-    if up and seen.get("running") and seen.get("kill_mode") != "process":
-        raise CommandExecutionError(
-            f"{service} was not stopped: {', '.join(up)} would end with it; `keep_bricks: true` in the pillar and "
-            "gluster_one.glusterd keep bricks running"
-        )
-
-
-def convert(versions, members, service="glusterd", timeout=120):
-    """
-    Write this server's definitions of volumes as a newer version of Gluster does, while its glusterd is stopped.
-
-    The upgraded servers take it for a member then. Other ways in which they come to agree restart the bricks of all
-    servers that take over a definition, at the same time. Here at most those of this server are, where glusterd is for
-    a moment without the servers' quorum.
-
-    versions
-        See :func:`conversion_changes`.
-
-    members
-        The uuids of the servers that have these definitions already (list of strings).
-
-    service
-        glusterd's service (string, default ``glusterd``).
-
-    timeout
-        Seconds to wait until they are members (int, default 120).
-
-    Returns True.
-
-    Raises CommandExecutionError, before anything is done, where bricks would end with glusterd, or where a definition
-    has become a newer one; or when they do not become members.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt kvm2 gluster_upgrade.convert '{one_vol: 7}' '[1c7e4b1a-3f0c-4c52-9d0b-0c8b7b8f0a11]'
-    """
-    there = __salt__["glusterd.definitions"]()
-    newer = [name for name, version in sorted(versions.items()) if there[name]["version"] > version]
-    if newer:
-        raise CommandExecutionError(f"{', '.join(newer)} has been changed meanwhile: run the same command again")
-    _require_kept(service)
-    __salt__["service.stop"](service)
-    try:
-        for name in conversion_changes(versions):
-            lines = [f"version={versions[name]}" if line.startswith("version=") else line for line in _lines(name)]
-            text = "".join(f"{line}\n" for line in lines if line not in DROPPED)
-            __utils__["gluster_files.write"](INFO.format(name), text)
-    finally:
-        __salt__["glusterd.restart"](service)
-
-    def apart():
-        peers = {peer["uuid"]: peer for peer in __salt__["gluster.peer_status"]()}
-        wrong = [uuid for uuid in members if not peers[uuid]["connected"]]
-        return ", ".join(f"{peers[uuid]['hostnames'][-1]} is {peers[uuid]['state']!r}" for uuid in wrong)
-
-    failure = f"{service} was started with new definitions of its volumes, and is not taken for a member"
-    cure = ": see /var/log/glusterfs/glusterd.log, and run the same command again"
-    __utils__["gluster_states.wait_for"](apart, timeout, failure, cure)
-    return True
 
 
 def driver():

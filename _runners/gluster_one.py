@@ -726,7 +726,7 @@ def repair_plan(peer=None):
     return {**found, "timeout": max(parts[minion]["timeout"] for minion in others)}
 
 
-def heal_awaited(volumes, minions, timeout=86400, hosts=(), rejected=False):
+def heal_awaited(volumes, minions, timeout=86400, hosts=()):
     """
     Wait until volumes have all their bricks online and connected to all clients, and nothing waits to be healed, and
     say on the terminal what is missing.
@@ -743,10 +743,6 @@ def heal_awaited(volumes, minions, timeout=86400, hosts=(), rejected=False):
     hosts
         Addresses of one node each (list of lists of strings, default none), as :func:`rollout_plan` has them.
 
-    rejected
-        Only until nothing waits to be healed: the servers do not see the bricks of those that they reject (bool,
-        default False).
-
     Returns how long it took (string).
 
     Raises CommandExecutionError when it was not so in time, with what was missing.
@@ -758,12 +754,10 @@ def heal_awaited(volumes, minions, timeout=86400, hosts=(), rejected=False):
         salt-run gluster_one.heal_awaited '[one_vol]' '[kvm1, kvm2]' 60
     """
     begin, since, shown = time.monotonic(), None, None
-    function = "gluster_upgrade.unhealed" if rejected else "gluster_replace.unhealed"
-    arguments = {"volumes": volumes, **({} if rejected else {"hosts": hosts})}
     while True:
         seen = f"{', '.join(minions)} did not answer"
         for minion in minions:
-            said = _ask([minion], function, arguments, timeout=30)
+            said = _ask([minion], "gluster_replace.unhealed", {"volumes": volumes, "hosts": hosts}, timeout=30)
             if minion in said:
                 seen = said[minion] and _visible(said[minion])
                 break

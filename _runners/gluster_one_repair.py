@@ -13,6 +13,7 @@ __virtualname__ = "gluster_one"
 MEMBER, REJECTED = "Peer in Cluster", "Peer Rejected"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 HOST = r"[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?"
+VERSION = r"\d{1,4}(\.\d{1,4}){0,3}"
 PAGE = "docs/status.md, A server that is not in the pool"
 NEWER = (
     "if that of the others is to stay, `gluster volume set {} user.checked yes` on one of them until its version is "
@@ -80,14 +81,15 @@ def repair_decided(peer, views, own, target, listed):
     fine = f"{peer} is a full member of its pool, and takes all others for members"
     found = {"errors": [], "fine": fine, "steps": []}
     wrong = [f"{minion} does not say how it takes its peers: {_said(said)}" for minion, said in sorted(views.items())
-             if not is_repair_view(said)]  # fmt: skip
-    if own is not None and not is_repair_view(own):
+             if not _is_view(said)]  # fmt: skip
+    if own is not None and not _is_view(own):
         wrong.append(f"the minion of {peer} does not say how it takes its peers: {_said(own)}")
     wrong = wrong or [
         f"glusterd does not answer on {minion}: {START.format(minion)}"
         for minion, said in sorted(views.items())
         if not said["running"]
     ]
+    wrong = wrong or _mixed({**views, target or peer: own} if own else views)
     if wrong:
         return {**found, "errors": wrong}
     records = {minion: _record(said, peer, own) for minion, said in views.items()}
@@ -101,6 +103,21 @@ def repair_decided(peer, views, own, target, listed):
     if wrong:
         return {**found, "errors": wrong}
     return _kept(_joined(found, peer, views, records, own, target, probing), views, target, own)
+
+
+def _mixed(views):
+    """
+    That the servers have several versions of Gluster, as a list of one sentence: what makes one definition newer than
+    another, as steps here do, restarts bricks then.
+    """
+    versions = {minion: said["version"] or "of an unknown version" for minion, said in sorted(views.items())}
+    if len(set(versions.values())) == 1:
+        return []
+    there = ", ".join(f"{version} on {minion}" for minion, version in versions.items())
+    return [
+        f"the servers have several versions of Gluster ({there}), and bricks would be restarted: upgrade all to one "
+        "version; where servers reject each other on the way, docs/upgrade.md, Gluster 10 and 11 in one pool"
+    ]
 
 
 def _kept(found, views, target, own):
@@ -124,9 +141,9 @@ def _kept(found, views, target, own):
     return {**found, "errors": wrong, "steps": []} if wrong else found
 
 
-def is_repair_view(said):
+def is_membership(said):
     """
-    Whether it is an answer of ``gluster_repair.view``.
+    Whether it is an answer of ``gluster_repair.membership``.
 
     said
         Anything.
@@ -137,20 +154,31 @@ def is_repair_view(said):
 
     .. code-block:: bash
 
-        salt-run gluster_one.is_repair_view '{}'
+        salt-run gluster_one.is_membership '{}'
     """
     return (
         isinstance(said, dict)
         and _is_text(said.get("uuid"), UUID)
         and isinstance(said.get("running"), bool)
+        and "version" in said
+        and (said["version"] is None or _is_text(said["version"], VERSION))
         and _is_list(said.get("unfinished"), _is_host)
         and _is_list(said.get("peers"), _is_peer)
+        and isinstance(said.get("volumes"), dict)
+        and all(_is_text(name, r"[\w-]{1,255}") and _is_volume(each) for name, each in said["volumes"].items())
+    )
+
+
+def _is_view(said):
+    """
+    Whether it is an answer of ``gluster_repair.view``.
+    """
+    return (
+        is_membership(said)
         and isinstance(said.get("restart"), dict)
         and all(_is_list(said["restart"].get(kind), _is_sentence) for kind in ("bricks", "quorum"))
         and isinstance(said.get("counted"), dict)
         and all(_is_text(name, r"[\w-]{1,255}") and isinstance(each, bool) for name, each in said["counted"].items())
-        and isinstance(said.get("volumes"), dict)
-        and all(_is_text(name, r"[\w-]{1,255}") and _is_volume(each) for name, each in said["volumes"].items())
     )
 
 

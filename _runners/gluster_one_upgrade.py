@@ -19,6 +19,7 @@ HOST = r"[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?"
 GIVE = "give one of {before: SERVER}, {after: SERVER} and {op_version: true}"
 ORCHESTRATE = "salt-run state.orchestrate gluster_one.orchestrate."
 APT = "apt-get update; apt-cache show --no-all-versions {} | grep -E '^(Version|Depends)'"
+BY_HAND = "docs/upgrade.md, Gluster 10 and 11 in one pool"
 # What Gluster 11 of Debian is built without, and drops from the definitions of volumes; so it is without the option.
 DROPPED = {"nfs.disable": ("on", "enable", "yes", "true", "1")}
 # Seconds for which the servers have to see each other in the same way after one has come back.
@@ -87,10 +88,10 @@ def upgrade_plan(before=None, after=None, op_version=None, heal_timeout=None):
     One of the first three is needed. Nothing is changed.
 
     Returns a dict; ``errors`` are sentences that say why not, each with what to do, and ``fine`` says what is so, or
-    comes next. A step that is ``unforeseen`` depends on what those before it do::
+    comes next::
 
         {"errors": [], "fine": "kvm2 may be upgraded now: ...", "timeout": 120,
-         "steps": [{"id": "formula on kvm2", "minions": ["kvm2"], "sls": "gluster_one", "unforeseen": True}]}
+         "steps": [{"id": "formula on kvm2", "minions": ["kvm2"], "sls": "gluster_one"}]}
 
     CLI Example:
 
@@ -122,17 +123,6 @@ def upgrade_plan(before=None, after=None, op_version=None, heal_timeout=None):
         found = upgrade_before(server, target, {minion: views.get(minion) for minion in minions}, said, reasons)
         return {**found, "steps": [], "timeout": timeout}
     found = upgrade_after(server, target, _settled(server, target, minions, timeout))
-    held = [
-        step["minions"][0]
-        for step in found["steps"]
-        if step.get("pillar", {}).get("gluster_one_upgrade", {}).get("hold")
-    ]
-    watched = [minion for minion in held if not parts[minion]["maintenance"]]
-    if watched and "gluster_one" in str(__opts__.get("reactor")):
-        return {"errors": [
-            f"glusterd of {', '.join(watched)} is to be stopped for a while, and the reactor would start it meanwhile: "
-            "put `maintenance: true` into the pillar there (docs/remediation.md), and take it out after this"
-        ]}  # fmt: skip
     for step in [step for step in found["steps"] if "waits" in step]:
         hosts = __salt__["gluster_one.hosts_of_several"](known)
         step["waits"].update(timeout=heal_timeout or 86400, hosts=hosts)
@@ -165,6 +155,8 @@ def _settled(server, target, minions, timeout):
 
 
 def _states(view):
+    if not _is_view(view):
+        return _said(view)
     return sorted((peer["uuid"], peer["state"]) for peer in view["peers"])
 
 
@@ -222,13 +214,7 @@ def upgrade_before(server, target, views, driver, reasons):
 
         salt-run gluster_one.upgrade_before kvm2 kvm2 '{}' '{}' '[]'
     """
-    errors = _unready(views) or _rejections(views) or _incompatible(views)
-    if not errors and _conversion(views) != []:
-        first = _again("after", max(sorted(views), key=lambda minion: _number(views[minion])))
-        errors.append(
-            "the servers' definitions of volumes differ in words, and bricks would be restarted when "
-            f"{server} comes back: first `{first}`"
-        )
+    errors = _unready(views) or _strangers(views) or _rejections(views) or _incompatible(views)
     vms = re.compile(r"\d+ VMs? on ")
     errors += [f"{reason}: migrate {'it' if reason[:2] == '1 ' else 'them'} away" if vms.match(reason) else reason
                for reason in reasons]  # fmt: skip
@@ -236,6 +222,13 @@ def upgrade_before(server, target, views, driver, reasons):
         f"{server} may be upgraded now ({_installed(views)}): its packages and its reboot are yours; after that "
         f"`{_again('after', server)}`"
     ]
+    lines = sorted({key for view in views.values() if _is_view(view) and _number(view) < (11,)
+                    for each in view["settings"].values() for key in DROPPED if key in each})  # fmt: skip
+    if lines:
+        fine.append(
+            f"if that brings Gluster 11, servers will reject each other, as the volumes have {', '.join(lines)}: take "
+            f"it out first ({BY_HAND})"
+        )
     if not _is_driver(driver):
         errors.append(f"{target} does not say whether its QEMU keeps the gluster driver: {_said(driver)}")
     elif driver["needed"] and driver["candidate"] and not driver["gluster"]:
@@ -269,27 +262,16 @@ def upgrade_after(server, target, views):
         salt-run gluster_one.upgrade_after kvm2 kvm2 '{}'
     """
     none = {"steps": [], "fine": None}
-    errors = _unready(views)
-    if errors:
-        return {**none, "errors": errors}
-    own, errors = views[target], _rejections(views, converted=True)
+    errors = _unready(views, [target]) or _strangers(views) or _rejections(views)
     waits = upgrade_awaited(server, target, views)
     if not errors and waits:
         errors.append(f"{waits}: see /var/log/glusterfs/glusterd.log on both, and run the same command again")
-    if not errors:
-        errors = _incompatible(views)
-    steps = [] if errors else _conversion(views)
-    if steps is None:
-        errors.append(
-            f"of these {len(views)} servers neither those that are upgraded nor the others would be more than half "
-            "while they reject each other, and bricks would end: docs/upgrade.md, Gluster 10 and 11 in one pool"
-        )
+    errors = errors or _incompatible(views)
     if errors:
         return {**none, "errors": errors}
-    unforeseen = {"unforeseen": True} if _rejections(views) else {}  # a run fails while its server is rejected
-    steps.append({"id": f"formula on {target}", "minions": [target], "sls": "gluster_one", **unforeseen})
+    steps = [{"id": f"formula on {target}", "minions": [target], "sls": "gluster_one"}]
     minions = sorted(views)
-    volumes = sorted(own["volumes"])
+    volumes = sorted(views[target]["volumes"])
     if volumes:
         steps.append({"id": "heal", "minions": minions, "waits": {"volumes": volumes, "minions": minions}})
     steps.append({"id": "status of the pool", "minions": minions, "well": True})
@@ -309,22 +291,24 @@ def _next(views):
 
 def _incompatible(views):
     """
-    Where the definitions that servers have of a volume differ in more than words, as sentences.
+    Where the definitions that servers have of a volume differ, as sentences. Whoever restarts a glusterd has the two
+    sides reject each other, or take over what is newer, which restarts bricks.
     """
     found, first = [], min(views)
+    page = BY_HAND if _mixed(views) else "see docs/repair-peer.md"
     for name in sorted(set().union(*(view["volumes"] for view in views.values()))):
-        there = {minion: view["volumes"].get(name) or {} for minion, view in sorted(views.items())}
+        there = {minion: view["volumes"].get(name) for minion, view in sorted(views.items())}
+        lacking = [minion for minion, volume in there.items() if volume is None]
+        if lacking or len({volume["id"] for volume in there.values()}) > 1:
+            who = f"{', '.join(lacking)} has no volume {name}" if lacking else f"they have several volumes {name}"
+            found.append(f"of the servers {', '.join(there)} {who}: see docs/repair-peer.md")
+            continue
         for minion, volume in there.items():
             mine, its = _settings(views[first], name), _settings(views[minion], name)
             differing = sorted(key for key in {*mine, *its} if mine.get(key) != its.get(key))
-            if volume.get("id") != there[first].get("id"):
-                found.append(f"{first} and {minion} do not have the same volume {name}: see docs/repair-peer.md")
-            elif volume["checksum"] != there[first]["checksum"] and differing:
-                found.append(
-                    f"{first} and {minion} differ in {', '.join(map(_visible, differing[:5]))} of volume {name}: "
-                    f"compare `gluster volume info {name}` of both, set it on the one where it is wrong, and run this "
-                    "again (docs/upgrade.md)"
-                )
+            if volume["checksum"] != there[first]["checksum"]:
+                what = ", ".join(map(_visible, differing[:5])) or "the words of the definition"
+                found.append(f"{first} and {minion} differ in {what} of volume {name}: {page}")
     return found
 
 
@@ -334,50 +318,6 @@ def _settings(view, name):
     """
     settings = view["settings"].get(name, {})
     return {key: value for key, value in settings.items() if value.lower() not in DROPPED.get(key, ())}
-
-
-def _conversion(views):
-    """
-    The steps by which all servers get the definitions of volumes that the upgraded ones write; None where there is no
-    order in which none of the others loses its servers' quorum, and with it its bricks.
-
-    Those that are still old are converted one by one. Once they would be less than half of the pool, glusterd of the
-    rest is stopped until it is its turn.
-    """
-    names = [name for name in sorted(views[min(views)]["volumes"])
-             if len({view["volumes"][name]["checksum"] for view in views.values()}) > 1]  # fmt: skip
-    versions = {name: max(view["volumes"][name]["version"] for view in views.values()) for name in names}
-    old = [minion for minion, view in sorted(views.items())
-           if any(_settings(view, name) != view["settings"].get(name) for name in names)]  # fmt: skip
-    new = [minion for minion in sorted(views) if minion not in old]
-    steps = [
-        _step(f"definitions on {minion}", minion, convert=versions)
-        for minion in new
-        if any(views[minion]["volumes"][name]["version"] != version for name, version in versions.items())
-    ]
-    for minion in old:
-        rest = old[old.index(minion) + 1 :]
-        few = len(rest) * 2 <= len(views)
-        behind = any(
-            views[other]["volumes"][name]["version"] != version for other in rest for name, version in versions.items()
-        )
-        if rest and (few and (len(new) + 1) * 2 <= len(views) or behind and not few):  # those would take it over
-            return None
-        if rest and few and not any(step["id"].startswith("hold ") for step in steps):
-            steps += [_step(f"hold {other} meanwhile", other, hold=True) for other in rest]
-        members = [views[other]["uuid"] for other in new]
-        steps.append(_step(f"definitions on {minion}", minion, convert=versions, members=members))
-        new.append(minion)
-    if not steps:
-        return []
-    # Bricks of one that is converted may end for some seconds.
-    waits = {"volumes": names, "minions": new[-1:], "rejected": True}
-    return [{"id": "heal before", "minions": new[-1:], "waits": waits}, *steps, _step("members", new[-1], joined=True)]
-
-
-def _step(what, minion, **part):
-    pillar = {"gluster_one_upgrade": part}
-    return {"id": what, "minions": [minion], "sls": "gluster_one.upgrade", "pillar": pillar}
 
 
 def upgrade_well(minions, timeout=120):
@@ -463,7 +403,7 @@ def upgrade_protocol(views, said, known=None):
         salt-run gluster_one.upgrade_protocol '{kvm1: null}' '{}'
     """
     none, first = {"steps": [], "fine": None}, min(views)
-    errors = _unready(views) or _rejections(views)
+    errors = _unready(views) or _strangers(views) or _rejections(views)
     if errors:
         return {**none, "errors": errors}
     if not _is_op_versions(said):
@@ -496,9 +436,10 @@ def upgrade_protocol(views, said, known=None):
     return {"errors": [], "steps": [step, well], "fine": f"the pool of {', '.join(sorted(views))}: {pool} to {most}"}
 
 
-def _unready(views):
+def _unready(views, rebooted=None):
     """
     What all servers of a pool have to be before and after one is upgraded, as sentences about those that are not.
+    `rebooted` are those that have to run the programs that are installed, None for all.
     """
     wrong = [f"{minion} does not say how its glusterd is: {_said(view)}" for minion, view in sorted(views.items())
              if not _is_view(view)]  # fmt: skip
@@ -511,28 +452,41 @@ def _unready(views):
         f"{minion} is being upgraded, {', '.join(view['replaced'])} there still runs the program of before: reboot it, "
         f"then `{_again('after', minion)}`"
         for minion, view in sorted(views.items())
-        if view["replaced"]
+        if view["replaced"] and (rebooted is None or minion in rebooted)
     ]
     return wrong
 
 
-def _rejections(views, converted=False):
+def _strangers(views):
     """
-    Which servers do not take each other for members, as sentences with the cure of each; without those that will after
-    :func:`_conversion`, if these do not count.
+    Members of the pool of which no minion has spoken, as sentences.
     """
-    found, newest = [], max(sorted(views), key=lambda minion: _number(views[minion]))
-    mixed = len(set(map(_number, views.values()))) > 1
+    known = {view["uuid"] for view in views.values()}
+    names = {peer["uuid"]: peer["hostnames"][-1] for view in views.values() for peer in view["peers"]}
+    return [
+        f"{name}, a member of the pool, is not among the servers that were asked: name it in the pillar's servers, by "
+        "its minion's identifier"
+        for uuid, name in sorted(names.items())
+        if uuid not in known
+    ]
+
+
+def _rejections(views):
+    """
+    Which servers do not take each other for members, as sentences with the cure of each.
+    """
+    found, mixed = [], _mixed(views)
     for minion, view in sorted(views.items()):
         for other, its in sorted(views.items()):
             state = next((peer["state"] for peer in view["peers"] if peer["uuid"] == its["uuid"]), "no peer")
-            differing = any(volume["checksum"] != its["volumes"].get(name, volume)["checksum"]
-                            for name, volume in view["volumes"].items())  # fmt: skip
-            differing = mixed and differing and state == REJECTED
-            if other != minion and state != MEMBER and not (differing and converted):
-                cure = f"{ORCHESTRATE}repair_peer pillar='{{peer: {other}}}'"
-                found.append(f"{minion} has {other} as {state!r}: `{_again('after', newest) if differing else cure}`")
+            if other != minion and state != MEMBER:
+                cure = f"`{ORCHESTRATE}repair_peer pillar='{{peer: {other}}}'`"
+                found.append(f"{minion} has {other} as {_visible(state)!r}: {BY_HAND if mixed else cure}")
     return found
+
+
+def _mixed(views):
+    return len(set(map(_number, views.values()))) > 1
 
 
 def _installed(views):
@@ -558,12 +512,11 @@ def _said(said):
 
 def _is_view(said):
     """
-    Whether it is an answer of ``gluster_upgrade.view``.
+    Whether it is an answer of ``gluster_upgrade.view``, of a server that has Gluster.
     """
     return (
-        __salt__["gluster_one.is_repair_view"](said)
-        and isinstance(said.get("version"), str)
-        and bool(re.fullmatch(r"\d{1,4}(\.\d{1,4}){0,3}", said["version"]))
+        __salt__["gluster_one.is_membership"](said)
+        and said["version"] is not None
         and isinstance(said.get("replaced"), list)
         and all(isinstance(name, str) and re.fullmatch(r"\w{1,20}", name) for name in said["replaced"])
         and isinstance(said.get("settings"), dict)

@@ -8,17 +8,13 @@
 {%- if plan.errors %}
 {{ refused(plan.errors, 'do not upgrade it now' if 'before' in given else 'nothing was begun') }}
 {%- else %}
-{%- set all = [] %}
-{%- for step in plan.steps if not (opts.test and step.unforeseen is defined) %}
-{%- do all.append(step) %}
-{%- endfor %}
-{{ steps(all, plan.timeout) }}
+{{ steps(plan.steps, plan.timeout) }}
 
 the end:
   test.nop:
     - name: {{ plan.fine | json }}
-{%- if all %}
+{%- if plan.steps %}
     - require:
-      - salt: {{ (all | last).id | json }}
+      - salt: {{ (plan.steps | last).id | json }}
 {%- endif %}
 {%- endif %}

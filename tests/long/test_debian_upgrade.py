@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+from lab.fleet import CHECKOUT
+from lab.system import wait_for
 from tests.fleet.fleet import HYPERVISORS, changed
 from tests.fleet.load import Load
 from tests.fleet.replacement import same_files, unnoticed
@@ -14,17 +16,51 @@ AGAIN = "systemctl reset-failed glusterd; systemctl restart glusterd"
 VERSION = "gluster --mode=script volume get all cluster.op-version | awk '/^cluster.op-version/ {print $2}'"
 
 
+STOP = "systemctl stop glusterd"
+TAKEN_OUT = "sed -i '/^nfs.disable=/d' /var/lib/glusterd/vols/*/info"
+START = "systemctl reset-failed glusterd; systemctl start glusterd"
+QUORUM = "gluster volume set VOLUME cluster.server-quorum-type {}"
+PAGE = (CHECKOUT / "docs/upgrade.md").read_text()
+
+
+def new(fleet):
+    """A fleet of Debian 12 with files on its volume, whose servers lose bricks without the servers' quorum."""
+    fleet.new(release=["bookworm"])
+    fleet.stage = "used"
+    with fleet.pillar(changed(volume={"servers": list(HYPERVISORS), "group": "virt"})):
+        assert fleet.apply().failures == {}
+        script = "mkdir d; for n in $(seq 100); do head -c 200000 /dev/urandom >d/$n; done"
+        fleet.sh("head", f"cd /var/lib/gluster_one/one_vol; {script}")
+        fleet.healed()
+        yield fleet
+
+
+@pytest.fixture
+def unprepared(_fleet):
+    yield from new(_fleet)
+
+
 @pytest.fixture(scope="module")
 def fleet(_fleet):
-    """A fleet of Debian 12 with files on its volume, whose servers lose bricks without the servers' quorum."""
-    _fleet.new(release=["bookworm"])
-    _fleet.stage = "used"
-    with _fleet.pillar(changed(volume={"servers": list(HYPERVISORS), "group": "virt"})):
-        assert _fleet.apply().failures == {}
-        script = "mkdir d; for n in $(seq 100); do head -c 200000 /dev/urandom >d/$n; done"
-        _fleet.sh("head", f"cd /var/lib/gluster_one/one_vol; {script}")
-        _fleet.healed()
-        yield _fleet
+    yield from new(_fleet)
+
+
+def by_hand(fleet, host, *commands):
+    """Commands of the page, on a host."""
+    for command in commands:
+        assert f"        {command}\n" in PAGE
+        fleet.sh(host, command.replace("gluster ", "gluster --mode=script ").replace("VOLUME", "one_vol"))
+
+
+def members(fleet, host, count):
+    """Wait until a server takes so many others for members."""
+    look = "gluster peer status | grep -c 'Peer in Cluster (Connected)' || :"
+    wait_for(f"{count} members on {host}", lambda: fleet.sh(host, look).strip() == str(count), 60, every=1)
+
+
+def nothing_to_heal(fleet, host):
+    look = "gluster volume heal one_vol info summary | grep -c 'heal pending: [1-9]' || :"
+    wait_for("nothing to heal", lambda: fleet.sh(host, look).strip() == "0", 60, every=1)
 
 
 def upgrade(fleet, test=False, **words):
@@ -62,21 +98,61 @@ def upgraded(fleet, host, release="trixie"):
 
 
 @pytest.mark.timeout(900)
-def test_the_first_one_and_those_that_reject_it(fleet):
-    refused(fleet, "only true is possible", op_version=110000)
-    steps, said, restarted = upgraded(fleet, "kvm1")
-    assert restarted == ["kvm2"], "for a moment it was alone with the one that is not a member yet"
-    assert list(steps)[:3] == ["hold kvm3 meanwhile", "definitions on kvm2", "definitions on kvm3"]
-    assert "{before: kvm2}" in said
-    refused(fleet, "kvm2 has Gluster 10.3 and others have 11.1: upgrade it first", op_version=True)
+def test_the_first_one_without_that_is_rejected_and_brought_back_by_hand(unprepared):
+    fleet = unprepared
+    fleet.lab.reboot("kvm1", release="trixie")
+    for words in ({"after": "kvm1"}, {"before": "kvm2"}):
+        refused(fleet, "kvm1 has kvm2 as 'Peer Rejected': docs/upgrade.md, Gluster 10 and 11 in one pool", **words)
+    code, steps, said = fleet.orchestrate("repair_peer", {"peer": "kvm1"})
+    assert code != 0 and steps == {} and "the servers have several versions of Gluster" in said, said
+    fleet.wait_healed()
+    load, bricks = Load(fleet), fleet.bricks()
+    by_hand(fleet, "kvm3", STOP)
+    by_hand(fleet, "kvm2", STOP, TAKEN_OUT, START)
+    members(fleet, "kvm2", 1)
+    nothing_to_heal(fleet, "kvm2")
+    by_hand(fleet, "kvm3", TAKEN_OUT, START)
+    for host in HYPERVISORS:
+        members(fleet, host, 2)
+    time.sleep(8)
+    unnoticed(load)
+    assert {node: count for node, count in load.fewest.items() if count < 2} == {}
+    assert [host for host in HYPERVISORS if fleet.bricks()[host] != bricks[host]] == ["kvm2"]
+    code, _, said = upgrade(fleet, after="kvm1")
+    assert code == 0 and "{before: kvm2}" in said, said
+    fleet.sh("kvm3", AGAIN)
+    time.sleep(8)
+    code, _, said = upgrade(fleet, before="kvm2")
+    assert code == 0 and "kvm2 may be upgraded now" in said, said
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("host", ["kvm2", "kvm3"])
-def test_the_others(fleet, host):
-    steps, _, restarted = upgraded(fleet, host)
+def test_before_the_first_one_definitions_are_changed_by_hand(fleet):
+    code, _, said = upgrade(fleet, before="kvm1")
+    assert code == 0 and "servers will reject each other, as the volumes have nfs.disable" in said, said
+    refused(fleet, "only true is possible", op_version=110000)
+    load, bricks = Load(fleet), fleet.bricks()
+    by_hand(fleet, "kvm1", QUORUM.format("none"))
+    for host in HYPERVISORS:
+        by_hand(fleet, host, STOP, TAKEN_OUT, START)
+    for host in HYPERVISORS:
+        members(fleet, host, 2)
+    by_hand(fleet, "kvm1", QUORUM.format("server"))
+    time.sleep(8)
+    unnoticed(load)
+    assert set(load.fewest.values()) == {3} and fleet.bricks() == bricks
+    assert "nfs.disable" not in upgrade(fleet, before="kvm1")[2]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("host", HYPERVISORS)
+def test_one_after_the_other(fleet, host):
+    steps, said, restarted = upgraded(fleet, host)
     assert restarted == []
     assert not [step for step in steps if not step.startswith("formula")]
+    if host == "kvm1":
+        assert "{before: kvm2}" in said
+        refused(fleet, "kvm2 has Gluster 10.3 and others have 11.1: upgrade it first", op_version=True)
 
 
 @pytest.mark.timeout(900)

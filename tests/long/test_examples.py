@@ -38,8 +38,7 @@ ELSEWHERE = (
     "glusterd.identity_changes", "glusterd.restore_identity", "gluster.brick_replace", "gluster.peer_detach",
     "gluster_peers.take_in", "gluster_replace.restore_changes", "gluster_replace.restore",
     "gluster_replace.brick_changes", "gluster_replace.replace_brick", "gluster_replace.is_in_place",
-    "gluster_repair.accept", "gluster_repair.forget", "gluster_upgrade.hold", "gluster_upgrade.convert",
-    "gluster_upgrade.set_op_version",
+    "gluster_repair.accept", "gluster_repair.forget", "gluster_upgrade.set_op_version",
 )  # fmt: skip
 # What `salt` does with each, without starting it for each, which takes a second.
 CLIENT = """

@@ -1,19 +1,19 @@
 """Whether a server may be upgraded, what follows it, and when the pool may speak a newer protocol."""
 
 import itertools
-import re
 import types
 
 import pytest
 from salt.exceptions import CommandExecutionError
 
-from ..conftest import Master
+from ..conftest import CHECKOUT, Master
 from .test_gluster_one_repair import MEMBER, REJECTED, VOLUMES, peer, uuid, volume
 from .test_gluster_one_repair import view as repair_view
 
 SETTINGS = {"bricks": "kvm1:/b kvm2:/b kvm3:/b", "status": "Started", "network.ping-timeout": "10"}
 OLD, NEW = {**SETTINGS, "nfs.disable": "on"}, SETTINGS
 DRIVER = {"needed": True, "package": "qemu-block-extra", "candidate": "1:10.0", "gluster": True}
+BY_HAND = "docs/upgrade.md, Gluster 10 and 11 in one pool"
 AGAIN = "salt-run state.orchestrate gluster_one.orchestrate.upgrade pillar='{{{}}}'"
 
 
@@ -95,8 +95,12 @@ def test_before(fleet):
     assert (plan["errors"], plan["steps"]) == ([], [])
     assert plan["fine"] == (
         "kvm2 may be upgraded now (Gluster 10.3 on kvm1, 10.3 on kvm2, 10.3 on kvm3): its packages and its reboot are "
-        f"yours; after that `{AGAIN.format('after: kvm2')}`"
+        f"yours; after that `{AGAIN.format('after: kvm2')}`; if that brings Gluster 11, servers will reject each "
+        f"other, as the volumes have nfs.disable: take it out first ({BY_HAND})"
     )
+    for each in fleet.views.values():
+        each["settings"] = {"one_vol": NEW}
+    assert fleet.plan(before="kvm2")["fine"].endswith("after: kvm2}'`")
 
 
 @pytest.mark.parametrize(
@@ -108,6 +112,15 @@ def test_before(fleet):
         (lambda fleet: fleet.views.update(kvm3=None), "kvm3 does not say how its glusterd is: no answer"),
         (lambda fleet: fleet.views.update(kvm3={}), "kvm3 does not say how its glusterd is: {}"),
         (lambda fleet: fleet.views["kvm3"].update(version="x"), "kvm3 does not say how its glusterd is"),
+        (lambda fleet: fleet.views["kvm3"].update(version=None), "kvm3 does not say how its glusterd is"),
+        (
+            lambda fleet: fleet.views["kvm1"]["peers"].append(peer(7)),
+            "kvm7, a member of the pool, is not among the servers that were asked: name it in the pillar's servers",
+        ),
+        (
+            lambda fleet: fleet.views["kvm3"].update(volumes={}),
+            "of the servers kvm1, kvm2, kvm3 kvm3 has no volume one_vol: see docs/repair-peer.md",
+        ),
         (lambda fleet: fleet.views["kvm1"].update(running=False), "`salt kvm1 state.apply gluster_one.started`"),
         (
             lambda fleet: fleet.views["kvm1"].update(replaced=["glusterfsd"]),
@@ -135,18 +148,30 @@ def test_before_is_refused_with_the_cure(fleet, change, text):
     assert text in error
 
 
-def test_before_names_one_that_is_rejected_since_its_upgrade(fleet):
+def test_the_page_has_the_way_that_is_named(fleet):
+    page, section = BY_HAND.split(", ", 1)
+    assert fleet.runner.BY_HAND == BY_HAND
+    assert f"## {section}\n" in (CHECKOUT / page).read_text()
+
+
+@pytest.mark.parametrize("arguments", [{"before": "kvm2"}, {"after": "kvm1"}])
+def test_servers_that_reject_each_other_since_one_was_upgraded_are_named(fleet, arguments):
     fleet.upgraded(1)
-    errors = fleet.plan(before="kvm2")["errors"]
-    assert errors and all(f"{REJECTED!r}: `{AGAIN.format('after: kvm1')}`" in error for error in errors)
+    assert fleet.plan(**arguments)["errors"] == [
+        f"{one} has {other} as 'Peer Rejected': {BY_HAND}"
+        for one, other in [("kvm1", "kvm2"), ("kvm1", "kvm3"), ("kvm2", "kvm1"), ("kvm3", "kvm1")]
+    ]
 
 
+@pytest.mark.parametrize("arguments", [{"before": "kvm2"}, {"after": "kvm1"}])
 @pytest.mark.parametrize("version", [6, 7])
-def test_before_the_definitions_have_to_be_the_same(fleet, version):
-    """One that is a version behind would take over that of the next one that comes back, just then."""
+def test_the_definitions_have_to_be_the_same(fleet, version, arguments):
+    """Nobody rejects anybody yet; the next restart of a glusterd would have them do so, or restart bricks."""
     fleet.upgraded(1, rejected=False, one_vol=volume(version, "2"))
-    (error,) = fleet.plan(before="kvm2")["errors"]
-    assert error.endswith(f"bricks would be restarted when kvm2 comes back: first `{AGAIN.format('after: kvm1')}`")
+    assert fleet.plan(**arguments)["errors"] == [
+        f"kvm1 and {other} differ in the words of the definition of volume one_vol: {BY_HAND}"
+        for other in ("kvm2", "kvm3")
+    ]
 
 
 @pytest.mark.parametrize("driver, said", [({"candidate": None}, True), ({"candidate": None, "needed": False}, False)])
@@ -159,105 +184,50 @@ WAITS = {"volumes": ["one_vol"], "minions": ["kvm1", "kvm2", "kvm3"], "timeout":
 REST = [("formula on kvm1", None), ("heal", None), ("status of the pool", None)]
 
 
-def part(what, **words):
-    return (what, {"gluster_one_upgrade": words})
-
-
-SAME = {"one_vol": 7}
-BEFORE = ("heal before", None)
-CONVERTED = [
-    BEFORE,
-    part("hold kvm3 meanwhile", hold=True),
-    part("definitions on kvm2", convert=SAME, members=[uuid(1)]),
-    part("definitions on kvm3", convert=SAME, members=[uuid(1), uuid(2)]),
-    part("members", joined=True),
-]
-
-
 def test_after_where_all_are_members_and_agree(fleet):
     fleet.upgraded(1, rejected=False, checksum="1")
     plan = fleet.plan(after="kvm1")
     assert steps(plan) == REST
-    assert plan["steps"][1]["waits"] == WAITS and "unforeseen" not in plan["steps"][0]
+    assert plan["steps"][1]["waits"] == WAITS
+    assert fleet.plan(after="kvm1", heal_timeout=5)["steps"][1]["waits"] == {**WAITS, "timeout": 5}
     assert plan["fine"].endswith(f"next: `{AGAIN.format('before: kvm2')}`")
 
 
-@pytest.mark.parametrize("rejected", [True, False])
-def test_after_the_first_one_the_others_are_converted(fleet, rejected):
-    """Also where nobody has noticed it yet: the next restart of a glusterd would."""
-    fleet.upgraded(1, rejected)
-    plan = fleet.plan(after="kvm1", heal_timeout=5)
-    assert steps(plan) == [*CONVERTED, *REST]
-    assert plan["steps"][-2]["waits"] == {**WAITS, "timeout": 5}
-    assert plan["steps"][0]["waits"] == {**WAITS, "timeout": 5, "minions": ["kvm3"], "rejected": True}
-    assert [step["id"] for step in plan["steps"] if step.get("unforeseen")] == ["formula on kvm1"] * rejected
-
-
-def test_after_the_reactor_must_not_start_what_is_held(fleet):
-    fleet.upgraded(1)
-    fleet.runner.__opts__["reactor"] = [{"gluster_one/findings": ["/srv/salt/gluster_one/reactor/remediate.sls"]}]
-    (error,) = fleet.plan(after="kvm1")["errors"]
-    assert error.startswith("glusterd of kvm3 is to be stopped for a while, and the reactor would start it meanwhile")
-    fleet.master.pillars["kvm3"] = {"volumes": VOLUMES, "maintenance": True}
-    assert steps(fleet.plan(after="kvm1")) == [*CONVERTED, *REST]
-
-
-def test_after_a_run_that_was_killed_only_the_rest_is_converted(fleet):
-    fleet.upgraded(1, rejected=False)
-    fleet.views["kvm2"].update(volumes={"one_vol": volume(checksum="2")}, settings={"one_vol": NEW})
-    for name in ("kvm1", "kvm2"):
-        peers = fleet.views[name]["peers"]
-        peers[:] = [peer(3, REJECTED) if each["uuid"] == uuid(3) else each for each in peers]
-    fleet.views["kvm3"]["peers"] = [peer(1, REJECTED), peer(2, REJECTED)]
-    assert steps(fleet.plan(after="kvm1")) == [BEFORE, *CONVERTED[3:], *REST]
-
-
-def test_after_the_same_was_set_on_the_others_more_often(fleet):
-    """As the upgraded one's is not the newest, it is raised first."""
-    for name in ("kvm2", "kvm3"):
-        fleet.views[name]["volumes"] = {"one_vol": volume(9)}
-    fleet.upgraded(1)
-    plan = steps(fleet.plan(after="kvm1"))
-    assert plan[1] == part("definitions on kvm1", convert={"one_vol": 9})
-    assert plan[3] == part("definitions on kvm2", convert={"one_vol": 9}, members=[uuid(1)])
-
-
 def test_after_what_was_set_on_one_side_alone_is_refused(fleet):
-    fleet.upgraded(1, settings={**NEW, "network.ping-timeout": "20"})
+    fleet.upgraded(1, rejected=False, settings={**NEW, "network.ping-timeout": "20"})
     errors = fleet.plan(after="kvm1")["errors"]
     assert len(errors) == 2
-    assert "kvm1 and kvm2 differ in network.ping-timeout of volume one_vol: compare" in errors[0]
+    assert "kvm1 and kvm2 differ in network.ping-timeout of volume one_vol: " in errors[0]
 
 
 def test_after_another_volume_of_the_name(fleet):
-    fleet.upgraded(1, one_vol=volume(7, "2", name=8))
-    assert "kvm1 and kvm2 do not have the same volume one_vol" in fleet.plan(after="kvm1")["errors"][0]
+    fleet.upgraded(1, rejected=False, one_vol=volume(7, "2", name=8))
+    (error,) = fleet.plan(after="kvm1")["errors"]
+    assert error == "of the servers kvm1, kvm2, kvm3 they have several volumes one_vol: see docs/repair-peer.md"
 
 
-def test_after_one_that_is_rejected_for_another_reason(fleet):
-    fleet.upgraded(1, checksum="1")
+def test_those_of_one_version_that_reject_each_other_are_left_to_the_repair(fleet):
+    fleet.upgraded(1, version="10.3")
     errors = fleet.plan(after="kvm1")["errors"]
     cure = "`salt-run state.orchestrate gluster_one.orchestrate.repair_peer pillar='{peer: kvm2}'`"
     assert errors[0] == f"kvm1 has kvm2 as 'Peer Rejected': {cure}" and len(errors) == 4
 
 
-@pytest.mark.parametrize(
-    "servers, upgraded, expected",
-    [
-        (2, 1, ["definitions 2"]),
-        (3, 2, ["definitions 3"]),
-        (4, 1, None),
-        (5, 1, ["definitions 2", "hold 4", "hold 5", "definitions 3", "definitions 4", "definitions 5"]),
-    ],
-)
-def test_nobody_is_left_without_the_majority_and_with_its_glusterd(fleet, servers, upgraded, expected):
-    views = {f"kvm{n}": view(n, version="10.3" if n > upgraded else "11.1") for n in range(1, servers + 1)}
-    for n in range(1, upgraded + 1):
-        views[f"kvm{n}"]["volumes"] = {"one_vol": volume(checksum="2")}
-    found = fleet.runner._conversion(views)
-    views["kvm1"]["volumes"] = {"one_vol": volume(8, "2")}
-    assert fleet.runner._conversion(views) is None or servers < 4, "the others would take over what is newer"
-    assert (found and [re.sub(r"(\w+) (on )?kvm(\d).*", r"\1 \3", step["id"]) for step in found[1:-1]]) == expected
+def test_after_only_that_server_has_to_be_rebooted(fleet):
+    fleet.upgraded(1, rejected=False, checksum="1")
+    fleet.views["kvm2"]["replaced"] = ["glusterfs"]
+    assert fleet.plan(after="kvm1")["errors"] == []
+    fleet.views["kvm1"]["replaced"] = ["glusterd"]
+    (error,) = fleet.plan(after="kvm1")["errors"]
+    assert error.startswith("kvm1 is being upgraded, glusterd there still runs the program of before: reboot it")
+
+
+@pytest.mark.parametrize("name", ["kvm1", "kvm2"])
+def test_after_a_minion_without_the_module_is_an_error_in_words(fleet, name):
+    fleet.upgraded(1, rejected=False, checksum="1")
+    fleet.views[name] = "'gluster_upgrade.view' is not available."
+    (error,) = fleet.plan(after="kvm1")["errors"]
+    assert error == f"{name} does not say how its glusterd is: 'gluster_upgrade.view' is not available."
 
 
 @pytest.mark.parametrize(
@@ -272,13 +242,12 @@ def test_nobody_is_left_without_the_majority_and_with_its_glusterd(fleet, server
         ),
         (
             lambda views: views["kvm2"]["peers"].__setitem__(0, peer(1, "Accepted peer request")),
-            "kvm2 has kvm1 as 'Accepted peer request': `salt-run state.orchestrate gluster_one."
-            "orchestrate.repair_peer pillar='{peer: kvm1}'`",
+            f"kvm2 has kvm1 as 'Accepted peer request': {BY_HAND}",
         ),
     ],
 )
 def test_after_is_refused_with_the_cure(fleet, change, text):
-    fleet.upgraded(1, rejected=False)
+    fleet.upgraded(1, rejected=False, checksum="1")
     change(fleet.views)
     (error,) = fleet.plan(after="kvm1")["errors"]
     assert text in error
@@ -298,7 +267,7 @@ def test_after_waits_until_the_server_is_back_and_seen_in_the_same_way(fleet, mo
         return [before, before, {**away, "kvm1": later["kvm1"]}, later][min(len(asked), 4) - 1]
 
     fleet.views = answers
-    assert steps(fleet.plan(after="kvm1")) == [*CONVERTED, *REST]
+    assert len(fleet.plan(after="kvm1")["errors"]) == 4
     assert len(asked) > 6
 
 
