@@ -510,6 +510,49 @@ def client_kinds(name):
     return {__utils__["gluster_process.visible"](kind): int(count) for kind, count in rows}
 
 
+def client_versions(name):
+    """
+    The newest version of Gluster's protocol that each client of a started volume speaks.
+
+    name
+        The volume's name (string).
+
+    Returns a dict of ints by the clients' addresses, the oldest of those with one address, 0 for one that does not say:
+    ``{"10.0.0.1": 100000}``. Self-heal daemons are clients, too.
+
+    Raises CommandExecutionError as :func:`connections` does.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.client_versions one_vol
+    """
+    found = {}
+    for client in _run("volume", "status", name, "clients", timeout=30).iter("client"):
+        address, version = client.findtext("hostname", "").rpartition(":")[0], _number(client, "opVersion", 0)
+        found[address] = min(version, found.get(address, version))
+    return found
+
+
+def max_op_version():
+    """
+    The newest version of Gluster's protocol that all servers of the pool speak.
+
+    Returns an int such as 100000, None where Gluster does not say it.
+
+    Raises CommandExecutionError with Gluster's message.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster.max_op_version
+    """
+    root = _run("volume", "get", "all", "cluster.max-op-version", timeout=30)
+    return next((_number(option, "Value") for option in root.iter("Opt")), None)
+
+
 def _connections(root):
     return {
         f"{brick.findtext('hostname')}:{brick.findtext('path')}": [

@@ -25,6 +25,7 @@ REQUIRED = {
     "volume_present": ("name", "bricks"),
     "options_set": ("name", "options"),
     "pool_options_set": ("name", "options"),
+    "op_version_set": ("name", "version"),
 }
 VOLUME = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 HOST = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
@@ -453,6 +454,12 @@ STATES = {
     "probes_forgotten": {"name": _A_SERVICE},
     "glusterd_started_again": {"name": _A_SERVICE},
     "volume_renewed": {"name": _A_VOLUME},
+    "op_version_set": {
+        "version": (
+            lambda value: _is_whole(value) and 0 < value < 2**31,
+            "a version of Gluster's protocol is needed, such as 110000",
+        ),
+    },
     "bricks_running": {"name": _A_VOLUME, "service": _A_SERVICE},
     "bricks_restarted": {"name": _A_VOLUME},
     "heal_daemon_connected": {"name": _A_VOLUME, "service": _A_SERVICE},

@@ -25,29 +25,27 @@ def __virtual__():
     return __virtualname__
 
 
-def view():
+def membership():
     """
-    How this server and its peers take each other, for the plan of a repair.
+    How this server and its peers take each other, and what it knows of the volumes.
 
     Returns a dict; ``peers`` are those on disk where Gluster does not say it, as while a probe goes on, ``unfinished``
-    the servers that were probed and have not answered, ``running`` is False, too, where glusterd hangs, ``restart``
-    what a restart of glusterd would cost here, as ``gluster_pool.restart_losses`` has it, once the run has done what
-    the pillar says of its unit, ``counted`` the volumes with several bricks here, each with whether Gluster takes the
-    sizes of these right::
+    the servers that were probed and have not answered, ``running`` is False, too, where glusterd hangs, ``version`` is
+    Gluster's, as ``glusterd.version`` has it::
 
-        {"uuid": "...", "operating_version": 100000, "running": True, "unfinished": ["kvm4"],
+        {"uuid": "...", "operating_version": 100000, "version": "10.3", "running": True, "unfinished": ["kvm4"],
          "peers": [{"uuid": "...", "hostnames": ["kvm2"], "connected": True, "state": "Peer in Cluster"}],
-         "volumes": {"one_vol": {"id": "...", "version": 7, "checksum": "871155875"}},
-         "restart": {"bricks": [], "quorum": []}, "counted": {"two_vol": True}}
+         "volumes": {"one_vol": {"id": "...", "version": 7, "checksum": "871155875"}}}
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt kvm1 gluster_repair.view
+        salt kvm1 gluster_repair.membership
     """
     found = {
         **__salt__["glusterd.info"](),
+        "version": __salt__["glusterd.version"](),
         "running": True,
         "unfinished": sorted(__salt__["glusterd.unfinished_probes"]()),
         "volumes": __salt__["glusterd.definitions"](),
@@ -57,6 +55,26 @@ def view():
     except CommandExecutionError:
         found["running"] = bool(found["unfinished"])  # glusterd that waits for an answer says nothing
         found["peers"] = __salt__["glusterd.stored_peers"]()
+    return found
+
+
+def view():
+    """
+    How this server and its peers take each other, and what a restart of glusterd costs, for the plan of a repair.
+
+    Returns a dict as :func:`membership` with two keys more. ``restart`` is what a restart of glusterd would cost here,
+    as ``gluster_pool.restart_losses`` has it, once the run has done what the pillar says of its unit; ``counted`` are
+    the volumes with several bricks here, each with whether Gluster takes the sizes of these right::
+
+        {..., "restart": {"bricks": [], "quorum": []}, "counted": {"two_vol": True}}
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_repair.view
+    """
+    found = membership()
     found["counted"] = {}
     for name in sorted(found["volumes"]):
         bricks = __salt__["glusterd.directories"](name).values()

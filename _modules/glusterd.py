@@ -21,6 +21,7 @@ import uuid
 
 import psutil
 import salt.utils.files
+import salt.utils.path
 import salt.utils.systemd
 from salt.exceptions import CommandExecutionError, SaltInvocationError
 
@@ -429,6 +430,26 @@ def info():
     found = _stored(os.path.join(DIRECTORY, "glusterd.info"))
     version = found.get("operating-version", "")
     return {"uuid": found.get("UUID"), "operating_version": int(version) if version.isdecimal() else None}
+
+
+def version():
+    """
+    Which version of Gluster is installed here.
+
+    Returns a string such as ``11.1``, None where there is no glusterd, or it says none.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 glusterd.version
+    """
+    program = salt.utils.path.which("glusterd")
+    if not program:
+        return None
+    done = __salt__["cmd.run_all"]([program, "--version"], python_shell=False, ignore_retcode=True, timeout=10)
+    found = re.match(r"glusterfs (\d+(\.\d+)*)", done["stdout"])
+    return found and found[1]
 
 
 def volumes():

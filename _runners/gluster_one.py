@@ -230,6 +230,33 @@ def _ask(minions, function, arguments=None, timeout=15, until=None):
     return answers
 
 
+def ask(minions, function, arguments=None, timeout=15):
+    """
+    What minions answer to a function of an execution module, each for itself.
+
+    minions
+        The minions (list of strings).
+
+    function
+        The function (string).
+
+    arguments
+        Its arguments by name (dict, default none).
+
+    timeout
+        As for :func:`status` (int, default 15).
+
+    Returns a dict of what they have returned, by minion; one that has not answered is not in it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.ask '[kvm1]' test.ping
+    """
+    return _ask(minions, function, arguments, timeout)
+
+
 def _followed(client, job, timeout, deadline):
     """
     What comes in of a job. Salt's client follows a job no more once nobody has said for a while that it runs; on a busy
@@ -571,7 +598,7 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None, accept_onl
     case = __salt__["gluster_one.replace_case"](old, new, brick, leave, to, accept_only_copy)
     if case["errors"]:
         return {"errors": case["errors"]}
-    known, parts, servers = _everyone()
+    known, parts, servers = everyone()
     at = {name: __salt__["gluster_one.called"](name, known) for name in (case["old"], case["new"])}
     wrong = __salt__["gluster_one.replace_misnamed"](case, at, servers)
     if wrong:
@@ -580,7 +607,7 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None, accept_onl
     others = [minion for minion in __salt__["gluster_one.replace_others"](target, parts) if [minion] != at[case["old"]]]
     if not others:
         return {"errors": [f"no other server of {case['new']}'s volumes is among the minions that have gluster_one"]}
-    _refresh([*others, target])
+    refresh([*others, target])
     answers = _ask(others, "gluster_replace.view", {"servers": [case["old"], case["new"]]}, timeout=30)
     views = {minion: answers.get(minion) for minion in others}
     standing = _ask([target], "gluster_replace.standing").get(target)
@@ -622,10 +649,18 @@ def _unready(going, lost, servers, witnesses):
         time.sleep(2)
 
 
-def _everyone():
+def everyone():
     """
-    What is known of all nodes now: by what names they say that they go, their parts in the pillar by minion, and which
-    of them are servers.
+    What is known of all nodes now, for a plan.
+
+    Returns three values: by what names they say that they go, as ``known`` of :func:`part`; their parts in the pillar,
+    by minion; and the minions of those that are servers.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.everyone
     """
     nodes = _ask(_ours("*"), "gluster_one_pillar.node", timeout=5)  # one that is lost is among those
     nodes = {minion: __salt__["gluster_one.sound_node"](node) for minion, node in nodes.items()}
@@ -634,9 +669,18 @@ def _everyone():
     return known, parts, [minion for minion, part in parts.items() if "server" in part["roles"]]
 
 
-def _refresh(minions):
+def refresh(minions):
     """
-    Have minions read their pillar, and sync the modules, anew.
+    Have minions read their pillar and sync the formula's modules.
+
+    minions
+        The minions (list of strings).
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.refresh '[kvm1, kvm2]'
     """
     _ask(minions, "saltutil.refresh_pillar", {"wait": True})
     _ask(minions, "state.show_sls", {"mods": "gluster_one", "queue": True})  # which syncs the modules
@@ -665,7 +709,7 @@ def repair_plan(peer=None):
     wrong = __salt__["gluster_one.repair_misnamed"](peer)
     if wrong:
         return {"errors": [wrong]}
-    known, parts, servers = _everyone()
+    known, parts, servers = everyone()
     at = __salt__["gluster_one.called"](peer, known)
     if len(at) > 1:
         return {"errors": [f"the minions {', '.join(at)} go by {peer}: give its name in the pillar's servers"]}
@@ -675,7 +719,7 @@ def repair_plan(peer=None):
     if not others:
         return {"errors": [f"no other server of the pool of {peer} is among the minions that have gluster_one"]}
     asked = [*others, *([target] if target else [])]
-    _refresh(asked)
+    refresh(asked)
     said = _ask(asked, "gluster_repair.view", timeout=30)
     views = {minion: said.get(minion) for minion in others}
     found = __salt__["gluster_one.repair_decided"](peer, views, said.get(target), target, target in servers)

@@ -13,6 +13,7 @@ __virtualname__ = "gluster_one"
 MEMBER, REJECTED = "Peer in Cluster", "Peer Rejected"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 HOST = r"[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?"
+VERSION = r"\d{1,4}(\.\d{1,4}){0,3}"
 PAGE = "docs/status.md, A server that is not in the pool"
 NEWER = (
     "if that of the others is to stay, `gluster volume set {} user.checked yes` on one of them until its version is "
@@ -88,6 +89,7 @@ def repair_decided(peer, views, own, target, listed):
         for minion, said in sorted(views.items())
         if not said["running"]
     ]
+    wrong = wrong or _mixed({**views, target or peer: own} if own else views)
     if wrong:
         return {**found, "errors": wrong}
     records = {minion: _record(said, peer, own) for minion, said in views.items()}
@@ -101,6 +103,21 @@ def repair_decided(peer, views, own, target, listed):
     if wrong:
         return {**found, "errors": wrong}
     return _kept(_joined(found, peer, views, records, own, target, probing), views, target, own)
+
+
+def _mixed(views):
+    """
+    That the servers have several versions of Gluster, as a list of one sentence: what makes one definition newer than
+    another, as steps here do, restarts bricks then.
+    """
+    versions = {minion: said["version"] or "of an unknown version" for minion, said in sorted(views.items())}
+    if len(set(versions.values())) == 1:
+        return []
+    there = ", ".join(f"{version} on {minion}" for minion, version in versions.items())
+    return [
+        f"the servers have several versions of Gluster ({there}), and bricks would be restarted: upgrade all to one "
+        "version; where servers reject each other on the way, docs/upgrade.md, Gluster 10 and 11 in one pool"
+    ]
 
 
 def _kept(found, views, target, own):
@@ -122,6 +139,47 @@ def _kept(found, views, target, own):
             text = "; ".join(map(__salt__["gluster_one.visible"], because))
             wrong.append(f"glusterd of {minion} has to be restarted, and is not: {text}")
     return {**found, "errors": wrong, "steps": []} if wrong else found
+
+
+def is_membership(said):
+    """
+    Whether it is an answer of ``gluster_repair.membership``.
+
+    said
+        Anything.
+
+    Returns a bool.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.is_membership '{}'
+    """
+    return (
+        isinstance(said, dict)
+        and _is_text(said.get("uuid"), UUID)
+        and isinstance(said.get("running"), bool)
+        and "version" in said
+        and (said["version"] is None or _is_text(said["version"], VERSION))
+        and _is_list(said.get("unfinished"), _is_host)
+        and _is_list(said.get("peers"), _is_peer)
+        and isinstance(said.get("volumes"), dict)
+        and all(_is_text(name, r"[\w-]{1,255}") and _is_volume(each) for name, each in said["volumes"].items())
+    )
+
+
+def _is_view(said):
+    """
+    Whether it is an answer of ``gluster_repair.view``.
+    """
+    return (
+        is_membership(said)
+        and isinstance(said.get("restart"), dict)
+        and all(_is_list(said["restart"].get(kind), _is_sentence) for kind in ("bricks", "quorum"))
+        and isinstance(said.get("counted"), dict)
+        and all(_is_text(name, r"[\w-]{1,255}") and isinstance(each, bool) for name, each in said["counted"].items())
+    )
 
 
 def _record(view, peer, own):
@@ -344,25 +402,6 @@ def _is_host(said):
 
 def _is_sentence(said):
     return isinstance(said, str)
-
-
-def _is_view(said):
-    """
-    Whether it is an answer of ``gluster_repair.view``.
-    """
-    return (
-        isinstance(said, dict)
-        and _is_text(said.get("uuid"), UUID)
-        and isinstance(said.get("running"), bool)
-        and _is_list(said.get("unfinished"), _is_host)
-        and _is_list(said.get("peers"), _is_peer)
-        and isinstance(said.get("restart"), dict)
-        and all(_is_list(said["restart"].get(kind), _is_sentence) for kind in ("bricks", "quorum"))
-        and isinstance(said.get("counted"), dict)
-        and all(_is_text(name, r"[\w-]{1,255}") and isinstance(each, bool) for name, each in said["counted"].items())
-        and isinstance(said.get("volumes"), dict)
-        and all(_is_text(name, r"[\w-]{1,255}") and _is_volume(each) for name, each in said["volumes"].items())
-    )
 
 
 def _is_peer(said):

@@ -26,6 +26,11 @@ TASKS = {
     "Before maintenance": (
         "gluster_one.ok_to_stop", "gluster_one.stop_blockers", "gluster_one.rollout_plan", "gluster_one.remount_plan",
     ),
+    "Upgrade": (
+        "state.orchestrate gluster_one.orchestrate.upgrade", "gluster_one.upgrade_plan",
+        "state.apply gluster_one.upgrade", "gluster_upgrade.view", "gluster_upgrade.driver",
+        "gluster_upgrade.op_versions", "gluster_upgrade.set_op_version",
+    ),
     "Replace a server or a disk": (
         "state.orchestrate gluster_one.orchestrate.replace", "gluster_one.replace_plan",
         "state.apply gluster_one.replace", "gluster_replace.view", "gluster_replace.standing",
@@ -38,9 +43,10 @@ TASKS = {
     ),
     "Repair and restart": (
         "state.orchestrate gluster_one.orchestrate.repair_peer", "gluster_one.repair_plan",
-        "state.apply gluster_one.repair", "gluster_repair.view", "gluster_repair.accept_changes",
-        "gluster_repair.restart_error", "gluster_repair.accept", "gluster_repair.start_again",
-        "gluster_repair.forget_changes", "gluster_repair.forget", "gluster_repair.renew", "gluster_repair.not_joined",
+        "state.apply gluster_one.repair", "gluster_repair.view", "gluster_repair.membership",
+        "gluster_repair.accept_changes", "gluster_repair.restart_error", "gluster_repair.accept",
+        "gluster_repair.start_again", "gluster_repair.forget_changes", "gluster_repair.forget", "gluster_repair.renew",
+        "gluster_repair.not_joined",
         "gluster_one.remediate", "state.apply gluster_one.started", "state.apply gluster_one.restart",
         "state.apply gluster_one.bricks", "state.apply gluster_one.remount",
         "state.orchestrate gluster_one.orchestrate.restart", "state.orchestrate gluster_one.orchestrate.remount",
@@ -50,7 +56,8 @@ TASKS = {
         "state.apply gluster_one.absent_volume", "gluster_one.forget",
     ),
     "glusterd of one server": (
-        "glusterd.service", "glusterd.unit", "glusterd.info", "glusterd.options", "glusterd.set_options",
+        "glusterd.service", "glusterd.unit", "glusterd.info", "glusterd.version", "glusterd.options",
+        "glusterd.set_options",
         "glusterd.kept_changes", "glusterd.keep_bricks", "glusterd.drop_in", "glusterd.remove_drop_in",
         "glusterd.restart_changes", "glusterd.restart",
         "glusterd.peers", "glusterd.silent_peers", "glusterd.volumes", "glusterd.pool_options", "glusterd.bricks",

@@ -592,3 +592,26 @@ def test_what_else_keeps_a_brick_from_being_replaced_is_not_waited_for(answering
     with pytest.raises(CommandExecutionError, match="does not exist"):
         module.brick_replace("one_vol", "kvm3:/data/b")
     assert len(commands) == 2
+
+
+SPEAKING = """<?xml version="1.0"?><cliOutput><opRet>0</opRet><volStatus><volumes><volume><node>
+<hostname>kvm1</hostname><path>/data/b</path><clientsStatus><clientCount>3</clientCount>
+<client><hostname>10.0.0.1:49149</hostname><bytesWrite>9</bytesWrite><opVersion>110000</opVersion></client>
+<client><hostname>10.0.0.1:49148</hostname><bytesWrite>9</bytesWrite><opVersion>100000</opVersion></client>
+<client><hostname>10.0.0.2:49148</hostname><bytesWrite>9</bytesWrite></client>
+</clientsStatus></node></volume></volumes></volStatus></cliOutput>"""
+MOST = """<cliOutput><opRet>0</opRet><volGetopts><count>1</count><Opt><Option>cluster.max-op-version</Option>
+<Value>{}</Value></Opt></volGetopts></cliOutput>"""
+
+
+def test_the_oldest_client_of_an_address_counts(answering):
+    module, commands = answering(SPEAKING)
+    assert module.client_versions("one_vol") == {"10.0.0.1": 100000, "10.0.0.2": 0}
+    assert commands[0][-4:] == ["volume", "status", "one_vol", "clients"]
+
+
+def test_the_protocol_that_all_servers_speak(answering):
+    module, commands = answering(MOST.format(110000))
+    assert module.max_op_version() == 110000
+    assert commands[0][-4:] == ["volume", "get", "all", "cluster.max-op-version"]
+    assert answering(MOST.format("?"))[0].max_op_version() is None

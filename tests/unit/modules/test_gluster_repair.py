@@ -48,6 +48,7 @@ def repair(execution, stored):
     module.done, module.blockers, module.miscounted = done, [], None
     module.__salt__.update({
         "glusterd.info": lambda: {"uuid": "1", "operating_version": 100000},
+        "glusterd.version": lambda: "10.3",
         "glusterd.stored_peers": stored.stored_peers,
         "glusterd.unfinished_probes": stored.unfinished_probes,
         "glusterd.definitions": stored.definitions,
@@ -80,6 +81,7 @@ def test_what_a_restart_would_cost_is_said_before(repair, monkeypatch):
     repair.blockers = ["kvm1:/b would end"]
     assert repair.view()["restart"] == {"bricks": ["kvm1:/b would end"], "quorum": []}
     assert repair.done == [("gluster", True)]
+    assert "restart" not in repair.membership() and len(repair.done) == 1, "it is asked for every two seconds"
     monkeypatch.setitem(NODE, "errors", ["odd"])
     repair.view()
     assert repair.done[1] == ()

@@ -344,3 +344,12 @@ def test_the_look_at_marks_runs_as_it_is(execution, util, tmp_path, there):
     if there:
         path.mkdir()
     assert module.marks(str(path)) == ({"volume": None, "root": False} if there else None)
+
+
+@pytest.mark.parametrize("said, version", [("glusterfs 11.1\nRepository revision: x", "11.1"), ("what?", None)])
+def test_the_version_of_gluster(glusterd, monkeypatch, said, version):
+    glusterd.__salt__["cmd.run_all"] = lambda command, **more: {"stdout": said}
+    monkeypatch.setattr(glusterd.salt.utils.path, "which", lambda name: f"/usr/sbin/{name}")
+    assert glusterd.version() == version
+    monkeypatch.setattr(glusterd.salt.utils.path, "which", lambda name: None)
+    assert glusterd.version() is None

@@ -20,9 +20,10 @@ def volume(version=7, checksum="1", name=9, bricks=("kvm1:/b", "kvm2:/b", "kvm3:
     return {"id": uuid(name), "version": version, "checksum": checksum, "bricks": list(bricks)}
 
 
-def view(number, *peers, unfinished=(), running=True, **volumes):
+def view(number, *peers, unfinished=(), running=True, version="10.3", **volumes):
     return {
-        "uuid": uuid(number), "operating_version": 100000, "running": running, "unfinished": list(unfinished),
+        "uuid": uuid(number), "operating_version": 100000, "version": version, "running": running,
+        "unfinished": list(unfinished),
         "peers": list(peers), "volumes": {"one_vol": volume(), **volumes}, "restart": {"bricks": [], "quorum": []},
         "counted": {},
     }  # fmt: skip
@@ -69,6 +70,25 @@ def test_where_all_is_well_nothing_is_done(fleet):
     plan = fleet.plan()
     assert (plan["errors"], plan["steps"]) == ([], [])
     assert plan["fine"] == "kvm3 is a full member of its pool, and takes all others for members"
+
+
+@pytest.mark.parametrize("version", ["11.1", "10.5", None])
+def test_of_several_versions_nobody_takes_over_anything(fleet, version):
+    """What the others made newer would restart bricks of the upgraded one, or of all others the other way round."""
+    fleet.rejected(one_vol=volume(7, "2"), version=version)
+    plan = fleet.plan()
+    (error,) = plan["errors"]
+    there = version or "of an unknown version"
+    assert f"(10.3 on kvm1, 10.3 on kvm2, {there} on kvm3), and bricks would be restarted" in error
+    assert error.endswith("docs/upgrade.md, Gluster 10 and 11 in one pool") and plan["steps"] == []
+    fleet.views["kvm3"]["version"] = "10.3"
+    assert fleet.plan()["errors"] == []
+
+
+@pytest.mark.parametrize("version", ["x", 11, "1" * 300])
+def test_what_is_no_version_is_no_answer(fleet, version):
+    fleet.views["kvm3"]["version"] = version
+    assert "the minion of kvm3 does not say how it takes its peers" in fleet.plan()["errors"][0]
 
 
 def test_a_rejected_one_takes_over_what_the_others_have(fleet):
