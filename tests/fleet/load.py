@@ -100,7 +100,8 @@ class Load:
             fleet.lab.exec(host, *run, LOAD, kind, f"/run/load/{kind}", check=True)
         wait_for("all writers and readers", lambda: all(self.felt(job)[0] > 3 for job in self.jobs), 30)
         self.fewest, self.over = {}, threading.Event()
-        self.sampler = threading.Thread(target=self._sample, daemon=True)
+        clients = {host: pids[0] for host, pids in fleet.clients().items()}  # before a host goes down
+        self.sampler = threading.Thread(target=self._sample, args=[clients], daemon=True)
         self.sampler.start()
 
     def felt(self, job):
@@ -114,9 +115,8 @@ class Load:
         number, longest, error = json.loads(said)
         return [number, max(longest, int(age)), error]
 
-    def _sample(self):
+    def _sample(self, clients):
         """How many bricks each node's client is connected to, at the least."""
-        clients = {host: pids[0] for host, pids in self.fleet.clients().items()}
         while not self.over.wait(0.1):
             for host, pid in clients.items():
                 count = len(connected(host, pid))
