@@ -41,12 +41,14 @@ lock: setup ## choose the versions in the lock files again, one for each Python 
 	    && mv $$lock.new $$lock || exit 1; \
 	done
 
-lint: setup ## ruff, salt-lint and yamllint
+lint: setup ## ruff, salt-lint and yamllint; whether the long tests can be loaded
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	@# 205 asks for the name *.sls, and so for another name of every *.jinja.
 	find gluster_one lab tests docs -name '*.sls' -o -name '*.jinja' 2>/dev/null | xargs -r $(VENV)/bin/salt-lint -x 205
 	$(VENV)/bin/yamllint -s -d '$(YAML_RULES)' $(YAML_FILES)
+	@# What only the long suite imports, ruff does not look at.
+	@said=$$($(PYTEST) tests/long --collect-only -q 2>&1) || { echo "$$said" | tail -n 20; exit 1; }
 
 format: setup ## ruff's format for Python files, the modules' checksums, docs/commands.md, docs/findings.md
 	$(VENV)/bin/ruff check --fix .
