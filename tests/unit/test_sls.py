@@ -61,7 +61,9 @@ def chunks(tmp_path):
 def test_each_volume_s_datastores_follow_its_own_mount(chunks, names, synced):
     """On a head that is a hypervisor, too: its native access waits for what it has written itself."""
     found = chunks({"roles": ["head", "hypervisor"], "volumes": {name: VOLUMES[name] for name in names}}, synced)
-    assert found[: found.index("pillar")] == ([] if synced else ["modules"])
+    # Of two that are to be the first, Salts before 3008 sort what is required behind.
+    first = ["pillar"] if synced else ["modules", "pillar"]
+    assert sorted(found[: len(first)]) == first
     own = [[part.format(name) for part in PARTS] for name in names]
     assert [each for each in found if each in sum(own, [])] == sum(own, [])
 
