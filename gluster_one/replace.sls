@@ -10,8 +10,10 @@ gluster_one_replace_glusterd:
   gluster_one.glusterd_configured:
     - name: {{ node.glusterd.service | json }}
     - path: {{ node.glusterd.path | json }}
+{%- if node.packages %}
     - require:
-      - sls: gluster_one.packages
+      - gluster_one: gluster_one_packages
+{%- endif %}
 {%- if node.restart.keep_bricks %}
 
 gluster_one_replace_bricks_kept:

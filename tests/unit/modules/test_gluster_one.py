@@ -270,6 +270,29 @@ def test_options_of_the_pool_that_differ(module, there, options, seen, alone):
     assert one["cure"] == "salt kvm2 state.apply gluster_one.pool_options"
 
 
+@pytest.mark.parametrize("state, cure", [
+    ("Accepted peer request", "if nobody probes it now: salt-run state.orchestrate gluster_one.orchestrate.repair_peer "
+     "pillar='{peer: kvm3}' (docs/repair-peer.md); by hand: docs/status.md"),
+    ("Peer Rejected", "docs/repair-peer.md; by hand: docs/status.md"),
+    ("Peer in Cluster", None),
+])  # fmt: skip
+def test_a_server_that_does_not_count_names_a_peer_that_it_does_not_take_for_a_member(module, state, cure):
+    """The coordinator may take it for one, as where a probe was interrupted."""
+    peer = {"hostname": "kvm3", "connected": cure is None, "state": state}
+    module.__salt__.update({
+        "glusterd.service": lambda name: {"running": True},
+        "glusterd.stopped_processes": dict,
+        "glusterd.options": lambda path: {"rpc-auth-allow-insecure": "on"},
+        "glusterd.not_in_pool": lambda servers: None,
+        "glusterd.stored_snapshot": lambda: {"pool": [peer]},
+    })  # fmt: skip
+    plan = {**node(), "names": [], "restart": {"keep_bricks": False}, "glusterd": {"service": "g", "path": "/g"}}
+    seen = {"findings": [], "looked": []}
+    module._server(seen, plan)
+    found = [(one["kind"], one["on"], one["seen"], one["cure"].partition(", A server")[0]) for one in seen["findings"]]
+    assert found == ([("not_in_pool", "kvm3", f"{state!r} here", cure)] if cure else [])
+
+
 def test_the_names_are_those_of_now(module, monkeypatch):
     """Beside those that the pillar's servers have: the beacon's plan may be old."""
     monkeypatch.setitem(module.__utils__, "gluster_hosts.own_names", lambda: {"kvm2", "2001:db8::7a31"})

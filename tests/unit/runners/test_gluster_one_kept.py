@@ -144,6 +144,7 @@ def follow(request, monkeypatch, tmp_path):
     with monkeypatch.context() as nothing:
         master = Master(nothing, {}, cachedir=str(tmp_path))
     monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: Client())
+    monkeypatch.setattr(salt.cache, "factory", lambda opts: master.bank)
     master.salt["gluster_one.kept_returns"] = lambda jid, minions: {"kvm1": "kept"}
 
     def follow(events):
