@@ -13,6 +13,8 @@ gluster_one_replace_glusterd:
 {%- if node.packages %}
     - require:
       - gluster_one: gluster_one_packages
+    - require_in:
+      - gluster_one: gluster_one_glusterd_enabled
 {%- endif %}
 {%- if node.restart.keep_bricks %}
 

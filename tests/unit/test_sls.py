@@ -243,5 +243,7 @@ def test_a_server_that_takes_anothers_place_has_gluster_first(low, packages):
     assert [name for name in found if name != "replace_restarted"] == ["pillar", *first, *named]
     # A requisite of an SLS without states fails where Salt's issue 30971 is not fixed.
     assert requisites(found["replace_glusterd"]) == ({"packages"} if packages else set())
+    if packages:  # glusterd reads its file when it starts
+        assert list(found["replace_glusterd"]["require_in"][0].values()) == ["gluster_one_glusterd_enabled"]
     assert found[named[-1]]["device"] == device["device"]
     assert list(low(pillar, "kvm3", "gluster_one.replace")) == ["pillar"], "alone it does nothing"
