@@ -100,7 +100,7 @@ def test_the_file_is_written_in_one_step(master, tmp_path):
 
 @pytest.mark.parametrize("path", ["/dev/null", "/nowhere/gluster_one.prom", "/tmp"])
 def test_what_is_no_place_for_a_file_is_refused_before_anybody_is_asked(master, monkeypatch, path):
-    monkeypatch.setattr(master.runner, "_ask", None)
+    monkeypatch.setattr(master.runner, "ask", None)
     with pytest.raises(SaltInvocationError, match="metrics is '.*': a file in a directory that is there is needed"):
         master.runner.status(metrics=path)
 
