@@ -487,8 +487,17 @@ def test_what_a_minion_says_is_no_html():
     assert seen.text.count(evil) >= 5
 
 
-def test_the_page_of_a_fleet_of_which_nothing_is_known():
+def test_the_page_says_what_is_not_known_as_the_table_does():
     data = fleet({}, absent=["kvm1"])
-    data["volumes"] = {"one_vol": {**dict.fromkeys(data["volumes"]["one_vol"]), "sets": None, "wrong": []}}
+    data["volumes"] = {"one_vol": {**dict.fromkeys(data["volumes"]["one_vol"]), "wrong": []}}
     data["datastores"] = {}
-    assert "an unknown number of bricks online" in " ".join(page(data).text.split())
+    lines = shown(data)
+    assert lines[row(lines, "one_vol")].split()[1:] == ["?"] * 5
+    seen = page(data)
+    said = "? bricks online, ? files to be healed, ? in split-brain, ? % free ?"
+    assert f"Volume one_vol {said} Nodes" in " ".join(seen.text.split())
+    boxes = [each for tag, each in seen.elements if each.get("class") == "box"]
+    assert len(boxes) == 2, "in the legend, and for the bricks"
+    data["volumes"]["one_vol"].update(bricks=[0, 1], sets=[[["kvm1:/b", False]]], heal=0, split_brain=0, free_percent=0)
+    text = " ".join(page(data).text.split())
+    assert "0 of 1 bricks online, 0 files to be healed, 0 in split-brain, 0 % free kvm1:/b" in text and "?" not in text
