@@ -17,8 +17,8 @@ __virtualname__ = "gluster_one"
 REFUTED = ("brick_down", "brick_gone", "glusterd_down", "silent")
 # Causes that are shown of what one node alone says: one that lies may say a thousand things.
 MOST = 20
-# What a finding `image` is about, as one_datastore_report has it: the number of a disk is its VM's.
-THING = re.compile(r"[^:]*: (disk|image) (\d{1,9}) ")
+# What a finding `image` is about, as one_datastore_report has it.
+THING = re.compile(r"[^:]*: (?:image|(?:disk \d{1,9}|a disk) of (VM)) (\d{1,9}) ")
 AS_SEEN = " (as seen there)"
 
 
@@ -62,10 +62,10 @@ def image_of(finding):
 
     .. code-block:: bash
 
-        salt-run gluster_one.image_of '{kind: image, "on": "glusterds: disk 7 (web, oneadmin)"}'
+        salt-run gluster_one.image_of '{kind: image, "on": "glusterds: disk 0 of VM 7 (web, oneadmin)"}'
     """
     thing = THING.match(finding["on"]) if finding["kind"] == "image" else None
-    return thing and ["VM" if thing[1] == "disk" else "image", int(thing[2])]
+    return thing and [thing[1] or "image", int(thing[2])]
 
 
 def causes(fleet, called=None, first=None):

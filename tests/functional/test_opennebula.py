@@ -229,7 +229,7 @@ def test_the_cure_of_a_fresh_clone_of_odd_length(modules, oned, small_vol, clone
     """It cannot be opened, or not read to its end, natively; what is printed, run as it is, changes that for good."""
 
     def listed():
-        return [found for found in modules.gluster_native.images(**oned.arguments) if found["what"] == "disk"]
+        return [found for found in modules.gluster_native.images(**oned.arguments) if found["what"] == "VM"]
 
     what, *disk = clone
     if what != "snapshot of qcow2":  # where it does not open, this takes ten seconds

@@ -84,7 +84,7 @@ def test_with_in_use_allowed_the_vms_go_on_and_are_named(fleet_of_module, vms):
             assert fleet.datastores()["glusterds"]["DISK_TYPE"] == "FILE"
             assert fleet.datastores()["glusterds"]["GLUSTER_VOLUME"] == "one_vol"  # the image is native still
             found = named(fleet)
-            disks = {("disk", f"web-{host}") for host in HYPERVISORS}
+            disks = {("VM", f"web-{host}") for host in HYPERVISORS}
             assert set(found) == {("image", "base"), *disks}
             assert all(found[each].endswith("which QEMU of kvm2 cannot") for each in disks)
             assert fleet.findings("kvm2", native=True)["native_vm"]["on"] == f"one-{vms['kvm2']} ({inside(fleet)})"

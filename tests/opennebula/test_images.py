@@ -108,7 +108,8 @@ def length(path):
 def found(modules, cloud):
     """What is listed, by what it is and its name, with the problem's beginning."""
     listed = modules.gluster_native.images(**cloud.arguments)
-    assert all(set(entry) == {"datastore", "what", "id", "name", "owner", "problem", "cure"} for entry in listed)
+    keys = {"datastore", "what", "disk", "id", "name", "owner", "problem", "cure"}
+    assert all(set(entry) == keys and (entry["disk"] is None) is (entry["what"] != "VM") for entry in listed)
     assert all("\n" not in entry["problem"] + entry["cure"] and entry["cure"] for entry in listed)
     return {(entry["datastore"], entry["what"], entry["name"], entry["owner"]): entry["problem"] for entry in listed}
 
@@ -195,7 +196,7 @@ def test_where_clones_are_whole_copies_the_image_s_length_counts(modules, cloud,
         qemu_img("convert", "-O", "qcow2", source_of(modules, cloud, number), home / "disk.0.snap/0")
         (home / "disk.0").symlink_to("disk.0.snap/0")
     said = found(modules, cloud)
-    assert {key[1:3] for key in said} == {("image", "empty"), ("disk", "empty")}
+    assert {key[1:3] for key in said} == {("image", "empty"), ("VM", "empty")}
     assert set(said.values()) == {SHORT_ALL}
 
 
@@ -263,15 +264,15 @@ def test_clones_of_machines(modules, cloud, image, base, grown, problem):
     vm = machine(cloud, "web", number, uid=2)
     disk = cloned(modules, cloud, vm, number, "qcow2" if base.endswith("qcow2") else "raw", grown)
     assert (length(disk) % 512 != 0) is bool(problem)
-    disks = {key: words for key, words in found(modules, cloud).items() if key[1] == "disk"}
-    assert set(disks) == ({("keeps qcow2", "disk", "web", "eve")} if problem else set())
+    disks = {key: words for key, words in found(modules, cloud).items() if key[1] == "VM"}
+    assert set(disks) == ({("keeps qcow2", "VM", "web", "eve")} if problem else set())
     assert all(words.startswith(problem) for words in disks.values())
 
 
 def test_a_clone_that_is_not_there_yet(modules, cloud, image):
     number = image(cloud.keeps, "base", PATH=cloud.home / "data.qcow2")
     machine(cloud, "pending", number)
-    assert not [key for key in found(modules, cloud) if key[1] == "disk"]
+    assert not [key for key in found(modules, cloud) if key[1] == "VM"]
 
 
 def test_a_persistent_image_is_listed_once_not_for_its_machine(modules, cloud, image):
@@ -287,12 +288,12 @@ def test_a_raw_file_that_is_being_written_is_not_judged(modules, cloud, image):
     number = image(cloud.keeps, "base", PATH=cloud.home / "odd")
     vm = machine(cloud, "web", number)
     cloned(modules, cloud, vm, number, "raw")
-    assert {key[1:3] for key in found(modules, cloud)} == {("image", "base"), ("disk", "web")}
+    assert {key[1:3] for key in found(modules, cloud)} == {("image", "base"), ("VM", "web")}
     values = {"name": "new", "host": "kvm1", "ds": cloud.system, "lcm_state": 1, "disks": [{"IMAGE_ID": number}]}
     vm = cloud.lab(put={"vm": values})["id"]  # PROLOG
     cloned(modules, cloud, vm, number, "raw")
     cloud.lab(put={"image": {"id": number, "state": 4}})  # LOCKED
-    assert {key[1:3] for key in found(modules, cloud)} == {("disk", "web")}
+    assert {key[1:3] for key in found(modules, cloud)} == {("VM", "web")}
 
 
 def test_a_disk_goes_by_its_own_type(modules, cloud, image):
@@ -305,7 +306,7 @@ def test_a_disk_goes_by_its_own_type(modules, cloud, image):
         number = image(store, name, PATH=cloud.home / "odd")
         cloned(modules, cloud, machine(cloud, name, number), number, "raw")
     said = found(modules, cloud)
-    assert {key[1:3] for key in said} == {("image", "native"), ("disk", "native")} and set(said.values()) == {END}
+    assert {key[1:3] for key in said} == {("image", "native"), ("VM", "native")} and set(said.values()) == {END}
     change(cloud.keeps, "FILE")
     cloud.call("datastore.update", cloud.plain, template(NATIVE), 1)
     both = modules.gluster_native.images(**cloud.arguments)
@@ -328,7 +329,7 @@ def test_images_as_data(modules, cloud, image):
     assert modules.opennebula.image_list(cloud.raw, **cloud.arguments) == []
 
 
-@pytest.mark.parametrize("what", ["image", "persistent", "qcow2", "CD", "disk"])
+@pytest.mark.parametrize("what", ["image", "persistent", "qcow2", "CD", "VM"])
 def test_the_cure_of_an_odd_length(modules, cloud, image, what):
     """What is printed is run as it is: zeros are behind what the file held, and it is named no more."""
     if os.geteuid():
@@ -339,9 +340,9 @@ def test_the_cure_of_an_odd_length(modules, cloud, image, what):
         attributes = {"TYPE": "DATABLOCK", "SIZE": 16, "FORMAT": "qcow2", "PERSISTENT": "YES"}
     number = image(cloud.keeps, "base", **attributes)
     path = Path(source_of(modules, cloud, number))
-    if what == "disk":
+    if what == "VM":
         path = cloned(modules, cloud, machine(cloud, "web", number), number, "raw")
-    kind, when = ("disk", "while VM ") if what == "disk" else ("image", "`" if what == "image" else "while no VM runs")
+    kind, when = ("VM", "while VM ") if what == "VM" else ("image", "`" if what == "image" else "while no VM runs")
     (listed,) = [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == kind]
     assert listed["cure"].startswith(when)
     before = path.read_bytes()
@@ -357,14 +358,14 @@ def test_the_cure_of_a_fresh_clone(modules, cloud, image):
     number = image(cloud.keeps, "base", PATH=cloud.home / "data.qcow2")
     vm = machine(cloud, "web", number)
     disk = cloned(modules, cloud, vm, number, "qcow2")
-    (listed,) = [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == "disk"]
+    (listed,) = [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == "VM"]
     before, command = length(disk), listed["cure"].split("`")[1]
     assert f"while VM {vm} does not run" in listed["cure"] and shlex.quote(str(disk)) in command
     subprocess.run(command, shell=True, check=True)
     assert before % 512 != 0 and length(disk) % 512 == 0 and length(disk) - before < 512
     qemu_img("check", disk)
     qemu_img("compare", disk, source_of(modules, cloud, number))
-    assert [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == "disk"] == []
+    assert [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == "VM"] == []
 
 
 def test_the_cure_of_a_clone_with_a_snapshot(modules, cloud, image):
@@ -378,13 +379,13 @@ def test_the_cure_of_a_clone_with_a_snapshot(modules, cloud, image):
     (snapshots / "1.current").write_text("/somewhere/1")
     disk.unlink()
     disk.symlink_to("disk.0.snap/1")
-    (listed,) = [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == "disk"]
+    (listed,) = [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == "VM"]
     assert listed["problem"] == SHORT_ALL and listed["cure"].startswith("while VM ")
     subprocess.run(listed["cure"].split("`")[1], shell=True, check=True)
     assert [length(snapshots / name) % 512 for name in "01"] == [0, 0]
     assert (snapshots / "1.current").read_text() == "/somewhere/1"
     qemu_img("compare", disk, source_of(modules, cloud, number))
-    assert [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == "disk"] == []
+    assert [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == "VM"] == []
 
 
 def test_what_leads_elsewhere_has_no_cure_that_was_not_tried(modules, cloud, image):
@@ -393,16 +394,16 @@ def test_what_leads_elsewhere_has_no_cure_that_was_not_tried(modules, cloud, ima
     os.rename(disk.resolve(), disk.parent / "moved")
     disk.unlink()
     disk.symlink_to("moved")
-    (listed,) = [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == "disk"]
+    (listed,) = [entry for entry in modules.gluster_native.images(**cloud.arguments) if entry["what"] == "VM"]
     assert listed["problem"] == SHORT_ALL and listed["cure"].startswith(RAW) and "truncate" not in listed["cure"]
 
 
-@pytest.mark.parametrize("what", ["image", "disk"])
+@pytest.mark.parametrize("what", ["image", "VM"])
 def test_what_was_converted_by_hand(modules, cloud, image, what):
     """OpenNebula keeps FORMAT, and QEMU is told that it is a qcow2."""
     number = image(cloud.keeps, "base", PATH=cloud.home / "data.qcow2", PERSISTENT="YES" if what == "image" else "NO")
     path = Path(source_of(modules, cloud, number))
-    if what == "disk":
+    if what == "VM":
         path = cloned(modules, cloud, machine(cloud, "web", number), number, "qcow2", grown=True)
         path.unlink()
     shutil.copyfile(cloud.home / "data", path)
@@ -451,7 +452,7 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("what", ["image", "disk"])
+@pytest.mark.parametrize("what", ["image", "VM"])
 def test_odd_files_are_named_and_the_others_looked_at(modules, cloud, image, what):
     number = image(cloud.keeps, "base", PATH=cloud.home / "data.qcow2")
     paths = {}
@@ -470,7 +471,7 @@ def test_odd_files_are_named_and_the_others_looked_at(modules, cloud, image, wha
     assert time.monotonic() - begin < 20
     assert set(listed) == {*PLACES, "base" if what == "image" else "web"} - {"nothing"}
     assert all(str(path) in listed[name] for name, path in paths.items() if name != "nothing")
-    assert problems(modules, cloud, "disk")["web"].startswith(SHORT)
+    assert problems(modules, cloud, "VM")["web"].startswith(SHORT)
 
 
 @pytest.mark.parametrize("template", [
@@ -483,7 +484,7 @@ def test_an_odd_template_of_a_user_hides_nothing(modules, cloud, image, template
     values = {"name": "odd", "uid": 2, "host": "kvm1", "ds": cloud.system, **template}
     cloud.lab(put={"vm": values})
     cloned(modules, cloud, machine(cloud, "web", number), number, "qcow2")
-    assert ("keeps qcow2", "disk", "web", "oneadmin") in found(modules, cloud)
+    assert ("keeps qcow2", "VM", "web", "oneadmin") in found(modules, cloud)
     assert {"odd", "web"} <= {vm["name"] for vm in modules.opennebula.vm_list(**cloud.arguments)}
 
 
@@ -522,10 +523,10 @@ def test_the_way_over(modules, cloud, image, mine, put):
     again = put("raw", volume="one_vol", access="fuse")
     assert (again.result, again.changes) == (True, {})
     listed = {(one["what"], one["name"]): one for one in modules.gluster_native.images(**cloud.arguments)}
-    assert set(listed) == {("image", "kept"), ("image", "base"), ("disk", "web"), ("disk", "db")}
-    assert listed["disk", "web"]["problem"].endswith("which QEMU of kvm2, kvm\\x1b3 cannot")
-    assert "onevm disk-saveas" in listed["disk", "web"]["cure"]
-    assert "the image kept, stays" in listed["disk", "db"]["cure"]
+    assert set(listed) == {("image", "kept"), ("image", "base"), ("VM", "web"), ("VM", "db")}
+    assert listed["VM", "web"]["problem"].endswith("which QEMU of kvm2, kvm\\x1b3 cannot")
+    assert "onevm disk-saveas" in listed["VM", "web"]["cure"]
+    assert "the image kept, stays" in listed["VM", "db"]["cure"]
     assert listed["image", "base"]["cure"].startswith(f"`oneimage clone {base} NAME`")
 
     image(cloud.raw, "new", PATH=cloud.home / "data")

@@ -41,7 +41,7 @@ def of(found, name, **labels):
 
 
 def test_a_fleet_with_a_brick_that_is_down(master):
-    image = finding("image", "glusterds: disk 7 (web, oneadmin)")
+    image = finding("image", "glusterds: disk 0 of VM 7 (web, oneadmin)")
     volume = {"kvm1": [of_volume("brick_down", B3, "it is down")], "head": [image, {**image}]}
     data = fleet(master, joined(EVERY, volume), DOWN, ["kvm9"], machines={"kvm2": ["one-7", "one-8"]})
     found = parsed(master.salt["gluster_one.metrics"](data))
