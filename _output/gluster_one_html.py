@@ -28,6 +28,9 @@ PAGE = """\
 {%- endmacro %}
 {%- macro said_of(cause) %}
 <div class="said {{ cause.severity }}"><b>{{ cause.what }}</b> <code>{{ cause.cure }}</code>
+{%- if cause.effect %}
+<div>{{ cause.effect }}</div>
+{%- endif %}
 {%- if cause.felt_by | length > 3 %}
 <details><summary>felt by {{ cause.felt_by | length }} nodes{{ vms(cause) }}</summary>
 {{ cause.felt_by | join(', ') }}{{ '; VMs: ' ~ cause.machines | join(', ') if cause.machines else '' }}</details>

@@ -48,14 +48,32 @@ def test_worst_first_and_the_rest_in_one_line():
     lines = shown(fleet(nodes, absent=["kvm99"]))
     assert lines[0].split() == ["CAUSE", "FELT", "BY", "WHAT", "TO", "DO"]
     assert lines[1].split() == ["kvm7:", "/0:", "gone", "kvm7", "apply"]
-    assert lines[2].split() == ["kvm99", "does", "not", "answer", "-", "look", "at", "the", "host"]
-    assert lines[5].split() == ["one_vol", "2/3", "!", "2/2", "41", "!", "0", "61", "%"]
-    assert lines[8].split() == ["kvm7", "hypervisor", "dead", "!", "ok", "ok", "ok"]
-    assert lines[9].startswith("kvm99") and lines[9].endswith("does not answer")
-    assert lines[10].startswith("29 more nodes")
+    assert lines[2].startswith("    VMs lose what they have open") and lines[4].startswith("    Nothing is known")
+    assert lines[3].split() == ["kvm99", "does", "not", "answer", "-", "look", "at", "the", "host"]
+    assert lines[7].split() == ["one_vol", "2/3", "!", "2/2", "41", "!", "0", "61", "%"]
+    assert lines[10].split() == ["kvm7", "hypervisor", "dead", "!", "ok", "ok", "ok"]
+    assert lines[11].startswith("kvm99") and lines[11].endswith("does not answer")
+    assert lines[12].startswith("29 more nodes")
     assert lines[-2] == "done" and lines[-1].endswith("salt-run gluster_one.ok_to_stop SERVER")
     lines = shown(fleet(nodes, absent=["kvm99"], verbose=True))
-    assert lines[5].endswith("61 %  down") and lines[8].endswith("/0: gone: apply")
+    assert lines[7].endswith("61 %  down") and lines[10].endswith("/0: gone: apply")
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+def test_what_causes_mean_is_said_once_below_the_first_of_them(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    dead = [{**DEAD, "on": f"/{number}"} for number in range(3)]
+    nodes = {"kvm1": {"roles": [], "looked": [], "findings": [*dead, {**DEAD, "kind": "unit"}]}}
+    data = fleet(nodes)
+    effect = KINDS()["mount_dead"]["effect"]
+    assert [one["effect"] for one in data["causes"]] == [effect] * 3 + [None]
+    lines = shown(data)
+    words = " ".join(" ".join(lines).split())
+    assert words.count(effect) == 1 and "kvm1: /1: gone" in words.partition(effect)[2]
+    first, last = effect.split()[0], effect.split()[-1]
+    below = lines[row(lines, first) : next(n for n, line in enumerate(lines) if line.split()[-1:] == [last]) + 1]
+    assert len(below) == (2 if columns == 80 else 1) and all(line.startswith("    ") for line in below)
+    assert page(data).text.count(effect) == 3
 
 
 def test_a_node_is_painted_by_what_is_its_own_fault():
@@ -70,7 +88,7 @@ def test_a_node_is_painted_by_what_is_its_own_fault():
     nodes["kvm2"]["findings"].append({**DEAD})
     lines = shown(fleet(nodes))
     assert lines[1].split() == ["kvm3:/b", "is", "down", "30", "nodes,", "1", "VM", "apply"]
-    assert lines[2].split()[:3] == ["kvm2:", "/0:", "gone"]
+    assert lines[3].split()[:3] == ["kvm2:", "/0:", "gone"]
     assert lines[row(lines, "kvm2")].split()[2:5] == ["dead", "!", "ok"]
     assert lines[row(lines, "29")].split()[1:] == ["more", "nodes", "bricks", "ok", "ok", "ok"]
 
