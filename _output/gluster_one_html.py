@@ -31,6 +31,10 @@ PAGE = """\
 {%- if cause.effect %}
 <div>{{ cause.effect }}</div>
 {%- endif %}
+{%- if cause.about %}
+<div>felt by {{ cause.about[:most] | join(', ') }}{{ ' and %d more' % (cause.about | length - most) if
+cause.about | length > most }}</div>
+{%- endif %}
 {%- if cause.felt_by | length > 3 %}
 <details><summary>felt by {{ cause.felt_by | length }} nodes{{ vms(cause) }}</summary>
 {{ cause.felt_by | join(', ') }}{{ '; VMs: ' ~ cause.machines | join(', ') if cause.machines else '' }}</details>

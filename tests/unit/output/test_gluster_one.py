@@ -445,6 +445,14 @@ def test_many_nodes_are_small(count, look):
     assert sum(each.get("title", "").startswith("kvm") for _, each in seen.elements) == count, "for who points at it"
 
 
+@pytest.mark.parametrize("count, more", [(1, ""), (23, " and 3 more")])
+def test_the_page_names_images_and_vms_that_feel_a_cause(count, more):
+    found = [{**DEAD, "kind": "image", "on": f"a: image {number} (x, y)"} for number in range(count)]
+    seen = page(fleet({"head": {"roles": ["head"], "looked": [], "findings": found}}))
+    (line,) = re.findall(r"felt by (.*)", seen.text)
+    assert line == ", ".join(sorted(f"image {number}" for number in range(count))[:20]) + more
+
+
 def test_many_causes_are_folded_up():
     nodes = {f"kvm{number}": {"roles": [], "looked": [], "findings": [{**DEAD, "on": f"/{number}"}]}
              for number in range(30)}  # fmt: skip
