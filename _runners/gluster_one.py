@@ -36,7 +36,7 @@ STEADY, QUIET = 8, 12
 
 def status(target="*", native=False, timeout=15, html=None, verbose=False, metrics=None, reload=None):
     """
-    Show the whole fleet: the causes of what is wrong, each with what to do, then volumes, nodes and datastores.
+    Show the whole fleet: causes of what is wrong, what to do, what they mean; then volumes, nodes and datastores.
 
     target
         Which minions (string, a glob, default ``*``). Those whose pillar has no ``gluster_one`` are left out.
