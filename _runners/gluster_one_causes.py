@@ -231,7 +231,7 @@ class _Causes:
             address = re.match(r"a client at (\S+) is not connected", finding["seen"])
             return next(iter(self.one(address and address[1])), None), item
         if by in ("volume", "unseen"):
-            return about_volume(finding, self.volumes)
+            return self.volume_of(minion, finding)
         if by == "datastore":
             store = self.fleet["datastores"].get(finding["on"])
             return store and (minion, str(store["id"]))
@@ -318,9 +318,12 @@ class _Causes:
 
     def volume_of(self, minion, finding):
         """
-        The volume that a finding is about, None where it is about none.
+        The volume that a finding is about, None where it is about none: that of its brick, or of its datastore, of
+        which the head alone speaks.
         """
-        return (self.brick(minion, finding) or [about_volume(finding, self.volumes)])[0]
+        on, stores = finding["on"], self.fleet["datastores"]
+        store = stores.get(on.partition(": ")[0] if finding["kind"] == "image" else on) or {"volume": None}
+        return (self.brick(minion, finding) or [about_volume(finding, self.volumes)])[0] or store["volume"]
 
     def cause(self, those, members):
         """

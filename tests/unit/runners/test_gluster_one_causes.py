@@ -197,6 +197,23 @@ def test_what_a_cause_means(master, name):
     assert cause["effect"] == (kind and TABLE[kind]["effect"])
 
 
+def test_two_of_three_bricks_are_the_causes_of_all_that_cannot_be_read(master):
+    """As a fleet said it: what cannot be read is no file to be removed, no link to be made, no image to be mended."""
+    gone = "Transport endpoint is not connected"
+    cannot = [
+        finding("not_writable", seen=f"oneadmin cannot write: {gone}"),
+        finding("check_failed", seen=f"{MOUNT}/.gluster_one: [Errno 107] {gone}: '{MOUNT}'"),
+    ]
+    head = [
+        *cannot, finding("link", "glusterds", "its identifier on the volume is None"),
+        finding("image", "glusterds: image 1 (odd, x)", f"its file /a did not answer (stat: {gone})"),
+    ]  # fmt: skip
+    down = [of_volume("brick_down", f"kvm{number}:/data/one_vol", "it is down") for number in (1, 3)]
+    found = {**dict.fromkeys(NODES, cannot), "head": head, "kvm1": [*cannot, *down, of_volume("client_quorum")]}
+    data = fleet(master, {name: [{**one} for one in each] for name, each in found.items()}, DOWN)
+    assert causes(data) == [("brick_down", "kvm1:/data/one_vol"), ("brick_down", B3)]
+
+
 def test_while_a_volume_cannot_be_written_nothing_behind_it_says_that_vms_go_on(master):
     """Each of two bricks that are down is a cause: only one of them explains that they are too many."""
     found = [
