@@ -64,6 +64,8 @@ try:
 except FileNotFoundError:
     sys.exit(3)
 except OSError:
+    if kind(above, root) == "a directory":  # which cannot be read now
+        raise
     sys.exit(f"{path}/{above} is {kind(above, root)}: remove it")
 if do == "look":
     print(end="\\0")
