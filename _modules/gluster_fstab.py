@@ -486,10 +486,11 @@ def unit(path):
 
         salt kvm1 gluster_fstab.unit /var/lib/gluster_one/one_vol
     """
-    # As `systemd-escape --path` has it, without a process at each check.
-    text = os.fsencode(os.path.normpath(path).strip("/")) or b"/"
-    odd = re.compile(rb"^\.|[^/A-Za-z0-9:_.]")
-    return os.fsdecode(odd.sub(lambda char: b"\\x%02x" % char[0][0], text).replace(b"/", b"-")) + ".mount"
+    key = f"gluster_fstab.unit:{path}"  # asked for at each check
+    if key not in __context__:
+        done = __salt__["cmd.run_all"](["systemd-escape", "--path", "--suffix=mount", path], python_shell=False)
+        __context__[key] = done["stdout"]
+    return __context__[key]
 
 
 def automounter_cure(path, device="systemd-1"):

@@ -21,27 +21,12 @@ def fstab(execution, monkeypatch, tmp_path):
     })  # fmt: skip
     module.__salt__.update({
         "service.systemctl_reload": lambda: None,
+        "cmd.run_all": lambda words, python_shell: {"stdout": "mnt.mount"},
         **{f"gluster_one_arguments.{name}": getattr(execution("gluster_one_arguments"), name)
            for name in ("undoes_flags", "keeps_away")},
     })  # fmt: skip
     monkeypatch.setattr(module, "FSTAB", str(tmp_path / "fstab"))
     return module
-
-
-@pytest.mark.parametrize(
-    "path, name",  # of systemd-escape (systemd 252)
-    [
-        ("/var/lib/gluster_one/one_vol", "var-lib-gluster_one-one_vol"),
-        ("/", "-"),
-        ("//srv/./a//", "srv-a"),
-        ("/.srv/.a", "\\x2esrv-.a"),
-        ("/a-b/c d", "a\\x2db-c\\x20d"),
-        ("/ä:b/c@1%2\\3~", "\\xc3\\xa4:b-c\\x401\\x252\\x5c3\\x7e"),
-        ("/a\udcff\n", "a\\xff\\x0a"),
-    ],
-)
-def test_the_mount_unit_of_a_directory(fstab, path, name):
-    assert fstab.unit(path) == f"{name}.mount"
 
 
 @pytest.mark.parametrize("servers", [None, "kvm1", [], ["kvm1", 2], [None], {"kvm1": None}])
