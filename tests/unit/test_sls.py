@@ -81,8 +81,8 @@ def test_without_packages_nothing_is_looked_for(chunks):
 def low(tmp_path):
     """low(pillar, minion, sls): {name of a state: the state, with all its requisites}, in Salt's order."""
 
-    def run(pillar, minion="kvm1", sls="gluster_one", delete=False):
-        opts = node_opts(tmp_path / minion, minion, pillar, gluster_one_delete_datastores=delete)
+    def run(pillar, minion="kvm1", sls="gluster_one", delete=False, **more):
+        opts = node_opts(tmp_path / minion, minion, pillar, gluster_one_delete_datastores=delete, **more)
         opts["test"] = False
         with salt.state.HighState(opts) as state:
             high, errors = state.render_highstate({"base": [sls]})
@@ -178,6 +178,28 @@ def test_a_new_volume_has_its_options_before_its_start(low):
 def test_the_pool_has_its_options_once_it_is_whole(low):
     found = low({"volumes": {"new_vol": NEW}, "pool_options": RATIO})
     assert requisites(found["pool_options"]) == {"pool"} and found["pool_options"]["options"] == RATIO
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_server_s_part_in_an_upgrade(low, keeps):
+    def part(minion, **part):
+        pillar = {"volumes": {"old_vol": OLD}, "timeout": 70, "keep_bricks": keeps}
+        found = low(pillar, minion, "gluster_one.upgrade", gluster_one_upgrade=part)
+        return {name: chunk for name, chunk in found.items() if name.startswith("upgrade_")}
+
+    found = part("kvm1", definitions=True, paused=["old_vol"])
+    chunk = found.pop("upgrade_definitions")
+    assert [chunk[key] for key in ("fun", "name", "paused", "kept", "timeout")] == [
+        "definitions_prepared", "glusterd", ["old_vol"], keeps, 70,
+    ]  # fmt: skip
+    assert list(found) == (["upgrade_bricks_kept"] if keeps else []) and requisites(chunk) == {*found}
+    for minion, words, function, paused in (
+        ("kvm2", {"pause": ["old_vol"]}, "server_quorum_paused", None),
+        ("kvm3", {"resume": {"old_vol": "server"}}, "server_quorum_resumed", "server"),
+    ):
+        (chunk,) = part(minion, **words).values()
+        said = (chunk["fun"], chunk["name"], chunk["timeout"], chunk.get("paused"))
+        assert said == (function, "old_vol", 70, paused)
 
 
 def test_the_repair_of_the_pool_s_options_takes_nobody_in(low):
