@@ -24,13 +24,19 @@ class Server:
             "gluster_one_arguments.require_arguments": lambda *words, **more: True,
             "glusterd.info": lambda: {"operating_version": self.version},
             "gluster_upgrade.set_op_version": self.set_version,
-            "gluster.volume_info": lambda name: {"one_vol": {"options": self.options}},
+            "gluster.volume_info": self.volume_info,
+            "glusterd.volumes": lambda: {"one_vol": {"options": self.options}},
             "gluster_volume.set_options": self.set_options,
             "gluster_upgrade.lines": lambda: {"one_vol": self.lines} if self.lines else {},
             "glusterd.service": lambda name: {"running": self.running},
             "gluster_upgrade.take_out_error": lambda name, kept, paused: None if kept and paused else "not now",
             "gluster_upgrade.take_out": self.take_out,
         }
+
+    def volume_info(self, name):
+        if not self.running:
+            raise CommandExecutionError("no answer")
+        return {"one_vol": {"options": self.options}}
 
     def set_options(self, name, changes, timeout):
         self.done.append({option: change["new"] for option, change in changes.items()})
@@ -101,6 +107,12 @@ def test_the_server_quorum_is_off_for_a_while_and_what_it_was_is_kept(server):
     assert server.run(*resume) == (True, {})
     assert server.options == {QUORUM: "server", PAUSED: "-"}
     assert len(server.done) == 2
+
+
+def test_a_glusterd_that_a_step_before_would_have_started_is_in_no_way(server):
+    server.options, server.running = {QUORUM: "none", PAUSED: "server"}, False
+    assert server.run("server_quorum_resumed", "one_vol", paused="server", test=True) == (None, RESUME)
+    assert server.run("server_quorum_resumed", "one_vol", paused="server") == (False, {})
 
 
 def test_one_without_it_has_none_afterwards(server):
