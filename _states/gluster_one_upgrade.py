@@ -170,8 +170,14 @@ def definitions_prepared(name="glusterd", paused=None, kept=False, timeout=120):
                 raise CommandExecutionError(wrong)
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
-        __salt__["gluster_upgrade.take_out"](name, timeout)
-        found, stopped = differing()
-        return __utils__["gluster_states.changed"](ret, changes, {**found, **stopped}, fine)
+        error = None
+        try:
+            __salt__["gluster_upgrade.take_out"](name, timeout)
+        except (CommandExecutionError, OSError) as exc:
+            error = str(exc)
+        now, away = differing()
+        refused = changes if error and now == found and not stopped else {}  # before anything was done
+        ret = __utils__["gluster_states.changed"](ret, changes, {**now, **away, **refused}, fine)
+        return {**ret, "result": False, "comment": error} if error else ret
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}

@@ -20,6 +20,7 @@ class Server:
     def __init__(self):
         self.done, self.version, self.error = [], 100000, None
         self.options, self.lines, self.running, self.stays = {QUORUM: "server"}, {"nfs.disable": "on"}, True, False
+        self.answers = True
         self.salt = {
             "gluster_one_arguments.require_arguments": lambda *words, **more: True,
             "glusterd.info": lambda: {"operating_version": self.version},
@@ -49,7 +50,9 @@ class Server:
         if self.error:
             raise CommandExecutionError(self.error)
         self.done.append(f"take out {name}")
-        self.lines, self.running = self.lines if self.stays else {}, True
+        self.lines, self.running = self.lines if self.stays else {}, self.answers
+        if not self.answers:
+            raise CommandExecutionError("glusterd was started, and did not answer")
 
     def set_version(self, version, timeout):
         if self.error:
@@ -158,6 +161,12 @@ def test_a_refusal_of_the_change_comes_with_test_too(server):
     assert server.run(*STATE, test=True) == (False, {})
     server.error = "glusterd is not stopped"
     assert server.run(*STATE) == (False, {}) and server.done == []
+
+
+def test_what_was_changed_before_a_failure_is_said(server):
+    server.answers = False
+    assert server.run(*STATE) == (False, LINE)
+    assert server.run(*STATE) == (False, {})
 
 
 def test_a_line_that_comes_back_is_a_failure(server):
