@@ -20,6 +20,10 @@ LOOK_AT_IT = (
     "salt SERVER state.apply gluster_one.started"
 )
 APPLY = "salt '*' state.apply gluster_one"
+PREPARE = (
+    "salt-run state.orchestrate gluster_one.orchestrate.upgrade pillar='{prepare: true}' goes on with it "
+    "(docs/upgrade.md, When it stops half way)"
+)
 PAGE = "docs/status.md, A server that is not in the pool"
 TOGETHER = "gluster_pool.together"  # in the context: a run, and the peers as this server saw them when none was apart
 
@@ -122,7 +126,7 @@ def volume_report(name, volume, seen, node):
         found.append(["volume_gone", name, what, "it is there", cure])
         return [facts, found]
     info = seen["volumes"][name]
-    found += _options(name, volume, info, node)
+    found += _options(name, volume, info, node) + _paused(name, info["options"])
     if info["status"] != "Started":
         what, cure = f"it is {info['status']}", f"gluster volume start {name}, if nobody stopped it on purpose"
         if makes and info["status"] == "Created":
@@ -212,6 +216,18 @@ def _options(name, volume, info, node):
          change["new"] or "not set", cure]
         for option, change in dropped.items()
     ]  # fmt: skip
+
+
+def _paused(name, options):
+    """
+    That the server quorum is off until the preparation of an upgrade is at its end, as a list of one finding. A run
+    that was killed, and that nobody goes on with, would leave it off.
+    """
+    was = __utils__["gluster_options.paused"](options)
+    if not was:
+        return []
+    what = f"its server quorum stays off until an upgrade is prepared (user.gluster_one.quorum is {was})"
+    return [["quorum_paused", name, what, "the preparation has come to its end", PREPARE]]
 
 
 def _clients(name, bricks, seen):

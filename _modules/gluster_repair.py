@@ -58,7 +58,8 @@ def membership():
     try:
         found["peers"] = __salt__["gluster.peer_status"](timeout=ANSWER)
     except CommandExecutionError:
-        found["running"] = bool(found["unfinished"])  # glusterd that waits for an answer says nothing
+        # One that waits for an answer says nothing; the file of such a probe stays, also when it has been stopped.
+        found["running"] = bool(found["unfinished"]) and __salt__["glusterd.service"]().get("running", True)
         found["peers"] = __salt__["glusterd.stored_peers"]()
     return found
 

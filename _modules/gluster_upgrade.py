@@ -22,6 +22,8 @@ PROTOCOL = "cluster.op-version"
 # Gluster 10 gives a new volume, it does nothing there either.
 DROPPED = {"nfs.disable": ("on", "enable", "yes", "true", "1")}
 ANSWER = 10  # seconds for glusterd's answer, which takes a tenth of one
+# Bytes that have to be free for the definitions: a glusterd that starts writes files of its own, too.
+ROOM = 16 * 2**20
 
 
 def __virtual__():
@@ -37,8 +39,8 @@ def view():
     options, without what Gluster 11 drops; ``lines`` is what it would drop, on disk or as glusterd has it. ``bricks``
     are those here of started volumes, each with the seconds since its process has begun, None where there is none.
     ``asked`` is what the pillar wants of what is dropped, ``snapshots`` are those of volumes, and ``ends`` says why
-    bricks end with glusterd, None where they do not, or will not once the run has done what the pillar says of its
-    unit::
+    glusterd must not be stopped: bricks end with it, and will once the run has done what the pillar says of its unit,
+    or there is no room for its definitions. It is None where neither is so::
 
         {..., "replaced": ["glusterfsd"],
          "settings": {"one_vol": {"bricks": "kvm1:/data/one_vol kvm2:/data/one_vol", "network.ping-timeout": "20"}},
@@ -71,7 +73,7 @@ def view():
         "bricks": _bricks(),
         "asked": sorted({option for option in DROPPED for each in options if option in each}),
         "snapshots": __salt__["glusterd.snapshots"](),
-        "ends": _ends(*unit),
+        "ends": _ends(*unit) or _full(),
     }
 
 
@@ -126,6 +128,16 @@ def _ends(service="glusterd", kept=False):
     return f"bricks would end with {service}: `keep_bricks: true` in the pillar and gluster_one.glusterd keep them"
 
 
+def _full():
+    """
+    That there is no room for the definitions of volumes, as a sentence, or None.
+    """
+    free = __salt__["glusterd.free_bytes"]()
+    if free >= ROOM:
+        return None
+    return f"/var/lib/glusterd has {free // 2**20} MiB free, and {ROOM // 2**20} are needed: make room there"
+
+
 def take_out_error(service="glusterd", kept=False, paused=()):
     """
     Why glusterd is not stopped here to take options out of the definitions of volumes.
@@ -139,7 +151,8 @@ def take_out_error(service="glusterd", kept=False, paused=()):
     paused
         Volumes whose server quorum will be off by then (list of strings, default none).
 
-    Returns a sentence, None where it costs no brick. One that does not run costs none.
+    Returns a sentence, None where it costs no brick, and there is room for the definitions. One that does not run costs
+    none.
 
     CLI Example:
 
@@ -158,9 +171,10 @@ def take_out_error(service="glusterd", kept=False, paused=()):
             "reject each other meanwhile would end their bricks: the orchestration turns it off (docs/upgrade.md)"
         )
     if not __salt__["glusterd.service"](service).get("running", True):
-        return None
+        full = _full()
+        return f"{service} is not started: {full}" if full else None
     down = [brick for brick, age in _bricks().items() if age is None]
-    wrong = _ends(service, kept) or (f"{', '.join(down)} is down" if down else None)
+    wrong = _ends(service, kept) or _full() or (f"{', '.join(down)} is down" if down else None)
     return f"{service} is not stopped: {wrong}" if wrong else None
 
 
@@ -169,18 +183,19 @@ def take_out(service="glusterd", timeout=120):
     Take what Gluster 11 drops out of this server's definitions of volumes, while its glusterd is stopped.
 
     It is started afterwards in any case, also where it did not run before. Bricks run on. Until all servers have done
-    so, those that have and those that have not reject each other.
+    so, those that have and those that have not reject each other. Meanwhile this server has the turn of
+    ``gluster_lock.lock``: an option that a run sets while its glusterd is stopped would be newer elsewhere.
 
     service
         glusterd's service (string, default ``glusterd``).
 
     timeout
-        Seconds to wait for glusterd's answer afterwards (int, default 120).
+        Seconds for each of: the turn, glusterd's answer afterwards (int, default 120).
 
     Returns True.
 
-    Raises CommandExecutionError, before anything is done, where :func:`take_out_error` says why; afterwards where
-    glusterd does not answer, or a brick was restarted.
+    Raises CommandExecutionError, before anything is done, where :func:`take_out_error` says why, or the turn does not
+    come; afterwards where glusterd does not answer, or a brick was restarted.
 
     CLI Example:
 
@@ -188,9 +203,24 @@ def take_out(service="glusterd", timeout=120):
 
         salt kvm1 gluster_upgrade.take_out
     """
+    _require_take_out(service)
+    try:
+        if __salt__["glusterd.service"](service).get("running", True):  # else the volume cannot be mounted for the lock
+            __salt__["gluster_lock.lock"](timeout)
+            _require_take_out(service)  # a run may have set an option before
+            __salt__["gluster_lock.lock_held"]()
+        return _taken_out(service, timeout)
+    finally:
+        __salt__["gluster_lock.unlock"]()
+
+
+def _require_take_out(service):
     wrong = take_out_error(service)
     if wrong:
         raise CommandExecutionError(wrong)
+
+
+def _taken_out(service, timeout):
     found, up, begin = lines(), _up(), time.time()
     try:
         __salt__["service.stop"](service)

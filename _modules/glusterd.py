@@ -686,6 +686,24 @@ def snapshots():
     return sorted(path.split("/")[-2] for path in glob.glob(os.path.join(DIRECTORY, "snaps/*/")))
 
 
+def free_bytes():
+    """
+    How much room there is where glusterd keeps the definitions of volumes.
+
+    Returns an int.
+
+    Raises OSError where there is no such directory.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 glusterd.free_bytes
+    """
+    seen = os.statvfs(DIRECTORY)
+    return seen.f_bavail * seen.f_frsize
+
+
 def take_out(volume, options):
     """
     Take the lines of options out of this server's definition of a volume, while its glusterd is stopped.

@@ -50,6 +50,8 @@ def prepare_plan(pool, hosts=(), timeout=120):
         Seconds to wait, at the begin, until nothing has waited to be healed for some seconds (int, default 120). In the
         middle it is waited for half a minute until servers that have just been started see each other.
 
+    Returns ``begun``, too: whether a run has begun it that has not come to its end.
+
     CLI Example:
 
     .. code-block:: bash
@@ -66,8 +68,8 @@ def prepare_plan(pool, hosts=(), timeout=120):
         time.sleep(2)
     if found["steps"] and not begun:
         wrong = _unhealed(pool, {"volumes": sorted(views[pool[0]]["volumes"]), "hosts": hosts}, timeout)
-        return {**found, "errors": wrong, "steps": []} if wrong else found
-    return found
+        found = {**found, "errors": wrong, "steps": []} if wrong else found
+    return {**found, "begun": begun}
 
 
 def _unhealed(pool, asked, timeout):
@@ -123,8 +125,9 @@ def upgrade_prepare(views, at=0):
     paused = {name: was for view in views.values() for name, was in sorted(view["paused"].items())}
     if not (to_do or paused):
         return {**none, "fine": f"nothing to do: no volume of {', '.join(minions)} has what Gluster 11 drops"}
-    # A volume that has nothing to take out would lose its bricks by the rejections as well.
-    names = sorted(views[first]["settings"]) if to_do else []
+    # A volume that has nothing to take out would lose its bricks by the rejections as well. In the middle no option can
+    # be set: servers reject each other.
+    names = sorted(views[first]["settings"]) if to_do and not (paused and len(to_do) < len(minions)) else []
     pause = [name for name in names if name not in paused or _has_quorum(views[first], name)]
     stopped = [] if pause else [minion for minion in minions if not views[minion]["running"]]
     errors = [] if paused else __salt__["gluster_one.upgrade_unready"](views)
@@ -140,7 +143,7 @@ def upgrade_prepare(views, at=0):
         rest = [each for each in order[number:] if each in stopped]
         steps.append(_look(f"look before {minion}", minions, rest, at))
         steps.append(_step("definitions", minion, definitions=True, paused=sorted(resume)))
-    steps.append(_look(f"look at the end, from {first}", minions, [], at))
+    steps.append(_look(f"look at the end, from {first}", minions, [], at, members=True))
     steps.append(_step("server quorum", first, resume=resume))
     steps.append({"id": f"status of the pool of {first}", "minions": minions, "well": True})
     who = ", ".join(minions)
@@ -153,14 +156,16 @@ def _step(what, minion, **part):
     return {"id": f"{what} on {minion}", "minions": [minion], "sls": "gluster_one.upgrade", "pillar": pillar}
 
 
-def _look(what, minions, stopped, at):
-    return {"id": what, "minions": minions, "steady": {"minions": minions, "stopped": stopped, "at": int(at)}}
+def _look(what, minions, stopped, at, members=False):
+    steady = {"minions": minions, "stopped": stopped, "at": int(at), "members": members}
+    return {"id": what, "minions": minions, "steady": steady}
 
 
-def upgrade_steady(minions, stopped=(), at=0, timeout=120):
+def upgrade_steady(minions, stopped=(), at=0, members=False, timeout=120):
     """
     Wait until the next server of a preparation may stop its glusterd: all others see each other as they have to, all
-    definitions have one version, the bricks have run on, and, where no glusterd is stopped, nothing waits to be healed.
+    definitions have one version, no volume has a server quorum, the bricks have run on, and, where no glusterd is
+    stopped, nothing waits to be healed.
 
     minions
         The servers' minions (list of strings).
@@ -170,6 +175,10 @@ def upgrade_steady(minions, stopped=(), at=0, timeout=120):
 
     at
         Since when bricks have to run, in seconds since 1970 (int, default 0: they have to run now).
+
+    members
+        Whether all have to be members of each other (bool, default False). Then volumes may have a server quorum, as
+        where a run was killed while it turned that of several on again.
 
     timeout
         Seconds to wait (int, default 120).
@@ -189,7 +198,7 @@ def upgrade_steady(minions, stopped=(), at=0, timeout=120):
         age = time.time() - at if at else 0
         views = _views(minions)
         wrong = __salt__["gluster_one.upgrade_unheard"](views)
-        wrong = wrong or [*_unsteady(views, stopped, age), *_with_quorum(views)]
+        wrong = wrong or _unsteady(views, stopped, age, members) + ([] if members else _with_quorum(views))
         again = [text for text in wrong if text.endswith(AGAIN)]
         seen = wrong or [sorted((peer["uuid"], peer["state"]) for peer in view["peers"]) for view in views.values()]
         now = time.monotonic()
@@ -271,15 +280,16 @@ def _with_quorum(views):
     ]
 
 
-def _unsteady(views, stopped=(), age=0):
+def _unsteady(views, stopped=(), age=0, members=False):
     """
     What is not as it has to be before a server stops its glusterd, as sentences. The bricks have to be so old, in
-    seconds; the glusterd of those that are ``stopped`` does not have to run, nor do their bricks.
+    seconds; the glusterd of those that are ``stopped`` does not have to run, nor do their bricks. Where they are to be
+    ``members``, none may reject another.
     """
     runs = [minion for minion in sorted(views) if minion not in stopped]
     found = [f"glusterd does not run on {each}: {STARTED.format(each)}" for each in runs if not views[each]["running"]]
     for minion in runs if not found else ():
-        found += _apart(minion, {other: views[other] for other in runs})
+        found += _apart(minion, {other: views[other] for other in runs}, members)
         for brick, has in sorted(views[minion]["bricks"].items()):
             if has is None:
                 found.append(f"{_visible(brick)} is down: {STARTED.format(minion)}")
@@ -300,16 +310,16 @@ def _unsteady(views, stopped=(), age=0):
     return found
 
 
-def _apart(minion, views):
+def _apart(minion, views, members):
     """
     The others that a server does not take for members, as sentences. Those whose definitions have other lines reject
-    it, and it rejects them.
+    it, and it rejects them, as long as they are not all to be ``members``.
     """
     found, own = [], views[minion]
     peers = {peer["uuid"]: peer for peer in own["peers"]}
     for other in [other for other in views if other != minion]:
         peer = peers.get(views[other]["uuid"], {"state": "no peer", "connected": False})
-        rejected = peer["state"] == REJECTED and views[other]["lines"] != own["lines"]
+        rejected = not members and peer["state"] == REJECTED and views[other]["lines"] != own["lines"]
         if not rejected and not (peer["state"] == MEMBER and peer["connected"]):
             state = "disconnected" if peer["state"] == MEMBER else repr(_visible(peer["state"]))
             found.append(f"{minion} has {other} as {state}")

@@ -178,7 +178,7 @@ def _held_for_down(target, views):
                                         if view["bricks"][brick] is not None}  # fmt: skip
     while True:
         said = __salt__["gluster_one.ask"]([target], "gluster_upgrade.held_for_down", timeout=60).get(target)
-        held = sorted(running.intersection(said)) if isinstance(said, list) else []
+        held = sorted(brick for brick in running if brick in said) if isinstance(said, list) else []
         if not held or time.monotonic() - begin > FOUND:
             break
         time.sleep(2)
@@ -428,7 +428,7 @@ def _pools_plan(known, parts, servers, prepare):
     if not servers:
         return {"errors": ["no minion that has gluster_one is a server of one of its volumes"]}
     __salt__["gluster_one.refresh"](servers)
-    errors, fine, steps, left = [], [], [], set(servers)
+    plans, left = [], set(servers)
     timeout = max(parts[minion]["timeout"] for minion in servers)
     while left:
         pool = sorted({min(left), *__salt__["gluster_one.replace_others"](min(left), parts)})
@@ -440,10 +440,15 @@ def _pools_plan(known, parts, servers, prepare):
             answers = __salt__["gluster_one.ask"](pool, "gluster_upgrade.view", timeout=30)
             said = __salt__["gluster_one.ask"](pool[:1], "gluster_upgrade.op_versions", timeout=60).get(pool[0])
             found = upgrade_protocol({minion: answers.get(minion) for minion in pool}, said, known)
-        errors += found["errors"]
-        fine.append(found["fine"])
-        steps += found["steps"]
-    return {"errors": errors} if errors else {"errors": [], "steps": steps, "fine": "; ".join(fine), "timeout": timeout}
+        plans.append(found)
+    errors = [text for found in plans for text in found["errors"]]
+    going_on = [found for found in plans if found.get("begun") and not found["errors"]]
+    if errors and not going_on:
+        return {"errors": errors}
+    plans = going_on if errors else plans  # what one pool lacks keeps no other one half way
+    fine = [*(found["fine"] for found in plans), *(f"not begun elsewhere: {text}" for text in errors)]
+    steps = [step for found in plans for step in found["steps"]]
+    return {"errors": [], "steps": steps, "fine": "; ".join(fine), "timeout": timeout}
 
 
 def upgrade_protocol(views, said, known=None):
@@ -599,6 +604,7 @@ def _is_view(said):
         and all(isinstance(name, str) and re.fullmatch(r"\w{1,20}", name) for name in said["replaced"])
         and all(_are_texts_by_volume(said.get(key)) for key in ("settings", "lines"))
         and isinstance(said.get("bricks"), dict)
+        and all(isinstance(brick, str) for brick in said["bricks"])
         and all(age is None or type(age) is int for age in said["bricks"].values())
         and all(re.fullmatch(r"[\w-]{1,255}", str(name)) for name in [*said["settings"], *said["lines"]])
         and all(isinstance(said.get(key), list) for key in ("asked", "snapshots"))

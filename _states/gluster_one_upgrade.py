@@ -84,9 +84,6 @@ def server_quorum_resumed(name, paused=None, timeout=120):
     name
         The volume (string).
 
-    name
-        The volume (string).
-
     paused
         With ``test=True``: what that would have kept by now (string, default: what is kept).
 
@@ -106,11 +103,13 @@ def _quorum(state, name, timeout, what, fine, paused=None):
     ret = {"name": name, "result": True, "changes": {}, "comment": ""}
 
     def differing():
-        there = __salt__["gluster.volume_info"](name).get(name)
+        # A step before would have started a glusterd that was left stopped: what it reads then is on disk.
+        later = __opts__["test"] and paused
+        there = (__salt__["glusterd.volumes"]() if later else __salt__["gluster.volume_info"](name)).get(name)
         if there is None:
             raise CommandExecutionError(f"there is no volume {name}")
         options = there["options"]
-        if __opts__["test"] and paused and not __utils__["gluster_options.paused"](options):
+        if later and not __utils__["gluster_options.paused"](options):
             options = {**options, **{option: change["new"] for option, change in before(options).items()}}
         return __utils__[f"gluster_options.{what}"](options)
 
@@ -171,8 +170,14 @@ def definitions_prepared(name="glusterd", paused=None, kept=False, timeout=120):
                 raise CommandExecutionError(wrong)
         if __opts__["test"] or not changes:
             return __utils__["gluster_states.would_change"](ret, changes, fine)
-        __salt__["gluster_upgrade.take_out"](name, timeout)
-        found, stopped = differing()
-        return __utils__["gluster_states.changed"](ret, changes, {**found, **stopped}, fine)
+        error = None
+        try:
+            __salt__["gluster_upgrade.take_out"](name, timeout)
+        except (CommandExecutionError, OSError) as exc:
+            error = str(exc)
+        now, away = differing()
+        refused = changes if error and now == found and not stopped else {}  # before anything was done
+        ret = __utils__["gluster_states.changed"](ret, changes, {**now, **away, **refused}, fine)
+        return {**ret, "result": False, "comment": error} if error else ret
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}

@@ -89,6 +89,8 @@ def volume_configured(
         fine += "".join(f"; {option}, which a run has set, stays: {why}" for option, why in stays.items())
         if kept and not new_group:
             fine += f"; {len(kept)} options of the group virt, which runs have set, stay: say group: virt for them"
+        if __utils__["gluster_options.paused"](info["options"]):
+            fine += "; its server quorum is left as it is while an upgrade is prepared (docs/upgrade.md)"
         __salt__["gluster_auth.refuse_shutting_out"](name, info["options"], {**changes, **dropped}, servers)
         after = {option: change["new"] for option, change in {**changes, **dropped}.items()}
         after = {option: value for option, value in {**info["options"], **after}.items() if value is not None}

@@ -40,11 +40,12 @@ def write(path, text):
             new.write(text.encode() if isinstance(text, str) else text)
             new.flush()
             os.fsync(new.fileno())
-        os.chmod(new.name, 0o644)
-        if os.path.exists(path):
+        if os.path.exists(path):  # until then nobody else may read it: it may hold a secret
+            os.chown(new.name, os.stat(path).st_uid, os.stat(path).st_gid)
             shutil.copystat(path, new.name)
             os.utime(new.name)  # when it was written: by that it is seen that a daemon has older content
-            os.chown(new.name, os.stat(path).st_uid, os.stat(path).st_gid)
+        else:
+            os.chmod(new.name, 0o644)
         os.replace(new.name, path)
     except BaseException:
         os.unlink(new.name)

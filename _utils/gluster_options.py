@@ -240,8 +240,8 @@ def paused(current):
 
         __utils__["gluster_options.paused"]({"user.gluster_one.quorum": "server"})
     """
-    was = current.get(PAUSED, RESUMED)
-    return None if was == RESUMED else was
+    was = current.get(PAUSED)
+    return was if was in ("server", "none") else None
 
 
 def pause_changes(current):

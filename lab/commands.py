@@ -67,6 +67,7 @@ TASKS = {
         "glusterd.end_brick", "glusterd.brick_ids", "glusterd.identity_changes", "glusterd.restore_identity",
         "glusterd.stored_snapshot", "glusterd.stored_peers", "glusterd.unfinished_probes", "glusterd.definitions",
         "glusterd.not_in_pool", "glusterd.stopped_processes", "glusterd.snapshots", "glusterd.take_out",
+        "glusterd.free_bytes",
     ),
     "The datastores in OpenNebula": (
         "opennebula.datastore_list", "opennebula.datastore_info", "opennebula.image_list", "opennebula.vm_list",

@@ -253,6 +253,20 @@ def test_an_option_that_a_run_has_set_and_the_pillar_no_longer_has_is_found(exec
     ]
 
 
+@pytest.mark.parametrize("was, found", [("server", 1), ("none", 1), ("-", 0), (None, 0)])
+def test_a_server_quorum_that_is_left_off_is_found(execution, was, found):
+    """As when a preparation was killed, and nobody goes on with it."""
+    options = {"cluster.server-quorum-type": "none", **({"user.gluster_one.quorum": was} if was else {})}
+    kept = {"status": "Stopped", "options": options, "bricks": BRICKS}
+    seen = {"pool": pool(), "volumes": {"one_vol": kept}, "status": None, "heal": {}}
+    module = execution("gluster_pool", __salt__={"glusterd.peers": lambda: [["kvm2"], ["kvm3"]]})
+    volume = {"servers": ALL, "uid": 0, "gid": 0, "options": {"cluster.server-quorum-type": "server"}}
+    said = module.volume_report("one_vol", volume, seen, {"id": "kvm1", "names": ["kvm1"], "volumes": {}})[1]
+    assert sum(one[0] == "quorum_paused" and "prepare: true" in one[-1] for one in said) == found
+    named = [one for one in said if one[0] == "volume_option" and "server-quorum-type" in one[2]]
+    assert len(named) == 1 - found
+
+
 def test_a_server_may_go_when_all_is_well(blockers):
     assert blockers("kvm2", volumes={"one_vol": {**REPLICA, **QUORUM}}) == []
 

@@ -53,6 +53,7 @@ def repair(execution, stored):
         "glusterd.unfinished_probes": stored.unfinished_probes,
         "glusterd.definitions": stored.definitions,
         "glusterd.volumes": stored.volumes,
+        "glusterd.service": lambda: {"running": True},
         "glusterd.restore_identity": lambda *words: done.append(words),
         "glusterd.restart": lambda service: done.append(f"start {service}"),
         "service.stop": lambda service: done.append(f"stop {service}"),
@@ -72,6 +73,9 @@ def test_while_a_probe_goes_on_what_is_on_disk_counts(repair):
     said = repair.view()
     assert (said["running"], said["unfinished"]) == (True, ["kvm4"])
     assert [peer["hostnames"] for peer in said["peers"]] == [["kvm2"], ["kvm3"]]
+    repair.__salt__["glusterd.service"] = lambda: {"running": False}
+    assert repair.view()["running"] is False, "it is stopped, and the file of a probe of before is there"
+    repair.__salt__["glusterd.service"] = dict
     repair.__salt__["glusterd.unfinished_probes"] = dict
     assert repair.view()["running"] is False
 

@@ -24,9 +24,15 @@ class Glusterd:
         self.options, self.loaded, self.done = {"a.b": "c", "nfs.disable": "on"}, None, []
         self.running, self.kill_mode, self.began, self.stuck = True, "process", 100, False
         self.starts_between = self.ends = False
+        self.free, self.turns, self.in_turn = 2**30, [], lambda: None
         self.now = 1000
 
+    def lock(self, timeout):
+        self.turns.append("lock")
+        self.in_turn()
+
     def stop(self, service):
+        self.turns.append("stop")
         self.done.append(f"stop {service}")
         self.running = self.stuck or self.starts_between
         if self.kill_mode != "process":
@@ -37,6 +43,7 @@ class Glusterd:
         self.options = {option: value for option, value in self.options.items() if option not in options}
 
     def restart(self, service):
+        self.turns.append("restart")
         self.done.append(f"restart {service}")
         self.running, self.loaded, self.now = True, dict(self.options), self.now + 5
         if self.ends:
@@ -70,6 +77,10 @@ def server(execution, monkeypatch):
         "glusterd.service": lambda name="glusterd": {"running": glusterd.running, "kill_mode": glusterd.kill_mode},
         "glusterd.bricks": glusterd.bricks,
         "glusterd.snapshots": lambda: ["daily"],
+        "glusterd.free_bytes": lambda: glusterd.free,
+        "gluster_lock.lock": glusterd.lock,
+        "gluster_lock.lock_held": lambda: glusterd.turns.append("held"),
+        "gluster_lock.unlock": lambda: glusterd.turns.append("unlock"),
         "glusterd.take_out": glusterd.take_out,
         "glusterd.restart": glusterd.restart,
         "service.stop": glusterd.stop,
@@ -135,6 +146,36 @@ def test_a_line_is_taken_out_while_glusterd_is_stopped(server):
     assert server.take_out("gluster") is True
     assert server.done == ["stop gluster", ("one_vol", ["nfs.disable"]), "restart gluster"]
     assert server.lines() == {} and server.glusterd.options == {"a.b": "c"}
+    assert server.glusterd.turns == ["lock", "held", "stop", "restart", "unlock"]
+
+
+def test_no_glusterd_is_stopped_out_of_turn(server):
+    """An option that is set while it is away is newer elsewhere, and it restarts its bricks when it takes that over."""
+
+    def lost():
+        raise CommandExecutionError("This server's turn did not come within 120 s")
+
+    server.glusterd.in_turn = lost
+    with pytest.raises(CommandExecutionError, match="turn did not come"):
+        server.take_out("gluster")
+    assert server.done == [] and server.glusterd.turns == ["lock", "unlock"]
+    # A run that had it has turned the server quorum on.
+    server.glusterd.in_turn = lambda: server.glusterd.options.update(QUORUM)
+    with pytest.raises(CommandExecutionError, match="has a server quorum"):
+        server.take_out("gluster")
+    assert server.done == []
+
+
+def test_no_glusterd_is_stopped_or_started_without_room_for_its_definitions(server):
+    server.glusterd.free = 3 * 2**20
+    text = "/var/lib/glusterd has 3 MiB free, and 16 are needed: make room there"
+    assert server.view()["ends"] == text
+    assert server.take_out_error("gluster") == f"gluster is not stopped: {text}"
+    server.glusterd.running = False
+    assert server.take_out_error("gluster") == f"gluster is not started: {text}"
+    with pytest.raises(CommandExecutionError, match="make room there"):
+        server.take_out("gluster")
+    assert server.done == []
 
 
 @pytest.mark.parametrize("converted", [True, False])
@@ -144,6 +185,7 @@ def test_a_glusterd_that_a_killed_run_has_left_stopped_is_started(server, conver
         del server.glusterd.options["nfs.disable"]
     assert server.take_out("gluster") is True
     assert server.done[-1] == "restart gluster" and server.lines() == {}
+    assert "lock" not in server.glusterd.turns, "without it no volume can be mounted here"
 
 
 def test_one_that_somebody_starts_in_between_is_restarted(server):

@@ -1,6 +1,7 @@
 """glusterd's own volume file: only the option asked for changes."""
 
 import re
+import shutil
 
 import pytest
 import yaml
@@ -384,6 +385,10 @@ def test_no_link_is_followed_to_a_definition(glusterd, definition, tmp_path):
     with pytest.raises(OSError, match="symbolic links"):
         glusterd.take_out("one_vol", ["nfs.disable"])
     assert definition.is_symlink() and other.read_bytes() == before
+
+
+def test_the_room_for_definitions(glusterd, definition, tmp_path):
+    assert 0 < glusterd.free_bytes() <= shutil.disk_usage(tmp_path).free
 
 
 def test_the_snapshots_on_disk(glusterd, definition, tmp_path):

@@ -108,6 +108,7 @@ def test_what_each_step_is_told(pool):
     assert part("server quorum on kvm1") == {"resume": {"one_vol": "server"}}
     look = steps["look before kvm2"]["steady"]
     assert (look["minions"], look["stopped"]) == (pool.names, []) and 5000 <= look["at"] < 5100
+    assert look["members"] is False and steps["look at the end, from kvm1"]["steady"]["members"] is True
     assert pool.plan()["fine"].endswith(f"next: `{AGAIN.format('before: kvm1')}`")
 
 
@@ -215,6 +216,56 @@ def test_a_glusterd_that_was_left_stopped_comes_first(pool, converted, number):
     assert looks == [[f"kvm{number}"], *([[]] * (len(rest) + 1))]
 
 
+def second_volume(pool, paused=None, **options):
+    for number in pool.numbers:
+        own = pool.views[f"kvm{number}"]
+        own["volumes"]["two_vol"] = volume(name=8)
+        own["settings"]["two_vol"] = {**SETTINGS, **options}
+        own["paused"].update({"two_vol": paused} if paused else {})
+        own["lines"] = {**own["lines"], "two_vol": LINES["one_vol"]} if own["lines"] else {}
+    return pool
+
+
+def test_one_killed_between_two_server_quorums_goes_on(pool):
+    """One volume has its own again, or somebody has turned it on: all are members, and no brick ends by it."""
+    second_volume(pool.begun(1, 2, 3), **QUORUM)
+    assert pool.steps() == END
+    assert pool.plan()["steps"][-2]["pillar"] == {"gluster_one_upgrade": {"resume": {"one_vol": "server"}}}
+    assert steady(pool, members=True)
+    with pytest.raises(CommandExecutionError, match="volume two_vol has a server quorum on kvm1"):
+        steady(pool)
+
+
+@pytest.mark.parametrize("converted", [(), (1,), (1, 2)])
+def test_a_volume_that_was_made_in_the_middle_has_no_option_set_then(pool, converted):
+    """Servers that reject each other set none. It has no server quorum, by which its bricks would end."""
+    second_volume(pool.begun(*converted))
+    left = [number for number in pool.numbers if number not in converted]
+    assert pool.steps() == [*([] if converted else ["no server quorum on kvm1"]), *definitions(*left), *END]
+
+
+def test_what_another_pool_lacks_keeps_none_half_way(pool, monkeypatch):
+    wrong = {"errors": ["kvm2 has the snapshot daily"], "steps": [], "fine": None, "begun": False}
+    plans = {"kvm1": {"errors": [], "steps": [{"id": "a"}], "fine": "one", "begun": True}, "kvm2": wrong,
+             "kvm3": {"errors": [], "steps": [{"id": "b"}], "fine": "three", "begun": False}}  # fmt: skip
+    salt = pool.upgrade.__salt__
+    monkeypatch.setitem(salt, "gluster_one.replace_others", lambda target, parts: [])
+    monkeypatch.setitem(salt, "gluster_one.prepare_plan", lambda minions, hosts, timeout: plans[minions[0]])
+    plan = pool.plan()
+    assert (plan["errors"], plan["steps"]) == ([], [{"id": "a"}])
+    assert plan["fine"] == "one; not begun elsewhere: kvm2 has the snapshot daily"
+    plans["kvm1"]["begun"] = False
+    assert pool.plan() == {"errors": ["kvm2 has the snapshot daily"]}
+    plans["kvm2"] = plans["kvm3"]
+    assert pool.steps() == ["a", "b", "b"]
+
+
+@pytest.mark.parametrize("converted, begun", [((), False), ((1,), True)])
+def test_whether_it_was_begun(pool, converted, begun):
+    pool = pool.begun(*converted) if begun else pool
+    assert pool.runner.prepare_plan(pool.names)["begun"] is begun
+
+
 def test_its_brick_need_not_run_before(pool):
     """As after a reset of the host in the middle."""
     pool.begun(1).stopped(2)
@@ -308,6 +359,17 @@ def test_no_other_glusterd_is_stopped(pool, change, text):
         steady(pool)
     assert f"no other glusterd is stopped: {'kvm1 says ' if 'healed' in text else ''}{text}" in str(error.value)
     assert f"then run {PREPARE} again, which goes on" in str(error.value)
+
+
+@pytest.mark.parametrize("converted, well", [((), True), ((1,), False), ((1, 2, 3), True)])
+def test_at_the_end_all_are_members(pool, converted, well):
+    """As where somebody has set the option again on one side: with the server quorum on, bricks would end."""
+    pool.begun(*converted)
+    if well:
+        assert steady(pool, members=True)
+    else:
+        with pytest.raises(CommandExecutionError, match="kvm1 has kvm2 as 'Peer Rejected'"):
+            steady(pool, members=True)
 
 
 def test_one_that_was_left_stopped_need_not_run_before_its_own_step(pool):

@@ -120,6 +120,7 @@ def test_before(fleet):
         (lambda fleet: fleet.views["kvm3"].update(version="x"), "kvm3 does not say how its glusterd is"),
         (lambda fleet: fleet.views["kvm3"].update(version=None), "kvm3 does not say how its glusterd is"),
         (lambda fleet: fleet.views["kvm3"].update(bricks={"kvm3:/b": "1"}), "kvm3 does not say how its glusterd is"),
+        (lambda fleet: fleet.views["kvm3"].update(bricks={3: 1, "kvm3:/b": 1}), "kvm3 does not say how its glusterd"),
         (lambda fleet: fleet.views["kvm3"].update(lines=[]), "kvm3 does not say how its glusterd is"),
         (lambda fleet: fleet.views["kvm3"].pop("paused"), "kvm3 does not say how its glusterd is"),
         (
@@ -215,7 +216,9 @@ def test_after_a_brick_that_is_held_for_down_is_named(fleet):
     (error,) = plan["errors"]
     assert error == f"glusterd of kvm2 takes kvm2:/b for down, although it runs, and no wait ends that: {BY_HAND}"
     assert "steps" not in plan
-    fleet.views["kvm2"]["bricks"] = {"kvm2:/b": None}
+    fleet.down = [{"kvm2:/b": 1}, 3]
+    assert steps(fleet.plan(after="kvm1")) == REST
+    fleet.down, fleet.views["kvm2"]["bricks"] = ["kvm2:/b"], {"kvm2:/b": None}
     assert steps(fleet.plan(after="kvm1")) == REST
     fleet.views["kvm2"]["bricks"] = {"kvm2:/b": 5}
     looks = [["kvm2:/b"], ["kvm2:/b"], []]

@@ -20,17 +20,24 @@ class Server:
     def __init__(self):
         self.done, self.version, self.error = [], 100000, None
         self.options, self.lines, self.running, self.stays = {QUORUM: "server"}, {"nfs.disable": "on"}, True, False
+        self.answers = True
         self.salt = {
             "gluster_one_arguments.require_arguments": lambda *words, **more: True,
             "glusterd.info": lambda: {"operating_version": self.version},
             "gluster_upgrade.set_op_version": self.set_version,
-            "gluster.volume_info": lambda name: {"one_vol": {"options": self.options}},
+            "gluster.volume_info": self.volume_info,
+            "glusterd.volumes": lambda: {"one_vol": {"options": self.options}},
             "gluster_volume.set_options": self.set_options,
             "gluster_upgrade.lines": lambda: {"one_vol": self.lines} if self.lines else {},
             "glusterd.service": lambda name: {"running": self.running},
             "gluster_upgrade.take_out_error": lambda name, kept, paused: None if kept and paused else "not now",
             "gluster_upgrade.take_out": self.take_out,
         }
+
+    def volume_info(self, name):
+        if not self.running:
+            raise CommandExecutionError("no answer")
+        return {"one_vol": {"options": self.options}}
 
     def set_options(self, name, changes, timeout):
         self.done.append({option: change["new"] for option, change in changes.items()})
@@ -43,7 +50,9 @@ class Server:
         if self.error:
             raise CommandExecutionError(self.error)
         self.done.append(f"take out {name}")
-        self.lines, self.running = self.lines if self.stays else {}, True
+        self.lines, self.running = self.lines if self.stays else {}, self.answers
+        if not self.answers:
+            raise CommandExecutionError("glusterd was started, and did not answer")
 
     def set_version(self, version, timeout):
         if self.error:
@@ -103,6 +112,12 @@ def test_the_server_quorum_is_off_for_a_while_and_what_it_was_is_kept(server):
     assert len(server.done) == 2
 
 
+def test_a_glusterd_that_a_step_before_would_have_started_is_in_no_way(server):
+    server.options, server.running = {QUORUM: "none", PAUSED: "server"}, False
+    assert server.run("server_quorum_resumed", "one_vol", paused="server", test=True) == (None, RESUME)
+    assert server.run("server_quorum_resumed", "one_vol", paused="server") == (False, {})
+
+
 def test_one_without_it_has_none_afterwards(server):
     server.options = {}
     change = {PAUSED: {"old": None, "new": "none"}}
@@ -146,6 +161,12 @@ def test_a_refusal_of_the_change_comes_with_test_too(server):
     assert server.run(*STATE, test=True) == (False, {})
     server.error = "glusterd is not stopped"
     assert server.run(*STATE) == (False, {}) and server.done == []
+
+
+def test_what_was_changed_before_a_failure_is_said(server):
+    server.answers = False
+    assert server.run(*STATE) == (False, LINE)
+    assert server.run(*STATE) == (False, {})
 
 
 def test_a_line_that_comes_back_is_a_failure(server):

@@ -67,6 +67,16 @@ def test_a_new_volume_gets_the_group_before_its_start(configured, test):
         assert (ret["result"], changes, done) == (True, {}, [])
 
 
+@pytest.mark.parametrize("paused", ["server", "-"])
+def test_a_server_quorum_that_a_preparation_has_turned_off_is_left_off_and_named(configured, paused):
+    kind = "cluster.server-quorum-type"
+    there = volume("Started", **GUIDE, **{kind: "none", "user.gluster_one.quorum": paused})
+    ret, changes, _ = configured(there, options={kind: "server"})
+    assert ret["result"] is True
+    assert ("left as it is while an upgrade is prepared" in ret["comment"]) is (paused == "server")
+    assert changes == ({} if paused == "server" else {kind: "server"})
+
+
 def twice(configured, there, **arguments):
     """The state's changes, which its test run has foretold, after which it finds nothing."""
     foretold = configured(there, True, **arguments)[0]

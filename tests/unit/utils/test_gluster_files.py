@@ -19,6 +19,25 @@ def test_mode_and_owner_stay_and_the_time_is_that_of_the_change(util, tmp_path):
     assert time.time() - there.st_mtime < 60
 
 
+def test_nobody_else_may_read_it_for_a_moment(util, tmp_path, monkeypatch):
+    """A definition of a volume has a password in it."""
+    module, modes = util("gluster_files"), []
+    path = tmp_path / "file"
+    path.write_text("before")
+    path.chmod(0o600)
+    for name in ("chmod", "chown", "replace"):
+        done = getattr(os, name)
+
+        def seen(new, *words, done=done, **more):
+            result = done(new, *words, **more)
+            modes.extend(each.stat().st_mode & 0o777 for each in tmp_path.iterdir())
+            return result
+
+        monkeypatch.setattr(module.os, name, seen)
+    module.write(str(path), "after")
+    assert modes and set(modes) == {0o600}
+
+
 def test_a_new_file_can_be_read_by_everybody(util, tmp_path):
     util("gluster_files").write(str(tmp_path / "file"), b"text")
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644

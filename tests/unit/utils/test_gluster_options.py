@@ -148,6 +148,7 @@ QUORUM, PAUSED = "cluster.server-quorum-type", "user.gluster_one.quorum"
         ({QUORUM: "server", PAUSED: "server"}, "server", {QUORUM: "none"}, {QUORUM: "server"}),
         ({QUORUM: "server", PAUSED: "none"}, "server", {QUORUM: "none"}, {QUORUM: "server"}),
         ({QUORUM: "none", PAUSED: "server"}, "server", {QUORUM: "none"}, {QUORUM: "server"}),
+        ({QUORUM: "server", PAUSED: "perhaps"}, "server", {QUORUM: "none"}, {QUORUM: "server"}),
     ],
 )
 def test_a_server_quorum_is_off_for_a_while(util, options, paused, between, after):
