@@ -23,7 +23,7 @@ YAML_FILES = $(wildcard FORMULA pillar.example) \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lock lint format test unit opennebula functional functional-1 functional-2 fleet first-run-trixie \
-  test-long faults othersalts demo bench
+  test-long faults othersalts otherreleases demo bench
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,12 +41,14 @@ lock: setup ## choose the versions in the lock files again, one for each Python 
 	    && mv $$lock.new $$lock || exit 1; \
 	done
 
-lint: setup ## ruff, salt-lint and yamllint
+lint: setup ## ruff, salt-lint and yamllint; whether the long tests can be loaded
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	@# 205 asks for the name *.sls, and so for another name of every *.jinja.
 	find gluster_one lab tests docs -name '*.sls' -o -name '*.jinja' 2>/dev/null | xargs -r $(VENV)/bin/salt-lint -x 205
 	$(VENV)/bin/yamllint -s -d '$(YAML_RULES)' $(YAML_FILES)
+	@# What only the long suite imports, ruff does not look at.
+	@said=$$($(PYTEST) tests/long --collect-only -q 2>&1) || { echo "$$said" | tail -n 20; exit 1; }
 
 format: setup ## ruff's format for Python files, the modules' checksums, docs/commands.md, docs/findings.md
 	$(VENV)/bin/ruff check --fix .
@@ -82,16 +84,22 @@ fleet: setup ## the main job on the lab's master and minions
 first-run-trixie: setup
 	LAB_RELEASE=trixie LAB_BARE=1 $(PYTEST) --timeout=700 tests/fleet/test_first_run.py tests/fleet/test_replace.py $(ARGS)
 
-test-long: setup ## what takes hours: faults, kills, quorum, everything else on a fleet, the other Salts; ARGS are pytest's
+test-long: setup ## what takes hours: faults, kills, quorum, all else on a fleet, other Salts and releases; ARGS are pytest's
 	@status=0; $(PYTEST) tests/long $(ARGS) || status=1; \
-	  $(if $(filter .venv,$(VENV)),$(MAKE) --no-print-directory othersalts || status=1;) exit $$status
+	  $(if $(filter .venv,$(VENV)),$(MAKE) --no-print-directory othersalts || status=1;) \
+	  $(if $(RELEASE),,$(MAKE) --no-print-directory otherreleases || status=1;) exit $$status
 
 faults: setup ## break a fleet in many ways, with beacons and reactor on
 	$(PYTEST) tests/long/faults/test_faults.py $(ARGS)
 
-othersalts: ## the unit and the functional tests on each Salt but the newest
+othersalts: ## the unit, the functional and the fleet tests on each Salt but the newest
 	@status=0; for salt in $(filter-out $(firstword $(SALTS)),$(SALTS)); do \
-	  $(MAKE) --no-print-directory SALT=$$salt unit functional || status=1; done; exit $$status
+	  $(MAKE) --no-print-directory --keep-going SALT=$$salt unit functional fleet || status=1; done; exit $$status
+
+otherreleases: setup ## the fleet tests, faults, replacing and leaving on Debian 13, the fleet tests on 14; each one alone
+	@status=0; for each in $(foreach suite,fleet long/faults/test_faults.py long/test_replace.py long/test_leave.py, \
+	  trixie:$(suite)) forky:fleet; do \
+	  LAB_RELEASE=$${each%%:*} $(PYTEST) tests/$${each#*:} || status=1; done; exit $$status
 
 demo: setup ## the main job on a fresh lab, explained; KEEP=1 keeps the lab
 	@KEEP=$(KEEP) $(PY) lab/demo.py

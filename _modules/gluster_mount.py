@@ -395,7 +395,7 @@ def write_error(path, user="oneadmin"):
     # Another name each time: a file that only one brick took, while the root's owner was being changed on them, is not
     # writable until it is healed (measured with Gluster 10.3). What such tries have left goes with the next that works.
     # With something in it: on a full volume an empty file can still be made.
-    script = """head -c 1 /dev/zero >"$1.$2" && rm -f "$1.$2" && { rm -f "$1".* 2>/dev/null; exit 0; }
+    script = """head -c 1 /dev/zero >"$1.$2" && { rm -f "$1".* 2>/dev/null || rm -f "$1.$2"; } && exit 0
     status=$?; rm -f "$1.$2" 2>/dev/null; exit $status"""
     probe = os.path.join(path, f".gluster_one.write-test.{socket.gethostname()}")
     words = ["/bin/sh", "-c", script, "sh", probe, secrets.token_hex(4)]

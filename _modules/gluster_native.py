@@ -90,9 +90,17 @@ def _version(*programs):
     The version of the last of some programs that is installed, or None.
     """
     version = None
-    for program in filter(salt.utils.path.which, programs):
-        said = re.search(r"\d+(\.\d+)+", __utils__["gluster_process.run"]([program, "--version"], timeout=30)[1])
-        version = said[0] if said else "(its version is not known)"
+    for path in filter(None, map(salt.utils.path.which, programs)):
+        # A start of libvirtd takes 20 to 30 ms, and the same file says the same: each change of it is seen by ctime.
+        seen, key = os.stat(path), f"gluster_native.version:{path}"
+        file = [seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns]
+        kept = __salt__["data.get"](key) or {}
+        version = kept.get("version") if kept.get("file") == file else None
+        if version is None:
+            said = re.search(r"\d+(\.\d+)+", __utils__["gluster_process.run"]([path, "--version"], timeout=30)[1])
+            version = said[0] if said else "(its version is not known)"
+            if said:
+                __salt__["data.update"](key, {"file": file, "version": version})
     return version
 
 
@@ -352,11 +360,12 @@ def images(**connection):
     connection
         ``endpoint``, ``auth_file``, ``api_timeout`` as in the execution module ``opennebula_api``.
 
-    Returns a list of dicts; ``what`` is ``image``, or ``disk`` for a machine's, with the machine's id, name and owner,
-    or ``datastore`` for one of which OpenNebula does not show everything to this user::
+    Returns a list of dicts; ``what`` is ``image``, or ``disk`` for a VM's, with the disk's number as ``disk`` and the
+    VM's id, name and owner, or ``datastore`` for one of which OpenNebula does not show everything to this user::
 
-        [{"datastore": "glusterds", "what": "image", "id": 3, "name": "ubuntu", "owner": "oneadmin",
-          "problem": "a qcow2 that is cloned: ...", "cure": "import it again ..."}]
+        [{"datastore": "glusterds", "what": "image", "disk": None, "id": 3, "name": "ubuntu", "owner": "oneadmin",
+          "problem": "a qcow2 that is cloned: ...", "cure": "import it again ..."},
+         {"datastore": "glusterds", "what": "disk", "disk": 0, "id": 7, "name": "web", "owner": "oneadmin", ...}]
 
     QEMU's gluster driver takes a short read for an error: of a raw file whose length is no multiple of 512 the end
     cannot be read, a qcow2 file of such a length does not open. A fresh qcow2 file has such a length unless its
@@ -396,7 +405,8 @@ def images(**connection):
             problems += _qcow2_problem(file, _look(limits, store, file["path"]))
         if file["format"] == "raw" and file["path"] not in whole:
             problems += _raw_problem(file, _look(limits, store, file["path"]))
-        found += [_finding(store, "disk" if disk else "image", file["thing"], *problem) for problem in problems]
+        what, number = ("disk", disk["id"]) if disk else ("image", None)
+        found += [_finding(store, what, file["thing"], *problem, number) for problem in problems]
     return found + _unseen(stores.values(), files, connection)
 
 
@@ -438,7 +448,7 @@ def _stays(machine, disk, unable):
     """
     What there is to say of a machine's disk that is native still.
     """
-    problem = f"disk {disk['id']} is opened over gluster:// for good, as oned has made it"
+    problem = "it is opened over gluster:// for good, as oned has made it"
     if unable:
         problem += f", which QEMU of {', '.join(unable)} cannot"
     if disk["clone"]:
@@ -486,11 +496,12 @@ def publish_access(found):
     return bool(sent and __salt__["data.update"]("gluster_native.published", published))
 
 
-def _finding(store, what, thing, problem, cure):
+def _finding(store, what, thing, problem, cure, disk=None):
     visible = __utils__["gluster_process.visible"]  # users of OpenNebula give the names
     return {
         "datastore": visible(store["name"]),
         "what": what,
+        "disk": disk,
         "id": thing["id"],
         "name": visible(thing["name"]),
         "owner": visible(thing["owner"]),

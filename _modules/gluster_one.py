@@ -30,6 +30,11 @@ YOUNG = 3600  # seconds for which a brick has just come back: what waits to be h
 MARKED, UNMARKED = "its directory is the brick's", "it lacks the volume's identifier"
 FULL, MORE_ROOM = "No space left on device", "delete images, or add bricks"
 TRIAL = 5  # seconds for a look whether a volume that is not mounted can be
+REJECTED = "Peer Rejected"
+PROBED = (
+    "if nobody probes it now: salt-run state.orchestrate gluster_one.orchestrate.repair_peer pillar='{{peer: {}}}' "
+    "(docs/repair-peer.md)"
+)
 MOST_NAMED = 5  # mounts without flags: whoever makes mount namespaces makes many
 
 
@@ -295,6 +300,9 @@ def _mount(seen, node, name, volume):
         seen["volumes"][name] = {"free_percent": space and space["free_percent"]}
         _hidden(seen, path)
         for place, error in left["errors"].items():
+            if error.startswith("[Errno "):  # it could not be looked at: whoever removes it then loses what is well
+                _find(seen, "check_failed", path, f"{place}: {error}", "an answer", "see what it says")
+                continue
             remove = "remove it as root: only what the formula writes belongs there"
             _find(seen, "volume_file", place, error, "files that the formula has written", remove)
         _client(seen, name, path, entry)
@@ -547,7 +555,8 @@ def _server(seen, node):
     if alone:
         cure = (
             "if it is new, a run with create in the pillar, or gluster peer probe it on a member; if it was "
-            f"reinstalled, docs/replace.md; else {page}"
+            "reinstalled, docs/replace.md; if it was rejected or probed half, docs/repair-peer.md; by hand: "
+            f"{page}"
         )
         _find(seen, "not_in_pool", service, alone, "a member of the pool", cure)
     else:
@@ -566,7 +575,10 @@ def _server(seen, node):
     if not alone and not any(volume["coordinator"] for volume in node["volumes"].values()):  # which asks Gluster
         for peer in __salt__["glusterd.stored_snapshot"]()["pool"]:
             if not peer["connected"]:
-                _find(seen, "not_in_pool", peer["hostname"], f"{peer['state']!r} here", "a member of the pool", page)
+                # Which of two that reject each other is to give way is not known here.
+                cure = "docs/repair-peer.md" if peer["state"] == REJECTED else PROBED.format(peer["hostname"])
+                cure = f"{cure}; by hand: {page}"
+                _find(seen, "not_in_pool", peer["hostname"], f"{peer['state']!r} here", "a member of the pool", cure)
     for name in node["volumes"]:
         _bricks(seen, node, name, alone)
     seen["looked"] += ["glusterd"]

@@ -33,7 +33,7 @@ OURS = r"(datastores\.json|mark)(\.[0-9a-f]{16})?|lock"
 # belongs to: the way to it may be oneadmin's, too. A new file that is renamed is seen on the other mounts at once; one
 # that is rewritten only after a second.
 ON_VOLUME = """
-import itertools, os, re, stat, sys
+import itertools, os, stat, sys
 sys.excepthook = lambda kind, error, _: print(error, file=sys.stderr)
 do, path, device, place, most = sys.argv[1:]
 above, name = place.split("/")
@@ -64,6 +64,8 @@ try:
 except FileNotFoundError:
     sys.exit(3)
 except OSError:
+    if kind(above, root) == "a directory":  # which cannot be read now
+        raise
     sys.exit(f"{path}/{above} is {kind(above, root)}: remove it")
 if do == "look":
     print(end="\\0")
@@ -87,6 +89,7 @@ if do in ("look", "read"):
         sys.stdout.buffer.write(stream.read(int(most)))
     sys.exit()
 if do in ("left", "remove"):
+    import re  # which takes as long as all else here, and a run does not need it
     names = [each.name for each in itertools.islice(os.scandir(inside), 1000)]
     ours = [each for each in names if re.fullmatch(most, each) and kind(each, inside) == "a file"]
     others = sorted({*names} - {*ours})

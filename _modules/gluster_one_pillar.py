@@ -34,6 +34,7 @@ DEFAULTS = {
 }
 # What os.yaml has to have.
 SYSTEM = ("glusterd_service", "glusterd_volume_file", "user", "group", "datastores_dir", "qemu_gluster_package")
+ORDER = 20000  # behind the states of SLS files without an order
 NEW_GROUP = "virt"  # the option group of a volume that is created, of Gluster's for the images of VMs
 ROLES = ("head", "hypervisor", "server")
 # Where nothing may be mounted, and what may not be covered with all that lies in it.
@@ -71,6 +72,8 @@ def node(pillar=None):
                                  "options": {}, "create": None,
                                  "uid": "oneadmin", "gid": "oneadmin", "group": None, "hosts": [["kvm1"]],
                                  "datastores": {"glusterds": {"volume": "one_vol", "host": "kvm1"}}}}}
+
+    On a head with several volumes each has ``order``, the place of its states among all of a run (int).
 
     ``pool`` has what this node does for its pool: the servers that are to be in it, itself among them, none where no
     volume of its own has ``create``; the pool's options, none where another node sets them; and those that this node
@@ -137,6 +140,10 @@ def node(pillar=None):
         "heal_files": settings["heal_files"],
     }
     plan["volumes"] = {name: _volume(name, volume, plan, system) for name, volume in pillar["volumes"].items()}
+    if "head" in roles and len(plan["volumes"]) > 1:
+        # Each volume's datastores are created right behind its own mount, and wait for no other that cannot be mounted.
+        for number, volume in enumerate(plan["volumes"].values(), 1):
+            volume["order"] = ORDER + 1000 * number
     plan["pool"] = _pool(pillar, plan["names"])
     errors = _errors_here(pillar, plan)
     return {"errors": errors} if errors else plan

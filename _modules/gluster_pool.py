@@ -60,7 +60,9 @@ def snapshot(heal=(), ask=True, service="glusterd"):
         try:
             seen = __salt__["gluster.snapshot"](heal=heal)
         except CommandExecutionError:
-            silent = __salt__["glusterd.silent_peers"]()  # one may have fallen silent meanwhile
+            # A host may have fallen silent meanwhile. One whose glusterd is stopped, as by SIGSTOP, never does: its
+            # kernel accepts connections. The finding `process_stopped` explains the `check_failed` of that one.
+            silent = __salt__["glusterd.silent_peers"]()
             if not (unfinished or silent):
                 raise
     if seen:

@@ -166,6 +166,9 @@ def _images(seen):
     """
     found = []
     for image in _asked(seen, "OpenNebula's images", "gluster_native.images"):
-        on = f"{image['datastore']}: {image['what']} {image['id']} ({image['name']}, {image['owner']})"
+        what = image["what"]
+        if what == "disk":
+            what = "a disk of VM" if image["disk"] is None else f"disk {image['disk']} of VM"
+        on = f"{image['datastore']}: {what} {image['id']} ({image['name']}, {image['owner']})"
         found.append(["image", on, image["problem"], "VMs start with it anywhere and read all of it", image["cure"]])
     return found

@@ -91,7 +91,8 @@ def _table(rows):
 
 def _columns(rows):
     """
-    Rows of three texts, wrapped beside each other, or below each other where there is too little room.
+    Rows of three texts, wrapped beside each other, or below each other where there is too little room; a fourth one
+    has lines of its own below them.
     """
     rows = [[_visible(" ".join(text.split("\n"))) for text in row] for row in rows]
     width = shutil.get_terminal_size((160, 24)).columns
@@ -106,6 +107,7 @@ def _columns(rows):
             lines += ["  ".join(map(str.ljust, each, sizes)) for each in itertools.zip_longest(*cells, fillvalue="")]
         else:
             lines += [*cells[0], *("    " + part for part in cells[1] + cells[2])]
+        lines += ["    " + part for part in textwrap.wrap(row[3], width - 4, break_on_hyphens=False)]
     return "\n".join(map(str.rstrip, lines))
 
 
@@ -120,17 +122,21 @@ def _colored(cell, size, colors):
 
 def _causes(data):
     """
-    What is wrong, who feels it and what to do; of what one minion says alone the first causes.
+    What is wrong, who feels it, what to do, and what it means for VMs and data, once where it is the same for several;
+    of what one minion says alone the first causes.
     """
-    rows, more = [("CAUSE", "FELT BY", "WHAT TO DO")], {}
+    rows, more, effects = [("CAUSE", "FELT BY", "WHAT TO DO", "")], {}, {None}
     for cause in data["causes"]:
         if cause["shown"]:
             named = data.get("verbose") and len(cause["at"]) > 1
             what = f"{cause['what']} ({', '.join(cause['at'])})" if named else cause["what"]
-            rows.append((what, _felt(cause, data.get("verbose")), cause["cure"]))
+            effect = "" if cause["effect"] in effects else cause["effect"]
+            effects.add(cause["effect"])
+            rows.append((what, _felt(cause, data.get("verbose")), cause["cure"], effect))
         else:
             more[cause["said_by"][0]] = more.get(cause["said_by"][0], 0) + 1
-    rows += [(f"{minion}: {number} more", "-", f"salt {minion} gluster_one.check") for minion, number in more.items()]
+    for minion, number in more.items():
+        rows.append((f"{minion}: {number} more", "-", f"salt {minion} gluster_one.check", ""))
     return rows
 
 

@@ -28,6 +28,13 @@ PAGE = """\
 {%- endmacro %}
 {%- macro said_of(cause) %}
 <div class="said {{ cause.severity }}"><b>{{ cause.what }}</b> <code>{{ cause.cure }}</code>
+{%- if cause.effect %}
+<div>{{ cause.effect }}</div>
+{%- endif %}
+{%- if cause.about %}
+<div>felt by {{ cause.about[:most] | join(', ') }}{{ ' and %d more' % (cause.about | length - most) if
+cause.about | length > most }}</div>
+{%- endif %}
 {%- if cause.felt_by | length > 3 %}
 <details><summary>felt by {{ cause.felt_by | length }} nodes{{ vms(cause) }}</summary>
 {{ cause.felt_by | join(', ') }}{{ '; VMs: ' ~ cause.machines | join(', ') if cause.machines else '' }}</details>
@@ -35,6 +42,7 @@ PAGE = """\
 <div>felt by {{ cause.felt_by | join(', ') }}{{ vms(cause) }}</div>
 {%- endif %}</div>
 {%- endmacro %}
+{%- macro known(number) %}{{ number if number is not none else '?' }}{% endmacro %}
 {%- macro vms(cause) -%}
 {%- if cause.machines %}, {{ cause.machines | length }} VM{{ 's' if cause.machines | length > 1 else '' }}{% endif %}
 {%- endmacro %}
@@ -91,10 +99,9 @@ th, td { overflow-wrap: normal; }
 <section id="picture">
 {%- for name, volume in volumes %}
 <h2>Volume {{ name }}</h2>
-<p>{{ volume.bricks | join(' of ') if volume.bricks else 'an unknown number of' }} bricks online, {{
-volume.heal if volume.heal is not none else 'an unknown number of' }} files to be healed, {{
-volume.split_brain if volume.split_brain is not none else 'an unknown number' }} in split-brain{{
-', %s %% free' % volume.free_percent if volume.free_percent is not none else '' }}</p>
+<p>{{ volume.bricks | join(' of ') if volume.bricks else '?' }} bricks online, {{
+known(volume.heal) }} files to be healed, {{ known(volume.split_brain) }} in split-brain, {{
+known(volume.free_percent) }} % free</p>
 {%- set look = size('bricks', volume.sets) %}
 <div class="boxes {{ look }}">
 {%- for set in volume.sets or [] %}
@@ -106,6 +113,9 @@ volume.split_brain if volume.split_brain is not none else 'an unknown number' }}
 {%- endif %}
 {%- endfor %}</div>
 {%- endfor %}
+{%- if not volume.sets %}
+<span class="box">?</span>
+{%- endif %}
 </div>
 {%- endfor %}
 <h2>Nodes</h2>

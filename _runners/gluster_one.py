@@ -36,7 +36,7 @@ STEADY, QUIET = 8, 12
 
 def status(target="*", native=False, timeout=15, html=None, verbose=False, metrics=None, reload=None):
     """
-    Show the whole fleet: the causes of what is wrong, each with what to do, then volumes, nodes and datastores.
+    Show the whole fleet: causes of what is wrong, what to do, what they mean; then volumes, nodes and datastores.
 
     target
         Which minions (string, a glob, default ``*``). Those whose pillar has no ``gluster_one`` are left out.
@@ -84,7 +84,7 @@ def status(target="*", native=False, timeout=15, html=None, verbose=False, metri
     pillars = {}  # as rendered once; who goes by which name is known only when all have answered
     marks = _marks(everyone, timeout, {"pillars": pillars})
     words = {"native": native, "marks": marks}
-    answers = _ask(asked, "gluster_one.report", words, timeout)
+    answers = ask(asked, "gluster_one.report", words, timeout)
     answers.update(_with_hosts(answers, words, timeout, {"pillars": pillars}))
     fleet = __salt__["gluster_one.overview"](answers, asked, asked == everyone, {"pillars": pillars})
     fleet.update(verbose=verbose, at=time.time(), seconds=time.monotonic() - begin)
@@ -127,7 +127,7 @@ def _with_hosts(answers, words, timeout, known):
     apart = [minion for minion in said if any(one["kind"] == APART for one in said[minion]["findings"])]
     apart = [minion for minion in apart if APART in __salt__["gluster_one.part"](minion, known)["kinds"]]
     hosts = __salt__["gluster_one.hosts_of_several"](known) if apart else []
-    again = _ask(apart, "gluster_one.report", {**words, "hosts": hosts}, timeout) if hosts else {}
+    again = ask(apart, "gluster_one.report", {**words, "hosts": hosts}, timeout) if hosts else {}
     return {minion: answer for minion, answer in again.items() if isinstance(answer, dict)}
 
 
@@ -145,7 +145,7 @@ def _marks(everyone, timeout, known):
     mark = f"{time.time_ns():020d} {secrets.token_hex(8)}"
     heads = [minion for minion in everyone if _has(minion, "roles", "head")]
     heads = [minion for minion in heads if "head" in __salt__["gluster_one.part"](minion, known)["roles"]]
-    left = _ask(heads, "gluster_one.mark", {"text": mark}, timeout) if heads else {}
+    left = ask(heads, "gluster_one.mark", {"text": mark}, timeout) if heads else {}
     own = {minion: __salt__["gluster_one.part"](minion, known)["volumes"] for minion in left}
     return {
         name: mark for minion, names in left.items() if isinstance(names, list) for name in own[minion] if name in names
@@ -187,10 +187,34 @@ def _unrendered(pillar):
     return bool(pillar and pillar.get("_errors"))
 
 
-def _ask(minions, function, arguments=None, timeout=15, until=None):
+def ask(minions, function, arguments=None, timeout=15, until=None):
     """
-    The answers of minions by their names, counted on a terminal while they come in. Where there is a time, as
-    `time.monotonic` has it, for more questions than this one, it has half of what is left.
+    What minions answer to a function of an execution module, each for itself. While they answer they are counted on a
+    terminal.
+
+    minions
+        The minions (list of strings).
+
+    function
+        The function (string).
+
+    arguments
+        Its arguments by name (dict, default none).
+
+    timeout
+        As for :func:`status` (int, default 15).
+
+    until
+        A time, as ``time.monotonic`` has it, for more questions than this one, which has half of what is left of it
+        (float, default none).
+
+    Returns a dict of what they have returned, by minion; one that has not answered is not in it.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.ask '[kvm1]' test.ping
     """
     answers = {}
     if not minions or until and time.monotonic() >= until:
@@ -228,33 +252,6 @@ def _ask(minions, function, arguments=None, timeout=15, until=None):
     if shown:
         print(file=sys.stderr)
     return answers
-
-
-def ask(minions, function, arguments=None, timeout=15):
-    """
-    What minions answer to a function of an execution module, each for itself.
-
-    minions
-        The minions (list of strings).
-
-    function
-        The function (string).
-
-    arguments
-        Its arguments by name (dict, default none).
-
-    timeout
-        As for :func:`status` (int, default 15).
-
-    Returns a dict of what they have returned, by minion; one that has not answered is not in it.
-
-    CLI Example:
-
-    .. code-block:: bash
-
-        salt-run gluster_one.ask '[kvm1]' test.ping
-    """
-    return _ask(minions, function, arguments, timeout)
 
 
 def _followed(client, job, timeout, deadline):
@@ -338,7 +335,7 @@ def ok_to_stop(minions, timeout=15, restart=False, unasked=None):
     limits = {"timeout": timeout, "until": time.monotonic() + PATIENCE * timeout}
     ours = [minion for minion in _ours("*") if minion not in (unasked or ())]
     begin = time.monotonic()
-    nodes = _ask(ours, "gluster_one_pillar.node", **limits)
+    nodes = ask(ours, "gluster_one_pillar.node", **limits)
     took = time.monotonic() - begin
     silent = [minion for minion in ours if minion not in nodes]  # they are waited for once
     nodes = {name: __salt__["gluster_one.sound_node"](node) for name, node in nodes.items()}
@@ -346,7 +343,7 @@ def ok_to_stop(minions, timeout=15, restart=False, unasked=None):
     known = {"said": {name: node["names"] for name, node in nodes.items()}}
     reasons = [] if restart else _machines(going, silent, limits)
     # Whatever the pillar makes of it: who knows volumes of a pool is a server of it. One that does not say may be one.
-    members = _ask([minion for minion in going if minion not in silent], "glusterd.volumes", **limits)
+    members = ask([minion for minion in going if minion not in silent], "glusterd.volumes", **limits)
     servers = [
         minion
         for minion in going
@@ -368,7 +365,7 @@ def ok_to_stop(minions, timeout=15, restart=False, unasked=None):
         names = {minion: _names(minion, nodes, known) for minion in servers}
         stay = sorted(set(ours) - set(going))
         said = (
-            {} if restart else _ask([minion for minion in stay if minion not in silent], "gluster_one.apart", **limits)
+            {} if restart else ask([minion for minion in stay if minion not in silent], "gluster_one.apart", **limits)
         )
         apart = {} if restart else {minion: _apart(said.get(minion)) for minion in stay}
         unsaid = [name for name in stay if name not in nodes and __salt__["gluster_one.may_serve"](name, known)]
@@ -390,10 +387,10 @@ def _blockers(others, silent, asked, limits):
     """
     reasons, said, unable = [], 0, f"{', '.join(silent[:3])} did not answer, and one server's word is not enough"
     for other in others:  # one at a time: it takes the pool's lock
-        answer = _ask([other], "gluster_one.stop_blockers", asked, **limits).get(other)
+        answer = ask([other], "gluster_one.stop_blockers", asked, **limits).get(other)
         if "hosts" in asked and isinstance(answer, str):  # an older version takes no such argument
             less = {key: value for key, value in asked.items() if key != "hosts"}
-            answer = _ask([other], "gluster_one.stop_blockers", less, **limits).get(other)
+            answer = ask([other], "gluster_one.stop_blockers", less, **limits).get(other)
             older = f"{other} may take one client for several, its modules are not the master's: {SYNC.format(other)}"
             answer = [*answer, older] if answer and isinstance(answer, list) else answer
         if isinstance(answer, list) and all(isinstance(reason, str) for reason in answer):
@@ -436,7 +433,7 @@ def _machines(minions, silent, limits):
     """
     Which VMs run on these nodes, as sentences.
     """
-    answers = _ask([minion for minion in minions if minion not in silent], "gluster_one.machines", **limits)
+    answers = ask([minion for minion in minions if minion not in silent], "gluster_one.machines", **limits)
     reasons = []
     for minion in minions:
         found = answers.get(minion, "no answer")
@@ -545,7 +542,7 @@ def remount_plan(target="*"):
     wrong, nodes = _nodes(target)
     if wrong:
         return {"errors": wrong}
-    answers = _ask(sorted(nodes), "state.apply", {"mods": "gluster_one.remount", "test": True})
+    answers = ask(sorted(nodes), "state.apply", {"mods": "gluster_one.remount", "test": True})
     due, used = [], []
     for minion in sorted(nodes):
         states = _states(answers.get(minion, "no answer"))
@@ -608,9 +605,9 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None, accept_onl
     if not others:
         return {"errors": [f"no other server of {case['new']}'s volumes is among the minions that have gluster_one"]}
     refresh([*others, target])
-    answers = _ask(others, "gluster_replace.view", {"servers": [case["old"], case["new"]]}, timeout=30)
+    answers = ask(others, "gluster_replace.view", {"servers": [case["old"], case["new"]]}, timeout=30)
     views = {minion: answers.get(minion) for minion in others}
-    standing = _ask([target], "gluster_replace.standing").get(target)
+    standing = ask([target], "gluster_replace.standing").get(target)
     names = {
         minion: [name for each in parts[minion]["volumes"].values() for name in each["names"]] for minion in others
     }
@@ -622,7 +619,7 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None, accept_onl
         return {"errors": found["errors"]}
     heads = [minion for minion, part in parts.items() if "head" in part["roles"]]
     away = case["old"] if not found["restore"] else None
-    said = _ask(heads, "gluster_replace.is_named_by", {"servers": found["called"]}) if away else {}
+    said = ask(heads, "gluster_replace.is_named_by", {"servers": found["called"]}) if away else {}
     named = [f"{minion} does not say what needs {away}: {_visible(said.get(minion, 'no answer'))}" for minion in heads
              if away and not isinstance(said.get(minion), list)]  # fmt: skip
     named += [_visible(text) for each in said.values() if isinstance(each, list) for text in each[:100]]
@@ -641,7 +638,7 @@ def _unready(going, lost, servers, witnesses):
     asked, samples = {"going": going, "servers": lost}, []
     begin = time.monotonic()
     while True:
-        answers = _ask(servers, "gluster_replace.readiness", asked, timeout=30)
+        answers = ask(servers, "gluster_replace.readiness", asked, timeout=30)
         samples.append({minion: answers.get(minion) for minion in servers})
         wrong = __salt__["gluster_one.replace_unready"](witnesses, samples)
         if wrong or time.monotonic() - begin >= STEADY:
@@ -662,7 +659,7 @@ def everyone():
 
         salt-run gluster_one.everyone
     """
-    nodes = _ask(_ours("*"), "gluster_one_pillar.node", timeout=5)  # one that is lost is among those
+    nodes = ask(_ours("*"), "gluster_one_pillar.node", timeout=5)  # one that is lost is among those
     nodes = {minion: __salt__["gluster_one.sound_node"](node) for minion, node in nodes.items()}
     known = {"said": {minion: node["names"] for minion, node in nodes.items() if node and not node["errors"]}}
     parts = {minion: __salt__["gluster_one.part"](minion, known) for minion in _ours("*")}
@@ -682,8 +679,8 @@ def refresh(minions):
 
         salt-run gluster_one.refresh '[kvm1, kvm2]'
     """
-    _ask(minions, "saltutil.refresh_pillar", {"wait": True})
-    _ask(minions, "state.show_sls", {"mods": "gluster_one", "queue": True})  # which syncs the modules
+    ask(minions, "saltutil.refresh_pillar", {"wait": True})
+    ask(minions, "state.show_sls", {"mods": "gluster_one", "queue": True})  # which syncs the modules
 
 
 def repair_plan(peer=None):
@@ -720,7 +717,7 @@ def repair_plan(peer=None):
         return {"errors": [f"no other server of the pool of {peer} is among the minions that have gluster_one"]}
     asked = [*others, *([target] if target else [])]
     refresh(asked)
-    said = _ask(asked, "gluster_repair.view", timeout=30)
+    said = ask(asked, "gluster_repair.view", timeout=30)
     views = {minion: said.get(minion) for minion in others}
     found = __salt__["gluster_one.repair_decided"](peer, views, said.get(target), target, target in servers)
     return {**found, "timeout": max(parts[minion]["timeout"] for minion in others)}
@@ -757,7 +754,7 @@ def heal_awaited(volumes, minions, timeout=86400, hosts=()):
     while True:
         seen = f"{', '.join(minions)} did not answer"
         for minion in minions:
-            said = _ask([minion], "gluster_replace.unhealed", {"volumes": volumes, "hosts": hosts}, timeout=30)
+            said = ask([minion], "gluster_replace.unhealed", {"volumes": volumes, "hosts": hosts}, timeout=30)
             if minion in said:
                 seen = said[minion] and _visible(said[minion])
                 break
@@ -812,12 +809,12 @@ def _nodes(target):
     Why nothing may be started on these minions (list of sentences), and each one's part by its name:
     they have the present pillar and modules.
     """
-    ready = _ask(sorted(__salt__["gluster_one.accepted"](target)), "saltutil.refresh_pillar", {"wait": True})
+    ready = ask(sorted(__salt__["gluster_one.accepted"](target)), "saltutil.refresh_pillar", {"wait": True})
     asked = _ours(target)
     nodes, answered = {}, ready
     if set(asked) <= set(ready):  # a silent one is waited for once
-        _ask(asked, "state.show_sls", {"mods": "gluster_one", "queue": True})  # which syncs the modules
-        nodes = answered = _ask(asked, "gluster_one_pillar.node")
+        ask(asked, "state.show_sls", {"mods": "gluster_one", "queue": True})  # which syncs the modules
+        nodes = answered = ask(asked, "gluster_one_pillar.node")
     wrong = [f"{minion} does not answer" for minion in asked if minion not in answered]
     wrong += [] if asked else [_nobody(target)]
     wrong += __salt__["gluster_one.hidden_modules"]()
@@ -864,8 +861,8 @@ def adopt(target="*", timeout=15):
         ("saltutil.sync_modules", {"refresh": False}),
         ("saltutil.refresh_modules", {"async_": False}),  # which waits until the minion's own process has loaded them
     ):
-        answering = sorted(_ask(answering, function, words, timeout))
-    answers = _ask(answering, "gluster_one_adopt.found", timeout=timeout)
+        answering = sorted(ask(answering, function, words, timeout))
+    answers = ask(answering, "gluster_one_adopt.found", timeout=timeout)
     silent = {minion: "no answer" for minion in asked if minion not in answers}
     facts = {minion: __salt__["gluster_one.sound_found"](answer) for minion, answer in {**silent, **answers}.items()}
     known = {"said": {minion: seen["names"] for minion, seen in facts.items()}}
@@ -874,7 +871,7 @@ def adopt(target="*", timeout=15):
     for roles in {tuple(found["roles"].get(minion, ())) for minion in found["minions"]}:
         minions = [minion for minion in found["minions"] if tuple(found["roles"].get(minion, ())) == roles]
         pillar = {**found["pillar"], **({"roles": list(roles)} if roles else {})}
-        nodes = _ask(minions, "gluster_one_pillar.node", {"pillar": pillar}, timeout)
+        nodes = ask(minions, "gluster_one_pillar.node", {"pillar": pillar}, timeout)
         for minion in minions:
             node = __salt__["gluster_one.sound_node"](nodes.get(minion))
             errors[minion] = node["errors"] if node else [f"could not say: {_visible(nodes.get(minion, 'no answer'))}"]

@@ -17,8 +17,11 @@ __virtualname__ = "gluster_one"
 REFUTED = ("brick_down", "brick_gone", "glusterd_down", "silent")
 # Causes that are shown of what one node alone says: one that lies may say a thousand things.
 MOST = 20
-# What a finding `image` is about, as one_datastore_report has it: the number of a disk is its VM's.
-THING = re.compile(r"[^:]*: (disk|image) (\d{1,9}) ")
+# What a finding `image` is about, as one_datastore_report has it.
+THING = re.compile(r"[^:]*: (?:image|(?:disk \d{1,9}|a disk) of (VM)) (\d{1,9}) ")
+# Kinds of findings that say that VMs cannot write. While a volume has one, nothing that may be behind it says that they
+# go on with other copies.
+LOST = ("server_quorum", "client_quorum")
 AS_SEEN = " (as seen there)"
 
 
@@ -62,10 +65,10 @@ def image_of(finding):
 
     .. code-block:: bash
 
-        salt-run gluster_one.image_of '{kind: image, "on": "glusterds: disk 7 (web, oneadmin)"}'
+        salt-run gluster_one.image_of '{kind: image, "on": "glusterds: disk 0 of VM 7 (web, oneadmin)"}'
     """
     thing = THING.match(finding["on"]) if finding["kind"] == "image" else None
-    return thing and ["VM" if thing[1] == "disk" else "image", int(thing[2])]
+    return thing and [thing[1] or "image", int(thing[2])]
 
 
 def causes(fleet, called=None, first=None):
@@ -84,15 +87,16 @@ def causes(fleet, called=None, first=None):
         The minions by the name of the first server of each volume whose bricks nobody has seen (dict of lists, default
         none).
 
-    Returns a list of dicts, each for findings that have one cure in common. ``said_by`` are the minions that report it,
+    Returns a list of dicts, each for findings that have one cure in common. ``effect`` says what it means for VMs and
+    data while it lasts, None where the table of kinds does not. ``said_by`` are the minions that report it,
     ``at`` those where it lies, ``felt_by`` those with one of its findings, ``machines`` the VMs there, None where no
     node says which run, ``about`` the images and VMs that it is about. ``findings`` counts what it explains, and
     itself; ``shown`` is False for what one node alone says beyond twenty causes::
 
         [{"kind": "brick_down", "on": "kvm3:/data/one_vol", "seen": "it is down", "severity": "error",
           "what": "kvm3:/data/one_vol is down", "cure": "salt kvm3 state.apply gluster_one.started",
-          "said_by": ["kvm1"], "at": ["kvm3"], "felt_by": ["kvm1", "kvm2"], "machines": ["one-7"], "about": [],
-          "findings": 3, "shown": True}]
+          "effect": "VMs go on with its other copies, ...", "said_by": ["kvm1"], "at": ["kvm3"],
+          "felt_by": ["kvm1", "kvm2"], "machines": ["one-7"], "about": [], "findings": 3, "shown": True}]
 
     CLI Example:
 
@@ -114,7 +118,7 @@ class _Causes:
         said = {id(one): minion for minion, node in fleet["nodes"].items() for one in node["findings"]}
         self.found = [(said.get(id(one)), one) for one in fleet["findings"]]
         self.found += [(minion, self.silent(minion)) for minion in fleet["absent"]]
-        self.explaining = {rule["kind"] for has in self.kinds.values() for rule in has.get("explained_by", ())}
+        self.explaining = {each for kind in self.kinds for each in self.behind(kind)}
         self.bricks, self.online = {}, set()
         for name, volume in self.volumes.items():
             for brick, online in [pair for each in volume["sets"] or () for pair in each]:
@@ -122,10 +126,21 @@ class _Causes:
                 self.online |= {brick} if online else set()
                 self.bricks.update({(minion, f"/{path}"): (name, brick) for minion in self.one(host)})
         self.found += self.back()
+        found = [(finding["kind"], about_volume(finding, self.volumes)) for _, finding in self.found]
+        self.lost = [(kind, on) for kind in LOST for other, on in found if other == kind]
+        self.loses = set(LOST)
+        while more := {each for kind in self.loses for each in self.behind(kind)} - self.loses:
+            self.loses |= more
         self.index = {}
         for number, (minion, finding) in enumerate(self.found):
             for by, key in self.offers(minion, finding) if finding["kind"] in self.explaining else ():
                 self.index.setdefault((finding["kind"], by), {}).setdefault(key, []).append(number)
+
+    def behind(self, kind):
+        """
+        The kinds that may explain one.
+        """
+        return {rule["kind"] for rule in self.kinds.get(kind, {}).get("explained_by", ())}
 
     def silent(self, minion):
         """
@@ -216,7 +231,7 @@ class _Causes:
             address = re.match(r"a client at (\S+) is not connected", finding["seen"])
             return next(iter(self.one(address and address[1])), None), item
         if by in ("volume", "unseen"):
-            return about_volume(finding, self.volumes)
+            return self.volume_of(minion, finding)
         if by == "datastore":
             store = self.fleet["datastores"].get(finding["on"])
             return store and (minion, str(store["id"]))
@@ -297,10 +312,18 @@ class _Causes:
         together = self.kinds.get(finding["kind"], {}).get("together")
         if together == "seen":
             return finding["kind"], finding["seen"]
-        volume = (self.brick(minion, finding) or [about_volume(finding, self.volumes)])[0]
-        if together == "volume" and volume:
-            return finding["kind"], volume
+        if together == "volume" and self.volume_of(minion, finding):
+            return finding["kind"], self.volume_of(minion, finding)
         return finding["kind"], finding["on"], _generic(finding["cure"], minion)
+
+    def volume_of(self, minion, finding):
+        """
+        The volume that a finding is about, None where it is about none: that of its brick, or of its datastore, of
+        which the head alone speaks.
+        """
+        on, stores = finding["on"], self.fleet["datastores"]
+        store = stores.get(on.partition(": ")[0] if finding["kind"] == "image" else on) or {"volume": None}
+        return (self.brick(minion, finding) or [about_volume(finding, self.volumes)])[0] or store["volume"]
 
     def cause(self, those, members):
         """
@@ -321,6 +344,7 @@ class _Causes:
             "severity": "error" if errors else "warning",
             "what": self.what(those, at),
             "cure": finding["cure"] if len(said_by) < 2 else _generic(finding["cure"], minion),
+            "effect": self.effect(those[0], [self.found[number][1]["kind"] for number in members]),
             "said_by": said_by,
             "at": at,
             "felt_by": felt,
@@ -328,6 +352,16 @@ class _Causes:
             "machines": sorted({name for each in known for name in each}) if known else None,
             "findings": len(members),
         }
+
+    def effect(self, number, kinds):
+        """
+        What a cause means for VMs and data, with these kinds of findings, itself and what it explains: where the table
+        does not say it of the cause, what it says of the most of them.
+        """
+        kind, volume = self.found[number][1]["kind"], self.volume_of(*self.found[number])
+        lost = [each for each, on in self.lost if kind in self.loses and volume in (on, None)]
+        order = [*lost, kind, *sorted(set(kinds), key=kinds.count, reverse=True)]
+        return next((self.kinds[each]["effect"] for each in order if "effect" in self.kinds.get(each, {})), None)
 
     def of_others(self, minion, finding):
         """

@@ -28,8 +28,8 @@ METRICS = {
     "split_brain_files": "Files of a volume in split-brain.",
     "volume_free_ratio": "Which part of a volume is free, from 0 to 1.",
     "datastore_size_bytes": "The size of a datastore as OpenNebula sees it.",
-    "images_unusable": "Images that VMs cannot open.",
-    "vms_unusable": "VMs with a disk that QEMU cannot open: they do not start again.",
+    "images_unusable": "Images that QEMU cannot open as they are, or not read to the end (the finding image).",
+    "vms_unusable": "VMs with a disk of which that is so: they may not start again.",
 }
 
 

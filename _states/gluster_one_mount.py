@@ -186,7 +186,7 @@ def datastore_mounted(
         with _collecting(problems):
             failure = f"The head did not name {volume}'s datastores"
             waited = __utils__["gluster_states.wait_for"](missing, timeout, failure, HEAD)
-        link_changes, _ = look_links(files.get("ids"))
+        link_changes, links_failed = look_links(files.get("ids"))
         for label, change in link_changes.items():
             path = change["new"].removesuffix(f" -> {name}")
             if os.path.basename(path) == UNKNOWN:
@@ -198,14 +198,16 @@ def datastore_mounted(
         fine += f" (waited {waited} s for the head)" if waited else ""
         fine += "".join(f"; {place}: {error}" for place, error in files.get("errors", {}).items())
         __salt__["gluster_mount_plan.forget_gone"]()
-        left_former = former_places()
-        fine += _still_mounted(left_former)
-        _, left, left_goes = look(left_former)
-        links_left, links_failed = look_links(files.get("ids"))
-        left = {**left, **left_goes, **links_left}
+        left, differed = {}, {**changes, **goes, **link_changes}
+        if differed:
+            former = former_places()
+            _, left, left_goes = look(former)
+            links_left, links_failed = look_links(files.get("ids"))
+            left = {**left, **left_goes, **links_left}
         if "flags" in left and refused:
             left["flags"]["old"] = "; ".join(refused)
-        ret = __utils__["gluster_states.changed"](ret, {**changes, **goes, **link_changes}, left, fine)
+        fine += _still_mounted(former)
+        ret = __utils__["gluster_states.changed"](ret, differed, left, fine)
         return _failed(ret, dict.fromkeys([*problems, *links_failed]))
     except (CommandExecutionError, SaltInvocationError, OSError) as exc:
         return {**ret, "result": False, "comment": str(exc)}

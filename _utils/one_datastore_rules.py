@@ -71,7 +71,7 @@ ARGUMENTS = {
     ),
     "tm_mad": _argument("text", "The transfer driver", "TM_MAD", default="shared"),
     "driver": _argument(
-        "text", "The format that images get when they are imported. Default: `raw` with `volume`", "DRIVER"
+        "text", "The format that images get when they are imported. Default: `raw` with native access", "DRIVER"
     ),
     "restricted_dirs": _argument("directories", "Directories from which no image may be registered", "RESTRICTED_DIRS"),
     "safe_dirs": _argument("directories", "Exceptions from `restricted_dirs`", "SAFE_DIRS"),

@@ -1,11 +1,10 @@
 {#- The head: create the datastores in OpenNebula or change their attributes, and link their directories. -#}
-{%- from 'gluster_one/map.jinja' import node, order with context %}
+{%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pillar
 {%- if not node.errors and 'head' in node.roles %}
   - gluster_one.mount
 {%- for name, volume in node.volumes.items() %}
-{%- set number = loop.index %}
 {%- for store, settings in volume.datastores.items() %}
 
 {{ ('gluster_one_datastore_' ~ store) | json }}:
@@ -20,7 +19,9 @@ include:
 {%- for key, value in node.opennebula.items() %}
     - {{ key }}: {{ value | json }}
 {%- endfor %}
-{{- order(number, loop.index) }}
+{%- if volume.order is defined %}
+    - order: {{ volume.order + loop.index }}
+{%- endif %}
     - require:
       - gluster_one: gluster_one_mount_{{ name }}_known
 {%- endfor %}

@@ -1,6 +1,6 @@
 {#- The head and every hypervisor: mount the volumes and link the directories of their datastores to them.
     The head links each datastore where it creates it. -#}
-{%- from 'gluster_one/map.jinja' import node, order with context %}
+{%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pillar
 {%- if not node.errors %}
@@ -25,7 +25,9 @@ gluster_one_mount_{{ name }}:
 {%- if volume.create and (opts.test or not volume.coordinator) %}
     - awaited: True
 {%- endif %}
-{{- order(loop.index, 0) }}
+{%- if volume.order is defined %}
+    - order: {{ volume.order }}
+{%- endif %}
 
 gluster_one_mount_{{ name }}_known:
   gluster_one.volume_known:
@@ -33,7 +35,9 @@ gluster_one_mount_{{ name }}_known:
     - id: {{ volume.id | json }}
     - server: {{ volume.server | json }}
     - mount: {{ volume.mount | json }}
-{{- order(loop.index, 0) }}
+{%- if volume.order is defined %}
+    - order: {{ volume.order }}
+{%- endif %}
     - require:
       - gluster_one: gluster_one_mount_{{ name }}
 {%- endfor %}

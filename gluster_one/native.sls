@@ -1,6 +1,6 @@
 {#- Every hypervisor: check that QEMU can open gluster://, and that oneadmin reads a file of each volume that way. Where
     the pillar has `access: fuse`, that it writes and reads a file on the mount. -#}
-{%- from 'gluster_one/map.jinja' import node, order with context %}
+{%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.mount
 {%- if not node.errors and 'hypervisor' in node.roles %}
@@ -12,7 +12,6 @@ gluster_one_native_access:
     - package: {{ node.package | json }}
 {%- endif %}
 {%- for name, volume in node.volumes.items() %}
-{%- set number = loop.index %}
 {%- for host in volume.hosts %}
 
 gluster_one_native_{{ name }}{{ ' %s' | format(loop.index) if not loop.first }}:
@@ -23,7 +22,9 @@ gluster_one_native_{{ name }}{{ ' %s' | format(loop.index) if not loop.first }}:
     - mount: {{ volume.mount | json }}
     - user: {{ node.user | json }}
     - timeout: {{ node.timeout }}
-{{- order(number, 900) }}
+{%- if volume.order is defined %}
+    - order: {{ volume.order + 900 }}
+{%- endif %}
     - require:
       - gluster_one_check: gluster_one_native_access
       - gluster_one: gluster_one_mount_{{ name }}_known
@@ -35,7 +36,9 @@ gluster_one_files_{{ name }}:
     - name: {{ volume.mount | json }}
     - user: {{ node.user | json }}
     - timeout: {{ node.timeout }}
-{{- order(number, 900) }}
+{%- if volume.order is defined %}
+    - order: {{ volume.order + 900 }}
+{%- endif %}
     - require:
       - gluster_one: gluster_one_mount_{{ name }}_known
 {%- endif %}

@@ -10,8 +10,12 @@ gluster_one_replace_glusterd:
   gluster_one.glusterd_configured:
     - name: {{ node.glusterd.service | json }}
     - path: {{ node.glusterd.path | json }}
+{%- if node.packages %}
     - require:
-      - sls: gluster_one.packages
+      - gluster_one: gluster_one_packages
+    - require_in:
+      - gluster_one: gluster_one_glusterd_enabled
+{%- endif %}
 {%- if node.restart.keep_bricks %}
 
 gluster_one_replace_bricks_kept:

@@ -28,6 +28,10 @@ affects VMs or images, a **warning** does not yet. The reactor applies the SLS u
 `remediate` allows it ([remediation.md](remediation.md)); where there is none, a person has to look. `status` prints
 the cure with the names filled in, and `check` often a more exact one.
 """
+HEAD = """\
+| finding | what is wrong, and what it means for VMs and data | | found by | cure | repair |
+|---|---|---|---|---|---|
+"""
 
 
 def page(checkout=CHECKOUT):
@@ -36,15 +40,15 @@ def page(checkout=CHECKOUT):
     parts = [TOP]
     for who, title in WHO.items():
         rows = [_row(kind, has) for kind, has in kinds.items() if has["who"] == who]
-        head = "| finding | what is wrong | | found by | cure | repair |\n|---|---|---|---|---|---|\n"
-        parts.append(f"\n## {title}\n\n{head}{''.join(rows)}")
+        parts.append(f"\n## {title}\n\n{HEAD}{''.join(rows)}")
     return "".join(parts)
 
 
 def _row(kind, has):
     cures = [has["cure"], *(f"{on}: {cure}" for on, cure in has.get("cures", {}).items())]
     repair = f"`{has['repair']}`" if "repair" in has else ""
-    cells = [f"`{kind}`", has["meaning"], has["severity"], LOOK[has["look"]], "; ".join(map(_shown, cures)), repair]
+    wrong = f"{has['meaning']} {has.get('effect', '')}".rstrip()
+    cells = [f"`{kind}`", wrong, has["severity"], LOOK[has["look"]], "; ".join(map(_shown, cures)), repair]
     return f"| {' | '.join(cells)} |\n"
 
 

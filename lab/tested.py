@@ -21,9 +21,9 @@ salt-call --version
 TOP = """\
 # What was run on which release
 
-Each row is the last whole run of a suite on a lab whose hosts are of that release of Debian; where hosts differ, both
-are named. The run itself writes it, when `RECORD=1` is set: `make fleet RELEASE=trixie RECORD=1`. Debian 14 is in the
-making: its versions are those of that day.
+Each row is the last whole run of a suite on a lab whose hosts are of that release of Debian, with that Salt; where
+hosts differ, both are named, and of Salt the master's first. The run itself writes it, when `RECORD=1` is set:
+`make fleet RELEASE=trixie RECORD=1`. Debian 14 is in the making: its versions are those of that day.
 
 """
 
@@ -33,14 +33,21 @@ def versions(lab):
     hosts = []
     for host in lab.hosts:
         release, *lines = lab.exec(host, "sh", "-ec", VERSIONS, check=True).stdout.splitlines()
-        hosts.append([NUMBERS[release], *(re.search(r"\d+(\.\d+)*", line)[0] for line in lines)])
-    return [" and ".join(dict.fromkeys(column)) for column in zip(*hosts)]
+        hosts.append([NUMBERS[release], *map(_version, lines)])
+    *columns, salts = zip(*hosts)
+    columns.append([_version(lab.run("--version").stdout), *salts])
+    return [" and ".join(dict.fromkeys(column)) for column in columns]
+
+
+def _version(line):
+    return re.search(r"\d+(\.\d+)*", line)[0]
 
 
 def record(suite, found, result, page=PAGE):
-    """Write a row, in place of that of the same suite and release."""
+    """Write a row, in place of that of the same suite, release and Salt."""
     row = [suite, *found, result, date.today().isoformat()]
-    kept = [other for other in rows(page) if other[:2] != row[:2]]
+    same = lambda other: [other[HEAD.index(column)] for column in ("suite", "Debian", "Salt")]  # noqa: E731
+    kept = [other for other in rows(page) if same(other) != same(row)]
     page.write_text(text([*kept, row]))
 
 

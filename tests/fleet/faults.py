@@ -135,7 +135,7 @@ FAULTS = [
         jobs=dict.fromkeys(("kvm1", "kvm2", "kvm3"), 1),
     ),
     Fault("GLUSTER_HOST changed in OpenNebula", "head", 'update:GLUSTER_HOST="kvm3:24007"', HEALED, {"datastore"},
-          "attribute:GLUSTER_HOST=kvm1:24007", jobs={"head": 1}),
+          f"attribute:GLUSTER_HOST={'kvm1:24007' if NATIVE else ''}", jobs={"head": 1}),
     Fault("DISK_TYPE changed in OpenNebula", "head", 'update:DISK_TYPE="BLOCK"', HEALED, {"datastore"},
           f"attribute:DISK_TYPE={'GLUSTER' if NATIVE else 'FILE'}", jobs={"head": 1}),
     Fault("datastore renamed", "head", "rename", REPORTED, {"datastore_gone"}, "renamed", undo="rename_back"),
@@ -210,7 +210,7 @@ class Scene:
 
     def attribute(self, pair):
         name, _, value = pair.partition("=")
-        return self.fleet.datastores()["glusterds"].get(name) == value
+        return self.fleet.datastores()["glusterds"].get(name, "") == value
 
     def rename(self):
         self.oned("one.datastore.rename", self.fleet.datastores()["glusterds"]["ID"], "other")

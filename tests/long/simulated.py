@@ -116,7 +116,7 @@ class Fleet:
     def function(self, name):
         """A runner's function, whose jobs are answered here; the time that the answers take is not the master's."""
         found = inspect.unwrap(getattr(self.runners[name], "func", self.runners[name]))
-        found.__globals__["_ask"] = self.timed
+        found.__globals__["ask"] = self.timed
         return self.runners[name]
 
     def timed(self, *words, **more):

@@ -127,6 +127,9 @@ def test_a_half_probed_one(fleet):
     fleet.sh("kvm2", f"systemctl stop glusterd; sed -i s/state=3/state=5/ {of}; {START}")
     found_state = lambda: "State: Peer in Cluster" not in fleet.sh("kvm2", "gluster peer status | grep -A2 kvm3")  # noqa: E731
     wait_for("a state that stays", found_state, 20)
+    findings = json.loads(fleet.lab.salt("--out=json", "kvm2", "gluster_one.check").stdout)["kvm2"]
+    (cure,) = [each["cure"] for each in findings if (each["kind"], each["on"]) == ("not_in_pool", "kvm3")]
+    assert "gluster_one.orchestrate.repair_peer pillar='{peer: kvm3}'" in cure
     assert as_predicted(fleet, "kvm3")[0] in ("kvm3 keeps its peers on kvm3", "keep kvm3 on kvm2")
     unnoticed(load)
     fleet.healed()

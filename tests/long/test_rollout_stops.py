@@ -16,7 +16,7 @@ from lab.system import wait_for
 from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
 from tests.fleet.load import Load
 
-from .test_killed import MINION, RANDOM, THEIRS, doubled, running
+from .test_killed import MINION, SEED, THEIRS, doubled, running
 
 ROLLOUT = ("state.orchestrate", "gluster_one.orchestrate.rollout")
 # What is shown on kvm2 instead of the SLS of its step, once that is not a mere check.
@@ -115,7 +115,7 @@ def kill(fleet, process, victim, host):
 @pytest.mark.parametrize("number", range(KILLS))
 def test_killed_at_a_random_moment_the_next_goes_on(fleet, number):
     """Two servers' glusterds are to be restarted, an option and a datastore are new, hypervisors come one by one."""
-    draw = random.Random(RANDOM.random() + number)
+    draw = random.Random(f"{SEED}, {number}")
     victim, moment = VICTIMS[number % len(VICTIMS)], draw.uniform(1, LENGTH)
     host = draw.choice(fleet.lab.hosts) if victim == "host" else draw.choice(HYPERVISORS)
     print(victim, host, f"{moment:.1f} s")

@@ -108,7 +108,8 @@ def length(path):
 def found(modules, cloud):
     """What is listed, by what it is and its name, with the problem's beginning."""
     listed = modules.gluster_native.images(**cloud.arguments)
-    assert all(set(entry) == {"datastore", "what", "id", "name", "owner", "problem", "cure"} for entry in listed)
+    keys = {"datastore", "what", "disk", "id", "name", "owner", "problem", "cure"}
+    assert all(set(entry) == keys and (entry["disk"] is not None) is (entry["what"] == "disk") for entry in listed)
     assert all("\n" not in entry["problem"] + entry["cure"] and entry["cure"] for entry in listed)
     return {(entry["datastore"], entry["what"], entry["name"], entry["owner"]): entry["problem"] for entry in listed}
 

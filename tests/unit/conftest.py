@@ -92,7 +92,9 @@ class Master:
         self.runner, self.remediation = self.files["gluster_one"], self.files["gluster_one_remediate"]
         monkeypatch.setattr(salt.cache, "factory", lambda opts: self.bank)
         monkeypatch.setattr(salt.utils.minions, "CkMinions", lambda opts: self)
-        monkeypatch.setattr(self.runner, "_ask", self.ask)
+        # The runner's other files call it through __salt__.
+        monkeypatch.setattr(self.runner, "ask", self.ask)
+        monkeypatch.setitem(self.salt, "gluster_one.ask", self.ask)
 
     def pillar(self, minion):
         self.rendered.append(minion)

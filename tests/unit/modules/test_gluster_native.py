@@ -24,10 +24,14 @@ def native(execution, tmp_path, monkeypatch):
             path.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
         opts = {"test": False, "cachedir": str(tmp_path / "cache")}
-        salt = {"gluster_mount.mount_health": lambda path: {"state": "alive" if path == str(tmp_path) else "absent"}}
+        kept = {}
+        salt = {
+            "gluster_mount.mount_health": lambda path: {"state": "alive" if path == str(tmp_path) else "absent"},
+            "data.get": kept.get, "data.update": lambda key, value: kept.update({key: value}) or True,
+        }  # fmt: skip
         module = execution("gluster_native", __opts__=opts, __grains__={"os": "Debian"}, __salt__=salt)
-        only = {name.replace("_", "-") for name in scripts}
-        monkeypatch.setattr(module.salt.utils.path, "which", lambda name: name if name in only else None)
+        programs = {name: str(tmp_path / name) for name in (each.replace("_", "-") for each in scripts)}
+        monkeypatch.setattr(module.salt.utils.path, "which", programs.get)
         return module
 
     return make
@@ -131,6 +135,20 @@ def test_a_driver_that_is_there(native):
     assert found == {"qemu": "7.2.22", "libvirt": "11.3.0", "gluster": True, "built": True, "error": None}
     assert module.access_missing(found, "the-package") is None
     assert module.access_missing({**found, "libvirt": None}, "the-package")[0] == "libvirt"
+
+
+def test_a_program_is_asked_for_its_version_again_when_it_is_another(native, tmp_path):
+    module = native(qemu_img=qemu_img(PRESENT), libvirtd=f"echo >>{tmp_path}/asked; echo libvirtd 9.0.0")
+    assert [module.native_access()["libvirt"] for _ in range(3)] == ["9.0.0"] * 3
+    assert (tmp_path / "asked").read_text() == "\n"
+    old = os.stat(tmp_path / "libvirtd")
+    (tmp_path / "libvirtd").write_text((tmp_path / "libvirtd").read_text().replace("9.0.0", "9.0.1"))
+    os.utime(tmp_path / "libvirtd", ns=(old.st_atime_ns, old.st_mtime_ns))
+    assert module.native_access()["libvirt"] == "9.0.1"
+    (tmp_path / "libvirtd").write_text("#!/bin/sh\nexit 1\n")
+    assert [module.native_access()["libvirt"] for _ in range(2)] == ["(its version is not known)"] * 2
+    (tmp_path / "libvirtd").write_text("#!/bin/sh\necho 9.0.2\n")
+    assert module.native_access()["libvirt"] == "9.0.2"
 
 
 @pytest.mark.parametrize(

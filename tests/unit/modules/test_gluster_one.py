@@ -228,6 +228,28 @@ def test_a_full_volume_is_said_once_and_an_error_has_its_own_cure(module, execut
     assert seen["volumes"]["one_vol"]["free_percent"] == 0
 
 
+@pytest.mark.parametrize("error, kind", [
+    ("[Errno 107] Transport endpoint is not connected: '/one_vol'", "check_failed"),
+    ("it is a FIFO: remove it", "volume_file"),
+])  # fmt: skip
+def test_a_file_that_cannot_be_looked_at_is_not_one_to_be_removed(module, error, kind):
+    module.__salt__.update({
+        "gluster_mount_plan.wanted_line": lambda path, *about: {"device": f"kvm1:/{path[1:]}", "opts": ["defaults"]},
+        "gluster_mount.mount_health": lambda path: {"state": "alive", "volume": path[1:]},
+        "gluster_mount.write_error": lambda path, user: None,
+        "gluster_mount.space": lambda path: {"free_percent": 99, "total_mb": 100},
+        "gluster_links.files_beneath": lambda path: [],
+        "gluster_mount_plan.outdated_client": lambda path, entry: None,
+        "gluster_one_ids.volume_files": lambda path, name: {"ids": {}, "errors": {f"{path}/.gluster_one/mark": error}},
+    })  # fmt: skip
+    module._bricks_unconnected = lambda path: []
+    seen = {"findings": [], "looked": [], "volumes": {}}
+    module._mounts(seen, {**node("one_vol"), "marks": {}, "free_percent": 10})
+    (found,) = [one for one in seen["findings"] if one["kind"] in ("check_failed", "volume_file")]
+    assert (found["kind"], "remove it as root" in found["cure"]) == (kind, kind == "volume_file")
+    assert error in found["seen"]
+
+
 def test_an_automounter_is_named_before_anything_is_looked_at(module):
     module.__salt__["gluster_mount_plan.automounter_error"] = lambda path: "is an automounter's (systemd-1), and so on"
     for name in ("gluster_one_ids.volume_files", "gluster_mount.mount_health"):
@@ -268,6 +290,29 @@ def test_options_of_the_pool_that_differ(module, there, options, seen, alone):
     said = (one["on"], one["seen"], one["expected"])
     assert said == ("pool", f"cluster.server-quorum-ratio {seen}", "51%")
     assert one["cure"] == "salt kvm2 state.apply gluster_one.pool_options"
+
+
+@pytest.mark.parametrize("state, cure", [
+    ("Accepted peer request", "if nobody probes it now: salt-run state.orchestrate gluster_one.orchestrate.repair_peer "
+     "pillar='{peer: kvm3}' (docs/repair-peer.md); by hand: docs/status.md"),
+    ("Peer Rejected", "docs/repair-peer.md; by hand: docs/status.md"),
+    ("Peer in Cluster", None),
+])  # fmt: skip
+def test_a_server_that_does_not_count_names_a_peer_that_it_does_not_take_for_a_member(module, state, cure):
+    """The coordinator may take it for one, as where a probe was interrupted."""
+    peer = {"hostname": "kvm3", "connected": cure is None, "state": state}
+    module.__salt__.update({
+        "glusterd.service": lambda name: {"running": True},
+        "glusterd.stopped_processes": dict,
+        "glusterd.options": lambda path: {"rpc-auth-allow-insecure": "on"},
+        "glusterd.not_in_pool": lambda servers: None,
+        "glusterd.stored_snapshot": lambda: {"pool": [peer]},
+    })  # fmt: skip
+    plan = {**node(), "names": [], "restart": {"keep_bricks": False}, "glusterd": {"service": "g", "path": "/g"}}
+    seen = {"findings": [], "looked": []}
+    module._server(seen, plan)
+    found = [(one["kind"], one["on"], one["seen"], one["cure"].partition(", A server")[0]) for one in seen["findings"]]
+    assert found == ([("not_in_pool", "kvm3", f"{state!r} here", cure)] if cure else [])
 
 
 def test_the_names_are_those_of_now(module, monkeypatch):

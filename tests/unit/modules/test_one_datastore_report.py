@@ -3,6 +3,8 @@
 import pytest
 from salt.exceptions import CommandExecutionError
 
+from ..conftest import Master
+
 
 @pytest.fixture
 def execution(execution):
@@ -58,6 +60,27 @@ def test_the_hosts_of_the_datastores_clusters(execution):
     assert report["datastores"]["d"]["drivers"] == "fs/shared"
 
 
+IMAGE = {"datastore": "d", "id": 1, "name": "i", "owner": "o", "problem": "p", "cure": "c"}
+
+
+@pytest.mark.parametrize(
+    "what, disk, named, about",
+    [
+        ("image", None, "d: image 1 (i, o)", ["image", 1]),
+        ("disk", 2, "d: disk 2 of VM 1 (i, o)", ["VM", 1]),
+        ("disk", None, "d: a disk of VM 1 (i, o)", ["VM", 1]),
+        ("datastore", None, "d: datastore 1 (i, o)", None),
+    ],
+)
+def test_what_is_unusable_is_named_so_that_the_master_knows_it(execution, monkeypatch, what, disk, named, about):
+    """A number is not said without what it is of: a VM has disks with numbers, and so have images."""
+    images = [{**IMAGE, "what": what, "disk": disk}]
+    module = execution("one_datastore_report", __salt__={"gluster_native.images": lambda: images})
+    ((kind, on, *_),) = module._images({"findings": []})
+    assert (kind, on) == ("image", named)
+    assert Master(monkeypatch, {}).salt["gluster_one.image_of"]({"kind": kind, "on": on}) == about
+
+
 @pytest.mark.parametrize(
     "fails, error",
     [
@@ -73,7 +96,7 @@ def test_what_fails_of_the_report_hides_nothing_else(execution, fails, error):
         "id": 101, "type": "IMAGE_DS", "ds_mad": "fs", "tm_mad": "shared", "total_mb": 0, "clusters": [0],
         "base_path": "/var/lib/one/datastores/101",
     }  # fmt: skip
-    image = {"datastore": "d", "what": "image", "id": 1, "name": "i", "owner": "o", "problem": "p", "cure": "c"}
+    image = {**IMAGE, "what": "image", "disk": None}
     host = {"name": "kvm1", "cluster": 0, "off": False}
 
     def refuse(*words, **_):

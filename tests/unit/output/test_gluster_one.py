@@ -48,14 +48,32 @@ def test_worst_first_and_the_rest_in_one_line():
     lines = shown(fleet(nodes, absent=["kvm99"]))
     assert lines[0].split() == ["CAUSE", "FELT", "BY", "WHAT", "TO", "DO"]
     assert lines[1].split() == ["kvm7:", "/0:", "gone", "kvm7", "apply"]
-    assert lines[2].split() == ["kvm99", "does", "not", "answer", "-", "look", "at", "the", "host"]
-    assert lines[5].split() == ["one_vol", "2/3", "!", "2/2", "41", "!", "0", "61", "%"]
-    assert lines[8].split() == ["kvm7", "hypervisor", "dead", "!", "ok", "ok", "ok"]
-    assert lines[9].startswith("kvm99") and lines[9].endswith("does not answer")
-    assert lines[10].startswith("29 more nodes")
+    assert lines[2].startswith("    VMs lose what they have open") and lines[4].startswith("    Nothing is known")
+    assert lines[3].split() == ["kvm99", "does", "not", "answer", "-", "look", "at", "the", "host"]
+    assert lines[7].split() == ["one_vol", "2/3", "!", "2/2", "41", "!", "0", "61", "%"]
+    assert lines[10].split() == ["kvm7", "hypervisor", "dead", "!", "ok", "ok", "ok"]
+    assert lines[11].startswith("kvm99") and lines[11].endswith("does not answer")
+    assert lines[12].startswith("29 more nodes")
     assert lines[-2] == "done" and lines[-1].endswith("salt-run gluster_one.ok_to_stop SERVER")
     lines = shown(fleet(nodes, absent=["kvm99"], verbose=True))
-    assert lines[5].endswith("61 %  down") and lines[8].endswith("/0: gone: apply")
+    assert lines[7].endswith("61 %  down") and lines[10].endswith("/0: gone: apply")
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+def test_what_causes_mean_is_said_once_below_the_first_of_them(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    dead = [{**DEAD, "on": f"/{number}"} for number in range(3)]
+    nodes = {"kvm1": {"roles": [], "looked": [], "findings": [*dead, {**DEAD, "kind": "unit"}]}}
+    data = fleet(nodes)
+    effect = KINDS()["mount_dead"]["effect"]
+    assert [one["effect"] for one in data["causes"]] == [effect] * 3 + [None]
+    lines = shown(data)
+    words = " ".join(" ".join(lines).split())
+    assert words.count(effect) == 1 and "kvm1: /1: gone" in words.partition(effect)[2]
+    first, last = effect.split()[0], effect.split()[-1]
+    below = lines[row(lines, first) : next(n for n, line in enumerate(lines) if line.split()[-1:] == [last]) + 1]
+    assert len(below) == (2 if columns == 80 else 1) and all(line.startswith("    ") for line in below)
+    assert page(data).text.count(effect) == 3
 
 
 def test_a_node_is_painted_by_what_is_its_own_fault():
@@ -70,7 +88,7 @@ def test_a_node_is_painted_by_what_is_its_own_fault():
     nodes["kvm2"]["findings"].append({**DEAD})
     lines = shown(fleet(nodes))
     assert lines[1].split() == ["kvm3:/b", "is", "down", "30", "nodes,", "1", "VM", "apply"]
-    assert lines[2].split()[:3] == ["kvm2:", "/0:", "gone"]
+    assert lines[3].split()[:3] == ["kvm2:", "/0:", "gone"]
     assert lines[row(lines, "kvm2")].split()[2:5] == ["dead", "!", "ok"]
     assert lines[row(lines, "29")].split()[1:] == ["more", "nodes", "bricks", "ok", "ok", "ok"]
 
@@ -427,6 +445,14 @@ def test_many_nodes_are_small(count, look):
     assert sum(each.get("title", "").startswith("kvm") for _, each in seen.elements) == count, "for who points at it"
 
 
+@pytest.mark.parametrize("count, more", [(1, ""), (23, " and 3 more")])
+def test_the_page_names_images_and_vms_that_feel_a_cause(count, more):
+    found = [{**DEAD, "kind": "image", "on": f"a: image {number} (x, y)"} for number in range(count)]
+    seen = page(fleet({"head": {"roles": ["head"], "looked": [], "findings": found}}))
+    (line,) = re.findall(r"felt by (.*)", seen.text)
+    assert line == ", ".join(sorted(f"image {number}" for number in range(count))[:20]) + more
+
+
 def test_many_causes_are_folded_up():
     nodes = {f"kvm{number}": {"roles": [], "looked": [], "findings": [{**DEAD, "on": f"/{number}"}]}
              for number in range(30)}  # fmt: skip
@@ -487,8 +513,17 @@ def test_what_a_minion_says_is_no_html():
     assert seen.text.count(evil) >= 5
 
 
-def test_the_page_of_a_fleet_of_which_nothing_is_known():
+def test_the_page_says_what_is_not_known_as_the_table_does():
     data = fleet({}, absent=["kvm1"])
-    data["volumes"] = {"one_vol": {**dict.fromkeys(data["volumes"]["one_vol"]), "sets": None, "wrong": []}}
+    data["volumes"] = {"one_vol": {**dict.fromkeys(data["volumes"]["one_vol"]), "wrong": []}}
     data["datastores"] = {}
-    assert "an unknown number of bricks online" in " ".join(page(data).text.split())
+    lines = shown(data)
+    assert lines[row(lines, "one_vol")].split()[1:] == ["?"] * 5
+    seen = page(data)
+    said = "? bricks online, ? files to be healed, ? in split-brain, ? % free ?"
+    assert f"Volume one_vol {said} Nodes" in " ".join(seen.text.split())
+    boxes = [each for tag, each in seen.elements if each.get("class") == "box"]
+    assert len(boxes) == 2, "in the legend, and for the bricks"
+    data["volumes"]["one_vol"].update(bricks=[0, 1], sets=[[["kvm1:/b", False]]], heal=0, split_brain=0, free_percent=0)
+    text = " ".join(page(data).text.split())
+    assert "0 of 1 bricks online, 0 files to be healed, 0 in split-brain, 0 % free kvm1:/b" in text and "?" not in text

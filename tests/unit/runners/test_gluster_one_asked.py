@@ -45,7 +45,7 @@ def test_an_event_in_anothers_name_is_no_answer(monkeypatch):
     bus = Bus([("kvm1", []), ("kvm9", "mine"), ("stranger", [])], {"kvm1": ["no"], "kvm9": "mine"})
     master.salt["gluster_one.kept_returns"] = bus.kept_returns
     monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: bus)
-    assert runner._ask(["kvm1", "kvm9"], "gluster_one.stop_blockers") == {"kvm1": ["no"], "kvm9": "mine"}
+    assert runner.ask(["kvm1", "kvm9"], "gluster_one.stop_blockers") == {"kvm1": ["no"], "kvm9": "mine"}
 
 
 def test_more_minions_that_an_event_names_are_not_waited_for(monkeypatch):
@@ -63,7 +63,7 @@ def test_more_minions_that_an_event_names_are_not_waited_for(monkeypatch):
     monkeypatch.setattr(runner.log, "warning", lambda *words: pytest.fail(str(words)))
     master.salt["gluster_one.kept_returns"] = bus.kept_returns
     monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: bus)
-    assert runner._ask(["kvm1", "kvm9"], "test.ping") == {"kvm1": 1, "kvm9": 2}
+    assert runner.ask(["kvm1", "kvm9"], "test.ping") == {"kvm1": 1, "kvm9": 2}
 
 
 def test_a_job_that_runs_for_ever_is_waited_for_in_vain(monkeypatch):
@@ -77,7 +77,7 @@ def test_a_job_that_runs_for_ever_is_waited_for_in_vain(monkeypatch):
     monkeypatch.setattr(runner.time, "sleep", lambda seconds: None)
     bus.get_iter_returns = lambda *words, **more: itertools.chain([{"kvm1": {"ret": "well"}}], itertools.repeat(None))
     monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: bus)
-    assert runner._ask(["kvm1", "kvm9"], "test.ping") == {"kvm1": "well"}
+    assert runner.ask(["kvm1", "kvm9"], "test.ping") == {"kvm1": "well"}
 
 
 def test_what_ends_salts_own_client_ends_no_look_at_the_others(monkeypatch):
@@ -94,7 +94,7 @@ def test_what_ends_salts_own_client_ends_no_look_at_the_others(monkeypatch):
 
     bus.get_iter_returns = broken
     monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: bus)
-    assert runner._ask(["kvm1", "kvm9"], "test.ping") == {"kvm1": "well", "kvm9": 5}
+    assert runner.ask(["kvm1", "kvm9"], "test.ping") == {"kvm1": "well", "kvm9": 5}
 
 
 @pytest.mark.parametrize("opts", [{"job_cache": False}, {"ext_job_cache": "redis"}])
@@ -217,7 +217,7 @@ def test_one_that_says_it_is_still_at_it_takes_no_time_of_later_questions(monkey
 
     bus.run_job, bus.get_iter_returns = run_job, came
     monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: bus)
-    monkeypatch.setattr(master.runner, "_ask", real._ask)
+    monkeypatch.setattr(master.runner, "ask", real.ask)
     assert master.runner.ok_to_stop("kvm1", restart=True)["reasons"] == []
     assert [function for function, evil in asked if evil] == ["gluster_one_pillar.node"] and len(asked) >= 3
 
@@ -228,7 +228,7 @@ def test_one_server_s_word_is_not_enough_where_there_is_another(monkeypatch, sil
     monkeypatch.undo()
     runner = imported(CHECKOUT / "_runners/gluster_one.py", __salt__=master.salt)
     answers = {"kvm2": [], "kvm3": "Another transaction is in progress"}
-    runner._ask = lambda minions, *words, **more: {minion: answers[minion] for minion in minions}
+    runner.ask = lambda minions, *words, **more: {minion: answers[minion] for minion in minions}
     others = ["kvm2"] if silent else ["kvm2", "kvm3"]
     assert runner._blockers(others, silent, {}, {}) != []
     answers["kvm3"] = []

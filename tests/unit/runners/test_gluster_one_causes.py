@@ -179,6 +179,64 @@ def causes(data):
     return sorted((one["kind"], one["on"]) for one in data["causes"])
 
 
+EFFECTS = {
+    "a brick is down": (joined(EVERY, {"kvm1": [of_volume("brick_down", B3)]}), "brick_down"),
+    "the same, and too few are left": (
+        joined(EVERY, {"kvm1": [of_volume("brick_down", B3), of_volume("client_quorum")]}), "client_quorum",
+    ),
+    "an option that no node feels": ({"kvm1": [of_volume("volume_option", seen="cluster.eager-lock is off")]}, None),
+    "an option that all feel": (CASES["the owner option"][0], "not_writable"),
+    "an option that more than one kind comes from": (CASES["bricks reject"][0], "mount_dead"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_what_a_cause_means(master, name):
+    found, kind = EFFECTS[name]
+    (cause,) = fleet(master, found, DOWN)["causes"]
+    assert cause["effect"] == (kind and TABLE[kind]["effect"])
+
+
+def test_two_of_three_bricks_are_the_causes_of_all_that_cannot_be_read(master):
+    """As a fleet said it: what cannot be read is no file to be removed, no link to be made, no image to be mended."""
+    gone = "Transport endpoint is not connected"
+    cannot = [
+        finding("not_writable", seen=f"oneadmin cannot write: {gone}"),
+        finding("check_failed", seen=f"{MOUNT}/.gluster_one: [Errno 107] {gone}: '{MOUNT}'"),
+    ]
+    head = [
+        *cannot, finding("link", "glusterds", "its identifier on the volume is None"),
+        finding("image", "glusterds: image 1 (odd, x)", f"its file /a did not answer (stat: {gone})"),
+    ]  # fmt: skip
+    down = [of_volume("brick_down", f"kvm{number}:/data/one_vol", "it is down") for number in (1, 3)]
+    found = {**dict.fromkeys(NODES, cannot), "head": head, "kvm1": [*cannot, *down, of_volume("client_quorum")]}
+    data = fleet(master, {name: [{**one} for one in each] for name, each in found.items()}, DOWN)
+    assert causes(data) == [("brick_down", "kvm1:/data/one_vol"), ("brick_down", B3)]
+
+
+def test_while_a_volume_cannot_be_written_nothing_behind_it_says_that_vms_go_on(master):
+    """Each of two bricks that are down is a cause: only one of them explains that they are too many."""
+    found = [
+        of_volume("brick_down", B3), of_volume("brick_down", "kvm1:/data/one_vol"), of_volume("client_quorum"),
+        {**of_volume("brick_down", "kvm2:/data/two_vol"), "volume": "two_vol"}, finding("mount_dead"),
+    ]  # fmt: skip
+    fleet = {"nodes": {"kvm1": {"findings": found}}, "absent": ["kvm2"], "datastores": {}, "findings": found}
+    said = {
+        (one["kind"], one["on"]): one["effect"]
+        for one in master.salt["gluster_one.causes"](
+            {**fleet, "volumes": {"one_vol": {"sets": DOWN}, "two_vol": {"sets": None}}}
+        )
+    }
+    effects = {kind: row.get("effect") for kind, row in TABLE.items()}
+    assert said == {
+        ("brick_down", B3): effects["client_quorum"],
+        ("brick_down", "kvm1:/data/one_vol"): effects["client_quorum"],
+        ("brick_down", "kvm2:/data/two_vol"): effects["brick_down"],
+        ("silent", "kvm2"): effects["client_quorum"],
+        ("mount_dead", MOUNT): effects["mount_dead"],
+    }
+
+
 # What may be said by whom, and hides nothing that another one has found.
 LIES = {
     "a hypervisor says that a brick is down": ({"kvm9": [of_volume("brick_down", B3)]}, SETS, []),

@@ -144,12 +144,13 @@ def follow(request, monkeypatch, tmp_path):
     with monkeypatch.context() as nothing:
         master = Master(nothing, {}, cachedir=str(tmp_path))
     monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: Client())
+    monkeypatch.setattr(salt.cache, "factory", lambda opts: master.bank)
     master.salt["gluster_one.kept_returns"] = lambda jid, minions: {"kvm1": "kept"}
 
     def follow(events):
         Client.events = iter(events)
         if request.param == "ask":
-            answer = master.runner._ask(["kvm1"], "test.ping", timeout=1)["kvm1"]
+            answer = master.runner.ask(["kvm1"], "test.ping", timeout=1)["kvm1"]
         else:
             turn = master.remediation._Turn("kvm1", False)
             answer, jid = master.remediation._job("kvm1", ["gluster_one.mount"], 5, turn)
@@ -206,7 +207,7 @@ def test_a_flood_of_returns_is_not_followed_for_ever(monkeypatch, follow, floode
     monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: client)
     if follow == "ask":
         monkeypatch.setattr(master.runner, "PATIENCE", 2)
-        master.runner._ask(["kvm1", "liar"], "test.ping", timeout=0.5)
+        master.runner.ask(["kvm1", "liar"], "test.ping", timeout=0.5)
     else:
         monkeypatch.setattr(master.remediation, "ASK_AFTER", 0.5)
         turn = master.remediation._Turn("kvm1", False)
@@ -334,7 +335,7 @@ def test_one_that_has_said_that_the_job_runs_is_waited_for(monkeypatch, words, e
     monkeypatch.setattr(master.runner, "PATIENCE", patience)
     client = Busy(words, ends)
     monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: client)
-    assert master.runner._ask(["kvm1"], "gluster_one.report", timeout=0.1) == answer
+    assert master.runner.ask(["kvm1"], "gluster_one.report", timeout=0.1) == answer
     assert asked in (None, client.asked)
     assert time.monotonic() - client.begin > (1 if ends == 60 and asked is None else 0)
 
@@ -347,4 +348,4 @@ def test_what_came_past_the_events_is_taken_as_well(monkeypatch):
     monkeypatch.setattr(salt.utils.minions, "CkMinions", lambda opts: minions)
     monkeypatch.setattr(salt.client, "get_local_client", lambda mopts: Busy([], 9))
     master.salt["gluster_one.kept_returns"] = lambda jid, minions: {"kvm1": 5}
-    assert master.runner._ask(["kvm1", "kvm2"], "gluster_one.report", timeout=0.1) == {"kvm1": 5}
+    assert master.runner.ask(["kvm1", "kvm2"], "gluster_one.report", timeout=0.1) == {"kvm1": 5}

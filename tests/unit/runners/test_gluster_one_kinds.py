@@ -10,7 +10,7 @@ from lab.stamp import CHECKOUT
 
 TABLE = yaml.safe_load((CHECKOUT / "gluster_one/findings.yaml").read_text())
 KEYS = {"who", "look", "severity", "meaning", "cure"}
-MORE = {"cures", "repair", "repairs", "holds", "column", "explained_by", "together"}
+MORE = {"effect", "cures", "repair", "repairs", "holds", "column", "explained_by", "together"}
 PARTS = ("mount", "links", "writable", "native")
 
 
@@ -40,6 +40,8 @@ def test_a_row(kind):
     assert set(row) >= KEYS and set(row) <= KEYS | MORE
     assert row["who"] in findings.WHO and row["look"] in findings.LOOK and row["severity"] in ("error", "warning")
     assert row["meaning"].endswith(".") and row.get("column", PARTS[0]) in PARTS
+    effect = row.get("effect", "A line.")
+    assert effect.endswith(".") and "\n" not in effect and len(effect) <= 116, "one line of a page of docs"
     for sls in {row.get("repair"), row.get("holds"), *row.get("repairs", {}).values()} - {None}:
         assert (CHECKOUT / f"{sls.replace('.', '/')}.sls").exists()
     for cure in [row["cure"], *row.get("cures", {}).values()]:

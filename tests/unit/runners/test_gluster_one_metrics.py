@@ -41,7 +41,7 @@ def of(found, name, **labels):
 
 
 def test_a_fleet_with_a_brick_that_is_down(master):
-    image = finding("image", "glusterds: disk 7 (web, oneadmin)")
+    image = finding("image", "glusterds: disk 0 of VM 7 (web, oneadmin)")
     volume = {"kvm1": [of_volume("brick_down", B3, "it is down")], "head": [image, {**image}]}
     data = fleet(master, joined(EVERY, volume), DOWN, ["kvm9"], machines={"kvm2": ["one-7", "one-8"]})
     found = parsed(master.salt["gluster_one.metrics"](data))
@@ -100,7 +100,7 @@ def test_the_file_is_written_in_one_step(master, tmp_path):
 
 @pytest.mark.parametrize("path", ["/dev/null", "/nowhere/gluster_one.prom", "/tmp"])
 def test_what_is_no_place_for_a_file_is_refused_before_anybody_is_asked(master, monkeypatch, path):
-    monkeypatch.setattr(master.runner, "_ask", None)
+    monkeypatch.setattr(master.runner, "ask", None)
     with pytest.raises(SaltInvocationError, match="metrics is '.*': a file in a directory that is there is needed"):
         master.runner.status(metrics=path)
 

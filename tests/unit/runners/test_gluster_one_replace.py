@@ -179,6 +179,20 @@ def test_a_server_leaves_brick_by_brick(moved):
     ]
 
 
+def test_a_server_without_bricks_leaves_for_one_that_stays(monkeypatch):
+    """Others have only mounted from kvm4."""
+    fleet = Fleet(monkeypatch, {"one_vol": {"servers": ["kvm1", "kvm2", "kvm3"]}})
+    fleet.views = {
+        f"kvm{number}": view(number, *(peer(other) for other in (1, 2, 3, 4) if other != number),
+                             servers={"kvm1": member(1), "kvm4": member(4)})
+        for number in (1, 2, 3)
+    }  # fmt: skip
+    fleet.standing["kvm1"] = {"uuid": uuid(1), "volumes": ["one_vol"], "peers": ["kvm2", "kvm3", "kvm4"]}
+    plan = fleet.plan(leave="kvm4", to="kvm1")
+    assert parts(plan) == [(["kvm2", "kvm3"], ["one_vol"]), (["kvm2"], {"detach": "kvm4"})]
+    assert fleet.asked == [], "nothing of a volume goes"
+
+
 def test_a_server_that_leaves_stays_in_the_pool_for_those_that_name_it(moved):
     moved.named = ["VM 7 has it as GLUSTER_HOST of disk 0"]
     plan = leaving(moved)

@@ -1,6 +1,10 @@
 """Which names and addresses are one host: an own name may have a loopback address."""
 
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -141,3 +145,19 @@ def test_networks(hosts, monkeypatch, one, other, same):
     monkeypatch.setattr(hosts.psutil, "net_if_addrs", lambda: {"eth0": list(map(entry, link))})
     assert (hosts.network(one) == hosts.network(other)) is same
     assert hosts.network("kvm1") is None
+
+
+LISTENS = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); "
+
+
+def test_a_port_of_a_process_that_is_stopped_is_open_and_of_one_that_has_ended_refused(util):
+    """So a glusterd that is stopped is not silent: gluster_pool.snapshot."""
+    module = util("gluster_hosts")
+    with subprocess.Popen([sys.executable, "-c", LISTENS + "time.sleep(60)"], stdout=subprocess.PIPE) as process:
+        try:
+            module.PORT = int(process.stdout.readline())
+            os.kill(process.pid, signal.SIGSTOP)
+            assert module.glusterd_port("127.0.0.1") == "open"
+        finally:
+            process.kill()
+    assert module.glusterd_port("127.0.0.1") == "refused"

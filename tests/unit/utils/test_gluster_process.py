@@ -189,3 +189,14 @@ def test_a_stopped_process_is_named(execution, monkeypatch, name, words, uid, st
 
     monkeypatch.setattr(psutil, "process_iter", lambda attributes: [Process()])
     assert execution("glusterd").stopped_processes() == found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_users_command_has_nothing_of_root(util, tmp_path):
+    module = util("gluster_process", __opts__={"cachedir": str(tmp_path)})
+    show = "id -u; id -g; id -G; sed -n 's/^CapEff:[\t0]*$/powerless/p' /proc/self/status; ps -o pid=,sid= -p $$"
+    status, out, error = module.run(["sh", "-c", show], user="nobody")
+    *words, pid, session = out.split()
+    assert [status, *words, error] == [0, "65534", "65534", "65534", "powerless", ""] and pid == session
+    with pytest.raises(CommandExecutionError, match="There is no user no-such-one on this node"):
+        module.run(["true"], user="no-such-one")
