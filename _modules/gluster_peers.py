@@ -161,8 +161,9 @@ def _taker(servers, found, run):
     """
     if __opts__["test"] and not __salt__["glusterd.info"]()["uuid"]:
         return servers[0]  # glusterd has yet to be started for the first time: there is nothing to ask
-    own = {"pool": {peer["uuid"]: peer["hostnames"][-1] for peer in __salt__["gluster.peer_status"](run=run)}}
-    own["volumes"] = sorted(__salt__["gluster.volume_info"](run=run))
+    # A server that is taken in gets the pool's volumes. Where the pool is asked for after them, none are without it.
+    own = {"volumes": sorted(__salt__["gluster.volume_info"](run=run))}
+    own["pool"] = {peer["uuid"]: peer["hostnames"][-1] for peer in __salt__["gluster.peer_status"]()}
     seen = {}
     for server in servers:
         seen[server] = {**own, "uuid": found[server]["uuid"]} if found[server] else _look(server)
@@ -196,11 +197,12 @@ def _look(server):
     if closed:
         answer, text = closed
         raise (SaltInvocationError if answer == "unknown" else CommandExecutionError)(text)
+    volumes = sorted(__salt__["gluster.volume_info"](server=server))  # before the pool, as in _taker
     pool = __salt__["gluster.pool_list"](server=server)
     return {
         "uuid": next((peer["uuid"] for peer in pool if peer["hostname"] == "localhost"), None),
         "pool": {peer["uuid"]: peer["hostname"] for peer in pool if peer["hostname"] != "localhost"},
-        "volumes": sorted(__salt__["gluster.volume_info"](server=server)),
+        "volumes": volumes,
     }
 
 

@@ -173,9 +173,9 @@ def _peer(peer, pool, here):
         )
     elif state == "Peer Rejected":
         cure = (
-            "after an upgrade of Gluster, docs/upgrade.md; else where the volumes' definitions here are to stay: "
-            f"{_repair(name)}; by hand, here, for each volume: gluster volume set VOLUME user.checked yes; then on "
-            f"{name}: {stop}; {start}"
+            "while an upgrade of Gluster is prepared, or after it, docs/upgrade.md; else where the volumes' "
+            f"definitions here are to stay: {_repair(name)}; by hand, here, for each volume: gluster volume set VOLUME "
+            f"user.checked yes; then on {name}: {stop}; {start}"
         )
     else:
         files = f"/var/lib/glusterd/peers/{uuid}"

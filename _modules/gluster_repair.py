@@ -31,9 +31,11 @@ def membership():
 
     Returns a dict; ``peers`` are those on disk where Gluster does not say it, as while a probe goes on, ``unfinished``
     the servers that were probed and have not answered, ``running`` is False, too, where glusterd hangs, ``version`` is
-    Gluster's, as ``glusterd.version`` has it::
+    Gluster's, as ``glusterd.version`` has it, ``paused`` what the server quorum was of volumes where it is off for a
+    preparation (``gluster_options.paused``)::
 
         {"uuid": "...", "operating_version": 100000, "version": "10.3", "running": True, "unfinished": ["kvm4"],
+         "paused": {},
          "peers": [{"uuid": "...", "hostnames": ["kvm2"], "connected": True, "state": "Peer in Cluster"}],
          "volumes": {"one_vol": {"id": "...", "version": 7, "checksum": "871155875"}}}
 
@@ -50,6 +52,9 @@ def membership():
         "unfinished": sorted(__salt__["glusterd.unfinished_probes"]()),
         "volumes": __salt__["glusterd.definitions"](),
     }
+    paused = __utils__["gluster_options.paused"]
+    options = {name: volume["options"] for name, volume in __salt__["glusterd.volumes"]().items()}
+    found["paused"] = {name: paused(options[name]) for name in options if paused(options[name])}
     try:
         found["peers"] = __salt__["gluster.peer_status"](timeout=ANSWER)
     except CommandExecutionError:

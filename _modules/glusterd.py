@@ -671,6 +671,52 @@ def restore_identity(uuid, operating_version, peers):
     return True
 
 
+def snapshots():
+    """
+    The snapshots of volumes that this server's glusterd keeps on disk.
+
+    Returns a list of names.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 glusterd.snapshots
+    """
+    return sorted(path.split("/")[-2] for path in glob.glob(os.path.join(DIRECTORY, "snaps/*/")))
+
+
+def take_out(volume, options):
+    """
+    Take the lines of options out of this server's definition of a volume, while its glusterd is stopped.
+
+    All other lines stay as they are.
+
+    volume
+        The volume (string).
+
+    options
+        The options (list of strings).
+
+    Returns True.
+
+    Raises OSError where the file is not there, or is a link; then nothing was changed.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm2 glusterd.take_out one_vol '[nfs.disable]'
+    """
+    path = os.path.join(DIRECTORY, "vols", volume, "info")
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as stream:
+        lines = stream.readlines()
+    left = [line for line in lines if line.partition(b"=")[0].decode(errors="replace") not in options]
+    if left != lines:
+        __utils__["gluster_files.write"](path, b"".join(left))
+    return True
+
+
 def brick_ids(volume):
     """
     By which names the attributes of files mean a volume's bricks.

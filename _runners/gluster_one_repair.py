@@ -89,7 +89,8 @@ def repair_decided(peer, views, own, target, listed):
         for minion, said in sorted(views.items())
         if not said["running"]
     ]
-    wrong = wrong or _mixed({**views, target or peer: own} if own else views)
+    every = {**views, target or peer: own} if own else views
+    wrong = wrong or _mixed(every) or _prepared(every)
     if wrong:
         return {**found, "errors": wrong}
     records = {minion: _record(said, peer, own) for minion, said in views.items()}
@@ -117,6 +118,20 @@ def _mixed(views):
     return [
         f"the servers have several versions of Gluster ({there}), and bricks would be restarted: upgrade all to one "
         "version; where servers reject each other on the way, docs/upgrade.md, Gluster 10 and 11 in one pool"
+    ]
+
+
+def _prepared(views):
+    """
+    That the servers are in the middle of a preparation, in which they reject each other, as a list of one sentence.
+    """
+    names = sorted({name for said in views.values() for name in said["paused"]})
+    if not names:
+        return []
+    return [
+        f"an upgrade is being prepared, for which the server quorum of volume {', '.join(names)} is off, and bricks "
+        "would be restarted: go on with `salt-run state.orchestrate gluster_one.orchestrate.upgrade "
+        "pillar='{prepare: true}'` (docs/upgrade.md)"
     ]
 
 
@@ -166,6 +181,8 @@ def is_membership(said):
         and _is_list(said.get("peers"), _is_peer)
         and isinstance(said.get("volumes"), dict)
         and all(_is_text(name, r"[\w-]{1,255}") and _is_volume(each) for name, each in said["volumes"].items())
+        and isinstance(said.get("paused"), dict)
+        and all(_is_text(name, r"[\w-]{1,255}") and was in ("server", "none") for name, was in said["paused"].items())
     )
 
 

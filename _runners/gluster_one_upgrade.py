@@ -16,29 +16,30 @@ __virtualname__ = "gluster_one"
 
 MEMBER, REJECTED = "Peer in Cluster", "Peer Rejected"
 HOST = r"[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?"
-GIVE = "give one of {before: SERVER}, {after: SERVER} and {op_version: true}"
+GIVE = "give one of {prepare: true}, {before: SERVER}, {after: SERVER} and {op_version: true}"
 ORCHESTRATE = "salt-run state.orchestrate gluster_one.orchestrate."
 APT = "apt-get update; apt-cache show --no-all-versions {} | grep -E '^(Version|Depends)'"
 BY_HAND = "docs/upgrade.md, Gluster 10 and 11 in one pool"
-# What Gluster 11 of Debian is built without, and drops from the definitions of volumes; so it is without the option.
-DROPPED = {"nfs.disable": ("on", "enable", "yes", "true", "1")}
+PREPARE = f"`{ORCHESTRATE}upgrade pillar='{{prepare: true}}'`"
 # Seconds for which the servers have to see each other in the same way after one has come back.
 STEADY = 8
+# Seconds after which a brick that runs, and that glusterd takes for down, is not about to be found any more.
+FOUND = 30
 
 
 def __virtual__():
     return __virtualname__
 
 
-def upgrade_case(before=None, after=None, op_version=None, heal_timeout=None):
+def upgrade_case(before=None, after=None, op_version=None, heal_timeout=None, prepare=None):
     """
     What the arguments of :func:`upgrade_plan` ask for.
 
-    before, after, op_version, heal_timeout
+    before, after, op_version, heal_timeout, prepare
         See there.
 
     Returns a dict: ``errors``, sentences that name key, value and what is allowed; ``what``, the key that is given, and
-    ``server``, None for the protocol::
+    ``server``, None where that is ``prepare`` or ``op_version``::
 
         {"errors": [], "what": "before", "server": "kvm2"}
 
@@ -48,11 +49,14 @@ def upgrade_case(before=None, after=None, op_version=None, heal_timeout=None):
 
         salt-run gluster_one.upgrade_case before=kvm2
     """
-    given = {"before": before, "after": after, "op_version": op_version}
+    given = {"prepare": prepare, "before": before, "after": after, "op_version": op_version}
     given = {key: value for key, value in given.items() if value is not None}
     errors = []
     if len(given) != 1:
-        there = ", ".join(f"{key}: {value!r}" for key, value in given.items()) or "none of before, after and op_version"
+        there = (
+            ", ".join(f"{key}: {value!r}" for key, value in given.items())
+            or "none of prepare, before, after and op_version"
+        )
         errors.append(f"the pillar has {there}: {GIVE}")
     for key, value in given.items():
         if key == "op_version" and value is not True:
@@ -60,17 +64,19 @@ def upgrade_case(before=None, after=None, op_version=None, heal_timeout=None):
                 f"the pillar has op_version: {value!r}: only true is possible, which sets the newest version that all "
                 "servers and clients speak"
             )
-        elif key != "op_version" and not (isinstance(value, str) and re.fullmatch(HOST, value)):
+        elif key == "prepare" and value is not True:
+            errors.append(f"the pillar has prepare: {value!r}: only true is possible, which prepares all servers")
+        elif key in ("before", "after") and not (isinstance(value, str) and re.fullmatch(HOST, value)):
             errors.append(f"the pillar has {key}: {value!r}: a name of the pillar's servers is needed, such as kvm2")
     if heal_timeout is not None and not (type(heal_timeout) is int and heal_timeout > 0):
         errors.append(f"the pillar has heal_timeout: {heal_timeout!r}: seconds above 0 are needed, such as 86400")
     what = next(iter(given), None)
-    return {"errors": errors, "what": what, "server": given.get(what) if what != "op_version" else None}
+    return {"errors": errors, "what": what, "server": before or after}
 
 
-def upgrade_plan(before=None, after=None, op_version=None, heal_timeout=None):
+def upgrade_plan(before=None, after=None, op_version=None, heal_timeout=None, prepare=None):
     """
-    Whether a server may be upgraded now, or the steps of ``gluster_one.orchestrate.upgrade`` after that.
+    Whether a server may be upgraded now, or the steps of ``gluster_one.orchestrate.upgrade`` before or after that.
 
     before
         The server that is to be upgraded (string), by its name in the pillar's ``servers``.
@@ -85,7 +91,11 @@ def upgrade_plan(before=None, after=None, op_version=None, heal_timeout=None):
     heal_timeout
         Seconds to wait for the heal after a server (int, default 86400, a day).
 
-    One of the first three is needed. Nothing is changed.
+    prepare
+        True: have all servers, before the first one is upgraded, write definitions of volumes that Gluster 11 writes in
+        the same way.
+
+    One of ``prepare`` and the first three is needed. Nothing is changed.
 
     Returns a dict; ``errors`` are sentences that say why not, each with what to do, and ``fine`` says what is so, or
     comes next::
@@ -99,13 +109,13 @@ def upgrade_plan(before=None, after=None, op_version=None, heal_timeout=None):
 
         salt-run gluster_one.upgrade_plan before=kvm2
     """
-    case = upgrade_case(before, after, op_version, heal_timeout)
+    case = upgrade_case(before, after, op_version, heal_timeout, prepare)
     if case["errors"]:
         return {"errors": case["errors"]}
     known, parts, servers = __salt__["gluster_one.everyone"]()
     server = case["server"]
     if server is None:
-        return _protocol_plan(known, parts, servers)
+        return _pools_plan(known, parts, servers, prepare)
     at = __salt__["gluster_one.called"](server, known)
     if len(at) != 1 or at[0] not in servers:
         who = f"{' and '.join(at)} go by that name" if at[1:] else "that is not a server of the pillar"
@@ -122,7 +132,12 @@ def upgrade_plan(before=None, after=None, op_version=None, heal_timeout=None):
         reasons = __salt__["gluster_one.ok_to_stop"]([target])["reasons"]
         found = upgrade_before(server, target, {minion: views.get(minion) for minion in minions}, said, reasons)
         return {**found, "steps": [], "timeout": timeout}
-    found = upgrade_after(server, target, _settled(server, target, minions, timeout))
+    views = _settled(server, target, minions, timeout)
+    found = upgrade_after(server, target, views)
+    if not found["errors"]:
+        found["errors"] = _held_for_down(target, views)
+    if found["errors"]:
+        return {"errors": found["errors"]}
     for step in [step for step in found["steps"] if "waits" in step]:
         hosts = __salt__["gluster_one.hosts_of_several"](known)
         step["waits"].update(timeout=heal_timeout or 86400, hosts=hosts)
@@ -152,6 +167,26 @@ def _settled(server, target, minions, timeout):
             print(f"{time.strftime('%H:%M:%S')}            {waits}", file=sys.stderr, flush=True)
             shown = now
         time.sleep(2)
+
+
+def _held_for_down(target, views):
+    """
+    Bricks that run and that their glusterd goes on taking for down, as sentences: when the servers' quorum is there
+    again, it may start a brick twice, and no wait ends that.
+    """
+    begin, running = time.monotonic(), {brick for view in views.values() for brick in view["bricks"]
+                                        if view["bricks"][brick] is not None}  # fmt: skip
+    while True:
+        said = __salt__["gluster_one.ask"]([target], "gluster_upgrade.held_for_down", timeout=60).get(target)
+        held = sorted(running.intersection(said)) if isinstance(said, list) else []
+        if not held or time.monotonic() - begin > FOUND:
+            break
+        time.sleep(2)
+    return [
+        f"glusterd of {minion} takes {', '.join(own)} for down, although it runs, and no wait ends that: {BY_HAND}"
+        for minion, view in sorted(views.items())
+        if (own := [_visible(brick) for brick in held if brick in view["bricks"]])
+    ]
 
 
 def _states(view):
@@ -214,7 +249,7 @@ def upgrade_before(server, target, views, driver, reasons):
 
         salt-run gluster_one.upgrade_before kvm2 kvm2 '{}' '{}' '[]'
     """
-    errors = _unready(views) or _strangers(views) or _rejections(views) or _incompatible(views)
+    errors = upgrade_unready(views)
     vms = re.compile(r"\d+ VMs? on ")
     errors += [f"{reason}: migrate {'it' if reason[:2] == '1 ' else 'them'} away" if vms.match(reason) else reason
                for reason in reasons]  # fmt: skip
@@ -223,11 +258,11 @@ def upgrade_before(server, target, views, driver, reasons):
         f"`{_again('after', server)}`"
     ]
     lines = sorted({key for view in views.values() if _is_view(view) and _number(view) < (11,)
-                    for each in view["settings"].values() for key in DROPPED if key in each})  # fmt: skip
+                    for each in view["lines"].values() for key in each})  # fmt: skip
     if lines:
         fine.append(
-            f"if that brings Gluster 11, servers will reject each other, as the volumes have {', '.join(lines)}: take "
-            f"it out first ({BY_HAND})"
+            f"if that brings Gluster 11, servers will reject each other, as the volumes have {', '.join(lines)}: first "
+            f"{PREPARE}, while all have the same version ({BY_HAND})"
         )
     if not _is_driver(driver):
         errors.append(f"{target} does not say whether its QEMU keeps the gluster driver: {_said(driver)}")
@@ -244,6 +279,42 @@ def upgrade_before(server, target, views, driver, reasons):
             "there again"
         )
     return {"errors": list(dict.fromkeys(errors)), "fine": "; ".join(fine)}
+
+
+def upgrade_unheard(views):
+    """
+    Which servers of a pool have not said how they are, or were not asked.
+
+    views
+        See :func:`upgrade_awaited`.
+
+    Returns a list of sentences.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.upgrade_unheard '{}'
+    """
+    return _silent(views) or _strangers(views)
+
+
+def upgrade_unready(views):
+    """
+    What all servers of a pool have to be, and are not, before one is upgraded, or all are prepared for it.
+
+    views
+        See :func:`upgrade_awaited`.
+
+    Returns a list of sentences.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.upgrade_unready '{}'
+    """
+    return _unready(views) or _half_prepared(views) or _strangers(views) or _rejections(views) or _incompatible(views)
 
 
 def upgrade_after(server, target, views):
@@ -304,20 +375,12 @@ def _incompatible(views):
             found.append(f"of the servers {', '.join(there)} {who}: see docs/repair-peer.md")
             continue
         for minion, volume in there.items():
-            mine, its = _settings(views[first], name), _settings(views[minion], name)
+            mine, its = (views[each]["settings"].get(name, {}) for each in (first, minion))
             differing = sorted(key for key in {*mine, *its} if mine.get(key) != its.get(key))
             if volume["checksum"] != there[first]["checksum"]:
                 what = ", ".join(map(_visible, differing[:5])) or "the words of the definition"
                 found.append(f"{first} and {minion} differ in {what} of volume {name}: {page}")
     return found
-
-
-def _settings(view, name):
-    """
-    What is set for a volume, without what newer versions of Gluster do not know any more and drop.
-    """
-    settings = view["settings"].get(name, {})
-    return {key: value for key, value in settings.items() if value.lower() not in DROPPED.get(key, ())}
 
 
 def upgrade_well(minions, timeout=120):
@@ -358,27 +421,29 @@ def upgrade_well(minions, timeout=120):
         time.sleep(2)
 
 
-def _protocol_plan(known, parts, servers):
+def _pools_plan(known, parts, servers, prepare):
     """
-    The plan for a newer version of the protocol, of each pool that there is.
+    The plan to prepare each pool that there is, or for a newer version of its protocol.
     """
     if not servers:
         return {"errors": ["no minion that has gluster_one is a server of one of its volumes"]}
     __salt__["gluster_one.refresh"](servers)
-    answers = __salt__["gluster_one.ask"](servers, "gluster_upgrade.view", timeout=30)
     errors, fine, steps, left = [], [], [], set(servers)
+    timeout = max(parts[minion]["timeout"] for minion in servers)
     while left:
         pool = sorted({min(left), *__salt__["gluster_one.replace_others"](min(left), parts)})
         left -= {*pool}
-        said = __salt__["gluster_one.ask"](pool[:1], "gluster_upgrade.op_versions", timeout=60).get(pool[0])
-        found = upgrade_protocol({minion: answers.get(minion) for minion in pool}, said, known)
+        if prepare:
+            hosts = __salt__["gluster_one.hosts_of_several"](known)
+            found = __salt__["gluster_one.prepare_plan"](pool, hosts, timeout)
+        else:
+            answers = __salt__["gluster_one.ask"](pool, "gluster_upgrade.view", timeout=30)
+            said = __salt__["gluster_one.ask"](pool[:1], "gluster_upgrade.op_versions", timeout=60).get(pool[0])
+            found = upgrade_protocol({minion: answers.get(minion) for minion in pool}, said, known)
         errors += found["errors"]
         fine.append(found["fine"])
         steps += found["steps"]
-    if errors:
-        return {"errors": errors}
-    timeout = max(parts[minion]["timeout"] for minion in servers)
-    return {"errors": [], "steps": steps, "fine": "; ".join(fine), "timeout": timeout}
+    return {"errors": errors} if errors else {"errors": [], "steps": steps, "fine": "; ".join(fine), "timeout": timeout}
 
 
 def upgrade_protocol(views, said, known=None):
@@ -441,9 +506,7 @@ def _unready(views, rebooted=None):
     What all servers of a pool have to be before and after one is upgraded, as sentences about those that are not.
     `rebooted` are those that have to run the programs that are installed, None for all.
     """
-    wrong = [f"{minion} does not say how its glusterd is: {_said(view)}" for minion, view in sorted(views.items())
-             if not _is_view(view)]  # fmt: skip
-    wrong = wrong or [
+    wrong = _silent(views) or [
         f"glusterd does not run on {minion}: `salt {minion} state.apply gluster_one.started`"
         for minion, view in sorted(views.items())
         if not view["running"]
@@ -455,6 +518,11 @@ def _unready(views, rebooted=None):
         if view["replaced"] and (rebooted is None or minion in rebooted)
     ]
     return wrong
+
+
+def _silent(views):
+    return [f"{minion} does not say how its glusterd is: {_said(view)}" for minion, view in sorted(views.items())
+            if not _is_view(view)]  # fmt: skip
 
 
 def _strangers(views):
@@ -489,6 +557,16 @@ def _mixed(views):
     return len(set(map(_number, views.values()))) > 1
 
 
+def _half_prepared(views):
+    """
+    That a preparation was begun and has not come to its end, as a list of one sentence.
+    """
+    names = sorted({name for view in views.values() for name in view["paused"]})
+    if not names:
+        return []
+    return [f"the server quorum of volume {', '.join(names)} is off, as the preparation is not at its end: {PREPARE}"]
+
+
 def _installed(views):
     there = [f"{view['version']} on {minion}" for minion, view in sorted(views.items()) if _is_view(view)]
     return f"Gluster {', '.join(there)}"
@@ -519,9 +597,20 @@ def _is_view(said):
         and said["version"] is not None
         and isinstance(said.get("replaced"), list)
         and all(isinstance(name, str) and re.fullmatch(r"\w{1,20}", name) for name in said["replaced"])
-        and isinstance(said.get("settings"), dict)
-        and all(isinstance(each, dict) for each in said["settings"].values())
-        and all(isinstance(text, str) for each in said["settings"].values() for pair in each.items() for text in pair)
+        and all(_are_texts_by_volume(said.get(key)) for key in ("settings", "lines"))
+        and isinstance(said.get("bricks"), dict)
+        and all(age is None or type(age) is int for age in said["bricks"].values())
+        and all(re.fullmatch(r"[\w-]{1,255}", str(name)) for name in [*said["settings"], *said["lines"]])
+        and all(isinstance(said.get(key), list) for key in ("asked", "snapshots"))
+        and isinstance(said.get("ends"), (str, type(None)))
+    )
+
+
+def _are_texts_by_volume(said):
+    return (
+        isinstance(said, dict)
+        and all(isinstance(each, dict) for each in said.values())
+        and all(isinstance(text, str) for each in said.values() for pair in each.items() for text in pair)
     )
 
 

@@ -39,6 +39,9 @@ RECORD, LONGEST = "user.gluster_one.set", 3500
 # comes from this group, which is for a volume of VMs' images.
 SHARDS, MADE_WITH, INSECURE = ("features.shard", "features.shard-block-size"), "virt", "server.allow-insecure"
 UNKNOWN = "?"  # in it: what an option was before
+# Servers that reject each other, as while an upgrade is prepared, are no servers' quorum, by which they would end their
+# bricks: it is off then. What it was is kept here, where it outlives whoever turned it off.
+QUORUM, PAUSED, RESUMED = "cluster.server-quorum-type", "user.gluster_one.quorum", "-"
 
 
 def __virtual__():
@@ -150,7 +153,7 @@ def option_changes(current, wanted):
         Options and values as they should be (dict of strings, numbers and booleans).
 
     Returns a dict ``{"server.allow-insecure": {"old": "off", "new": "on"}}``; ``old`` is None for an option that is not
-    set.
+    set. While :func:`pause_changes` holds, the server quorum does not differ, whatever it is.
 
     Raises SaltInvocationError when a name may be one of several, or an option that differs is the whole pool's.
 
@@ -165,6 +168,8 @@ def option_changes(current, wanted):
         __utils__["gluster_options.option_changes"]({"features.shard": "enable"}, {"features.shard": "on"})
     """
     changes = pool_option_changes(current, wanted)
+    if paused(current):
+        changes.pop(QUORUM, None)
     for option in changes:
         full = _full(option, dict.fromkeys(POOL))
         if full in POOL:
@@ -200,6 +205,91 @@ def pool_option_changes(current, wanted):
         for option, value in named.items()
         if option not in current or _canonical(option, current[option]) != _canonical(option, value)
     }
+
+
+def has_server_quorum(current):
+    """
+    Whether servers end their bricks of a volume when they are not members of more than half of the pool.
+
+    current
+        The volume's options and values as they are (dict).
+
+    Returns a bool.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_options.has_server_quorum"]({"cluster.server-quorum-type": "server"})
+    """
+    return current.get(QUORUM, "none").lower() == "server"
+
+
+def paused(current):
+    """
+    What the server quorum of a volume was before it was turned off by :func:`pause_changes`.
+
+    current
+        The volume's options and values as they are (dict).
+
+    Returns ``server``, or ``none`` where there was nothing to turn off; None where that is not so, or is over.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_options.paused"]({"user.gluster_one.quorum": "server"})
+    """
+    was = current.get(PAUSED, RESUMED)
+    return None if was == RESUMED else was
+
+
+def pause_changes(current):
+    """
+    What has to change in a volume's options so that it has no server quorum, and it is known what it had.
+
+    current
+        The volume's options and values as they are (dict).
+
+    Returns a dict as :func:`option_changes`, an empty one where it is so.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_options.pause_changes"]({"cluster.server-quorum-type": "server"})
+    """
+    now, changes = "server" if has_server_quorum(current) else "none", {}
+    if now == "server":
+        changes[QUORUM] = {"old": current[QUORUM], "new": "none"}
+    if paused(current) != now and (now == "server" or not paused(current)):
+        changes[PAUSED] = {"old": current.get(PAUSED), "new": now}
+    return changes
+
+
+def resume_changes(current):
+    """
+    What has to change in a volume's options so that it has the server quorum again that :func:`pause_changes` has
+    turned off. One that somebody has set since stays.
+
+    current
+        The volume's options and values as they are (dict).
+
+    Returns a dict as :func:`option_changes`, an empty one where nothing is turned off. What was kept becomes ``-``, as
+    such an option cannot be reset alone (10.3 and 11.1).
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_options.resume_changes"]({"user.gluster_one.quorum": "server"})
+    """
+    was, changes = paused(current), {}
+    if was == "server" and not has_server_quorum(current):
+        changes[QUORUM] = {"old": current.get(QUORUM), "new": was}
+    if was:
+        changes[PAUSED] = {"old": was, "new": RESUMED}
+    return changes
 
 
 def record(current, changes):

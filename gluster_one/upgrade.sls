@@ -12,4 +12,38 @@ gluster_one_upgrade_op_version:
     - version: {{ part.get('op_version') | json }}
     - timeout: {{ node.timeout }}
 {%- endif %}
+{%- for name in part.get('pause') or [] %}
+
+{{ ('gluster_one_upgrade_quorum_' ~ name) | json }}:
+  gluster_one.server_quorum_paused:
+    - name: {{ name | json }}
+    - timeout: {{ node.timeout }}
+{%- endfor %}
+{%- if part.get('definitions') %}
+{%- if node.restart.keep_bricks %}
+
+gluster_one_upgrade_bricks_kept:
+  gluster_one.bricks_kept:
+    - name: {{ node.glusterd.service | json }}
+{%- endif %}
+
+gluster_one_upgrade_definitions:
+  gluster_one.definitions_prepared:
+    - name: {{ node.glusterd.service | json }}
+    - paused: {{ part.get('paused') | json }}
+    - kept: {{ node.restart.keep_bricks | json }}
+    - timeout: {{ node.timeout }}
+{%- if node.restart.keep_bricks %}
+    - require:
+      - gluster_one: gluster_one_upgrade_bricks_kept
+{%- endif %}
+{%- endif %}
+{%- for name, paused in (part.get('resume') or {}).items() %}
+
+{{ ('gluster_one_upgrade_quorum_' ~ name) | json }}:
+  gluster_one.server_quorum_resumed:
+    - name: {{ name | json }}
+    - paused: {{ paused | json }}
+    - timeout: {{ node.timeout }}
+{%- endfor %}
 {%- endif %}

@@ -29,6 +29,8 @@ TASKS = {
     "Upgrade": (
         "state.orchestrate gluster_one.orchestrate.upgrade", "gluster_one.upgrade_plan",
         "state.apply gluster_one.upgrade", "gluster_upgrade.view", "gluster_upgrade.driver",
+        "gluster_upgrade.lines", "gluster_upgrade.take_out_error", "gluster_upgrade.take_out",
+        "gluster_upgrade.unhealed", "gluster_upgrade.held_for_down",
         "gluster_upgrade.op_versions", "gluster_upgrade.set_op_version",
     ),
     "Replace a server or a disk": (
@@ -64,7 +66,7 @@ TASKS = {
         "glusterd.directories", "glusterd.marks",
         "glusterd.end_brick", "glusterd.brick_ids", "glusterd.identity_changes", "glusterd.restore_identity",
         "glusterd.stored_snapshot", "glusterd.stored_peers", "glusterd.unfinished_probes", "glusterd.definitions",
-        "glusterd.not_in_pool", "glusterd.stopped_processes",
+        "glusterd.not_in_pool", "glusterd.stopped_processes", "glusterd.snapshots", "glusterd.take_out",
     ),
     "The datastores in OpenNebula": (
         "opennebula.datastore_list", "opennebula.datastore_info", "opennebula.image_list", "opennebula.vm_list",

@@ -1,7 +1,7 @@
-{#- Say whether a server may be upgraded now, do what has to follow, or set the pool's protocol last; see docs/upgrade.md. -#}
+{#- Prepare servers for an upgrade, say whether one may be upgraded now, do what has to follow, or set the pool's protocol last; see docs/upgrade.md. -#}
 {%- from 'gluster_one/orchestrate/steps.jinja' import steps, refused %}
 {%- set given = {} %}
-{%- for key in ('before', 'after', 'op_version', 'heal_timeout') if key in pillar %}
+{%- for key in ('prepare', 'before', 'after', 'op_version', 'heal_timeout') if key in pillar %}
 {%- do given.update({key: pillar[key]}) %}
 {%- endfor %}
 {%- set plan = salt['saltutil.runner']('gluster_one.upgrade_plan', kwarg=given) %}

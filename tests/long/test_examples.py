@@ -32,13 +32,14 @@ LAST = (
     "gluster_mount.unmount",
     "gluster.volume_stop",
 )
-# What makes a server another one, or moves a brick: tests/long/test_replace.py, test_repair_peer.py and
-# test_debian_upgrade.py try those.
+# What makes a server another one, or moves a brick, or has servers reject each other: tests/long/test_replace.py,
+# test_repair_peer.py and test_debian_upgrade.py try those.
 ELSEWHERE = (
     "glusterd.identity_changes", "glusterd.restore_identity", "gluster.brick_replace", "gluster.peer_detach",
     "gluster_peers.take_in", "gluster_replace.restore_changes", "gluster_replace.restore",
     "gluster_replace.brick_changes", "gluster_replace.replace_brick", "gluster_replace.is_in_place",
     "gluster_repair.accept", "gluster_repair.forget", "gluster_upgrade.set_op_version",
+    "gluster_upgrade.take_out", "glusterd.take_out",
 )  # fmt: skip
 # What `salt` does with each, without starting it for each, which takes a second.
 CLIENT = """

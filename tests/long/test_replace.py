@@ -39,9 +39,9 @@ def fleet(_fleet):
         yield _fleet
 
 
-def killed(fleet, words, host, moment):
+def killed(fleet, words, host, moment, name="replace"):
     """The orchestration and the minion of a host end at a moment: a condition on the host."""
-    run = fleet.lab.salt_command("salt-run", *orchestration("replace", words))
+    run = fleet.lab.salt_command("salt-run", *orchestration(name, words))
     process = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(

@@ -182,6 +182,28 @@ def test_the_pool_has_its_options_once_it_is_whole(low):
     assert requisites(found["pool_options"]) == {"pool"} and found["pool_options"]["options"] == RATIO
 
 
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_server_s_part_in_an_upgrade(low, keeps):
+    def part(minion, **part):
+        pillar = {"volumes": {"old_vol": OLD}, "timeout": 70, "keep_bricks": keeps}
+        found = low(pillar, minion, "gluster_one.upgrade", gluster_one_upgrade=part)
+        return {name: chunk for name, chunk in found.items() if name.startswith("upgrade_")}
+
+    found = part("kvm1", definitions=True, paused=["old_vol"])
+    chunk = found.pop("upgrade_definitions")
+    assert [chunk[key] for key in ("fun", "name", "paused", "kept", "timeout")] == [
+        "definitions_prepared", "glusterd", ["old_vol"], keeps, 70,
+    ]  # fmt: skip
+    assert list(found) == (["upgrade_bricks_kept"] if keeps else []) and requisites(chunk) == {*found}
+    for minion, words, function, paused in (
+        ("kvm2", {"pause": ["old_vol"]}, "server_quorum_paused", None),
+        ("kvm3", {"resume": {"old_vol": "server"}}, "server_quorum_resumed", "server"),
+    ):
+        (chunk,) = part(minion, **words).values()
+        said = (chunk["fun"], chunk["name"], chunk["timeout"], chunk.get("paused"))
+        assert said == (function, "old_vol", 70, paused)
+
+
 def test_the_repair_of_the_pool_s_options_takes_nobody_in(low):
     pillar = {"volumes": {"new_vol": NEW}, "pool_options": RATIO}
     assert list(low(pillar, sls="gluster_one.pool_options")) == ["pillar", "pool_options"]

@@ -143,6 +143,40 @@ def test_a_peer_that_is_just_being_taken_in_is_of_this_pool(world):
     assert one.plan()["waiting"] == "kvm1 has not taken in kvm2"
 
 
+def test_a_server_that_is_taken_in_while_it_is_looked_at_has_no_volumes_of_its_own(world):
+    """It gets the pool's volumes: nobody sees them without the pool."""
+    one = world("kvm2", [peer(1, "kvm1")], own_volumes=["one_vol"])
+
+    def joined(function):
+        answer = one.module.__salt__[function]
+
+        def answered(**words):
+            found = answer(**words)
+            if words.get("server") == "kvm3":
+                one.pools["kvm3"], one.volumes["kvm3"] = ["kvm1", "kvm2"], ["one_vol"]
+            return found
+
+        one.module.__salt__[function] = answered
+
+    joined("gluster.pool_list")
+    joined("gluster.volume_info")
+    assert one.plan()["waiting"] == "kvm1 has not taken in kvm3"
+
+
+def test_a_server_that_is_just_taken_in_looks_at_its_pool_behind_its_volumes(world):
+    peers = []
+    one = world("kvm3", peers, own_volumes=["one_vol"], pools={"kvm1": ["kvm2"], "kvm2": ["kvm1"]})
+    volumes = one.module.__salt__["gluster.volume_info"]
+
+    def taken_in(**words):
+        peers[:] = [peer(1, "kvm1"), peer(2, "kvm2")]
+        return volumes(**words)
+
+    one.module.__salt__["gluster.peer_status"] = lambda run=None: list(peers)
+    one.module.__salt__["gluster.volume_info"] = taken_in
+    assert one.plan()["waiting"] == "kvm1 has not taken in kvm3"
+
+
 def test_a_peer_known_by_an_address_or_another_name_gets_its_own(world):
     one = world("kvm1", [peer(2, "kvm2.example.com"), peer(3, "10.0.0.3")])
     assert one.plan()["changes"] == {

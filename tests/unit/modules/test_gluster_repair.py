@@ -52,6 +52,7 @@ def repair(execution, stored):
         "glusterd.stored_peers": stored.stored_peers,
         "glusterd.unfinished_probes": stored.unfinished_probes,
         "glusterd.definitions": stored.definitions,
+        "glusterd.volumes": stored.volumes,
         "glusterd.restore_identity": lambda *words: done.append(words),
         "glusterd.restart": lambda service: done.append(f"start {service}"),
         "service.stop": lambda service: done.append(f"stop {service}"),
@@ -100,6 +101,15 @@ def test_whether_several_bricks_are_counted_right_is_said(repair, miscounted, sa
     assert repair.view()["counted"] == said
     repair.__salt__["glusterd.directories"] = lambda name: {"/b": {"owner": ["0", "0"], "miscounted": None}}
     assert repair.view()["counted"] == {}
+
+
+def test_that_a_server_quorum_is_off_is_said(repair, tmp_path):
+    repair.__salt__["gluster.peer_status"] = lambda timeout: []
+    assert repair.membership()["paused"] == {}
+    (tmp_path / "vols/one_vol/info").write_text(f"{INFO}user.gluster_one.quorum=server\n")
+    assert repair.membership()["paused"] == {"one_vol": "server"}
+    (tmp_path / "vols/one_vol/info").write_text(f"{INFO}user.gluster_one.quorum=-\n")
+    assert repair.membership()["paused"] == {}
 
 
 def test_a_peer_is_accepted_while_glusterd_is_stopped(repair):

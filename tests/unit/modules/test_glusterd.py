@@ -353,3 +353,41 @@ def test_the_version_of_gluster(glusterd, monkeypatch, said, version):
     assert glusterd.version() == version
     monkeypatch.setattr(glusterd.salt.utils.path, "which", lambda name: None)
     assert glusterd.version() is None
+
+
+@pytest.fixture
+def definition(glusterd, tmp_path, monkeypatch):
+    """The definition of one_vol on a server."""
+    monkeypatch.setattr(glusterd, "DIRECTORY", str(tmp_path))
+    path = tmp_path / "vols/one_vol/info"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"type=2\nnfs.disable=on\nuser.note=nfs.disable=on \xfc\nnfs.disabled=on\nversion=7\n")
+    path.chmod(0o600)
+    return path
+
+
+def test_the_line_of_an_option_is_taken_out_and_nothing_else(glusterd, definition):
+    glusterd.take_out("one_vol", ["nfs.disable"])
+    left = b"type=2\nuser.note=nfs.disable=on \xfc\nnfs.disabled=on\nversion=7\n"
+    assert definition.read_bytes() == left and definition.stat().st_mode & 0o777 == 0o600
+    before = definition.stat()
+    glusterd.take_out("one_vol", ["nfs.disable"])
+    assert definition.stat() == before, "there is nothing to write"
+    assert [path.name for path in definition.parent.iterdir()] == ["info"]
+
+
+def test_no_link_is_followed_to_a_definition(glusterd, definition, tmp_path):
+    other = tmp_path / "other"
+    definition.rename(other)
+    definition.symlink_to(other)
+    before = other.read_bytes()
+    with pytest.raises(OSError, match="symbolic links"):
+        glusterd.take_out("one_vol", ["nfs.disable"])
+    assert definition.is_symlink() and other.read_bytes() == before
+
+
+def test_the_snapshots_on_disk(glusterd, definition, tmp_path):
+    assert glusterd.snapshots() == []
+    (tmp_path / "snaps/daily").mkdir(parents=True)
+    (tmp_path / "snaps/missed_snaps_list").write_text("")
+    assert glusterd.snapshots() == ["daily"]

@@ -25,7 +25,7 @@ def view(number, *peers, unfinished=(), running=True, version="10.3", **volumes)
         "uuid": uuid(number), "operating_version": 100000, "version": version, "running": running,
         "unfinished": list(unfinished),
         "peers": list(peers), "volumes": {"one_vol": volume(), **volumes}, "restart": {"bricks": [], "quorum": []},
-        "counted": {},
+        "counted": {}, "paused": {},
     }  # fmt: skip
 
 
@@ -83,6 +83,18 @@ def test_of_several_versions_nobody_takes_over_anything(fleet, version):
     assert error.endswith("docs/upgrade.md, Gluster 10 and 11 in one pool") and plan["steps"] == []
     fleet.views["kvm3"]["version"] = "10.3"
     assert fleet.plan()["errors"] == []
+
+
+def test_in_the_middle_of_a_preparation_nobody_takes_over_anything(fleet):
+    """kvm3 has changed its definition and the others have not: what one side made newer would restart bricks."""
+    fleet.rejected(one_vol=volume(7, "2"))
+    fleet.views["kvm2"]["paused"] = {"one_vol": "server"}
+    plan = fleet.plan()
+    (error,) = plan["errors"]
+    assert "the server quorum of volume one_vol is off, and bricks would be restarted: go on with `salt-run" in error
+    assert "pillar='{prepare: true}'` (docs/upgrade.md)" in error and plan["steps"] == []
+    fleet.views["kvm2"]["paused"] = {"one_vol": "perhaps"}
+    assert "kvm2 does not say how it takes its peers" in fleet.plan()["errors"][0]
 
 
 @pytest.mark.parametrize("version", ["x", 11, "1" * 300])

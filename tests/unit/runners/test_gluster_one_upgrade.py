@@ -11,17 +11,17 @@ from .test_gluster_one_repair import MEMBER, REJECTED, VOLUMES, peer, uuid, volu
 from .test_gluster_one_repair import view as repair_view
 
 SETTINGS = {"bricks": "kvm1:/b kvm2:/b kvm3:/b", "status": "Started", "network.ping-timeout": "10"}
-OLD, NEW = {**SETTINGS, "nfs.disable": "on"}, SETTINGS
+LINES = {"one_vol": {"nfs.disable": "on"}}
 DRIVER = {"needed": True, "package": "qemu-block-extra", "candidate": "1:10.0", "gluster": True}
 BY_HAND = "docs/upgrade.md, Gluster 10 and 11 in one pool"
 AGAIN = "salt-run state.orchestrate gluster_one.orchestrate.upgrade pillar='{{{}}}'"
 
 
 def view(number, *peers, version="10.3", replaced=(), settings=None, **more):
-    settings = settings or (OLD if version < "11" else NEW)
     return {
         **repair_view(number, *peers, **more), "version": version, "replaced": list(replaced),
-        "settings": {"one_vol": settings},
+        "settings": {"one_vol": settings or SETTINGS}, "lines": LINES if version < "11" else {},
+        "bricks": {f"kvm{number}:/b": 1000}, "asked": [], "snapshots": [], "ends": None,
     }  # fmt: skip
 
 
@@ -32,7 +32,7 @@ class Fleet:
         self.names = ["kvm1", "kvm2", "kvm3"]
         self.master = Master(monkeypatch, {name: {"volumes": VOLUMES} for name in self.names})
         self.views = {f"kvm{n}": view(n, *(peer(m) for m in (1, 2, 3) if m != n)) for n in (1, 2, 3)}
-        self.driver, self.reasons, self.said = DRIVER, [], None
+        self.driver, self.reasons, self.said, self.down = DRIVER, [], None, []
         self.master.salt["gluster_one.ok_to_stop"] = lambda minions: {"reasons": self.reasons}
         self.runner = self.master.files["gluster_one_upgrade"]
         ticks = itertools.count(0, 1)
@@ -48,6 +48,9 @@ class Fleet:
             "gluster_upgrade.view": self.views,
             "gluster_upgrade.driver": dict.fromkeys(self.names, self.driver),
             "gluster_upgrade.op_versions": dict.fromkeys(self.names, self.said),
+            "gluster_upgrade.held_for_down": lambda minions, arguments: {
+                name: self.down() if callable(self.down) else self.down for name in minions
+            },
         }
         return self.runner.upgrade_plan(**arguments)
 
@@ -75,7 +78,9 @@ def steps(plan):
 @pytest.mark.parametrize(
     "arguments, text",
     [
-        ({}, "the pillar has none of before, after and op_version: give one of {before: SERVER}"),
+        ({}, "the pillar has none of prepare, before, after and op_version: give one of {prepare: true}, {before: SER"),
+        ({"prepare": "yes"}, "the pillar has prepare: 'yes': only true is possible"),
+        ({"prepare": True, "before": "kvm1"}, "the pillar has prepare: True, before: 'kvm1': give one of"),
         ({"before": "kvm1", "after": "kvm2"}, "the pillar has before: 'kvm1', after: 'kvm2': give one of"),
         ({"before": 3}, "the pillar has before: 3: a name of the pillar's servers is needed, such as kvm2"),
         ({"after": "kvm1; rm"}, "the pillar has after: 'kvm1; rm': a name"),
@@ -96,10 +101,11 @@ def test_before(fleet):
     assert plan["fine"] == (
         "kvm2 may be upgraded now (Gluster 10.3 on kvm1, 10.3 on kvm2, 10.3 on kvm3): its packages and its reboot are "
         f"yours; after that `{AGAIN.format('after: kvm2')}`; if that brings Gluster 11, servers will reject each "
-        f"other, as the volumes have nfs.disable: take it out first ({BY_HAND})"
+        f"other, as the volumes have nfs.disable: first `{AGAIN.format('prepare: true')}`, while all have the same "
+        f"version ({BY_HAND})"
     )
     for each in fleet.views.values():
-        each["settings"] = {"one_vol": NEW}
+        each["lines"] = {}
     assert fleet.plan(before="kvm2")["fine"].endswith("after: kvm2}'`")
 
 
@@ -113,6 +119,14 @@ def test_before(fleet):
         (lambda fleet: fleet.views.update(kvm3={}), "kvm3 does not say how its glusterd is: {}"),
         (lambda fleet: fleet.views["kvm3"].update(version="x"), "kvm3 does not say how its glusterd is"),
         (lambda fleet: fleet.views["kvm3"].update(version=None), "kvm3 does not say how its glusterd is"),
+        (lambda fleet: fleet.views["kvm3"].update(bricks={"kvm3:/b": "1"}), "kvm3 does not say how its glusterd is"),
+        (lambda fleet: fleet.views["kvm3"].update(lines=[]), "kvm3 does not say how its glusterd is"),
+        (lambda fleet: fleet.views["kvm3"].pop("paused"), "kvm3 does not say how its glusterd is"),
+        (
+            lambda fleet: fleet.views["kvm3"].update(paused={"one_vol": "server"}),
+            "the server quorum of volume one_vol is off, as the preparation is not at its end: "
+            f"`{AGAIN.format('prepare: true')}`",
+        ),
         (
             lambda fleet: fleet.views["kvm1"]["peers"].append(peer(7)),
             "kvm7, a member of the pool, is not among the servers that were asked: name it in the pillar's servers",
@@ -193,8 +207,24 @@ def test_after_where_all_are_members_and_agree(fleet):
     assert plan["fine"].endswith(f"next: `{AGAIN.format('before: kvm2')}`")
 
 
+def test_after_a_brick_that_is_held_for_down_is_named(fleet):
+    """No wait ends that. One that does not run is another matter, and one that is seen in time is none."""
+    fleet.upgraded(1, rejected=False, checksum="1")
+    fleet.down = ["kvm2:/b"]
+    plan = fleet.plan(after="kvm1")
+    (error,) = plan["errors"]
+    assert error == f"glusterd of kvm2 takes kvm2:/b for down, although it runs, and no wait ends that: {BY_HAND}"
+    assert "steps" not in plan
+    fleet.views["kvm2"]["bricks"] = {"kvm2:/b": None}
+    assert steps(fleet.plan(after="kvm1")) == REST
+    fleet.views["kvm2"]["bricks"] = {"kvm2:/b": 5}
+    looks = [["kvm2:/b"], ["kvm2:/b"], []]
+    fleet.down = lambda: looks.pop(0)
+    assert steps(fleet.plan(after="kvm1")) == REST and looks == []
+
+
 def test_after_what_was_set_on_one_side_alone_is_refused(fleet):
-    fleet.upgraded(1, rejected=False, settings={**NEW, "network.ping-timeout": "20"})
+    fleet.upgraded(1, rejected=False, settings={**SETTINGS, "network.ping-timeout": "20"})
     errors = fleet.plan(after="kvm1")["errors"]
     assert len(errors) == 2
     assert "kvm1 and kvm2 differ in network.ping-timeout of volume one_vol: " in errors[0]

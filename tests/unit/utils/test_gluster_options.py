@@ -133,3 +133,54 @@ def test_the_record_of_another_file_is_undone_the_same_way(volume):
         "rpc-auth-allow-insecure": {"old": "on", "new": None}
     }
     assert module.undone({"rpc-auth-allow-insecure": "off"}, found) == module.undone({}, found) == {}
+
+
+QUORUM, PAUSED = "cluster.server-quorum-type", "user.gluster_one.quorum"
+
+
+@pytest.mark.parametrize(
+    "options, paused, between, after",
+    [
+        ({QUORUM: "server"}, "server", {QUORUM: "none"}, {QUORUM: "server"}),
+        ({QUORUM: "none"}, "none", {QUORUM: "none"}, {QUORUM: "none"}),
+        ({}, "none", {}, {}),
+        ({QUORUM: "server", PAUSED: "-"}, "server", {QUORUM: "none"}, {QUORUM: "server"}),
+        ({QUORUM: "server", PAUSED: "server"}, "server", {QUORUM: "none"}, {QUORUM: "server"}),
+        ({QUORUM: "server", PAUSED: "none"}, "server", {QUORUM: "none"}, {QUORUM: "server"}),
+        ({QUORUM: "none", PAUSED: "server"}, "server", {QUORUM: "none"}, {QUORUM: "server"}),
+    ],
+)
+def test_a_server_quorum_is_off_for_a_while(util, options, paused, between, after):
+    """Also where it was begun before, and somebody has turned it on again since."""
+    module = util("gluster_options")
+
+    def changed(options, changes):
+        assert all(change["old"] == options.get(option) for option, change in changes.items())
+        return {**options, **{option: change["new"] for option, change in changes.items()}}
+
+    off = changed(options, module.pause_changes(options))
+    assert off == {**between, PAUSED: paused} and module.paused(off) == paused
+    assert module.pause_changes(off) == {} and not module.has_server_quorum(off)
+    on = changed(off, module.resume_changes(off))
+    assert on == {**after, PAUSED: "-"} and module.paused(on) is None
+    assert module.resume_changes(on) == {}
+
+
+def test_one_that_somebody_has_turned_on_again_stays(util):
+    changes = util("gluster_options").resume_changes({QUORUM: "server", PAUSED: "server"})
+    assert changes == {PAUSED: {"old": "server", "new": "-"}}
+
+
+def test_while_it_is_off_a_run_leaves_it_off(volume):
+    """The reactor's repair of an option would turn it on again in the middle."""
+    volume.set(cluster__server_quorum_type="server", network__ping_timeout=10)
+    off = {option: change["new"] for option, change in volume.module.pause_changes(volume).items()}
+    volume.update(off)
+    for name in (QUORUM, "server-quorum-type"):
+        assert volume.module.option_changes(volume, {name: "server", "network.ping-timeout": 10}) == {}
+    assert volume.module.dropped(volume, []) == (
+        {"network.ping-timeout": {"old": "10", "new": None}}, {}
+    )  # fmt: skip
+    volume.update({option: change["new"] for option, change in volume.module.resume_changes(volume).items()})
+    assert volume.module.option_changes(volume, {QUORUM: "none"}) == {QUORUM: {"old": "server", "new": "none"}}
+    assert volume.ours == [QUORUM, "network.ping-timeout"]
