@@ -63,7 +63,7 @@ def pytest_runtest_makereport(item, call):
     report = yield
     fleet = item.config.stash.get(FLEET, None)
     if report.failed and fleet:
-        folder = ARTIFACTS / re.sub(r"[^\w.-]+", "_", item.nodeid.split("/")[-1])
+        folder = ARTIFACTS / re.sub(r"[^\w.-]+", "_", f"{item.path.name}_{item.name}")
         fleet.save(folder)
         report.sections.append(("evidence", f"Salt's output and the hosts' logs are in {folder.relative_to(CHECKOUT)}"))
         if fleet.stage == "converged":

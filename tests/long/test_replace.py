@@ -8,11 +8,11 @@ import pytest
 from lab.system import wait_for
 from tests.fleet.fleet import HYPERVISORS, changed, orchestration
 from tests.fleet.load import Load
-from tests.fleet.replacement import BRICK, down, replaced_disk, same_files, unnoticed
+from tests.fleet.replacement import BRICK, LOST, down, replaced_disk, same_files, unnoticed
 
 # All that a reinstallation takes away of Gluster; the host itself goes on, with those who write on it.
 REINSTALLED = """
-systemctl stop glusterd; pkill -9 -x glusterfsd; pkill -9 -f '[g]lustershd'; sleep 1
+systemctl stop glusterd; pkill -9 -x glusterfsd || true; pkill -9 -f '[g]lustershd' || true; sleep 1
 find /var/lib/glusterd -mindepth 1 ! -path '*/groups*' ! -path '*/hooks*' -delete
 find /data -mindepth 1 -delete; rm -f /var/lib/gluster_one/record.json; systemctl reset-failed glusterd
 """
@@ -71,8 +71,18 @@ def refused(fleet, words, text):
 
 
 @pytest.mark.timeout(900)
-def test_a_disk(fleet):
-    words = replaced_disk(fleet)
+@pytest.mark.parametrize("moment", [None, f"test -d {BRICK}"])
+def test_a_disk(fleet, moment):
+    if moment:
+        words, load = {"brick": f"kvm3:{BRICK}"}, Load(fleet)
+        fleet.sh("kvm3", LOST)
+        down(fleet)
+        killed(fleet, words, "kvm3", moment)
+        code, _, said = fleet.orchestrate("replace", words)
+        assert code == 0, said
+        unnoticed(load)
+    else:
+        words = replaced_disk(fleet)
     code, steps, said = fleet.orchestrate("replace", words)
     assert (code, steps) == (0, {}), said
     same_files(fleet, "kvm1", "kvm2", "kvm3")
@@ -124,7 +134,7 @@ def test_a_server_that_was_reinstalled(fleet, moment):
 def test_another_server_and_back(fleet, moment):
     """kvm3 is lost, and kvm4 takes its place; then kvm4 leaves, and kvm3, by now a new server, takes over."""
     load = Load(fleet)
-    fleet.sh("kvm3", REINSTALLED, check=False)
+    fleet.sh("kvm3", REINSTALLED)
     with fleet.pillar(pillar("kvm1", "kvm2", "kvm4")):
         replaced(fleet, {"old": "kvm3", "new": "kvm4"}, "kvm4", moment)
         unnoticed(load)
@@ -137,7 +147,7 @@ def test_another_server_and_back(fleet, moment):
     same_files(fleet, "kvm1", "kvm2", "kvm3")
     assert fleet.apply().failures == {}
     well(fleet, kinds=["mount_options", "client_options"])
-    fleet.sh("kvm4", REINSTALLED, check=False)
+    fleet.sh("kvm4", REINSTALLED)
 
 
 def replaced(fleet, words, host, moment):
