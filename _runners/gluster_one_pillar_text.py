@@ -23,6 +23,7 @@ TOP = (
     "Which minions get it, in top.sls of the master's pillar_roots. One with other roles than a hypervisor's gets one "
     "more file:"
 )
+SHORT = 1000  # a longer key is not read as one before a colon: YAML's limit is 1024
 
 
 def __virtual__():
@@ -83,10 +84,14 @@ def _yaml(value, path, comments):
     for key, each in value.items():
         for comment in comments.get((*path, key), ()):
             lines += _wrapped(comment, indent)
+        start = f"{indent}{_flow(key)}:"
+        if len(start) > SHORT:
+            lines.append(f"{indent}? {_flow(key)}")
+            start = f"{indent}:"
         if isinstance(each, dict) and each:
-            lines += [f"{indent}{_flow(key)}:", *_yaml(each, (*path, key), comments)]
+            lines += [start, *_yaml(each, (*path, key), comments)]
         else:
-            lines.append(f"{indent}{_flow(key)}: {_flow(each)}")
+            lines.append(f"{start} {_flow(each)}")
     return lines
 
 
@@ -96,10 +101,13 @@ def _flow(value):
     """
     if isinstance(value, list):
         return f"[{', '.join(map(_flow, value))}]"
-    style = '"' if isinstance(value, str) and re.search(r"[\[\]{},]", value) else None
-    text = salt.utils.yaml.safe_dump(value, default_flow_style=True, default_style=style, width=10**6)
-    text = text.removesuffix("\n").removesuffix("\n...")
-    return text.replace("{", "\\x7b") if style else text
+    quoted = isinstance(value, str) and (not value.isprintable() or re.search(r"[\[\]{},]", value))
+    # As an item of a list, where more has to be quoted than in a line of its own.
+    text = salt.utils.yaml.safe_dump(
+        [value], default_flow_style=True, default_style='"' if quoted else None, width=10**6
+    )
+    text = text.removesuffix("\n")[1:-1]
+    return text.replace("{", "\\x7b") if quoted else text
 
 
 def _item(text):

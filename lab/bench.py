@@ -22,7 +22,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from lab.files import GSYNCD  # noqa: E402
 from lab.fleet import Lab, default_name  # noqa: E402
 from lab.system import LabError, Lock  # noqa: E402
-from lab.taken import Minion, parts  # noqa: E402
+from lab.taken import Minion, middle, parts  # noqa: E402
 
 ANSIBLE = "ansible==9.13.0"  # the last that brings the collection gluster.gluster along
 PAIRS = int(os.environ.get("PAIRS") or 10)
@@ -84,12 +84,6 @@ def play(lab, program, changed):
     if f"changed={1 if changed else 0} " not in said:
         raise LabError(said)
     return seconds
-
-
-def middle(values, form="{:.2f} s"):
-    """The median, and the range."""
-    low, high = min(values), max(values)
-    return f"{form.format(statistics.median(values))} ({form.format(low)} to {form.format(high)})"
 
 
 def against_nothing(lab):

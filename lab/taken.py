@@ -1,8 +1,15 @@
-"""What the hosts of a lab take, by their cgroups: seconds of the processor, and memory."""
+"""What the hosts of a lab take, by their cgroups: seconds of the processor, and memory; how figures are printed."""
 
+import statistics
 import threading
 import time
 from pathlib import Path
+
+
+def middle(values, form="{:.2f} s"):
+    """The median, and the range."""
+    low, high = min(values), max(values)
+    return f"{form.format(statistics.median(values))} ({form.format(low)} to {form.format(high)})"
 
 
 def processor(group):

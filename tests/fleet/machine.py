@@ -68,13 +68,18 @@ def vm_disk(image, servers=("kvm1",)):
     return disk(image, servers=servers) if NATIVE else file_disk(f"{MOUNT}/{image}")
 
 
-def create(fleet, name, *disks, host="kvm2", machine="pc", virtio=True):
-    """`virsh create`; the machine type is by default the newest of the host's QEMU, virtio are the SCSI controller and
-    the memory balloon that libvirt adds."""
+def write_domain(fleet, name, *disks, host="kvm2", machine="pc", virtio=True):
+    """The file on the host that `virsh create` takes; the machine type is by default the newest of the host's QEMU,
+    virtio are the SCSI controller and the memory balloon that libvirt adds."""
     more = "\t\t" + (VIRTIO if virtio else NO_VIRTIO)
     domain = DOMAIN.format(name=name, disks="\n".join(disks), machine=machine, more=more)
     fleet.lab.exec(host, "tee", f"/run/{name}.xml", input=domain, check=True)
-    return fleet.lab.exec(host, "virsh", "create", f"/run/{name}.xml", timeout=120)
+    return f"/run/{name}.xml"
+
+
+def create(fleet, name, *disks, host="kvm2", **domain):
+    """`virsh create` of a domain; the arguments are those of `write_domain`."""
+    return fleet.lab.exec(host, "virsh", "create", write_domain(fleet, name, *disks, host=host, **domain), timeout=120)
 
 
 def make_counting(fleet, host, path):

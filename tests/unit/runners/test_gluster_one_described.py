@@ -5,7 +5,7 @@ import copy
 import jinja2
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ..conftest import Master
@@ -381,6 +381,7 @@ PLACES = [path for path in places(guide()) if path]
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.tuples(st.sampled_from(PLACES), st.one_of(texts, anything)), max_size=3))
+@example(changes=[(("head", "opennebula", "datastores", 1, "GLUSTER_HOST"), "kvm1 0?")])
 def test_whatever_minions_say_the_text_loads_and_the_pillar_is_right_or_says_why(master, node, changes):  # noqa: F811
     answers = guide()
     for path, value in changes:
@@ -398,3 +399,32 @@ def test_whatever_minions_say_the_text_loads_and_the_pillar_is_right_or_says_why
     if found.volumes:
         errors = node({**found.top, "volumes": found.volumes})["errors"]
         assert not errors or "To be put right first" in found.said
+
+
+NAMES = [
+    "0?", "?", "a: b", "a #b", "<<", "=", "1_0", "0o7", "1:30", "2020-01-01", "yes", "null", "~", "", "- a", "{{{%",
+    "\\{", "...", "a\u2028", "\x85\ufeff", "\n\t", "x" * 1100, "\U0001f600" * 300, "{" * 300,
+]  # fmt: skip
+
+
+def pillar_of(master, name):
+    """A pillar with this name in all places, and what its text loads as."""
+    volume = {"servers": ["kvm1", name], "group": name, "options": {name: name}, "datastores": {name: {"host": [name]}}}
+    pillar = {"volumes": {name: volume}}
+    comments = {("volumes", name, "datastores", name): ["the default is another"]}
+    found = {"pillar": pillar, "comments": comments, "remarks": [], "minions": ["kvm1"], "roles": {}}
+    text = master.salt["gluster_one.pillar_text"](found)
+    return {"gluster_one": pillar}, yaml.safe_load(jinja2.Environment().from_string(text).render())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_yaml_or_jinja_reads_as_another_thing_loads_as_itself(master, name):
+    pillar, loaded = pillar_of(master, name)
+    assert loaded == pillar
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.text(max_size=20))
+def test_every_name_loads_as_itself(master, name):
+    pillar, loaded = pillar_of(master, name)
+    assert loaded == pillar
