@@ -138,7 +138,9 @@ class ByHand:
         """What the runner prints, and the pillar in it."""
         for host in self.fleet.lab.hosts:
             self.fleet.sh(host, "rm -rf /var/cache/salt/minion/extmods/*/gluster_one_adopt.py")
-        done = self.fleet.lab.run("gluster_one.adopt")
+        with self.fleet.pillar(gluster_one={}, gluster_one_head={}):  # it needs none
+            self.fleet.lab.call("*", "saltutil.refresh_pillar", "wait=True")
+            done = self.fleet.lab.run("gluster_one.adopt")
         self.fleet.transcript.append(f"$ salt-run gluster_one.adopt\n{done.stdout}{done.stderr}\n")
         assert done.returncode == 0 and done.stdout.startswith("#!yaml\n"), done.stdout + done.stderr
         self.text = done.stdout

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 
 import pytest
@@ -370,3 +371,44 @@ def test_options_of_a_group_that_is_dropped(mind):
     del mind.volume["group"]
     assert mind.run(["kvm1"]) == {} and mind.options() == options
     assert "options of the group virt, which runs have set, stay" in mind.comments["gluster_one_volume_one_vol"]
+
+
+AGAIN = "/var/lib/gluster_one/again_vol"
+
+
+def test_a_volume_made_anew_is_another_one_until_the_pillar_has_its_identifier(mind):
+    """As is the one of that name of another site, which the pillar's servers lead to."""
+    fleet, again = mind.fleet, {"servers": list(HYPERVISORS), "datastores": {}}
+
+    def gluster(words):
+        return fleet.sh("kvm1", f"gluster --mode=script volume {words}")
+
+    def made(directory):
+        bricks = " ".join(f"{host}:/data/{directory}" for host in HYPERVISORS)
+        gluster(f"create again_vol replica 3 {bricks}")
+        gluster("start again_vol")
+        return re.search(r"^Volume ID: (\S+)$", gluster("info again_vol"), re.M)[1]
+
+    first = made("again_1")
+    mind.all["volumes"]["again_vol"] = again if NATIVE else {**again, "access": "fuse"}
+    mind.make()
+    gluster("stop again_vol")
+    gluster("delete again_vol")
+    second = made("again_2")
+    fleet.everywhere(lambda host: fleet.sh(host, f"umount -l {AGAIN}"))
+    for host in HYPERVISORS:
+        said = mind.refused(host)
+        assert f"has the id {second}, and {host} has used one with the id {first} until now" in said
+        assert AGAIN not in fleet.mounts(host)
+    assert "owner-uid" not in gluster("info again_vol")
+    # A node that serves none of its bricks knows once the volume is mounted, and does no more with it. The other site's
+    # has its owner.
+    gluster("set again_vol storage.owner-uid 9869")
+    gluster("set again_vol storage.owner-gid 9869")
+    head = fleet.apply(on=["head"])
+    assert any(f"has the id {second}" in text for text in head.own_failures["head"].values()), head.failures
+    mind.all["volumes"]["again_vol"]["id"] = second
+    mind.make()
+    assert all(AGAIN in fleet.mounts(host) for host in fleet.lab.hosts)
+    del mind.all["volumes"]["again_vol"]["id"]
+    assert mind.run() == {}

@@ -1,10 +1,14 @@
-"""A volume gets more bricks, on servers that it has and on a new one: nobody who writes or reads notices."""
+"""
+A hypervisor comes; a server without bricks comes and leaves; a volume gets more bricks, on servers that it has and on a
+new one: nobody who writes or reads notices.
+"""
 
 import pytest
 
 from tests.fleet.fleet import HYPERVISORS, changed
 from tests.fleet.load import Load
-from tests.fleet.replacement import unnoticed
+from tests.fleet.replacement import same_files, unnoticed
+from tests.fleet.test_first_run import without_ids
 
 BRICKS = [f"{host}:/data/one_vol" for host in HYPERVISORS]
 MORE = [f"{host}:/data/more" for host in ("kvm4", "kvm2", "kvm3")]
@@ -17,19 +21,53 @@ def pillar(servers, bricks):
 
 @pytest.fixture(scope="module")
 def fleet(_fleet):
-    """A fleet whose volume `create` describes, and kvm4, whose disk is mounted and whose glusterd runs, in no pool."""
+    """
+    A fleet whose volume `create` describes, and kvm4, whose disk is mounted and whose glusterd runs, in no pool. The
+    formula has not run there.
+    """
     _fleet.new(hosts=4)
     _fleet.stage = "used"
     _fleet.sh("kvm4", "mkdir -p /data; mount -t tmpfs -o mode=755,size=2g data /data; systemctl start glusterd")
     with _fleet.pillar(pillar(HYPERVISORS, BRICKS)):
-        assert _fleet.apply().failures == {}
+        assert _fleet.apply(on=["head", *HYPERVISORS]).failures == {}
         _fleet.healed()
-    yield _fleet
+        yield _fleet
 
 
 def bricks(fleet):
     lines = fleet.sh("kvm1", "gluster --mode=script volume info one_vol").splitlines()
     return [line.split()[1] for line in lines if line.startswith("Brick") and ":/" in line]
+
+
+@pytest.mark.timeout(300)
+def test_a_new_hypervisor_and_nothing_changes_elsewhere(fleet):
+    others = ("head", *HYPERVISORS)
+    before = fleet.everywhere(fleet.look, others)
+    foretold = fleet.apply(on=["kvm4"], test=True)
+    run = fleet.apply(on=["kvm4"])
+    assert (foretold.failures, run.failures, set(run.changes)) == ({}, {}, {"kvm4"})
+    assert without_ids(run.changes) == without_ids(foretold.changes)
+    assert fleet.everywhere(fleet.look, others) == before
+    assert fleet.apply().changes == {}
+
+
+@pytest.mark.timeout(900)
+def test_a_server_without_bricks_comes_and_leaves(fleet):
+    load = Load(fleet)
+    with fleet.pillar(pillar([*HYPERVISORS, "kvm4"], BRICKS)):
+        assert fleet.apply().failures == {}
+        assert "Number of Peers: 3" in fleet.sh("kvm1", "gluster peer status")
+        assert bricks(fleet) == BRICKS and "kvm4" in fleet.sh("head", "grep glusterfs /etc/fstab")
+    words = {"leave": "kvm4", "to": "kvm1"}
+    code, predicted, said = fleet.orchestrate("replace", words, test=True)
+    assert code == 0, said
+    code, steps, said = fleet.orchestrate("replace", words)
+    assert (code, steps) == (0, predicted) and list(steps) == ["detach kvm4 on kvm2"], said
+    assert "Number of Peers: 2" in fleet.sh("kvm1", "gluster peer status")
+    assert fleet.apply().failures == {}
+    assert "kvm4" not in fleet.sh("head", "grep glusterfs /etc/fstab")
+    unnoticed(load)
+    same_files(fleet, *HYPERVISORS, least=5)
 
 
 @pytest.mark.timeout(900)

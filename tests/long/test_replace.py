@@ -8,7 +8,7 @@ import pytest
 from lab.system import wait_for
 from tests.fleet.fleet import HYPERVISORS, changed, orchestration
 from tests.fleet.load import Load
-from tests.fleet.replacement import BRICK, down, replaced_disk, same_files, unnoticed
+from tests.fleet.replacement import BRICK, LOST, down, replaced_disk, same_files, unnoticed
 
 # All that a reinstallation takes away of Gluster; the host itself goes on, with those who write on it.
 REINSTALLED = """
@@ -71,8 +71,18 @@ def refused(fleet, words, text):
 
 
 @pytest.mark.timeout(900)
-def test_a_disk(fleet):
-    words = replaced_disk(fleet)
+@pytest.mark.parametrize("moment", [None, f"test -d {BRICK}"])
+def test_a_disk(fleet, moment):
+    if moment:
+        words, load = {"brick": f"kvm3:{BRICK}"}, Load(fleet)
+        fleet.sh("kvm3", LOST)
+        down(fleet)
+        killed(fleet, words, "kvm3", moment)
+        code, _, said = fleet.orchestrate("replace", words)
+        assert code == 0, said
+        unnoticed(load)
+    else:
+        words = replaced_disk(fleet)
     code, steps, said = fleet.orchestrate("replace", words)
     assert (code, steps) == (0, {}), said
     same_files(fleet, "kvm1", "kvm2", "kvm3")

@@ -77,7 +77,7 @@ def test_where_nothing_is_mounted_nothing_is_odd(look):
 
 
 @pytest.fixture
-def refused(execution):
+def refused(execution, monkeypatch):
     """refused(answers...): what the state makes of these answers to a user's writing, one after the other."""
 
     def run(*answers):
@@ -89,7 +89,7 @@ def refused(execution):
             "gluster_mount.mount_health": lambda path: {"state": "alive"},
         }
         state = imported(CHECKOUT / "_states/gluster_one_mount.py", __salt__=salt)
-        state.time.sleep = lambda seconds: None
+        monkeypatch.setattr(state.time, "sleep", lambda seconds: None)
         return state._refused("/srv/vol", "one_vol", "oneadmin", 120)
 
     return run
