@@ -55,6 +55,10 @@ qemu-io -n -f raw -c 'write -P 90 0 4096' -c 'read -P 90 0 4096' "$1.$2"
 rm -f -- "$1.$2"
 find "${1%/*}" -maxdepth 1 -name "${1##*/}.????????" -mmin +10 -delete"""
 GLUSTER = r'"driver":\s*"gluster"|\bdriver=gluster\b|gluster(\+\w+)?://'  # of a disk, among the words of a running QEMU
+# What libvirt keeps of a running VM; it writes that anew when a disk is attached or detached.
+LIVE = "/run/libvirt/qemu/{}.xml"
+LIVE_NAME = r"[\w+-][\w.+-]*"
+LIVE_GLUSTER = "<source protocol='gluster'"  # in other text there is no <
 UNSETTLED = ("INIT", "LOCKED", "ERROR", "DELETE")  # states of an image whose file is perhaps not complete
 PROLOG = (3, 1)  # state and lcm_state of a machine whose disks are being made
 
@@ -311,7 +315,7 @@ def file_error(path, user="oneadmin", timeout=30):
 
 def native_machines():
     """
-    The VMs that run on this node with a disk that QEMU has open over ``gluster://``.
+    The VMs that run on this node with a disk that QEMU has open over ``gluster://``, since its start or attached later.
 
     Returns a sorted list of names, each with its process, such as ``["one-7 (4711)"]``.
 
@@ -325,8 +329,23 @@ def native_machines():
     return sorted(
         __utils__["gluster_process.process_name"](pid)
         for pid, words in processes
-        if "-name" in words and any(re.search(GLUSTER, word) for word in words)
+        if "-name" in words and (any(re.search(GLUSTER, word) for word in words) or _has_attached(words))
     )
+
+
+def _has_attached(words):
+    """
+    Whether libvirt says that a VM has a disk over gluster://, which may not be among the words of its process.
+    """
+    name = dict(zip(words, words[1:])).get("-name", "").partition(",")[0].removeprefix("guest=")
+    path = LIVE.format(name)
+    if not re.fullmatch(LIVE_NAME, name) or not os.path.isfile(path):
+        return False
+    try:
+        with open(path, errors="replace") as file:
+            return LIVE_GLUSTER in file.read()
+    except FileNotFoundError:  # the VM has ended
+        return False
 
 
 def volume_users(path):

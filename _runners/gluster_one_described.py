@@ -359,11 +359,13 @@ class _Fleet:
                     above, _, last = mount["path"].rpartition("/")
                     if above != stores_dir or last not in ids:
                         below.append(mount["path"])
+                    lines = [line for line in self.facts[minion]["fstab"] if line["path"] == mount["path"]]
                     self._remark(
                         f"volume {name} is mounted on {mount['path']}, below a directory of another user than root, "
                         f"who could have the next boot mount it elsewhere: the run mounts it on {mount['place']} as "
                         "well, with the same options, and exchanges the links; the old mount stays, with what is open "
-                        "on it, until `state.apply gluster_one.remount` finds nothing that uses it",
+                        "on it, until `state.apply gluster_one.remount` finds nothing that uses it"
+                        + ("; its line of /etc/fstab goes" if lines else ""),
                         minion,
                     )
         places = own or below

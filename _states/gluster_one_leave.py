@@ -21,6 +21,7 @@ RECORDS = ("volumes", "file_systems", "mounts", "mount_options", "glusterd")  # 
 DAEMONS = ("glustershd", "bitd", "scrub", "quotad", "nfs", "snapd", "rebalance", "gsyncd")
 GOING = 30  # seconds in which clients go whose mounts are gone
 UNIT = "unit"  # how `changes` names the drop-in
+BOOT = "boot"  # and the service that mounts after a boot
 
 
 def __virtual__():
@@ -62,7 +63,8 @@ def datastore_unmounted(name, volume, links=None, user="oneadmin", datastores_di
         }
         look = functools.partial(_look, name, volume, sorted(above))
         found = look()
-        users = __salt__["gluster_native.volume_users"](name) if found["changes"] else []
+        # Who uses a mount that stays does not need the service.
+        users = __salt__["gluster_native.volume_users"](name) if set(found["changes"]) - {BOOT} else []
         if users:
             raise CommandExecutionError(__utils__["gluster_states.used"](name, users))
         if __opts__["test"]:
@@ -91,7 +93,7 @@ def _look(name, volume, directories):
     ours = __salt__["gluster_mount_plan.is_ours"](name, volume)
     steps, remarks = {}, []
     service = __salt__["gluster_fstab.retry_services"]().get(name)
-    boot = {"boot": (service, lambda: __salt__["gluster_fstab.disable_boot_retry"](name))} if service else {}
+    boot = {BOOT: (service, lambda: __salt__["gluster_fstab.disable_boot_retry"](name))} if service else {}
     lines = [line for line in __salt__["gluster_fstab.lines"](name) if line["volume"] == volume]
     if not ours:
         steps.update(boot)

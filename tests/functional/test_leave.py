@@ -58,7 +58,8 @@ def test_who_uses_it_keeps_all_of_it(mounted, unmounted, states, place):
 
 def test_a_line_that_was_there_before_stays_with_its_mount(served, unmounted, mounted, again):
     assert mounted(served).result is True
-    run = unmounted(served)
+    with (served / "open").open("w"):
+        run = unmounted(served)
     assert (run.result, list(run.changes)) == (True, ["boot"])
     assert "was there before the formula, and stays" in run.comment and host.answers(served)
 

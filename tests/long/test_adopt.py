@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from lab import files
+from lab.commands import CHECKOUT
 from lab.system import wait_for
 from tests.fleet.fleet import HYPERVISORS, STORES
 from tests.fleet.fleet import MOUNT as PLACE
@@ -14,6 +15,7 @@ from tests.fleet.load import HOLDER
 pytestmark = pytest.mark.timeout(900)
 
 VOLUME = "gluster --mode=script volume"
+ADOPT = " ".join((CHECKOUT / "docs/adopt.md").read_text().split())
 GUIDE = f"{STORES}/0"
 IMAGES = """
 NAME = "by_hand"
@@ -144,6 +146,7 @@ class ByHand:
         self.fleet.transcript.append(f"$ salt-run gluster_one.adopt\n{done.stdout}{done.stderr}\n")
         assert done.returncode == 0 and done.stdout.startswith("#!yaml\n"), done.stdout + done.stderr
         self.text = done.stdout
+        self.remarks = _remarks(self.text)
         self.said = " ".join(each.strip().lstrip("#").strip() for each in self.text.splitlines() if "#" in each)
         return yaml.safe_load(self.text)["gluster_one"]
 
@@ -160,8 +163,10 @@ class ByHand:
     def runs(self):
         """Apply what was printed, as it was printed; the prediction, the run and the run after it."""
         before = self.state()
-        text = self.text.replace("gluster_one:\n", "gluster_one:\n  beacon: false\n", 1)
-        with self.fleet.pillar(gluster_one=text):
+        printed = _files(self.text)
+        assert set(printed) == {"top", "gluster_one", "gluster_one_head"}
+        everyone = printed["gluster_one"].replace("gluster_one:\n", "gluster_one:\n  beacon: false\n", 1)
+        with self.fleet.pillar(**{**printed, "gluster_one": everyone}):
             predicted = self.fleet.apply(test=True)
             assert self.state() == before
             run = self.fleet.apply()
@@ -169,7 +174,8 @@ class ByHand:
             again = self.fleet.apply()
         assert (predicted.failures, run.failures, again.failures) == ({}, {}, {})
         assert again.changes == {}
-        assert _named(run.changes) == _named(predicted.changes)
+        assert run.changes == _with_ids(predicted.changes, run.changes)
+        assert self.unannounced(run.changes) == [], self.text
         assert all(before["clients"].values()) and all(before["bricks"].values())
         for host, mounts in after.pop("mounts").items():
             assert before["mounts"][host].items() <= mounts.items()
@@ -177,6 +183,18 @@ class ByHand:
         before.pop("mounts")
         assert after == before
         return run
+
+    def unannounced(self, changes):
+        """Which changes of the first run neither what was printed nor docs/adopt.md names for the minion."""
+        found = []
+        for minion, states in changes.items():
+            own = [text for minions, text in self.remarks if not minions or minion in minions]
+            for state, each in states.items():
+                for label, change in each.items():
+                    words = _announcements(state, label, change)
+                    if words is None or not all(any(re.search(word, text) for text in own) for word in words):
+                        found.append((minion, state, label, change))
+        return found
 
     def let_go(self):
         """What was open was usable throughout, and what was written is there."""
@@ -197,9 +215,99 @@ class ByHand:
         assert "failed" not in native()
 
 
-def _named(changes):
-    """What changes, by minion and state; an identifier is predicted as one that is not known yet."""
-    return {minion: {name: set(what) for name, what in each.items()} for minion, each in changes.items()}
+# What is announced before each run: the sentence of docs/adopt.md, and the state and label of what it stands for.
+EVERY_FIRST_RUN = {
+    "a drop-in with which bricks outlive a restart of glusterd": ("gluster_one_bricks_kept", ".*"),
+    "the service that mounts after a boot": ("gluster_one_mount_.*", "boot"),
+    "the datastores' identifiers, in `.gluster_one` on the volume": ("gluster_one_datastore_.*", "identifier"),
+    "the volume's identifier": ("gluster_one_(mount|volume)_.*_known", ".*"),
+}
+AS_WELL = "mounts? it on {place} as well"
+NEW_MOUNT = rf"volume {{volume}} is not mounted: the run mounts it|{AS_WELL}|each gets a mount on {{place}}"
+OPTIONS = {
+    "nosuid": "a mount of volume {volume} lacks [a-z, ]*nosuid.*: the run sets that",
+    "nodev": "a mount of volume {volume} lacks [a-z, ]*nodev.*: the run sets that",
+    "backup-volfile-servers": "mounts volume {volume} without backup-volfile-servers: the run adds them",
+}
+
+
+def _announcements(state, label, change):
+    """Patterns, each of which a remark has to fit; None for a change of which no remark speaks."""
+    for words, (of, named) in EVERY_FIRST_RUN.items():
+        if re.fullmatch(of, state) and re.fullmatch(named, label):
+            return [] if words in ADOPT else None
+    kind, _, name = state.removeprefix("gluster_one_").partition("_")
+    old, new, about = change["old"], change["new"], {"volume": name, "place": "/[^ ]+"}
+    if kind == "glusterd":
+        return [rf"glusterd.vol has no `option {label} {new}`: the run writes it"]
+    if kind in ("datastore", "mount") and label.startswith(("link", "/")):
+        path, _, place = new.partition(" -> ")
+        made = rf"{re.escape(path)} of datastore \S+ .*: the run makes it a link"
+        return [f"{made}|{AS_WELL.format(place=re.escape(place))}.* and exchanges the links"]
+    if kind == "datastore":
+        return [rf"datastore {name} \(\d+\) has (no {label}|{label} {old})\b.*: the run sets {new}\b"]
+    if kind == "volume":
+        return [
+            rf"volume {name} has (no {label}|{label} {old}|{label} by Gluster's default alone)\b.*: the run sets it"
+        ]
+    if kind != "mount":
+        return None
+    if label in ("mount", "directory"):
+        return [NEW_MOUNT.format(**about)]
+    if label == "flags":
+        return [OPTIONS[flag].format(**about) for flag in new.split(",")]
+    if label.startswith("fstab for "):
+        return [rf"mounted on {re.escape(label.removeprefix('fstab for '))}, .* its line of /etc/fstab goes"]
+    if label == "fstab" and not old:
+        written = f"/etc/fstab does not have the mount of volume {name}: .*; the run writes a line"
+        return [f"{written}|{NEW_MOUNT.format(**about)}"]
+    return _for_options(old, new, about) if label == "fstab" else None
+
+
+def _for_options(old, new, about):
+    """The same for a line of fstab that was there: for each option that comes, or is in another's place."""
+    before, after = (text.split(" ") for text in (old, new))
+    differing = set(before[1].split(",")) ^ set(after[1].split(","))
+    keys = {option.partition("=")[0].replace("backupvolfile-server", "backup-volfile-servers") for option in differing}
+    known = before[0] == after[0] and keys <= set(OPTIONS)
+    return [OPTIONS[key].format(**about) for key in sorted(keys)] if known else None
+
+
+def _with_ids(predicted, changes):
+    """What was predicted, with the identifiers of volumes that are not mounted yet as the run has found them."""
+    found = {minion: dict(states) for minion, states in predicted.items()}
+    for minion, states in found.items():
+        for state in [state for state in states if state.endswith("_known")]:
+            known = {name: each["new"] != "(identifier)" for name, each in states[state].items()}
+            run = changes.get(minion, {}).get(state, {})
+            states[state] = {name: states[state][name] if is_so else run.get(name) for name, is_so in known.items()}
+    return found
+
+
+def _remarks(text):
+    """What stands at the top of the printed text: for each remark the minions before the colon, and the rest."""
+    found = []
+    for line in text[: text.index("\ngluster_one:")].splitlines():
+        if line.startswith("# - "):
+            found.append(line[4:])
+        elif line.startswith("#   ") and found:
+            found[-1] += " " + line[4:]
+    minions = [re.match(r"((?:head|kvm\d)(?:, (?:head|kvm\d))*): ", remark) for remark in found]
+    return [(set(who[1].split(", ")) if who else set(), remark) for who, remark in zip(minions, found, strict=True)]
+
+
+def _files(text):
+    """The pillar files that are printed, by name: the one for all as it is, the others from the comments after it."""
+    own, _, rest = text.partition("\n# Which minions get it")
+    found, name = {"gluster_one": own}, None
+    for block in rest.split("\n#\n"):
+        lines = [line[2:] for line in block.splitlines()]
+        if lines[0] == "base:":
+            found["top"] = "\n".join(lines)
+        elif name:
+            found[name] = "\n".join(lines)
+        name = (re.fullmatch(r"The file (\w+)\.sls:", lines[0]) or [None, None])[1]
+    return found
 
 
 @pytest.fixture(scope="module")

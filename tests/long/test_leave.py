@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
+from tests.fleet.fleet import HYPERVISORS, MOUNT, NATIVE, STORES, changed
+from tests.fleet.machine import create, disk, file_disk, make_counting
 
 LEAVE = ("state.orchestrate", "gluster_one.orchestrate.leave")
 DELETE = "pillar={gluster_one_delete_datastores: true}"
@@ -80,6 +81,43 @@ def test_an_open_file_keeps_its_node_and_the_fleet(left):
     finally:
         left.sh("kvm2", f"kill $(cat /run/holder); rm {MOUNT}/open")
     assert outside(left) == before
+
+
+@pytest.fixture
+def image(left):
+    """The boot disk of a machine, which nobody has open on a mount; a disk of kvm2's own for the other machine."""
+    make_counting(left, "head", f"{MOUNT}/counting")
+    left.sh("kvm2", "truncate -s 1M /var/tmp/own; chown oneadmin: /var/tmp/own")
+    yield "counting"
+    left.sh("head", f"rm {MOUNT}/counting")
+
+
+@pytest.mark.skipif(not NATIVE, reason="QEMU has no driver for gluster://")
+@pytest.mark.parametrize("attached", [False, True], ids=["from its start", "attached later"])
+def test_a_vm_over_gluster_keeps_its_node_and_the_fleet(left, image, attached):
+    """QEMU has its disk open over gluster://, and no file of the mount."""
+    if attached:
+        done = create(left, "one-7", file_disk("/var/tmp/own", target="sdb"))
+        left.lab.exec("kvm2", "tee", "/run/disk.xml", input=disk(image), check=True)
+        done = done if done.returncode else left.lab.exec("kvm2", "virsh", "attach-device", "one-7", "/run/disk.xml")
+    else:
+        done = create(left, "one-7", disk(image))
+    try:
+        assert done.returncode == 0, done.stderr
+        before = outside(left)
+        pid = left.sh("kvm2", "pidof qemu-system-x86_64").strip()
+        assert f"one_vol/{image}" in left.sh("kvm2", "virsh domblklist one-7")
+        assert MOUNT not in left.sh("kvm2", f"ls -l /proc/{pid}/fd")
+        by = f"is used by VM one-7 ({pid}), over gluster://"
+        for test in (True, False):
+            run = left.apply("gluster_one.absent", on=["kvm2"], test=test)
+            assert set(run.changes) == set() and by in run.own_failures["kvm2"]["gluster_one_unused"]
+        status, made, text = leave(left, DELETE)
+        assert (status != 0, made) == (True, {}) and by in text
+        assert outside(left) == before
+    finally:
+        left.lab.exec("kvm2", "virsh", "destroy", "one-7")
+    assert left.apply("gluster_one.absent", on=["kvm2"], test=True).failures == {}
 
 
 def test_one_node_leaves_and_comes_back(left):

@@ -257,6 +257,32 @@ def test_machines_that_have_native_disks_open(execution, monkeypatch, words, nat
     assert module.native_machines() == ["one-7 (4711)"] * native_disk
 
 
+@pytest.mark.parametrize(
+    ("name", "disk", "native_disk"),
+    [
+        ("one-7", "<source protocol='gluster' name='one_vol/7/disk.1' index='2'>", True),
+        ("one-7", "<source protocol='rbd' name='pool/image'>", False),
+        ("one-7", "<description>&lt;source protocol='gluster'</description>", False),
+        ("one-8", None, False),
+        ("../one-7", "<source protocol='gluster' name='one_vol/7/disk.1'>", False),
+    ],
+    ids=["gluster", "another", "a text", "no file", "a path"],
+)
+def test_a_disk_that_was_attached_later_counts(execution, monkeypatch, tmp_path, name, disk, native_disk):
+    class Process:
+        info = {"pid": 4711, "cmdline": ["/usr/bin/qemu-system-x86_64", "-name", f"guest={name},debug-threads=on"]}
+        cmdline = lambda self: self.info["cmdline"]  # noqa: E731
+
+    module = execution("gluster_native")
+    (tmp_path / "qemu").mkdir()
+    monkeypatch.setattr(module, "LIVE", f"{tmp_path}/qemu/{{}}.xml")
+    if disk:
+        (tmp_path / f"qemu/{name}.xml").write_text(f"<domstatus><domain><disk type='network'>{disk}</disk></domain>")
+    monkeypatch.setattr(module.psutil, "process_iter", lambda attributes: [Process()])
+    monkeypatch.setattr(module.psutil, "Process", lambda pid: Process())
+    assert module.native_machines() == [f"{name} (4711)"] * native_disk
+
+
 def test_what_qemu_can_is_left_in_the_mine_when_it_changes(execution):
     kept, sent = {}, []
     salt = {

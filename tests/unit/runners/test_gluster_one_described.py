@@ -114,6 +114,15 @@ def test_the_guides_own_way(adopt):
     assert f"volume one_vol is mounted on {STORES}/0, below a directory of another user than root" in found.said
 
 
+def test_the_line_of_a_mount_that_moves_is_said_to_go(adopt):
+    answers = guide()
+    assert "its line of /etc/fstab goes" not in adopt(copy.deepcopy(answers)).said
+    answers["kvm1"]["fstab"] = [line(f"{STORES}/0")]
+    said = adopt(answers).said
+    head, _, rest = said.partition("until `state.apply gluster_one.remount` finds nothing that uses it; its line of")
+    assert rest.startswith(" /etc/fstab goes") and "- kvm1: volume one_vol is mounted on" in head
+
+
 def test_which_minions_get_it(adopt):
     found = adopt(guide())
     _, _, top = found.text.partition("pillar_roots.")
