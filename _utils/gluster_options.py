@@ -508,6 +508,8 @@ def dropped(current, wanted=()):
             stays[option] = "files may be stored in shards, which nobody could read then"
         elif changes[option]["new"] == UNKNOWN and option != INSECURE:
             stays[option] = "what it was before is not known"
+        elif option.startswith("user.") and changes[option]["new"] is None:  # such as user.cifs, of the group virt
+            stays[option] = "Gluster resets an option of that kind with all others alone"
         if option in stays:
             del changes[option]
     if INSECURE in changes:

@@ -128,6 +128,41 @@ def test_a_volume_has_its_options_again(states, vol):
     assert now == {option: value for option, value in before.items() if option != "server.allow-insecure"}
 
 
+@pytest.fixture
+def made(states):
+    """A volume as `create` makes it, on which the pillar asks for its group as well."""
+    brick = Path("/data/left/brick")
+    brick.parent.mkdir()
+    assert states.gluster.brick_prepared(str(brick)).result is True
+    assert states.gluster.volume_present("made_vol", bricks=[f"kvm1:{brick}"], replica=1).result is True
+    yield "made_vol"
+    host.remove_volume("made_vol")
+    host.sh("rm", "-r", brick.parent)
+
+
+def test_a_volume_that_was_made_keeps_its_shards_and_comes_back(states, made):
+    configured, restored = states.gluster_one.volume_configured, states.gluster_one.volume_restored
+    group = {"group": "virt", "new_group": "virt"}
+    created = host.set_options(made)
+    assert configured(made, **group).result is True
+    assert states.gluster.volume_started(made, only_new=True).result is True
+    host.eventually("its brick runs", lambda: host.bricks_online(made))
+    of_group = host.set_options(made)
+    assert len(of_group) > len(created) + 20
+    with host.mounted_aside(made) as point:
+        (point / "image").write_bytes(bytes(range(256)) * 400_000)
+    run = four_runs(restored, made)
+    record = "features.shard=on< user.cifs=off<"
+    left = {**created, "features.shard": "on", "user.cifs": "off", "user.gluster_one.set": record}
+    assert host.set_options(made) == left and host.bricks_online(made)
+    with host.mounted_aside(made) as point:
+        assert (point / "image").read_bytes() == bytes(range(256)) * 400_000
+    assert configured(made, **group).result is True
+    again = host.set_options(made)
+    assert {**again, "user.gluster_one.set": ""} == {**of_group, "user.gluster_one.set": ""}
+    assert four_runs(restored, made).changes == run.changes and host.set_options(made) == left
+
+
 def test_while_somebody_has_it_mounted_its_options_stay(states, vol):
     name, _ = vol
     with host.mounted_aside(name):

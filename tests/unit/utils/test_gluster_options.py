@@ -119,6 +119,15 @@ def test_what_a_version_before_has_recorded_says_nothing_of_what_was_there(volum
     assert undone(volume)["network.ping-timeout"] == "?", "nor is it known later"
 
 
+def test_what_gluster_cannot_reset_alone_stays(volume):
+    """One that somebody had set before is set to that again."""
+    volume["user.note"] = "mine"
+    volume.set(user__cifs="off", user__note="ours", nfs__disable="on")
+    changes, stays = volume.module.dropped(volume)
+    assert {option: change["new"] for option, change in changes.items()} == {"user.note": "mine", "nfs.disable": None}
+    assert stays == {"user.cifs": "Gluster resets an option of that kind with all others alone"}
+
+
 @pytest.mark.parametrize("value", ["?", "a<b", "a=b c%20"])
 def test_any_value_comes_back(volume, value):
     volume["auth.ssl-allow"] = value
