@@ -372,16 +372,23 @@ def test_who_holds_the_lock_for_ever_is_named_and_got_rid_of(modules, one_vol, l
 
 
 def test_a_lock_that_is_renamed_while_it_is_held_restarts_nothing(states, monkeypatch, lock_volume, small_vol):
-    before, original = host.brick_pids(small_vol), subprocess.Popen.communicate
+    before, holders = host.brick_pids(small_vol), []
+    begin, communicate = subprocess.Popen.__init__, subprocess.Popen.communicate
 
-    def communicate(process, *words, **more):
+    def begun(process, command, *words, **more):
+        holders.extend(word for word in command if "def is_named()" in str(word))
+        begin(process, command, *words, **more)
+
+    def communicated(process, *words, **more):
         """The first command that is run after the lock was taken, which asks whether the pool is settled."""
-        if (lock_volume / LOCK).exists():
-            monkeypatch.setattr(subprocess.Popen, "communicate", original)
+        if holders:
+            monkeypatch.setattr(subprocess.Popen, "communicate", communicate)
+            host.eventually("the lock is seen here, too", (lock_volume / LOCK).exists)
             attacker.does_as_root_of("one_vol", "rename", OURS, "renamed")
-        return original(process, *words, **more)
+        return communicate(process, *words, **more)
 
-    monkeypatch.setattr(subprocess.Popen, "communicate", communicate)
+    monkeypatch.setattr(subprocess.Popen, "__init__", begun)
+    monkeypatch.setattr(subprocess.Popen, "communicate", communicated)
     run = states.gluster_one.bricks_restarted(small_vol, every=True, outage="allow", timeout=10)
     assert (lock_volume / "renamed").exists()
     assert (run.result, run.changes) == (False, {})
