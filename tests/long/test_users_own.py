@@ -101,7 +101,9 @@ def test_each_difference_is_one_change(different, own):
 
 
 def test_volume_options_survive(fleet, own, different):
-    assert options(fleet) == {**own["options"], "performance.io-cache": "off"}
+    now, record = options(fleet), "user.gluster_one.set"
+    assert "performance.io-cache=off<True" in now.pop(record).split()
+    assert {**now, record: own["options"][record]} == {**own["options"], "performance.io-cache": "off"}
 
 
 def test_datastore_attributes_survive(fleet, own, different):
