@@ -31,7 +31,7 @@ GLUSTER_VOLUME = {volume}
 
 # What somebody, or a run, changes on a host's own disk, as it was before the first fleet.
 KEPT = "etc/fstab etc/hosts etc/glusterfs etc/systemd/system"
-SAVE = f"tar -C / -cf /root/kept.tar {KEPT}"
+SAVE = f"tar -C / -cf /var/lib/kept.tar {KEPT}"
 END = """
 touch /run/let-go
 systemctl stop 'holder*' 'native*' || true
@@ -40,7 +40,7 @@ for path in $(awk '$3 == "fuse.glusterfs" {print $2}' /proc/mounts); do umount -
 rm -f /run/let-go
 """
 SET_BACK = f"""
-cd / && rm -rf etc/glusterfs etc/systemd/system && tar -xf /root/kept.tar
+cd / && rm -rf etc/glusterfs etc/systemd/system && tar -xf /var/lib/kept.tar
 rm -rf /var/lib/gluster_one /srv/* /var/cache/salt/minion/extmods/* /var/cache/salt/minion/datastore
 systemctl daemon-reload
 cd {STORES} && find . -mindepth 1 -maxdepth 1 -type l -delete
