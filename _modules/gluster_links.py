@@ -677,7 +677,8 @@ def link_changes(target, volume, paths, former=()):
     Returns a dict ``{"link for glusterds": {"old": None, "new": "/var/lib/one/datastores/101 -> ..."}}``, in which the
     text of an old link is as it can be shown.
 
-    Raises CommandExecutionError for a path that holds something.
+    Raises CommandExecutionError for a path that holds something, and where the directory of a link is not there that is
+    called by another word than its path: such a one is not made.
 
     CLI Example:
 
@@ -698,9 +699,22 @@ def link_changes(target, volume, paths, former=()):
             raise CommandExecutionError(
                 f"{path} {found['detail']} and cannot become a link to {target}: {cure}, and run again"
             )
+        elif found["state"] == "absent" and label != path and not _is_there(os.path.dirname(path)):
+            raise CommandExecutionError(
+                f"{path} cannot become a link to {target}: {os.path.dirname(path)} is not there; OpenNebula's packages "
+                "make its own: correct datastores_dir, or make the directory, as oneadmin's"
+            )
         elif found["state"] != "linked":
             changes[label] = {"old": None, "new": f"{path} -> {target}"}
     return changes
+
+
+def _is_there(directory):
+    try:
+        with _directory(directory):
+            return True
+    except FileNotFoundError:
+        return False
 
 
 def leads_to_other(found, volume):

@@ -287,3 +287,15 @@ def test_a_link_to_another_volume_is_not_turned(walked, execution, tmp_path, end
     with pytest.raises(CommandExecutionError) as raised:
         walked.link_changes("/target", "vol", {"link": str(tmp_path / "101")})
     assert ("a datastore does not move to another volume" in str(raised.value)) == other
+
+
+def test_a_datastores_link_needs_the_directory_of_datastores(walked, tmp_path):
+    """Which is not made, as another link's is, that the pillar gives by its path."""
+    path = str(tmp_path / "stores/101")
+    with pytest.raises(CommandExecutionError, match="stores is not there; OpenNebula's packages make its own: correct"):
+        walked.link_changes("/target", None, {"link for images": path})
+    new = {"old": None, "new": f"{path} -> /target"}
+    assert walked.link_changes("/target", None, {path: path}) == {path: new}
+    (tmp_path / "stores").mkdir()
+    walked.__salt__["gluster_mount.mount_health"] = lambda place: {"state": "absent"}
+    assert walked.link_changes("/target", None, {"link for images": path}) == {"link for images": new}
