@@ -14,6 +14,7 @@ import stat
 import sys
 
 import salt.utils.files
+import salt.utils.user
 from salt.exceptions import CommandExecutionError
 
 __virtualname__ = "gluster_links"
@@ -587,6 +588,39 @@ def _exchange(inside, name, target, replace):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(new, dir_fd=inside)
         raise
+
+
+def user_errors(user, directory):
+    """
+    Whether the directory of the datastores belongs to another account than the pillar's: OpenNebula and its VMs run as
+    that one, and could make no disk once the volume's root is given to the pillar's. root's may be anybody's.
+
+    user
+        The account of the pillar (string).
+
+    directory
+        The directory (string). One that is not there, or cannot be looked at, is not compared.
+
+    Returns a list of sentences with what to do.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_links.user_errors oneadmin /var/lib/one/datastores
+    """
+    try:
+        with _directory(os.path.normpath(directory)) as inside:
+            owner = os.fstat(inside).st_uid
+    except (OSError, CommandExecutionError):
+        return []
+    if owner in (0, salt.utils.user.get_uid(user)):
+        return []
+    name = __salt__["file.uid_to_user"](owner)
+    return [
+        f"gluster_one:user is {user!r}, and {directory} on {__grains__['id']} belongs to {name}: give the account that "
+        "OpenNebula runs as, which gets the volume's root"
+    ]
 
 
 def links_to(directory, target):

@@ -299,3 +299,23 @@ def test_a_datastores_link_needs_the_directory_of_datastores(walked, tmp_path):
     (tmp_path / "stores").mkdir()
     walked.__salt__["gluster_mount.mount_health"] = lambda place: {"state": "absent"}
     assert walked.link_changes("/target", None, {"link for images": path}) == {"link for images": new}
+
+
+@pytest.mark.parametrize(
+    ("place", "owner", "named"),
+    [("net", 9870, "one"), ("net", 107, "107"), ("net", 9869, None), ("net", 0, None), ("none", 0, None),
+     ("file/x", 0, None), ("theirs", 9870, None)],
+)  # fmt: skip
+def test_the_user_is_who_the_datastores_belong_to(walked, monkeypatch, tmp_path, place, owner, named):
+    (tmp_path / "file").touch()
+    path = tmp_path / place
+    if path.is_dir():
+        os.chown(path, owner, -1)
+    monkeypatch.setattr("salt.utils.user.get_uid", {"oneadmin": 9869}.get)
+    walked.__salt__["file.uid_to_user"] = lambda number: {9870: "one"}.get(number, number)
+    walked.__grains__ = {"id": "kvm1"}
+    wrong = (
+        f"gluster_one:user is 'oneadmin', and {path} on kvm1 belongs to {named}: give the account that OpenNebula runs "
+        "as, which gets the volume's root"
+    )
+    assert walked.user_errors("oneadmin", str(path)) == ([wrong] if named else [])
