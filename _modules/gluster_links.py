@@ -14,6 +14,7 @@ import stat
 import sys
 
 import salt.utils.files
+import salt.utils.user
 from salt.exceptions import CommandExecutionError
 
 __virtualname__ = "gluster_links"
@@ -589,6 +590,39 @@ def _exchange(inside, name, target, replace):
         raise
 
 
+def user_errors(user, directory):
+    """
+    Whether the directory of the datastores belongs to another account than the pillar's: OpenNebula and its VMs run as
+    that one, and could make no disk once the volume's root is given to the pillar's. root's may be anybody's.
+
+    user
+        The account of the pillar (string).
+
+    directory
+        The directory (string). One that is not there, or cannot be looked at, is not compared.
+
+    Returns a list of sentences with what to do.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt kvm1 gluster_links.user_errors oneadmin /var/lib/one/datastores
+    """
+    try:
+        with _directory(os.path.normpath(directory)) as inside:
+            owner = os.fstat(inside).st_uid
+    except (OSError, CommandExecutionError):
+        return []
+    if owner in (0, salt.utils.user.get_uid(user)):
+        return []
+    name = __salt__["file.uid_to_user"](owner)
+    return [
+        f"gluster_one:user is {user!r}, and {directory} on {__grains__['id']} belongs to {name}: give the account that "
+        "OpenNebula runs as, which gets the volume's root"
+    ]
+
+
 def links_to(directory, target):
     """
     The links in a directory that say themselves that they lead to another one. They are not followed.
@@ -677,7 +711,8 @@ def link_changes(target, volume, paths, former=()):
     Returns a dict ``{"link for glusterds": {"old": None, "new": "/var/lib/one/datastores/101 -> ..."}}``, in which the
     text of an old link is as it can be shown.
 
-    Raises CommandExecutionError for a path that holds something.
+    Raises CommandExecutionError for a path that holds something, and where the directory of a link is not there that is
+    called by another word than its path: such a one is not made.
 
     CLI Example:
 
@@ -698,9 +733,22 @@ def link_changes(target, volume, paths, former=()):
             raise CommandExecutionError(
                 f"{path} {found['detail']} and cannot become a link to {target}: {cure}, and run again"
             )
+        elif found["state"] == "absent" and label != path and not _is_there(os.path.dirname(path)):
+            raise CommandExecutionError(
+                f"{path} cannot become a link to {target}: {os.path.dirname(path)} is not there; OpenNebula's packages "
+                "make its own: correct datastores_dir, or make the directory, as oneadmin's"
+            )
         elif found["state"] != "linked":
             changes[label] = {"old": None, "new": f"{path} -> {target}"}
     return changes
+
+
+def _is_there(directory):
+    try:
+        with _directory(directory):
+            return True
+    except FileNotFoundError:
+        return False
 
 
 def leads_to_other(found, volume):

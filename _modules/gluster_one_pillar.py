@@ -659,6 +659,7 @@ def _errors_here(pillar, plan):
             f"gluster_one:user is {plan['user']!r}: there is no such account on {plan['id']}; install OpenNebula's "
             "packages (opennebula on the head, opennebula-node-kvm on a hypervisor)"
         ]
+    errors += __salt__["gluster_links.user_errors"](plan["user"], plan["datastores_dir"]) if mounting else []
     if "server" in (pillar.get("roles") or []) and not plan["named"]:
         errors.append(
             f"gluster_one:roles has server, and no volume names {plan['id']} among its servers: name it as the "

@@ -574,17 +574,20 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None, accept_onl
         A brick whose disk was replaced (string), such as ``kvm3:/data/one_vol/brick``.
 
     leave, to
-        A server that leaves and the one that takes over its bricks (strings).
+        A server that leaves and the one that takes over its bricks (strings). Without ``to`` it has none, and leaves
+        the one pool that the pillar's servers are in.
 
     accept_only_copy
         That what is left of a set is a single brick, such as of ``replica 2``, of which only the lost one could say
         what it lacks (bool, default false). For ``old`` and ``new`` that differ.
 
     Returns a dict; ``errors`` are sentences that say why nothing may be begun, each with what to do, and then there is
-    nothing else. ``named`` are sentences about datastores and VMs that cannot be opened without the old server::
+    nothing else. ``named`` are sentences about datastores and VMs that cannot be opened without the old server;
+    ``fine`` says what is so where there is no step::
 
         {"errors": [], "steps": [{"id": "bricks on kvm3", "minions": ["kvm3"], "sls": "gluster_one.replace",
-                                  "pillar": {"gluster_one_replace": {...}}}], "named": [], "timeout": 120}
+                                  "pillar": {"gluster_one_replace": {...}}}], "named": [], "timeout": 120,
+         "fine": None}
 
     CLI Example:
 
@@ -596,18 +599,24 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None, accept_onl
     if case["errors"]:
         return {"errors": case["errors"]}
     known, parts, servers = everyone()
-    at = {name: __salt__["gluster_one.called"](name, known) for name in (case["old"], case["new"])}
+    asked = __salt__["gluster_one.replace_names"](case)
+    at = {name: __salt__["gluster_one.called"](name, known) for name in asked}
     wrong = __salt__["gluster_one.replace_misnamed"](case, at, servers)
     if wrong:
         return {"errors": wrong}
-    target = at[case["new"]][0]
-    others = [minion for minion in __salt__["gluster_one.replace_others"](target, parts) if [minion] != at[case["old"]]]
+    target = at[case["new"]][0] if case["new"] else None
+    others = __salt__["gluster_one.replace_others"](target, parts) if target else sorted(servers)
+    others = [minion for minion in others if [minion] != at[case["old"]]]
     if not others:
-        return {"errors": [f"no other server of {case['new']}'s volumes is among the minions that have gluster_one"]}
-    refresh([*others, target])
-    answers = ask(others, "gluster_replace.view", {"servers": [case["old"], case["new"]]}, timeout=30)
+        return {"errors": [f"no other server of {asked[-1]}'s volumes is among the minions that have gluster_one"]}
+    if not target and __salt__["gluster_one.replace_others"](others[0], parts) != others[1:]:
+        wrong = f"the pillar's servers ({', '.join(others)}) may be of several pools"
+        return {"errors": [f"{wrong}: give {{leave: {asked[0]}, to: SERVER}}, with one that stays in its pool"]}
+    both = [*others, *filter(None, [target])]
+    refresh(both)
+    answers = ask(others, "gluster_replace.view", {"servers": asked}, timeout=30)
     views = {minion: answers.get(minion) for minion in others}
-    standing = ask([target], "gluster_replace.standing").get(target)
+    standing = ask([target], "gluster_replace.standing").get(target) if target else None
     names = {
         minion: [name for each in parts[minion]["volumes"].values() for name in each["names"]] for minion in others
     }
@@ -627,8 +636,9 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None, accept_onl
     hosts = __salt__["gluster_one.hosts_of_several"](known)
     for step in [step for step in steps if "waits" in step]:
         step["waits"]["hosts"] = hosts
-    timeout = max(parts[minion]["timeout"] for minion in [*others, target])
-    return {"errors": [], "steps": steps, "named": named, "timeout": timeout}
+    timeout = max(parts[minion]["timeout"] for minion in both)
+    fine = None if steps else f"{case['old']} is not in the pool of {', '.join(others)}, and has no brick of it"
+    return {"errors": [], "steps": steps, "named": named, "timeout": timeout, "fine": fine}
 
 
 def _unready(going, lost, servers, witnesses):

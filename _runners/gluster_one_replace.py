@@ -19,7 +19,7 @@ SAY = 2
 WAYS = (
     "give one of {old: kvm3, new: kvm3} for a server that was reinstalled, {old: kvm3, new: kvm4} for one that another "
     "takes the place of, {brick: 'kvm3:/data/one_vol/brick'} for a brick whose disk was replaced, or {leave: kvm3, to: "
-    "kvm4} for one that leaves"
+    "kvm4} for one that leaves, without `to` where it has no bricks"
 )
 SYNC = "`salt {} saltutil.sync_all`"
 HEALED = "wait until it is healed (`gluster volume heal VOLUME info`), and run again"
@@ -38,7 +38,8 @@ def replace_case(old=None, new=None, brick=None, leave=None, to=None, accept_onl
         See there.
 
     Returns a dict ``{"errors": [], "old": "kvm3", "new": "kvm4", "brick": None, "leaves": False, "accepts": False}``,
-    with a sentence among ``errors`` where the arguments are none of the four kinds.
+    with a sentence among ``errors`` where the arguments are none of the four kinds. ``new`` is None where nothing takes
+    the place of a server that leaves.
 
     CLI Example:
 
@@ -62,14 +63,32 @@ def replace_case(old=None, new=None, brick=None, leave=None, to=None, accept_onl
     host, place, path = (brick if isinstance(brick, str) else "").partition(":/")
     if keys == {"brick"} and place and path:
         case.update(old=host, new=host)
-    elif keys not in ({"old", "new"}, {"leave", "to"}):
+    elif keys not in ({"old", "new"}, {"leave", "to"}, {"leave"}):
         return {**case, "errors": [f"the pillar has {given!r}: {WAYS}"]}
-    for name in (case["old"], case["new"]):
+    for name in replace_names(case):
         if not isinstance(name, str) or not re.fullmatch(HOST, name):
             return {**case, "errors": [f"the pillar has {given!r}, and {name!r} is not a host name: {WAYS}"]}
-    if case["leaves"] and _same(case["old"], case["new"]):
+    if case["leaves"] and case["new"] and _same(case["old"], case["new"]):
         return {**case, "errors": [f"{leave} cannot take its own place: {WAYS}"]}
     return case
+
+
+def replace_names(case):
+    """
+    The names of servers in a replacement.
+
+    case
+        What :func:`replace_case` returned (dict).
+
+    Returns a list of the old server's name and the new one's, if there is one.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.replace_names '{old: kvm3, new: kvm4}'
+    """
+    return [name for name in (case["old"], case["new"]) if name is not None]
 
 
 def _uuid(view, server):
@@ -88,7 +107,7 @@ def replace_misnamed(case, at, servers):
         What :func:`replace_case` returned (dict).
 
     at
-        The minions that go by each of the two names (dict of lists of strings).
+        The minions that go by each of the names (dict of lists of strings).
 
     servers
         The minions of which the pillar has a server's name (list of strings).
@@ -102,13 +121,17 @@ def replace_misnamed(case, at, servers):
         salt-run gluster_one.replace_misnamed '{old: kvm3, new: kvm3, leaves: False}' '{kvm3: [kvm3]}' '[kvm3]'
     """
     old, new = case["old"], case["new"]
+    listed = [each for each in at[old] if each in servers]
+    if new is None:
+        text = f"{old} is among the pillar's servers: take it out there, where it has no bricks, and run again; {WAYS}"
+        return [text] if listed else []
     if len(at[new]) != 1:
         several = f"the minions {', '.join(at[new])} go by {new}" if at[new] else f"no accepted minion goes by {new}"
         return [f"{several}: give its name in the pillar's servers, see `salt-key`"]
     if at[new][0] not in servers:
         instead = "" if _same(old, new) else f" in place of {old}, and its bricks in create, where the pillar has it"
         return [f"{new} is not among the pillar's servers: write it there{instead}, and run again"]
-    if not _same(old, new) and [each for each in at[old] if each in servers]:
+    if not _same(old, new) and listed:
         return [
             f"{old} is among the pillar's servers: write {new} in its place, in servers and in the bricks of create, "
             "where the pillar has it, and run again"
@@ -159,7 +182,7 @@ def replace_steps(case, found, target, others, keep=False):
         What :func:`replace_decided` returned (dict).
 
     target
-        The new server's minion (string).
+        The new server's minion (string, None where there is none).
 
     others
         Those of the other servers (list of strings).
@@ -176,6 +199,8 @@ def replace_steps(case, found, target, others, keep=False):
         salt-run gluster_one.replace_steps '{brick: "kvm3:/data/one_vol"}' '{bricks: []}' kvm3 '[kvm1, kvm2]'
     """
     steps, bricks = [], found["bricks"]
+    if case["new"] is None and not found["uuid"]:
+        return steps
 
     def step(name, minion, **part):
         pillar = {"gluster_one_replace": part}
@@ -222,13 +247,13 @@ def replace_decided(case, views, standing, names, target):
         What each of the other servers' minions said to ``gluster_replace.view`` (dict); None of one that said nothing.
 
     standing
-        What the minion of the new server said to ``gluster_replace.standing``.
+        What the minion of the new server said to ``gluster_replace.standing``; None where there is none.
 
     names
         The names of those servers in the pillar, by minion (dict of lists of strings).
 
     target
-        The new server's minion (string).
+        The new server's minion (string, None where there is none).
 
     Returns a dict: ``errors``, sentences with what to do, and nothing else where there are some; the bricks that go, by
     volume; all volumes; the uuid that the pool has for the old server, None where it is not in it; the new bricks; what
@@ -251,16 +276,16 @@ def replace_decided(case, views, standing, names, target):
     """
     wrong = [f"{minion} does not say what it sees of the pool: {_said(said)}" for minion, said in sorted(views.items())
              if not _is_view(said)]  # fmt: skip
-    if not _is_standing(standing):
+    if case["new"] is not None and not _is_standing(standing):
         wrong.append(f"the minion of {case['new']} does not say what its glusterd has: {_said(standing)}")
     if wrong:
         return {"errors": wrong}
-    wrong = _disagreements(case, views) or _mistaken(case, views)
+    wrong = _disagreements(case, views) or _mistaken(case, views) or _unplaced(case, views)
     if wrong:
         return {"errors": wrong}
     view = views[min(views)]
     uuid, new = _uuid(view, case["old"]), _uuid(view, case["new"])
-    reinstalled = _same(case["old"], case["new"])
+    reinstalled = case["new"] is not None and _same(case["old"], case["new"])
     wrong = _apart(case, views, {uuid, new})
     going, bricks = {}, []
     for name, info in sorted(view["volumes"].items()):
@@ -287,7 +312,7 @@ def replace_decided(case, views, standing, names, target):
             "peers": _peer_names(views, names, uuid),
             "volumes": sorted(view["volumes"]),
         }
-    elif not new and (standing["volumes"] or standing["peers"]):
+    elif case["new"] is not None and not new and (standing["volumes"] or standing["peers"]):
         has = ", ".join(standing["volumes"] + standing["peers"])
         wrong.append(f"{case['new']} is in another pool, or has volumes of its own ({has}): take it out of that first")
     at = {said["uuid"]: minion for minion, said in views.items()}
@@ -304,7 +329,7 @@ def replace_decided(case, views, standing, names, target):
         "volumes": sorted(view["volumes"]),
         "bricks": bricks,
         "restore": restore,
-        "taken_in": not reinstalled and not new,
+        "taken_in": case["new"] is not None and not reinstalled and not new,
         "called": sorted({case["old"], *_hostnames(views, uuid)}),
         "witnesses": witnesses,
     }
@@ -348,8 +373,10 @@ def _disagreements(case, views):
     What servers do not say alike, as sentences.
     """
     shared = {
-        f"which member of the pool {case['old']} is": lambda view: _uuid(view, case["old"]),
-        f"which member of the pool {case['new']} is": lambda view: _uuid(view, case["new"]),
+        **{
+            f"which member of the pool {name} is": lambda view, name=name: _uuid(view, name)
+            for name in replace_names(case)
+        },
         "who is in the pool": lambda view: sorted({view["uuid"], *(peer["uuid"] for peer in view["peers"])}),
         "which version the pool speaks": lambda view: view["operating_version"],
         "which volumes there are": lambda view: {
@@ -368,7 +395,7 @@ def _disagreements(case, views):
     if len(set(own)) < len(own):
         found.append(f"two of {', '.join(sorted(views))} say to be the same member of the pool: see {PAGE}")
     members = {views[first]["uuid"], *(peer["uuid"] for peer in views[first]["peers"])}
-    more = len(members - {_uuid(views[first], name) for name in (case["old"], case["new"])})
+    more = len(members - {_uuid(views[first], name) for name in replace_names(case)})
     if not found and len(views) < min(SAY, more):
         found.append(f"only {first} says so, and the pool has {more} other members: name them in the pillar's servers")
     return found
@@ -391,10 +418,26 @@ def _mistaken(case, views):
     bricks = [pair for info in view["volumes"].values() for pair in zip(info["bricks"], info["servers"])]
     named = any(_same(brick.partition(":/")[0], old) for brick, _ in bricks)
     # All was done before: the old one is detached, and the new one has its bricks.
-    done = other and not named and any(server == other for _, server in bricks)
-    if uuid or done and not _same(old, new):
+    done = other and any(server == other for _, server in bricks) and not _same(old, new)
+    if uuid or not named and (done or new is None):
         return []
     return [f"{old} is not in the pool of {', '.join(sorted(views))}: correct the name, or see {PAGE}"]
+
+
+def _unplaced(case, views):
+    """
+    That a server that leaves has bricks, and nobody is to take them, in a list.
+    """
+    view = views[min(views)]
+    uuid = _uuid(view, case["old"])
+    pairs = [pair for info in view["volumes"].values() for pair in zip(info["bricks"], info["servers"])]
+    bricks = [brick for brick, server in pairs if server == uuid]
+    if case["new"] is not None or not bricks:
+        return []
+    return [
+        f"{case['old']} has {', '.join(bricks)}: give {{leave: {case['old']}, to: SERVER}}, with the server that takes "
+        "over its bricks"
+    ]
 
 
 def _apart(case, views, but):

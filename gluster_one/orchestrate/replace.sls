@@ -12,6 +12,12 @@
 {%- do step.waits.update({'timeout': pillar.get('heal_timeout', 86400)}) %}
 {%- endfor %}
 {{ steps(plan.steps, plan.timeout) }}
+{%- if plan.fine %}
+
+nothing to replace:
+  test.nop:
+    - name: {{ plan.fine | json }}
+{%- endif %}
 {%- if plan.named %}
 {{ refused(plan.named, 'these name a server that is gone, or stays for them') }}
 {%- endif %}

@@ -30,7 +30,7 @@ def set_tls(name, client, server):
 
 def found(modules, name):
     """What the check of this node says of the volume, and the beacon by what glusterd keeps on disk."""
-    plan = modules.gluster_one_pillar.node({"user": "root", "volumes": {name: {"servers": SERVERS}}})
+    plan = modules.gluster_one_pillar.node({"volumes": {name: {"servers": SERVERS}}})
     reports = [modules.gluster_one.check(node=plan, pool=pool) for pool in (True, False)]
     seen, stored = ([[each["seen"], each["cure"]] for each in one if each["kind"] == "shut_out"] for one in reports)
     assert seen == stored

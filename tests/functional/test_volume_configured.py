@@ -406,7 +406,7 @@ def test_a_volume_that_was_made_anew_is_another_until_the_pillar_has_it(states, 
     second = identifier(new_volume("known_vol", start=False))
     said = refuses(known, "known_vol", server=True, paths=[record])
     assert f"has the id {second}, and kvm1 has used one with the id {first} until now" in said
-    pillar = {"user": "root", "volumes": {"known_vol": {"servers": ["kvm1", "kvm2"]}}}
+    pillar = {"volumes": {"known_vol": {"servers": ["kvm1", "kvm2"]}}}
     assert modules.gluster_one_pillar.node(pillar)["errors"] == [said]
     cure = said.rpartition("write gluster_one:volumes:known_vol:id: ")[2].removesuffix(" into the pillar")
     pillar["volumes"]["known_vol"]["id"] = cure

@@ -292,6 +292,58 @@ def test_a_volume_that_is_taken_out_is_named_until_it_is_taken_away(mind):
     assert mind.run() == {}
 
 
+def test_another_user_is_one_that_opennebula_runs_as(mind):
+    """The volume's root gets that owner, and no file."""
+    fleet = mind.fleet
+    number = fleet.datastores()["glusterds"]["ID"]
+    files = [MOUNT, f"{STORES}/{number}/held"]
+    owners = lambda: [fleet.sh("kvm2", f"stat -c %U {path}").strip() for path in files]  # noqa: E731
+    before = owners()
+    assert before[0] == "oneadmin"
+    mind.all["user"] = "nosuch"
+    assert "gluster_one:user is 'nosuch': there is no such account on kvm2" in mind.refused("kvm2")
+    mind.all["user"] = "daemon"
+    for host in fleet.lab.hosts:
+        wrong = f"gluster_one:user is 'daemon', and {STORES} on {host} belongs to oneadmin: give the account that"
+        assert wrong in mind.refused(host)
+    theirs = "find /var/lib/one -user {} -exec chown -h {} {{}} +"
+    fleet.everywhere(lambda host: fleet.sh(host, theirs.format("oneadmin", "daemon")))
+    owner = {"old": "9869", "new": "1"}
+    assert mind.run() == {"kvm1": {"volume_one_vol": {"storage.owner-uid": owner}}}
+    assert owners() == ["daemon", *before[1:]] and is_written(fleet)
+    fleet.everywhere(lambda host: fleet.sh(host, theirs.format("daemon", "oneadmin")))
+    assert "belongs to oneadmin" in mind.refused("kvm1")
+    del mind.all["user"]
+    back = {"kvm1": {"volume_one_vol": {"storage.owner-uid": {"old": "1", "new": "9869"}}}}
+    assert mind.run() == back
+    assert owners() == before and is_written(fleet)
+    # A volume's own uid is not compared: where user cannot write then, the mount says so.
+    mind.volume["uid"] = 1
+    mind.write()
+    for host in ("kvm1", "kvm2", "head"):
+        assert "oneadmin could not write in" in str(fleet.apply(on=[host]).own_failures[host])
+    del mind.volume["uid"]
+    assert mind.run() == back
+    assert owners() == before and is_written(fleet)
+
+
+def test_another_directory_of_datastores_gets_links_and_the_old_ones_stay(mind):
+    fleet = mind.fleet
+    before = {host: mind.links(host) for host in fleet.lab.hosts}
+    mind.all["datastores_dir"] = "/srv/stores"
+    for host in ("kvm2", "head"):
+        assert "/srv/stores is not there; OpenNebula's packages make its own" in mind.refused(host)
+    fleet.everywhere(lambda host: fleet.sh(host, "install -d -o oneadmin -g oneadmin /srv/stores"))
+    changes = mind.run()
+    assert set(changes) == set(fleet.lab.hosts)
+    for host in fleet.lab.hosts:
+        new = fleet.sh(host, "cd /srv/stores; for link in *; do echo $link $(readlink $link); done").splitlines()
+        assert dict(line.split() for line in new) == mind.links(host) == before[host]
+    del mind.all["datastores_dir"]
+    assert mind.run() == {} and is_written(fleet)
+    fleet.everywhere(lambda host: fleet.sh(host, "rm -r /srv/stores"))
+
+
 # The roles of a minion of its own, beside the head's.
 TOP = """
 base:

@@ -58,14 +58,25 @@ def test_a_server_without_bricks_comes_and_leaves(fleet):
         assert fleet.apply().failures == {}
         assert "Number of Peers: 3" in fleet.sh("kvm1", "gluster peer status")
         assert bricks(fleet) == BRICKS and "kvm4" in fleet.sh("head", "grep glusterfs /etc/fstab")
-    words = {"leave": "kvm4", "to": "kvm1"}
+    words = {"leave": "kvm4"}
+    vm = {"name": "web", "host": "kvm2", "disks": [{"DISK_TYPE": "GLUSTER", "GLUSTER_HOST": "kvm4:24007"}]}
+    number = fleet.stand_in(put={"vm": vm})["id"]
+    for test in (True, False):
+        code, steps, said = fleet.orchestrate("replace", words, test=test)
+        assert code != 0 and f"VM {number} has it as GLUSTER_HOST of disk 0" in said and steps == {}
+    assert "Number of Peers: 3" in fleet.sh("kvm1", "gluster peer status")
+    # Made anew, it names another one.
+    fleet.stand_in(edit=["kvm4:24007", "kvm1:24007"], method="one.vmpool.infoextended")
     code, predicted, said = fleet.orchestrate("replace", words, test=True)
     assert code == 0, said
     code, steps, said = fleet.orchestrate("replace", words)
-    assert (code, steps) == (0, predicted) and list(steps) == ["detach kvm4 on kvm2"], said
+    assert (code, steps) == (0, predicted) and list(steps) == ["detach kvm4 on kvm1"], said
     assert "Number of Peers: 2" in fleet.sh("kvm1", "gluster peer status")
     assert fleet.apply().failures == {}
     assert "kvm4" not in fleet.sh("head", "grep glusterfs /etc/fstab")
+    code, steps, said = fleet.orchestrate("replace", words)
+    assert (code, steps) == (0, {}) and "kvm4 is not in the pool of kvm1, kvm2, kvm3, and has no brick of it" in said
+    fleet.stand_in(behave=True)
     unnoticed(load)
     same_files(fleet, *HYPERVISORS, least=5)
 

@@ -287,3 +287,35 @@ def test_a_link_to_another_volume_is_not_turned(walked, execution, tmp_path, end
     with pytest.raises(CommandExecutionError) as raised:
         walked.link_changes("/target", "vol", {"link": str(tmp_path / "101")})
     assert ("a datastore does not move to another volume" in str(raised.value)) == other
+
+
+def test_a_datastores_link_needs_the_directory_of_datastores(walked, tmp_path):
+    """Which is not made, as another link's is, that the pillar gives by its path."""
+    path = str(tmp_path / "stores/101")
+    with pytest.raises(CommandExecutionError, match="stores is not there; OpenNebula's packages make its own: correct"):
+        walked.link_changes("/target", None, {"link for images": path})
+    new = {"old": None, "new": f"{path} -> /target"}
+    assert walked.link_changes("/target", None, {path: path}) == {path: new}
+    (tmp_path / "stores").mkdir()
+    walked.__salt__["gluster_mount.mount_health"] = lambda place: {"state": "absent"}
+    assert walked.link_changes("/target", None, {"link for images": path}) == {"link for images": new}
+
+
+@pytest.mark.parametrize(
+    ("place", "owner", "named"),
+    [("net", 9870, "one"), ("net", 107, "107"), ("net", 9869, None), ("net", 0, None), ("none", 0, None),
+     ("file/x", 0, None), ("theirs", 9870, None)],
+)  # fmt: skip
+def test_the_user_is_who_the_datastores_belong_to(walked, monkeypatch, tmp_path, place, owner, named):
+    (tmp_path / "file").touch()
+    path = tmp_path / place
+    if path.is_dir():
+        os.chown(path, owner, -1)
+    monkeypatch.setattr("salt.utils.user.get_uid", {"oneadmin": 9869}.get)
+    walked.__salt__["file.uid_to_user"] = lambda number: {9870: "one"}.get(number, number)
+    walked.__grains__ = {"id": "kvm1"}
+    wrong = (
+        f"gluster_one:user is 'oneadmin', and {path} on kvm1 belongs to {named}: give the account that OpenNebula runs "
+        "as, which gets the volume's root"
+    )
+    assert walked.user_errors("oneadmin", str(path)) == ([wrong] if named else [])

@@ -455,6 +455,13 @@ def test_without_an_account_of_that_name_nothing_begins(execution, monkeypatch):
     assert "gluster_one:user is 'oneadmin': there is no such account on kvm9" in module.node(ORDINARY)["errors"][0]
 
 
+def test_where_opennebula_has_files_its_account_is_needed(node):
+    pillar = {**ORDINARY, "user": "oneadmin"}
+    assert node(pillar, theirs=True)["errors"] == ["oneadmin, /var/lib/one/datastores"]
+    assert node({**pillar, "datastores_dir": "/srv/one"}, theirs=True)["errors"] == ["oneadmin, /srv/one"]
+    assert node({**pillar, "roles": ["server"]}, theirs=True)["errors"] == []
+
+
 def test_without_the_values_of_the_system_nothing_begins(execution):
     """A default in their place would be another system's."""
     needed = execution("gluster_one_arguments").argument_needed

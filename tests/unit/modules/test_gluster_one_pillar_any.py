@@ -21,6 +21,7 @@ def node(execution, monkeypatch):
     salt = {
         "gluster_one_arguments.argument_needed": execution("gluster_one_arguments").argument_needed,
         "gluster_mount.place": execution("gluster_mount", __salt__=NO_MOUNTS).place,
+        "gluster_links.user_errors": lambda user, directory: [],
         "glusterd.peers": lambda: [],
         "gluster_one_record.recorded": lambda kind: {},
         "gluster_one_record.other_volume": lambda *words: None,

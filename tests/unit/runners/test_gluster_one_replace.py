@@ -179,18 +179,71 @@ def test_a_server_leaves_brick_by_brick(moved):
     ]
 
 
-def test_a_server_without_bricks_leaves_for_one_that_stays(monkeypatch):
-    """Others have only mounted from kvm4."""
-    fleet = Fleet(monkeypatch, {"one_vol": {"servers": ["kvm1", "kvm2", "kvm3"]}})
+@pytest.fixture
+def spare(monkeypatch):
+    """Others have only mounted from kvm4, which has no bricks and is in no volume of the pillar any more."""
+    fleet = Fleet(monkeypatch)
     fleet.views = {
         f"kvm{number}": view(number, *(peer(other) for other in (1, 2, 3, 4) if other != number),
                              servers={"kvm1": member(1), "kvm4": member(4)})
         for number in (1, 2, 3)
     }  # fmt: skip
     fleet.standing["kvm1"] = {"uuid": uuid(1), "volumes": ["one_vol"], "peers": ["kvm2", "kvm3", "kvm4"]}
-    plan = fleet.plan(leave="kvm4", to="kvm1")
-    assert parts(plan) == [(["kvm2", "kvm3"], ["one_vol"]), (["kvm2"], {"detach": "kvm4"})]
-    assert fleet.asked == [], "nothing of a volume goes"
+    return fleet
+
+
+@pytest.mark.parametrize(
+    ("to", "others"), [({"to": "kvm1"}, ["kvm2", "kvm3"]), ({}, ["kvm1", "kvm2", "kvm3"])], ids=["for another", "alone"]
+)
+def test_a_server_without_bricks_leaves(spare, to, others):
+    plan = spare.plan(leave="kvm4", **to)
+    assert parts(plan) == [(others, ["one_vol"]), (others[:1], {"detach": "kvm4"})]
+    assert spare.asked == [], "nothing of a volume goes"
+    assert plan["fine"] is None
+
+
+def test_what_left_without_bricks_is_gone_the_next_time(spare):
+    for number, said in zip((1, 2, 3), spare.views.values(), strict=True):
+        said.update(servers={"kvm4": None}, peers=[peer(other) for other in (1, 2, 3) if other != number])
+    plan = spare.plan(leave="kvm4")
+    assert parts(plan) == []
+    assert plan["fine"] == "kvm4 is not in the pool of kvm1, kvm2, kvm3, and has no brick of it"
+
+
+def test_who_has_bricks_does_not_leave_without_another(spare):
+    for said in spare.views.values():
+        said["volumes"] = {"one_vol": volume(1, 2, 4, online=(1, 2, 4))}
+    (error,) = spare.plan(leave="kvm4")["errors"]
+    assert error == (
+        "kvm4 has kvm4:/data/one_vol/brick: give {leave: kvm4, to: SERVER}, with the server that takes over its bricks"
+    )
+
+
+def test_a_brick_of_a_server_that_no_pool_has_is_a_mistake(spare):
+    for said in spare.views.values():
+        said.update(servers={"kvm4": None}, volumes={"one_vol": volume(1, 2, 4)})
+    (error,) = spare.plan(leave="kvm4")["errors"]
+    assert error.startswith("kvm4 is not in the pool of kvm1, kvm2, kvm3: correct the name")
+
+
+def test_who_is_among_the_servers_does_not_leave(fleet):
+    (error,) = fleet.plan(leave="kvm3")["errors"]
+    assert error.startswith("kvm3 is among the pillar's servers: take it out there, where it has no bricks")
+
+
+def test_of_several_pools_one_is_named(monkeypatch):
+    pillar = {**VOLUMES, "two_vol": {"servers": ["kvm4", "kvm5"]}}
+    (error,) = Fleet(monkeypatch, pillar, minions=6).plan(leave="kvm6")["errors"]
+    assert error == (
+        "the pillar's servers (kvm1, kvm2, kvm3, kvm4, kvm5) may be of several pools: give {leave: kvm6, to: SERVER}, "
+        "with one that stays in its pool"
+    )
+
+
+def test_others_have_to_agree_on_who_leaves_without_bricks(spare):
+    spare.views["kvm2"]["servers"] = {"kvm4": member(5)}
+    (error,) = spare.plan(leave="kvm4")["errors"]
+    assert error.startswith("kvm1 and kvm2 do not say the same of which member of the pool kvm4 is")
 
 
 def test_a_server_that_leaves_stays_in_the_pool_for_those_that_name_it(moved):
@@ -216,6 +269,8 @@ def test_what_was_done_before_is_not_done_again(moved):
 REFUSED = {
     "no arguments": ({}, {}, "give one of {old: kvm3, new: kvm3}"),
     "half of them": ({"old": "kvm3"}, {}, "give one of"),
+    "the other half": ({"to": "kvm4"}, {}, "give one of"),
+    "no name": ({"leave": "kvm 4"}, {}, "'kvm 4' is not a host name"),
     "two kinds": ({"old": "kvm3", "new": "kvm3", "brick": BRICK}, {}, "give one of"),
     "a list": ({"old": ["kvm3"], "new": "kvm3"}, {}, "['kvm3'] is not a host name"),
     "no brick": ({"brick": "kvm3"}, {}, "give one of"),
