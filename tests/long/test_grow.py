@@ -44,7 +44,8 @@ def test_the_pillar_of_another_site_is_refused(fleet):
     """kvm4 is a pool of its own, with a volume of the same name, which the servers of that site's pillar lead to."""
     gluster = "gluster --mode=script volume"
     bricks = " ".join(f"kvm4:/data/other{number}" for number in range(3))
-    made = f"create one_vol replica 3 {bricks} force && {gluster} set one_vol storage.owner-uid 9869 storage.owner-gid 9869"
+    owner = "storage.owner-uid 9869 storage.owner-gid 9869"
+    made = f"create one_vol replica 3 {bricks} force && {gluster} set one_vol {owner}"
     fleet.sh("kvm4", f"{gluster} {made} && {gluster} start one_vol")
     others = ("head", *HYPERVISORS)
     before = fleet.everywhere(fleet.look, others)
