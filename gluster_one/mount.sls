@@ -23,6 +23,7 @@ gluster_one_mount_{{ name }}:
     - user: {{ node.user | json }}
     - datastores_dir: {{ node.datastores_dir | json }}
     - timeout: {{ node.timeout }}
+    - id: {{ volume.id | json }}
 {%- if volume.create and (opts.test or not volume.coordinator) %}
     - awaited: True
 {%- endif %}
