@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from lab.system import LabError, wait_for
 
-from .fleet import HYPERVISORS, MOUNT, NATIVE, STORES, changed
+from .fleet import HYPERVISORS, KILL_MINION, MOUNT, NATIVE, STORES, changed
 from .watch import INTERVAL, OTHER
 
 CLIENT = f"pkill -9 -f '[g]lusterfs.* {MOUNT}$'"
@@ -242,7 +242,7 @@ class Scene:
 
     def minion_restarted(self):
         self._job()
-        self.fleet.sh(self.host, "systemctl kill -s KILL salt-minion; systemctl restart salt-minion")
+        self.fleet.sh(self.host, KILL_MINION)
 
     def master_restarted(self):
         self._job()
