@@ -27,7 +27,7 @@ VERSION = 2
 MOST_BRICKS = 1000
 YOUNG = 3600  # seconds for which a brick has just come back: what waits to be healed comes from that
 # By what they end with the master knows these findings' cure: see gluster_one/findings.yaml.
-MARKED, UNMARKED = "its directory is the brick's", "it lacks the volume's identifier"
+MARKED, UNMARKED = "its directory is in place, so it can be started", "it lacks the volume's identifier"
 FULL, MORE_ROOM = "No space left on device", "delete images, or add bricks"
 TRIAL = 5  # seconds for a look whether a volume that is not mounted can be
 REJECTED = "Peer Rejected"

@@ -11,6 +11,7 @@ import salt.utils.color
 
 __virtualname__ = "gluster_one"
 
+WHERE = "type salt and salt-run commands on the master, gluster commands on a server"
 # Of which the status itself says nothing.
 BEFORE_A_STOP = "before a server is stopped or rebooted: salt-run gluster_one.ok_to_stop SERVER"
 
@@ -35,8 +36,8 @@ def output(data, **kwargs):  # pylint: disable=unused-argument
         return "\n".join(map(_visible, str(data).split("\n")))
     tables = [_volumes(data), _nodes(data), _datastores(data)]
     causes = [_columns(_causes(data))] if data["causes"] else []
-    ends = data["summary"] + (f"\n{BEFORE_A_STOP}" if causes else "")
-    return "\n\n".join([*causes, *(_table(table) for table in tables if len(table) > 1), ends])
+    ends = data["summary"] + (f"\n{WHERE}\n{BEFORE_A_STOP}" if causes else "")
+    return "\n\n".join([*causes, *(_table(table) for table in tables if len(table) > 1), *_legend(tables), ends])
 
 
 def _visible(text):
@@ -142,16 +143,15 @@ def _causes(data):
 
 def _felt(cause, verbose):
     """
-    The nodes and VMs that feel a cause, by their names where there is one or they are asked for.
+    The nodes and VMs that feel a cause, by their names where there is one, or a few VMs, or they are asked for.
     """
     parts = cause["about"]
     if len(parts) > MOST and not verbose:
         parts = [f"{len(parts)} images and VMs"]
-    for names, what in ((cause["felt_by"], "node"), (cause["machines"] or [], "VM")):
-        if verbose or (len(names) == 1 and what == "node"):
-            parts = parts + names
-        elif names:
-            parts = [*parts, f"{len(names)} {what}{'s' if len(names) > 1 else ''}"]
+    # libvirt has OpenNebula's VM 7 as one-7.
+    machines = [f"VM {name.removeprefix('one-')}" for name in cause["machines"] or []]
+    for names, what, few in ((cause["felt_by"], "nodes", 1), (machines, "VMs", FEW)):
+        parts = parts + (names if verbose or len(names) <= few else [f"{len(names)} {what}"])
     return ", ".join(parts) or "-"
 
 
@@ -174,10 +174,25 @@ def _count(number):
     return "?" if number is None else f"{number} !" if number else "0"
 
 
+# Cells that do not say it by themselves.
+SIGNS = {"?": "not known", "-": "not applicable or not checked", "bricks": "some are not connected"}
+
+
+def _legend(tables):
+    """
+    A line for the cells of tables that do not say by themselves what they mean, in a list; none without such cells.
+    """
+    cells = {cell.removesuffix(" !") for table in tables for row in table for cell in row[1:-1]}
+    signs = [f"{sign}: {what}" for sign, what in SIGNS.items() if sign in cells]
+    return ["; ".join(signs)] if signs else []
+
+
 # What was looked at; the runner says which findings are about it.
 COLUMNS = ("MOUNT", "LINKS", "WRITABLE", "NATIVE")
 # Nodes of which the same is to be said share a line where they are more: those with findings or silent, and the others.
 ALIKE, FINE = 3, 10
+# VMs that feel a cause have their names where there are no more.
+FEW = 3
 # Findings that are shown of one node, volume or datastore: a node that goes wrong, or lies, may have a thousand.
 MOST = 20
 

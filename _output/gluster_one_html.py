@@ -37,14 +37,18 @@ cause.about | length > most }}</div>
 {%- endif %}
 {%- if cause.felt_by | length > 3 %}
 <details><summary>felt by {{ cause.felt_by | length }} nodes{{ vms(cause) }}</summary>
-{{ cause.felt_by | join(', ') }}{{ '; VMs: ' ~ cause.machines | join(', ') if cause.machines else '' }}</details>
+{{ cause.felt_by | join(', ') }}{{ named(cause) }}</details>
 {%- elif cause.felt_by %}
 <div>felt by {{ cause.felt_by | join(', ') }}{{ vms(cause) }}</div>
 {%- endif %}</div>
 {%- endmacro %}
 {%- macro known(number) %}{{ number if number is not none else '?' }}{% endmacro %}
 {%- macro vms(cause) -%}
-{%- if cause.machines %}, {{ cause.machines | length }} VM{{ 's' if cause.machines | length > 1 else '' }}{% endif %}
+{%- if cause.machines and cause.machines | length <= 3 %}{{ named(cause) }}
+{%- elif cause.machines %}, {{ cause.machines | length }} VMs{% endif %}
+{%- endmacro %}
+{%- macro named(cause) -%}
+{%- for name in cause.machines or [] %}, VM {{ name.removeprefix('one-') }}{% endfor %}
 {%- endmacro %}
 <!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">

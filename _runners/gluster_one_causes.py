@@ -94,7 +94,7 @@ def causes(fleet, called=None, first=None):
     itself; ``shown`` is False for what one node alone says beyond twenty causes::
 
         [{"kind": "brick_down", "on": "kvm3:/data/one_vol", "seen": "it is down", "severity": "error",
-          "what": "kvm3:/data/one_vol is down", "cure": "salt kvm3 state.apply gluster_one.started",
+          "what": "brick kvm3:/data/one_vol is down", "cure": "salt kvm3 state.apply gluster_one.started",
           "effect": "VMs go on with its other copies, ...", "said_by": ["kvm1"], "at": ["kvm3"],
           "felt_by": ["kvm1", "kvm2"], "machines": ["one-7"], "about": [], "findings": 3, "shown": True}]
 
@@ -387,12 +387,19 @@ class _Causes:
             return finding.get("felt_by", [])
         return [minion]
 
+    def thing(self, minion, finding):
+        """
+        What a finding is on, and that it is a brick, which its name alone does not say.
+        """
+        is_brick = finding["kind"].startswith("brick_") or self.brick(minion, finding)
+        return f"brick {finding['on']}" if is_brick else finding["on"]
+
     def what(self, those, at):
         """
         A cause as a sentence.
         """
         minion, finding = self.found[those[0]]
-        ons = _once(self.found[number][1]["on"] for number in those)
+        ons = _once(self.thing(*self.found[number]) for number in those)
         seens = _once(self.found[number][1]["seen"] for number in those)
         seen = "; ".join(seens[:3]) + (f"; and {len(seens) - 3} more" if len(seens) > 3 else "")
         on = ", ".join(ons[:3]) + (f" and {len(ons) - 3} more" if len(ons) > 3 else "")

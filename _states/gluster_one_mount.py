@@ -38,6 +38,7 @@ def datastore_mounted(
     datastores_dir="/var/lib/one/datastores",
     timeout=120,
     awaited=False,
+    id=None,  # noqa: A002
 ):
     """
     A volume is mounted by FUSE, from fstab, writable by oneadmin, and its datastores' directories are links to it.
@@ -89,6 +90,10 @@ def datastore_mounted(
     awaited
         Whether another node may be about to create the volume (bool, default False): it is waited for, too.
 
+    id
+        The volume's identifier (string). Default: the one that this node has recorded, if it has. Where another volume
+        of that name is mounted now, the state fails before it does anything with it.
+
     .. code-block:: yaml
 
         /var/lib/gluster_one/one_vol:
@@ -102,7 +107,7 @@ def datastore_mounted(
     try:
         __salt__["gluster_one_arguments.require_arguments"](
             "datastore_mounted", name=name, volume=volume, servers=servers, links=links, datastores=datastores,
-            options=options, user=user, datastores_dir=datastores_dir, timeout=timeout,
+            options=options, user=user, datastores_dir=datastores_dir, timeout=timeout, id=id,
         )  # fmt: skip
         asked = os.path.normpath(name)
         if f"{os.path.normpath(datastores_dir)}/".startswith(f"{asked}/"):
@@ -168,6 +173,9 @@ def datastore_mounted(
             cure = f": run it on {', '.join(servers)}, which create the volume" if awaited else ""
             __utils__["gluster_states.wait_for"](mount, timeout, f"Volume {volume} was not mounted on {name}", cure)
             done["mount"] = changes["mount"]
+            other = __salt__["gluster_one_record.other_volume"](volume, id, mount=name)
+            if other:
+                raise CommandExecutionError(other)
         # Before anything that whoever owns the directories or the volume can hold up.
         for path, found in former.items():
             if found["line"]:

@@ -1,5 +1,6 @@
 {#- Every server: have glusterd accept non-root clients, and bricks keep running while it restarts. -#}
-{%- from 'gluster_one/map.jinja' import node with context %}
+{%- if saltenv ~ ':gluster_one' in rendered_sls %}{% set node = salt['gluster_one_run.shared'](pillar.gluster_one).node %}
+{%- else %}{% from 'gluster_one/map.jinja' import node with context %}{% endif %}
 include:
   - gluster_one.pillar
 {%- if not node.errors and 'server' in node.roles %}

@@ -2,6 +2,7 @@
 {%- from 'gluster_one/map.jinja' import node with context %}
 include:
   - gluster_one.pillar
+{%- if not node.errors %}
   - gluster_one.packages
   - gluster_one.pool
   - gluster_one.create
@@ -11,6 +12,7 @@ include:
   - gluster_one.datastore
   - gluster_one.native
   - gluster_one.beacon
+{%- endif %}
 {%- if not node.errors and ('head' in node.roles or 'hypervisor' in node.roles) %}
 {%- for name, volume in node.volumes.items() if volume.create %}
 {%- if loop.first %}

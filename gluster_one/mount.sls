@@ -1,6 +1,7 @@
 {#- The head and every hypervisor: mount the volumes and link the directories of their datastores to them.
     The head links each datastore where it creates it. -#}
-{%- from 'gluster_one/map.jinja' import node with context %}
+{%- if saltenv ~ ':gluster_one' in rendered_sls %}{% set node = salt['gluster_one_run.shared'](pillar.gluster_one).node %}
+{%- else %}{% from 'gluster_one/map.jinja' import node with context %}{% endif %}
 include:
   - gluster_one.pillar
 {%- if not node.errors %}
@@ -22,6 +23,7 @@ gluster_one_mount_{{ name }}:
     - user: {{ node.user | json }}
     - datastores_dir: {{ node.datastores_dir | json }}
     - timeout: {{ node.timeout }}
+    - id: {{ volume.id | json }}
 {%- if volume.create and (opts.test or not volume.coordinator) %}
     - awaited: True
 {%- endif %}

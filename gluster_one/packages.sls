@@ -1,5 +1,6 @@
 {#- All nodes, where the pillar has `packages: true`: install what a node's roles need, and start glusterd on servers. -#}
-{%- from 'gluster_one/map.jinja' import node with context %}
+{%- if saltenv ~ ':gluster_one' in rendered_sls %}{% set node = salt['gluster_one_run.shared'](pillar.gluster_one).node %}
+{%- else %}{% from 'gluster_one/map.jinja' import node with context %}{% endif %}
 include:
   - gluster_one.pillar
 {%- if not node.errors and node.packages %}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from lab.system import LabError, wait_for
 
-from .fleet import HYPERVISORS, MOUNT, NATIVE, STORES, changed
+from .fleet import HYPERVISORS, KILL_MINION, MOUNT, NATIVE, STORES, changed
 from .watch import INTERVAL, OTHER
 
 CLIENT = f"pkill -9 -f '[g]lusterfs.* {MOUNT}$'"
@@ -63,7 +63,7 @@ LINES = {
     "owner-uid changed": f"one_vol: storage.owner-uid is 0 -> {VOLUME}",
     "glusterd killed": f"kvm2: glusterd is not running -> {START}",
     "glusterd stopped": f"kvm2: glusterd is not running -> {START}",
-    "a brick killed": f"kvm2:/data/one_vol is down: its directory is the brick's -> {START}",
+    "a brick killed": f"brick kvm2:/data/one_vol is down: its directory is in place, so it can be started -> {START}",
     "a node's network away for 60 s": "kvm2 does not answer -> look at the host",
     "two nodes' network away for 30 s": f"kvm2, kvm3: {SILENT}",
     "volume stopped by hand": "one_vol is Stopped -> gluster volume start one_vol, if nobody stopped it on purpose",
@@ -242,7 +242,7 @@ class Scene:
 
     def minion_restarted(self):
         self._job()
-        self.fleet.sh(self.host, "systemctl kill -s KILL salt-minion; systemctl restart salt-minion")
+        self.fleet.sh(self.host, KILL_MINION)
 
     def master_restarted(self):
         self._job()

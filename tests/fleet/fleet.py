@@ -21,6 +21,11 @@ MOUNT = "/var/lib/gluster_one/one_vol"
 HYPERVISORS = ("kvm1", "kvm2", "kvm3")
 # QEMU of Debian 14 has no gluster driver: where hosts are of it, VMs' disks are files on the mount.
 NATIVE = "forky" not in os.environ.get("LAB_RELEASE", "")
+# systemd 262 would kill the new minion, too, were it started before the old one has ended.
+KILL_MINION = (
+    "systemctl kill -s KILL salt-minion; while systemctl -q is-active salt-minion; do sleep 0.1; done; "
+    "systemctl restart salt-minion"
+)
 # Hosts without Gluster, pool and volume, which the run is to make.
 BARE = bool(os.environ.get("LAB_BARE"))
 # Where the formula may change anything on a host's own disk.

@@ -224,7 +224,8 @@ def test_a_host_that_is_not_kvm_is_found_on_the_head(fleet):
         found = fleet.findings("head")
     finally:
         fleet.oned("one.host.delete", host)
-    assert set(found) == {"datastore_wrong"}
+    # oned may have measured a datastore between its creation and its link, and measures again after 300 s.
+    assert set(found) - {"datastore_size"} == {"datastore_wrong"}
     assert "xen1" in found["datastore_wrong"]["seen"]
 
 

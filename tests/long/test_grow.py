@@ -44,6 +44,32 @@ def bricks(fleet):
     return [line.split()[1] for line in lines if line.startswith("Brick") and ":/" in line]
 
 
+@pytest.mark.timeout(600)
+def test_the_pillar_of_another_site_is_refused(fleet):
+    """kvm4 is a pool of its own, with a volume of the same name, which the servers of that site's pillar lead to."""
+    gluster = "gluster --mode=script volume"
+    bricks = " ".join(f"kvm4:/data/other{number}" for number in range(3))
+    owner = "storage.owner-uid 9869 storage.owner-gid 9869"
+    made = f"create one_vol replica 3 {bricks} force && {gluster} set one_vol {owner}"
+    fleet.sh("kvm4", f"{gluster} {made} && {gluster} start one_vol")
+    others = ("head", *HYPERVISORS)
+    before = fleet.everywhere(fleet.look, others)
+    site = changed(volume={"servers": ["kvm4"]})
+    with fleet.pillar(site):
+        for test in (True, False):
+            run = fleet.apply(on=others, test=test)
+            assert set(run.own_failures) == {*others} and run.changes == {}, run
+    assert fleet.everywhere(fleet.look, others) == before
+    # A node whose mount is gone, line and all, would have mounted it.
+    fleet.sh("kvm2", f"umount {MOUNT}; sed -i '/glusterfs/d' /etc/fstab; systemctl daemon-reload")
+    with fleet.pillar(site):
+        said = " ".join(fleet.apply(on=["kvm2"]).own_failures["kvm2"].values())
+        assert "has the id" in said and "kvm2 has used one with the id" in said, said
+    fleet.sh("kvm2", f"umount {MOUNT} || true; sed -i '/glusterfs/d' /etc/fstab; systemctl daemon-reload")
+    assert fleet.apply(on=others).failures == {}
+    fleet.sh("kvm4", f"{gluster} stop one_vol && {gluster} delete one_vol && rm -rf /data/other*")
+
+
 @pytest.mark.timeout(300)
 def test_a_new_hypervisor_and_nothing_changes_elsewhere(fleet):
     others = ("head", *HYPERVISORS, "kvm5")

@@ -16,7 +16,7 @@ from collections import Counter
 import pytest
 
 from lab.system import wait_for
-from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
+from tests.fleet.fleet import HYPERVISORS, KILL_MINION, MOUNT, STORES, changed
 
 PILLAR = changed(timeout=40)
 BARE = changed(timeout=60, volume={"create": {"replica": 3, "bricks": "/data/one_vol"}})
@@ -24,7 +24,6 @@ BARE = changed(timeout=60, volume={"create": {"replica": 3, "bricks": "/data/one
 LENGTH, BARE_LENGTH = 8, 60
 VICTIMS = ["host", "minion", "gluster", "master"]
 BARE_VICTIMS = ["host", "minion", "master"]
-MINION = "systemctl kill -s KILL salt-minion; systemctl restart salt-minion"
 SEED = int(os.environ.get("SEED", 1))
 # The next process of the command that there is.
 COMMAND = "for i in $(seq 300); do pkill -9 -x gluster && exit; sleep 0.05; done; exit 1"
@@ -74,7 +73,7 @@ def killed(fleet, victim, host, moment):
     elif victim == "host":
         fleet.lab.reboot(host)
     else:
-        fleet.sh(host, MINION if victim == "minion" else COMMAND)
+        fleet.sh(host, KILL_MINION if victim == "minion" else COMMAND)
     fleet.lab.wait_for_minions(fleet.lab.hosts)
     wait_for("the end of the run", lambda: not running(fleet), 300, every=2)
     if victim in ("host", "minion"):  # it was in the midst of it

@@ -8,7 +8,7 @@ import pytest
 
 from lab import build
 from lab.system import LabError, wait_for
-from tests.fleet.fleet import HYPERVISORS, MOUNT, changed
+from tests.fleet.fleet import HYPERVISORS, KILL_MINION, MOUNT, changed
 from tests.fleet.load import Load, unharmed
 
 TOUCH = "touch /etc/glusterfs/glusterd.vol"
@@ -151,7 +151,7 @@ def test_killed_in_the_middle(virt, size, number):
             virt.lab.power_off(host)
             build.start_host(virt.lab, host)
         elif victim == "minion":
-            virt.sh(host, "systemctl kill -s KILL salt-minion; systemctl restart salt-minion")
+            virt.sh(host, KILL_MINION)
         else:
             virt.lab.call(host, "saltutil.kill_all_jobs")
         run.result()

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from lab.system import wait_for
-from tests.fleet.fleet import HYPERVISORS, changed, orchestration
+from tests.fleet.fleet import HYPERVISORS, KILL_MINION, changed, orchestration
 from tests.fleet.load import Load
 from tests.fleet.replacement import BRICK, LOST, down, replaced_disk, same_files, unnoticed
 
@@ -18,7 +18,6 @@ find /var/lib/glusterd -mindepth 1 ! -path '*/groups*' ! -path '*/hooks*' -delet
 find /data -mindepth 1 -delete; rm -f /var/lib/gluster_one/record.json; systemctl reset-failed glusterd
 """
 START = "systemctl start glusterd"
-KILL = "systemctl kill -s KILL salt-minion; systemctl restart salt-minion"
 
 
 def pillar(*servers):
@@ -51,7 +50,7 @@ def killed(fleet, words, host, moment, name="replace", by=signal.SIGKILL):
     finally:
         process.send_signal(by)
         process.wait(60)
-    fleet.sh(host, KILL)
+    fleet.sh(host, KILL_MINION)
     fleet.lab.wait_for_minions(fleet.lab.hosts)
     idle = lambda: not any(fleet.lab.call("*", "saltutil.is_running", "state.*").values())  # noqa: E731
     wait_for("the end of what it had begun", idle, 120, every=1)

@@ -13,10 +13,10 @@ import pytest
 
 from lab.fleet import CHECKOUT
 from lab.system import wait_for
-from tests.fleet.fleet import HYPERVISORS, MOUNT, STORES, changed
+from tests.fleet.fleet import HYPERVISORS, KILL_MINION, MOUNT, STORES, changed
 from tests.fleet.load import Load
 
-from .test_killed import MINION, SEED, THEIRS, doubled, running
+from .test_killed import SEED, THEIRS, doubled, running
 
 ROLLOUT = ("state.orchestrate", "gluster_one.orchestrate.rollout")
 # What is shown on kvm2 instead of the SLS of its step, once that is not a mere check.
@@ -108,7 +108,7 @@ def kill(fleet, process, victim, host):
     elif victim == "host":
         fleet.lab.reboot(host)
     else:
-        fleet.sh(host, MINION)
+        fleet.sh(host, KILL_MINION)
 
 
 @pytest.mark.timeout(900)

@@ -5,6 +5,7 @@ import shutil
 import pytest
 import salt.loader
 import salt.state
+import salt.utils.jinja
 
 from tests.minion import minion_opts
 
@@ -84,7 +85,8 @@ def low(tmp_path):
     """low(pillar, minion, sls): {name of a state: the state, with all its requisites}, in Salt's order."""
 
     def run(pillar, minion="kvm1", sls="gluster_one", delete=False, **more):
-        opts = node_opts(tmp_path / minion, minion, pillar, gluster_one_delete_datastores=delete, **more)
+        home = tmp_path / f"{minion}-{len([*tmp_path.iterdir()])}"
+        opts = node_opts(home, minion, pillar, gluster_one_delete_datastores=delete, **more)
         opts["test"] = False
         with salt.state.HighState(opts) as state:
             high, errors = state.render_highstate({"base": [sls]})
@@ -129,6 +131,25 @@ def test_a_volume_without_create_has_no_state_more(low):
     assert not {"new_group", "awaited"} & {*found["volume_old_vol"], *found["mount_old_vol"]}
     assert found["glusterd"]["servers"] == OLD["servers"]
     assert making(low({"volumes": {"old_vol": OLD}, "pool_options": RATIO}, "kvm2")) == {}
+
+
+def test_a_run_asks_once_for_its_plan(low, monkeypatch):
+    """An import of map.jinja is a request to the master. A part that is applied alone has the same states."""
+    volume = {**NEW, "datastores": VOLUMES["good"]["datastores"]}
+    pillar = {"roles": ["head", "hypervisor"], "packages": True, "pool_options": RATIO, "volumes": {"new_vol": volume}}
+    asked = []
+    of_salt = salt.utils.jinja.SaltCacheLoader.cache_file
+    monkeypatch.setattr(
+        salt.utils.jinja.SaltCacheLoader,
+        "cache_file",
+        lambda self, template: asked.append(template) or of_salt(self, template),
+    )
+    whole = low(pillar)
+    assert asked == 2 * ["gluster_one/map.jinja"]  # init.sls and pillar.sls
+    assert len({chunk["__sls__"] for chunk in whole.values()}) == 10
+    for part in ("gluster_one.create", "gluster_one.native", "gluster_one.pool_options"):
+        alone, own = low(pillar, sls=part), {name for name, chunk in whole.items() if chunk["__sls__"] == part}
+        assert own == {name for name, chunk in alone.items() if chunk["__sls__"] == part} != set()
 
 
 LOOKS = {"servers_new_vol": "gluster_one_check.servers_reachable"}

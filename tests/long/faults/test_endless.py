@@ -6,7 +6,7 @@ import pytest
 
 from lab.system import wait_for
 from tests.fleet.faults import settled
-from tests.fleet.fleet import changed
+from tests.fleet.fleet import KILL_MINION, changed
 from tests.fleet.watch import INTERVAL
 
 EVIL = "kvm3"
@@ -58,7 +58,7 @@ def evil(fleet, events):
     with fleet.pillar(changed(beacon={"interval": INTERVAL}, timeout=20)):
         yield begin
     fleet.sh(EVIL, "systemctl stop lies; rm -r /srv/evil /etc/salt/minion.d/evil.conf")
-    fleet.sh(EVIL, "systemctl kill -s KILL salt-minion; systemctl restart salt-minion")
+    fleet.sh(EVIL, KILL_MINION)
     fleet.lab.wait_for_minions([EVIL])
     settled(fleet)
 

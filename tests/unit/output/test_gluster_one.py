@@ -54,7 +54,7 @@ def test_worst_first_and_the_rest_in_one_line():
     assert lines[10].split() == ["kvm7", "hypervisor", "dead", "!", "ok", "ok", "ok"]
     assert lines[11].startswith("kvm99") and lines[11].endswith("does not answer")
     assert lines[12].startswith("29 more nodes")
-    assert lines[-2] == "done" and lines[-1].endswith("salt-run gluster_one.ok_to_stop SERVER")
+    assert lines[-3] == "done" and lines[-1].endswith("salt-run gluster_one.ok_to_stop SERVER")
     lines = shown(fleet(nodes, absent=["kvm99"], verbose=True))
     assert lines[7].endswith("61 %  down") and lines[10].endswith("/0: gone: apply")
 
@@ -87,10 +87,58 @@ def test_a_node_is_painted_by_what_is_its_own_fault():
     nodes["kvm1"]["findings"].append(down)
     nodes["kvm2"]["findings"].append({**DEAD})
     lines = shown(fleet(nodes))
-    assert lines[1].split() == ["kvm3:/b", "is", "down", "30", "nodes,", "1", "VM", "apply"]
+    assert lines[1].split() == ["brick", "kvm3:/b", "is", "down", "30", "nodes,", "VM", "7", "apply"]
     assert lines[3].split()[:3] == ["kvm2:", "/0:", "gone"]
     assert lines[row(lines, "kvm2")].split()[2:5] == ["dead", "!", "ok"]
     assert lines[row(lines, "29")].split()[1:] == ["more", "nodes", "bricks", "ok", "ok", "ok"]
+
+
+@pytest.mark.parametrize(
+    "count, felt",
+    [
+        (1, "kvm0, VM 0"),
+        (3, "3 nodes, VM 0, VM 1, VM 2"),
+        (4, "4 nodes, 4 VMs"),
+    ],
+)
+def test_a_few_vms_that_feel_a_cause_are_named(count, felt):
+    """On the page, too. libvirt has OpenNebula's VM 7 as one-7."""
+    names, vms = [f"kvm{number}" for number in range(count)], [f"one-{number}" for number in range(count)]
+    data = fleet({name: {"roles": [], "looked": [], "findings": [{**DEAD}], "machines": vms} for name in names})
+    every = ", ".join([*names, *(f"VM {number}" for number in range(count))])
+    module = imported(CHECKOUT / "_output/gluster_one.py", __opts__={})
+    assert [module._felt(data["causes"][0], verbose) for verbose in (False, True)] == [felt, every]
+    said = " ".join(page(data).text.split())
+    assert f"felt by {every}" in said if count < 4 else f"felt by {felt} {every}" in said
+
+
+@pytest.mark.parametrize(
+    "kind, looked, heal, legend",
+    [
+        (None, True, 0, []),
+        (None, True, None, ["?: not known"]),
+        (None, False, 0, ["-: not applicable or not checked"]),
+        ("client_bricks", True, 0, ["bricks: some are not connected"]),
+        (
+            "client_bricks", False, None,
+            ["?: not known; -: not applicable or not checked; bricks: some are not connected"],
+        ),
+    ],
+)  # fmt: skip
+def test_signs_of_the_tables_are_explained_where_there_are_any(kind, looked, heal, legend):
+    looked = ["mount", "links", "writable", "native"] if looked else []
+    data = fleet({"kvm1": {"roles": [], "looked": looked, "findings": [{**DEAD, "kind": kind}] if kind else []}})
+    data["volumes"]["one_vol"]["heal"] = heal
+    lines = shown(data)
+    assert [line for line in lines if line.startswith(("?: ", "-: ", "bricks: "))] == legend
+    assert not legend or lines[lines.index("done") - 2] == legend[0]
+
+
+def test_where_to_type_what_is_to_be_done_is_said_once():
+    said = "type salt and salt-run commands on the master, gluster commands on a server"
+    dead = {"roles": [], "looked": [], "findings": [{**DEAD}, {**DEAD, "on": "/1"}]}
+    assert shown(fleet({"kvm1": dead})).count(said) == 1
+    assert said not in shown(fleet({"kvm1": {**dead, "findings": []}}))
 
 
 def test_nodes_that_cannot_write_to_a_full_volume_are_marked():

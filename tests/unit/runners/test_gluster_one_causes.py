@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from lab.stamp import CHECKOUT
 
-from ..conftest import Master
+from ..conftest import Master, imported
 
+LOOK = imported(CHECKOUT / "_modules/gluster_one.py")
 TABLE = yaml.safe_load((CHECKOUT / "gluster_one/findings.yaml").read_text())
 BY = {"node", "place", "volume", "brick", "host", "client", "datastore", "pool", "unseen"}
 MOUNT, B3 = "/var/lib/gluster_one/one_vol", "kvm3:/data/one_vol"
@@ -160,10 +161,10 @@ def test_one_cause(master, name):
     [
         ([], "on its server: getfattr -n trusted.glusterfs.volume-id on the brick's directory; where it is there: "
              "salt SERVER state.apply gluster_one.started"),
-        ([of_volume("brick_down", B3, "it is down: its directory is the brick's")],
+        ([of_volume("brick_down", B3, f"it is down: {LOOK.MARKED}")],
          "salt kvm3 state.apply gluster_one.started"),
         ([of_volume("brick_down", B3, "it is down"),
-          finding("brick_gone", "/data/one_vol", "not the brick: it lacks the volume's identifier")],
+          finding("brick_gone", "/data/one_vol", f"not the brick: {LOOK.UNMARKED}")],
          "on kvm3: mount its file system, and apply gluster_one.started; if its files are lost, replace the brick"),
     ],
 )  # fmt: skip
@@ -303,7 +304,7 @@ def test_what_waits_to_be_healed_comes_from_a_brick_that_is_back(master):
     """By the word of its own server, once the volume's coordinator has it; where nothing waits, that is no cause."""
     waits = {"kvm1": [of_volume("heal", seen="41 files wait to be healed")]}
     (cause,) = fleet(master, waits, SETS, back={"kvm3": {B3: 125}})["causes"]
-    assert (cause["kind"], cause["what"]) == ("brick_back", f"{B3} is back since 3 min, and is being healed")
+    assert (cause["kind"], cause["what"]) == ("brick_back", f"brick {B3} is back since 3 min, and is being healed")
     assert (cause["severity"], cause["at"], cause["cure"][:5]) == ("warning", ["kvm3"], "wait:")
     assert causes(fleet(master, waits, SETS, back={"kvm2": {B3: 1}, "kvm9": {B3: 1}})) == [("heal", "one_vol")]
     assert fleet(master, {}, SETS, back={"kvm3": {B3: 125}})["causes"] == []
@@ -315,8 +316,23 @@ def test_a_cause_has_the_machines_of_those_that_feel_it(master):
     down = {"kvm1": [of_volume("brick_down", B3, "it is down")]}
     data = fleet(master, joined(down, {"kvm2": EVERY["kvm2"]}), DOWN, machines={"kvm2": ["one-7"], "kvm9": ["x"]})
     (cause,) = data["causes"]
-    assert (cause["what"], cause["felt_by"], cause["machines"]) == (f"{B3} is down", ["kvm2"], ["one-7"])
+    assert (cause["what"], cause["felt_by"], cause["machines"]) == (f"brick {B3} is down", ["kvm2"], ["one-7"])
     assert (cause["at"], cause["said_by"], cause["findings"]) == (["kvm3"], ["kvm1"], 2)
+
+
+@pytest.mark.parametrize(
+    "found, what",
+    [
+        (of_volume("brick_down", B3, "it is down"), f"brick {B3} is down"),
+        (finding("brick_gone", "/data/one_vol"), "kvm3: brick /data/one_vol: wrong"),
+        (finding("space", "/data/one_vol", "3 %"), "kvm3: brick /data/one_vol: 3 %"),
+        (finding("process_stopped", B3), f"kvm3: brick {B3}: wrong"),
+        (finding("process_stopped", "glusterd"), "kvm3: glusterd: wrong"),
+        (finding("mount_dead"), f"kvm3: {MOUNT}: wrong"),
+    ],
+)
+def test_a_brick_is_called_one(master, found, what):
+    assert [one["what"] for one in fleet(master, {"kvm3": [found]}, DOWN)["causes"]] == [what]
 
 
 # The table
