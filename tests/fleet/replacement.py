@@ -6,7 +6,7 @@ from .load import Load
 
 BRICK = "/data/one_vol"
 LOST = f"pkill -9 -o -x glusterfsd; sleep 1; find {BRICK} -delete"
-FILES = f"cd {BRICK} && find . -path ./.glusterfs -prune -o -type f -print0 | sort -z | xargs -0 -r sha256sum"
+FILES = "cd {} && find . -path ./.glusterfs -prune -o -type f -print0 | sort -z | xargs -0 -r sha256sum"
 
 
 def down(fleet, brick="kvm3"):
@@ -15,9 +15,9 @@ def down(fleet, brick="kvm3"):
     wait_for(f"the end of the brick on {brick}", lambda: fleet.lab.exec("kvm1", "sh", "-c", look).returncode == 0, 60)
 
 
-def same_files(fleet, *hosts, least=100):
-    """Each brick has the same files, and at least so many."""
-    found = fleet.everywhere(lambda host: fleet.sh(host, FILES), hosts)
+def same_files(fleet, *hosts, least=100, brick=BRICK):
+    """The brick of each host has the same files, and at least so many."""
+    found = fleet.everywhere(lambda host: fleet.sh(host, FILES.format(brick)), hosts)
     counts = {host: text.count("\n") for host, text in found.items()}
     assert len(set(found.values())) == 1 and counts[hosts[0]] >= least, counts
 

@@ -1,7 +1,9 @@
 """
 A hypervisor comes; a server without bricks comes and leaves; a volume gets more bricks, on servers that it has and on a
-new one: nobody who writes or reads notices.
+new one, also when that is killed and begun again: nobody who writes or reads notices.
 """
+
+import signal
 
 import pytest
 
@@ -9,6 +11,8 @@ from tests.fleet.fleet import HYPERVISORS, MOUNT, changed
 from tests.fleet.load import Load
 from tests.fleet.replacement import same_files, unnoticed
 from tests.fleet.test_first_run import without_ids
+
+from .test_replace import killed
 
 BRICKS = [f"{host}:/data/one_vol" for host in HYPERVISORS]
 MORE = [f"{host}:/data/more" for host in ("kvm4", "kvm2", "kvm3")]
@@ -22,14 +26,15 @@ def pillar(servers, bricks):
 @pytest.fixture(scope="module")
 def fleet(_fleet):
     """
-    A fleet whose volume `create` describes, and kvm4, whose disk is mounted and whose glusterd runs, in no pool. The
-    formula has not run there.
+    A fleet whose volume `create` describes, and kvm4 and kvm5, whose disks are mounted and whose glusterds run, in no
+    pool. The formula has not run on kvm4.
     """
-    _fleet.new(hosts=4)
+    _fleet.new(hosts=5)
     _fleet.stage = "used"
-    _fleet.sh("kvm4", "mkdir -p /data; mount -t tmpfs -o mode=755,size=2g data /data; systemctl start glusterd")
+    for host in ("kvm4", "kvm5"):
+        _fleet.sh(host, "mkdir -p /data; mount -t tmpfs -o mode=755,size=2g data /data; systemctl start glusterd")
     with _fleet.pillar(pillar(HYPERVISORS, BRICKS)):
-        assert _fleet.apply(on=["head", *HYPERVISORS]).failures == {}
+        assert _fleet.apply(on=["head", *HYPERVISORS, "kvm5"]).failures == {}
         _fleet.healed()
         yield _fleet
 
@@ -67,7 +72,7 @@ def test_the_pillar_of_another_site_is_refused(fleet):
 
 @pytest.mark.timeout(300)
 def test_a_new_hypervisor_and_nothing_changes_elsewhere(fleet):
-    others = ("head", *HYPERVISORS)
+    others = ("head", *HYPERVISORS, "kvm5")
     before = fleet.everywhere(fleet.look, others)
     foretold = fleet.apply(on=["kvm4"], test=True)
     run = fleet.apply(on=["kvm4"])
@@ -143,3 +148,42 @@ def test_what_differs_in_more_than_sets_is_left(fleet):
         code, _, said = fleet.orchestrate("grow", {})
     assert code != 0 and "was left as it is" in said
     assert bricks(fleet) == there
+
+
+# When the command ends, by which signal, and the minion of a host with it.
+MOMENTS = {
+    "in the pool": ("kvm5", "grep -q 3 /var/lib/glusterd/peers/*", signal.SIGKILL),
+    "who adds the bricks": ("kvm1", "test -d /data/{}", signal.SIGTERM),
+    "with its glusterd": ("kvm5", "test -d /data/{} && pkill -9 -x glusterd", signal.SIGKILL),
+}
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("which", MOMENTS)
+def test_killed_while_it_grows_the_next_goes_on(fleet, which):
+    """Each time by a set more: kvm5 is new to the pool the first time."""
+    assert fleet.apply(on=["kvm4"]).failures == {}  # which mounts, for its writer
+    host, moment, by = MOMENTS[which]
+    name, there = which.replace(" ", "-"), bricks(fleet)
+    new = [f"{each}:/data/{name}" for each in ("kvm5", "kvm1", "kvm2")]
+    load = Load(fleet)
+    with fleet.pillar(pillar([*HYPERVISORS, "kvm4", "kvm5"], [*there, *new])):
+        killed(fleet, {}, host, moment.format(name), name="grow", by=by)
+        fleet.sh("kvm5", "systemctl start glusterd")
+        code, _, said = fleet.orchestrate("grow", {})
+        assert code == 0, said
+        assert bricks(fleet) == [*there, *new]
+        code, steps, said = fleet.orchestrate("grow", {})
+        assert (code, steps) == (0, {}), said
+        assert fleet.apply().failures == {}
+        write = "for n in $(seq 60); do head -c 100000 /dev/urandom >$n; done; sha256sum *"
+        written = fleet.sh("head", f"mkdir {MOUNT}/{name}; cd {MOUNT}/{name}; {write}")
+        unnoticed(load)
+        fleet.healed()
+        same_files(fleet, *HYPERVISORS, least=20)
+        same_files(fleet, "kvm5", "kvm1", "kvm2", least=5, brick=f"/data/{name}")
+        assert fleet.sh("kvm3", f"cd {MOUNT}/{name}; sha256sum *") == written
+        status, found = fleet.runner("gluster_one.status")
+        assert {finding["kind"] for finding in found["findings"]} <= {"mount_options", "client_options"}
+        count = len(there) + len(new)
+        assert found["volumes"]["one_vol"]["bricks"] == [count, count]

@@ -1,5 +1,6 @@
 """A disk, a server, another server in its place, and one that leaves: nobody who writes or reads notices."""
 
+import signal
 import subprocess
 import time
 
@@ -38,8 +39,8 @@ def fleet(_fleet):
         yield _fleet
 
 
-def killed(fleet, words, host, moment, name="replace"):
-    """The orchestration and the minion of a host end at a moment: a condition on the host."""
+def killed(fleet, words, host, moment, name="replace", by=signal.SIGKILL):
+    """The orchestration, by a signal, and the minion of a host end at a moment: a condition on the host."""
     run = fleet.lab.salt_command("salt-run", *orchestration(name, words))
     process = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -47,8 +48,8 @@ def killed(fleet, words, host, moment, name="replace"):
             f"{moment} on {host}", lambda: fleet.lab.exec(host, "sh", "-c", moment).returncode == 0, 120, every=0.2
         )
     finally:
-        process.kill()
-        process.wait()
+        process.send_signal(by)
+        process.wait(60)
     fleet.sh(host, KILL_MINION)
     fleet.lab.wait_for_minions(fleet.lab.hosts)
     idle = lambda: not any(fleet.lab.call("*", "saltutil.is_running", "state.*").values())  # noqa: E731
