@@ -174,6 +174,8 @@ def test_a_node_that_shows_another_file_system(fleet):
 def test_a_native_read_that_fails(fleet):
     fleet.sh("kvm2", f"mv {IDS}/datastores.json {IDS}/kept")
     try:
+        seen = lambda: fleet.lab.exec("head", "test", "-e", f"{IDS}/datastores.json").returncode  # noqa: E731
+        wait_for("the head's client sees it", seen, 10)
         data = status(fleet, "native=True", "timeout=60")
     finally:
         fleet.sh("kvm2", f"mv {IDS}/kept {IDS}/datastores.json")
