@@ -619,7 +619,7 @@ def user_errors(user, directory):
     name = __salt__["file.uid_to_user"](owner)
     return [
         f"gluster_one:user is {user!r}, and {directory} on {__grains__['id']} belongs to {name}: give the account that "
-        "OpenNebula runs as, which gets the volume's root"
+        "OpenNebula runs as, which gets the volume's root, or `chown` the directory, if its owner is wrong"
     ]
 
 

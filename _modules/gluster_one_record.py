@@ -211,7 +211,7 @@ def other_volume(name, wanted=None, server=False, mount=None, ids=None):
             return f"{key} is {wanted!r}, and the {where} has the id {seen}: {cure}"
         return (
             f"the {where} has the id {seen}, and {__grains__['id']} has used one with the id {known} until now: "
-            "correct the pillar, if it is another site's, or the servers' names; if the new volume is meant, write "
-            f"{key}: {seen} into the pillar"
+            "correct the pillar, if it is another site's, or the servers' names"
+            f"{f', and {move}' if move else ''}; if the new volume is meant, write {key}: {seen} into the pillar"
         )
     return None

@@ -41,8 +41,7 @@ def hidden_modules(saltenv="base"):
         return []
     own, hidden = checksums.removesuffix(f"/{CHECKSUMS}"), []
     with salt.utils.files.fopen(checksums) as stream:
-        # Not the tables: a user may have an os.yaml of his own in a root before.
-        paths = [path for _, path in map(str.split, stream) if path.startswith("_")]
+        paths = [line.split()[1] for line in stream]
     for path in paths:
         served = files.find_file(path, saltenv)["path"]
         root = served.removesuffix(f"/{path}")

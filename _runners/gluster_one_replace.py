@@ -419,6 +419,14 @@ def _mistaken(case, views):
     named = any(_same(brick.partition(":/")[0], old) for brick, _ in bricks)
     # All was done before: the old one is detached, and the new one has its bricks.
     done = other and any(server == other for _, server in bricks) and not _same(old, new)
+    if not uuid and not named and new is None:
+        known = {said["uuid"] for said in views.values()}
+        strangers = sorted(peer["hostnames"][0] for peer in view["peers"] if peer["uuid"] not in known)
+        if strangers:
+            return [
+                f"{old} is not in the pool of {', '.join(sorted(views))}, which also has {', '.join(strangers)}: "
+                "correct the name, or name those in the pillar's servers"
+            ]
     if uuid or not named and (done or new is None):
         return []
     return [f"{old} is not in the pool of {', '.join(sorted(views))}: correct the name, or see {PAGE}"]

@@ -1,6 +1,7 @@
 {#- Every server of a volume with `create`: look whether its bricks are fit. The first: create the volume if it is not there,
     set its options, and start it; in gluster_one.orchestrate.grow: add the sets of bricks that it lacks. -#}
-{%- if saltenv ~ ':gluster_one' in rendered_sls %}{% set node = salt['gluster_one_run.shared'](pillar.gluster_one).node %}
+{%- if saltenv ~ ':gluster_one' in rendered_sls | default('') and pillar.gluster_one is mapping %}
+{%- set node = salt['gluster_one_run.shared'](pillar.gluster_one).node %}
 {%- else %}{% from 'gluster_one/map.jinja' import node with context %}{% endif %}
 include:
   - gluster_one.pool

@@ -1,5 +1,6 @@
 {#- Every server: have glusterd accept non-root clients, and bricks keep running while it restarts. -#}
-{%- if saltenv ~ ':gluster_one' in rendered_sls %}{% set node = salt['gluster_one_run.shared'](pillar.gluster_one).node %}
+{%- if saltenv ~ ':gluster_one' in rendered_sls | default('') and pillar.gluster_one is mapping %}
+{%- set node = salt['gluster_one_run.shared'](pillar.gluster_one).node %}
 {%- else %}{% from 'gluster_one/map.jinja' import node with context %}{% endif %}
 include:
   - gluster_one.pillar

@@ -27,7 +27,7 @@ def run():
     if "__master_opts__" in __opts__:  # salt-ssh alone has them
         return {"reload": False, "node": {"errors": [SSH]}}
     pillar = __pillar__.get("gluster_one") or {}
-    ours, tables = _ours()
+    ours = _ours()
     stale = sorted({kind for kind, _ in (*_differing(ours), *_clashes(ours))})
     for kind in stale:
         __salt__[f"saltutil.sync_{kind}"](refresh=False)
@@ -37,10 +37,8 @@ def run():
         _rescan()
     # What was synced only now is not among the functions with which this run of states began.
     reload = bool(stale) or "gluster_one_run.shared" not in __salt__
-    for table, checksum in tables.items():  # gluster_system reads the copies, between the runs, too
-        path = os.path.join(__opts__["cachedir"], "files", __env__, table)
-        if not os.path.exists(path) or get_hash(path) != checksum:
-            __salt__["cp.cache_file"](f"salt://{table}", saltenv=__env__)
+    for table in ("os.yaml", "findings.yaml"):  # gluster_system reads the copies, between the runs, too
+        __salt__["cp.cache_file"](f"salt://gluster_one/{table}", saltenv=__env__)
     functions = minion_mods(__opts__, utils=utils(__opts__)) if reload else __salt__
     left, clashes = (_differing(ours), _clashes(ours)) if stale else ([], {})
     errors = [*([_mixed(left, ours)] if left else []), *clashes.values()]
@@ -62,12 +60,10 @@ def _rescan():
 
 def _ours():
     """
-    The checksums of the formula's modules by kind and file, and those of its tables by path.
+    The checksums of the formula's modules by kind and file.
     """
     lines = __salt__["cp.get_file_str"]("salt://gluster_one/modules.sha256", saltenv=__env__).splitlines()
-    found = {path: checksum for checksum, path in map(str.split, lines)}
-    modules = {tuple(path[1:].split("/")): found[path] for path in found if path.startswith("_")}
-    return modules, {path: found[path] for path in found if not path.startswith("_")}
+    return {tuple(path[1:].split("/")): checksum for checksum, path in map(str.split, lines)}
 
 
 def _differing(ours):

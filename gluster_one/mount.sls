@@ -1,6 +1,7 @@
 {#- The head and every hypervisor: mount the volumes and link the directories of their datastores to them.
     The head links each datastore where it creates it. -#}
-{%- if saltenv ~ ':gluster_one' in rendered_sls %}{% set node = salt['gluster_one_run.shared'](pillar.gluster_one).node %}
+{%- if saltenv ~ ':gluster_one' in rendered_sls | default('') and pillar.gluster_one is mapping %}
+{%- set node = salt['gluster_one_run.shared'](pillar.gluster_one).node %}
 {%- else %}{% from 'gluster_one/map.jinja' import node with context %}{% endif %}
 include:
   - gluster_one.pillar

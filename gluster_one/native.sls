@@ -1,6 +1,7 @@
 {#- Every hypervisor: check that QEMU can open gluster://, and that oneadmin reads a file of each volume that way. Where
     the pillar has `access: fuse`, that it writes and reads a file on the mount. -#}
-{%- if saltenv ~ ':gluster_one' in rendered_sls %}{% set node = salt['gluster_one_run.shared'](pillar.gluster_one).node %}
+{%- if saltenv ~ ':gluster_one' in rendered_sls | default('') and pillar.gluster_one is mapping %}
+{%- set node = salt['gluster_one_run.shared'](pillar.gluster_one).node %}
 {%- else %}{% from 'gluster_one/map.jinja' import node with context %}{% endif %}
 include:
   - gluster_one.mount

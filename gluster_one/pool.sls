@@ -1,5 +1,6 @@
 {#- For a volume with `create`: look at its servers' ports, from every node, and have its servers in one pool. -#}
-{%- if saltenv ~ ':gluster_one' in rendered_sls %}{% set node = salt['gluster_one_run.shared'](pillar.gluster_one).node %}
+{%- if saltenv ~ ':gluster_one' in rendered_sls | default('') and pillar.gluster_one is mapping %}
+{%- set node = salt['gluster_one_run.shared'](pillar.gluster_one).node %}
 {%- else %}{% from 'gluster_one/map.jinja' import node with context %}{% endif %}
 include:
   - gluster_one.packages

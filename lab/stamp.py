@@ -1,4 +1,4 @@
-"""gluster_one/modules.sha256: the checksum of each module and table, by which a minion sees whether it has those."""
+"""gluster_one/modules.sha256: the checksum of each module, by which a minion sees whether it has to sync them."""
 
 import hashlib
 from pathlib import Path
@@ -8,9 +8,8 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 def checksums(root=CHECKOUT):
-    """The lines of `sha256sum` for the formula in a folder."""
-    modules = sorted(path for kind in KINDS for path in (root / kind).glob("*.py"))
-    paths = [*modules, *sorted((root / "gluster_one").glob("*.yaml"))]
+    """The lines of `sha256sum` for the modules in a folder."""
+    paths = sorted(path for kind in KINDS for path in (root / kind).glob("*.py"))
     return "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(root)}\n" for path in paths)
 
 

@@ -7,7 +7,7 @@ import salt.loader
 import salt.state
 import salt.utils.jinja
 
-from tests.minion import minion_opts
+from tests.minion import minion_opts, write_pillar
 
 from .conftest import CHECKOUT
 
@@ -150,6 +150,21 @@ def test_a_run_asks_once_for_its_plan(low, monkeypatch):
     for part in ("gluster_one.create", "gluster_one.native", "gluster_one.pool_options"):
         alone, own = low(pillar, sls=part), {name for name, chunk in whole.items() if chunk["__sls__"] == part}
         assert own == {name for name, chunk in alone.items() if chunk["__sls__"] == part} != set()
+
+
+@pytest.mark.parametrize("pillar", [{}, {"gluster_one": None}])
+def test_a_part_beside_the_whole_run_without_a_pillar_is_no_error_of_its_own(tmp_path, pillar):
+    opts = node_opts(tmp_path, "kvm1", {})
+    write_pillar(tmp_path, pillar)
+    found = salt.loader.minion_mods(opts)["state.show_low_sls"](["gluster_one", "gluster_one.mount"])
+    assert [chunk["__id__"] for chunk in found] == ["gluster_one_pillar"] and found[0]["errors"]
+
+
+def test_another_sls_of_a_like_name_comes_first_on_a_node_without_modules(tmp_path):
+    opts = node_opts(tmp_path, "kvm1", {"roles": ["hypervisor"], "volumes": {"old_vol": OLD}}, synced=False)
+    (tmp_path / "states/gluster_one_before.sls").write_text("before:\n  test.nop: []\n")
+    found = salt.loader.minion_mods(opts)["state.show_low_sls"](["gluster_one_before", "gluster_one"])
+    assert {"before", "gluster_one_mount_old_vol"} <= {chunk["__id__"] for chunk in found}
 
 
 LOOKS = {"servers_new_vol": "gluster_one_check.servers_reachable"}

@@ -316,6 +316,6 @@ def test_the_user_is_who_the_datastores_belong_to(walked, monkeypatch, tmp_path,
     walked.__grains__ = {"id": "kvm1"}
     wrong = (
         f"gluster_one:user is 'oneadmin', and {path} on kvm1 belongs to {named}: give the account that OpenNebula runs "
-        "as, which gets the volume's root"
+        "as, which gets the volume's root, or `chown` the directory, if its owner is wrong"
     )
     assert walked.user_errors("oneadmin", str(path)) == ([wrong] if named else [])

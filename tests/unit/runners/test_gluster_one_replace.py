@@ -210,6 +210,16 @@ def test_what_left_without_bricks_is_gone_the_next_time(spare):
     assert plan["fine"] == "kvm4 is not in the pool of kvm1, kvm2, kvm3, and has no brick of it"
 
 
+def test_a_name_that_is_nobody_s_is_an_error_while_the_pool_has_a_server_of_no_pillar(spare):
+    for said in spare.views.values():
+        said["servers"] = {"kvm44": None}
+    (error,) = spare.plan(leave="kvm44")["errors"]
+    assert error == (
+        "kvm44 is not in the pool of kvm1, kvm2, kvm3, which also has kvm4: correct the name, or name those in the "
+        "pillar's servers"
+    )
+
+
 def test_who_has_bricks_does_not_leave_without_another(spare):
     for said in spare.views.values():
         said["volumes"] = {"one_vol": volume(1, 2, 4, online=(1, 2, 4))}
