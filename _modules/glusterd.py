@@ -968,9 +968,10 @@ def end_brick(volume, brick):
     """
     End the process of a brick of this server that glusterd takes for down.
 
-    A glusterd that starts may start a brick twice, where a volume has a server quorum and the server several bricks:
-    then it does not know the first process, which no client finds, and which ``gluster volume start VOLUME force``
-    leaves as it is.
+    Where a volume has a server quorum, a glusterd that starts may start a brick twice: first as it regains the quorum,
+    then as it hears of the next peer, if the first process has not written its file by then. The second process ends,
+    as it does not get the file's lock, and glusterd takes the brick for down, without a port. Clients find and use the
+    first process until ``gluster volume start VOLUME force``: that leaves it as it is, but new clients get no port.
 
     volume
         The volume (string).

@@ -183,7 +183,8 @@ def _held_for_down(target, views):
             break
         time.sleep(2)
     return [
-        f"glusterd of {minion} takes {', '.join(own)} for down, although it runs, and no wait ends that: {BY_HAND}"
+        f"glusterd of {minion} takes {', '.join(own)} for down, although it runs, and no wait ends that: "
+        f"`salt {minion} state.apply gluster_one.started` starts it anew if its other copies are online"
         for minion, view in sorted(views.items())
         if (own := [_visible(brick) for brick in held if brick in view["bricks"]])
     ]

@@ -150,6 +150,9 @@ def bricks_running(name, service="glusterd", timeout=120):
     the lock that restarts take or, where no volume can have one, by their uuids; and only while the bricks that run are
     kept and no volume loses its servers' quorum: else the state fails, also with ``test=True``.
 
+    A brick that runs, and that glusterd still takes for down after 15 s, is ended and started anew, while enough of its
+    copies are online: a start by force would hide it from new clients. Else the state fails, also with ``test=True``.
+
     name
         The volume (string).
 
@@ -175,14 +178,16 @@ def bricks_running(name, service="glusterd", timeout=120):
         if not down:
             return {**ret, "comment": f"all bricks of volume {name} on this server run{remark}"}
         _require_marked(name)
-        restart = {service: RESTART}
+        restart, held = {service: RESTART}, _running(name, down)
         if __opts__["test"]:
             how = ""
+            _require_copies(name, held)
             if others:
                 _require_restart(name, others, service)
                 changes, how = {**changes, **restart}, f" by a restart of {service}, unless {others} runs by then"
             return {**ret, "result": None, "changes": changes, "comment": f"would start {', '.join(down)}{how}{remark}"}
-        ret["changes"] = restart if _start([name], timeout, service) else {}
+        if not held:
+            ret["changes"] = restart if _start([name], timeout, service) else {}
         seen = lambda: ", ".join(_own_down(name))  # noqa: E731
         failure = f"the bricks of volume {name} on this server did not all run"
         with contextlib.suppress(CommandExecutionError):
@@ -555,13 +560,39 @@ def _await_turn(timeout):
         __utils__["gluster_states.wait_for"](seen, min(2 * BACK * len(before()), timeout), failure)
 
 
+def _running(name, bricks):
+    """
+    Those of some bricks of this server that have a process.
+    """
+    up = __salt__["glusterd.bricks"](name)["up"]
+    return [brick for brick in bricks if brick in up]
+
+
+def _require_copies(name, held):
+    """
+    Reject to end bricks that run, and that glusterd takes for down, where clients need one of them.
+    """
+    because = {brick: __salt__["gluster_pool.brick_blockers"](name, brick) for brick in held}
+    needed = [f"{brick} ({'; '.join(found)})" for brick, found in because.items() if found]
+    if needed:
+        raise CommandExecutionError(
+            f"glusterd takes bricks for down that run and are needed, so that they are not ended to start them anew: "
+            f"{', '.join(needed)}: bring the other bricks back first; after `gluster volume start {name} force` new "
+            "clients would not find them"
+        )
+
+
 def _start_anew(name, bricks, timeout, service="glusterd"):
     """
-    Start bricks of this server that stayed down; a process of theirs that glusterd does not know is ended before, if
-    nobody needs it. Returns whether glusterd was restarted.
+    Start bricks of this server that stayed down; a process of theirs that glusterd does not know is ended before, and
+    where clients need it nothing is done. Returns whether glusterd was restarted.
     """
     _require_marked(name)
-    for brick in bricks:
-        if not __salt__["gluster_pool.brick_blockers"](name, brick):
+
+    def end():
+        held = _running(name, bricks)
+        _require_copies(name, held)
+        for brick in held:
             __salt__["glusterd.end_brick"](name, brick)
-    return _start([name], timeout, service) if bricks else False
+
+    return _start([name], timeout, service, before=end) if bricks else False

@@ -19,7 +19,17 @@ VERSION = "gluster --mode=script volume get all cluster.op-version | awk '/^clus
 STOP = "systemctl stop glusterd"
 TAKEN_OUT = "sed -i '/^nfs.disable=/d' /var/lib/glusterd/vols/*/info"
 START = "systemctl reset-failed glusterd; systemctl start glusterd"
-QUORUM = "gluster volume set VOLUME cluster.server-quorum-type {}"
+KIND = "gluster volume get one_vol cluster.server-quorum-type | awk '/^cluster.server-quorum-type/ {print $2}'"
+# What a preparation changes.
+PAUSED = {
+    "cluster.server-quorum-type": {"old": "server", "new": "none"},
+    "user.gluster_one.quorum": {"old": None, "new": "server"},
+}
+RESUMED = {
+    "cluster.server-quorum-type": {"old": "none", "new": "server"},
+    "user.gluster_one.quorum": {"old": "server", "new": "-"},
+}
+TAKEN = {"one_vol nfs.disable": {"old": "on", "new": None}, "glusterd": {"old": "running", "new": "restarted"}}
 PAGE = (CHECKOUT / "docs/upgrade.md").read_text()
 
 
@@ -121,20 +131,27 @@ def test_the_first_one_without_that_is_rejected_and_brought_back_by_hand(unprepa
 
 
 @pytest.mark.timeout(900)
-def test_before_the_first_one_definitions_are_changed_by_hand(fleet):
+def test_before_the_first_one_all_are_prepared(fleet):
+    """Each glusterd is stopped for a moment; no brick is restarted, and every client has all of them all the time."""
     code, _, said = upgrade(fleet, before="kvm1")
     assert code == 0 and "servers will reject each other, as the volumes have nfs.disable" in said, said
     refused(fleet, "only true is possible", op_version=110000)
     load, bricks = Load(fleet), fleet.bricks()
-    by_hand(fleet, "kvm1", QUORUM.format("none"))
-    for host in HYPERVISORS:
-        by_hand(fleet, host, STOP, TAKEN_OUT, START)
-    for host in HYPERVISORS:
-        members(fleet, host, 2)
-    by_hand(fleet, "kvm1", QUORUM.format("server"))
+    code, predicted, said = upgrade(fleet, test=True, prepare=True)
+    assert code == 0, said
+    code, steps, said = upgrade(fleet, prepare=True)
+    assert code == 0 and "{before: kvm1}" in said, said
     time.sleep(8)
     unnoticed(load)
     assert set(load.fewest.values()) == {3} and fleet.bricks() == bricks
+    assert steps == predicted and steps == {
+        "no server quorum on kvm1": {"kvm1": {"gluster_one_upgrade_quorum_one_vol": PAUSED}},
+        **{f"definitions on {host}": {host: {"gluster_one_upgrade_definitions": TAKEN}} for host in HYPERVISORS},
+        "server quorum on kvm1": {"kvm1": {"gluster_one_upgrade_quorum_one_vol": RESUMED}},
+    }
+    code, steps, said = upgrade(fleet, prepare=True)
+    assert (code, steps) == (0, {}) and "nothing to do" in said, said
+    assert fleet.sh("kvm2", KIND).strip() == "server"
     assert "nfs.disable" not in upgrade(fleet, before="kvm1")[2]
 
 

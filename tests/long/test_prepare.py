@@ -9,11 +9,10 @@ from tests.fleet.fleet import HYPERVISORS, changed, orchestration
 from tests.fleet.load import Load
 from tests.fleet.replacement import unnoticed
 
-from .test_debian_upgrade import upgrade
+from .test_debian_upgrade import KIND, upgrade
 from .test_replace import killed, well
 
 PREPARE = ("upgrade", {"prepare": True})
-KIND = "gluster volume get one_vol cluster.server-quorum-type | awk '/^cluster.server-quorum-type/ {print $2}'"
 VOLUME = "gluster --mode=script volume"
 LINES = "grep -c '^nfs.disable=' /var/lib/glusterd/vols/one_vol/info || :"
 TAKEN_OUT = "sed -i '/^nfs.disable=/d' /var/lib/glusterd/vols/one_vol/info"
@@ -99,5 +98,47 @@ def test_killed_wherever_one_fears_it(unprepared):
     ended(fleet, "look at the end")
     assert fleet.sh("kvm3", KIND).strip() == "none"
     ended(fleet, "status of the pool")
+    code, steps, said = upgrade(fleet, prepare=True)
+    assert (code, steps) == (0, {}) and "nothing to do" in said, said
+
+
+def option_set(fleet, host, option):
+    """Somebody sets an option on a server, when what looked at the volume before has let go of Gluster's lock."""
+    once = lambda: fleet.lab.exec(host, "sh", "-c", f"{VOLUME} set one_vol {option}").returncode == 0  # noqa: E731
+    wait_for(f"{option} on {host}", once, 60, every=1)
+
+
+@pytest.mark.timeout(900)
+def test_what_others_do_in_the_middle(unprepared):
+    """
+    Nothing more is begun where somebody has set an option on one side, or turned the server quorum on: who has the
+    older definition would take over the newer one and restart bricks. What the page says against it helps. The reactor
+    is told that glusterd is down while the step on that server still goes on, and waits for its end.
+    """
+    fleet = unprepared
+    ended(fleet, "look before kvm2")
+    started = {host: fleet.pids(host, "glusterd") for host in HYPERVISORS}
+    option_set(fleet, "kvm1", "user.note both")
+    code, steps, said = fleet.orchestrate(*PREPARE, test=True)
+    assert code != 0 and steps == {} and "the version of volume one_vol is" in said, said
+    assert "restart no glusterd, see docs/upgrade.md, When it stops half way" in said
+    option_set(fleet, "kvm2", "user.note both")
+    option_set(fleet, "kvm2", "cluster.server-quorum-type server")
+    code, steps, said = fleet.orchestrate(*PREPARE)
+    assert code != 0 and steps == {} and "volume one_vol has a server quorum on kvm2" in said, said
+    assert started == {host: fleet.pids(host, "glusterd") for host in HYPERVISORS}
+    option_set(fleet, "kvm2", "cluster.server-quorum-type none")
+    for _ in range(2):
+        option_set(fleet, "kvm1", "cluster.server-quorum-type none")
+    fleet.sh("kvm2", SLOWLY)
+    run = fleet.lab.salt_command("salt-run", *orchestration(*PREPARE))
+    with subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        stopping = lambda: fleet.lab.exec("kvm2", "sh", "-c", STOPPING).returncode == 0  # noqa: E731
+        wait_for("the stop of glusterd on kvm2", stopping, 120, every=0.2)
+        done = fleet.lab.salt("kvm2", "state.apply", "gluster_one.started", "queue=True")
+        assert done.returncode == 0 and "glusterd runs" in done.stdout, done.stdout
+        fleet.sh("kvm2", AT_ONCE)
+        process.communicate(timeout=300)
+        assert process.returncode == 0
     code, steps, said = upgrade(fleet, prepare=True)
     assert (code, steps) == (0, {}) and "nothing to do" in said, said

@@ -24,8 +24,9 @@ def back(monkeypatch):
                 "names": ["kvm1:/b"],
                 "down": {} if lost else dict.fromkeys(down(name), marked),
                 "lost": {} if marked or lost else dict.fromkeys(down(name), "mount its file system"),
+                "up": {"kvm1:/b": 9} if lost else {},
             },
-            "glusterd.end_brick": lambda name, brick: lost and started.append((brick, "ended")),
+            "glusterd.end_brick": lambda name, brick: started.append((brick, "ended")),
             "gluster_pool.bricks_down": lambda name: down(name) + ["kvm2:/b"] if lost else [],
             "gluster_pool.others_down": lambda name: {},
             "glusterd.info": lambda: {"uuid": "1"},
@@ -53,11 +54,18 @@ def test_a_brick_that_has_not_come_back_is_started_once_more(back):
     assert started == [("one_vol", True)]
 
 
-@pytest.mark.parametrize("blockers", [[], ["without it too few are online"]])
-def test_a_process_that_glusterd_has_lost_is_ended_before_unless_it_is_needed(back, blockers):
-    wait, started = back(["kvm1:/b"], ["kvm1:/b"], [], lost=True, blockers=blockers)
+def test_a_process_that_glusterd_has_lost_is_ended_before(back):
+    wait, started = back(["kvm1:/b"], ["kvm1:/b"], [], lost=True)
     wait()
-    assert started == [*([] if blockers else [("kvm1:/b", "ended")]), ("one_vol", True)]
+    assert started == [("kvm1:/b", "ended"), ("one_vol", True)]
+
+
+def test_a_process_that_glusterd_has_lost_is_left_where_it_is_needed(back):
+    """Nor is it started by force: new clients would not find it then."""
+    wait, started = back(["kvm1:/b"], lost=True, blockers=["without it too few are online"])
+    with pytest.raises(CommandExecutionError, match=r"not ended .*: kvm1:/b \(without it too few are online\): bring"):
+        wait()
+    assert started == []
 
 
 def test_one_that_does_not_come_back_then_is_named_with_what_to_do(back):
@@ -92,7 +100,17 @@ def server(monkeypatch):
     down stays so until it is started.
     """
 
-    def make(others, blockers=(), own=("kvm1:/b",), marked=True, others_start=False, lock="one_vol", test=False):
+    def make(
+        others,
+        blockers=(),
+        own=("kvm1:/b",),
+        marked=True,
+        others_start=False,
+        lock="one_vol",
+        test=False,
+        held=(),
+        needed=(),
+    ):
         seen, done = {"own": list(own), "others": dict(others), "daemon": False}, []
 
         def start(what):
@@ -126,14 +144,15 @@ def server(monkeypatch):
                 "names": ["kvm1:/b"],
                 "down": dict.fromkeys(seen["own"], marked),
                 "lost": {} if marked else dict.fromkeys(seen["own"], "mount its file system"),
+                "up": dict.fromkeys(held, 9),
             },
             "glusterd.restart": lambda name: start(f"{name} restarted"),
-            "glusterd.end_brick": lambda name, brick: False,
+            "glusterd.end_brick": lambda name, brick: done.append(f"{brick} ended"),
             "gluster_pool.bricks_down": lambda name: [*seen["own"], *seen["others"]],
             "gluster_pool.others_down": lambda name: seen["others"],
             "gluster_pool.restart_blockers": lambda service: list(blockers),
             "gluster_pool.peers_apart": lambda: None,
-            "gluster_pool.brick_blockers": lambda name, brick: [],
+            "gluster_pool.brick_blockers": lambda name, brick: list(needed),
             "gluster.volume_start": lambda name, force, timeout: start(f"{name} started by force"),
             "gluster.volume_info": lambda name=None: {
                 "one_vol": {"status": "Started", "replica": 3, "disperse": 0},
@@ -160,6 +179,20 @@ def test_a_server_starts_its_own_bricks_by_force_where_no_other_s_are_down(serve
     module, done = server({})
     ret = module.bricks_running("one_vol")
     assert (ret["result"], ret["changes"], done) == (True, OWN, ["one_vol started by force"])
+
+
+def test_a_brick_that_runs_and_is_taken_for_down_is_ended_before_it_is_started(server):
+    module, done = server({}, held=["kvm1:/b"])
+    ret = module.bricks_running("one_vol")
+    assert (ret["result"], ret["changes"], done) == (True, OWN, ["kvm1:/b ended", "one_vol started by force"])
+
+
+@pytest.mark.parametrize("test", [False, True])
+def test_a_brick_that_runs_and_is_taken_for_down_is_left_where_it_is_needed(server, test):
+    module, done = server({}, held=["kvm1:/b"], needed=["without it none is online"], test=test)
+    ret = module.bricks_running("one_vol")
+    assert (ret["result"], ret["changes"], done) == (False, {}, []), ret
+    assert "kvm1:/b (without it none is online): bring the other bricks back first" in ret["comment"]
 
 
 def failed(taken):
