@@ -68,6 +68,9 @@ def test_the_pillar_of_another_site_is_refused(fleet):
     # The cure: the pillar is this site's again, and
     assert f"`umount {MOUNT}` once nothing uses it" in said
     fleet.sh("kvm2", f"umount {MOUNT}")
+    said = " ".join(fleet.apply(on=["kvm2"]).own_failures["kvm2"].values())
+    assert "kvm4:/one_vol is what /etc/fstab mounts" in said and "if it is of another pool, remove that" in said
+    fleet.sh("kvm2", "sed -i '/kvm4/d' /etc/fstab; systemctl daemon-reload")
     assert fleet.apply(on=others).failures == {}
     fleet.sh("kvm4", f"{gluster} stop one_vol && {gluster} delete one_vol && rm -rf /data/other*")
 
