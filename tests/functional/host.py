@@ -232,12 +232,13 @@ def retry_of(path):
 
 
 def fuse_client(path):
-    """The process that serves a mount: the newest, as that of a mount before may be ending still."""
+    """The process that serves a mount: the newest with FUSE open, as that of a mount before may be ending still."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             words = (process / "cmdline").read_bytes().decode().split("\0")[:-1]
-            if words and words[0].endswith("glusterfs") and words[-1] == str(path):
+            serves = words and words[0].endswith("glusterfs") and words[-1] == str(path)
+            if serves and any(os.readlink(each) == "/dev/fuse" for each in (process / "fd").iterdir()):
                 started = (process / "stat").read_text().rpartition(")")[2].split()[19]
                 found.append((int(started), int(process.name)))
     assert found, f"no FUSE client for {path}"
@@ -248,7 +249,14 @@ def fuse_client(path):
 def stopped(pid):
     """A process that does nothing for a while: a FUSE client makes its mount hang."""
     os.kill(pid, signal.SIGSTOP)
+
+    def states():
+        stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+        return {stat.rpartition(")")[2].split()[0] for stat in stats}
+
     try:
+        # Another processor may be running a thread of it for a moment, which would answer.
+        eventually(f"{pid} stands still", lambda: states() == {"T"})
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
