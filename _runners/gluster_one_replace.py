@@ -95,6 +95,13 @@ def _uuid(view, server):
     return (view["servers"].get(server) or {}).get("uuid")
 
 
+def _bricks(view):
+    """
+    Each brick of all volumes, with the uuid of its server.
+    """
+    return [pair for info in view["volumes"].values() for pair in zip(info["bricks"], info["servers"])]
+
+
 def _same(name, other):
     return name.casefold() == other.casefold()
 
@@ -415,7 +422,7 @@ def _mistaken(case, views):
             f"{new} is the member {old} of the pool: where that was reinstalled give {{old: {old}, new: {old}}}; "
             f"another server needs an address that is none of {old}'s"
         ]
-    bricks = [pair for info in view["volumes"].values() for pair in zip(info["bricks"], info["servers"])]
+    bricks = _bricks(view)
     named = any(_same(brick.partition(":/")[0], old) for brick, _ in bricks)
     # All was done before: the old one is detached, and the new one has its bricks.
     done = other and any(server == other for _, server in bricks) and not _same(old, new)
@@ -438,8 +445,7 @@ def _unplaced(case, views):
     """
     view = views[min(views)]
     uuid = _uuid(view, case["old"])
-    pairs = [pair for info in view["volumes"].values() for pair in zip(info["bricks"], info["servers"])]
-    bricks = [brick for brick, server in pairs if server == uuid]
+    bricks = [brick for brick, server in _bricks(view) if server == uuid]
     if case["new"] is not None or not bricks:
         return []
     return [
