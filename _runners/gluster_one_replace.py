@@ -214,8 +214,9 @@ def replace_steps(case, found, target, others, keep=False):
         steps.append({"id": f"{name} on {minion}", "minions": [minion], "sls": "gluster_one.replace", "pillar": pillar})
 
     def heal(volumes):
-        waits = {"volumes": volumes, "minions": others}
-        steps.append({"id": f"heal {', '.join(volumes)} ({len(steps)})", "minions": others, "waits": waits})
+        if volumes:
+            waits = {"volumes": volumes, "minions": others}
+            steps.append({"id": f"heal {', '.join(volumes)} ({len(steps)})", "minions": others, "waits": waits})
 
     volumes = sorted({brick["volume"] for brick in bricks})
     if case["brick"]:
@@ -223,8 +224,7 @@ def replace_steps(case, found, target, others, keep=False):
         heal(volumes)
     elif found["restore"]:
         step("glusterd and bricks", target, server=True, restore=found["restore"], bricks=bricks)
-        if volumes:
-            heal(volumes)
+        heal(volumes)
     else:
         if found["taken_in"] or bricks:
             step("glusterd", target, server=True)

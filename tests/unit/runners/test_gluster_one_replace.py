@@ -200,6 +200,10 @@ def test_a_server_without_bricks_leaves(spare, to, others):
     assert parts(plan) == [(others, ["one_vol"]), (others[:1], {"detach": "kvm4"})]
     assert spare.asked == [], "nothing of a volume goes"
     assert plan["fine"] is None
+    for said in spare.views.values():
+        said["volumes"] = {}
+    spare.standing["kvm1"]["volumes"] = []
+    assert parts(spare.plan(leave="kvm4", **to)) == [(others[:1], {"detach": "kvm4"})], "there is nothing to heal"
 
 
 def test_what_left_without_bricks_is_gone_the_next_time(spare):
