@@ -164,7 +164,7 @@ class Fleet:
             twice = [minion for minion in self.minions for _ in range(2)]
             said = list(reactor.map(remediate, twice))
         looks = [each for each in said if not any(again in each for again in AGAIN)]
-        others = [each for each in looks if not each.endswith(" repaired")]
+        others = [each for each in looks if not each.endswith(("_dead repaired", "_down repaired"))]
         kept = self.function("gluster_one.history")()["data"]["repairs"]
         return {
             "looks": len(looks), "others": others,
