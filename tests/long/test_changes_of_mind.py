@@ -89,9 +89,9 @@ def mind(fleet_of_module):
     fleet = fleet_of_module
     fleet.stage = "used"
     mind = Mind(fleet)
-    number = fleet.datastores()["glusterds"]["ID"]
-    mind.image = fleet.oned("one.image.allocate", "NAME=kept\nTYPE=DATABLOCK\nSIZE=1\n", number)
-    hold = f"exec 9>>{STORES}/{number}/held; while sleep 0.2; do echo x >&9 || echo $? >/run/failed; done"
+    mind.number = fleet.datastores()["glusterds"]["ID"]
+    mind.image = fleet.oned("one.image.allocate", "NAME=kept\nTYPE=DATABLOCK\nSIZE=1\n", mind.number)
+    hold = f"exec 9>>{STORES}/{mind.number}/held; while sleep 0.2; do echo x >&9 || echo $? >/run/failed; done"
     fleet.sh("kvm2", f"setsid sh -c '{hold}' >/dev/null 2>&1 & echo $! >/run/holder")
     yield mind
     fleet.sh("kvm2", "kill $(cat /run/holder) || true")
@@ -295,8 +295,7 @@ def test_a_volume_that_is_taken_out_is_named_until_it_is_taken_away(mind):
 def test_another_user_is_one_that_opennebula_runs_as(mind):
     """The volume's root gets that owner, and no file."""
     fleet = mind.fleet
-    number = fleet.datastores()["glusterds"]["ID"]
-    files = [MOUNT, f"{STORES}/{number}/held"]
+    files = [MOUNT, f"{STORES}/{mind.number}/held"]
     owners = lambda: [fleet.sh("kvm2", f"stat -c %U {path}").strip() for path in files]  # noqa: E731
     before = owners()
     assert before[0] == "oneadmin"

@@ -111,7 +111,7 @@ def test_one_whose_repair_was_killed(fleet, two_bricks, steps):
     counted = lambda: fleet.lab.call("kvm3", "gluster_repair.view")["kvm3"]["counted"]  # noqa: E731
     if steps == 2:
         members(fleet)
-        assert counted() == {two_bricks: False}
+        wait_for("its definition, with wrong sizes", lambda: counted() == {two_bricks: False}, 30)
     left = ["kvm3 keeps its peers on kvm3", "glusterd again on kvm3", "sizes on kvm1"][steps - 1 :]
     assert as_predicted(fleet, "kvm3") == left
     assert counted() == {two_bricks: True}

@@ -57,7 +57,10 @@ def killed(fleet, words, host, moment, name="replace", by=signal.SIGKILL):
 
 
 def well(fleet, kinds=()):
-    fleet.wait_healed()  # what was written last may be on its way
+    # What was written last may be on its way, or wait for the daemon's next round, ten minutes from the one before.
+    begin = ("gluster", "--mode=script", "volume", "heal", "one_vol")
+    wait_for("a round of all daemons", lambda: fleet.lab.exec("kvm1", *begin).returncode == 0, 60, every=1)
+    fleet.wait_healed()
     status, found = fleet.runner("gluster_one.status")
     assert {finding["kind"] for finding in found["findings"]} <= set(kinds), found["findings"]
     assert (found["volumes"]["one_vol"]["bricks"], found["volumes"]["one_vol"]["heal"]) == ([3, 3], 0)
