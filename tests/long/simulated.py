@@ -40,8 +40,11 @@ runner_dirs: [{checkout}/_runners]
 outputter_dirs: [{checkout}/_output]
 """
 JOB = 4  # seconds
-# What is said of an event whose minion is repaired, or was.
-AGAIN = ("was checked just now", "is being repaired already", "has not been checked again since its repair")
+# What is said of an event whose minion is repaired, or was, or will be when another one's turn has ended.
+AGAIN = (
+    "was checked just now", "is being repaired already", "has not been checked again since its repair",
+    "waits for its turn: another server is being repaired",
+)  # fmt: skip
 SERVERS = [f"kvm{number}" for number in range(1, 31)]
 SETS = [[[f"{name}:/data/one_vol", name != "kvm3"] for name in SERVERS[first : first + 3]] for first in range(0, 30, 3)]
 
@@ -151,7 +154,7 @@ class Fleet:
         Two events of each node in a second, as when a rack has its network back: mounts are dead, and on five servers
         glusterd is down. The reactor's threads are forty, by default Salt has ten; a job takes some seconds.
         """
-        cache, client, said = salt.cache.factory(self.opts), Client(self.opts), []
+        cache, client, events = salt.cache.factory(self.opts), Client(self.opts), []
         for minion in self.minions:
             kind = "glusterd_down" if minion in SERVERS[:5] else "mount_dead"
             finding = {"kind": kind, "on": "/var/lib/gluster_one/one_vol"}
@@ -161,8 +164,10 @@ class Fleet:
         remediate = self.function("gluster_one.remediate")
         sys.setswitchinterval(1e-5)  # so that each of a thousand runs' coincidences comes in one
         with concurrent.futures.ThreadPoolExecutor(40) as reactor:
-            twice = [minion for minion in self.minions for _ in range(2)]
-            said = list(reactor.map(remediate, twice))
+            called = lambda tag, data: events.append(reactor.submit(remediate, data["id"]))  # noqa: E731
+            self.runners["event.send"] = called  # whose turn has come
+            events += [reactor.submit(remediate, minion) for minion in self.minions for _ in range(2)]
+            said = [event.result() for event in events]
         looks = [each for each in said if not any(again in each for again in AGAIN)]
         others = [each for each in looks if not each.endswith(("_dead repaired", "_down repaired"))]
         kept = self.function("gluster_one.history")()["data"]["repairs"]
