@@ -1,10 +1,14 @@
-"""Empty disks become the bricks of a new volume by one run; a disk that holds anything stays as it is."""
+"""
+Empty disks become the bricks of a new volume by one run; a disk that holds anything stays as it is. One that is lost is
+replaced by another.
+"""
 
 import pytest
 
 from lab.fleet import Lab, default_name
 from lab.system import run
-from tests.fleet.fleet import HYPERVISORS, Fleet, changed
+from tests.fleet.fleet import HYPERVISORS, MOUNT, Fleet, changed
+from tests.fleet.replacement import down, same_files
 
 TOP = "/srv/bricks/one"
 
@@ -73,3 +77,26 @@ def test_fstab_has_it_by_its_uuid(bare):
         assert (
             line == f"UUID={uuid} {TOP} xfs defaults,noatime,nosuid,nodev,nofail,x-systemd.before=glusterd.service 0 0"
         )
+
+
+@pytest.mark.timeout(600)
+def test_a_lost_disk_is_replaced_by_the_device_that_the_pillar_has_then(bare):
+    bare.sh("head", f"cd {MOUNT}; for n in $(seq 30); do head -c 100000 /dev/urandom >$n; done")
+    bare.sh("kvm3", f"pkill -9 -o -x glusterfsd; sleep 1; umount {TOP}")
+    down(bare)
+    bare.disks["kvm3"] = bare.lab.add_disk("kvm3")
+    words, brick = {"brick": f"kvm3:{TOP}/brick"}, f"{TOP}/brick"
+    with bare.pillar(changed(volume=volume(bare))):
+        code, predicted, said = bare.orchestrate("replace", words, test=True)
+        assert code != 0 and f" on {TOP}, not {bare.disks['kvm3']}: remove that line, or device" in said, said
+        bare.sh("kvm3", f"sed -i '\\,{TOP},d' /etc/fstab")
+        code, predicted, said = bare.orchestrate("replace", words, test=True)
+        assert code == 0, said
+        code, steps, said = bare.orchestrate("replace", words)
+        assert (code, steps) == (0, predicted), said
+        same_files(bare, *HYPERVISORS, least=30, brick=brick)
+        assert bare.orchestrate("replace", words)[:2] == (0, {})
+        run = bare.apply()
+        assert (run.failures, run.changes) == ({}, {})
+        test_fstab_has_it_by_its_uuid(bare)
+    assert mounted(bare) == dict.fromkeys(HYPERVISORS, "xfs")
