@@ -739,7 +739,7 @@ def heal_awaited(volumes, minions, timeout=86400, hosts=()):
     say on the terminal what is missing.
 
     volumes
-        The volumes (list of strings).
+        The volumes (list of strings), None for all that are started.
 
     minions
         Servers' minions, of which the first one that answers is asked (list of strings).
@@ -774,8 +774,8 @@ def heal_awaited(volumes, minions, timeout=86400, hosts=()):
             return f"all was healed after {round(since - begin)} s"
         if now - begin > timeout:
             raise CommandExecutionError(
-                f"not healed within {timeout} s (last seen: {seen}): it goes on by itself; run the same command again "
-                "to wait for it"
+                f"not healed within {timeout} s (last seen: {seen}): it goes on by itself, unless `salt-run "
+                "gluster_one.status` has a cause; run the same command again to wait for it"
             )
         if seen and (shown is None or now - shown >= 10):
             print(f"{time.strftime('%H:%M:%S')}            {seen}", file=sys.stderr, flush=True)

@@ -1,4 +1,5 @@
-{#- Add the sets of bricks to volumes that `create` of the pillar has and they do not; see docs/grow.md. -#}
+{#- Add the sets of bricks to volumes that `create` of the pillar has and they do not, and wait until all are in use; see
+    docs/grow.md. -#}
 {%- from 'gluster_one/orchestrate/steps.jinja' import steps, refused %}
 {%- set plan = salt['saltutil.runner']('gluster_one.rollout_plan', ['*']) %}
 {%- if plan.errors %}
@@ -7,5 +8,11 @@
 {{ refused(['no volume of the pillar has create, which says what bricks it is to have: docs/grow.md']) }}
 {%- else %}
 {%- set step = {'id': 'pool and bricks', 'minions': plan.creators, 'sls': 'gluster_one.create'} %}
-{{ steps([dict(step, pillar={'gluster_one_grow': True})], plan.timeout) }}
+{%- set all = [dict(step, pillar={'gluster_one_grow': True})] %}
+{%- for minion in plan.coordinators if minion in plan.creators %}
+{%- set waits = {'volumes': none, 'minions': [minion], 'hosts': plan.hosts} %}
+{%- do waits.update({'timeout': pillar.get('heal_timeout', plan.timeout)}) %}
+{%- do all.append({'id': 'bricks seen by ' ~ minion, 'minions': [minion], 'waits': waits}) %}
+{%- endfor %}
+{{ steps(all, plan.timeout) }}
 {%- endif %}

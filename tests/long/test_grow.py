@@ -148,6 +148,23 @@ def test_a_new_server_and_a_set_of_bricks(fleet):
 
 
 @pytest.mark.timeout(300)
+def test_what_is_missing_in_the_end_is_said(fleet):
+    there = bricks(fleet)
+    everyone = pillar([*HYPERVISORS, "kvm4"], there)
+    everyone["gluster_one"]["timeout"] = 20
+    fleet.sh("kvm4", "pkill -9 -x glusterfsd")
+    with fleet.pillar(everyone):
+        code, steps, said = fleet.orchestrate("grow", {})
+        assert code != 0 and steps == {} and f"not healed within 20 s (last seen: {MORE[0]} down)" in said, said
+        causes = fleet.runner("gluster_one.status")[1]["causes"]
+        said = [(cause["kind"], cause["cure"]) for cause in causes]
+        assert ("brick_down", "salt kvm4 state.apply gluster_one.started") in said
+        assert fleet.apply("gluster_one.started", on=["kvm4"]).failures == {}
+        code, steps, said = fleet.orchestrate("grow", {})
+        assert (code, steps) == (0, {}), said
+
+
+@pytest.mark.timeout(300)
 def test_what_differs_in_more_than_sets_is_left(fleet):
     there = bricks(fleet)
     other = [f"{host}:/data/other" for host in ("kvm4", "kvm2", "kvm3")]
@@ -178,6 +195,14 @@ def test_killed_while_it_grows_the_next_goes_on(fleet, which):
         killed(fleet, {}, host, moment.format(name), name="grow", by=by)
         fleet.sh("kvm5", "systemctl start glusterd")
         code, _, said = fleet.orchestrate("grow", {})
+        if code and "with its glusterd" in which:  # it was taking the new definition over, or starting the brick
+            if "Peer Rejected" in said:
+                code, _, text = fleet.orchestrate("repair_peer", {"peer": "kvm5"})
+                assert code == 0, text
+            else:
+                assert f"{new[0]} down" in said, said
+                assert fleet.apply("gluster_one.started", on=["kvm5"]).failures == {}
+            code, _, said = fleet.orchestrate("grow", {})
         assert code == 0, said
         assert bricks(fleet) == [*there, *new]
         code, steps, said = fleet.orchestrate("grow", {})

@@ -603,5 +603,5 @@ def test_a_zero_right_after_is_not_the_end(fleet, monkeypatch, capsys):
 
 
 def test_a_heal_that_takes_too_long_is_said(fleet, monkeypatch):
-    with pytest.raises(Exception, match=r"not healed within 60 s \(last seen: 5 files wait\): it goes on by itself"):
+    with pytest.raises(Exception, match=r"not healed within 60 s \(last seen: 5 files wait\): it goes on by itself, "):
         heals(fleet, monkeypatch, "5 files wait")
