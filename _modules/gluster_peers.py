@@ -163,7 +163,7 @@ def _taker(servers, found, run):
         return servers[0]  # glusterd has yet to be started for the first time: there is nothing to ask
     # A server that is taken in gets the pool's volumes. Where the pool is asked for after them, none are without it.
     own = {"volumes": sorted(__salt__["gluster.volume_info"](run=run))}
-    own["pool"] = {peer["uuid"]: peer["hostnames"][-1] for peer in __salt__["gluster.peer_status"]()}
+    own["pool"] = _pool({peer["uuid"]: peer["hostnames"][-1] for peer in __salt__["gluster.peer_status"]()})
     seen = {}
     for server in servers:
         seen[server] = {**own, "uuid": found[server]["uuid"]} if found[server] else _look(server)
@@ -178,6 +178,8 @@ def _taker(servers, found, run):
         raise SaltInvocationError(f"{_holds(apart[0], seen)}, and {_holds(first, seen)}: {JOIN}")
     named = {name.casefold() for name in pool.values()}
     lost = [server for server in servers if seen[server]["uuid"] not in pool and server.casefold() in named]
+    # This one may have had no uuid when it looked, before another one has taken it in.
+    lost = [server for server in lost if seen[server]["uuid"]]
     if lost:
         raise SaltInvocationError(
             f"{lost[0]} is in the pool of {first} under another uuid than its own: if it was reinstalled, see "
@@ -201,9 +203,16 @@ def _look(server):
     pool = __salt__["gluster.pool_list"](server=server)
     return {
         "uuid": next((peer["uuid"] for peer in pool if peer["hostname"] == "localhost"), None),
-        "pool": {peer["uuid"]: peer["hostname"] for peer in pool if peer["hostname"] != "localhost"},
+        "pool": _pool({peer["uuid"]: peer["hostname"] for peer in pool if peer["hostname"] != "localhost"}),
         "volumes": volumes,
     }
+
+
+def _pool(names):
+    """
+    Names by uuid, without servers that are just being probed: they have none yet but zeros.
+    """
+    return {uuid: name for uuid, name in names.items() if uuid.strip("0-")}
 
 
 def _closed(server):

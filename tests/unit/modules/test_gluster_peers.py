@@ -291,6 +291,17 @@ def test_a_server_that_was_reinstalled_is_told_how_it_gets_back(execution):
     world.module.__salt__["glusterd.info"] = lambda: {"uuid": "9"}
     with pytest.raises(SaltInvocationError, match="kvm3 is in the pool of kvm1 under another uuid .* docs/replace.md"):
         world.module.plan(THREE)
+    # It had none yet when it looked, as at its glusterd's first start, and kvm1 has taken it in since.
+    world.module.__salt__["glusterd.info"] = lambda: {"uuid": None}
+    assert world.module.plan(THREE) == {"changes": {}, "waiting": "kvm1 has not taken in kvm3"}
+
+
+def test_one_that_is_just_being_probed_has_no_uuid_yet(execution):
+    world = World(execution, "kvm3")
+    listed = world.module.__salt__["gluster.pool_list"]
+    probed = {"hostname": "kvm3", "uuid": "00000000-0000-0000-0000-000000000000"}
+    world.module.__salt__["gluster.pool_list"] = lambda server: [*listed(server), probed]
+    assert world.module.plan(THREE) == {"changes": {}, "waiting": "kvm1 has not taken in kvm3"}
 
 
 @pytest.mark.parametrize(
