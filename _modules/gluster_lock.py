@@ -22,14 +22,14 @@ __virtualname__ = "gluster_lock"
 
 log = logging.getLogger(__name__)
 ACCEPTING = "gluster_lock.accepting"  # in the context: a run, and the volume whose bricks it has seen accept clients
-# So that it is seen within half a second that the lock's name means another file; else a FUSE mount goes on showing the
-# old one.
-FRESH = "entry-timeout=0,attribute-timeout=0"
+# So that it is seen at once that the lock's name means another file: else the kernel and Gluster's client go on showing
+# the old one for a second.
+FRESH = "entry-timeout=0,attribute-timeout=0,xlator-option=*md-cache.md-cache-timeout=0"
 # oneadmin owns the volume's root: no link of his is followed, no FIFO waited for, no device opened. Whoever renames
 # what is locked gives the lock to another server: each line that comes in asks whether the name is still that file's.
 # It ends with the process that started it, whose end closes its standard input.
 HOLD = """
-import fcntl, os, select, stat, sys, time
+import fcntl, os, select, stat, sys
 
 def say(*words):
     print(*words, flush=True)
@@ -98,9 +98,7 @@ while True:
         lock = opened()
 say("locked")
 for _ in iter(sys.stdin.readline, ""):
-    held = is_named()
-    time.sleep(0.6)
-    say("held" if held and is_named() else "lost")
+    say("held" if is_named() else "lost")
 """
 
 
