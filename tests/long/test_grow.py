@@ -198,6 +198,11 @@ def test_killed_while_it_grows_the_next_goes_on(fleet, which):
         if code and "with its glusterd" in which:  # it was taking the new definition over, or starting the brick
             if "Peer Rejected" in said:
                 code, _, text = fleet.orchestrate("repair_peer", {"peer": "kvm5"})
+                if code:  # with the number of the new definition, and the bricks of the old one
+                    assert "neither definition is newer" in text, text
+                    assert "`gluster volume set one_vol user.checked yes` on one of them until" in text
+                    fleet.sh("kvm1", "gluster --mode=script volume set one_vol user.checked yes")
+                    code, _, text = fleet.orchestrate("repair_peer", {"peer": "kvm5"})
                 assert code == 0, text
             else:
                 assert f"{new[0]} down" in said, said
