@@ -167,6 +167,8 @@ def _taker(servers, found, run):
     seen = {}
     for server in servers:
         seen[server] = {**own, "uuid": found[server]["uuid"]} if found[server] else _look(server)
+    # After the pools: before glusterd's first use there is none, and whoever has taken it in since has had it made.
+    seen[_here(servers, found)]["uuid"] = __salt__["glusterd.info"]()["uuid"]
     _require_different({server: one["uuid"] for server, one in seen.items()})
     held = [server for server in servers if seen[server]["pool"] or seen[server]["volumes"]]
     if not held:
@@ -178,8 +180,6 @@ def _taker(servers, found, run):
         raise SaltInvocationError(f"{_holds(apart[0], seen)}, and {_holds(first, seen)}: {JOIN}")
     named = {name.casefold() for name in pool.values()}
     lost = [server for server in servers if seen[server]["uuid"] not in pool and server.casefold() in named]
-    # This one may have had no uuid when it looked, before another one has taken it in.
-    lost = [server for server in lost if seen[server]["uuid"]]
     if lost:
         raise SaltInvocationError(
             f"{lost[0]} is in the pool of {first} under another uuid than its own: if it was reinstalled, see "

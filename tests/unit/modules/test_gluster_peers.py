@@ -291,9 +291,15 @@ def test_a_server_that_was_reinstalled_is_told_how_it_gets_back(execution):
     world.module.__salt__["glusterd.info"] = lambda: {"uuid": "9"}
     with pytest.raises(SaltInvocationError, match="kvm3 is in the pool of kvm1 under another uuid .* docs/replace.md"):
         world.module.plan(THREE)
-    # It had none yet when it looked, as at its glusterd's first start, and kvm1 has taken it in since.
-    world.module.__salt__["glusterd.info"] = lambda: {"uuid": None}
-    assert world.module.plan(THREE) == {"changes": {}, "waiting": "kvm1 has not taken in kvm3"}
+
+
+@pytest.mark.parametrize("pools", [{"kvm1": ["kvm2", "kvm3"], "kvm2": ["kvm1", "kvm3"]}, {"kvm2": ["kvm1", "kvm3"]}])
+def test_one_that_had_no_uuid_when_it_began_to_look_is_no_stranger(execution, pools):
+    """As at its glusterd's first start: kvm1 has taken it in since, the second time after it was looked at."""
+    world = World(execution, "kvm3", pools=pools)
+    uuids = iter([None, "3"])
+    world.module.__salt__["glusterd.info"] = lambda: {"uuid": next(uuids)}
+    assert world.module.plan(THREE) == {"changes": {}, "waiting": f"{min(pools)} has not taken in kvm3"}
 
 
 def test_one_that_is_just_being_probed_has_no_uuid_yet(execution):
