@@ -195,7 +195,7 @@ def test_killed_while_it_grows_the_next_goes_on(fleet, which):
         killed(fleet, {}, host, moment.format(name), name="grow", by=by)
         fleet.sh("kvm5", "systemctl start glusterd")
         code, _, said = fleet.orchestrate("grow", {})
-        if code and "with its glusterd" in which:  # it was taking the new definition over, or starting the brick
+        if code and which == "with its glusterd":  # it was taking the new definition over, or starting the brick
             if "Peer Rejected" in said:
                 code, _, text = fleet.orchestrate("repair_peer", {"peer": "kvm5"})
                 if code:  # with the number of the new definition, and the bricks of the old one
