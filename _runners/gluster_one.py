@@ -455,12 +455,13 @@ def rollout_plan(target="*"):
     Returns a dict of lists of minions, ``batches`` of lists of them::
 
         {"errors": [], "minions": ["head", "kvm1", ...], "coordinators": ["kvm1"], "servers": ["kvm1", "kvm2", "kvm3"],
-         "creators": [], "heads": ["head"], "batches": [["kvm1", "kvm2"], ["kvm3"]], "timeout": 120,
+         "creates": [], "creators": [], "heads": ["head"], "batches": [["kvm1", "kvm2"], ["kvm3"]], "timeout": 120,
          "hosts": [["10.0.0.1", "10.1.0.1"]]}
 
-    ``creators`` are the servers of volumes whose pillar has ``create``, which wait for each other. ``timeout`` is the
-    longest of the pillar's, ``hosts`` are addresses of one node each, for the restarts. ``errors`` are sentences about
-    minions that do not answer and pillars that are wrong: then nothing may be started, and the dict has nothing else.
+    ``creates`` are the volumes whose pillar has ``create``, ``creators`` their servers, which wait for each other.
+    ``timeout`` is the longest of the pillar's, ``hosts`` are addresses of one node each, for the restarts. ``errors``
+    are sentences about minions that do not answer and pillars that are wrong: then nothing may be started, and the dict
+    has nothing else.
 
     CLI Example:
 
@@ -491,12 +492,14 @@ def rollout_plan(target="*"):
     coordinators = [
         minion for minion in sorted(nodes) if any(volume["coordinator"] for volume in nodes[minion]["volumes"].values())
     ]
+    creates = {minion: __salt__["gluster_one.part"](minion, known)["creates"] for minion in of["server"]}
     return {
         "errors": [],
         "minions": sorted(nodes),
         "coordinators": coordinators,
         "servers": of["server"],
-        "creators": [minion for minion in of["server"] if __salt__["gluster_one.part"](minion, known)["creates"]],
+        "creates": sorted({name for names in creates.values() for name in names}),
+        "creators": [minion for minion, names in creates.items() if names],
         "heads": of["head"],
         "batches": [rest[first : first + size] for first in range(0, len(rest), size)],
         "timeout": max(_numbers(nodes, "timeout", known), default=None),
@@ -739,7 +742,7 @@ def heal_awaited(volumes, minions, timeout=86400, hosts=()):
     say on the terminal what is missing.
 
     volumes
-        The volumes (list of strings), None for all that are started.
+        The volumes (list of strings).
 
     minions
         Servers' minions, of which the first one that answers is asked (list of strings).

@@ -145,7 +145,7 @@ def rights(minion, known=None):
     Returns a dict; ``kinds`` are the findings that it can have, also where another minion goes by the name of a server
     that it has itself. ``error`` says why its pillar cannot be rendered, and then nothing else is in it::
 
-        {"roles": ["hypervisor"], "kinds": ["boot", ...], "servers": {"one_vol": ["kvm1", "kvm2"]}, "creates": False,
+        {"roles": ["hypervisor"], "kinds": ["boot", ...], "servers": {"one_vol": ["kvm1", "kvm2"]}, "creates": [],
          "datastores": {"glusterds": "one_vol"}, "remediate": None, "maintenance": False, "batch": 10, "timeout": 120,
          "datastores_dir": "/var/lib/one/datastores", "error": None}
 
@@ -167,7 +167,7 @@ def rights(minion, known=None):
     found = {
         "roles": [role for role in _list(settings.get("roles")) or ["hypervisor"] if role in ROLES[:2]],
         "servers": {},
-        "creates": False,  # whether it is a server of a volume that a run creates
+        "creates": [],  # the volumes whose server it is and that a run creates
         "datastores": {},
         "remediate": settings.get("remediate"),
         "maintenance": bool(settings.get("maintenance")),
@@ -184,7 +184,7 @@ def rights(minion, known=None):
         able |= {"server"} if own else set()
         able |= {"coordinator"} if own[:1] == servers[:1] != [] else set()
         found["servers"][name] = servers
-        found["creates"] |= bool(own) and "create" in _dict(volume)
+        found["creates"] += [name] if own and "create" in _dict(volume) else []
         found["datastores"].update(dict.fromkeys(_dict(_dict(volume).get("datastores")), name))
     found["kinds"] = sorted(kind for kind, has in __salt__["gluster_one.kinds"]().items() if has["who"] in able)
     return found

@@ -9,7 +9,7 @@
 {%- else %}
 {%- set step = {'id': 'pool and bricks', 'minions': plan.creators, 'sls': 'gluster_one.create'} %}
 {%- set all = [dict(step, pillar={'gluster_one_grow': True})] %}
-{%- set waits = {'volumes': none, 'hosts': plan.hosts, 'timeout': pillar.get('heal_timeout', plan.timeout)} %}
+{%- set waits = {'volumes': plan.creates, 'hosts': plan.hosts, 'timeout': pillar.get('heal_timeout', plan.timeout)} %}
 {%- for minion in plan.coordinators if minion in plan.creators %}
 {%- do all.append({'id': 'bricks seen by ' ~ minion, 'minions': [minion], 'waits': dict(waits, minions=[minion])}) %}
 {%- endfor %}

@@ -222,7 +222,8 @@ def test_who_makes_new_volumes_in_a_rollout_says_the_master_s_pillar(master, mon
     creates = {"servers": ["kvm1", "kvm2"], "create": {"replica": 1, "bricks": "/data/b"}}
     pillars = {name: {**had, "volumes": {"one_vol": creates}} for name, had in PILLARS.items()}
     monkeypatch.setattr(master, "pillars", pillars)
-    assert master.runner.rollout_plan()["creators"] == ["kvm1", "kvm2"]
+    plan = master.runner.rollout_plan()
+    assert (plan["creators"], plan["creates"]) == (["kvm1", "kvm2"], ["one_vol"])
 
 
 def test_modules_that_nobody_gets_end_a_rollout(master, monkeypatch):
