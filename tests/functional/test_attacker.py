@@ -371,6 +371,15 @@ def test_who_holds_the_lock_for_ever_is_named_and_got_rid_of(modules, one_vol, l
         assert modules.gluster_lock.lock(10) == one_vol, "what the error advises"
 
 
+@pytest.fixture(params=["on", "off"])
+def prefetch(one_vol, request):
+    """Whether clients of one_vol have Gluster's cache of what a file is."""
+    host.gluster("volume", "set", one_vol, "performance.stat-prefetch", request.param)
+    yield
+    host.gluster("volume", "reset", one_vol, "performance.stat-prefetch")
+
+
+@pytest.mark.usefixtures("prefetch")
 def test_a_lock_that_is_renamed_while_it_is_held_restarts_nothing(states, monkeypatch, lock_volume, small_vol):
     before, holders = host.brick_pids(small_vol), []
     begin, communicate = subprocess.Popen.__init__, subprocess.Popen.communicate
