@@ -565,7 +565,7 @@ def remount_plan(target="*"):
     )
 
 
-def replace_plan(old=None, new=None, brick=None, leave=None, to=None, accept_only_copy=None):
+def replace_plan(old=None, new=None, brick=None, leave=None, to=None, accept_only_copy=None, heal_timeout=None):
     """
     Whether a server or a brick can be replaced now, and the steps of ``gluster_one.orchestrate.replace`` for it.
 
@@ -584,6 +584,9 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None, accept_onl
         That what is left of a set is a single brick, such as of ``replica 2``, of which only the lost one could say
         what it lacks (bool, default false). For ``old`` and ``new`` that differ.
 
+    heal_timeout
+        Seconds to wait for each heal (int, default 86400, a day).
+
     Returns a dict; ``errors`` are sentences that say why nothing may be begun, each with what to do, and then there is
     nothing else. ``named`` are sentences about datastores and VMs that cannot be opened without the old server;
     ``fine`` says what is so where there is no step::
@@ -599,8 +602,9 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None, accept_onl
         salt-run gluster_one.replace_plan brick=kvm3:/data/one_vol/brick
     """
     case = __salt__["gluster_one.replace_case"](old, new, brick, leave, to, accept_only_copy)
-    if case["errors"]:
-        return {"errors": case["errors"]}
+    wrong = case["errors"] + __salt__["gluster_one.heal_timeout_errors"](heal_timeout)
+    if wrong:
+        return {"errors": wrong}
     known, parts, servers = everyone()
     asked = __salt__["gluster_one.replace_names"](case)
     at = {name: __salt__["gluster_one.called"](name, known) for name in asked}
@@ -638,7 +642,7 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None, accept_onl
     steps = __salt__["gluster_one.replace_steps"](case, found, target, others, keep=bool(named) and case["leaves"])
     hosts = __salt__["gluster_one.hosts_of_several"](known)
     for step in [step for step in steps if "waits" in step]:
-        step["waits"]["hosts"] = hosts
+        step["waits"].update(timeout=heal_timeout or 86400, hosts=hosts)
     timeout = max(parts[minion]["timeout"] for minion in both)
     fine = None if steps else f"{case['old']} is not in the pool of {', '.join(others)}, and has no brick of it"
     return {"errors": [], "steps": steps, "named": named, "timeout": timeout, "fine": fine}

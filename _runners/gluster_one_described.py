@@ -21,6 +21,7 @@ BACKUPS = ("backup-volfile-servers=", "backupvolfile-server=")
 # Its mount ends at each restart of glusterd.
 REQUIRES = "x-systemd.requires=glusterd"
 YES = ("on", "yes", "true", "enable", "1")
+SHARED = {"shared", "qcow2"}  # the drivers of OpenNebula with which all nodes share the directory of a datastore
 
 
 def __virtual__():
@@ -180,7 +181,7 @@ class _Fleet:
             else:
                 found.setdefault(where, []).append(store)
         for volume, stores in found.items():
-            drivers = {store["tm_mad"] for store in stores if _is_native(store)} | {"shared"}
+            drivers = {store["tm_mad"] for store in stores if _is_native(store)} | SHARED
             for store in [store for store in stores if not _is_native(store) and store["tm_mad"] not in drivers]:
                 stores.remove(store)
                 cure = {
@@ -240,7 +241,7 @@ class _Fleet:
         mount = self._mount(path, name, stores)
         if mount:
             volume["mount"] = mount
-        options = self._mount_options(path, name)
+        options = self._mount_options(path, name, stores)
         if options:
             volume["mount_options"] = options
         if info:
@@ -250,7 +251,7 @@ class _Fleet:
             store["name"]: self._datastore((*path, "datastores", store["name"]), name, store, servers)
             for store in stores
         }
-        self._about_mounts(name, stores)
+        self._about_mounts(name, stores, servers)
         return volume, {*minions, *filter(None, (self._server_minion(server, info) for server in servers))}
 
     def _info(self, name, stores):
@@ -305,9 +306,9 @@ class _Fleet:
         if info and not led:
             self._comment((*path, "servers"), "none of them is a minion: nobody sets the volume's options")
         same = {server.casefold() for server in servers}
-        for names in peers.values():
-            if same & {each.casefold() for each in names}:
-                same |= {each.casefold() for each in names}
+        known_as = [{each.casefold() for each in names} for names in peers.values()]
+        for names in known_as:
+            same |= names if same & names else set()
         own = {self._server_minion(server, info) for server in servers} - {None}
         asked = {host: f"GLUSTER_HOST of {store['name']} names it" for store in stores for host in _hosts(store)}
         for minion in self.nodes:
@@ -318,9 +319,11 @@ class _Fleet:
             # The master may not be able to resolve a name with a domain that the nodes can.
             if host in LOCAL or {host.casefold(), short} & same or known and known in own:
                 continue
-            member = any(host in names for names in peers.values())
+            member = {each for names in known_as if host.casefold() in names for each in names}
             if not info or member:
                 servers.append(host)
+                same |= {host.casefold(), short, *member}
+                own |= {known} - {None}
                 text = (
                     "it has no brick of the volume"
                     if info
@@ -337,6 +340,20 @@ class _Fleet:
     def _mounts(self, minion, name):
         return [mount for mount in self.facts[minion]["mounts"] if mount["volume"] == name]
 
+    def _used(self, minion, name, stores):
+        """
+        A node's mounts of a volume to which the directories of its datastores lead, or all, and its lines of fstab
+        without those of the other mounts.
+        """
+        seen, mounts = self.facts[minion], self._mounts(minion, name)
+        ends = set()
+        for store in stores:
+            link = seen["directories"].get(str(store["id"]), {}).get("link")
+            ends |= {f"{seen['datastores_dir'].rstrip('/')}/{store['id']}", posixpath.normpath(link or "/")}
+        used = [mount for mount in mounts if mount["path"] in ends] or mounts
+        others = {mount["path"] for mount in mounts if mount not in used}
+        return used, [line for line in seen["fstab"] if line["volume"] == name and line["path"] not in others]
+
     def _mount(self, path, name, stores):
         """
         Where it is mounted, as far as the pillar says it: the default, and the directories of its datastores, it does
@@ -350,6 +367,12 @@ class _Fleet:
                     self._remark(
                         f"volume {name} is mounted on {mount['path']}, where the formula does not: it mounts it on "
                         f"{PLACE}/{name} as well ({mount['refused']})",
+                        minion,
+                    )
+                elif mount not in self._used(minion, name, stores)[0]:
+                    self._remark(
+                        f"volume {name} is mounted on {mount['path']} as well, to which no datastore's directory "
+                        "leads: that mount stays as it is",
                         minion,
                     )
                 elif mount["place"] == mount["path"]:
@@ -375,7 +398,7 @@ class _Fleet:
         others = sorted(set(places) - {place})
         if others:
             self._remark(
-                f"volume {name} is mounted on {', '.join(others)} on some nodes, and on {place} on more: each gets a "
+                f"volume {name} is mounted on {', '.join(others)} on some nodes, and on {place} on others: each gets a "
                 f"mount on {place}; what is mounted elsewhere, and links to it, stay as they are"
             )
         if place == f"{PLACE}/{name}":
@@ -383,19 +406,28 @@ class _Fleet:
         self._comment((*path, "mount"), f"the default is {PLACE}/{name}")
         return place
 
-    def _mount_options(self, path, name):
+    def _mount_options(self, path, name, stores):
         """
         The options that all mounts have; a node's own stay in its line of fstab.
         """
         each = {}
         for minion in self.nodes:
-            lines = [line for line in self.facts[minion]["fstab"] if line["volume"] == name]
-            mounts = self._mounts(minion, name)
+            mounts, lines = self._used(minion, name, stores)
             if lines or mounts:
                 typed = [option for line in lines for option in line["options"] if option not in line["away"]]
                 typed = {_option(option) for option in typed if option not in USUAL and not option.startswith(BACKUPS)}
-                each[minion] = (typed - {option for option in typed if option.startswith("x-systemd.")},
-                                {option for mount in mounts for option in mount["options"]})  # fmt: skip
+                typed -= {option for option in typed if option.startswith("x-systemd.")}
+                client = {option for mount in mounts for option in mount["options"]}
+                keys = {_key(option) for option in typed}
+                for option in sorted(client - typed):
+                    if _key(option) in keys:  # what the line says is what the next mount has
+                        client.remove(option)
+                        self._remark(
+                            f"volume {name} is mounted with {option}, and its line of /etc/fstab has another value, "
+                            "which counts from the next mount on",
+                            minion,
+                        )
+                each[minion] = typed, client
         both = [line | client for line, client in each.values()]
         common = sorted(set.intersection(*both)) if both else []
         for minion, (line, client) in each.items():
@@ -413,14 +445,13 @@ class _Fleet:
             self._comment((*path, "mount_options"), "all nodes have them; the default is none")
         return common
 
-    def _about_mounts(self, name, stores):
+    def _about_mounts(self, name, stores, servers):
         """
         What differs of mounts and links, node by node.
         """
         for minion in self.nodes:
             seen = self.facts[minion]
-            lines = [line for line in seen["fstab"] if line["volume"] == name]
-            mounts = self._mounts(minion, name)
+            mounts, lines = self._used(minion, name, stores)
             if not mounts:
                 self._remark(f"volume {name} is not mounted: the run mounts it", minion)
             for mount in mounts:
@@ -451,7 +482,7 @@ class _Fleet:
                         "glusterd unmounts it; write x-systemd.after instead",
                         minion,
                     )
-                if not any(option.startswith(BACKUPS[0]) for option in line["options"]):
+                if servers[1:] and not any(option.startswith(BACKUPS[0]) for option in line["options"]):
                     self._remark(
                         f"/etc/fstab mounts volume {name} without backup-volfile-servers: the run adds them, from the "
                         "next mount on they count",
@@ -594,6 +625,11 @@ def _host(brick):
 
 def _mounted_from(mount):
     return mount["servers"] or mount["device"].rpartition(":")[0].split(",")
+
+
+def _key(option):
+    key = option.partition("=")[0]
+    return option if key == "xlator-option" else key  # the one that may be given several times
 
 
 def _option(option):

@@ -106,6 +106,26 @@ def _same(name, other):
     return name.casefold() == other.casefold()
 
 
+def heal_timeout_errors(heal_timeout):
+    """
+    What is wrong with the ``heal_timeout`` of an orchestration's pillar.
+
+    heal_timeout
+        The value, None where the pillar has none.
+
+    Returns a list of sentences.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run gluster_one.heal_timeout_errors 3600
+    """
+    if heal_timeout is None or type(heal_timeout) is int and heal_timeout > 0:
+        return []
+    return [f"the pillar has heal_timeout: {heal_timeout!r}: seconds above 0 are needed, such as 86400"]
+
+
 def replace_misnamed(case, at, servers):
     """
     What is wrong with the names of the servers.
@@ -229,15 +249,16 @@ def replace_steps(case, found, target, others, keep=False):
         if found["taken_in"] or bricks:
             step("glusterd", target, server=True)
             step(f"take in {case['new']}", others[0], take_in=case["new"])
+        # All volumes: a run before may have moved bricks that are not healed yet, and been ended then.
         if case["leaves"]:  # its bricks hold all that was written: one after the other
-            heal(volumes or found["volumes"])
+            heal(found["volumes"])
             for brick in bricks:
                 step(f"brick {brick['name']}", target, bricks=[brick])
                 heal([brick["volume"]])
         elif bricks:
             step("bricks", target, bricks=bricks)
         if not case["leaves"]:
-            heal(volumes or found["volumes"])
+            heal(found["volumes"])
         if found["uuid"] and not keep:
             step(f"detach {case['old']}", others[0], detach=case["old"])
     return steps

@@ -68,8 +68,7 @@ def upgrade_case(before=None, after=None, op_version=None, heal_timeout=None, pr
             errors.append(f"the pillar has prepare: {value!r}: only true is possible, which prepares all servers")
         elif key in ("before", "after") and not (isinstance(value, str) and re.fullmatch(HOST, value)):
             errors.append(f"the pillar has {key}: {value!r}: a name of the pillar's servers is needed, such as kvm2")
-    if heal_timeout is not None and not (type(heal_timeout) is int and heal_timeout > 0):
-        errors.append(f"the pillar has heal_timeout: {heal_timeout!r}: seconds above 0 are needed, such as 86400")
+    errors += __salt__["gluster_one.heal_timeout_errors"](heal_timeout)
     what = next(iter(given), None)
     return {"errors": errors, "what": what, "server": before or after}
 

@@ -1,16 +1,13 @@
 {#- Replace a server, or a brick whose disk was replaced, or have a server leave; see docs/replace.md. -#}
 {%- from 'gluster_one/orchestrate/steps.jinja' import steps, refused %}
 {%- set given = {} %}
-{%- for key in ('old', 'new', 'brick', 'leave', 'to', 'accept_only_copy') if key in pillar %}
+{%- for key in ('old', 'new', 'brick', 'leave', 'to', 'accept_only_copy', 'heal_timeout') if key in pillar %}
 {%- do given.update({key: pillar[key]}) %}
 {%- endfor %}
 {%- set plan = salt['saltutil.runner']('gluster_one.replace_plan', kwarg=given) %}
 {%- if plan.errors %}
 {{ refused(plan.errors) }}
 {%- else %}
-{%- for step in plan.steps if step.waits is defined %}
-{%- do step.waits.update({'timeout': pillar.get('heal_timeout', 86400)}) %}
-{%- endfor %}
 {{ steps(plan.steps, plan.timeout) }}
 {%- if plan.fine %}
 

@@ -437,3 +437,70 @@ def test_a_name_that_yaml_or_jinja_reads_as_another_thing_loads_as_itself(master
 def test_every_name_loads_as_itself(master, name):
     pillar, loaded = pillar_of(master, name)
     assert loaded == pillar
+
+
+def linked(answers, path):
+    """The datastores' directories lead to a mount there."""
+    for seen in answers.values():
+        for number in ("0", "100"):
+            seen["directories"][number] = {"link": path, "leads": "one_vol"}
+
+
+def test_a_second_mount_that_no_datastore_uses_is_left_out(adopt):
+    answers = guide()
+    linked(answers, "/srv/one_vol")
+    for seen in answers.values():
+        seen["mounts"] = [mount("/backup", options=["log-level=ERROR"]), mount("/srv/one_vol")]
+        seen["fstab"] = [line("/backup", "log-level=ERROR", away=["ro"]), line("/srv/one_vol", "defaults")]
+    found = adopt(answers)
+    assert found.volumes["one_vol"]["mount"] == "/srv/one_vol" and "mount_options" not in found.volumes["one_vol"]
+    assert "one_vol is mounted on /backup as well, to which no datastore's directory leads" in found.said
+    assert "remove that first" not in found.said and "on others" not in found.said
+
+
+def test_what_fstab_says_counts_and_not_what_the_client_still_has(adopt):
+    answers = guide()
+    linked(answers, "/srv/one_vol")
+    for seen in answers.values():
+        seen["mounts"] = [mount("/srv/one_vol", options=["direct-io-mode=enable", "xlator-option=a=1"])]
+        seen["fstab"] = [line("/srv/one_vol", "direct-io-mode=disable", "xlator-option=b=2")]
+    found = adopt(answers)
+    options = ["direct-io-mode=disable", "xlator-option=a=1", "xlator-option=b=2"]
+    assert found.volumes["one_vol"]["mount_options"] == options
+    assert "mounted with direct-io-mode=enable, and its line of /etc/fstab has another value" in found.said
+
+
+def test_datastores_of_the_driver_qcow2_are_shared(adopt, node):  # noqa: F811
+    answers = guide()
+    system, images = answers["head"]["opennebula"]["datastores"][:2]
+    system["tm_mad"] = "qcow2"
+    images.update(tm_mad="qcow2", DISK_TYPE="FILE", GLUSTER_HOST=None, GLUSTER_VOLUME=None)
+    stores = adopt(answers, check=node).volumes["one_vol"]["datastores"]
+    assert stores == {
+        "system": {"datastore_id": 0, "type": "SYSTEM_DS", "tm_mad": "qcow2"},
+        "glusterds": {"datastore_id": 100, "access": "fuse", "tm_mad": "qcow2"},
+    }
+
+
+@pytest.mark.parametrize("names", [("kvm4", "kvm4.example.com"), ("KVM4", "kvm4.EXAMPLE.com")])
+def test_a_member_without_bricks_is_listed_once(adopt, names):
+    answers = guide()
+    more = {"uuid": "uuid-4", "hostnames": ["kvm4", "kvm4.example.com"], "connected": True, "state": "Peer in Cluster"}
+    for host in HOSTS:
+        answers[host]["pool"]["peers"].append(more)
+    for host, name in zip(HOSTS, names):
+        answers[host]["mounts"] = [mount(device=f"{name}:/one_vol")]
+    found = adopt(answers)
+    assert found.volumes["one_vol"]["servers"] == [*HOSTS, names[0]]
+    assert "is not known as a server" not in found.said
+
+
+def test_a_single_server_has_no_backups(adopt):
+    answers = guide()
+    for seen in answers.values():
+        seen["fstab"] = [line(f"{STORES}/0")]
+        if seen["pool"]:
+            one = {"bricks": ["kvm1:/data/one_vol"], "servers": ["uuid-kvm1"], "replica": 1}
+            seen["pool"]["volumes"]["one_vol"].update(one)
+    found = adopt(answers)
+    assert found.volumes["one_vol"]["servers"] == ["kvm1"] and "backup-volfile-servers" not in found.said

@@ -117,6 +117,20 @@ def test_a_reinstalled_server_gets_its_uuid_from_what_the_others_say(fleet):
     assert fleet.asked[0] == {"going": {"one_vol": [BRICK]}, "servers": [uuid(3)]}
 
 
+@pytest.mark.parametrize("words", [{"old": "kvm3", "new": "kvm4"}, {"leave": "kvm3", "to": "kvm4"}])
+def test_what_was_moved_before_a_kill_is_waited_for_too(moved, words):
+    for said in moved.views.values():
+        said["volumes"]["a_vol"] = {**volume(1, 2, 4), "bricks": [f"kvm{number}:/data/a_vol" for number in (1, 2, 4)]}
+        said["servers"]["kvm4"] = member(4)
+        said["peers"].append(peer(4))
+    plan = moved.plan(**words, heal_timeout=7)
+    waits = [step["waits"] for step in plan["steps"] if "waits" in step]
+    assert plan["errors"] == [] and waits[0]["volumes"] == ["a_vol", "one_vol"]
+    assert {wait["timeout"] for wait in waits} == {7}
+    *_, last = parts(plan)
+    assert last == (["kvm1"], {"detach": "kvm3"})
+
+
 def test_one_brick_alone(fleet):
     fleet.standing["kvm3"]["uuid"] = uuid(3)
     for said in fleet.views.values():
@@ -291,6 +305,7 @@ REFUSED = {
     "nobody": ({"old": "kvm9", "new": "kvm9"}, {}, "no accepted minion goes by kvm9"),
     "not in the pillar": ({"old": "kvm3", "new": "kvm4"}, {}, "kvm4 is not among the pillar's servers: write it"),
     "a word for yes": ({"old": "kvm3", "new": "kvm4", "accept_only_copy": "yes"}, {}, "accept_only_copy: 'yes', which"),
+    "no seconds": ({"brick": BRICK, "heal_timeout": "1h"}, {}, "heal_timeout: '1h': seconds above 0 are needed"),
     "yes to a brick": ({"brick": BRICK, "accept_only_copy": True}, {}, "which can be true beside old and new"),
     "another brick": ({"brick": "kvm3:/data/other"}, {"lost": False}, "no volume has the brick kvm3:/data/other"),
     "its glusterd, too": ({"brick": BRICK}, {}, "it was reinstalled, so give {old: kvm3, new: kvm3}"),

@@ -1,5 +1,6 @@
 """What is taken away of a node that leaves, and what stays."""
 
+import ast
 import os
 
 import pytest
@@ -349,3 +350,21 @@ def test_a_server_without_any_client_says_that_it_failed(volume, said, apart, fi
     run = volume.run()
     assert run["result"] is fine and bool(run["changes"]) is fine
     assert fine or (apart or said) in run["comment"]
+
+
+def test_each_kind_of_the_record_goes():
+    """Those of the pool go with its options."""
+    kinds, leave = set(), imported(CHECKOUT / "_states/gluster_one_leave.py")
+    for path in [*CHECKOUT.glob("_modules/*.py"), *CHECKOUT.glob("_states/*.py")]:
+        tree = ast.parse(path.read_text())
+        names = {
+            target.id: node.value.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            for target in node.targets
+        }
+        for call in [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]:
+            if ast.unparse(call.func) == "__salt__['gluster_one_record.record']":
+                kind = call.args[0]
+                kinds.add(kind.value if isinstance(kind, ast.Constant) else names.get(kind.id, kind.id))
+    assert kinds - {"pool_options"} == {*leave.RECORDS}
