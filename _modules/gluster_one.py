@@ -182,11 +182,12 @@ def report(native=False, heal=True, node=None, pool=True, marks=None, hosts=()):
         _looked(seen, "native", _native, node)
     if pool and "hypervisor" in roles:
         seen["machines"] = machines()
-    findings = []
+    findings, known = [], {}
     for one in seen["findings"]:
         # A brick of this server may have been found by both checks: the first has looked at its directory.
-        same = [other for other in findings if (other["kind"], other["on"]) == (one["kind"], one["on"])]
+        same = known.setdefault((one["kind"], one["on"]), [])
         if one not in same and not (same and one["kind"] == "brick_down"):
+            same.append(one)
             findings.append(one)
     seen["findings"] = _worst_first(findings)
     return seen

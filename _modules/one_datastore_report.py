@@ -11,6 +11,9 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 __virtualname__ = "one_datastore_report"
 
+MOST_IMAGES = 500
+EVERYWHERE = "VMs start with it anywhere and read all of it"
+
 
 def __virtual__():
     return __virtualname__
@@ -57,7 +60,7 @@ def report(node, heal=True):
             there = _asked(seen, "OpenNebula's hosts", "opennebula.host_list", run=run)
             seen["hosts"] = sorted(host["name"] for host in there if host["cluster"] in clusters and not host["off"])
         if heal:
-            seen["findings"] += _images(seen)
+            seen["findings"] += _images(node, seen)
     except CommandExecutionError as exc:
         if not _away(exc):
             raise
@@ -160,15 +163,21 @@ def _size(space, store, current):
     return [["datastore_size", store, what, expected, cure]]
 
 
-def _images(seen):
+def _images(node, seen):
     """
-    Images that cannot be opened natively, or natively alone where VMs have files.
+    Images that cannot be opened natively, or natively alone where VMs have files; of many only how many more. The
+    master takes a thousand findings of a node.
     """
     found = []
-    for image in _asked(seen, "OpenNebula's images", "gluster_native.images"):
+    images = _asked(seen, "OpenNebula's images", "gluster_native.images")
+    for image in images[:MOST_IMAGES]:
         what = image["what"]
         if what == "disk":
             what = "a disk of VM" if image["disk"] is None else f"disk {image['disk']} of VM"
         on = f"{image['datastore']}: {what} {image['id']} ({image['name']}, {image['owner']})"
-        found.append(["image", on, image["problem"], "VMs start with it anywhere and read all of it", image["cure"]])
+        found.append(["image", on, image["problem"], EVERYWHERE, image["cure"]])
+    if images[MOST_IMAGES:]:
+        count = len(images[MOST_IMAGES:])
+        cure = f"salt {node['id']} gluster_one.images"
+        found.append(["image", f"{count} more images and disks", "that command names them", EVERYWHERE, cure])
     return found

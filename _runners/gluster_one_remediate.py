@@ -42,6 +42,8 @@ GRACE = 60
 TURN, REST = 30, 5
 # Seconds for which a finding has to stay away before its failures are forgotten, and a job that never ended with it.
 FORGOTTEN = 600
+# Seconds after which one has gone without a word: the beacon reports what stays at least once an hour.
+UNSEEN = 2 * 3600
 # Repairs that run at a time: each has the master render pillars and serve files.
 JOBS = 20
 # Seconds in which a minion's events are looked at once, unless its mine is another.
@@ -126,7 +128,7 @@ def remediate(minion):
             mods, table = {}, __salt__["gluster_one.kinds"]()
             for kind in [kind for kind, why in said.items() if not why]:
                 sls = _sls(kind, part["roles"])
-                holding = [other for other in table if other in found and table[other].get("holds") == sls]
+                holding = [other for other in table if other in found and sls in table[other].get("holds", ())]
                 if kind not in part["kinds"]:
                     said[kind] = "is ignored: by its pillar this minion cannot have it"
                 elif kind not in wanted:
@@ -181,10 +183,11 @@ def _past(minion, cache, found, at):
     known, past, given_up, now = cache.fetch(BANK, minion), {}, {}, time.time()
     for kind, was in (known if isinstance(known, dict) else {}).items():
         was = dict(was)
-        gone = was.pop("gone", now)
-        if not 0 <= now - gone < FORGOTTEN:
+        gone, seen = was.pop("gone", now), was.pop("seen", was["next"])
+        # A beacon that begins anew does not say what has gone, and an event can be lost.
+        if not 0 <= now - gone < FORGOTTEN or now - seen >= UNSEEN or kind not in _repairs():
             continue
-        past[kind] = was if kind in found else {**was, "gone": gone}
+        past[kind] = {**was, "seen": now} if kind in found else {**was, "seen": seen, "gone": gone}
         if "ended" in was and (kind not in found or was["at"] != at):
             failed = _judge(kind, past[kind], kind in found)
             if failed and past[kind]["failures"] >= ATTEMPTS:

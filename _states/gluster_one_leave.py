@@ -16,7 +16,8 @@ __virtualname__ = "gluster_one"
 # What this node's minion has kept or sent for the formula, by the first words of its names.
 KEPT = ("gluster_one.", "gluster_one_ids.", "gluster_native.", "gluster_bricks.", "one_datastore.")
 MINE = ("gluster_one.findings", "gluster_native.native_access")
-RECORDS = ("volumes", "file_systems", "mounts", "mount_options", "glusterd", "restored")  # that of the pool goes with its options
+# What a node records; `pool_options` go with these options.
+RECORDS = ("volumes", "file_systems", "mounts", "mount_options", "glusterd", "restored")
 # Gluster's own clients, by the names that it gives them.
 DAEMONS = ("glustershd", "bitd", "scrub", "quotad", "nfs", "snapd", "rebalance", "gsyncd")
 GOING = 30  # seconds in which clients go whose mounts are gone

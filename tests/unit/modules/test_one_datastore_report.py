@@ -63,6 +63,15 @@ def test_the_hosts_of_the_datastores_clusters(execution):
 IMAGE = {"datastore": "d", "id": 1, "name": "i", "owner": "o", "problem": "p", "cure": "c"}
 
 
+def test_of_many_unusable_images_the_first_are_named(execution):
+    """The master takes a thousand findings of a node, others than these among them."""
+    images = [{**IMAGE, "id": number, "what": "image", "disk": None} for number in range(1200)]
+    module = execution("one_datastore_report", __salt__={"gluster_native.images": lambda: images})
+    *named, (kind, on, *_, cure) = module._images({"id": "head"}, {"findings": []})
+    assert len(named) == 500 and named[-1][1] == "d: image 499 (i, o)"
+    assert (kind, on, cure) == ("image", "700 more images and disks", "salt head gluster_one.images")
+
+
 @pytest.mark.parametrize(
     "what, disk, named, about",
     [
@@ -76,7 +85,7 @@ def test_what_is_unusable_is_named_so_that_the_master_knows_it(execution, monkey
     """A number is not said without what it is of: a VM has disks with numbers, and so have images."""
     images = [{**IMAGE, "what": what, "disk": disk}]
     module = execution("one_datastore_report", __salt__={"gluster_native.images": lambda: images})
-    ((kind, on, *_),) = module._images({"findings": []})
+    ((kind, on, *_),) = module._images({"id": "head"}, {"findings": []})
     assert (kind, on) == ("image", named)
     assert Master(monkeypatch, {}).salt["gluster_one.image_of"]({"kind": kind, "on": on}) == about
 

@@ -42,7 +42,7 @@ def test_a_row(kind):
     assert row["meaning"].endswith(".") and row.get("column", PARTS[0]) in PARTS
     effect = row.get("effect", "A line.")
     assert effect.endswith(".") and "\n" not in effect and len(effect) <= 116, "one line of a page of docs"
-    for sls in {row.get("repair"), row.get("holds"), *row.get("repairs", {}).values()} - {None}:
+    for sls in {row.get("repair"), *row.get("holds", ()), *row.get("repairs", {}).values()} - {None}:
         assert (CHECKOUT / f"{sls.replace('.', '/')}.sls").exists()
     for cure in [row["cure"], *row.get("cures", {}).values()]:
         cure.format(minion="", volume="", on="", host="", above="", name="", datastores_dir="")

@@ -1,7 +1,11 @@
 """What the reactor's runner makes of a minion's findings, a job after another."""
 
+import re
+from itertools import chain
+
 import pytest
 
+from ..conftest import CHECKOUT
 from .conftest import CHANGED, FAILED, NOTHING
 
 
@@ -46,6 +50,26 @@ def test_gives_up_one_kind_and_puts_right_another(minion):
     assert minion.jobs == ["gluster_one.started"] * 3 + ["gluster_one.mount"]
     assert len([name for name in minion.turns if "/servers/" in name]) == 3
     assert len(minion.fired) == 1
+
+
+def test_what_nobody_has_reported_for_long_is_new_again(minion):
+    """A minion that was restarted does not say what has gone, and what it says may be lost."""
+    minion.answer = FAILED
+    for _ in range(4):
+        minion.reports("mount_dead")
+    for _ in range(5):  # it stays, and is reported each hour
+        assert minion.reports("mount_dead", after=3600) == "kvm1: mount_dead was given up after 3 failures"
+    assert len(minion.jobs) == 3
+    assert minion.reports("mount_dead", after=3 * 3600) == "kvm1: mount_dead could not be repaired: x: no way"
+    assert len(minion.jobs) == 4
+
+
+def test_a_kind_that_is_not_repaired_any_more_ends_nothing(minion, monkeypatch):
+    minion.reports("mount_dead", "fstab")
+    table = minion.runner.__salt__["gluster_one.kinds"]()
+    table = {**table, "fstab": {key: has for key, has in table["fstab"].items() if key != "repair"}}
+    monkeypatch.setitem(minion.runner.__salt__, "gluster_one.kinds", lambda: table)
+    assert minion.reports("mount_dead", "fstab") == "kvm1: mount_dead repaired"
 
 
 def test_each_sls_of_a_job_is_judged_for_itself(minion):
@@ -217,8 +241,22 @@ def test_a_mount_that_is_used_is_not_undone_for_another_mounts_sake(minion):
 def test_every_sls_that_is_held_is_one_that_is_applied(minion):
     table, repairs = minion.runner.__salt__["gluster_one.kinds"](), minion.runner._repairs()
     holds = {kind: has["holds"] for kind, has in table.items() if "holds" in has}
-    assert holds and set(holds.values()) <= set(repairs.values())
+    assert holds and set(chain(*holds.values())) <= set(repairs.values())
     assert not set(holds) & set(repairs)
+    # Whoever applies an SLS applies what it includes.
+    for sls in set(repairs.values()):
+        text = (CHECKOUT / f"{sls.replace('.', '/')}.sls").read_text()
+        included = re.findall(r"^  - (gluster_one\.\w+)$", text, re.MULTILINE)
+        for kind, held in holds.items():
+            assert sls in held or not set(included) & set(held), (kind, sls)
+
+
+@pytest.mark.parametrize("kind", ["datastore", "link"])
+def test_a_mount_that_is_used_is_not_undone_for_a_datastore_s_sake(minion, kind):
+    """The SLS of datastores includes that of the mounts."""
+    minion.pillar = {"roles": ["head"]}
+    assert "mount_held has to be looked at" in minion.reports(kind, "mount_held")
+    assert minion.jobs == []
 
 
 def test_only_what_the_pillar_names_and_nothing_under_maintenance(minion):
