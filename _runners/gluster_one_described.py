@@ -149,13 +149,10 @@ class _Fleet:
                     f"{host} is a host of OpenNebula, and no minion that has answered goes by that name: it stays as "
                     "it is, until it has a minion (salt-key) of this name"
                 )
-        peers = [
-            (peer, minion)
-            for minion, seen in sorted(self.facts.items())
-            for peer in (seen["pool"] or {"peers": []})["peers"]
-        ]
-        for uuid in dict.fromkeys(peer["uuid"] for peer, _ in peers):
-            own = [peer for peer, _ in peers if peer["uuid"] == uuid]
+        pools = [seen["pool"] for _, seen in sorted(self.facts.items()) if seen["pool"]]
+        peers = [peer for pool in pools for peer in pool["peers"]]
+        for uuid in dict.fromkeys(peer["uuid"] for peer in peers):
+            own = [peer for peer in peers if peer["uuid"] == uuid]
             names = " or ".join(dict.fromkeys(name for peer in own for name in peer["hostnames"]))
             if uuid not in self.owners:
                 self._remark(
@@ -184,15 +181,12 @@ class _Fleet:
             drivers = {store["tm_mad"] for store in stores if _is_native(store)} | SHARED
             for store in [store for store in stores if not _is_native(store) and store["tm_mad"] not in drivers]:
                 stores.remove(store)
-                cure = {
-                    "SYSTEM_DS": "has TM_MAD shared",
-                    "IMAGE_DS": "has TM_MAD shared, with access: fuse where VMs are to open files on the mount",
-                }.get(store["type"], "has TM_MAD shared")
+                more = ", with access: fuse where VMs are to open files on the mount," * (store["type"] == "IMAGE_DS")
                 self._remark(
                     f"datastore {store['name']} ({store['id']}) leads to volume {volume} and has TM_MAD "
                     f"{store['tm_mad']}, which does not take it for shared by all nodes: it is not in the pillar, and "
                     f"stays as it is. With {{datastore_id: {store['id']}, type: {store['type']}}} among the datastores "
-                    f"it {cure}, if no image and no VM uses it"
+                    f"it has TM_MAD shared{more} if no image and no VM uses it"
                 )
         used = {volume: stores for volume, stores in found.items() if stores}
         known = {name for seen in self.facts.values() for name in (seen["pool"] or {"volumes": {}})["volumes"]}
@@ -238,11 +232,9 @@ class _Fleet:
             self._remark(f"volume {name} has datastores, and no minion knows its servers: it is not in the pillar")
             return None, set()
         volume = {"servers": servers}
-        mount = self._mount(path, name, stores)
-        if mount:
+        if mount := self._mount(path, name, stores):
             volume["mount"] = mount
-        options = self._mount_options(path, name, stores)
-        if options:
+        if options := self._mount_options(path, name, stores):
             volume["mount_options"] = options
         if info:
             first = self._server_minion(servers[0], info)
@@ -324,12 +316,9 @@ class _Fleet:
                 servers.append(host)
                 same |= {host.casefold(), short, *member}
                 own |= {known} - {None}
-                text = (
-                    "it has no brick of the volume"
-                    if info
-                    else "no minion is a server of it, so its options are not looked at"
-                )
-                self._comment((*path, "servers"), f"{host}: {why}; {text}")
+                unseen = "no minion is a server of it, so its options are not looked at"
+                lacks = "it has no brick of the volume" if info else unseen
+                self._comment((*path, "servers"), f"{host}: {why}; {lacks}")
             else:
                 self._remark(
                     f"{host} is not known as a server of volume {name}, although {why}: if it is one, add it to the "
@@ -419,15 +408,14 @@ class _Fleet:
                 typed -= {option for option in typed if option.startswith("x-systemd.")}
                 client = {option for mount in mounts for option in mount["options"]}
                 keys = {_key(option) for option in typed}
-                for option in sorted(client - typed):
-                    if _key(option) in keys:  # what the line says is what the next mount has
-                        client.remove(option)
-                        self._remark(
-                            f"volume {name} is mounted with {option}, and its line of /etc/fstab has another value, "
-                            "which counts from the next mount on",
-                            minion,
-                        )
-                each[minion] = typed, client
+                old = {option for option in client - typed if _key(option) in keys}
+                for option in sorted(old):
+                    self._remark(
+                        f"volume {name} is mounted with {option}, and its line of /etc/fstab has another value, "
+                        "which counts from the next mount on",
+                        minion,
+                    )
+                each[minion] = typed, client - old
         both = [line | client for line, client in each.values()]
         common = sorted(set.intersection(*both)) if both else []
         for minion, (line, client) in each.items():
