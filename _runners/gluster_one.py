@@ -385,23 +385,26 @@ def _blockers(others, silent, asked, limits):
     What other servers have against it: of two that can say so, whatever either says; one is enough where there is no
     second one.
     """
-    reasons, said, unable = [], 0, f"{', '.join(silent[:3])} did not answer, and one server's word is not enough"
+    reasons, said, unable = {}, 0, f"{', '.join(silent[:3])} did not answer, and one server's word is not enough"
     for other in others:  # one at a time: it takes the pool's lock
         answer = ask([other], "gluster_one.stop_blockers", asked, **limits).get(other)
         if "hosts" in asked and isinstance(answer, str):  # an older version takes no such argument
             less = {key: value for key, value in asked.items() if key != "hosts"}
             answer = ask([other], "gluster_one.stop_blockers", less, **limits).get(other)
             older = f"{other} may take one client for several, its modules are not the master's: {SYNC.format(other)}"
-            answer = [*answer, older] if answer and isinstance(answer, list) else answer
+            reasons.update({older: []} if answer and isinstance(answer, list) else {})
         if isinstance(answer, list) and all(isinstance(reason, str) for reason in answer):
-            reasons += [_visible(reason) for reason in answer[:100]]
+            for reason in dict.fromkeys(answer[:100]):
+                reasons.setdefault(_visible(reason), []).append(other)
             said += 1
         else:
             unable = f"{other} could not say: {_visible(answer or 'no answer')}"
         if said == SAY:
             break
     enough = said >= min(SAY, len(others) + len(silent))
-    return list(dict.fromkeys(reasons if enough else [*reasons, unable]))
+    # What is a server's word is shown as that.
+    shown = [f"{reason} ({' and '.join(who)})" if who else reason for reason, who in reasons.items()]
+    return shown if enough else [*shown, unable]
 
 
 def _names(minion, nodes, known):
@@ -638,7 +641,8 @@ def replace_plan(old=None, new=None, brick=None, leave=None, to=None, accept_onl
     said = ask(heads, "gluster_replace.is_named_by", {"servers": found["called"]}) if away else {}
     named = [f"{minion} does not say what needs {away}: {_visible(said.get(minion, 'no answer'))}" for minion in heads
              if away and not isinstance(said.get(minion), list)]  # fmt: skip
-    named += [_visible(text) for each in said.values() if isinstance(each, list) for text in each[:100]]
+    named += [f"{_visible(text)} ({minion})" for minion, each in said.items() if isinstance(each, list)
+              for text in each[:100]]  # fmt: skip
     steps = __salt__["gluster_one.replace_steps"](case, found, target, others, keep=bool(named) and case["leaves"])
     hosts = __salt__["gluster_one.hosts_of_several"](known)
     for step in [step for step in steps if "waits" in step]:

@@ -13,6 +13,7 @@ __virtualname__ = "gluster_one"
 MEMBER = "Peer in Cluster"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 HOST = r"[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?"
+STATUS = ("Created", "Started", "Stopped")
 NUMBERS = ("replica", "arbiter", "disperse", "redundancy")
 # How many servers have to say the same, where there are so many.
 SAY = 2
@@ -613,7 +614,7 @@ def replace_unready(witnesses, samples):
             if not _is_readiness(said):
                 found.append(f"{minion} does not say whether the others have all that was written: {_said(said)}")
                 continue
-            found += [_visible(text) for text in said["blockers"][:20]]
+            found += [f"{_visible(text)} ({minion})" for text in said["blockers"][:20]]
             for brick, first in sorted(witnesses.get(minion, {}).items()):
                 count = said["backlog"].get(brick)
                 if brick not in (said["backlog"] if first is None else said["versions"].get(first, {})):
@@ -714,12 +715,14 @@ def _is_volume(said):
     same = _is_list(said.get("servers"), _is_uuid) and len(said["servers"]) == len(said["bricks"])
     numbers = all(type(said.get(key)) is int and said[key] >= 0 for key in NUMBERS)
     online = said.get("online") is None or _is_list(said["online"], lambda brick: isinstance(brick, str))
-    return same and numbers and online and _is_uuid(said.get("id")) and isinstance(said.get("status"), str)
+    return same and numbers and online and _is_uuid(said.get("id")) and said.get("status") in STATUS
 
 
 def _is_standing(said):
-    lists = isinstance(said, dict) and all(
-        _is_list(said.get(key), lambda each: isinstance(each, str)) for key in ("volumes", "peers")
+    lists = (
+        isinstance(said, dict)
+        and _is_list(said.get("volumes"), lambda name: isinstance(name, str) and re.fullmatch(r"[\w-]{1,255}", name))
+        and _is_list(said.get("peers"), _is_host)
     )
     return lists and (said.get("uuid") is None or _is_uuid(said["uuid"]))
 

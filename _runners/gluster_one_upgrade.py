@@ -607,6 +607,7 @@ def _is_view(said):
         and all(isinstance(brick, str) for brick in said["bricks"])
         and all(age is None or type(age) is int for age in said["bricks"].values())
         and all(re.fullmatch(r"[\w-]{1,255}", str(name)) for name in [*said["settings"], *said["lines"]])
+        and all(re.fullmatch(r"[\w.-]{1,100}", key) for each in said["lines"].values() for key in each)
         and all(isinstance(said.get(key), list) for key in ("asked", "snapshots"))
         and isinstance(said.get("ends"), (str, type(None)))
     )
@@ -622,7 +623,11 @@ def _are_texts_by_volume(said):
 
 def _is_driver(said):
     texts = isinstance(said, dict) and (said.get("package"), said.get("candidate") or "")
-    return bool(texts) and isinstance(said.get("needed"), bool) and all(isinstance(text, str) for text in texts)
+    return (
+        bool(texts)
+        and isinstance(said.get("needed"), bool)
+        and all(isinstance(text, str) and re.fullmatch(r"[a-zA-Z0-9.+:~-]{0,100}", text) for text in texts)
+    )
 
 
 def _is_op_versions(said):

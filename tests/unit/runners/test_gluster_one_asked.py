@@ -164,7 +164,7 @@ def test_who_is_busy_is_not_asked_whether_a_server_may_go(monkeypatch):
         "glusterd.volumes": dict.fromkeys(master.pillars, {}),
         "gluster_one.stop_blockers": {"kvm2": ["busy"], "kvm3": []},
     }
-    assert master.runner.ok_to_stop("kvm1", restart=True)["reasons"] == ["busy"]
+    assert master.runner.ok_to_stop("kvm1", restart=True)["reasons"] == ["busy (kvm2)"]
     assert master.runner.ok_to_stop("kvm1", restart=True, unasked=["kvm2"])["ok"]
 
 
@@ -248,5 +248,5 @@ def test_servers_of_an_older_version_are_asked_as_they_understand_it(monkeypatch
         "gluster_one.stop_blockers": blockers,
     }  # fmt: skip
     reasons = master.runner.ok_to_stop("kvm9")["reasons"]
-    assert reasons[0] == APART["seen"] and not any("arguments" in reason for reason in reasons)
-    assert "kvm1 may take one client for several, its modules are not the master's" in reasons[1]
+    assert "kvm1 may take one client for several, its modules are not the master's" in reasons[0]
+    assert reasons[1] == f"{APART['seen']} (kvm1)" and not any("arguments" in reason for reason in reasons)

