@@ -32,7 +32,7 @@ class Fleet:
         self.names = ["kvm1", "kvm2", "kvm3"]
         self.master = Master(monkeypatch, {name: {"volumes": VOLUMES} for name in self.names})
         self.views = {f"kvm{n}": view(n, *(peer(m) for m in (1, 2, 3) if m != n)) for n in (1, 2, 3)}
-        self.driver, self.reasons, self.said, self.down = DRIVER, [], None, []
+        self.driver, self.reasons, self.said, self.down = dict(DRIVER), [], None, []
         self.master.salt["gluster_one.ok_to_stop"] = lambda minions: {"reasons": self.reasons}
         self.runner = self.master.files["gluster_one_upgrade"]
         ticks = itertools.count(0, 1)
