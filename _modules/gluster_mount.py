@@ -332,10 +332,10 @@ def client(path):
     found = []
     for directory in glob.glob(f"{PROC}/[0-9]*"):
         with contextlib.suppress(OSError):
-            with salt.utils.files.fopen(f"{directory}/cmdline", errors="replace") as stream:
-                words = stream.read().split("\0")[:-1]
-            if words and os.path.basename(words[0]) in CLIENTS and words[-1] == path and _is_client(directory):
-                found.append((__utils__["gluster_process.start_time"](os.path.basename(directory)) or 0, words))
+            pid = os.path.basename(directory)
+            words = __utils__["gluster_process.words"](pid) if _is_client(directory) else []
+            if words and os.path.basename(words[0]) in CLIENTS and words[-1] == path:
+                found.append((__utils__["gluster_process.start_time"](pid) or 0, words))
     return max(found)[1] if found else []
 
 
@@ -344,10 +344,11 @@ def _is_client(directory):
     Whether a process runs Gluster's own program, and all its identities are root: a program with the setuid bit takes
     its name and arguments from whoever starts it.
     """
-    program = os.path.basename(os.readlink(f"{directory}/exe")).removesuffix(" (deleted)")
+    if os.path.basename(os.readlink(f"{directory}/exe")).removesuffix(" (deleted)") not in CLIENTS:
+        return False
     with salt.utils.files.fopen(f"{directory}/status", errors="replace") as stream:
         users = next(line.split()[1:] for line in stream if line.startswith("Uid:"))
-    return program in CLIENTS and set(users) == {"0"}
+    return set(users) == {"0"}
 
 
 def space(path):
@@ -457,9 +458,9 @@ def mount_users(path, copies=True):
         for other, device in mounted.items()
         if other != path and (copies and device == mounted.get(path) or _within(other, path))
     ]
-    for process in psutil.process_iter(["pid", "name"]):
+    for process in psutil.process_iter(["pid"]):
         if any(_within(place, path) for place in _places(process.pid)):
-            found.append(f"{process.info['name']} ({process.pid})")
+            found.append(f"{__utils__['gluster_process.comm'](process.pid)} ({process.pid})")
     return sorted(map(__utils__["gluster_process.visible"], found))
 
 

@@ -325,7 +325,7 @@ def native_machines():
 
         salt kvm1 gluster_native.native_machines
     """
-    processes = ((one.info["pid"], one.info["cmdline"] or []) for one in psutil.process_iter(["pid", "cmdline"]))
+    processes = ((pid, __utils__["gluster_process.words"](pid)) for pid in psutil.pids())
     return sorted(
         __utils__["gluster_process.process_name"](pid)
         for pid, words in processes

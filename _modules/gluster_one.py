@@ -752,16 +752,8 @@ def machines():
 
         salt kvm1 gluster_one.machines
     """
-    names = [_machine(process.info["cmdline"]) for process in psutil.process_iter(["cmdline"])]
-    return sorted(filter(None, names))
-
-
-def _machine(words):
-    words = words or [""]
-    if os.path.basename(words[0]).startswith(("qemu-system", "qemu-kvm", "kvm")) and "-name" in words[:-1]:
-        name = words[words.index("-name") + 1].partition(",")[0].removeprefix("guest=")
-        return __utils__["gluster_process.visible"](name)
-    return None
+    words, vm_name = (__utils__[f"gluster_process.{name}"] for name in ("words", "vm_name"))
+    return sorted(filter(None, (vm_name(words(pid)) for pid in psutil.pids())))
 
 
 def mount_health(path):

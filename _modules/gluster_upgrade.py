@@ -249,12 +249,13 @@ def _up():
 
 def _replaced():
     found = set()
-    for process in psutil.process_iter(["name", "uids"]):
+    for process in psutil.process_iter(["uids"]):
+        name = __utils__["gluster_process.comm"](process.pid)
         # Anybody can name a program like one of these.
-        if process.info["name"] in PROGRAMS and process.info["uids"] and process.info["uids"].effective == 0:
+        if name in PROGRAMS and process.info["uids"] and process.info["uids"].effective == 0:
             with contextlib.suppress(OSError):  # it has ended
                 if os.readlink(f"/proc/{process.pid}/exe").endswith(" (deleted)"):
-                    found.add(process.info["name"])
+                    found.add(name)
     return sorted(found)
 
 

@@ -960,7 +960,7 @@ def _process(volume, server, path):
     with contextlib.suppress(OSError, ValueError, psutil.Error):
         with salt.utils.files.fopen(os.path.join(PIDS, volume, f"{server}{path.replace('/', '-')}.pid")) as stream:
             process = psutil.Process(int(stream.read()))
-            return process if process.name() == "glusterfsd" else None
+            return process if __utils__["gluster_process.comm"](process.pid) == "glusterfsd" else None
     return None
 
 
@@ -994,7 +994,8 @@ def end_brick(volume, brick):
     if not process:
         return False
     with contextlib.suppress(psutil.NoSuchProcess):
-        if f"/{path}" not in process.cmdline() or len(_with_pid(process.pid)) > 1:
+        words = __utils__["gluster_process.words"](process.pid)  # none once it has ended
+        if (words and f"/{path}" not in words) or len(_with_pid(process.pid)) > 1:
             raise CommandExecutionError(
                 f"{brick} shares its process with others (cluster.brick-multiplex): restart them by hand"
             )
@@ -1029,16 +1030,17 @@ def stopped_processes():
         salt kvm2 glusterd.stopped_processes
     """
     found = {}
-    for process in psutil.process_iter(["name"]):
-        if process.info["name"] not in ("glusterd", "glusterfsd", "glusterfs"):
+    for process in psutil.process_iter():
+        name = __utils__["gluster_process.comm"](process.pid)
+        if name not in ("glusterd", "glusterfsd", "glusterfs"):
             continue
         with contextlib.suppress(psutil.Error):
             stopped = process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
             if stopped and process.uids().effective == 0:
-                words = process.cmdline()
+                words = __utils__["gluster_process.words"](process.pid)
                 after = dict(zip(words, words[1:]))
                 what = {"glusterd": "glusterd", "glusterfsd": f"{after.get('-s')}:{after.get('--brick-name')}"}
                 daemon = "self-heal daemon" if after.get("--process-name") == "glustershd" else None
-                found[what.get(process.info["name"], daemon)] = process.pid
+                found[what.get(name, daemon)] = process.pid
     found.pop(None, None)  # a client, which shows in its mount
     return found

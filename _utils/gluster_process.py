@@ -1,6 +1,6 @@
 """
-Commands that may hang, and text of others for the terminal
-===========================================================
+Commands that may hang, processes of others, and text of others for the terminal
+================================================================================
 """
 
 import contextlib
@@ -22,6 +22,7 @@ __virtualname__ = "gluster_process"
 PROBE_SECONDS = 3
 KILL_SECONDS = 0.5  # until a process that was killed is gone, unless it cannot be killed
 MOST_OUTPUT = 1_000_000
+MOST_WORDS = 131_072  # bytes of a command line; one of QEMU has 10,000 to 30,000
 PROC = "/proc"
 
 
@@ -289,11 +290,72 @@ def start_time(pid):
     return None if words[0] in "ZX" else int(words[19])
 
 
-def _machine(words):
-    words = words or [""]
-    if os.path.basename(words[0]).startswith(("qemu-system", "qemu-kvm", "kvm")) and "-name" in words[:-1]:
-        name = words[words.index("-name") + 1].partition(",")[0].removeprefix("guest=")
-        return visible(name)
+def words(pid):
+    """
+    The command line of a process. Anybody can make that of a process of theirs gigabytes long, and psutil reads it
+    whole, also for a process's name; here it is cut off.
+
+    pid
+        Its number (int or string).
+
+    Returns a list of strings, without what lies behind the first 128 KiB; empty for a thread of the kernel, and for a
+    process that has ended.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_process.words"](1)
+    """
+    return _start(pid, "cmdline", MOST_WORDS).split("\0")[:-1]
+
+
+def comm(pid):
+    """
+    The name that the kernel has for a process: the first 15 characters of its program's, unless it has changed it.
+
+    pid
+        Its number (int or string).
+
+    Returns a string, which anybody may have chosen; None when the process has ended.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_process.comm"](1)
+    """
+    text = _start(pid, "comm", 100)
+    return text.removesuffix("\n") if text else None
+
+
+def _start(pid, name, most):
+    """
+    How a file of a process begins; nothing where it has ended.
+    """
+    with contextlib.suppress(OSError), salt.utils.files.fopen(f"{PROC}/{pid}/{name}", "rb") as stream:
+        return stream.read(most).decode(errors="replace")
+    return ""
+
+
+def vm_name(command):
+    """
+    The name of the VM that a process is.
+
+    command
+        Its command line (list of strings), see :func:`words`.
+
+    Returns a string that can be shown, such as ``one-7``; None for what is not QEMU.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_process.vm_name"](["/usr/bin/qemu-system-x86_64", "-name", "guest=one-7"])
+    """
+    program = os.path.basename(command[0]) if command else ""
+    if program.startswith(("qemu-system", "qemu-kvm", "kvm")) and "-name" in command[:-1]:
+        return visible(command[command.index("-name") + 1].partition(",")[0].removeprefix("guest="))
     return None
 
 
@@ -312,12 +374,9 @@ def process_name(pid):
 
         __utils__["gluster_process.process_name"](1)
     """
-    try:
-        process = psutil.Process(pid)
-        name = _machine(process.cmdline()) or visible(process.name())
-    except psutil.Error:
-        name = "a process that has ended"
-    return f"{name} ({pid})"
+    name = comm(pid)
+    shown = "a process that has ended" if name is None else vm_name(words(pid)) or visible(name)
+    return f"{shown} ({pid})"
 
 
 def end(process):

@@ -74,6 +74,27 @@ def test_modules_call_lower_levels_only(files, table):
     assert {(one, other) for one, other in called if one != other and table[one][0] <= table[other][0]} == set()
 
 
+def test_nothing_of_a_process_is_read_whole(files):
+    """Whoever runs it makes its command line gigabytes long; psutil reads that for its name, too."""
+    whole = {"cmdline", "name", "environ", "as_dict", "memory_maps"}
+    found = []
+    for file in (file for file in files if file.folder in (*LOWER, "_states", "_beacons")):
+        for one in ast.walk(file.tree):
+            called = one.func if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) else None
+            words = {each.value for each in ast.walk(one) if isinstance(each, ast.Constant)} if called else set()
+            found += [
+                f"{file.name}:{one.lineno}"
+                for wrong in (
+                    called and called.attr in whole,
+                    called and called.attr == "process_iter" and words & whole,
+                    isinstance(one, ast.Attribute) and one.attr == "cmdline",
+                    isinstance(one, ast.Constant) and str(one.value).endswith(("/cmdline", "/environ")),
+                )
+                if wrong
+            ]
+    assert found == []
+
+
 def test_no_file_is_too_long(files):
     assert {file.name: file.code for file in files if file.code > LONGEST} == {}
 

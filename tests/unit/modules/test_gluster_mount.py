@@ -335,7 +335,8 @@ LATIN = b"# f\xfcr uns\n"
 def processes(execution, util, monkeypatch, tmp_path):
     """processes(command line, program, user): the module where these run, with the numbers 1, 2, ..."""
     process = util("gluster_process")
-    module = execution("gluster_mount", __utils__={"gluster_process.start_time": process.start_time})
+    utils = {f"gluster_process.{name}": getattr(process, name) for name in ("start_time", "words")}
+    module = execution("gluster_mount", __utils__=utils)
     for each in (process, module):
         monkeypatch.setattr(each, "PROC", str(tmp_path))
 
@@ -376,6 +377,12 @@ def test_a_command_line_of_another_process(processes):
 )
 def test_whose_process_is_the_client(processes, program, users, client):
     assert bool(processes((CLIENT, program, users)).client("/mnt")) is client
+
+
+def test_the_words_of_others_are_not_read(processes, monkeypatch):
+    module = processes((CLIENT, PROGRAM, "9869 9869 9869 9869"), (CLIENT, "/usr/bin/vi", "0 0 0 0"))
+    monkeypatch.setitem(module.__utils__, "gluster_process.words", lambda pid: pytest.fail("they are not root's"))
+    assert module.client("/mnt") == []
 
 
 def test_of_two_clients_the_one_that_was_started_last(processes):

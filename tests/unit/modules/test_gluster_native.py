@@ -228,6 +228,16 @@ def test_a_directory_that_takes_no_file(native, tmp_path):
         module.secrets.token_hex = kept
 
 
+def running(execution, monkeypatch, processes):
+    """The module on a node with these processes: their command lines by number."""
+    utils = {"gluster_process.words": processes.get, "gluster_process.process_name": lambda pid: names[pid]}
+    module = execution("gluster_native", __utils__=utils)
+    vm_name = module.__utils__["gluster_process.vm_name"]
+    names = {pid: f"{vm_name(words)} ({pid})" for pid, words in processes.items()}
+    monkeypatch.setattr(module.psutil, "pids", lambda: list(processes))
+    return module
+
+
 @pytest.mark.parametrize(
     "words, native_disk",
     [
@@ -241,19 +251,8 @@ def test_a_directory_that_takes_no_file(native, tmp_path):
     ],
 )
 def test_machines_that_have_native_disks_open(execution, monkeypatch, words, native_disk):
-    class Process:
-        info = {
-            "pid": 4711,
-            "cmdline": ["/usr/bin/qemu-system-x86_64", "-name", "guest=one-7,debug-threads=on", *words],
-        }
-        cmdline = name = lambda self: self.info["cmdline"]
-
-    class Ended(Process):
-        info = {"pid": 4712, "cmdline": None}
-
-    module = execution("gluster_native")
-    monkeypatch.setattr(module.psutil, "process_iter", lambda attributes: [Process(), Ended()])
-    monkeypatch.setattr(module.psutil, "Process", lambda pid: Process())
+    command = ["/usr/bin/qemu-system-x86_64", "-name", "guest=one-7,debug-threads=on", *words]
+    module = running(execution, monkeypatch, {4711: command, 4712: []})
     assert module.native_machines() == ["one-7 (4711)"] * native_disk
 
 
@@ -269,17 +268,12 @@ def test_machines_that_have_native_disks_open(execution, monkeypatch, words, nat
     ids=["gluster", "another", "a text", "no file", "a path"],
 )
 def test_a_disk_that_was_attached_later_counts(execution, monkeypatch, tmp_path, name, disk, native_disk):
-    class Process:
-        info = {"pid": 4711, "cmdline": ["/usr/bin/qemu-system-x86_64", "-name", f"guest={name},debug-threads=on"]}
-        cmdline = lambda self: self.info["cmdline"]  # noqa: E731
-
-    module = execution("gluster_native")
+    command = ["/usr/bin/qemu-system-x86_64", "-name", f"guest={name},debug-threads=on"]
+    module = running(execution, monkeypatch, {4711: command})
     (tmp_path / "qemu").mkdir()
     monkeypatch.setattr(module, "LIVE", f"{tmp_path}/qemu/{{}}.xml")
     if disk:
         (tmp_path / f"qemu/{name}.xml").write_text(f"<domstatus><domain><disk type='network'>{disk}</disk></domain>")
-    monkeypatch.setattr(module.psutil, "process_iter", lambda attributes: [Process()])
-    monkeypatch.setattr(module.psutil, "Process", lambda pid: Process())
     assert module.native_machines() == [f"{name} (4711)"] * native_disk
 
 

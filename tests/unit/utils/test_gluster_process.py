@@ -3,6 +3,7 @@
 import contextlib
 import os
 import time
+import tracemalloc
 
 import psutil
 import pytest
@@ -18,7 +19,7 @@ def volumes(execution):
 
     def make(row):
         told = []
-        module = execution("gluster")
+        module = execution("gluster", __utils__={"gluster_process.words": lambda pid: ["glusterfsd", "/b", "/b/c"]})
         module.volume_status = lambda name: [row]
         module.snapshot = lambda: {"status": {"one_vol": [row]}}
         module.xml = lambda *words, **_: told.append(words)
@@ -43,7 +44,6 @@ def test_a_process_that_ends_in_the_meantime_is_started(volumes, monkeypatch):
         raise psutil.NoSuchProcess(self.pid)
 
     monkeypatch.setattr(psutil.Process, "terminate", gone)
-    monkeypatch.setattr(psutil.Process, "cmdline", lambda self: ["glusterfsd", "/b"])
     module = volumes({**BRICK, "pid": psutil.Process().pid})
     assert module.brick_restart("one_vol", "kvm1:/b") is True
     assert module.told == [("volume", "start", "one_vol", "force")]
@@ -53,7 +53,6 @@ def test_a_process_that_ends_in_the_meantime_is_started(volumes, monkeypatch):
 def test_a_brick_by_whatever_address_of_its_server(volumes, monkeypatch, server):
     monkeypatch.setattr(psutil.Process, "terminate", lambda self: None)
     monkeypatch.setattr(psutil.Process, "wait", lambda self, timeout: None)
-    monkeypatch.setattr(psutil.Process, "cmdline", lambda self: ["glusterfsd", "/b/c"])
     module = volumes({"hostname": server, "path": "/b/c", "online": True, "pid": psutil.Process().pid})
     assert module.brick_restart("one_vol", f"{server}:/b/c") is True
     with pytest.raises(CommandExecutionError, match="is down: apply gluster_one.started"):
@@ -181,14 +180,82 @@ def test_what_others_have_written(util, text, shown):
 )
 def test_a_stopped_process_is_named(execution, monkeypatch, name, words, uid, state, found):
     class Process:
-        info, pid = {"name": name}, 7
-        status, cmdline = (lambda self: state), (lambda self: words)
+        pid = 7
+        status = lambda self: state  # noqa: E731
 
         def uids(self):
             return type("Uids", (), {"effective": uid})
 
-    monkeypatch.setattr(psutil, "process_iter", lambda attributes: [Process()])
-    assert execution("glusterd").stopped_processes() == found
+    monkeypatch.setattr(psutil, "process_iter", lambda: [Process()])
+    utils = {"gluster_process.comm": {7: name}.get, "gluster_process.words": {7: words}.get}
+    assert execution("glusterd", __utils__=utils).stopped_processes() == found
+
+
+# What others' processes have
+
+
+@pytest.fixture
+def proc(util, monkeypatch, tmp_path):
+    """proc(7, comm=b"...", ...): a process with these files; without a number, the module."""
+    module = util("gluster_process")
+    monkeypatch.setattr(module, "PROC", str(tmp_path))
+
+    def make(pid=None, **files):
+        if pid:
+            (tmp_path / str(pid)).mkdir()
+        for name, content in files.items():
+            (tmp_path / str(pid) / name).write_bytes(content)
+        return module
+
+    return make
+
+
+def test_a_command_line_of_gigabytes_is_cut_off(proc, tmp_path):
+    qemu = b"/usr/bin/qemu-system-x86_64\0-name\0guest=one-7,x\0f\xfcr uns\0"
+    module = proc(7, comm=b"qemu-system-x86\n", cmdline=qemu)
+    os.truncate(tmp_path / "7/cmdline", 2**40)
+    tracemalloc.start()
+    try:
+        words = module.words(7)
+        assert module.process_name(7) == "one-7 (7)"
+        assert tracemalloc.get_traced_memory()[1] < 50 * module.MOST_WORDS
+    finally:
+        tracemalloc.stop()
+    assert words[:4] == ["/usr/bin/qemu-system-x86_64", "-name", "guest=one-7,x", "f\ufffdr uns"]
+    assert len("\0".join(words)) < module.MOST_WORDS
+    assert module.words(8) == [] and module.process_name(8) == "a process that has ended (8)"
+
+
+def test_a_command_line_of_a_large_vm_is_read_whole(proc):
+    words = ["/usr/bin/qemu-system-x86_64", "-name", "guest=one-7", *["-blockdev"] * 9000]
+    assert proc(7, cmdline="".join(f"{word}\0" for word in words).encode()).words("7") == words
+
+
+@pytest.mark.parametrize(
+    "comm, name, shown",
+    [
+        (b"qemu-system-x86\n", "qemu-system-x86", "qemu-system-x86 (7)"),
+        (b"\x1b[2J\n\n", "\x1b[2J\n", r"\x1b[2J\n (7)"),
+        (b"\n", "", " (7)"),
+    ],
+)
+def test_the_name_of_a_process_is_the_kernel_s(proc, comm, name, shown):
+    module = proc(7, comm=comm, cmdline=b"sleep\x0060\0")
+    assert (module.comm(7), module.process_name(7), module.comm(8)) == (name, shown, None)
+
+
+@pytest.mark.parametrize(
+    "words, name",
+    [
+        ([], None),
+        (["/usr/bin/qemu-system-x86_64", "-name"], None),
+        (["/usr/bin/vi", "-name", "one-7"], None),
+        (["/usr/libexec/qemu-kvm", "-name", "one-7,debug-threads=on"], "one-7"),
+        (["qemu-system-x86_64", "-name", "guest=one-7\x1b[2J,x"], r"one-7\x1b[2J"),
+    ],
+)
+def test_which_vm_a_process_is(util, words, name):
+    assert util("gluster_process").vm_name(words) == name
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
