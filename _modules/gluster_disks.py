@@ -13,8 +13,6 @@ Salt's own states do not serve: ``blockdev.formatted`` asks blkid's cache, and l
 mode what the state before it would have made.
 """
 
-import contextlib
-import glob
 import json
 import os
 import stat
@@ -260,21 +258,23 @@ def _require_free(device, name, number, size):
     except OSError as exc:
         by = f" by {', '.join(holders)}" if holders else ""
         raise CommandExecutionError(f"{device} is in use{by} ({exc.strerror}): give another device") from exc
-    user = _user(name)
-    if user:
-        raise CommandExecutionError(f"{device} is in use by {user}: give another device")
+    _require_unused(device, name)
 
 
-def _user(name):
+def _require_unused(device, name):
     """
-    A process that has a device open. QEMU does not ask for it alone, and OpenNebula gives a VM a host's disk through
-    the group disk. The links' texts are read and not followed: what they lead to may hang.
+    No process has a device open. QEMU does not ask for it alone, and OpenNebula gives a VM a host's disk through the
+    group disk.
     """
-    for each in glob.iglob("/proc/[0-9]*/fd/*"):
-        with contextlib.suppress(OSError):
-            if os.readlink(each) == name:
-                return __utils__["gluster_process.process_name"](int(each.split("/")[2]))
-    return None
+    shown = __utils__["gluster_process.process_name"]
+    pids, last = __utils__["gluster_process.users"](name.__eq__)
+    if pids:
+        raise CommandExecutionError(f"{device} is in use by {shown(pids[0])}: give another device")
+    if last:
+        raise CommandExecutionError(
+            f"it is not known whether {device} is in use: not all processes could be looked at within a minute, which "
+            f"was over at {shown(last)}: end that one and others like it, and run again"
+        )
 
 
 def _require_place(point):

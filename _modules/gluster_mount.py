@@ -28,7 +28,6 @@ import stat
 import sys
 import time
 
-import psutil
 import salt.utils.files
 import salt.utils.path
 import salt.utils.systemd
@@ -39,8 +38,6 @@ __virtualname__ = "gluster_mount"
 
 _SERVER = "--volfile-server="  # an option of the client
 CLIENTS = ("glusterfs", "glusterfsd")  # the former is a link to the latter
-# What a process may hold a mount with, below its directory in /proc.
-HELD = ("cwd", "root", "exe", "fd/*", "map_files/*")
 PROC = "/proc"
 # By a descriptor that is reached without following a link, because the directories above a mount may belong to somebody
 # who exchanges them meanwhile: it has to be that very mount, by its number in the kernel's table. In another process's
@@ -433,8 +430,8 @@ def write_cure(error, path, volume):
 
 def mount_users(path, copies=True):
     """
-    What uses a mount: processes with a file or a directory of it, and other mounts of it or in
-    it. Only links of /proc are read, which a mount that hangs does not delay.
+    What uses a mount: processes with a file or a directory of it, and other mounts of it or in it. A mount that hangs
+    does not delay the answer.
 
     path
         The directory on which it is mounted (string).
@@ -442,7 +439,8 @@ def mount_users(path, copies=True):
     copies
         Count other mounts of the same client (bool, default True): those end with it, if it ends.
 
-    Returns a sorted list of strings such as ``["/srv/vol", "qemu-system-x86 (4711)"]``.
+    Returns a sorted list of strings such as ``["/srv/vol", "qemu-system-x86 (4711)"]``. If a minute is not enough for
+    all processes, one of them says so: what is not known may be a user.
 
     CLI Example:
 
@@ -458,24 +456,17 @@ def mount_users(path, copies=True):
         for other, device in mounted.items()
         if other != path and (copies and device == mounted.get(path) or _within(other, path))
     ]
-    for process in psutil.process_iter(["pid"]):
-        if any(_within(place, path) for place in _places(process.pid)):
-            found.append(f"{__utils__['gluster_process.comm'](process.pid)} ({process.pid})")
+    pids, last = __utils__["gluster_process.users"](lambda place: _within(place, path))
+    names = {pid: __utils__["gluster_process.comm"](pid) for pid in pids}
+    found += [f"{name} ({pid})" for pid, name in names.items() if name is not None]  # it has not ended
+    if last:
+        name = __utils__["gluster_process.process_name"](last)
+        found.append(f"perhaps others (not all could be looked at within a minute, which was over at {name})")
     return sorted(map(__utils__["gluster_process.visible"], found))
 
 
 def _within(place, path):
     return place == path or place.startswith(f"{path}/")
-
-
-def _places(pid):
-    """
-    What a process has open, is in, or runs.
-    """
-    for pattern in HELD:
-        for link in glob.iglob(f"/proc/{pid}/{pattern}"):
-            with contextlib.suppress(OSError):  # it has closed it since, or ended; a thread of the kernel runs nothing
-                yield os.readlink(link)
 
 
 def mount_table():

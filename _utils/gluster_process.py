@@ -5,6 +5,7 @@ Commands that may hang, processes of others, and text of others for the terminal
 
 import contextlib
 import hashlib
+import itertools
 import os
 import pwd
 import re
@@ -23,6 +24,7 @@ PROBE_SECONDS = 3
 KILL_SECONDS = 0.5  # until a process that was killed is gone, unless it cannot be killed
 MOST_OUTPUT = 1_000_000
 MOST_WORDS = 131_072  # bytes of a command line; one of QEMU has 10,000 to 30,000
+LOOK_SECONDS = 60  # for what all processes have open
 PROC = "/proc"
 
 
@@ -377,6 +379,53 @@ def process_name(pid):
     name = comm(pid)
     shown = "a process that has ended" if name is None else vm_name(words(pid)) or visible(name)
     return f"{shown} ({pid})"
+
+
+def users(holds):
+    """
+    The processes that have one of some files open, or mapped into their memory, are in one of some directories, or run
+    one of some programs. Only texts of the kernel's are read, which a file system that hangs does not delay. Others may
+    run any number of processes with any number of files: a minute is spent on all.
+
+    holds
+        Whether a path is one of them (function of a string).
+
+    Returns a tuple: the processes' numbers (list of ints), and that of the process at which the minute was over, None
+    if all were looked at.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_process.users"]("/dev/sdb".__eq__)
+    """
+    found, end = [], time.monotonic() + LOOK_SECONDS
+    for pid in map(int, filter(str.isdigit, os.listdir(PROC))):
+        for path in _held(f"{PROC}/{pid}"):
+            if time.monotonic() > end:
+                return found, pid
+            if holds(path):
+                found.append(pid)
+                break
+    return found, None
+
+
+def _held(process):
+    others = (f"{process}/{name}" for name in ("cwd", "root", "exe"))
+    for link in itertools.chain(others, _entries(f"{process}/fd")):
+        with contextlib.suppress(OSError):  # it has closed it since, or ended; a thread of the kernel runs nothing
+            yield os.readlink(link)
+    # The links in map_files say the same, and take seven times as long.
+    with contextlib.suppress(OSError), salt.utils.files.fopen(f"{process}/maps", "rb") as stream:
+        for line in stream:
+            fields = line.rstrip(b"\n").split(None, 5)
+            if len(fields) > 5:
+                yield os.fsdecode(fields[5])
+
+
+def _entries(directory):
+    with contextlib.suppress(OSError), os.scandir(directory) as entries:
+        yield from (entry.path for entry in entries)
 
 
 def end(process):

@@ -231,12 +231,22 @@ def test_another_host_that_makes_its_own_on_the_same_disk_is_noticed(disk, monke
     assert disk.lines == {} and disk.mounts == {}
 
 
-def test_a_device_that_a_process_has_open_is_in_use(execution, tmp_path):
-    utils = {"gluster_process.process_name": lambda pid: f"one-7 ({pid})"}
-    module, path = execution("gluster_disks", __utils__=utils), tmp_path / "disk"
-    with open(path, "w"):
-        assert re.fullmatch(rf"one-7 \({os.getpid()}\)", module._user(str(path)))
-    assert module._user(str(path)) is None
+@pytest.mark.parametrize(
+    ("users", "error"),
+    [
+        (([7], None), r"/dev/disk/by-id/wwn-1 is in use by one-7 \(7\): give another device"),
+        (([7], 9), r"/dev/disk/by-id/wwn-1 is in use by one-7 \(7\): give another device"),
+        (([], 9), r"it is not known whether /dev/disk/by-id/wwn-1 is in use: not all .*over at one-7 \(9\): end that"),
+    ],
+)
+def test_a_device_that_a_process_has_or_may_have_open_is_not_used(execution, users, error):
+    utils = {
+        "gluster_process.process_name": lambda pid: f"one-7 ({pid})",
+        "gluster_process.users": lambda holds: users if holds("/dev/sdb") and not holds("/dev/sdb1") else ([], None),
+    }
+    with pytest.raises(CommandExecutionError, match=error):
+        execution("gluster_disks", __utils__=utils)._require_unused(LINK, "/dev/sdb")
+    execution("gluster_disks", __utils__=utils)._require_unused(LINK, "/dev/sdc")
 
 
 @pytest.fixture

@@ -152,8 +152,18 @@ def test_a_copy_of_a_mount_uses_it_only_where_the_client_would_end(module, monke
     monkeypatch.setattr(
         module, "mount_table", lambda: [{"path": path, "device_number": number} for path, number in table]
     )
-    monkeypatch.setattr(module.psutil, "process_iter", lambda keys: [])
+    monkeypatch.setitem(module.__utils__, "gluster_process.users", lambda holds: ([], None))
     assert module.mount_users("/srv/vol", copies) == users
+
+
+def test_processes_that_were_not_looked_at_may_be_users(module, monkeypatch):
+    names = {7: "qemu-system-x86", 8: "", 9: None}
+    utils = {"comm": names.get, "users": lambda holds: ([pid for pid in names if holds("/srv/vol/x")], 4711)}
+    for name, function in utils.items():
+        monkeypatch.setitem(module.__utils__, f"gluster_process.{name}", function)
+    last = "perhaps others (not all could be looked at within a minute, which was over at name (4711))"
+    assert module.mount_users("/srv/vol") == [" (8)", last, "qemu-system-x86 (7)"]
+    assert module.mount_users("/srv/vo") == [last]
 
 
 GLUSTER = rb"41 21 0:33 / /vol rw - fuse.glusterfs kvm1:/one_vol rw,user_id=0,group_id=0,allow_other"

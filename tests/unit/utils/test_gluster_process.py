@@ -1,6 +1,8 @@
 """Gluster's processes on this server: one that has ended gives no traceback, and none is taken for another."""
 
 import contextlib
+import itertools
+import mmap
 import os
 import time
 import tracemalloc
@@ -256,6 +258,45 @@ def test_the_name_of_a_process_is_the_kernel_s(proc, comm, name, shown):
 )
 def test_which_vm_a_process_is(util, words, name):
     assert util("gluster_process").vm_name(words) == name
+
+
+MAPS = b"7f0-7f1 r--p 00000000 00:00 0\n7f1-7f2 r--p 00000000 00:21 5                 /vol/a b (deleted)\n"
+
+
+def test_what_processes_have_open_or_mapped(proc, tmp_path):
+    for pid in (1, 2, 3, 4):
+        proc(pid, maps=MAPS if pid == 3 else b"")
+        (tmp_path / f"{pid}/fd").mkdir()
+    (tmp_path / "self").mkdir()
+    (tmp_path / "1/cwd").symlink_to("/vol/in it")
+    (tmp_path / "2/fd/5").symlink_to("/vol/file")
+    (tmp_path / "4/fd/5").symlink_to("/another")
+    module = proc()
+    assert sorted(module.users(lambda path: path.startswith("/vol/"))[0]) == [1, 2, 3]
+    assert module.users("/vol/a b (deleted)".__eq__) == ([3], None)
+
+
+def test_this_process_s_own_files(util, tmp_path):
+    module, path = util("gluster_process"), tmp_path / "file"
+    path.write_text("x")
+    with open(path) as stream:
+        assert module.users(str(path).__eq__) == ([os.getpid()], None)
+        with mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ):
+            stream.close()
+            assert module.users(str(path).__eq__)[0] == [os.getpid()]
+    assert module.users(str(path).__eq__)[0] == []
+
+
+def test_no_number_of_files_takes_more_than_a_minute(proc, tmp_path, monkeypatch):
+    """Each file takes a second here."""
+    for pid in (1, 2):
+        (proc(pid) and tmp_path / f"{pid}/fd").mkdir()
+        for number in range(40):
+            (tmp_path / f"{pid}/fd/{number}").symlink_to("/another")
+    now = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: next(now))
+    found, last = proc().users("/vol".__eq__)
+    assert found == [] and last in (1, 2) and next(now) == 62
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
