@@ -226,11 +226,16 @@ def _known(path, found, error, kept=True):
         log.warning("the datastores' identifiers on %s cannot be read: %s", path, error)
     if found is None:
         return (kept and __salt__["data.get"](key)) or {}
-    found = {name: value for name, value in found.items() if _is_name(name) and type(value) is int and value >= 0}
+    found = {name: value for name, value in found.items() if _is_name(name) and _is_id(value)}
     ids = dict(list(found.items())[:MOST_IDS])
     if ids != __salt__["data.get"](key):
         __salt__["data.update"](key, ids)
     return ids
+
+
+def _is_id(value):
+    # A number of OpenNebula's, and no bool. Of 2**64 the minion's data would make a text.
+    return type(value) is int and 0 <= value < 2**31
 
 
 def _is_name(name):

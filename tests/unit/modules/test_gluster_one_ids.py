@@ -1,5 +1,7 @@
 """Which identifiers of datastores count."""
 
+import json
+
 import pytest
 from salt.exceptions import CommandExecutionError
 
@@ -18,6 +20,19 @@ from salt.exceptions import CommandExecutionError
 )
 def test_the_pillar_s_identifiers_come_first_and_none_twice(execution, stores, left, numbers):
     assert execution("gluster_one_ids").datastore_numbers(stores, left) == numbers
+
+
+@pytest.mark.parametrize(
+    "value, counts", [(0, True), (2**31 - 1, True), *((value, False) for value in (2**31, 2**64, -1, True, 5.0, "5"))]
+)
+def test_what_is_a_number_of_opennebula_s(execution, value, counts):
+    """Of 2**64 the minion's data makes a text, with which no number can be compared."""
+    kept = {}
+    salt = {"data.get": kept.get, "data.update": lambda key, value: kept.update({key: value})}
+    module = execution("gluster_one_ids", __salt__=salt)
+    module._shown = lambda path, volume: (path, {"device": "kvm1:/x"})
+    module._on_volume = lambda *words: (0, json.dumps({"a": value}), "")
+    assert module.published_ids("/srv/x") == ({"a": value} if counts else {})
 
 
 def test_a_number_of_opennebula_s_own_comes_from_the_pillar(execution):
