@@ -9,6 +9,7 @@ that does not exist, and an empty ``.glusterfs``.
 
 import contextlib
 import errno
+import itertools
 import os
 import stat
 import time
@@ -22,6 +23,7 @@ __virtualname__ = "gluster_bricks"
 # What Gluster writes to the root of a brick: when the volume is created, and when it is first started.
 VOLUME_ID, GFID = "trusted.glusterfs.volume-id", "trusted.gfid"
 OWN = ".glusterfs"
+MOST_HELD = 1000  # files, of which three are shown
 MOMENT = 3  # seconds in which a volume that is being created becomes one
 OLDEST = 600  # seconds for which a word of another server counts, by whose clock it has a time
 CLEARED = "gluster_bricks.clear:"  # in the context: the run with test=True that would clear a directory
@@ -157,7 +159,8 @@ def _content_unfit(path):
             return f"{path} is not a directory: move it away"
     except FileNotFoundError:
         return None
-    held = sorted(os.listdir(path))
+    with os.scandir(path) as entries:  # of a former brick: oneadmin may have left millions of files on its volume
+        held = sorted(entry.name for entry in itertools.islice(entries, MOST_HELD))
     with contextlib.suppress(OSError):
         if held == [OWN] and not os.listdir(os.path.join(path, OWN)):
             held = []

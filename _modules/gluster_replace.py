@@ -44,7 +44,8 @@ def held(gfid):
         return ""  # healed meanwhile
 
 try:
-    marked = filter(GFID.fullmatch, os.listdir(os.path.join(path, ".glusterfs/indices/xattrop")))
+    entries = os.scandir(os.path.join(path, ".glusterfs/indices/xattrop"))  # there may be millions
+    marked = (entry.name for entry in entries if GFID.fullmatch(entry.name))
     if int(most):
         for gfid, _ in zip(marked, range(int(most) + 1)):
             print(gfid, held(gfid))
