@@ -425,7 +425,7 @@ def _generic(cure, minion):
     A cure as it is for any node.
     """
     name = re.escape(shlex.quote(minion)) if minion else None
-    return re.sub(rf"(^|\b)(salt|on) {name}(?=[ :])", r"\1\2 NODE", cure) if name else cure
+    return re.sub(rf"\b(salt|on|address of) {name}(?=[ :,])", r"\1 NODE", cure) if name else cure
 
 
 def _once(names):

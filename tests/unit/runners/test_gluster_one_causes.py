@@ -1,5 +1,7 @@
 """Which finding explains which: the table, the fleet's causes, and that nobody hides behind another node."""
 
+import shlex
+
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -335,7 +337,26 @@ def test_a_brick_is_called_one(master, found, what):
     assert [one["what"] for one in fleet(master, {"kvm3": [found]}, DOWN)["causes"]] == [what]
 
 
+def test_an_option_that_keeps_all_out_is_one_cause(master):
+    why = "nothing is mounted, nor can it be: the bricks reject this node: auth.allow, auth.reject or, with TLS, "
+    data = fleet(master, {name: [finding("mount_gone", seen=f"{why}auth.ssl-allow")] for name in NODES})
+    (cause,) = data["causes"]
+    assert cause["cure"].startswith("put the address of NODE, and") and len(cause["felt_by"]) == 5
+
+
 # The table
+
+
+CURES = sorted({cure for has in TABLE.values() for cure in (has["cure"], *has.get("cures", {}).values())})
+
+
+@pytest.mark.parametrize("cure", [cure for cure in CURES if "{minion}" in cure])
+@pytest.mark.parametrize("minion", ["kvm1.example.com", "a node", "on"])
+def test_a_cure_is_the_same_for_all_nodes(master, cure, minion):
+    """Else the same finding on three hundred nodes is three hundred causes."""
+    words = {word: word.upper() for word in ("volume", "on", "host", "above", "name", "datastores_dir")}
+    generic = master.files["gluster_one_causes"]._generic
+    assert generic(cure.format(minion=shlex.quote(minion), **words), minion) == cure.format(minion="NODE", **words)
 
 
 def edges():
