@@ -71,7 +71,7 @@ def image_of(finding):
     return thing and [thing[1] or "image", int(thing[2])]
 
 
-def causes(fleet, called=None, first=None):
+def causes(fleet, called=None, first=None, part=None):
     """
     The causes of what was found, worst first, and of each finding what explains it.
 
@@ -86,6 +86,9 @@ def causes(fleet, called=None, first=None):
     first
         The minions by the name of the first server of each volume whose bricks nobody has seen (dict of lists, default
         none).
+
+    part
+        A function that returns a minion's part in the fleet, as :func:`part` does (default: it has no volumes).
 
     Returns a list of dicts, each for findings that have one cure in common. ``effect`` says what it means for VMs and
     data while it lasts, None where the table of kinds does not. ``said_by`` are the minions that report it,
@@ -104,7 +107,7 @@ def causes(fleet, called=None, first=None):
 
         salt-run gluster_one.causes '{nodes: {}, absent: [kvm3], volumes: {}, datastores: {}, findings: []}'
     """
-    return _Causes(fleet, called or (lambda host: []), first or {}).all()
+    return _Causes(fleet, called or (lambda host: []), first or {}, part or (lambda minion: {"volumes": {}})).all()
 
 
 class _Causes:
@@ -112,8 +115,8 @@ class _Causes:
     The findings of a fleet with who reports them, and an index of what they may explain.
     """
 
-    def __init__(self, fleet, called, first):
-        self.fleet, self.called, self.first = fleet, called, first
+    def __init__(self, fleet, called, first, part):
+        self.fleet, self.called, self.first, self.part = fleet, called, first, part
         self.kinds, self.volumes = __salt__["gluster_one.kinds"](), fleet["volumes"]
         said = {id(one): minion for minion, node in fleet["nodes"].items() for one in node["findings"]}
         self.found = [(said.get(id(one)), one) for one in fleet["findings"]]
@@ -131,6 +134,8 @@ class _Causes:
         self.loses = set(LOST)
         while more := {each for kind in self.loses for each in self.behind(kind)} - self.loses:
             self.loses |= more
+        # Those whose mounts may explain something; their pillars are rendered already.
+        self.heads = {minion for minion, finding in self.found if self.who(finding) == "head"}
         self.index = {}
         for number, (minion, finding) in enumerate(self.found):
             for by, key in self.offers(minion, finding) if finding["kind"] in self.explaining else ():
@@ -213,32 +218,39 @@ class _Causes:
                 offers += [("volume", volume)]
         elif on in self.fleet["datastores"]:  # of the head alone
             offers += [("volume", self.fleet["datastores"][on]["volume"])]
-        elif finding["kind"] == "client_bricks":
-            offers += [("client", (minion, brick)) for brick in _items(finding)]
+        elif who == "mounts":
+            if minion in self.heads:
+                volume = about_volume(finding, self.part(minion)["volumes"])
+                offers += [("mount", (minion, volume)), ("mount", minion)]
+            items = _items(finding) if finding["kind"] == "client_bricks" else ()
+            offers += [("client", (minion, brick)) for brick in items]
         return offers
 
     def asks(self, by, minion, finding, item):
         """
-        The value of what a finding, or a part of it, would have in common with what explains it.
+        The values of which a finding, or a part of it, would have one in common with what explains it, the best first.
         """
         if by == "node":
-            return minion
+            return [minion]
         if by == "place":
-            return minion, finding["on"]
+            return [(minion, finding["on"])]
         if by == "pool":
-            return True
+            return [True]
         if by == "client":
             address = re.match(r"a client at (\S+) is not connected", finding["seen"])
-            return next(iter(self.one(address and address[1])), None), item
+            return [(each, item) for each in self.one(address and address[1])]
         if by in ("volume", "unseen"):
-            return self.volume_of(minion, finding)
+            return [self.volume_of(minion, finding)]
+        if by == "mount":
+            volume = self.volume_of(minion, finding)
+            # A directory's name need not be that of its volume.
+            return [(minion, volume), (minion, None)] if volume else [minion]
         if by == "datastore":
             store = self.fleet["datastores"].get(finding["on"])
-            return store and (minion, str(store["id"]))
+            return [(minion, str(store["id"]))] if store else []
         if by == "brick":
-            return item
-        host = item.partition(":/")[0]
-        return next(iter(self.one(host)), minion if finding["kind"] == "not_in_pool" else None)
+            return [item]
+        return self.one(item.partition(":/")[0]) or ([minion] if finding["kind"] == "not_in_pool" else [])
 
     def explanation(self, number):
         """
@@ -255,7 +267,8 @@ class _Causes:
             refuted = rule["kind"] in REFUTED and item in self.online
             if not there or rule.get("if", "") not in finding["seen"]:
                 continue
-            for other in there.get(self.asks(rule["by"], minion, finding, item), ()):
+            keys = self.asks(rule["by"], minion, finding, item)
+            for other in (number for key in keys for number in there.get(key, ())):
                 reporter, cause = self.found[other]
                 # Of its own findings a node may know more than a coordinator that has looked a moment before.
                 if rule.get("of", "") in cause["seen"] and not (refuted and reporter != minion):

@@ -107,7 +107,7 @@ def overview(answers, asked, whole=False, known=None):
         "volumes": look.volumes, "nodes": nodes, "absent": absent, "datastores": look.datastores, "findings": findings,
     }  # fmt: skip
     called = functools.partial(__salt__["gluster_one.called"], known=look.known)
-    found = __salt__["gluster_one.causes"](fleet, called, first)
+    found = __salt__["gluster_one.causes"](fleet, called, first, look.part)
     return {
         "causes": found,
         **fleet,

@@ -13,7 +13,7 @@ from ..conftest import Master, imported
 
 LOOK = imported(CHECKOUT / "_modules/gluster_one.py")
 TABLE = yaml.safe_load((CHECKOUT / "gluster_one/findings.yaml").read_text())
-BY = {"node", "place", "volume", "brick", "host", "client", "datastore", "pool", "unseen"}
+BY = {"node", "place", "volume", "brick", "host", "client", "datastore", "pool", "unseen", "mount"}
 MOUNT, B3 = "/var/lib/gluster_one/one_vol", "kvm3:/data/one_vol"
 NODES = ("head", "kvm1", "kvm2", "kvm3", "kvm9")
 PILLAR = {"volumes": {"one_vol": {"servers": ["kvm1", "kvm2", "kvm3"], "datastores": {"glusterds": {}}}}}
@@ -344,6 +344,26 @@ def test_an_option_that_keeps_all_out_is_one_cause(master):
     assert cause["cure"].startswith("put the address of NODE, and") and len(cause["felt_by"]) == 5
 
 
+TWO = {"volumes": {**PILLAR["volumes"], "two": {"servers": ["kvm2"], "datastores": {"other": {}}}}}
+SMALL = finding("datastore_size", "glusterds", "OpenNebula sees 3 MB")
+STAT = finding("image", "glusterds: image 1 (odd, x)", "its file /a did not answer (stat: timed out)")
+
+
+@pytest.mark.parametrize("mount, found, explained", [
+    ("mount_gone", SMALL, {"one_vol": True, "two": False, "disk": True}),
+    ("mount_hangs", STAT, {"one_vol": True, "two": False, "disk": True}),
+    # Of a datastore of which the master knows no volume.
+    ("mount_hangs", {**STAT, "on": STAT["on"].replace("glusterds", "odd")}, dict.fromkeys(("one_vol", "two"), True)),
+])  # fmt: skip
+def test_a_mount_explains_the_datastores_of_its_own_volume(monkeypatch, mount, found, explained):
+    """Where a volume is mounted elsewhere than by default, which one it is may not be known."""
+    master = Master(monkeypatch, {**dict.fromkeys(NODES, TWO), "head": {**TWO, "roles": ["head"]}})
+    for name, yes in explained.items():
+        gone = finding(mount, f"/var/lib/gluster_one/{name}", "it is gone")
+        data = fleet(master, {"head": [gone, {**found}]})
+        assert len(data["causes"]) == 2 - yes, (name, data["causes"])
+
+
 # The table
 
 
@@ -368,7 +388,7 @@ def test_a_rule(kind, rule):
     assert set(rule) <= {"kind", "by", "if", "of"} and rule["by"] in BY and rule["kind"] in TABLE
     # What a hypervisor says may explain its own findings alone.
     anybody = TABLE[rule["kind"]]["who"] in ("mounts", "hypervisor", "anybody")
-    own = rule["by"] in ("node", "place", "datastore", "client")
+    own = rule["by"] in ("node", "place", "datastore", "client", "mount")
     assert own or not anybody or (rule["kind"], rule["by"]) == ("link", "volume"), "of the head, which is looked at"
 
 
