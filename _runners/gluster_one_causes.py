@@ -193,6 +193,12 @@ class _Causes:
             return (finding["volume"], on) if "volume" in finding else self.bricks.get((minion, f"/{path}"))
         return self.bricks.get((minion, on))
 
+    def serves(self, minion):
+        """
+        The volumes of which a minion is a server or the coordinator, by the master's pillar.
+        """
+        return [name for name, has in self.part(minion)["volumes"].items() if has["server"] or has["coordinator"]]
+
     def offers(self, minion, finding):
         """
         What a finding may explain, as pairs of what both have in common and its value.
@@ -210,8 +216,7 @@ class _Causes:
             offers += [("unseen", name)] if name and not self.volumes.get(name, {}).get("sets") else []
         elif who == "server":
             offers += [("host", minion)] if "volume" not in finding else []
-            # Of a coordinator whose Gluster hangs it is not known whose pool that is.
-            offers += [("pool", True)] if on == "glusterd" else []
+            offers += [("pool", name) for name in self.serves(minion)] if on == "glusterd" else []
             volume, brick = self.brick(minion, finding) or (None, None)
             offers += [("brick", brick)] if brick else []
             if brick and not (finding["kind"] in REFUTED and brick in self.online):
@@ -235,7 +240,7 @@ class _Causes:
         if by == "place":
             return [(minion, finding["on"])]
         if by == "pool":
-            return [True]
+            return self.serves(minion)
         if by == "client":
             address = re.match(r"a client at (\S+) is not connected", finding["seen"])
             return [(each, item) for each in self.one(address and address[1])]

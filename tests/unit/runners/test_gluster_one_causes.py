@@ -364,6 +364,16 @@ def test_a_mount_explains_the_datastores_of_its_own_volume(monkeypatch, mount, f
         assert len(data["causes"]) == 2 - yes, (name, data["causes"])
 
 
+@pytest.mark.parametrize("server, explained", [("kvm2", True), ("kvm3", False), ("kvm9", False)])
+def test_a_frozen_glusterd_explains_what_hangs_in_its_own_pool(monkeypatch, server, explained):
+    """By the master's pillar: one_vol is on kvm1 and kvm2, and two on kvm3, of another pool."""
+    volumes = {"one_vol": {"servers": ["kvm1", "kvm2"]}, "two": {"servers": ["kvm3"]}}
+    master = Master(monkeypatch, dict.fromkeys(NODES, {"volumes": volumes}))
+    hangs = finding("check_failed", "volumes", "gluster did not answer within 30 s: a peer or a brick hangs")
+    data = fleet(master, {"kvm1": [hangs], server: [finding("process_stopped", "glusterd", "it is stopped")]}, None)
+    assert (("check_failed", "volumes") not in causes(data)) is explained, data["causes"]
+
+
 # The table
 
 
