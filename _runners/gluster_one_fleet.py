@@ -294,10 +294,9 @@ class _Look:
                 first.setdefault(key(finding), id(finding))
                 if not self.of(minion, finding["volume"])["coordinator"]:
                     own[key(finding)] = id(finding)
+        kept = set({**first, **own}.values())
         for node in nodes.values():
-            node["findings"] = [
-                one for one in node["findings"] if "volume" not in one or {**first, **own}[key(one)] == id(one)
-            ]
+            node["findings"] = [one for one in node["findings"] if "volume" not in one or id(one) in kept]
 
     def full(self, nodes):
         """
