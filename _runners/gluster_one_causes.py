@@ -71,7 +71,7 @@ def image_of(finding):
     return thing and [thing[1] or "image", int(thing[2])]
 
 
-def causes(fleet, called=None, first=None, part=None):
+def causes(fleet, called=None, first=None, part=None, named=None):
     """
     The causes of what was found, worst first, and of each finding what explains it.
 
@@ -90,6 +90,10 @@ def causes(fleet, called=None, first=None, part=None):
     part
         A function that returns a minion's part in the fleet, as :func:`part` does (default: it has no volumes).
 
+    named
+        A function that tells whether a host is one that the pillar or a coordinator names (default: each is). What
+        any minion says of another host explains nothing.
+
     Returns a list of dicts, each for findings that have one cure in common. ``effect`` says what it means for VMs and
     data while it lasts, None where the table of kinds does not. ``said_by`` are the minions that report it,
     ``at`` those where it lies, ``felt_by`` those with one of its findings, ``machines`` the VMs there, None where no
@@ -107,7 +111,8 @@ def causes(fleet, called=None, first=None, part=None):
 
         salt-run gluster_one.causes '{nodes: {}, absent: [kvm3], volumes: {}, datastores: {}, findings: []}'
     """
-    return _Causes(fleet, called or (lambda host: []), first or {}, part or (lambda minion: {"volumes": {}})).all()
+    part, named = part or (lambda minion: {"volumes": {}}), named or (lambda host: True)
+    return _Causes(fleet, called or (lambda host: []), first or {}, part, named).all()
 
 
 class _Causes:
@@ -115,8 +120,8 @@ class _Causes:
     The findings of a fleet with who reports them, and an index of what they may explain.
     """
 
-    def __init__(self, fleet, called, first, part):
-        self.fleet, self.called, self.first, self.part = fleet, called, first, part
+    def __init__(self, fleet, called, first, part, named):
+        self.fleet, self.called, self.first, self.part, self.named = fleet, called, first, part, named
         self.kinds, self.volumes = __salt__["gluster_one.kinds"](), fleet["volumes"]
         said = {id(one): minion for minion, node in fleet["nodes"].items() for one in node["findings"]}
         self.found = [(said.get(id(one)), one) for one in fleet["findings"]]
@@ -212,7 +217,7 @@ class _Causes:
         if who == "coordinator":
             name = finding.get("volume")
             offers += [("volume", name)] if name else []
-            offers += [("host", each) for each in self.one(on)]
+            offers += [("host", each) for each in self.one(on if on not in self.volumes else None)]
             offers += [("unseen", name)] if name and not self.volumes.get(name, {}).get("sets") else []
         elif who == "server":
             offers += [("host", minion)] if "volume" not in finding else []
@@ -255,7 +260,9 @@ class _Causes:
             return [(minion, str(store["id"]))] if store else []
         if by == "brick":
             return [item]
-        return self.one(item.partition(":/")[0]) or ([minion] if finding["kind"] == "not_in_pool" else [])
+        host = item.partition(":/")[0]
+        found = self.one(host) if "volume" in finding or self.named(host) else []
+        return found or ([minion] if finding["kind"] == "not_in_pool" else [])
 
     def explanation(self, number):
         """
@@ -263,8 +270,13 @@ class _Causes:
         """
         minion, finding = self.found[number]
         rules = self.kinds.get(finding["kind"], {}).get("explained_by", ())
-        found = [self.first_of(rules, minion, finding, item) for item in _items(finding)] if rules else []
-        return found[0] if found and None not in found else None
+        found = None
+        for item in _items(finding) if rules else ():
+            other = self.first_of(rules, minion, finding, item)
+            if other is None:
+                return None
+            found = other if found is None else found
+        return found
 
     def first_of(self, rules, minion, finding, item):
         for rule in rules:

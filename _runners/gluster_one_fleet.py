@@ -58,6 +58,8 @@ def overview(answers, asked, whole=False, known=None):
         look.facts(minion)
     for minion in look.said:
         look.space(minion)
+    sets = [each for volume in look.volumes.values() for each in volume["sets"] or ()]
+    look.brick_hosts = {brick.partition(":/")[0] for each in sets for brick, _ in each}
     nodes = {}
     # Volumes that nobody checks are in the status, too, before it is said which finding is about one.
     unseen = look.unseen() if whole else []
@@ -107,7 +109,7 @@ def overview(answers, asked, whole=False, known=None):
         "volumes": look.volumes, "nodes": nodes, "absent": absent, "datastores": look.datastores, "findings": findings,
     }  # fmt: skip
     called = functools.partial(__salt__["gluster_one.called"], known=look.known)
-    found = __salt__["gluster_one.causes"](fleet, called, first, look.part)
+    found = __salt__["gluster_one.causes"](fleet, called, first, look.part, look.named)
     return {
         "causes": found,
         **fleet,
@@ -145,7 +147,7 @@ class _Look:
             if isinstance(answers.get(minion), dict)
         }
         self.wrong = {minion: list(said["wrong"]) for minion, said in self.said.items()}
-        self.missed, self.shared, self.first_servers = {}, {}, None
+        self.missed, self.shared, self.first_servers, self.brick_hosts = {}, {}, None, set()
         known["said"] = {minion: said["names"] for minion, said in self.said.items()}
 
     def part(self, minion):
@@ -259,9 +261,16 @@ class _Look:
         """
         of = self.of(minion, name)
         host = finding["on"].partition(":/")[0]
-        own = of["server"] and finding["kind"] == "brick_down"
+        own = of["server"] and finding["kind"] == "brick_down" and self.named(host)
         own = own and __salt__["gluster_one.goes_by"](minion, host, self.known)  # before all others are looked at
         return of["coordinator"] or (own and __salt__["gluster_one.called"](host, self.known) == [minion])
+
+    def named(self, host):
+        """
+        Whether a name is a host's by a coordinator's bricks, or was looked up before, as those of the pillars are. A
+        minion that invents others must not use up the time in which names are looked up.
+        """
+        return host in self.brick_hosts or host in self.known.get("called", ())
 
     def own(self, minion, finding):
         """

@@ -105,7 +105,12 @@ def _claimants(name, known):
     Which minions say that a name is theirs, and which of those that say nothing have an address of it.
     """
     said = known.get("said", {})
-    found = {minion for minion in known["minions"] if _says(minion, name, known)}
+    if "sayers" not in known:
+        known["sayers"] = {}
+        for minion in known["minions"] & set(said):
+            for own in said[minion]:
+                known["sayers"].setdefault(own.casefold(), set()).add(minion)
+    found = set(known["sayers"].get(name.casefold(), ()))
     for address in _addresses(name, known):
         found |= {minion for minion in _all_names(known).get(address, ()) if minion not in said}
     return found

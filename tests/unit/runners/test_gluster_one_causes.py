@@ -38,13 +38,14 @@ def master():
         yield Master(monkeypatch, PILLARS)
 
 
-def fleet(master, found, sets=SETS, silent=(), machines=None, back=None):
+def fleet(master, found, sets=SETS, silent=(), machines=None, back=None, names=None):
     """What `status` returns for these findings by node; nodes of `silent` do not answer."""
     answers = {}
     for name in NODES:
         facts = {"one_vol": {"sets": sets, "bricks": sets and [2, 3], "peers": [1, 2]}} if name == "kvm1" else {}
         answers[name] = {
-            "version": 2, "roles": ["head" if name == "head" else "hypervisor"], "looked": ["mount"], "names": [name],
+            "version": 2, "roles": ["head" if name == "head" else "hypervisor"], "looked": ["mount"],
+            "names": (names or {}).get(name, [name]),
             "findings": found.get(name, []), "volumes": facts, "hosts": [],
             "datastores": {"glusterds": STORE} if name == "head" else {}, "coordinates": {"one_vol": name == "kvm1"},
             "machines": (machines or {}).get(name, []), "back": (back or {}).get(name, {}),
@@ -292,6 +293,21 @@ def test_names_are_looked_up_only_for_what_may_be_a_cause(master, monkeypatch):
     monkeypatch.setattr("socket.getaddrinfo", lambda host, port: looked.append(host) or [])
     many = [finding("client_bricks", seen=f"not connected to host{number}:/b") for number in range(100)]
     assert len(fleet(master, {"kvm9": many}, SETS)["findings"]) == 100 and looked == []
+
+
+def test_nobody_uses_up_the_time_in_which_names_are_looked_up(monkeypatch):
+    """While a node is silent, a brick's host is looked up where the pillar or the coordinator names it."""
+    looked = []
+    monkeypatch.setattr("socket.getaddrinfo", lambda host, port: looked.append(host) or [])
+    master = Master(monkeypatch, PILLARS)
+    many = [finding("client_bricks", f"/{i}", "not connected to " + ", ".join(f"h{i}x{j}:/b" for j in range(50)))
+            for i in range(20)]  # fmt: skip
+    own = [{**of_volume("brick_down", f"own{i}:/b")} for i in range(100)]
+    sets = [[*SETS[0], ["kvm3.san:/data/one_vol", True]]]
+    data = fleet(master, {"kvm9": many, "kvm2": own}, sets, ["kvm3"], names={"kvm2": [f"own{i}" for i in range(100)]})
+    assert set(looked) == {"kvm3.san"} and len(data["findings"]) == 120
+    alike = [finding("client_bricks", seen=f"not connected to {B3}")]
+    assert causes(fleet(master, {"kvm9": alike}, None, ["kvm3"])) == [("silent", "kvm3")], "the pillar names it"
 
 
 def test_hosts_that_are_silent_and_hypervisors_alike_are_one_cause_each(master):
