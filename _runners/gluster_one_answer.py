@@ -197,7 +197,8 @@ def sound(answer):
     answer
         Anything.
 
-    Returns a dict with all keys of a report, and ``wrong``, sentences about what was left out.
+    Returns a dict with all keys of a report; ``wrong``, sentences about what was left out; and ``many``, sentences
+    about lists that are too long, which an honest minion's may be, too.
 
     CLI Example:
 
@@ -205,7 +206,7 @@ def sound(answer):
 
         salt-run gluster_one.sound '{roles: [head]}'
     """
-    wrong = []
+    wrong, many = [], []
     said = _dict(answer)
     lacking = [key for key in ALWAYS if key not in said]
     kinds = [_dict(each).get("kind") for each in _list(said.get("findings"))[:FINDINGS]]
@@ -217,7 +218,7 @@ def sound(answer):
             wrong.append(f"{key} is {visible(value, 40)}")
             return kind()
         if len(value) > most:
-            wrong.append(f"{key} has {len(value)} entries, more than {most}")
+            many.append(f"{key} has {len(value)} entries, more than {most}")
         entries = list(value.items() if kind is dict else value)[:most]
         kept = [found for found in map(check, entries) if found is not None]
         if len(kept) < len(entries):
@@ -246,7 +247,7 @@ def sound(answer):
         wrong.insert(0, f"its report has {has}, and the master's is {VERSION}: its modules are not the master's")
     if lacking:
         wrong.insert(int(outdated), f"it lacks {', '.join(lacking)}")
-    return {**found, "wrong": wrong, "outdated": outdated}
+    return {**found, "wrong": wrong, "many": many, "outdated": outdated}
 
 
 def _age(said):

@@ -356,6 +356,10 @@ class _Look:
         if shape:
             one = _unable(minion, _some(shape))
             found.append({**one, "kind": "outdated", "expected": "modules of the master's version"})
+        if self.said[minion]["many"]:
+            one = _unable(minion, f"not all of it is shown: {_some(self.said[minion]['many'])}")
+            cure = f"see all of it: salt {shlex.quote(minion)} gluster_one.check"
+            found.append({**one, "expected": "at most as many", "cure": cure})
         if refused:
             one = _unable(minion, _some(refused))
             found.append({**one, "expected": "its own node", "cure": f"see who is root on {minion}"})

@@ -287,6 +287,19 @@ def test_another_version_hides_no_lie(master, version):
     assert found["check_failed"]["cure"] == f"see who is root on {EVIL}"
 
 
+def test_more_findings_than_are_read_accuse_nobody(master):
+    """A head has one for each image that it cannot open; what else is wrong with the answer is said beside that."""
+    disk = {"kind": "image", "on": "glusterds: image 1 (a, x)", "seen": "x", "expected": "y", "severity": "warning"}
+    master.answers = {"gluster_one.report": {**REPORTS, "head": report("head", findings=[disk] * 1200)}}
+    (said,) = [one for one in master.runner.status()["data"]["nodes"]["head"]["findings"] if one["kind"] != "image"]
+    assert said["seen"] == "not all of it is shown: findings has 1200 entries, more than 1000"
+    assert (said["kind"], said["cure"]) == ("check_failed", "see all of it: salt head gluster_one.check")
+    master.answers["gluster_one.report"][EVIL] = report(EVIL, roles=["root"], names=[EVIL] * 1200)
+    found = master.runner.status()["data"]["nodes"][EVIL]["findings"]
+    more, root = f"see all of it: salt {EVIL} gluster_one.check", f"see who is root on {EVIL}"
+    assert [one["cure"] for one in found] == [more, root]
+
+
 def test_few_pillars_are_rendered(master):
     master.rendered.clear()
     master.answers = {"gluster_one.report": {**REPORTS, EVIL: report(EVIL)}}
