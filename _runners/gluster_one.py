@@ -401,10 +401,9 @@ def _blockers(others, silent, asked, limits):
             unable = f"{other} could not say: {_visible(answer or 'no answer')}"
         if said == SAY:
             break
-    enough = said >= min(SAY, len(others) + len(silent))
     # What is a server's word is shown as that.
     shown = [f"{reason} ({' and '.join(who)})" if who else reason for reason, who in reasons.items()]
-    return shown if enough else [*shown, unable]
+    return shown if said >= min(SAY, len(others) + len(silent)) else [*shown, unable]
 
 
 def _names(minion, nodes, known):
