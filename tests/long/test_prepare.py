@@ -105,7 +105,8 @@ def test_killed_wherever_one_fears_it(unprepared):
 def option_set(fleet, host, option):
     """Somebody sets an option on a server, when what looked at the volume before has let go of Gluster's lock."""
     once = lambda: fleet.lab.exec(host, "sh", "-c", f"{VOLUME} set one_vol {option}").returncode == 0  # noqa: E731
-    wait_for(f"{option} on {host}", once, 60, every=1)
+    # A glusterd that has just come back may miss that another one lets go of the lock: then it keeps it for 180 s.
+    wait_for(f"{option} on {host}", once, 200, every=1)
 
 
 @pytest.mark.timeout(900)
