@@ -169,10 +169,10 @@ def other_node(elsewhere):
 
 
 @pytest.fixture
-def place(other_node, _retried):
+def place(other_node, _retried, modules):
     """
-    A directory like /var/lib/one/datastores, but root's, for one test; what is mounted in it, its lines of fstab and
-    what lies on small_vol are taken away again.
+    A directory like /var/lib/one/datastores, but root's, for one test; what is mounted in it, its lines of fstab, the
+    services of other directories than that of datastore 0 and what lies on small_vol are taken away again.
     """
     root = Path("/mnt/place-1")
     fstab = host.FSTAB.read_bytes()
@@ -187,6 +187,8 @@ def place(other_node, _retried):
         host.FSTAB.write_bytes(fstab)
         host.sh("systemctl", "daemon-reload")
     host.FSTAB.chmod(mode)
+    for path in {*modules.gluster_fstab.retry_services()} - {f"{root}/0"}:
+        host.forget_retry(path)
     host.sh("rm", "-rf", "--one-file-system", root, "/var/lib/gluster_one")
 
 
