@@ -232,7 +232,8 @@ class _Causes:
             if minion in self.heads:
                 volume = about_volume(finding, self.part(minion)["volumes"])
                 offers += [("mount", (minion, volume)), ("mount", minion)]
-            items = _items(finding) if finding["kind"] == "client_bricks" else ()
+            # A mount that is gone, or is just coming back, misses any brick.
+            items = _items(finding) if finding["kind"] == "client_bricks" else [None]
             offers += [("client", (minion, brick)) for brick in items]
         return offers
 
@@ -248,7 +249,7 @@ class _Causes:
             return self.serves(minion)
         if by == "client":
             address = re.match(r"a client at (\S+) is not connected", finding["seen"])
-            return [(each, item) for each in self.one(address and address[1])]
+            return [(each, brick) for each in self.one(address and address[1]) for brick in (item, None)]
         if by in ("volume", "unseen"):
             return [self.volume_of(minion, finding)]
         if by == "mount":

@@ -121,6 +121,11 @@ CASES = {
          "kvm1": [of_volume("client_apart", seen=f"a client at kvm2 is not connected to {B3}")]}, SETS, [],
         ("client_bricks", MOUNT), 1,
     ),
+    "a mount that is just coming back": (
+        {"kvm2": [finding("mount_gone")],
+         "kvm1": [of_volume("client_apart", seen=f"a client at kvm2 is not connected to {B3}")]}, SETS, [],
+        ("mount_gone", MOUNT), 1,
+    ),
     "a frozen brick": (
         joined(HUNG, {"kvm3": [finding("process_stopped", B3)]}), SETS, [], ("process_stopped", B3), 5,
     ),
