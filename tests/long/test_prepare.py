@@ -105,8 +105,7 @@ def test_killed_wherever_one_fears_it(unprepared):
 def option_set(fleet, host, option):
     """Somebody sets an option on a server, when what looked at the volume before has let go of Gluster's lock."""
     once = lambda: fleet.lab.exec(host, "sh", "-c", f"{VOLUME} set one_vol {option}").returncode == 0  # noqa: E731
-    # A glusterd that has just come back may miss that another one lets go of the lock: then it keeps it for 180 s.
-    wait_for(f"{option} on {host}", once, 200, every=1)
+    wait_for(f"{option} on {host}", once, 60, every=1)
 
 
 @pytest.mark.timeout(900)
@@ -119,6 +118,9 @@ def test_what_others_do_in_the_middle(unprepared):
     fleet = unprepared
     ended(fleet, "look before kvm2")
     started = {host: fleet.pids(host, "glusterd") for host in HYPERVISORS}
+    # Before it has heard from the others they would take the option, too, or keep the lock for it for 180 s.
+    rejected = lambda: fleet.sh("kvm1", "gluster peer status").count("Peer Rejected") == 2  # noqa: E731
+    wait_for("the others reject kvm1", rejected, 60)
     option_set(fleet, "kvm1", "user.note both")
     code, steps, said = fleet.orchestrate(*PREPARE, test=True)
     assert code != 0 and steps == {} and "the version of volume one_vol is" in said, said
