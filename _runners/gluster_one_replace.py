@@ -224,7 +224,7 @@ def replace_steps(case, found, target, others, keep=False):
 
     .. code-block:: bash
 
-        salt-run gluster_one.replace_steps '{brick: "kvm3:/data/one_vol"}' '{bricks: []}' kvm3 '[kvm1, kvm2]'
+        salt-run gluster_one.replace_steps '{new: kvm3, brick: "kvm3:/data/b"}' '{bricks: []}' kvm3 '[kvm1, kvm2]'
     """
     steps, bricks = [], found["bricks"]
     if case["new"] is None and not found["uuid"]:

@@ -247,7 +247,7 @@ def upgrade_before(server, target, views, driver, reasons):
 
     .. code-block:: bash
 
-        salt-run gluster_one.upgrade_before kvm2 kvm2 '{}' '{}' '[]'
+        salt-run gluster_one.upgrade_before kvm2 kvm2 '{kvm2: null}' '{}' '[]'
     """
     errors = upgrade_unready(views)
     vms = re.compile(r"\d+ VMs? on ")
@@ -312,7 +312,7 @@ def upgrade_unready(views):
 
     .. code-block:: bash
 
-        salt-run gluster_one.upgrade_unready '{}'
+        salt-run gluster_one.upgrade_unready '{kvm2: null}'
     """
     return _unready(views) or _half_prepared(views) or _strangers(views) or _rejections(views) or _incompatible(views)
 
