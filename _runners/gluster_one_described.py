@@ -335,10 +335,9 @@ class _Fleet:
         without those of the other mounts.
         """
         seen, mounts = self.facts[minion], self._mounts(minion, name)
-        ends = set()
-        for store in stores:
-            link = seen["directories"].get(str(store["id"]), {}).get("link")
-            ends |= {f"{seen['datastores_dir'].rstrip('/')}/{store['id']}", posixpath.normpath(link or "/")}
+        links = {seen["directories"].get(str(store["id"]), {}).get("link") for store in stores} - {None}
+        ends = {posixpath.normpath(link) for link in links}
+        ends |= {f"{seen['datastores_dir'].rstrip('/')}/{store['id']}" for store in stores}
         used = [mount for mount in mounts if mount["path"] in ends] or mounts
         others = {mount["path"] for mount in mounts if mount not in used}
         return used, [line for line in seen["fstab"] if line["volume"] == name and line["path"] not in others]
@@ -351,6 +350,7 @@ class _Fleet:
         own, below = [], []
         ids = {str(store["id"]) for store in stores}
         for minion in self.nodes:
+            used, _ = self._used(minion, name, stores)
             for mount in self._mounts(minion, name):
                 if mount["refused"]:
                     self._remark(
@@ -358,7 +358,7 @@ class _Fleet:
                         f"{PLACE}/{name} as well ({mount['refused']})",
                         minion,
                     )
-                elif mount not in self._used(minion, name, stores)[0]:
+                elif mount not in used:
                     self._remark(
                         f"volume {name} is mounted on {mount['path']} as well, to which no datastore's directory "
                         "leads: that mount stays as it is",

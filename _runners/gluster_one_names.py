@@ -105,12 +105,7 @@ def _claimants(name, known):
     Which minions say that a name is theirs, and which of those that say nothing have an address of it.
     """
     said = known.get("said", {})
-    if "sayers" not in known:
-        known["sayers"] = {}
-        for minion in known["minions"] & set(said):
-            for own in said[minion]:
-                known["sayers"].setdefault(own.casefold(), set()).add(minion)
-    found = set(known["sayers"].get(name.casefold(), ()))
+    found = set(_sayers(name, known))
     for address in _addresses(name, known):
         found |= {minion for minion in _all_names(known).get(address, ()) if minion not in said}
     return found
@@ -154,8 +149,18 @@ def may_go_by(minion, name, known=None):
     return not _addresses(name, known) or not any(map(_is_address, names(minion, known)))
 
 
-def _says(minion, name, known):
-    return name.casefold() in map(str.casefold, known.get("said", {}).get(minion, ()))
+def _sayers(name, known):
+    """
+    Which minions say that a name is theirs. What they say is put in order once, and anew where they are asked again.
+    """
+    said = known.get("said", {})
+    if known.get("sayers", [None])[0] is not said:
+        index = {}
+        for minion in known["minions"] & set(said):
+            for own in said[minion]:
+                index.setdefault(own.casefold(), set()).add(minion)
+        known["sayers"] = [said, index]
+    return known["sayers"][1].get(name.casefold(), ())
 
 
 def addresses(hosts, until=None):
@@ -226,7 +231,7 @@ def goes_by(minion, name, known=None):
     among = _candidates(name, known)
     if minion in (known["minions"] if among is None else among) and name.casefold() in names(minion, known):
         return True
-    return minion in known["minions"] and _says(minion, name, known) and not _having(among or (), name, known)
+    return minion in _sayers(name, known) and not _having(among or (), name, known)
 
 
 def _having(minions, name, known):

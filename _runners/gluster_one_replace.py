@@ -692,10 +692,11 @@ def _is_view(said):
         return False
     members = [member for member in servers.values() if member is not None]
     known = all(isinstance(member, dict) and _is_uuid(member.get("uuid")) for member in members)
-    return known and all(
-        isinstance(name, str) and re.fullmatch(r"[\w-]{1,255}", name) and _is_volume(each)
-        for name, each in volumes.items()
-    )
+    return known and all(_is_volume_name(name) and _is_volume(each) for name, each in volumes.items())
+
+
+def _is_volume_name(said):
+    return isinstance(said, str) and bool(re.fullmatch(r"[\w-]{1,255}", said))
 
 
 def _is_peer(said):
@@ -721,7 +722,7 @@ def _is_volume(said):
 def _is_standing(said):
     lists = (
         isinstance(said, dict)
-        and _is_list(said.get("volumes"), lambda name: isinstance(name, str) and re.fullmatch(r"[\w-]{1,255}", name))
+        and _is_list(said.get("volumes"), _is_volume_name)
         and _is_list(said.get("peers"), _is_host)
     )
     return lists and (said.get("uuid") is None or _is_uuid(said["uuid"]))

@@ -36,6 +36,17 @@ def test_who_goes_by_a_name(monkeypatch, name, grains, minions):
     assert not master.salt["gluster_one.goes_by"]("stranger", name)
 
 
+def test_what_minions_say_the_second_time_counts(monkeypatch):
+    """Coordinators are asked again once the addresses of several are known."""
+    master = Master(monkeypatch, {"gl9": {}})
+    monkeypatch.setattr("socket.getaddrinfo", lambda host, port: [])
+    known = {"said": {"gl9": ["san1.lab"]}}
+    assert master.salt["gluster_one.called"]("san1.lab", known) == ["gl9"]
+    known["said"] = {"gl9": ["san2.lab"]}
+    assert master.salt["gluster_one.called"]("san2.lab", known) == ["gl9"]
+    assert not master.salt["gluster_one.goes_by"]("gl9", "san1.lab", known)
+
+
 SAID = {"san": ["san1.lab"], "kvm1.example.com": ["kvm1", "KVM1.san"], "liar": ["kvm1", "san1.lab", "kvm1.san"]}
 
 
