@@ -272,8 +272,8 @@ def _require_unused(device, name):
         raise CommandExecutionError(f"{device} is in use by {shown(pids[0])}: give another device")
     if last:
         raise CommandExecutionError(
-            f"it is not known whether {device} is in use: not all processes could be looked at within a minute, which "
-            f"was over at {shown(last)}: end that one and others like it, and run again"
+            f"it is not known whether {device} is in use: not all processes could be looked at in time, {shown(last)} "
+            "could not: end that one and others like it, and run again"
         )
 
 

@@ -439,8 +439,8 @@ def mount_users(path, copies=True):
     copies
         Count other mounts of the same client (bool, default True): those end with it, if it ends.
 
-    Returns a sorted list of strings such as ``["/srv/vol", "qemu-system-x86 (4711)"]``. If a minute is not enough for
-    all processes, one of them says so: what is not known may be a user.
+    Returns a sorted list of strings such as ``["/srv/vol", "qemu-system-x86 (4711)"]``. If not all processes can be
+    looked at (``gluster_process.users``), one of them says so: what is not known may be a user.
 
     CLI Example:
 
@@ -461,7 +461,7 @@ def mount_users(path, copies=True):
     found += [f"{name} ({pid})" for pid, name in names.items() if name is not None]  # it has not ended
     if last:
         name = __utils__["gluster_process.process_name"](last)
-        found.append(f"perhaps others (not all could be looked at within a minute, which was over at {name})")
+        found.append(f"perhaps others (not all processes could be looked at in time: {name} could not)")
     return sorted(map(__utils__["gluster_process.visible"], found))
 
 

@@ -3,6 +3,7 @@ QEMU's ways to a volume: native access, ``gluster://``, and files on the mount
 ==============================================================================
 """
 
+import contextlib
 import os
 import re
 import secrets
@@ -11,7 +12,6 @@ import socket
 import stat
 import time
 
-import psutil
 import salt.utils.path
 from salt.exceptions import CommandExecutionError, SaltException
 
@@ -319,18 +319,32 @@ def native_machines():
 
     Returns a sorted list of names, each with its process, such as ``["one-7 (4711)"]``.
 
+    Raises CommandExecutionError where the kernel does not say it of a QEMU.
+
     CLI Example:
 
     .. code-block:: bash
 
         salt kvm1 gluster_native.native_machines
     """
-    processes = ((pid, __utils__["gluster_process.words"](pid)) for pid in psutil.pids())
+    processes = __utils__["gluster_process.command_lines"]()
+    unknown = [pid for pid, words in processes.items() if words is None and _is_qemu(pid)]
+    if unknown:
+        raise CommandExecutionError(
+            f"it is not known whether the VM of process {unknown[0]} has a disk open over gluster://: its command line "
+            "cannot be read; end it, or have the mount answer for which it waits, and run again"
+        )
     return sorted(
         __utils__["gluster_process.process_name"](pid)
-        for pid, words in processes
-        if "-name" in words and (any(re.search(GLUSTER, word) for word in words) or _has_attached(words))
+        for pid, words in processes.items()
+        if words and "-name" in words and (any(re.search(GLUSTER, word) for word in words) or _has_attached(words))
     )
+
+
+def _is_qemu(pid):
+    with contextlib.suppress(OSError):  # it has ended
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe")).startswith(("qemu", "kvm"))
+    return False
 
 
 def _has_attached(words):

@@ -13,7 +13,6 @@ import glob
 import os
 import time
 
-import psutil
 import salt.utils.files
 import salt.utils.path
 import salt.utils.systemd
@@ -752,8 +751,8 @@ def machines():
 
         salt kvm1 gluster_one.machines
     """
-    words, vm_name = (__utils__[f"gluster_process.{name}"] for name in ("words", "vm_name"))
-    return sorted(filter(None, (vm_name(words(pid)) for pid in psutil.pids())))
+    lines = __utils__["gluster_process.command_lines"]()
+    return sorted(filter(None, map(__utils__["gluster_process.vm_name"], lines.values())))
 
 
 def mount_health(path):

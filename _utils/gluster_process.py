@@ -12,6 +12,7 @@ import re
 import selectors
 import signal
 import subprocess
+import threading
 import time
 
 import psutil
@@ -25,6 +26,8 @@ KILL_SECONDS = 0.5  # until a process that was killed is gone, unless it cannot 
 MOST_OUTPUT = 1_000_000
 MOST_WORDS = 131_072  # bytes of a command line; one of QEMU has 10,000 to 30,000
 LOOK_SECONDS = 60  # for what all processes have open
+WORDS_SECONDS = 10  # for all command lines, which take some milliseconds
+HELD_SECONDS = 2  # for one process
 PROC = "/proc"
 
 
@@ -300,8 +303,8 @@ def words(pid):
     pid
         Its number (int or string).
 
-    Returns a list of strings, without what lies behind the first 128 KiB; empty for a thread of the kernel, and for a
-    process that has ended.
+    Returns a list of strings, without what lies behind the first 128 KiB; empty for a thread of the kernel, for a
+    process that has ended, and for one of which :func:`command_lines` does not know it.
 
     Example:
 
@@ -309,7 +312,70 @@ def words(pid):
 
         __utils__["gluster_process.words"](1)
     """
-    return _start(pid, "cmdline", MOST_WORDS).split("\0")[:-1]
+    return command_lines([pid])[pid] or []
+
+
+def command_lines(pids=None):
+    """
+    The command lines of processes.
+
+    pids
+        Their numbers (list of ints or strings, default all).
+
+    Returns a dict of lists of strings by number, each as :func:`words` has it; None for those of which the kernel does
+    not say it within two seconds, or within ten for all: while a process changes what is mapped into its memory, others
+    have to wait for it, and it may wait for a mount that hangs.
+
+    Example:
+
+    .. code-block:: python
+
+        __utils__["gluster_process.command_lines"]()
+    """
+    found = {}
+
+    def read(pid):
+        found[pid] = _start(pid, "cmdline", MOST_WORDS).split("\0")[:-1]
+
+    pids = _pids() if pids is None else pids
+    _each(pids, read, WORDS_SECONDS)
+    return {pid: found.get(pid) for pid in pids}
+
+
+def _pids():
+    return [int(name) for name in os.listdir(PROC) if name.isdigit()]
+
+
+def _each(pids, look, seconds):
+    """
+    Look at processes one after another, in a thread, since a look may be held up for ever: then that thread is left,
+    and another goes on. Returns those that were not looked at to the end, and the one at which the time was over.
+    """
+    held, failed, at, left = [], [], [None], iter(list(pids))
+    end = time.monotonic() + seconds
+
+    def go_on(worker):
+        try:
+            for at[0] in left:
+                look(at[0])
+                if worker != len(held):  # it was left, and comes back
+                    return
+        except Exception as exc:
+            failed.append(exc)
+
+    while True:
+        thread, before = threading.Thread(target=go_on, args=(len(held),), daemon=True), None
+        thread.start()
+        while thread.is_alive() and (before is None or before != at[0]) and time.monotonic() < end:
+            before = at[0]
+            thread.join(min(HELD_SECONDS, max(0, end - time.monotonic())))
+        if failed:
+            raise failed[0]
+        if not thread.is_alive():
+            return held
+        held.append(at[0])
+        if time.monotonic() >= end:
+            return held
 
 
 def comm(pid):
@@ -384,14 +450,14 @@ def process_name(pid):
 def users(holds):
     """
     The processes that have one of some files open, or mapped into their memory, are in one of some directories, or run
-    one of some programs. Only texts of the kernel's are read, which a file system that hangs does not delay. Others may
-    run any number of processes with any number of files: a minute is spent on all.
+    one of some programs. Only texts of the kernel's are read. Others may run any number of processes with any number of
+    files, and hold up a look at them: two seconds are spent on one, a minute on all.
 
     holds
         Whether a path is one of them (function of a string).
 
-    Returns a tuple: the processes' numbers (list of ints), and that of the process at which the minute was over, None
-    if all were looked at.
+    Returns a tuple: the processes' numbers (list of ints), and that of a process for which the time was not enough,
+    None if all were looked at.
 
     Example:
 
@@ -399,18 +465,17 @@ def users(holds):
 
         __utils__["gluster_process.users"]("/dev/sdb".__eq__)
     """
-    found, end = [], time.monotonic() + LOOK_SECONDS
-    for pid in map(int, filter(str.isdigit, os.listdir(PROC))):
-        for path in _held(f"{PROC}/{pid}"):
-            if time.monotonic() > end:
-                return found, pid
-            if holds(path):
-                found.append(pid)
-                break
-    return found, None
+    found = []
+
+    def look(pid):
+        if any(map(holds, _open(f"{PROC}/{pid}"))):
+            found.append(pid)
+
+    held = _each(_pids(), look, LOOK_SECONDS)
+    return list(found), held[-1] if held else None
 
 
-def _held(process):
+def _open(process):
     others = (f"{process}/{name}" for name in ("cwd", "root", "exe"))
     for link in itertools.chain(others, _entries(f"{process}/fd")):
         with contextlib.suppress(OSError):  # it has closed it since, or ended; a thread of the kernel runs nothing

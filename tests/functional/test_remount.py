@@ -3,6 +3,7 @@
 import contextlib
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -11,6 +12,26 @@ from .runs import fails, four_runs, idle, refuses
 
 NEW = ["log-level=WARNING"]
 LINE = "kvm1:/small_vol defaults,_netdev,nosuid,nodev,backup-volfile-servers=kvm2:kvm3,log-level=WARNING"
+
+# A process that has a file mapped, and changes what is mapped while its page waits to be written: as long as the mount
+# hangs, the kernel lets nobody see its command line or what it has mapped. ctypes gives up Python's own lock meanwhile.
+HOLDER = """
+import ctypes, os, sys, threading, time
+libc, pointer, size = ctypes.CDLL(None), ctypes.c_void_p, ctypes.c_size_t
+libc.mmap.restype = pointer
+file = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600)
+os.ftruncate(file, 4096)
+place = pointer(libc.mmap(None, size(4096), 3, 1, file, ctypes.c_long(0)))
+os.close(file)
+libc.memset(place, 1, size(4096))
+print(flush=True)
+sys.stdin.readline()
+for function, *more in ((libc.msync, size(4096), 4), (libc.memset, 2, size(4096)), (libc.mprotect, size(4096), 1)):
+    threading.Thread(target=function, args=(place, *more), daemon=True).start()
+    time.sleep(0.3)
+print(flush=True)
+time.sleep(600)
+"""
 
 
 @pytest.fixture
@@ -101,6 +122,25 @@ def test_who_only_reads_elsewhere_is_no_user(modules, outdated, point):
     with process("sh", "-c", "echo; read line", cwd=point.parent):
         assert modules.gluster_mount.mount_users(str(point)) == []
         assert modules.gluster_mount.mount_users(f"{point}0") == []
+
+
+def test_a_process_that_waits_for_a_mount_that_hangs_holds_up_no_look(mounted, modules, point):
+    assert mounted().result is True
+    words = [sys.executable, "-c", HOLDER, point / "file"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        child.stdout.readline()
+        line, user = f"/proc/{child.pid}/cmdline", f"{os.path.basename(sys.executable)} ({child.pid})"
+        assert modules.gluster_mount.mount_users(str(point)) == [user]
+        with host.stopped(host.fuse_client(point)):
+            child.stdin.write(b"\n")
+            child.stdin.flush()
+            child.stdout.readline()
+            assert subprocess.run(["timeout", "1", "cat", line], stdout=subprocess.DEVNULL).returncode == 124
+            with host.seconds(10):
+                assert modules.gluster_one.machines() == modules.gluster_native.native_machines() == []
+                users = modules.gluster_mount.mount_users(str(point))
+            assert users == [f"perhaps others (not all processes could be looked at in time: {user} could not)"]
+        child.kill()
 
 
 def test_options_that_no_client_takes_change_nothing(mounted, remounted, point):

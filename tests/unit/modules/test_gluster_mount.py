@@ -161,7 +161,7 @@ def test_processes_that_were_not_looked_at_may_be_users(module, monkeypatch):
     utils = {"comm": names.get, "users": lambda holds: ([pid for pid in names if holds("/srv/vol/x")], 4711)}
     for name, function in utils.items():
         monkeypatch.setitem(module.__utils__, f"gluster_process.{name}", function)
-    last = "perhaps others (not all could be looked at within a minute, which was over at name (4711))"
+    last = "perhaps others (not all processes could be looked at in time: name (4711) could not)"
     assert module.mount_users("/srv/vol") == [" (8)", last, "qemu-system-x86 (7)"]
     assert module.mount_users("/srv/vo") == [last]
 

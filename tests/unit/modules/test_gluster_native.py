@@ -4,6 +4,7 @@ import os
 import re
 
 import pytest
+from salt.exceptions import CommandExecutionError
 
 from ..conftest import CHECKOUT
 
@@ -230,11 +231,13 @@ def test_a_directory_that_takes_no_file(native, tmp_path):
 
 def running(execution, monkeypatch, processes):
     """The module on a node with these processes: their command lines by number."""
-    utils = {"gluster_process.words": processes.get, "gluster_process.process_name": lambda pid: names[pid]}
+    utils = {
+        "gluster_process.command_lines": lambda: processes,
+        "gluster_process.process_name": lambda pid: names[pid],
+    }
     module = execution("gluster_native", __utils__=utils)
     vm_name = module.__utils__["gluster_process.vm_name"]
     names = {pid: f"{vm_name(words)} ({pid})" for pid, words in processes.items()}
-    monkeypatch.setattr(module.psutil, "pids", lambda: list(processes))
     return module
 
 
@@ -254,6 +257,19 @@ def test_machines_that_have_native_disks_open(execution, monkeypatch, words, nat
     command = ["/usr/bin/qemu-system-x86_64", "-name", "guest=one-7,debug-threads=on", *words]
     module = running(execution, monkeypatch, {4711: command, 4712: []})
     assert module.native_machines() == ["one-7 (4711)"] * native_disk
+
+
+@pytest.mark.parametrize(
+    "program, is_known", [("/usr/bin/qemu-system-x86_64", False), ("/usr/libexec/qemu-kvm", False), ("/bin/vi", True)]
+)
+def test_a_vm_whose_command_line_is_held_up_may_have_one(execution, monkeypatch, program, is_known):
+    module = running(execution, monkeypatch, {4711: None})
+    monkeypatch.setattr(module.os, "readlink", {"/proc/4711/exe": program}.get)
+    if is_known:
+        assert module.native_machines() == []
+        return
+    with pytest.raises(CommandExecutionError, match="the VM of process 4711 .* cannot be read"):
+        module.native_machines()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Gluster's processes on this server: one that has ended gives no traceback, and none is taken for another."""
 
 import contextlib
-import itertools
 import mmap
 import os
 import time
@@ -287,16 +286,56 @@ def test_this_process_s_own_files(util, tmp_path):
     assert module.users(str(path).__eq__)[0] == []
 
 
-def test_no_number_of_files_takes_more_than_a_minute(proc, tmp_path, monkeypatch):
-    """Each file takes a second here."""
-    for pid in (1, 2):
-        (proc(pid) and tmp_path / f"{pid}/fd").mkdir()
-        for number in range(40):
-            (tmp_path / f"{pid}/fd/{number}").symlink_to("/another")
-    now = itertools.count()
-    monkeypatch.setattr(time, "monotonic", lambda: next(now))
-    found, last = proc().users("/vol".__eq__)
-    assert found == [] and last in (1, 2) and next(now) == 62
+def test_no_number_of_processes_takes_more_than_a_minute(proc, monkeypatch):
+    """A minute is half a second here, as a look takes a fifth, and one process has two seconds."""
+    module, looked = proc(), []
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(module, "_pids", lambda: range(1, 41))
+    monkeypatch.setattr(module, "_open", lambda process: looked.append(process) or time.sleep(0.2) or ["/vol"])
+    begin = time.monotonic()
+    found, last = module.users("/vol".__eq__)
+    assert time.monotonic() - begin < 1.5 and found == list(range(1, last))
+    before = len(looked)
+    time.sleep(0.5)
+    assert len(looked) == before < 10  # nor does it go on
+
+
+@pytest.fixture
+def held(proc, tmp_path, monkeypatch):
+    """Whoever reads of the process 2 is held up, here by a FIFO, as by a process that waits for a hung mount."""
+    module = proc(1, maps=MAPS, cmdline=b"/usr/bin/qemu-kvm\0-name\0one-1\0")
+    proc(2, comm=b"vi\n")
+    proc(3, maps=MAPS, cmdline=b"sleep\x0060\0")
+    for name in ("maps", "cmdline"):
+        os.mkfifo(tmp_path / f"2/{name}")
+    monkeypatch.setattr(module, "HELD_SECONDS", 0.3)
+    yield module
+    for name in ("maps", "cmdline"):  # the threads that were left end
+        with contextlib.suppress(OSError):
+            os.close(os.open(tmp_path / f"2/{name}", os.O_WRONLY | os.O_NONBLOCK))
+
+
+def test_a_process_whose_memory_is_held_up_holds_up_nobody(held):
+    begin = time.monotonic()
+    assert held.command_lines() == {1: ["/usr/bin/qemu-kvm", "-name", "one-1"], 2: None, 3: ["sleep", "60"]}
+    assert held.words(2) == [] and held.process_name(2) == "vi (2)"
+    found, last = held.users("/vol/a b (deleted)".__eq__)
+    assert (sorted(found), last) == ([1, 3], 2) and time.monotonic() - begin < 5
+
+
+def test_many_that_are_held_up_take_no_longer_than_one_look_may(held, monkeypatch):
+    monkeypatch.setattr(held, "WORDS_SECONDS", 0.5)
+    monkeypatch.setattr(held, "_pids", lambda: [2, 1, 2, 2, 2, 2, 3])
+    begin = time.monotonic()
+    assert held.command_lines()[3] is None and time.monotonic() - begin < 2
+
+
+def test_a_look_that_fails_is_an_error(proc):
+    def holds(path):
+        raise ValueError(path)
+
+    with pytest.raises(ValueError, match="/vol/a b"):
+        proc(1, maps=MAPS).users(holds)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
