@@ -250,7 +250,7 @@ def replace_steps(case, found, target, others, keep=False):
         if found["taken_in"] or bricks:
             step("glusterd", target, server=True)
             step(f"take in {case['new']}", others[0], take_in=case["new"])
-        # All volumes: a run before may have moved bricks that are not healed yet, and been ended then.
+        # A run before may have moved bricks that are not healed yet, and been ended then.
         if case["leaves"]:  # its bricks hold all that was written: one after the other
             heal(found["volumes"])
             for brick in bricks:
@@ -285,10 +285,11 @@ def replace_decided(case, views, standing, names, target):
         The new server's minion (string, None where there is none).
 
     Returns a dict: ``errors``, sentences with what to do, and nothing else where there are some; the bricks that go, by
-    volume; all volumes; the uuid that the pool has for the old server, None where it is not in it; the new bricks; what
-    gives glusterd its place back, None where the server is another one; whether the new one is to be taken in; what
-    the old one is called; and by minion the bricks of which it has to say whether others have all that they have: each
-    that stays of a set that loses one, with the first brick of a dispersed set, None where it is a replicated one::
+    volume; the volumes of these, and those with bricks of the new server, all where there is none; the uuid that the
+    pool has for the old server, None where it is not in it; the new bricks; what gives glusterd its place back, None
+    where the server is another one; whether the new one is to be taken in; what the old one is called; and by minion
+    the bricks of which it has to say whether others have all that they have: each that stays of a set that loses one,
+    with the first brick of a dispersed set, None where it is a replicated one::
 
         {"errors": [], "uuid": "...", "going": {"one_vol": ["kvm3:/data/one_vol"]}, "taken_in": False,
          "volumes": ["one_vol"],
@@ -355,7 +356,11 @@ def replace_decided(case, views, standing, names, target):
         "errors": [],
         "uuid": uuid,
         "going": going,
-        "volumes": sorted(view["volumes"]),
+        "volumes": sorted(
+            name
+            for name, info in view["volumes"].items()
+            if case["new"] is None or name in going or (new and new in info["servers"])
+        ),
         "bricks": bricks,
         "restore": restore,
         "taken_in": case["new"] is not None and not reinstalled and not new,

@@ -131,6 +131,16 @@ def test_what_was_moved_before_a_kill_is_waited_for_too(moved, words):
     assert last == (["kvm1"], {"detach": "kvm3"})
 
 
+@pytest.mark.parametrize("words", [{"old": "kvm3", "new": "kvm4"}, {"leave": "kvm3", "to": "kvm4"}])
+def test_a_volume_that_has_nothing_to_do_with_it_is_not_waited_for(moved, words):
+    """A brick of it may be down for good until its disk is replaced, which nobody can while this one goes on."""
+    for said in moved.views.values():
+        said["volumes"]["other"] = {**volume(1, 2), "bricks": ["kvm1:/data/other", "kvm2:/data/other"]}
+        said["volumes"]["other"]["online"] = ["kvm1:/data/other"]
+    waits = [step["waits"]["volumes"] for step in moved.plan(**words)["steps"] if "waits" in step]
+    assert waits and all(each == ["one_vol"] for each in waits)
+
+
 def test_one_brick_alone(fleet):
     fleet.standing["kvm3"]["uuid"] = uuid(3)
     for said in fleet.views.values():
