@@ -147,7 +147,7 @@ class _Look:
             if isinstance(answers.get(minion), dict)
         }
         self.wrong = {minion: list(said["wrong"]) for minion, said in self.said.items()}
-        self.missed, self.shared, self.first_servers, self.brick_hosts = {}, {}, None, set()
+        self.missed, self.shared, self.first_servers, self.brick_hosts, self.tried = {}, {}, None, set(), {}
         known["said"] = {minion: said["names"] for minion, said in self.said.items()}
 
     def part(self, minion):
@@ -261,7 +261,7 @@ class _Look:
         """
         of = self.of(minion, name)
         host = finding["on"].partition(":/")[0]
-        own = of["server"] and finding["kind"] == "brick_down" and self.named(host)
+        own = of["server"] and finding["kind"] == "brick_down" and (self.named(host) or self.may_name(minion, host))
         own = own and __salt__["gluster_one.goes_by"](minion, host, self.known)  # before all others are looked at
         return of["coordinator"] or (own and __salt__["gluster_one.called"](host, self.known) == [minion])
 
@@ -271,6 +271,15 @@ class _Look:
         minion that invents others must not use up the time in which names are looked up.
         """
         return host in self.brick_hosts or host in self.known.get("called", ())
+
+    def may_name(self, minion, host):
+        """
+        Whether a server may name its bricks so where no coordinator does: with two names, and no more.
+        """
+        tried = self.tried.setdefault(minion, [])
+        if host not in tried and len(tried) < 2:
+            tried.append(host)
+        return host in tried
 
     def own(self, minion, finding):
         """

@@ -310,9 +310,24 @@ def test_nobody_uses_up_the_time_in_which_names_are_looked_up(monkeypatch):
     own = [{**of_volume("brick_down", f"own{i}:/b")} for i in range(100)]
     sets = [[*SETS[0], ["kvm3.san:/data/one_vol", True]]]
     data = fleet(master, {"kvm9": many, "kvm2": own}, sets, ["kvm3"], names={"kvm2": [f"own{i}" for i in range(100)]})
-    assert set(looked) == {"kvm3.san"} and len(data["findings"]) == 120
+    assert set(looked) == {"kvm3.san", "own0", "own1"} and len(data["findings"]) == 120
     alike = [finding("client_bricks", seen=f"not connected to {B3}")]
     assert causes(fleet(master, {"kvm9": alike}, None, ["kvm3"])) == [("silent", "kvm3")], "the pillar names it"
+
+
+@pytest.mark.parametrize("host", ["10.0.0.3", "kvm3.storage"])
+@pytest.mark.parametrize("sets, silent", [(SETS, ["kvm1"]), (None, [])], ids=["silent", "without an answer"])
+def test_a_server_speaks_for_its_brick_while_the_coordinator_does_not(monkeypatch, host, sets, silent):
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_: [(2, 1, 6, "", ("10.0.0.3", 0))])
+    at = {"id": "kvm3", "ipv4": ["10.0.0.3"]}
+    findings = {
+        "kvm9": [finding("client_bricks", seen=f"not connected to {host}:/data/one_vol")],
+        "kvm3": [of_volume("brick_down", f"{host}:/data/one_vol", "it is down")],
+    }
+    names = {"kvm3": ["kvm3", "10.0.0.3", "kvm3.storage"]}
+    data = fleet(Master(monkeypatch, PILLARS, {"kvm3": at}), findings, sets, silent, names=names)
+    assert causes(data) == [("brick_down", f"{host}:/data/one_vol"), *(("silent", each) for each in silent)]
+    assert data["volumes"]["one_vol"]["wrong"] == [f"{host}:/data/one_vol: it is down"]
 
 
 def test_hosts_that_are_silent_and_hypervisors_alike_are_one_cause_each(master):
