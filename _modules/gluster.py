@@ -1200,7 +1200,7 @@ def brick_restart(volume, brick, timeout=120):
         )
     with _looking(brick):
         process = psutil.Process(pid)
-        known = path in __utils__["gluster_process.words"](pid)
+        known = path in (__utils__["gluster_process.words"](pid) or [])
     if not known:
         raise CommandExecutionError(f"{brick}: the process {pid} is another one by now; run again")
     __utils__["gluster_process.end"](process)

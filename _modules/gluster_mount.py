@@ -320,6 +320,8 @@ def client(path):
 
     Returns its arguments (list of strings), those of the one that was started last; empty where none runs.
 
+    Raises CommandExecutionError where those of a client are not known, see ``gluster_process.words``.
+
     CLI Example:
 
     .. code-block:: bash
@@ -331,6 +333,8 @@ def client(path):
         with contextlib.suppress(OSError):
             pid = os.path.basename(directory)
             words = __utils__["gluster_process.words"](pid) if _is_client(directory) else []
+            if words is None:
+                raise CommandExecutionError(f"the command line of Gluster's client {pid} cannot be read: run again")
             if words and os.path.basename(words[0]) in CLIENTS and words[-1] == path:
                 found.append((__utils__["gluster_process.start_time"](pid) or 0, words))
     return max(found)[1] if found else []

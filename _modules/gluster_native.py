@@ -3,7 +3,6 @@ QEMU's ways to a volume: native access, ``gluster://``, and files on the mount
 ==============================================================================
 """
 
-import contextlib
 import os
 import re
 import secrets
@@ -319,7 +318,7 @@ def native_machines():
 
     Returns a sorted list of names, each with its process, such as ``["one-7 (4711)"]``.
 
-    Raises CommandExecutionError where the kernel does not say it of a QEMU.
+    Raises CommandExecutionError where it is not known, see ``gluster_process.command_lines``.
 
     CLI Example:
 
@@ -328,23 +327,11 @@ def native_machines():
         salt kvm1 gluster_native.native_machines
     """
     processes = __utils__["gluster_process.command_lines"]()
-    unknown = [pid for pid, words in processes.items() if words is None and _is_qemu(pid)]
-    if unknown:
-        raise CommandExecutionError(
-            f"it is not known whether the VM of process {unknown[0]} has a disk open over gluster://: its command line "
-            "cannot be read; end it, or have the mount answer for which it waits, and run again"
-        )
     return sorted(
         __utils__["gluster_process.process_name"](pid)
         for pid, words in processes.items()
-        if words and "-name" in words and (any(re.search(GLUSTER, word) for word in words) or _has_attached(words))
+        if "-name" in words and (any(re.search(GLUSTER, word) for word in words) or _has_attached(words))
     )
-
-
-def _is_qemu(pid):
-    with contextlib.suppress(OSError):  # it has ended
-        return os.path.basename(os.readlink(f"/proc/{pid}/exe")).startswith(("qemu", "kvm"))
-    return False
 
 
 def _has_attached(words):

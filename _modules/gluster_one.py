@@ -180,7 +180,7 @@ def report(native=False, heal=True, node=None, pool=True, marks=None, hosts=()):
     if native and "hypervisor" in roles:
         _looked(seen, "native", _native, node)
     if pool and "hypervisor" in roles:
-        seen["machines"] = machines()
+        _looked(seen, "machines", lambda seen: seen.update(machines=machines()))
     findings, known = [], {}
     for one in seen["findings"]:
         # A brick of this server may have been found by both checks: the first has looked at its directory.
@@ -744,6 +744,8 @@ def machines():
     The VMs that run on this node, by QEMU's names.
 
     Returns a sorted list of QEMU's names for them, such as ``["one-7"]``.
+
+    Raises CommandExecutionError where it is not known, see ``gluster_process.command_lines``.
 
     CLI Example:
 

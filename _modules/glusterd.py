@@ -995,6 +995,8 @@ def end_brick(volume, brick):
         return False
     with contextlib.suppress(psutil.NoSuchProcess):
         words = __utils__["gluster_process.words"](process.pid)  # none once it has ended
+        if words is None:
+            raise CommandExecutionError(f"{brick}: the command line of its process cannot be read: run again")
         if (words and f"/{path}" not in words) or len(_with_pid(process.pid)) > 1:
             raise CommandExecutionError(
                 f"{brick} shares its process with others (cluster.brick-multiplex): restart them by hand"
@@ -1037,7 +1039,7 @@ def stopped_processes():
         with contextlib.suppress(psutil.Error):
             stopped = process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
             if stopped and process.uids().effective == 0:
-                words = __utils__["gluster_process.words"](process.pid)
+                words = __utils__["gluster_process.words"](process.pid) or []
                 after = dict(zip(words, words[1:]))
                 what = {"glusterd": "glusterd", "glusterfsd": f"{after.get('-s')}:{after.get('--brick-name')}"}
                 daemon = "self-heal daemon" if after.get("--process-name") == "glustershd" else None

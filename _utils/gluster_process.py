@@ -26,8 +26,8 @@ KILL_SECONDS = 0.5  # until a process that was killed is gone, unless it cannot 
 MOST_OUTPUT = 1_000_000
 MOST_WORDS = 131_072  # bytes of a command line; one of QEMU has 10,000 to 30,000
 LOOK_SECONDS = 60  # for what all processes have open
-WORDS_SECONDS = 10  # for all command lines, which take some milliseconds
-HELD_SECONDS = 2  # for one process
+WORDS_SECONDS = 20  # for all command lines, which take some milliseconds
+HELD_SECONDS = 5  # for one process
 PROC = "/proc"
 
 
@@ -303,8 +303,9 @@ def words(pid):
     pid
         Its number (int or string).
 
-    Returns a list of strings, without what lies behind the first 128 KiB; empty for a thread of the kernel, for a
-    process that has ended, and for one of which :func:`command_lines` does not know it.
+    Returns a list of strings, without what lies behind the first 128 KiB; empty for a thread of the kernel, and for a
+    process that has ended. None where the kernel does not say it within five seconds: while a process changes what is
+    mapped into its memory, others have to wait for it, and it may wait for a mount that hangs.
 
     Example:
 
@@ -312,19 +313,17 @@ def words(pid):
 
         __utils__["gluster_process.words"](1)
     """
-    return command_lines([pid])[pid] or []
+    return _lines([pid])[pid]
 
 
-def command_lines(pids=None):
+def command_lines():
     """
-    The command lines of processes.
+    The command lines of all processes.
 
-    pids
-        Their numbers (list of ints or strings, default all).
+    Returns a dict of lists of strings by number, each as :func:`words` has it; without those that are not known within
+    twenty seconds for all, QEMU's being the first.
 
-    Returns a dict of lists of strings by number, each as :func:`words` has it; None for those of which the kernel does
-    not say it within two seconds, or within ten for all: while a process changes what is mapped into its memory, others
-    have to wait for it, and it may wait for a mount that hangs.
+    Raises CommandExecutionError where the one of a QEMU is not known.
 
     Example:
 
@@ -332,12 +331,31 @@ def command_lines(pids=None):
 
         __utils__["gluster_process.command_lines"]()
     """
+    others, machines = [], []
+    for pid in _pids():
+        (machines if _is_qemu(pid) else others).append(pid)
+    found = _lines([*machines, *others])
+    unknown = [pid for pid in machines if found[pid] is None]
+    if unknown:
+        raise CommandExecutionError(
+            f"it is not known which VM the process {unknown[0]} is, as its command line cannot be read: end it, or "
+            "have the mount answer for which it waits, and run again"
+        )
+    return {pid: line for pid, line in found.items() if line is not None}
+
+
+def _is_qemu(pid):
+    with contextlib.suppress(OSError):  # it has ended
+        return os.path.basename(os.readlink(f"{PROC}/{pid}/exe")).startswith(("qemu", "kvm"))
+    return False
+
+
+def _lines(pids):
     found = {}
 
     def read(pid):
         found[pid] = _start(pid, "cmdline", MOST_WORDS).split("\0")[:-1]
 
-    pids = _pids() if pids is None else pids
     _each(pids, read, WORDS_SECONDS)
     return {pid: found.get(pid) for pid in pids}
 
@@ -451,7 +469,7 @@ def users(holds):
     """
     The processes that have one of some files open, or mapped into their memory, are in one of some directories, or run
     one of some programs. Only texts of the kernel's are read. Others may run any number of processes with any number of
-    files, and hold up a look at them: two seconds are spent on one, a minute on all.
+    files, and hold up a look at them: five seconds are spent on one, a minute on all.
 
     holds
         Whether a path is one of them (function of a string).

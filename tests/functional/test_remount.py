@@ -136,7 +136,7 @@ def test_a_process_that_waits_for_a_mount_that_hangs_holds_up_no_look(mounted, m
             child.stdin.flush()
             child.stdout.readline()
             assert subprocess.run(["timeout", "1", "cat", line], stdout=subprocess.DEVNULL).returncode == 124
-            with host.seconds(10):
+            with host.seconds(30):
                 assert modules.gluster_one.machines() == modules.gluster_native.native_machines() == []
                 users = modules.gluster_mount.mount_users(str(point))
             assert users == [f"perhaps others (not all processes could be looked at in time: {user} could not)"]

@@ -395,6 +395,13 @@ def test_the_words_of_others_are_not_read(processes, monkeypatch):
     assert module.client("/mnt") == []
 
 
+def test_a_client_whose_words_are_held_up_is_not_gone(processes, monkeypatch):
+    module = processes((CLIENT, PROGRAM, "0 0 0 0"))
+    monkeypatch.setitem(module.__utils__, "gluster_process.words", lambda pid: None)
+    with pytest.raises(CommandExecutionError, match="of Gluster's client .* cannot be read: run again"):
+        module.client("/mnt")
+
+
 def test_of_two_clients_the_one_that_was_started_last(processes):
     old, new = (CLIENT.replace(b"kvm1", server) for server in (b"old", b"new"))
     module = processes((old, PROGRAM, "0 0 0 0"), (new, PROGRAM, "0 0 0 0"))

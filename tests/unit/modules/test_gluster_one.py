@@ -99,6 +99,21 @@ def test_what_covers_a_mount_is_named_and_the_mount_not_looked_at(module):
     ]
 
 
+def test_vms_that_are_not_known_are_not_none(module, monkeypatch):
+    def held_up():
+        raise CommandExecutionError("it is not known which VM the process 7 is")
+
+    monkeypatch.setitem(module.__utils__, "gluster_process.command_lines", held_up)
+    for part in ("_mounts", "_hypervisor", "_left"):
+        monkeypatch.setattr(module, part, lambda seen, node: None)
+    seen = module.report(node={"roles": ["hypervisor"], "errors": [], "volumes": {}, "names": []})
+    (found,) = seen["findings"]
+    assert (found["kind"], found["on"]) == ("check_failed", "machines") and "the process 7" in found["seen"]
+    assert "machines" not in seen
+    with pytest.raises(CommandExecutionError):
+        module.machines()
+
+
 def test_all_volumes_were_looked_at(module):
     seen = {"findings": [], "looked": [], "volumes": {}}
     module._mounts(seen, node("two_vol"))

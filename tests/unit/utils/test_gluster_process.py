@@ -163,6 +163,14 @@ def test_what_others_have_written(util, text, shown):
     assert util("gluster_process").visible(text) == shown
 
 
+def test_a_process_whose_words_are_held_up_is_not_ended(execution, monkeypatch):
+    utils = {"gluster_process.words": lambda pid: None, "gluster_process.end": lambda process: pytest.fail("ended")}
+    module = execution("glusterd", __utils__=utils)
+    monkeypatch.setattr(module, "_process", lambda *brick: psutil.Process())
+    with pytest.raises(CommandExecutionError, match="kvm1:/b: the command line of its process cannot be read: run"):
+        module.end_brick("one_vol", "kvm1:/b")
+
+
 # Stopped processes
 
 
@@ -317,17 +325,25 @@ def held(proc, tmp_path, monkeypatch):
 
 def test_a_process_whose_memory_is_held_up_holds_up_nobody(held):
     begin = time.monotonic()
-    assert held.command_lines() == {1: ["/usr/bin/qemu-kvm", "-name", "one-1"], 2: None, 3: ["sleep", "60"]}
-    assert held.words(2) == [] and held.process_name(2) == "vi (2)"
+    assert held.command_lines() == {1: ["/usr/bin/qemu-kvm", "-name", "one-1"], 3: ["sleep", "60"]}
+    assert held.words(2) is None and held.process_name(2) == "vi (2)"
     found, last = held.users("/vol/a b (deleted)".__eq__)
     assert (sorted(found), last) == ([1, 3], 2) and time.monotonic() - begin < 5
 
 
-def test_many_that_are_held_up_take_no_longer_than_one_look_may(held, monkeypatch):
+def test_many_that_are_held_up_hide_no_vm(held, monkeypatch, tmp_path):
+    (tmp_path / "3/exe").symlink_to("/usr/bin/qemu-system-x86_64")
     monkeypatch.setattr(held, "WORDS_SECONDS", 0.5)
-    monkeypatch.setattr(held, "_pids", lambda: [2, 1, 2, 2, 2, 2, 3])
+    monkeypatch.setattr(held, "_pids", lambda: [2, 2, 2, 2, 1, 3])
     begin = time.monotonic()
-    assert held.command_lines()[3] is None and time.monotonic() - begin < 2
+    assert held.command_lines() == {3: ["sleep", "60"]} and time.monotonic() - begin < 2
+
+
+@pytest.mark.parametrize("program", ["/usr/bin/qemu-system-x86_64", "/usr/libexec/qemu-kvm"])
+def test_a_vm_that_is_held_up_is_not_none(held, tmp_path, program):
+    (tmp_path / "2/exe").symlink_to(program)
+    with pytest.raises(CommandExecutionError, match="which VM the process 2 is, as its command line cannot be read"):
+        held.command_lines()
 
 
 def test_a_look_that_fails_is_an_error(proc):
