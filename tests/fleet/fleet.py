@@ -328,8 +328,10 @@ class Fleet:
 
     def start_healers(self):
         """Restart the self-heal daemons: one that was rejected, while allow-insecure was off, does not try again."""
+        # A new one ends where the old one still holds the lock of its file, and then the command fails.
+        kill = "while pkill -9 -f '[g]lustershd'; do sleep 0.1; done"
         for host in HYPERVISORS:
-            self.sh(host, "pkill -9 -f '[g]lustershd' || true; gluster --mode=script volume start one_vol force")
+            self.sh(host, f"{kill}; gluster --mode=script volume start one_vol force")
 
     def healed(self):
         """Have the self-heal daemons heal one_vol."""

@@ -106,6 +106,8 @@ def upgraded(fleet, host, release="trixie"):
 def test_the_first_one_without_that_is_rejected_and_brought_back_by_hand(unprepared):
     fleet = unprepared
     fleet.lab.reboot("kvm1", release="trixie")
+    look = "gluster peer status | grep -c 'Peer Rejected (Connected)' || :"
+    wait_for("servers that reject each other", lambda: fleet.sh("kvm1", look).strip() == "2", 60, every=1)
     for words in ({"after": "kvm1"}, {"before": "kvm2"}):
         refused(fleet, "kvm1 has kvm2 as 'Peer Rejected': docs/upgrade.md, Gluster 10 and 11 in one pool", **words)
     code, steps, said = fleet.orchestrate("repair_peer", {"peer": "kvm1"})
