@@ -59,8 +59,9 @@ def found():
 
     Returns a dict. ``refused`` of a mount is why the pillar cannot have its directory as ``mount``, None where it can,
     and ``place`` where the formula would mount the volume then. ``leads`` of a datastore's directory is the volume that
-    is there, with the directory in it behind a slash, None for none. ``pool`` is None where glusterd has never been
-    started, ``opennebula`` where there are no credentials of the head's; each has ``error``, why there is no more::
+    is there, with the directory in it behind a slash, None for none, ``mounted`` where that is mounted. ``pool`` is
+    None where glusterd has never been started, ``opennebula`` where there are no credentials of the head's; each has
+    ``error``, why there is no more::
 
         {"version": 1, "names": ["10.0.0.1", "kvm1"], "user": "oneadmin", "uid": 9869, "gid": 9869,
          "datastores_dir": "/var/lib/one/datastores",
@@ -68,7 +69,8 @@ def found():
                      "servers": ["kvm1"], "options": ["log-level=WARNING"], "flags": ["nosuid", "nodev"],
                      "place": "/mnt", "refused": None}],
          "fstab": [{"path": "/mnt", "device": "kvm1:/one_vol", "volume": "one_vol", "options": ["ro"], "away": ["ro"]}],
-         "directories": {"0": {"link": None, "leads": None}, "100": {"link": "/mnt", "leads": "one_vol"}},
+         "directories": {"0": {"link": None, "leads": None, "mounted": None},
+                         "100": {"link": "../mnt", "leads": "one_vol", "mounted": "/mnt"}},
          "pool": {"uuid": "...", "peers": [{"uuid": "...", "hostnames": ["kvm2"], "connected": True, "state": "..."}],
                   "options": {"cluster.server-quorum-ratio": "51%"}, "insecure": True, "error": None,
                   "volumes": {"one_vol": {"id": "...", "status": "Started", "replica": 3, "bricks": ["kvm1:/b", ...],
@@ -154,7 +156,7 @@ def _place(path, volume, user):
 
 def _directories(stores):
     """
-    The directories of datastores by identifier, and the volumes to which they lead.
+    The directories of datastores by identifier, the volumes to which they lead, and where those are mounted.
     """
     command = [sys.executable, "-I", "-S", "-c", LIST, stores, str(MOST)]
     status, out, _ = __utils__["gluster_process.run"](command)
@@ -163,7 +165,8 @@ def _directories(stores):
     shown = {}
     for name, link in sorted(links.items(), key=lambda pair: int(pair[0])):
         path = os.path.join(stores, name)
-        shown[name] = {"link": link, "leads": _leads(path if link is None else _end(path, link), mounts)}
+        mounted, leads = _leads(path if link is None else _end(path, link), mounts)
+        shown[name] = {"link": link, "leads": leads, "mounted": mounted}
     return shown
 
 
@@ -179,14 +182,14 @@ def _end(path, link):
 
 def _leads(path, mounts):
     """
-    The volume on which a path is, with the directory in it.
+    The mount point below which a path is, and its volume with the directory in it; None where it is of none of Gluster.
     """
     inside = []
     while path not in mounts and path != "/":
         path, name = os.path.split(path)
         inside.insert(0, name)
     volume = mounts.get(path)
-    return volume and "/".join([volume, *inside])
+    return (path, "/".join([volume, *inside])) if volume else (None, None)
 
 
 def _pool():

@@ -78,6 +78,7 @@ def _record(**checks):
     return each
 
 
+_LONG = _or_none(_word(WORD))
 _TEXTS = _all(_word())
 _MAYBE = _or_none(_word())
 _OPTIONS = _named(_word(WORD))
@@ -105,7 +106,7 @@ SHAPE = {
     "fstab": _all(
         _record(path=_word(), device=_word(), volume=_word(), options=_all(_word(WORD)), away=_all(_word(WORD)))
     ),
-    "directories": _named(_record(link=_or_none(_word(WORD)), leads=_or_none(_word(WORD)))),
+    "directories": _named(_record(link=_LONG, leads=_LONG, mounted=_LONG)),
     "pool": _or_none(
         _record(
             uuid=_word(), peers=_all(_PEER), options=_OPTIONS, insecure=_yes, error=_or_none(_word(WORD)),

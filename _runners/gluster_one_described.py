@@ -335,9 +335,7 @@ class _Fleet:
         without those of the other mounts.
         """
         seen, mounts = self.facts[minion], self._mounts(minion, name)
-        links = {seen["directories"].get(str(store["id"]), {}).get("link") for store in stores} - {None}
-        ends = {posixpath.normpath(link) for link in links}
-        ends |= {f"{seen['datastores_dir'].rstrip('/')}/{store['id']}" for store in stores}
+        ends = {seen["directories"].get(str(store["id"]), {}).get("mounted") for store in stores}
         used = [mount for mount in mounts if mount["path"] in ends] or mounts
         others = {mount["path"] for mount in mounts if mount not in used}
         return used, [line for line in seen["fstab"] if line["volume"] == name and line["path"] not in others]

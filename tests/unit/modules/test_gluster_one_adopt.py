@@ -117,6 +117,8 @@ def test_where_directories_lead(adopt, tmp_path):
     found = adopt(mounts={"/srv/one": "one_vol", str(tmp_path / "0"): "two_vol/x"})["directories"]
     leads = {name: each["leads"] for name, each in found.items()}
     assert leads == {"0": "two_vol/x", "2": None, "100": "one_vol", "101": "one_vol/sub/dir", "102": None}
+    mounted = {name: each["mounted"] for name, each in found.items()}
+    assert mounted == {"0": str(tmp_path / "0"), "2": None, "100": "/srv/one", "101": "/srv/one", "102": None}
     assert (found["0"]["link"], found["100"]["link"]) == (None, "/srv/one")
 
 

@@ -48,9 +48,10 @@ def line(path, *options, device="kvm1:/one_vol", away=()):
 
 def guide():
     """A fleet after the guide: what its four minions answer."""
+    place, at = f"{STORES}/0", {"leads": "one_vol", "mounted": f"{STORES}/0"}
     leads = {
-        "0": {"link": None, "leads": "one_vol"}, "1": {"link": f"{STORES}/0", "leads": "one_vol"},
-        "2": {"link": None, "leads": None}, "100": {"link": f"{STORES}/0", "leads": "one_vol"},
+        "0": {"link": None, **at}, "1": {"link": place, **at}, "2": {"link": None, "leads": None, "mounted": None},
+        "100": {"link": place, **at},
     }  # fmt: skip
     found = {}
     for minion in ("head", *HOSTS):
@@ -275,7 +276,7 @@ def test_several_volumes(adopt):
     answers["head"]["opennebula"]["datastores"].append(other)
     for minion in answers:
         answers[minion]["mounts"].append(mount(f"{STORES}/101", "kvm2:/two_vol"))
-        answers[minion]["directories"]["101"] = {"link": None, "leads": "two_vol"}
+        answers[minion]["directories"]["101"] = {"link": None, "leads": "two_vol", "mounted": f"{STORES}/101"}
         if minion in HOSTS:
             bricks = [f"{host}:/data/two" for host in ("kvm2", "kvm3")]
             two = {**VOLUME, "id": "id-2", "bricks": bricks, "servers": ["uuid-kvm2", "uuid-kvm3"]}
@@ -439,16 +440,17 @@ def test_every_name_loads_as_itself(master, name):
     assert loaded == pillar
 
 
-def linked(answers, path):
-    """The datastores' directories lead to a mount there."""
+def linked(answers, path, link=None):
+    """The datastores' directories lead to a mount there, by links that say so, or another link on the way."""
     for seen in answers.values():
         for number in ("0", "100"):
-            seen["directories"][number] = {"link": path, "leads": "one_vol"}
+            seen["directories"][number] = {"link": link or path, "leads": "one_vol", "mounted": path}
 
 
-def test_a_second_mount_that_no_datastore_uses_is_left_out(adopt):
+@pytest.mark.parametrize("link", ["/srv/one_vol", "/srv/current", "../../../../srv/one_vol"])
+def test_a_second_mount_that_no_datastore_uses_is_left_out(adopt, link):
     answers = guide()
-    linked(answers, "/srv/one_vol")
+    linked(answers, "/srv/one_vol", link)
     for seen in answers.values():
         seen["mounts"] = [mount("/backup", options=["log-level=ERROR"]), mount("/srv/one_vol")]
         seen["fstab"] = [line("/backup", "log-level=ERROR", away=["ro"]), line("/srv/one_vol", "defaults")]
