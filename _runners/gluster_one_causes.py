@@ -22,6 +22,8 @@ THING = re.compile(r"[^:]*: (?:image|(?:disk \d{1,9}|a disk) of (VM)) (\d{1,9}) 
 # Kinds of findings that say that VMs cannot write. While a volume has one, nothing that may be behind it says that they
 # go on with other copies.
 LOST = ("server_quorum", "client_quorum")
+# Where a volume is mounted below its own name, unless the pillar says where.
+PLACE = "/var/lib/gluster_one"
 AS_SEEN = " (as seen there)"
 
 
@@ -204,6 +206,14 @@ class _Causes:
         """
         return [name for name, has in self.part(minion)["volumes"].items() if has["server"] or has["coordinator"]]
 
+    def pool(self, minion):
+        """
+        The pool of a server, by the master's pillars of the servers that answer: the first of its members, in a list.
+        """
+        said = {each: self.part(each) for each, node in self.fleet["nodes"].items() if "server" in node["roles"]}
+        others = __salt__["gluster_one.replace_others"](minion, {**said, minion: self.part(minion)})
+        return [min(minion, *others)] if self.serves(minion) else []
+
     def offers(self, minion, finding):
         """
         What a finding may explain, as pairs of what both have in common and its value.
@@ -221,7 +231,7 @@ class _Causes:
             offers += [("unseen", name)] if name and not self.volumes.get(name, {}).get("sets") else []
         elif who == "server":
             offers += [("host", minion)] if "volume" not in finding else []
-            offers += [("pool", name) for name in self.serves(minion)] if on == "glusterd" else []
+            offers += [("pool", each) for each in self.pool(minion)] if on == "glusterd" else []
             volume, brick = self.brick(minion, finding) or (None, None)
             offers += [("brick", brick)] if brick else []
             if brick and not (finding["kind"] in REFUTED and brick in self.online):
@@ -232,9 +242,11 @@ class _Causes:
             if minion in self.heads:
                 volume = about_volume(finding, self.part(minion)["volumes"])
                 offers += [("mount", (minion, volume)), ("mount", minion)]
-            # A mount that is gone, or is just coming back, misses any brick.
-            items = _items(finding) if finding["kind"] == "client_bricks" else [None]
-            offers += [("client", (minion, brick)) for brick in items]
+            # A mount that is gone, or is just coming back, misses any brick of its volume.
+            above, name = posixpath.split(on)
+            mounted = about_volume(finding, self.volumes) or (name if above == PLACE else None)
+            missed = _items(finding) if finding["kind"] == "client_bricks" else [mounted]
+            offers += [("client", (minion, each)) for each in missed]
         return offers
 
     def asks(self, by, minion, finding, item):
@@ -246,10 +258,11 @@ class _Causes:
         if by == "place":
             return [(minion, finding["on"])]
         if by == "pool":
-            return self.serves(minion)
+            return self.pool(minion)
         if by == "client":
             address = re.match(r"a client at (\S+) is not connected", finding["seen"])
-            return [(each, brick) for each in self.one(address and address[1]) for brick in (item, None)]
+            missed = (item, self.volume_of(minion, finding), None)  # of a mount whose volume is not known
+            return [(each, what) for each in self.one(address and address[1]) for what in missed]
         if by in ("volume", "unseen"):
             return [self.volume_of(minion, finding)]
         if by == "mount":

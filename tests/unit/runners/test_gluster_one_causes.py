@@ -38,13 +38,14 @@ def master():
         yield Master(monkeypatch, PILLARS)
 
 
-def fleet(master, found, sets=SETS, silent=(), machines=None, back=None, names=None):
+def fleet(master, found, sets=SETS, silent=(), machines=None, back=None, names=None, servers=NODES[1:4]):
     """What `status` returns for these findings by node; nodes of `silent` do not answer."""
     answers = {}
     for name in NODES:
         facts = {"one_vol": {"sets": sets, "bricks": sets and [2, 3], "peers": [1, 2]}} if name == "kvm1" else {}
         answers[name] = {
-            "version": 2, "roles": ["head" if name == "head" else "hypervisor"], "looked": ["mount"],
+            "version": 2, "roles": ["head" if name == "head" else "hypervisor", *["server"] * (name in servers)],
+            "looked": ["mount"],
             "names": (names or {}).get(name, [name]),
             "findings": found.get(name, []), "volumes": facts, "hosts": [],
             "datastores": {"glusterds": STORE} if name == "head" else {}, "coordinates": {"one_vol": name == "kvm1"},
@@ -400,14 +401,30 @@ def test_a_mount_explains_the_datastores_of_its_own_volume(monkeypatch, mount, f
         assert len(data["causes"]) == 2 - yes, (name, data["causes"])
 
 
-@pytest.mark.parametrize("server, explained", [("kvm2", True), ("kvm3", False), ("kvm9", False)])
-def test_a_frozen_glusterd_explains_what_hangs_in_its_own_pool(monkeypatch, server, explained):
-    """By the master's pillar: one_vol is on kvm1 and kvm2, and two on kvm3, of another pool."""
-    volumes = {"one_vol": {"servers": ["kvm1", "kvm2"]}, "two": {"servers": ["kvm3"]}}
+@pytest.mark.parametrize(
+    "server, shared, explained",
+    [("kvm2", [], True), ("kvm3", [], False), ("kvm9", [], False), ("kvm3", ["kvm2"], True), ("kvm9", ["kvm2"], False)],
+)
+def test_a_frozen_glusterd_explains_what_hangs_in_its_own_pool(monkeypatch, server, shared, explained):
+    """By the master's pillar: one_vol is on kvm1 and kvm2, and two on kvm3, of another pool unless kvm2 has it, too."""
+    volumes = {"one_vol": {"servers": ["kvm1", "kvm2"]}, "two": {"servers": ["kvm3", *shared]}}
     master = Master(monkeypatch, dict.fromkeys(NODES, {"volumes": volumes}))
     hangs = finding("check_failed", "volumes", "gluster did not answer within 30 s: a peer or a brick hangs")
-    data = fleet(master, {"kvm1": [hangs], server: [finding("process_stopped", "glusterd", "it is stopped")]}, None)
+    found = {"kvm1": [hangs], server: [finding("process_stopped", "glusterd", "it is stopped")]}
+    data = fleet(master, found, None)
     assert (("check_failed", "volumes") not in causes(data)) is explained, data["causes"]
+
+
+@pytest.mark.parametrize(
+    "place, explained",
+    [("/var/lib/gluster_one/one_vol", True), ("/srv/elsewhere", True), ("/var/lib/gluster_one/two", False)],
+)
+def test_a_mount_that_is_gone_explains_clients_of_its_own_volume(monkeypatch, place, explained):
+    master = Master(monkeypatch, {**dict.fromkeys(NODES, TWO), "head": {**TWO, "roles": ["head"]}})
+    gone = finding("mount_gone", place, "nothing is mounted")
+    apart = of_volume("client_apart", seen=f"a client at kvm2 is not connected to {B3}")
+    data = fleet(master, {"kvm2": [gone], "kvm1": [apart]})
+    assert (len(data["causes"]) == 1) is explained, data["causes"]
 
 
 # The table

@@ -81,7 +81,7 @@ def test_the_status_has_it(minion, history):
     assert cause["what"].startswith("kvm1: mount_dead: repaired 3 times within 24 hours, last 0 min ago: /of/")
     lines = shown(data)
     assert lines[1].startswith("kvm1: mount_dead: repaired 3 times")
-    assert next(line for line in lines if line.startswith("kvm1  ")).split()[2:4] == ["flapping", "!"]
+    assert next(line for line in lines if line.startswith("kvm1  ")).split()[3:5] == ["flapping", "!"]
     away = fleet(minion.master, {}, silent=["kvm1"])
     assert [cause["kind"] for cause in away["causes"]] == ["silent"]
 
